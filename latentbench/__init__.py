@@ -1,0 +1,82 @@
+"""latentbench: a benchmark suite for latent spaces.
+
+Public names are imported when first used, so that `import latentbench` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Batch": "model",
+    "Benchmark": "benchmark",
+    "ContractError": "errors",
+    "DataError": "errors",
+    "DataSpec": "dataset",
+    "Dataset": "dataset",
+    "Draw": "model",
+    "GradientModel": "model",
+    "LatentSpace": "latent.space",
+    "LatentbenchError": "errors",
+    "Metric": "metric",
+    "Model": "model",
+    "NotApplicableError": "errors",
+    "Params": "params",
+    "PerMember": "params",
+    "Posterior": "model",
+    "Results": "results",
+    "Score": "metric",
+    "SklearnModel": "model",
+    "Split": "dataset",
+    "Trial": "records",
+    "as_inputs": "model",
+    "cache_dir": "cache",
+    "hookimpl": "hookspecs",
+    "load_results": "results",
+    "run": "benchmark",
+    "score": "benchmark",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark as Benchmark
+    from latentbench.benchmark import run as run
+    from latentbench.benchmark import score as score
+    from latentbench.cache import cache_dir as cache_dir
+    from latentbench.dataset import Dataset as Dataset
+    from latentbench.dataset import DataSpec as DataSpec
+    from latentbench.dataset import Split as Split
+    from latentbench.errors import ContractError as ContractError
+    from latentbench.errors import DataError as DataError
+    from latentbench.errors import LatentbenchError as LatentbenchError
+    from latentbench.errors import NotApplicableError as NotApplicableError
+    from latentbench.hookspecs import hookimpl as hookimpl
+    from latentbench.latent.space import LatentSpace as LatentSpace
+    from latentbench.metric import Metric as Metric
+    from latentbench.metric import Score as Score
+    from latentbench.model import Batch as Batch
+    from latentbench.model import Draw as Draw
+    from latentbench.model import GradientModel as GradientModel
+    from latentbench.model import Model as Model
+    from latentbench.model import Posterior as Posterior
+    from latentbench.model import SklearnModel as SklearnModel
+    from latentbench.model import as_inputs as as_inputs
+    from latentbench.params import Params as Params
+    from latentbench.params import PerMember as PerMember
+    from latentbench.records import Trial as Trial
+    from latentbench.results import Results as Results
+    from latentbench.results import load_results as load_results
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'latentbench' has no attribute {name!r}")
+    return getattr(import_module(f"latentbench.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

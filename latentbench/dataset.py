@@ -1,0 +1,188 @@
+"""What a dataset plugin implements, and the splits the host makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+import latentbench.params
+from latentbench.errors import DataError
+
+__all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "split_validation"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Data of one split, in memory and on the CPU.
+
+    Attributes:
+        inputs: images as uint8 `(n, c, h, w)`, or any float32 array `(n, ...)`.
+        labels: int64 class numbers `(n,)` from 0, or None.
+        factors: float ground-truth factors `(n, k)`, or None.
+        factor_names: k names.
+        factor_sizes: k counts of values; 0 means continuous.
+
+    Raises:
+        DataError: when the arrays do not fit together.
+    """
+
+    inputs: Array
+    labels: Array | None = None
+    factors: Array | None = None
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.inputs.dtype not in (np.uint8, np.float32) or self.inputs.ndim < 2:
+            raise DataError(
+                "inputs must be uint8 images (n, c, h, w) or a float32 array (n, ...), "
+                f"got {self.inputs.dtype} of shape {self.inputs.shape}"
+            )
+        if self.inputs.dtype == np.uint8 and self.inputs.ndim != 4:
+            raise DataError(f"uint8 inputs must be images (n, c, h, w), got shape {self.inputs.shape}")
+        if self.inputs.dtype == np.float32 and not np.isfinite(self.inputs).all():
+            raise DataError("inputs hold NaN or infinity; remove or fill those rows")
+        for name in ("labels", "factors"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.inputs):
+                raise DataError(f"{name} have {len(values)} rows where inputs have {len(self.inputs)}")
+        if self.labels is not None and (self.labels.dtype != np.int64 or self.labels.ndim != 1):
+            raise DataError(f"labels must be int64 (n,), got {self.labels.dtype} of shape {self.labels.shape}")
+        if self.labels is not None and len(self.labels) and self.labels.min() < 0:
+            raise DataError("labels must be class numbers from 0, got a negative one")
+        if self.factors is not None and self.factors.shape[1:] != (len(self.factor_names),):
+            raise DataError(
+                f"factors of shape {self.factors.shape} need as many names, got {len(self.factor_names)}"
+            )
+        if len(self.factor_names) != len(self.factor_sizes):
+            raise DataError("factor_names and factor_sizes must be equally long")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, rows: Array) -> Split:
+        """Return the split that holds just `rows` (row numbers or a boolean mask), in that order."""
+        labels = None if self.labels is None else self.labels[rows]
+        factors = None if self.factors is None else self.factors[rows]
+        return replace(self, inputs=self.inputs[rows], labels=labels, factors=factors)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a dataset; `validation` is carved from train and the same for all seeds."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model is told about its data before it sees any.
+
+    Attributes:
+        shape: shape of one input, as (1, 28, 28).
+        dtype: "uint8" (images, given to models as float32 in [0, 1]) or "float32" (given as they are).
+        n_train: rows of the training split.
+        classes: how many classes, or None without labels.
+        factor_names: names of the ground-truth factors.
+        factor_sizes: how many values each factor has; 0 means continuous.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    n_train: int
+    classes: int | None = None
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, train: Split) -> DataSpec:
+        """Describe a training split."""
+        classes = None if train.labels is None else int(train.labels.max()) + 1
+        return cls(
+            tuple(train.inputs.shape[1:]),
+            str(train.inputs.dtype),
+            len(train),
+            classes,
+            train.factor_names,
+            train.factor_sizes,
+        )
+
+
+class Dataset(ABC):
+    """A named source of data. A plugin subclasses it and registers the class.
+
+    Attributes:
+        version: raise it when the same files would give other arrays.
+        params: the checked parameters, an instance of the class's own `Params`.
+    """
+
+    class Params(latentbench.params.Params):
+        """Parameters of the dataset; none unless a subclass declares some."""
+
+    version: ClassVar[int] = 1
+    params: Params
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @abstractmethod
+    def load(self) -> tuple[Split, Split]:
+        """Return the train and the test split.
+
+        Raises:
+            DataError: one sentence on what is missing or damaged and what to do.
+        """
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the decoded arrays, 64 hex digits.
+
+        Override it where it can be known without loading: from (name, version, params) of generated data, or
+        from a cache keyed by the files' path, size and time.
+        """
+        return fingerprint_arrays(*self.load())
+
+    def splits(self) -> Splits:
+        """Load the data and carve the validation split from train."""
+        train, test = self.load()
+        if train.inputs.shape[1:] != test.inputs.shape[1:]:
+            raise DataError(
+                f"train inputs have shape {train.inputs.shape[1:]} but test inputs {test.inputs.shape[1:]}"
+            )
+        train, validation = split_validation(train)
+        return Splits(train, validation, test)
+
+
+def split_validation(train: Split) -> tuple[Split, Split]:
+    """Carve 5,000 rows or 10 % of `train`, whichever is less, as a validation split.
+
+    The rows with the smallest sha256 of their contents are taken: the choice depends on nothing but the data,
+    and equal rows end on the same side (but for the last one taken).
+    """
+    count = min(5000, len(train) // 10)
+    rows = np.ascontiguousarray(train.inputs).reshape(len(train), -1)
+    hashes = np.array([hashlib.sha256(row.tobytes()).digest() for row in rows], dtype="S32")
+    chosen = np.zeros(len(train), dtype=bool)
+    chosen[np.argsort(hashes, kind="stable")[:count]] = True
+    return train.take(~chosen), train.take(chosen)
+
+
+def fingerprint_arrays(*splits: Split) -> str:
+    """Return the sha256 of the arrays of `splits`: types, shapes and contents."""
+    digest = hashlib.sha256()
+    for split in splits:
+        for array in (split.inputs, split.labels, split.factors):
+            if array is None:
+                digest.update(b"none")
+                continue
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

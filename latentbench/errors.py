@@ -1,0 +1,82 @@
+"""Every exception that latentbench raises on purpose.
+
+::
+
+    LatentbenchError              something went wrong that we can put in a sentence      exit status 1
+    +-- RequestError              what was asked for cannot be done as asked              exit status 2
+    |   +-- UnknownNameError      a dataset, model, metric, score or plugin nobody supplies
+    |   +-- PluginError           a plugin's registration cannot be used
+    |   +-- DataError             a data file is missing, damaged or of the wrong kind
+    |   +-- RunFolderError        a run folder cannot be read, written or is in use
+    +-- ContractError             a plugin returned what its contract forbids (shape, NaN)
+    +-- DivergedError             a training loss stopped being finite
+    +-- NotApplicableError        a latent space cannot supply what a score needs: a row, not a failure
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ContractError",
+    "DataError",
+    "DivergedError",
+    "LatentbenchError",
+    "NotApplicableError",
+    "PluginError",
+    "RequestError",
+    "RunFolderError",
+    "UnknownNameError",
+    "near_matches",
+]
+
+
+class LatentbenchError(Exception):
+    """Base of all errors here; its text is one sentence for a user."""
+
+    exit_status = 1
+
+
+class RequestError(LatentbenchError):
+    """The request was wrong: nothing was run, the user has something to change."""
+
+    exit_status = 2
+
+
+class UnknownNameError(RequestError):
+    """A name that no plugin supplies."""
+
+
+class PluginError(RequestError):
+    """A plugin whose registration cannot be used."""
+
+
+class DataError(RequestError):
+    """A data file that is missing, damaged or not of the expected kind."""
+
+
+class RunFolderError(RequestError):
+    """A run folder that cannot be read or written, or that another process holds."""
+
+
+class ContractError(LatentbenchError):
+    """A plugin returned something that its contract forbids."""
+
+
+class DivergedError(LatentbenchError):
+    """A training loss stopped being finite."""
+
+
+class NotApplicableError(LatentbenchError):
+    """A latent space cannot supply what a score needs; the text is the reason shown in the table."""
+
+
+def near_matches(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'a' or 'b'?` for names close to `name`, or the empty string.
+
+    >>> near_matches("vea", ["vae", "beta_vae"])
+    "; did you mean 'vae'?"
+    """
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -1,0 +1,333 @@
+"""LatentSpace: a fitted model and the data seen through it. Every metric receives one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentbench.dataset import Split
+from latentbench.errors import ContractError, NotApplicableError
+from latentbench.model import Model, Posterior, as_inputs
+
+__all__ = ["LatentSpace", "exact_arithmetic"]
+
+BATCH = 512
+SAMPLE_SEED = 1_000_003  # posterior samples are the same for every trial of equal shape: comparisons stay paired
+REASONS = {
+    "inputs": "no inputs",
+    "labels": "no labels",
+    "factors": "no ground-truth factors",
+    "train": "no training split",
+    "encoder": "no encoder",
+    "decoder": "no decoder",
+    "decoder_gradient": "no decoder with gradients",
+    "posterior": "no posterior",
+    "prior": "no prior",
+    "likelihood": "no likelihood",
+    "render": "no renderer of factors",
+    "cost": "not trained here",
+}
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Compute without gradients, in float32 proper: no autocast, no TF32."""
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+
+
+class LatentSpace:
+    """A fitted model and the data seen through it: codes, reconstructions, decoder, prior.
+
+    Everything is computed when first asked for, once, in batches, on `device`, in float32. Build one with
+    `LatentSpace.of_model` or `LatentSpace.from_arrays`. What a space does not have raises NotApplicableError
+    with the reason; `supplies` tells beforehand.
+
+    Attributes:
+        name: how it is called in messages.
+        device: where tensors live.
+        train: the same look at the training split, or None.
+        factor_names: names of the columns of `factors`.
+        factor_sizes: number of values of each factor; 0 means continuous.
+        fingerprint: sha256 of the data set, a cache key; None for plain arrays.
+        cost: what training took: train_seconds, images_per_second, parameters, peak_memory_bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        codes: Tensor | None = None,
+        inputs: Tensor | Callable[[], Tensor] | None = None,
+        labels: Tensor | None = None,
+        factors: Tensor | None = None,
+        factor_names: tuple[str, ...] = (),
+        factor_sizes: tuple[int, ...] = (),
+        reconstructions: Tensor | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        decode: Callable[[Tensor], Tensor] | None = None,
+        differentiable: bool = True,
+        posterior: Posterior | Callable[[Tensor], Posterior | None] | None = None,
+        prior: Posterior | None = None,
+        likelihood: Callable[[Tensor, Tensor], Tensor | None] | None = None,
+        train: LatentSpace | None = None,
+        device: torch.device | str = "cpu",
+        name: str = "latent space",
+        fingerprint: str | None = None,
+        cost: Mapping[str, float] | None = None,
+    ) -> None:
+        self._codes, self._inputs, self._labels, self._factors = codes, inputs, labels, factors
+        self._reconstructions = reconstructions
+        self._encode, self._decode, self._differentiable = encode, decode, differentiable
+        self._posterior, self._prior, self._likelihood = posterior, prior, likelihood
+        self.train = train
+        self.factor_names, self.factor_sizes = factor_names, factor_sizes
+        self.device = torch.device(device)
+        self.name, self.fingerprint, self.cost = name, fingerprint, dict(cost or {})
+
+    @classmethod
+    def of_model(
+        cls,
+        model: Model,
+        split: Split,
+        train: Split | None = None,
+        *,
+        name: str = "latent space",
+        fingerprint: str | None = None,
+        cost: Mapping[str, float] | None = None,
+    ) -> LatentSpace:
+        """Look at `split` through a fitted model; `train` is seen through it too where a probe wants it."""
+        probed = (
+            model.posterior(as_inputs(split.inputs[:1], model.device)) if _overrides(model, "posterior") else None
+        )
+        return cls(
+            inputs=lambda: as_inputs(split.inputs, model.device),
+            labels=None if split.labels is None else torch.from_numpy(split.labels).to(model.device),
+            factors=None if split.factors is None else torch.from_numpy(split.factors).to(model.device),
+            factor_names=split.factor_names,
+            factor_sizes=split.factor_sizes,
+            encode=None if model.encoder == "none" else model.encode,
+            decode=None if model.decoder == "none" else model.decode,
+            differentiable=model.decoder == "differentiable",
+            posterior=None if probed is None else model.posterior,
+            prior=model.prior,
+            likelihood=model.log_likelihood if _overrides(model, "log_likelihood") else None,
+            train=None if train is None else cls.of_model(model, train, name=f"{name}, train"),
+            device=model.device,
+            name=name,
+            fingerprint=fingerprint,
+            cost=cost,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        codes: Any,
+        labels: Any = None,
+        inputs: Any = None,
+        reconstructions: Any = None,
+        decode: Callable[[Tensor], Tensor] | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        factors: Any = None,
+        factor_names: tuple[str, ...] = (),
+        factor_sizes: tuple[int, ...] = (),
+        posterior: Posterior | None = None,
+        prior: Posterior | None = None,
+        train: LatentSpace | None = None,
+        name: str = "arrays",
+    ) -> LatentSpace:
+        """Build a latent space from plain arrays or tensors, all with n rows.
+
+        Args:
+            codes: `(n, d)`; becomes float32.
+            labels: class numbers `(n,)`.
+            inputs: `(n, *shape)`; uint8 is scaled to [0, 1].
+            reconstructions: like `inputs`; made by `decode` where that is given instead.
+            decode: codes `(m, d)` to outputs `(m, *shape)`, in torch.
+            encode: inputs to codes, in torch.
+            factors: `(n, k)`.
+            factor_names: k names; numbered when left out.
+            factor_sizes: k counts of values; 0 (continuous) when left out.
+            posterior: mean and variance `(n, d)`.
+            prior: mean and variance `(d,)`.
+            train: the training split's latent space, for probes; without it they use seeded 5-fold splits.
+            name: how it is called in messages.
+
+        Raises:
+            ContractError: arrays of different lengths, codes not `(n, d)` or not finite.
+        """
+        tensors = {
+            "codes": _tensor(codes, torch.float32),
+            "labels": _tensor(labels, torch.int64),
+            "inputs": None if inputs is None else _scaled(inputs),
+            "reconstructions": None if reconstructions is None else _scaled(reconstructions),
+            "factors": _tensor(factors, torch.float64),
+        }
+        rows = {key: len(value) for key, value in tensors.items() if value is not None}
+        if len(set(rows.values())) > 1:
+            raise ContractError(f"arrays must have equally many rows, got {rows}")
+        width = 0 if factors is None else tensors["factors"].shape[1]  # type: ignore[union-attr]
+        space = cls(
+            **tensors,  # type: ignore[arg-type]
+            decode=decode,
+            encode=encode,
+            posterior=posterior,
+            prior=prior,
+            factor_names=factor_names or tuple(f"factor {i}" for i in range(width)),
+            factor_sizes=factor_sizes or (0,) * width,
+            train=train,
+            name=name,
+        )
+        _checked_codes(space.codes, name)
+        return space
+
+    @cached_property
+    def supplies(self) -> frozenset[str]:
+        """What this space has, in the words of a metric's `needs`."""
+        has = {
+            "inputs": self._inputs is not None,
+            "labels": self._labels is not None,
+            "factors": self._factors is not None,
+            "train": self.train is not None,
+            "encoder": self._encode is not None,
+            "decoder": self._decode is not None or self._reconstructions is not None,
+            "decoder_gradient": self._decode is not None and self._differentiable,
+            "posterior": self._posterior is not None,
+            "prior": self._prior is not None,
+            "likelihood": self._likelihood is not None,
+            "cost": bool(self.cost),
+        }
+        return frozenset(name for name, there in has.items() if there)
+
+    def missing(self, needs: tuple[str, ...]) -> str | None:
+        """Return why a metric with these `needs` is not applicable here, or None when it is."""
+        return next((REASONS.get(need, f"no {need}") for need in needs if need not in self.supplies), None)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def dim(self) -> int:
+        """Length of a code."""
+        return int(self.codes.shape[1])
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Inputs `(n, *shape)`, float32; images in [0, 1]."""
+        if self._inputs is None:
+            raise NotApplicableError(REASONS["inputs"])
+        return self._inputs() if callable(self._inputs) else self._inputs
+
+    @property
+    def labels(self) -> Tensor:
+        """Class numbers `(n,)`."""
+        if self._labels is None:
+            raise NotApplicableError(REASONS["labels"])
+        return self._labels
+
+    @property
+    def factors(self) -> Tensor:
+        """Ground-truth factors `(n, k)`."""
+        if self._factors is None:
+            raise NotApplicableError(REASONS["factors"])
+        return self._factors
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """Codes `(n, d)`: posterior means for a probabilistic model."""
+        codes = self.encode(self.inputs) if self._codes is None else self._codes
+        return _checked_codes(codes, self.name)
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """The distribution of the code of each row."""
+        if self._posterior is None:
+            raise NotApplicableError(REASONS["posterior"])
+        if isinstance(self._posterior, Posterior):
+            return self._posterior
+        with exact_arithmetic():
+            parts = [self._posterior(chunk) for chunk in self.inputs.split(BATCH)]
+        means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
+        return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
+
+    @cached_property
+    def code_samples(self) -> Tensor:
+        """One posterior sample for each row, `(n, d)`; the same noise for every space of this shape."""
+        noise = torch.randn(self.codes.shape, generator=torch.Generator().manual_seed(SAMPLE_SEED))
+        return self.posterior.sample(noise.to(self.device))
+
+    @property
+    def prior(self) -> Posterior:
+        """The distribution new codes are drawn from."""
+        if self._prior is None:
+            raise NotApplicableError(REASONS["prior"])
+        return self._prior
+
+    @cached_property
+    def reconstructions(self) -> Tensor:
+        """Decoded codes `(n, *shape)`."""
+        return self.decode(self.codes) if self._reconstructions is None else self._reconstructions
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map inputs `(m, *shape)` to codes `(m, d)`, in batches."""
+        if self._encode is None:
+            raise NotApplicableError(REASONS["encoder"])
+        return _in_batches(self._encode, inputs)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes `(m, d)` to outputs `(m, *shape)`, in batches, without gradients."""
+        if self._decode is None:
+            raise NotApplicableError(REASONS["decoder"])
+        return _in_batches(self._decode, codes)
+
+    @property
+    def decoder(self) -> Callable[[Tensor], Tensor]:
+        """The bare decoder in torch, for derivatives; where it is opaque NotApplicableError says so."""
+        if self._decode is None or not self._differentiable:
+            raise NotApplicableError(REASONS["decoder_gradient"])
+        return self._decode
+
+    def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
+        """Return log p(inputs | codes) in nats, `(m,)`."""
+        value = None if self._likelihood is None else self._likelihood(inputs, codes)
+        if value is None:
+            raise NotApplicableError(REASONS["likelihood"])
+        return value
+
+
+def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    with exact_arithmetic():
+        return torch.cat([function(chunk) for chunk in rows.split(BATCH)])
+
+
+def _checked_codes(codes: Tensor, name: str) -> Tensor:
+    if codes.ndim != 2:
+        raise ContractError(f"{name}: codes must be (n, d), got shape {tuple(codes.shape)}")
+    if not torch.isfinite(codes).all():
+        bad = int((~torch.isfinite(codes)).any(dim=1).sum())
+        raise ContractError(f"{name}: {bad} of {len(codes)} codes hold NaN or infinity")
+    return codes
+
+
+def _overrides(model: Model, method: str) -> bool:
+    return getattr(type(model), method) is not getattr(Model, method)
+
+
+def _tensor(values: Any, dtype: torch.dtype) -> Tensor | None:
+    return None if values is None else torch.as_tensor(np.asarray(values)).to(dtype)
+
+
+def _scaled(values: Any) -> Tensor:
+    array = np.asarray(values)
+    return as_inputs(array if array.dtype == np.uint8 else array.astype(np.float32))

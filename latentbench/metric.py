@@ -1,0 +1,122 @@
+"""What a metric plugin implements."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from torch import Tensor
+
+import latentbench.params
+
+if TYPE_CHECKING:
+    from latentbench.latent.space import LatentSpace
+
+__all__ = ["Metric", "Score"]
+
+BETTER = ("up", "down", "none")
+PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "cost", "use")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one number means: declared beside the metric that computes it.
+
+    Attributes:
+        better: "up", "down", "near:VALUE", or "none" for a score with a trivial optimum (shown, never starred).
+        description: one line for `latentbench info` and the report.
+        purpose: what a reader wants a space for: keep, find, group, near, walk, make, steer, factors, shift,
+            cost or use.
+        headline: stands in the default table.
+        range: smallest and largest possible value.
+        unit: as "nats" or "dB"; empty for a pure number.
+        kind: "quality" (the same on any machine) or "cost" (seconds, bytes).
+        codes: whether posterior means or posterior samples are looked at.
+        floor: what no learning at all gives: a number, or the name of the reference model whose row gives it.
+        ceiling: what no compression at all gives, likewise.
+        flag_below: under this value the trial is flagged `flag`.
+        flag: as "collapsed"; a flagged trial is never starred.
+    """
+
+    better: str
+    description: str
+    purpose: str = "use"
+    headline: bool = False
+    range: tuple[float, float] = (-math.inf, math.inf)
+    unit: str = ""
+    kind: Literal["quality", "cost"] = "quality"
+    codes: Literal["mean", "sample"] = "mean"
+    floor: float | str | None = None
+    ceiling: float | str | None = None
+    flag_below: float = -math.inf
+    flag: str = ""
+
+    def __post_init__(self) -> None:
+        if self.better not in BETTER:
+            word, _, value = self.better.partition(":")
+            if word != "near" or not _is_number(value):
+                raise ValueError(f"better must be up, down, none or near:VALUE, got {self.better!r}")
+        if self.purpose not in PURPOSES:
+            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {self.purpose!r}")
+
+    def gain(self, value: float) -> float:
+        """Return `value` on a scale where more is better; NaN for a score without a better direction."""
+        if self.better == "up":
+            return value
+        if self.better == "down":
+            return -value
+        return -abs(value - float(self.better[5:])) if self.better.startswith("near:") else math.nan
+
+
+class Metric(ABC):
+    """Computes one or more named scores of a latent space.
+
+    Declare what it needs; the host leaves it out, with the reason in the table, where a space cannot supply it.
+
+    Attributes:
+        scores: score name -> its declaration. Names are unique over all metrics.
+        needs: any of inputs, labels, factors, train, encoder, decoder, decoder_gradient, posterior, prior,
+            likelihood, render, cost.
+        version: raise it when the same space would give another number.
+        tier: "quick" (under 5 s on one CPU core at n = 2000) or "full".
+        invariances: changes of the codes (and the maps with them) that leave the scores alone: any of shift,
+            scale, rotation.
+        min_items: fewest test items it may be computed from.
+        max_items: most test items it looks at, or None for all; it takes a seeded subset above.
+    """
+
+    class Params(latentbench.params.Params):
+        """Parameters of the metric; none unless a subclass declares some."""
+
+    scores: ClassVar[Mapping[str, Score]]
+    needs: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
+    tier: ClassVar[Literal["quick", "full"]] = "quick"
+    invariances: ClassVar[tuple[str, ...]] = ()
+    min_items: ClassVar[int] = 2
+    max_items: ClassVar[int | None] = None
+    params: Params
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @abstractmethod
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
+        """Return every declared score.
+
+        A value is a float, or a 1-dim tensor with one number per test item: the score is then its mean, and its
+        spread gives the standard error.
+
+        Raises:
+            NotApplicableError: the space cannot supply something; the text is the reason a reader sees.
+        """
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,0 +1,274 @@
+"""What a model plugin implements."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+import latentbench.params
+from latentbench.dataset import DataSpec, Split
+from latentbench.errors import ContractError
+
+__all__ = [
+    "Batch",
+    "Draw",
+    "GradientModel",
+    "Losses",
+    "Model",
+    "Noise",
+    "Posterior",
+    "SklearnModel",
+    "as_inputs",
+]
+
+Losses = dict[str, Tensor]
+Noise = Mapping[str, Tensor]
+State = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers a model wants for each row of a batch: `Draw("normal", (d,))`.
+
+    Attributes:
+        kind: "normal" (mean 0, variance 1) or "uniform" (on [0, 1)).
+        shape: shape per row.
+    """
+
+    kind: Literal["normal", "uniform"]
+    shape: tuple[int, ...]
+
+    def sample(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Draw `(rows, *shape)` numbers on the generator's device."""
+        draw = torch.randn if self.kind == "normal" else torch.rand
+        return draw((rows, *self.shape), generator=generator, device=generator.device)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A minibatch as `loss` sees it.
+
+    Attributes:
+        inputs: float32 `(b, *shape)`; images in [0, 1].
+        rows: int64 `(b,)`, row numbers in the training split (for auto-decoders).
+        labels: int64 `(b,)` or None.
+        factors: float32 `(b, k)` or None.
+        progress: 0-dim, the share of training done, in [0, 1) (for schedules).
+    """
+
+    inputs: Tensor
+    rows: Tensor
+    labels: Tensor | None
+    factors: Tensor | None
+    progress: Tensor
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A diagonal normal over codes: one per input (a posterior), or one for all (a prior, shape `(d,)`).
+
+    Subclass it and override all three methods for another family.
+
+    Attributes:
+        mean: `(n, d)` or `(d,)`.
+        variance: like `mean`.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Turn standard normal `noise` `(n, d)` into codes `(n, d)`."""
+        return self.mean + self.variance.sqrt() * noise
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """Log density of `codes` `(n, d)` in nats, `(n,)`."""
+        squared = (codes - self.mean).square() / self.variance
+        return -0.5 * (squared + self.variance.log() + math.log(2 * math.pi)).sum(-1)
+
+    def kl(self, prior: Posterior) -> Tensor:
+        """Kullback-Leibler divergence from `prior` to each row's posterior, in nats, `(n,)`; the rate.
+
+        >>> one = torch.ones(1, 1)
+        >>> Posterior(one, one).kl(Posterior(torch.zeros(1), torch.ones(1)))
+        tensor([0.5000])
+        """
+        ratio = self.variance / prior.variance
+        squared = (self.mean - prior.mean).square() / prior.variance
+        return 0.5 * (squared + ratio - 1 - ratio.log()).sum(-1)
+
+    def to(self, device: torch.device | str) -> Posterior:
+        """Move to a device."""
+        return Posterior(self.mean.to(device), self.variance.to(device))
+
+
+class Model(ABC):
+    """Learns a latent space. Subclass `GradientModel` or `SklearnModel`, or this for anything else.
+
+    Traits are declared as class attributes:
+
+    Attributes:
+        version: raise it when the same parameters and data give another model.
+        encoder: "amortized" (a function of the input), "optimized" (codes are fitted to each input) or "none".
+        decoder: "differentiable" (torch, gradients flow), "opaque" (values only) or "none".
+        deterministic: the seed changes nothing; such a model runs once and has no interval.
+        groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
+        reference: a yardstick, not a contender: never starred in a table.
+        label_params: parameters whose value stands behind the name in tables, as in `beta_vae(4)`.
+    """
+
+    class Params(latentbench.params.Params):
+        """Parameters of the model; none unless a subclass declares some."""
+
+    version: ClassVar[int] = 1
+    encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "amortized"
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
+    deterministic: ClassVar[bool] = False
+    groupable: ClassVar[bool] = True
+    reference: ClassVar[bool] = False
+    label_params: ClassVar[tuple[str, ...]] = ()
+    params: Params
+    data: DataSpec
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        self.params = params
+        self.data = data
+
+    @property
+    def device(self) -> torch.device:
+        """Where `encode` and `decode` compute."""
+        return torch.device("cpu")
+
+    @property
+    def prior(self) -> Posterior | None:
+        """The distribution new codes are drawn from, parameters of shape `(d,)`; None without one."""
+        return None
+
+    def fit(self, train: Split, generator: torch.Generator) -> None:
+        """Learn from `train`; every random number comes from `generator`. Nothing to do for a fixed map."""
+
+    @abstractmethod
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map inputs `(n, *shape)` to codes `(n, d)`; posterior means for a probabilistic model."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes `(n, d)` to reconstructions `(n, *shape)`. Override it unless `decoder` is "none"."""
+        raise ContractError(f"{type(self).__name__} declares decoder={self.decoder!r} but has no decode")
+
+    def posterior(self, inputs: Tensor) -> Posterior | None:  # noqa: ARG002 - overridden where there is one
+        """Return the distribution of codes for each input, or None for a deterministic encoder."""
+        return None
+
+    def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor | None:  # noqa: ARG002 - likewise
+        """Return log p(inputs | codes) in nats, `(n,)`, or None without a likelihood."""
+        return None
+
+    def get_state(self) -> State | None:
+        """Return all that was learned as named arrays, or None when this model cannot be reloaded."""
+        return None
+
+    def set_state(self, state: State) -> None:
+        """Take back what `get_state` returned."""
+        raise ContractError(f"{type(self).__name__} has get_state but no set_state")
+
+
+class GradientModel(nn.Module, Model):
+    """A torch module trained by gradients of `loss`; the engine does the rest.
+
+    `loss` must be a pure function of (parameters, batch, noise): no random numbers of its own, no in-place
+    change of buffers. Codebooks and other state that gradients do not reach are buffers renewed by `update`.
+
+    Attributes:
+        players: for adversarial models, player name -> prefixes of its parameters' names, in update order; the
+            engine calls `loss(batch, noise, player=name)` with one optimizer each. Empty for all others.
+    """
+
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, params: Model.Params, data: DataSpec) -> None:
+        nn.Module.__init__(self)
+        Model.__init__(self, params, data)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the first parameter."""
+        return next(self.parameters()).device
+
+    @abstractmethod
+    def loss(self, batch: Batch, noise: Noise) -> Losses:
+        """Return 0-dim terms, means over the batch; "total" is minimized, the others are logged."""
+
+    def forward(self, batch: Batch, noise: Noise, **player: str) -> Losses:
+        """Call `loss`; this makes `torch.func.functional_call(model, weights, (batch, noise))` work."""
+        return self.loss(batch, noise, **player)
+
+    def noise_spec(self) -> Mapping[str, Draw]:
+        """Declare the random numbers `loss` wants in `noise`, per row of the batch."""
+        return {}
+
+    def update(self, state: dict[str, Tensor], batch: Batch, noise: Noise) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return new buffers after an optimizer step, from the old ones; pure. Nothing changes by default."""
+        return state
+
+    def get_state(self) -> State | None:
+        """Return the state dict as arrays."""
+        return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+
+    def set_state(self, state: State) -> None:
+        """Load a state dict of arrays."""
+        self.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
+
+
+class SklearnModel(Model):
+    """Adapter for a scikit-learn transformer: say how it is made, the rest follows.
+
+    Inputs are flattened to `(n, D)` float32. A transformer with `inverse_transform` gives an opaque decoder,
+    one without it must declare `decoder = "none"`. It cannot be reloaded without pickle, so its scores are made
+    with the trial, unless a subclass writes `get_state` and `set_state`.
+    """
+
+    groupable: ClassVar[bool] = False
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "opaque"
+    estimator: Any = None
+
+    @abstractmethod
+    def make_estimator(self, seed: int) -> Any:
+        """Return the unfitted transformer; `seed` is for its `random_state`."""
+
+    def fit(self, train: Split, generator: torch.Generator) -> None:
+        """Fit the transformer on the flattened inputs."""
+        seed = int(torch.randint(2**31 - 1, (1,), generator=generator))
+        self.estimator = self.make_estimator(seed)
+        self.estimator.fit(as_inputs(train.inputs).flatten(1).numpy())
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Transform flattened inputs."""
+        codes = self.estimator.transform(inputs.flatten(1).cpu().numpy())
+        return torch.from_numpy(np.asarray(codes, dtype=np.float32))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Transform codes back and shape them as inputs."""
+        flat = self.estimator.inverse_transform(codes.cpu().numpy())
+        return torch.from_numpy(np.asarray(flat, dtype=np.float32)).reshape(-1, *self.data.shape)
+
+
+def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
+    """Turn a split's array into what models see: float32, uint8 images scaled to [0, 1].
+
+    >>> as_inputs(np.array([[0, 255]], dtype=np.uint8))
+    tensor([[0., 1.]])
+    """
+    return scale_inputs(torch.from_numpy(np.ascontiguousarray(array)).to(device))
+
+
+def scale_inputs(stored: Tensor) -> Tensor:
+    """Do the same for data already on a device."""
+    return stored.float() / 255 if stored.dtype == torch.uint8 else stored

@@ -1,0 +1,115 @@
+"""Parameters of plugins: declared once, checked everywhere they come in (command line, TOML, Python)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latentbench.errors import RequestError, near_matches
+
+__all__ = ["ParamInfo", "Params", "PerMember", "build_params", "describe_params", "per_member_fields"]
+
+P = TypeVar("P", bound="Params")
+
+
+class PerMember:
+    """Marks a parameter that may differ between trials trained together: `Annotated[float, PerMember]`.
+
+    Inside `loss` such a parameter may be a 0-dim tensor instead of a float, so use it in arithmetic only.
+    """
+
+
+class Params(BaseModel):
+    """Base of all parameter classes: frozen, no unknown names, no infinities or NaN, tuples instead of lists."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse list fields: parameters are part of a trial's key and must not change under it."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for name, field in cls.model_fields.items():
+            if field.annotation is list or get_origin(field.annotation) is list:
+                raise TypeError(f"{cls.__qualname__}.{name} is a list; declare a tuple, parameters are frozen")
+
+
+@dataclass(frozen=True)
+class ParamInfo:
+    """One parameter as `latentbench info` shows it."""
+
+    name: str
+    type: str
+    default: Any
+    limits: str
+    description: str
+
+
+def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
+    """Check `values` against `cls`; `owner` names the plugin in the error, as in "model 'vae'".
+
+    Raises:
+        RequestError: the first wrong value, as one sentence with the allowed range or near matches.
+    """
+    try:
+        return cls.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "parameters"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(cls.model_fields) or "none"
+            hint = near_matches(name, cls.model_fields)
+            raise RequestError(f"{owner} has no parameter {name!r}{hint} (its parameters: {known})") from None
+        if first["type"] == "missing":
+            raise RequestError(f"{owner} needs a value for its parameter {name!r}") from None
+        expected = first["msg"].replace("Input should be", "should be").replace("Value error, ", "")
+        raise RequestError(f"{owner}: {name} {expected}, got {first['input']!r}") from None
+
+
+def describe_params(cls: type[Params]) -> list[ParamInfo]:
+    """List the parameters of `cls` in the order they were declared."""
+    rows = []
+    schema = cls.model_json_schema()
+    for name, field in cls.model_fields.items():
+        limits = [
+            f"{sign} {getattr(mark, word)}"
+            for mark in field.metadata
+            for word, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            if getattr(mark, word, None) is not None
+        ]
+        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
+        kind = _type_name(schema["properties"][name], schema)
+        rows.append(ParamInfo(name, kind, default, " ".join(limits), field.description or ""))
+    return rows
+
+
+def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """Put a JSON-schema fragment into a few words, as "number or 'learned'"."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    if "anyOf" in schema:
+        return " or ".join(_type_name(part, root) for part in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    if "const" in schema:
+        return repr(schema["const"])
+    words = {"null": "nothing", "array": "tuple", "string": "text"}
+    kind = str(schema.get("type", "any"))
+    return words.get(kind, kind)
+
+
+def per_member_fields(cls: type[Params]) -> frozenset[str]:
+    """Names of the parameters that may differ inside a group of trials trained together.
+
+    >>> from typing import Annotated
+    >>> class P(Params):
+    ...     beta: Annotated[float, PerMember] = 1.0
+    ...     latent_dim: int = 8
+    >>> sorted(per_member_fields(P))
+    ['beta']
+    """
+    return frozenset(name for name, field in cls.model_fields.items() if PerMember in field.metadata)

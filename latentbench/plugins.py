@@ -1,0 +1,294 @@
+"""Finds, loads and lists plugins; the only file that touches pluggy's machinery.
+
+Built-ins come in by entry point exactly like anybody's package: no second list, no second code path. A plugin
+that cannot be loaded is remembered with its error, listed, and survived.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import Distribution, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+from latentbench import hookspecs
+from latentbench.errors import PluginError, UnknownNameError, near_matches
+from latentbench.source import load_file
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+    from latentbench.records import Trial
+    from latentbench.results import Results
+
+__all__ = ["Offer", "PluginInfo", "Plugins"]
+
+GROUP = "latentbench"
+Kind = Literal["dataset", "model", "metric"]
+KINDS: tuple[Kind, ...] = ("dataset", "model", "metric")
+
+
+@dataclass
+class PluginInfo:
+    """One plugin as `latentbench list plugins` shows it.
+
+    Attributes:
+        name: "distribution:entry point", or the path of a loose file.
+        distribution: the installed distribution, or "file".
+        version: its version, empty for a file.
+        editable: installed editable or a loose file: its author is at work on it.
+        supplies: names by kind.
+        error: why it could not be loaded, empty when it was.
+    """
+
+    name: str
+    distribution: str
+    version: str = ""
+    editable: bool = False
+    supplies: dict[str, list[str]] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A dataset, model or metric that a plugin supplies under a name."""
+
+    kind: Kind
+    name: str
+    target: str | type
+    summary: str
+    plugin: PluginInfo
+
+    def load(self) -> type:
+        """Import the class.
+
+        Raises:
+            PluginError: it cannot be imported or is no class.
+        """
+        if isinstance(self.target, type):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of {self.plugin.name} cannot be imported from {self.target!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(found, type):
+            raise PluginError(
+                f"{self.kind} {self.name!r} of {self.plugin.name} must be a class, {self.target!r} is not"
+            )
+        return found
+
+
+class Plugins:
+    """All plugins of this process.
+
+    Args:
+        files: loose plugin files to load besides the installed ones.
+        blocked: plugins to leave out, by "distribution:entry point", distribution or path.
+
+    Raises:
+        UnknownNameError: a blocked name matches no plugin.
+        PluginError: a file that was asked for cannot be loaded.
+    """
+
+    def __init__(self, files: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._offers: dict[Kind, dict[str, list[Offer]]] = {kind: {} for kind in KINDS}
+        self.infos: list[PluginInfo] = []
+        self.files = tuple(str(Path(name).resolve()) for name in files)
+        self.blocked = blocked
+        unused = set(blocked)
+        for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution_name(p.dist), p.name)):
+            info = PluginInfo(
+                f"{_distribution_name(point.dist)}:{point.name}",
+                _distribution_name(point.dist),
+                point.dist.version if point.dist else "",
+                _is_editable(point.dist),
+            )
+            if info.name in blocked or info.distribution in blocked:
+                unused -= {info.name, info.distribution}
+            else:
+                self._add(info, point.load)
+        for name in self.files:
+            info = PluginInfo(name, "file", editable=True)
+            self._add(info, lambda path=name: load_file(path))  # type: ignore[misc]
+            if info.error:
+                raise PluginError(f"plugin file {name} cannot be loaded: {info.error}")
+        for name in sorted(unused):
+            hint = near_matches(name, [info.name for info in self.infos])
+            raise UnknownNameError(f"--no-plugin {name}: no such plugin{hint} (see `latentbench list plugins`)")
+
+    def _add(self, info: PluginInfo, load: Callable[[], Any]) -> None:
+        """Load one plugin and collect what it offers; whatever it raises becomes its `error`."""
+        if any(known.name == info.name for known in self.infos):
+            return  # the same distribution seen twice on the path
+        self.infos.append(info)
+        try:
+            self.register(load(), info.name)
+            self._collect(info)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the host lives
+            info.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            if self._manager.has_plugin(info.name):
+                self._manager.unregister(name=info.name)
+
+    def register(self, plugin: object, name: str) -> None:
+        """Register a module or object with hooks.
+
+        Raises:
+            PluginError: it has no hook, a misspelt one, or one with arguments its contract does not know.
+        """
+        try:
+            self._manager.register(plugin, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(" ".join(str(error).split())) from error
+        known = [hook for hook in dir(hookspecs) if getattr(getattr(hookspecs, hook), "latentbench_spec", None)]
+        callers = self._manager.get_hookcallers(plugin) or []
+        if not callers:
+            named = [hook for hook in known if hasattr(plugin, hook)]
+            seen = f"{', '.join(named)} lack it" if named else "it has none"
+            raise PluginError(f"no hook found: mark functions with @latentbench.hookimpl ({seen})")
+        for caller in callers:
+            if not caller.has_spec() and not all(impl.optionalhook for impl in caller.get_hookimpls()):
+                raise PluginError(f"there is no hook {caller.name!r}{near_matches(caller.name, known)}")
+
+    def _collect(self, info: PluginInfo) -> None:
+        """Call this plugin's register hooks with callbacks bound to it."""
+        for kind in KINDS:
+            caller = getattr(self._manager.hook, f"register_{kind}s")
+            for impl in caller.get_hookimpls():
+                if impl.plugin_name == info.name:
+                    impl.function(*[self._registrar(kind, info)][: len(impl.argnames)])
+
+    def _registrar(self, kind: Kind, info: PluginInfo) -> Callable[..., None]:
+        def register(name: str, target: str | type, summary: str = "") -> None:
+            if not isinstance(target, type) and ":" not in str(target):
+                raise PluginError(f'{kind} {name!r} needs a class or "package.module:Class", got {target!r}')
+            self._offers[kind].setdefault(name, []).append(Offer(kind, name, target, summary, info))
+            info.supplies.setdefault(kind, []).append(name)
+
+        return register
+
+    def names(self, kind: Kind) -> list[str]:
+        """Every name that is offered, sorted."""
+        return sorted(self._offers[kind])
+
+    def offers(self, kind: Kind) -> Iterator[Offer]:
+        """Every offer, sorted by name."""
+        for name in self.names(kind):
+            yield from self._offers[kind][name]
+
+    def conflicts(self) -> list[str]:
+        """One sentence for each name that two plugins offer."""
+        return [_conflict(offers) for kind in KINDS for offers in self._offers[kind].values() if len(offers) > 1]
+
+    def find(self, kind: Kind, name: str) -> Offer:
+        """Return the offer of `name`; for models and metrics also `path/to/file.py:Class`.
+
+        Raises:
+            UnknownNameError: nobody offers it; the sentence holds near matches and plugins that failed to load.
+            PluginError: two plugins offer it.
+        """
+        path, _, attribute = name.rpartition(":")
+        if path.endswith(".py"):
+            return self._find_in_file(kind, path, attribute)
+        offers = self._offers[kind].get(name, [])
+        if len(offers) > 1:
+            raise PluginError(_conflict(offers))
+        if offers:
+            return offers[0]
+        failed = "; ".join(f"{info.name} failed to load: {info.error}" for info in self.infos if info.error)
+        hint = near_matches(name, self.names(kind))
+        raise UnknownNameError(
+            f"there is no {kind} {name!r}{hint} (`latentbench list {kind}s` shows all)"
+            + (f"; plugin {failed}" if failed else "")
+        )
+
+    def _find_in_file(self, kind: Kind, path: str, attribute: str) -> Offer:
+        try:
+            found = getattr(load_file(path), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{kind} {attribute!r} cannot be loaded from {path}: {type(error).__name__}: {error}"
+            ) from error
+        return Offer(kind, attribute, found, "", PluginInfo(str(Path(path).resolve()), "file", editable=True))
+
+    def load(self, kind: Kind, name: str) -> Any:
+        """Return the class behind `name`.
+
+        Raises:
+            UnknownNameError, PluginError: as `find`; or the class cannot be imported or is of the wrong kind.
+        """
+        offer = self.find(kind, name)
+        found = offer.load()
+        base = getattr(import_module(f"latentbench.{kind}"), kind.capitalize())
+        if not issubclass(found, base):
+            raise PluginError(
+                f"{kind} {name!r} of {offer.plugin.name} must be a subclass of latentbench.{base.__name__}"
+            )
+        return found
+
+    def run_started(self, benchmark: Benchmark, run: Path) -> None:
+        """Tell plugins that a run begins."""
+        self._notify("run_started", benchmark=benchmark, run=run)
+
+    def trial_started(self, trial: Trial) -> None:
+        """Tell plugins that a worker has taken up a trial."""
+        self._notify("trial_started", trial=trial)
+
+    def epoch_finished(self, trial: Trial, epoch: int, losses: Mapping[str, float]) -> None:
+        """Tell plugins the mean losses of an epoch."""
+        self._notify("epoch_finished", trial=trial, epoch=epoch, losses=losses)
+
+    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Tell plugins how a trial ended."""
+        self._notify("trial_finished", trial=trial, result=result)
+
+    def run_finished(self, results: Results) -> None:
+        """Tell plugins that a run has ended."""
+        self._notify("run_finished", results=results)
+
+    def report_sections(self, results: Results) -> list[tuple[str, Any]]:
+        """Collect the sections that plugins add to the report."""
+        return [section for found in self._notify("report_sections", results=results) for section in found or ()]
+
+    def _notify(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook of every plugin; one that raises is reported once and taken out."""
+        answers = []
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            try:
+                answers.append(impl.function(*(arguments[name] for name in impl.argnames)))
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                self._manager.unregister(name=impl.plugin_name)
+                warnings.warn(
+                    f"plugin {impl.plugin_name} raised in {hook} and is left out from here on: "
+                    f"{type(error).__name__}: {error}",
+                    stacklevel=2,
+                )
+        return answers
+
+
+def _conflict(offers: list[Offer]) -> str:
+    owners = " and ".join(f"{offer.plugin.name} {offer.plugin.version}".strip() for offer in offers)
+    first = offers[0]
+    return (
+        f"{first.kind} {first.name!r} is offered by {owners}; "
+        f"leave one out with --no-plugin {offers[-1].plugin.name}"
+    )
+
+
+def _distribution_name(distribution: Distribution | None) -> str:
+    return distribution.name if distribution else "unknown"
+
+
+def _is_editable(distribution: Distribution | None) -> bool:
+    text = distribution.read_text("direct_url.json") if distribution else None
+    return bool(text and json.loads(text).get("dir_info", {}).get("editable"))

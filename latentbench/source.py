@@ -1,0 +1,78 @@
+"""Source files of plugins: loading a loose file, and a digest of what a class is made of."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from latentbench.errors import PluginError
+
+__all__ = ["load_file", "source_digest"]
+
+FOREIGN = {"latentbench", "torch", "sklearn", "builtins", "abc"}
+
+
+def load_file(path: str) -> ModuleType:
+    """Import a loose Python file under a name of its own, once.
+
+    Raises:
+        PluginError: there is no such file.
+    """
+    resolved = Path(path).resolve()
+    if not resolved.is_file():
+        raise PluginError(f"there is no file {path}")
+    name = f"latentbench_file_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, resolved)
+        if spec is None or spec.loader is None:
+            raise PluginError(f"{path} is no Python file")
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+def source_digest(found: type) -> str:
+    """Return the sha256 of the source a class is made of.
+
+    That is: the files of the class and its bases, and the files of the same top-level package that those import,
+    but nothing of the host.
+    """
+    waiting = [cls.__module__ for cls in found.__mro__]
+    package = found.__module__.partition(".")[0]
+    seen: dict[str, bytes] = {}
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        path = getattr(module, "__file__", None)
+        if name in seen or not path or name.partition(".")[0] in FOREIGN:
+            continue
+        if name.partition(".")[0] != package and name != found.__module__:
+            continue
+        seen[name] = Path(path).read_bytes()
+        waiting.extend(_imported_modules(seen[name], name))
+    digest = hashlib.sha256()
+    for name in sorted(seen):
+        digest.update(seen[name])
+    return digest.hexdigest()
+
+
+def _imported_modules(source: bytes, name: str) -> Iterator[str]:
+    parent = name.rpartition(".")[0] or name
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*parent.split(".")[: len(parent.split(".")) - node.level + 1], base]).rstrip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
