@@ -153,6 +153,9 @@ class Dataset(ABC):
     def splits(self) -> Splits:
         """Load the data and carve the validation split from train."""
         train, test = self.load()
+        for name, split in (("train", train), ("test", test)):
+            if not len(split):
+                raise DataError(f"the {name} split needs at least one row, got none; check the dataset's files")
         if train.inputs.shape[1:] != test.inputs.shape[1:]:
             raise DataError(
                 f"train inputs have shape {train.inputs.shape[1:]} but test inputs {test.inputs.shape[1:]}"

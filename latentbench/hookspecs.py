@@ -53,7 +53,7 @@ def epoch_finished(trial: Trial, epoch: int, losses: Mapping[str, float]) -> Non
 
 @hookspec
 def trial_finished(trial: Trial, result: Mapping[str, Any]) -> None:
-    """Learn how a trial ended, failed ones too: `result` holds status, error, message, seconds and failed scores."""
+    """Learn how a trial ended, failed ones too: `result` has status, error, message, seconds, failed_scores."""
 
 
 @hookspec
@@ -63,4 +63,4 @@ def run_finished(results: Results) -> None:
 
 @hookspec
 def report_sections(results: Results) -> Any:
-    """Return titled sections to add to the report, from the tidy frame of scores: [(title, DataFrame or SVG), ...]."""
+    """Return sections to add to the report, from the tidy frame of scores: [(title, DataFrame or SVG), ...]."""

@@ -152,14 +152,14 @@ class Model(ABC):
         """The distribution new codes are drawn from, parameters of shape `(d,)`; None without one."""
         return None
 
-    def fit(self, train: Split, generator: torch.Generator) -> None:
+    def fit(self, train: Split, generator: torch.Generator) -> None:  # noqa: B027 - a fixed map learns nothing
         """Learn from `train`; every random number comes from `generator`. Nothing to do for a fixed map."""
 
     @abstractmethod
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs `(n, *shape)` to codes `(n, d)`; posterior means for a probabilistic model."""
 
-    def decode(self, codes: Tensor) -> Tensor:
+    def decode(self, codes: Tensor) -> Tensor:  # noqa: ARG002 - overridden where there is a decoder
         """Map codes `(n, d)` to reconstructions `(n, *shape)`. Override it unless `decoder` is "none"."""
         raise ContractError(f"{type(self).__name__} declares decoder={self.decoder!r} but has no decode")
 
@@ -175,7 +175,7 @@ class Model(ABC):
         """Return all that was learned as named arrays, or None when this model cannot be reloaded."""
         return None
 
-    def set_state(self, state: State) -> None:
+    def set_state(self, state: State) -> None:  # noqa: ARG002 - goes with get_state
         """Take back what `get_state` returned."""
         raise ContractError(f"{type(self).__name__} has get_state but no set_state")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, get_origin
+from types import UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,8 +36,12 @@ class Params(BaseModel):
         """Refuse list fields: parameters are part of a trial's key and must not change under it."""
         super().__pydantic_init_subclass__(**kwargs)
         for name, field in cls.model_fields.items():
-            if field.annotation is list or get_origin(field.annotation) is list:
+            if _holds_list(field.annotation):
                 raise TypeError(f"{cls.__qualname__}.{name} is a list; declare a tuple, parameters are frozen")
+
+
+def _holds_list(annotation: Any) -> bool:
+    return list in (annotation, get_origin(annotation)) or any(map(_holds_list, get_args(annotation)))
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,22 @@ def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
             raise RequestError(f"{owner} has no parameter {name!r}{hint} (its parameters: {known})") from None
         if first["type"] == "missing":
             raise RequestError(f"{owner} needs a value for its parameter {name!r}") from None
-        expected = first["msg"].replace("Input should be", "should be").replace("Value error, ", "")
-        raise RequestError(f"{owner}: {name} {expected}, got {first['input']!r}") from None
+        if _is_union(cls, first["loc"]):  # the rest of `loc` names a member of the union
+            name = str(first["loc"][0])
+            told = dict.fromkeys(_expected(each["msg"]) for each in error.errors() if each["loc"][0] == name)
+            raise RequestError(f"{owner}: {name} {' or '.join(told)}, got {values[name]!r}") from None
+        raise RequestError(f"{owner}: {name} {_expected(first['msg'])}, got {first['input']!r}") from None
+
+
+def _is_union(cls: type[Params], place: tuple[int | str, ...]) -> bool:
+    if len(place) < 2 or not isinstance(place[1], str) or place[0] not in cls.model_fields:
+        return False
+    return get_origin(cls.model_fields[str(place[0])].annotation) in (Union, UnionType)
+
+
+def _expected(message: str) -> str:
+    """Pydantic's message without its subject and its reason."""
+    return re.sub(r"^(Value error, |Input |\w+ (?=should ))|, unable to .*$", "", message)
 
 
 def describe_params(cls: type[Params]) -> list[ParamInfo]:
@@ -106,9 +126,9 @@ def per_member_fields(cls: type[Params]) -> frozenset[str]:
     """Names of the parameters that may differ inside a group of trials trained together.
 
     >>> from typing import Annotated
-    >>> class P(Params):
-    ...     beta: Annotated[float, PerMember] = 1.0
-    ...     latent_dim: int = 8
+    >>> from pydantic import create_model
+    >>> beta, latent_dim = (Annotated[float, PerMember], 1.0), (int, 8)
+    >>> P = create_model("P", __base__=Params, beta=beta, latent_dim=latent_dim)
     >>> sorted(per_member_fields(P))
     ['beta']
     """

@@ -111,14 +111,18 @@ class Plugins:
             info = PluginInfo(
                 f"{_distribution_name(point.dist)}:{point.name}",
                 _distribution_name(point.dist),
-                point.dist.version if point.dist else "",
+                (point.dist.version if point.dist else "") or "",
                 _is_editable(point.dist),
             )
             if info.name in blocked or info.distribution in blocked:
                 unused -= {info.name, info.distribution}
             else:
                 self._add(info, point.load)
+        excluded = {str(Path(name).resolve()): name for name in blocked}
         for name in self.files:
+            if name in excluded:
+                unused.discard(excluded[name])
+                continue
             info = PluginInfo(name, "file", editable=True)
             self._add(info, lambda path=name: load_file(path))  # type: ignore[misc]
             if info.error:
@@ -135,10 +139,18 @@ class Plugins:
         try:
             self.register(load(), info.name)
             self._collect(info)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the host lives
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; the host lives
             info.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            if self._manager.has_plugin(info.name):
-                self._manager.unregister(name=info.name)
+            self._withdraw(info)
+
+    def _withdraw(self, info: PluginInfo) -> None:
+        """Take out a plugin that failed halfway, with what it had offered until then."""
+        if self._manager.has_plugin(info.name):
+            self._manager.unregister(name=info.name)
+        info.supplies.clear()
+        for kind, names in self._offers.items():
+            kept = {name: [o for o in offers if o.plugin is not info] for name, offers in names.items()}
+            self._offers[kind] = {name: offers for name, offers in kept.items() if offers}
 
     def register(self, plugin: object, name: str) -> None:
         """Register a module or object with hooks.
@@ -170,8 +182,10 @@ class Plugins:
 
     def _registrar(self, kind: Kind, info: PluginInfo) -> Callable[..., None]:
         def register(name: str, target: str | type, summary: str = "") -> None:
-            if not isinstance(target, type) and ":" not in str(target):
+            if not isinstance(target, type) and not (isinstance(target, str) and ":" in target):
                 raise PluginError(f'{kind} {name!r} needs a class or "package.module:Class", got {target!r}')
+            if name in info.supplies.get(kind, []):
+                raise PluginError(f"{kind} {name!r} is registered twice by this plugin; give each its own name")
             self._offers[kind].setdefault(name, []).append(Offer(kind, name, target, summary, info))
             info.supplies.setdefault(kind, []).append(name)
 
@@ -215,10 +229,14 @@ class Plugins:
     def _find_in_file(self, kind: Kind, path: str, attribute: str) -> Offer:
         try:
             found = getattr(load_file(path), attribute)
+        except PluginError:
+            raise
         except Exception as error:
             raise PluginError(
                 f"{kind} {attribute!r} cannot be loaded from {path}: {type(error).__name__}: {error}"
             ) from error
+        if not isinstance(found, type):
+            raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {found!r}")
         return Offer(kind, attribute, found, "", PluginInfo(str(Path(path).resolve()), "file", editable=True))
 
     def load(self, kind: Kind, name: str) -> Any:
@@ -258,14 +276,19 @@ class Plugins:
 
     def report_sections(self, results: Results) -> list[tuple[str, Any]]:
         """Collect the sections that plugins add to the report."""
-        return [section for found in self._notify("report_sections", results=results) for section in found or ()]
+        sections: list[tuple[str, Any]] = []
+        self._notify("report_sections", sections.extend, results=results)
+        return sections
 
-    def _notify(self, hook: str, **arguments: Any) -> list[Any]:
+    def _notify(self, hook: str, collect: Callable[[Any], None] | None = None, **arguments: Any) -> None:
         """Call a hook of every plugin; one that raises is reported once and taken out."""
-        answers = []
         for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            if not self._manager.has_plugin(impl.plugin_name):
+                continue
             try:
-                answers.append(impl.function(*(arguments[name] for name in impl.argnames)))
+                answer = impl.function(*(arguments[name] for name in impl.argnames))
+                if collect is not None:
+                    collect(answer or ())
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything
                 self._manager.unregister(name=impl.plugin_name)
                 warnings.warn(
@@ -273,7 +296,6 @@ class Plugins:
                     f"{type(error).__name__}: {error}",
                     stacklevel=2,
                 )
-        return answers
 
 
 def _conflict(offers: list[Offer]) -> str:
@@ -286,9 +308,12 @@ def _conflict(offers: list[Offer]) -> str:
 
 
 def _distribution_name(distribution: Distribution | None) -> str:
-    return distribution.name if distribution else "unknown"
+    return (distribution.name if distribution else "") or "unknown"
 
 
 def _is_editable(distribution: Distribution | None) -> bool:
     text = distribution.read_text("direct_url.json") if distribution else None
-    return bool(text and json.loads(text).get("dir_info", {}).get("editable"))
+    try:
+        return bool(text and json.loads(text).get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError):
+        return False  # a damaged record is no reason to stop the host

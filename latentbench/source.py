@@ -14,7 +14,7 @@ from latentbench.errors import PluginError
 
 __all__ = ["load_file", "source_digest"]
 
-FOREIGN = {"latentbench", "torch", "sklearn", "builtins", "abc"}
+FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}
 
 
 def load_file(path: str) -> ModuleType:
@@ -47,27 +47,46 @@ def source_digest(found: type) -> str:
     but nothing of the host.
     """
     waiting = [cls.__module__ for cls in found.__mro__]
-    package = found.__module__.partition(".")[0]
+    packages = {name.partition(".")[0] for name in waiting} - FOREIGN
     seen: dict[str, bytes] = {}
     while waiting:
         name = waiting.pop()
-        module = sys.modules.get(name)
-        path = getattr(module, "__file__", None)
-        if name in seen or not path or name.partition(".")[0] in FOREIGN:
+        if name in seen or name.partition(".")[0] not in packages:
             continue
-        if name.partition(".")[0] != package and name != found.__module__:
+        path = _source_file(name)
+        if path is None:
             continue
-        seen[name] = Path(path).read_bytes()
-        waiting.extend(_imported_modules(seen[name], name))
+        seen[name] = path.read_bytes()
+        if path.suffix == ".py":
+            parent = name if path.stem == "__init__" else name.rpartition(".")[0]
+            waiting.extend(_imported_modules(seen[name], parent))
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(seen[name])
     return digest.hexdigest()
 
 
-def _imported_modules(source: bytes, name: str) -> Iterator[str]:
-    parent = name.rpartition(".")[0] or name
-    for node in ast.walk(ast.parse(source)):
+def _source_file(name: str) -> Path | None:
+    """The file of a module, imported yet or not: a digest must not depend on what has run before."""
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if path is not None:
+        return Path(path)
+    top, *rest = name.split(".")
+    for folder in getattr(sys.modules.get(top), "__path__", ()):
+        stem = Path(folder, *rest)
+        for file in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _imported_modules(source: bytes, parent: str) -> Iterator[str]:
+    """Names that `source`, a module of the package `parent`, imports; some are no modules."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return  # one that is broken and not imported yet; its bytes still count
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

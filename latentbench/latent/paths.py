@@ -43,5 +43,5 @@ def speed_squared(decode: Callable[[Tensor], Tensor], codes: Tensor, directions:
 
     The exact derivative, by forward differentiation of `decode`.
     """
-    _, velocity = torch.func.jvp(decode, (codes,), (directions,))
+    velocity: Tensor = torch.func.jvp(decode, (codes,), (directions,))[1]
     return velocity.flatten(1).square().sum(1)

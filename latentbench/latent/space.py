@@ -257,7 +257,7 @@ class LatentSpace:
         if isinstance(self._posterior, Posterior):
             return self._posterior
         with exact_arithmetic():
-            parts = [self._posterior(chunk) for chunk in self.inputs.split(BATCH)]
+            parts = [self._posterior(chunk) for chunk in torch.split(self.inputs, BATCH)]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
@@ -308,7 +308,7 @@ class LatentSpace:
 
 def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     with exact_arithmetic():
-        return torch.cat([function(chunk) for chunk in rows.split(BATCH)])
+        return torch.cat([function(chunk) for chunk in torch.split(rows, BATCH)])
 
 
 def _checked_codes(codes: Tensor, name: str) -> Tensor:

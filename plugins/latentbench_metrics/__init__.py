@@ -3,10 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from latentbench import hookimpl
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentbench import Results
+
+METRICS = {
+    "active_units": ("geometry:ActiveUnits", "how many dimensions vary over the data"),
+    "compression": ("efficiency:Compression", "input numbers per code number"),
+    "decode_latency": ("efficiency:DecodeLatency", "time to decode 1000 codes"),
+    "encode_latency": ("efficiency:EncodeLatency", "time to encode 1000 inputs"),
+    "image_quality": ("reconstruction:ImageQuality", "PSNR and SSIM of reconstructed images"),
+    "kmeans": ("clusters:KMeansAgreement", "whether k-means finds the classes"),
+    "knn": ("neighbors:Neighbors", "whether the nearest training codes have the same label"),
+    "knn_sample": ("neighbors:SampledNeighbors", "the same for posterior samples"),
+    "parameters": ("efficiency:ParameterCount", "number of trained parameters"),
+    "path_energy": ("interpolation:PathEnergy", "how unevenly images change along straight paths"),
+    "path_shape": ("interpolation:PathShape", "length, bends and steps of decoded straight paths"),
+    "peak_memory": ("efficiency:PeakMemory", "most memory in use while training"),
+    "prior_match": ("wasserstein:PriorMatch", "distance from posterior samples to the prior"),
+    "r2": ("reconstruction:ExplainedVariance", "share of the inputs' variance kept"),
+    "rate": ("reconstruction:Rate", "nats a code tells about its input"),
+    "reconstruction": ("reconstruction:Reconstruction", "squared and absolute error of reconstructions"),
+    "reconstruction_match": ("wasserstein:ReconstructionMatch", "distance from reconstructions to real images"),
+    "sample_match": ("wasserstein:SampleMatch", "distance from decoded new codes to real images"),
+    "sample_transport": ("wasserstein:SampleTransport", "the same by exact optimal transport"),
+    "separation": ("clusters:Separation", "how compact and far apart the classes lie"),
+    "throughput": ("efficiency:Throughput", "training images per second"),
+    "train_seconds": ("efficiency:TrainSeconds", "time to train"),
+    "walk_kd": ("interpolation:WalkRealism", "whether images half way between two look real"),
+}
 
 
 @hookimpl
 def register_metrics(register: Callable[..., None]) -> None:
     """Offer the built-in metrics."""
+    for name, (target, summary) in METRICS.items():
+        register(name, f"latentbench_metrics.{target}", summary=summary)
+
+
+@hookimpl
+def report_sections(results: Results) -> list[tuple[str, pd.DataFrame]]:
+    """Add a table of rate, mse and r2 of the models that have a rate: only at equal rate is error comparable."""
+    scores = results.scores
+    wanted = scores[scores["score"].isin(["rate", "mse", "r2"]) & scores["value"].notna()]
+    if not (wanted["score"] == "rate").any():
+        return []
+    table = wanted.pivot_table(index=["dataset", "label"], columns="score", values="value", aggfunc="mean")
+    table = table.reindex(columns=["rate", "mse", "r2"]).dropna(subset=["rate"])
+    table = table.reset_index().sort_values(["dataset", "rate"], kind="stable", ignore_index=True)
+    return [("Rate and distortion", table.rename_axis(columns=None))]

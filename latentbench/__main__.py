@@ -1,0 +1,5 @@
+"""`python -m latentbench`."""
+
+from latentbench.cli import main
+
+main()

@@ -1,0 +1,71 @@
+"""The command line. Each verb is a file of its own, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+
+import click
+
+from latentbench import __version__
+from latentbench.errors import LatentbenchError
+
+__all__ = ["main"]
+
+VERBS = {
+    "env": "Print versions, hardware and plugins.",
+    "info": "Explain a dataset, model, metric or score.",
+    "list": "List datasets, models, metrics or plugins.",
+    "report": "Write the report page of a run.",
+    "run": "Train, look, score and compare.",
+    "table": "Print the comparison table of a run.",
+}
+
+
+class _Verbs(click.Group):
+    """Knows the verbs by name and imports only the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"latentbench.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="latentbench")
+def cli() -> None:
+    """Benchmark latent spaces: train models, look at their codes, score them, compare.
+
+    `latentbench run` alone compares AE, VAE and beta-VAE on small real images.
+
+    Exit status: 0 all well, 1 some trials failed, 2 the request was wrong, 130 interrupted (run again).
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+    try:
+        status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except LatentbenchError as error:
+        click.echo(f"latentbench: {error}", err=True)
+        sys.exit(error.exit_status)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("latentbench: interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

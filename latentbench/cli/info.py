@@ -1,0 +1,73 @@
+"""`latentbench info`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import click
+
+from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.errors import UnknownNameError, near_matches
+from latentbench.params import describe_params
+from latentbench.plugins import KINDS, Plugins
+
+__all__ = ["command"]
+
+
+@click.command("info")
+@click.argument("name")
+@plugin_options
+def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+    """Explain a dataset, model, metric or score: what it is, its parameters, its source."""
+    plugins = load_plugins(files, blocked)
+    found = False
+    for kind in KINDS:
+        if name in plugins.names(kind):
+            found = True
+            _explain(kind, name, plugins.load(kind, name), plugins)
+    if not found:
+        _explain_score(name, plugins)
+
+
+def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
+    plugin = plugins.find(kind, name).plugin  # type: ignore[arg-type]
+    click.echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
+    click.echo(f"\n{inspect.getdoc(cls) or 'no description'}\n")
+    for param in describe_params(cls.Params):
+        limits = f", {param.limits}" if param.limits else ""
+        click.echo(f"  {param.name} = {param.default}  ({param.type}{limits})  {param.description}")
+    if kind == "metric":
+        click.echo(f"  needs: {', '.join(cls.needs) or 'codes only'}; tier: {cls.tier}")
+        for score, declared in cls.scores.items():
+            _show_score(score, declared)
+
+
+def _explain_score(name: str, plugins: Plugins) -> None:
+    known: dict[str, tuple[str, Any]] = {}
+    for metric in plugins.names("metric"):
+        known |= {score: (metric, declared) for score, declared in plugins.load("metric", metric).scores.items()}
+    if name not in known:
+        every = {*known, *(offered for kind in KINDS for offered in plugins.names(kind))}
+        raise UnknownNameError(
+            f"there is no dataset, model, metric or score {name!r}{near_matches(name, every)} "
+            "(`latentbench list models` and its siblings show all)"
+        )
+    metric, declared = known[name]
+    click.echo(f"score {name}, of metric {metric} (`latentbench info {metric}`)")
+    _show_score(name, declared)
+
+
+def _show_score(name: str, declared: Any) -> None:
+    low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in declared.range)
+    click.echo(f"\n  {name}: {declared.description}")
+    click.echo(f"    better: {declared.better}   range: {low} to {high}   unit: {declared.unit or 'none'}")
+    click.echo(f"    purpose: {declared.purpose}   kind: {declared.kind}   codes: {declared.codes}")
+    click.echo(f"    floor: {_bound(declared.floor)}   ceiling: {_bound(declared.ceiling)}")
+
+
+def _bound(value: float | str | None) -> str:
+    if value is None:
+        return "not stated"
+    return f"what {value} gives" if isinstance(value, str) else f"{value:g}"

@@ -1,0 +1,81 @@
+"""Options that several verbs share, and how values on the command line are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from latentbench.errors import RequestError
+from latentbench.plugins import Plugins
+
+__all__ = ["load_plugins", "plugin_options", "read_params", "split_names"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def plugin_options(command: F) -> F:
+    """Add --plugin and --no-plugin."""
+    command = click.option(
+        "--no-plugin", "blocked", multiple=True, metavar="NAME", help="Leave out a plugin (see `list plugins`)."
+    )(command)
+    return click.option(
+        "--plugin",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="Load a plugin from a Python file, for this command.",
+    )(command)
+
+
+def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
+    """Load plugins and say which could not be."""
+    plugins = Plugins(files, blocked)
+    for info in plugins.infos:
+        if info.error:
+            click.echo(f"warning: plugin {info.name} {info.version} failed to load: {info.error}", err=True)
+    for sentence in plugins.conflicts():
+        click.echo(f"warning: {sentence}", err=True)
+    return plugins
+
+
+def read_params(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read NAME=VALUE,VALUE,... into the form of a benchmark's `params`.
+
+    >>> read_params(["latent_dim=8,16", "beta_vae.beta=4", "ae.backbone=mlp"])
+    {'latent_dim': [8, 16], 'beta_vae.beta': 4, 'ae.backbone': 'mlp'}
+
+    Raises:
+        RequestError: a pair without "=" or without a value.
+    """
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise RequestError(f"-p takes NAME=VALUE or NAME=VALUE,VALUE,..., got {pair!r}")
+        values = [_read_value(part) for part in text.split(",")]
+        params[name.strip()] = values[0] if len(values) == 1 else values
+    return params
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Split a comma-separated list of names.
+
+    >>> split_names("find, walk")
+    ('find', 'walk')
+    """
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _read_value(text: str) -> Any:
+    """Read a number or true/false; anything else is text."""
+    text = text.strip()
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

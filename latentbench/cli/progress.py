@@ -1,0 +1,120 @@
+"""Live progress of a run: a bar on a terminal, a line per trial elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from latentbench.benchmark import Benchmark
+    from latentbench.records import Trial
+    from latentbench.results import Results
+
+__all__ = ["LineProgress", "TerminalProgress", "make_progress"]
+
+
+def make_progress(jobs: int) -> LineProgress | TerminalProgress:
+    """Return the progress display that suits where standard error goes; `jobs` trials are to be run."""
+    return TerminalProgress(jobs) if sys.stderr.isatty() else LineProgress(jobs)
+
+
+class LineProgress:
+    """One plain line for each trial that ends."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs, self.done = jobs, 0
+        self.started = time.monotonic()
+
+    @hookimpl
+    def run_started(self, benchmark: Benchmark, run: Path) -> None:
+        """Say where results go."""
+        name = benchmark.title or "benchmark"
+        click.echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
+
+    @hookimpl
+    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Say how the trial ended, with its message when it did not end well."""
+        self.done += 1
+        click.echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
+
+    @hookimpl
+    def run_finished(self, results: Results) -> None:  # noqa: ARG002 - the hook's signature
+        """Say how long it took."""
+        click.echo(f"finished in {time.monotonic() - self.started:.0f} s", err=True)
+
+    def close(self) -> None:
+        """Nothing to put back."""
+
+
+class TerminalProgress(LineProgress):
+    """A bar for the whole run and one for each trial at work."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True)
+        self._bars: Progress = Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._whole = self._bars.add_task("trials", total=jobs, note="")
+        self._tasks: dict[str, TaskID] = {}
+        if jobs:
+            self._bars.start()
+
+    @hookimpl
+    def trial_started(self, trial: Trial) -> None:
+        """Show a bar that counts the trial's epochs."""
+        name = f"{trial.label} seed {trial.seed}"
+        self._tasks[trial.key] = self._bars.add_task(name, total=trial.budget["epochs"], note="starting")
+
+    @hookimpl
+    def epoch_finished(self, trial: Trial, epoch: int, losses: Mapping[str, float]) -> None:
+        """Move its bar on and show the loss."""
+        note = "scoring" if epoch == trial.budget["epochs"] else f"loss {losses['total']:.4g}"
+        if trial.key in self._tasks:
+            self._bars.update(self._tasks[trial.key], completed=epoch, note=note)
+
+    @hookimpl
+    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+        """Take its bar away; keep a line of what went wrong."""
+        self.done += 1
+        if trial.key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(trial.key))
+        if result["status"] != "ok" or result["failed_scores"]:
+            self._console.print(_sentence(trial, result), markup=False, highlight=False)
+        self._bars.update(self._whole, completed=self.done)
+
+    @hookimpl
+    def run_finished(self, results: Results) -> None:
+        """Stop the bars."""
+        self.close()
+        super().run_finished(results)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._bars.stop()
+
+
+def _sentence(trial: Trial, result: Mapping[str, Any]) -> str:
+    text = f"{trial.label} on {trial.dataset}, seed {trial.seed}: {result['status']} in {result['seconds']:.1f} s"
+    if result["message"]:
+        text += f"; {result['error']}: {result['message']}"
+    for score, message in result["failed_scores"].items():
+        text += f"\n    score {score} failed: {message}"
+    return text

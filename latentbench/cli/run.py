@@ -1,0 +1,149 @@
+"""`latentbench run`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.options import load_plugins, plugin_options, read_params, split_names
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+    from latentbench.grid import Plan
+    from latentbench.plugins import Plugins
+    from latentbench.results import Results
+
+__all__ = ["command"]
+
+DATA = "A dataset's name, as NAME or NAME:KEY=VALUE; may be given several times."
+PARAM = "A parameter, as latent_dim=8 or beta_vae.beta=1,4,16 (several values span the grid)."
+
+
+@click.command("run")
+@click.argument("benchmark", required=False, type=click.Path())
+@click.option("-d", "--dataset", "datasets", multiple=True, metavar="DATASET", help=DATA)
+@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="A model's name, or file.py:Class.")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE,...", help=PARAM)
+@click.option("-s", "--scores", multiple=True, metavar="SCORE,...", help="Only these scores or metrics.")
+@click.option(
+    "--for", "purposes", metavar="PURPOSE,...", help="Purposes shown in the table: keep, find, group, ..."
+)
+@click.option("--preset", default="quick", show_default=True, help="A benchmark that comes with latentbench.")
+@click.option("--seeds", type=click.IntRange(1), help="Trials of each model.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the training data.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images per optimizer step.")
+@click.option("--learning-rate", type=float, help="Highest step size.")
+@click.option("--train-limit", type=click.IntRange(2), help="Train on this many images only.")
+@click.option("--threads", type=click.IntRange(1), help="Torch threads of a trial; part of its budget.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--workers", type=click.IntRange(0), help="Trials at the same time; default: one per core.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a trial may take.")
+@click.option(
+    "--rerun", type=click.Choice(["missing", "failed", "changed", "all"]), default="missing", show_default=True
+)
+@click.option("-o", "--output", type=click.Path(), help="The run's folder; default: results/DATASET-PRESET.")
+@click.option("--dry-run", is_flag=True, help="Print trials, minutes and megabytes, and stop.")
+@plugin_options
+def command(
+    benchmark: str | None, preset: str, files: tuple[str, ...], blocked: tuple[str, ...], **asked: Any
+) -> int:
+    """Train models, look at their latent spaces, score them and compare.
+
+    BENCHMARK is a TOML file; without one the preset is run. What a folder holds already is not done again.
+    """
+    from latentbench.benchmark import read_benchmark
+    from latentbench.grid import make_plan
+
+    plugins = load_plugins(files, blocked)
+    wanted = read_benchmark(benchmark or preset, _changes(asked))
+    name = Path(benchmark).stem if benchmark else preset
+    folder = Path(asked["output"] or Path("results") / _folder_name(wanted, name))
+    plan = make_plan(wanted, plugins)
+    if asked["dry_run"]:
+        _print_estimate(plan, folder, plugins, asked)
+        return 0
+    results = _execute(plan, wanted, folder, plugins, asked)
+    _print_results(results, plugins, asked["purposes"])
+    return 1 if results.failures or (results.scores["status"] == "failed").any() else 0
+
+
+def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn flags into the keys of a benchmark that they replace."""
+    changes: dict[str, Any] = {name: asked[name] for name in ("datasets", "models") if asked[name]}
+    if asked["scores"]:
+        changes["scores"] = split_names(",".join(asked["scores"]))
+    if asked["seeds"]:
+        changes["seeds"] = asked["seeds"]
+    budget = ("epochs", "batch_size", "learning_rate", "train_limit", "threads")
+    changes["budget"] = {name: asked[name] for name in budget if asked[name] is not None}
+    changes["params"] = read_params(asked["pairs"])
+    return changes
+
+
+def _folder_name(benchmark: Benchmark, name: str) -> str:
+    data = "-".join(spec.partition(":")[0] for spec in benchmark.datasets)
+    return re.sub(r"[^\w.-]+", "_", f"{data}-{name}")
+
+
+def _execute(
+    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, asked: Mapping[str, Any]
+) -> Results:
+    from latentbench.cli.progress import make_progress
+    from latentbench.runner import count_pending, execute
+
+    progress = make_progress(count_pending(plan, folder, asked["rerun"]))
+    plugins.register(progress, "progress")
+    try:
+        return execute(
+            plan,
+            benchmark,
+            folder,
+            plugins,
+            workers=asked["workers"],
+            device=asked["device"],
+            timeout=asked["timeout"],
+            rerun=asked["rerun"],
+        )
+    finally:
+        progress.close()
+
+
+def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
+    """Print the table on standard output, then where everything is."""
+    from latentbench.report.page import write_report
+    from latentbench.report.table import comparison_table, render
+
+    click.echo(render(comparison_table(results, split_names(purposes)), "text"))
+    for label, seed, status, message in results.failures:
+        click.echo(f"{label}, seed {seed}: {status}; {message}", err=True)
+    page = write_report(results, plugins.report_sections(results), results.path / "report.html")
+    click.echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
+
+
+def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[str, Any]) -> None:
+    """Print what is to be run, and what that takes on this machine."""
+    from latentbench.estimate import estimate
+    from latentbench.execution.local import default_workers
+    from latentbench.runner import choose_device, pending_jobs
+
+    jobs = pending_jobs(plan, folder, choose_device(asked["device"]), 1)
+    costs = estimate(jobs, plugins)
+    rows: dict[tuple[str, str], list[float]] = {}
+    for job in jobs:
+        row = rows.setdefault((job.trial.dataset, job.trial.label), [0, 0.0, 0.0])
+        cost = costs[job.trial.key]
+        row[0], row[1], row[2] = row[0] + 1, row[1] + cost.train_seconds, row[2] + cost.megabytes
+    click.echo(f"{'dataset':<16}{'model':<28}{'trials':>7}{'training, min':>15}{'MB':>9}")
+    for (dataset, label), (count, seconds, megabytes) in rows.items():
+        click.echo(f"{dataset:<16}{label:<28}{count:>7}{seconds / 60:>15.2f}{megabytes:>9.1f}")
+    workers = min(len(jobs), asked["workers"] or default_workers(asked["threads"] or 1))
+    total = sum(row[1] for row in rows.values()) / 60 / max(workers, 1)
+    size = sum(row[2] for row in rows.values())
+    click.echo(
+        f"{len(jobs)} of {len(plan.trials)} trials to run in {folder}: about {total:.1f} minutes of training with "
+        f"{workers} workers, {size:.0f} MB; scoring comes on top"
+    )

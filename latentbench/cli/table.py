@@ -1,0 +1,24 @@
+"""`latentbench table`."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["command"]
+
+
+@click.command("table")
+@click.argument("run", type=click.Path())
+@click.option(
+    "--for", "purposes", metavar="PURPOSE,...", help="Only scores of these purposes: keep, find, group, ..."
+)
+@click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
+@click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
+@click.option("--format", "style", type=click.Choice(["text", "md", "csv"]), default="text", show_default=True)
+def command(run: str, purposes: str | None, every: bool, relative: bool, style: str) -> None:
+    """Print the comparison table of the run folder RUN."""
+    from latentbench.cli.options import split_names
+    from latentbench.report.table import comparison_table, render
+    from latentbench.results import load_results
+
+    click.echo(render(comparison_table(load_results(run), split_names(purposes), every, relative), style))

@@ -1,0 +1,73 @@
+"""What a run will take, measured on this machine by a few training steps of each model."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentbench.dataset import DataSpec
+from latentbench.machine import limited_threads
+from latentbench.model import GradientModel
+from latentbench.plugins import Plugins
+from latentbench.records import Trial
+from latentbench.training.budget import Budget
+from latentbench.training.engine import train_model
+from latentbench.trial import Job, build_model, load_splits
+
+__all__ = ["Estimate", "estimate"]
+
+STEPS = 6
+BYTES = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one trial will take.
+
+    Attributes:
+        train_seconds: of training alone; 0 for a model without gradients.
+        megabytes: of weights and codes on disk.
+    """
+
+    train_seconds: float
+    megabytes: float
+
+
+def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
+    """Return an estimate for each job by its trial's key; trials that differ in their seed alone are timed once.
+
+    Raises:
+        LatentbenchError: a model or dataset cannot be built.
+    """
+    timed: dict[str, Estimate] = {}
+    found: dict[str, Estimate] = {}
+    for job in jobs:
+        same = repr((job.trial.dataset, job.trial.model, job.trial.params, job.trial.budget))
+        if same not in timed:
+            timed[same] = _time_trial(job.trial, job.device, plugins)
+        found[job.trial.key] = timed[same]
+    return found
+
+
+def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
+    splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+    budget = Budget.model_validate(trial.budget)
+    rows = min(len(splits.train), budget.train_limit or len(splits.train))
+    model = build_model(trial, plugins, DataSpec.of(splits.train))
+    width = trial.params.get("latent_dim") or math.prod(splits.train.inputs.shape[1:])
+    numbers = len(splits.test) * width
+    if not isinstance(model, GradientModel):
+        return Estimate(0.0, numbers * BYTES / 1e6)
+    numbers += sum(weight.numel() for weight in model.parameters())
+    few = splits.train.take(np.arange(min(rows, STEPS * budget.batch_size)))
+    model.to(device)
+    with limited_threads(budget.threads):
+        seconds = []
+        for _ in range(2):  # the first pass also warms up
+            started = time.perf_counter()
+            train_model(model, few, budget.model_copy(update={"epochs": 1}), 0)
+            seconds.append(time.perf_counter() - started)
+    return Estimate(seconds[-1] * budget.epochs * rows / len(few), numbers * BYTES / 1e6)

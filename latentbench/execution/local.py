@@ -1,0 +1,184 @@
+"""Runs jobs on this machine: in warm worker processes, or in this very process."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any
+
+from latentbench.plugins import Plugins
+from latentbench.records import Outcome, Record
+from latentbench.trial import Job, execute_job
+
+__all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
+
+Tell = Callable[[Job, str, Mapping[str, Any]], None]
+
+
+def default_workers(threads: int) -> int:
+    """How many trials of this many threads fit on the machine's cores at the same time, at least one."""
+    return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def run_here(jobs: Iterable[Job], plugins: Plugins, tell: Tell) -> None:
+    """Run jobs one after the other in this process: for debuggers, notebooks and tests."""
+    for job in jobs:
+        execute_job(job, plugins, lambda event, values, job=job: tell(job, event, values))  # type: ignore[misc]
+
+
+def run_in_workers(
+    jobs: Iterable[Job], plugins: Plugins, tell: Tell, workers: int, timeout: float | None = None
+) -> None:
+    """Run jobs in `workers` processes that stay warm from job to job.
+
+    A worker that dies (out of memory, a crash) or outlives `timeout` seconds on a job fails that job alone, and
+    another takes its place. Workers are ended when this returns, or raises.
+    """
+    waiting = deque(jobs)
+    pool = _Pool(plugins, min(workers, len(waiting)))
+    try:
+        while waiting or pool.busy:
+            while waiting and pool.idle:
+                pool.start(waiting.popleft(), timeout)
+            pool.wait(tell)
+    finally:
+        pool.close()
+
+
+class _Worker:
+    """One process, the thread that reads from it, and the job it is on."""
+
+    def __init__(self, plugins: Plugins, messages: queue.Queue[tuple[_Worker, str | None]]) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "latentbench.execution.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
+            env=environment,
+        )
+        self.job: Job | None = None
+        self.deadline: float | None = None
+        self.send({"files": plugins.files, "blocked": plugins.blocked})
+        threading.Thread(target=self._read, args=(self.process.stdout, messages), daemon=True).start()
+
+    def _read(self, lines: IO[str], messages: queue.Queue[tuple[_Worker, str | None]]) -> None:
+        for line in lines:
+            messages.put((self, line))
+        messages.put((self, None))
+
+    def send(self, value: Any) -> None:
+        """Write one line to the process; a dead one is noticed by its reader."""
+        try:
+            assert self.process.stdin is not None  # noqa: S101 - opened above
+            self.process.stdin.write(json.dumps(value) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return
+
+    def end(self) -> None:
+        """Kill the process and reap it."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+
+
+class _Pool:
+    """The workers and the one queue they all report to."""
+
+    def __init__(self, plugins: Plugins, size: int) -> None:
+        self.plugins = plugins
+        self.messages: queue.Queue[tuple[_Worker, str | None]] = queue.Queue()
+        self.workers: list[_Worker] = []
+        self.size = size
+
+    @property
+    def busy(self) -> list[_Worker]:
+        return [worker for worker in self.workers if worker.job is not None]
+
+    @property
+    def idle(self) -> bool:
+        return len(self.busy) < self.size
+
+    def start(self, job: Job, timeout: float | None) -> None:
+        free = next((worker for worker in self.workers if worker.job is None), None)
+        if free is None:
+            free = _Worker(self.plugins, self.messages)
+            self.workers.append(free)
+        free.job, free.deadline = job, None if timeout is None else time.monotonic() + timeout
+        free.send(job.to_json())
+
+    def wait(self, tell: Tell) -> None:
+        """Handle the next message, or the jobs that are out of time."""
+        try:
+            worker, line = self.messages.get(timeout=0.2)
+        except queue.Empty:
+            self._end_late(tell)
+            return
+        if line is None:
+            self._bury(worker, tell)
+        elif worker.job is not None:
+            values = json.loads(line)
+            event, job = values.pop("event"), worker.job
+            if event == "trial_finished":
+                worker.job = None
+            tell(job, event, values)
+        self._end_late(tell)
+
+    def _end_late(self, tell: Tell) -> None:
+        now = time.monotonic()
+        for worker in self.busy:
+            if worker.deadline is not None and now > worker.deadline and worker.job is not None:
+                self._fail(worker, tell, Outcome("timeout", "Timeout", "the trial ran past --timeout"))
+
+    def _bury(self, worker: _Worker, tell: Tell) -> None:
+        """A worker's output ended: if it was on a job, that job has failed."""
+        if worker not in self.workers:
+            return
+        code = worker.process.wait()
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
+        self._fail(worker, tell, Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}"))
+
+    def _fail(self, worker: _Worker, tell: Tell, outcome: Outcome) -> None:
+        self.workers.remove(worker)
+        worker.end()
+        job, worker.job = worker.job, None
+        if job is None:
+            return
+        if not Record(job.run, job.trial.key).exists():
+            record = Record.begin(job.run, job.trial.key)
+            record.write_trial(job.trial, outcome)
+            record.log_path.write_text(outcome.message + "\n", encoding="utf-8")
+            record.publish()
+        tell(
+            job,
+            "trial_finished",
+            {
+                "status": outcome.status,
+                "error": outcome.error,
+                "message": outcome.message,
+                "seconds": 0.0,
+                "failed_scores": {},
+            },
+        )
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.end()
+        self.workers.clear()

@@ -1,0 +1,288 @@
+"""From a benchmark to its trials: which model with which parameters on which data, and which metrics."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from latentbench.errors import DataError, RequestError, near_matches
+from latentbench.params import Params, build_params
+from latentbench.plugins import Kind, Offer, Plugins
+from latentbench.records import Outcome, ScoreRequest, Trial
+from latentbench.source import source_digest
+from latentbench.training.budget import Budget
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+    from latentbench.metric import Score
+
+__all__ = ["Plan", "make_plan", "metric_requests", "names_in", "override"]
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, every name resolved and every value checked.
+
+    Attributes:
+        trials: in the order of tables; one whose data cannot be read carries its outcome already.
+        requests: the metrics.
+    """
+
+    trials: tuple[Trial, ...]
+    requests: tuple[ScoreRequest, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A plugin's class under the name it was asked for by."""
+
+    asked: str
+    offer: Offer
+    cls: Any
+
+    @property
+    def identity(self) -> Table:
+        """Version and source, as keys hold them: the source only while its author is at work on it."""
+        digest = source_digest(self.cls)
+        return {"source": digest, "keyed_source": self.offer.plugin.editable}
+
+
+def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
+    """Resolve every name and expand the grid.
+
+    Raises:
+        RequestError: anything in the request that cannot be done, before anything is run.
+    """
+    contenders = [_find(plugins, "model", name) for name in benchmark.models]
+    references = [_find(plugins, "model", name) for name in benchmark.references if name not in benchmark.models]
+    metrics = _wanted_metrics(benchmark.scores, benchmark.tiers, plugins)
+    datasets = [_read_dataset_spec(spec) for spec in benchmark.datasets]
+    models = contenders + references
+    owners = {
+        "model": models,
+        "dataset": [_find(plugins, "dataset", name) for name, _ in datasets],
+        "metric": metrics,
+    }
+    _refuse_unknown(benchmark, owners)
+    trials: list[Trial] = []
+    for (name, given), found in zip(datasets, owners["dataset"], strict=True):
+        trials += _dataset_trials(benchmark, name, given, found, models)
+    if all(trial.outcome is not None for trial in trials):
+        raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
+    requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
+    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests)
+
+
+def _find(plugins: Plugins, kind: Kind, name: str) -> _Found:
+    return _Found(name, plugins.find(kind, name), plugins.load(kind, name))
+
+
+def _read_dataset_spec(spec: str) -> tuple[str, Table]:
+    """Read "name:key=value:key=value"; commas in a value separate the items of a tuple."""
+    name, *pairs = spec.split(":")
+    given: Table = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise RequestError(f"dataset {spec!r}: expected NAME:KEY=VALUE, got {pair!r}")
+        given[key] = tuple(value.split(",")) if "," in value else value
+    return name, given
+
+
+def _dataset_trials(
+    benchmark: Benchmark, name: str, given: Table, found: _Found, models: list[_Found]
+) -> Iterator[Trial]:
+    on = benchmark.on.get(name, {})
+    params = override(benchmark.params, on.get("params", {}))
+    budget = build_params(Budget, {**benchmark.budget, **on.get("budget", {})}, "budget")
+    chosen = {**_own(params, found.asked), **given}
+    dataset_params = build_params(found.cls.Params, chosen, f"dataset {name!r}")
+    outcome, fingerprint = None, ""
+    try:
+        fingerprint = found.cls(dataset_params).fingerprint()
+    except DataError as error:
+        outcome = Outcome("failed", type(error).__name__, str(error))
+    labels: dict[str, str] = {}
+    for model in models:
+        for label, model_params in _configurations(model, params):
+            if labels.setdefault(label, model.asked) != model.asked:
+                raise RequestError(
+                    f"{labels[label]} and {model.asked} would both stand under {label!r}; rename one"
+                )
+            yield from _seeds(
+                Trial(
+                    dataset=name,
+                    dataset_params=dataset_params.model_dump(mode="json"),
+                    fingerprint=fingerprint,
+                    model=model.asked,
+                    label=label,
+                    params=model_params.model_dump(mode="json"),
+                    budget=budget.model_dump(mode="json"),
+                    seed=0,
+                    model_version=model.cls.version,
+                    traits={"reference": model.cls.reference, "deterministic": model.cls.deterministic},
+                    outcome=outcome,
+                    **model.identity,
+                ),
+                benchmark.seeds,
+            )
+
+
+def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:
+    for seed in range(1 if trial.traits["deterministic"] else seeds):
+        yield replace(trial, seed=seed)
+
+
+def _configurations(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[str, Params]]:
+    """Yield every set of parameters of one model, with its heading."""
+    axes = list(_axes(model, params))
+    grid = []
+    for values in itertools.product(*(rows for _, rows in axes)):
+        chosen = {
+            name: v
+            for (names, _), row in zip(axes, values, strict=True)
+            for name, v in zip(names, row, strict=True)
+        }
+        checked = build_params(model.cls.Params, chosen, f"model {model.offer.name!r}")
+        if checked not in grid:
+            grid.append(checked)
+    varied = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p in grid}) > 1]
+    for checked in grid:
+        shown = [f"{getattr(checked, name):g}" for name in model.cls.label_params if name not in varied]
+        shown += [f"{name}={getattr(checked, name)}" for name in varied]
+        yield model.offer.name + (f"({', '.join(shown)})" if shown else ""), checked
+
+
+def _axes(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
+    """Yield (parameter names, rows of their values) of this model; keys that name it go first."""
+    own = set(_own(params, model.asked)) | set(_own(params, model.offer.name))
+    for key, value in params.items():
+        names = names_in(key)
+        plain = [name.rpartition(".")[2] for name in names]
+        here = [
+            index
+            for index, name in enumerate(names)
+            if plain[index] in model.cls.Params.model_fields
+            and (
+                name in (f"{model.asked}.{plain[index]}", f"{model.offer.name}.{plain[index]}")
+                or ("." not in name and name not in own)
+            )
+        ]
+        if here:
+            rows = _rows(key, value, len(names))
+            yield tuple(plain[i] for i in here), list(dict.fromkeys(tuple(row[i] for i in here) for row in rows))
+
+
+def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:
+    """Return the values of one key as rows, one value a name."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if width == 1:
+        return [(item,) for item in values]
+    for row in values:
+        if not isinstance(row, list | tuple) or len(row) != width:
+            raise RequestError(
+                f"params {key!r} couples {width} names: each value must be a row of {width}, got {row!r}"
+            )
+    return [tuple(row) for row in values]
+
+
+def _own(params: Mapping[str, Any], owner: str) -> Table:
+    """Return the parameters that name `owner`, as {"path": ...} for "fashion_mnist.path"."""
+    found = {}
+    for key, value in params.items():
+        for name in names_in(key):
+            if name.startswith(f"{owner}."):
+                found[name[len(owner) + 1 :]] = value
+    return found
+
+
+def names_in(key: str) -> list[str]:
+    """Split a coupled key.
+
+    >>> names_in("latent_dim, beta")
+    ['latent_dim', 'beta']
+    """
+    return [name.strip() for name in key.split(",")]
+
+
+def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:
+    """Return `table` with the keys of `stronger`; a key goes when a stronger one sets any of its names.
+
+    >>> override({"latent_dim, beta": [[8, 1]], "sigma": 1.0}, {"beta": 4})
+    {'sigma': 1.0, 'beta': 4}
+    """
+    taken = {name for key in stronger for name in names_in(key)}
+    kept = {key: value for key, value in table.items() if not taken & set(names_in(key))}
+    return {**kept, **stronger}
+
+
+def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[_Found]]) -> None:
+    """Raise for a parameter that nothing in this benchmark has: a misspelt one would change nothing in silence."""
+    by_name = {found.asked: found for group in owners.values() for found in group}
+    by_name |= {found.offer.name: found for group in owners.values() for found in group}
+    plain = {name for found in owners["model"] for name in found.cls.Params.model_fields}
+    tables = [benchmark.params, *(on.get("params", {}) for on in benchmark.on.values())]
+    for name in {name: None for table in tables for key in table for name in names_in(key)}:
+        owner, dot, field = name.rpartition(".")
+        if not dot and name not in plain:
+            raise RequestError(f"no model of this benchmark has a parameter {name!r}{near_matches(name, plain)}")
+        if dot and owner not in by_name:
+            known = near_matches(owner, by_name)
+            raise RequestError(f"parameter {name!r} is of {owner!r}, which this benchmark does not use{known}")
+        if dot and field not in by_name[owner].cls.Params.model_fields:
+            build_params(by_name[owner].cls.Params, {field: None}, f"{by_name[owner].offer.kind} {owner!r}")
+
+
+def metric_requests(names: tuple[str, ...], plugins: Plugins) -> list[ScoreRequest]:
+    """Return the requests for these scores or metrics with default parameters; for all when none is named."""
+    return [_score_request(metric, {}) for metric in _wanted_metrics(names, ("quick", "full"), plugins)]
+
+
+def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plugins) -> list[_Found]:
+    """Load the metrics that supply the asked scores, or all of the asked tiers.
+
+    Raises:
+        RequestError: a score nobody supplies, or one that two metrics supply.
+    """
+    loaded = [_find(plugins, "metric", name) for name in plugins.names("metric")]
+    owner: dict[str, _Found] = {}
+    for found in loaded:
+        for score in found.cls.scores:
+            if score in owner:
+                both = " and ".join(f"{f.offer.name} of {f.offer.plugin.name}" for f in (owner[score], found))
+                raise RequestError(
+                    f"score {score!r} is computed by metrics {both}; leave one out with --no-plugin"
+                )
+            owner[score] = found
+    known = {*owner, *(found.asked for found in loaded)}
+    for name in names:
+        if name not in known:
+            plugins_failed = [info.name for info in plugins.infos if info.error]
+            failed = f"; plugins that failed to load: {', '.join(plugins_failed)}" if plugins_failed else ""
+            raise RequestError(
+                f"there is no score {name!r}{near_matches(name, known)}{failed} (`latentbench list metrics`)"
+            )
+    if names:
+        return [found for found in loaded if found.asked in names or set(names) & set(found.cls.scores)]
+    return [found for found in loaded if found.cls.tier in tiers]
+
+
+def _score_request(metric: _Found, chosen: Mapping[str, Any]) -> ScoreRequest:
+    params = build_params(metric.cls.Params, _own(chosen, metric.asked), f"metric {metric.asked!r}")
+    scores = {name: _declaration(score) for name, score in metric.cls.scores.items()}
+    return ScoreRequest(
+        metric.asked, metric.cls.version, params.model_dump(mode="json"), scores, **metric.identity
+    )
+
+
+def _declaration(score: Score) -> Table:
+    """A score's declaration as JSON: an infinite range or threshold is no number there."""
+    values = asdict(score)
+    values["range"] = tuple(bound if math.isfinite(bound) else None for bound in score.range)
+    values["flag_below"] = score.flag_below if math.isfinite(score.flag_below) else None
+    return values

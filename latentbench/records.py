@@ -1,0 +1,282 @@
+"""One trial and its files: what it is, how it ended, and folders in which nothing is ever half there.
+
+A trial's folder is `trials/KEY/` with `trial.json`, `codes.npz`, `model.safetensors`, `log.txt`, and one file per
+metric in `scores/`. It is made elsewhere (`trials/.work-KEY-PID/`) and renamed into place when whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from latentbench.errors import RunFolderError
+from latentbench.files import canonical_json, read_json, short_hash, sync, write_atomically, write_json
+
+__all__ = ["Outcome", "Record", "ScoreRequest", "Trial", "all_records", "remove_leftovers"]
+
+Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of the grid: dataset x model with parameters x budget x seed.
+
+    Attributes:
+        dataset: registered name; `dataset_params` say how it is loaded.
+        fingerprint: sha256 of the data.
+        model: registered name, or `file.py:Class`.
+        label: column heading in tables.
+        params: all parameters of the model, as JSON.
+        budget: all fields of the budget, as JSON.
+        seed: the trial's seed.
+        model_version: version the model declares.
+        source: sha256 of the model's source; in the key only where its author is at work on it (`keyed_source`).
+        traits: the model's reference, deterministic and label traits, for tables.
+        outcome: how it ended, or None when it has not been run.
+    """
+
+    dataset: str
+    fingerprint: str
+    model: str
+    label: str
+    params: Mapping[str, Any]
+    budget: Mapping[str, Any]
+    seed: int
+    model_version: int = 1
+    source: str = ""
+    keyed_source: bool = False
+    dataset_params: Mapping[str, Any] = field(default_factory=dict)
+    traits: Mapping[str, bool] = field(default_factory=dict)
+    outcome: Outcome | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """64 hex digits that name the trial: the same request has the same key on any machine."""
+        named = {
+            "dataset": [self.dataset, self.fingerprint],
+            "model": [self.model, self.model_version, self.source if self.keyed_source else ""],
+            "params": self.params,
+            "budget": self.budget,
+            "seed": self.seed,
+        }
+        return hashlib.sha256(canonical_json(named).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the outcome as JSON."""
+        values = asdict(self)
+        del values["outcome"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Trial:
+        """Read back what `to_json` gave."""
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        status: ok, failed, timeout, diverged or skipped.
+        error: type of the error, empty when ok.
+        message: its sentence.
+        history: mean losses of each epoch.
+        flags: as "not converged".
+        cost: train_seconds, images_per_second, parameters, peak_memory_bytes, latent_dim.
+        environment: device, versions, threads, concurrency and the like: recorded, not keyed.
+        source: sha256 of the model's source when it was trained.
+    """
+
+    status: Status
+    error: str = ""
+    message: str = ""
+    history: tuple[Mapping[str, float], ...] = ()
+    flags: tuple[str, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Outcome:
+        """Read back `asdict(outcome)`."""
+        return cls(**{**values, "history": tuple(values["history"]), "flags": tuple(values["flags"])})
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A metric that a run wants computed.
+
+    Attributes:
+        metric: registered name.
+        version: version it declares.
+        params: all its parameters, as JSON.
+        source: sha256 of its source, in the file name only while its author is at work on it (`keyed_source`).
+        scores: score name -> its declaration, as JSON.
+    """
+
+    metric: str
+    version: int
+    params: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, Any]]
+    source: str = ""
+    keyed_source: bool = False
+
+    @property
+    def stem(self) -> str:
+        """File name without ending: metric, version and a hash of what else decides its numbers."""
+        decides = [self.params, self.source if self.keyed_source else ""]
+        return f"{self.metric.replace('/', '_')}-v{self.version}-{short_hash(decides, 12)}"
+
+
+class Record:
+    """The folder of one trial.
+
+    Args:
+        run: the run's folder.
+        key: the trial's key.
+        folder: where the files lie; the trial's place in the run unless it is still being made.
+    """
+
+    def __init__(self, run: Path, key: str, folder: Path | None = None) -> None:
+        self.run, self.key = run, key
+        self.place = run / "trials" / key
+        self.folder = folder or self.place
+
+    @classmethod
+    def begin(cls, run: Path, key: str) -> Record:
+        """Return a record under work in a folder of its own."""
+        folder = run / "trials" / f".work-{key}-{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise RunFolderError(f"the run folder {run} cannot be written: {error.strerror or error}") from error
+        return cls(run, key, folder)
+
+    def publish(self) -> None:
+        """Rename the folder into place, files and folder synced; a record that is already there stays."""
+        if self.folder == self.place:
+            return
+        for path in sorted(self.folder.rglob("*")):
+            sync(path)
+        sync(self.folder)
+        try:
+            self.folder.rename(self.place)
+        except OSError:
+            if not self.exists():
+                raise
+            shutil.rmtree(self.folder, ignore_errors=True)
+        sync(self.place.parent)
+        self.folder = self.place
+
+    def exists(self) -> bool:
+        """Whether the trial has ended, well or not."""
+        return (self.place / "trial.json").is_file()
+
+    def remove(self) -> None:
+        """Forget the trial: its folder is renamed away first, so that no half of it is ever seen."""
+        gone = self.place.with_name(f".work-{self.key}-{os.getpid()}-old")
+        with suppress(FileNotFoundError):
+            self.place.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    @property
+    def log_path(self) -> Path:
+        """Where the trial's output goes."""
+        return self.folder / "log.txt"
+
+    def write_trial(self, trial: Trial, outcome: Outcome) -> None:
+        """Write `trial.json`."""
+        write_json(self.folder / "trial.json", {"trial": trial.to_json(), "outcome": asdict(outcome)})
+
+    def read_trial(self) -> Trial:
+        """Read the trial with its outcome."""
+        values = read_json(self.folder / "trial.json")
+        return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
+
+    def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write `name` (as codes.npz)."""
+        path = self.folder / name
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Read arrays back; no pickle."""
+        with np.load(self.folder / name, allow_pickle=False) as file:
+            return dict(file)
+
+    def write_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write what a model learned as `model.safetensors`."""
+        from safetensors.numpy import save
+
+        arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
+        write_atomically(self.folder / "model.safetensors", save(arrays))
+
+    def read_state(self) -> dict[str, npt.NDArray[Any]] | None:
+        """Read it back, or None for a model that cannot be reloaded."""
+        from safetensors.numpy import load_file
+
+        path = self.folder / "model.safetensors"
+        return load_file(path) if path.is_file() else None
+
+    def write_scores(
+        self, request: ScoreRequest, rows: Mapping[str, Any], items: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first."""
+        (self.folder / "scores").mkdir(exist_ok=True)
+        if items:
+            self.write_arrays(f"scores/{request.stem}.items.npz", items)
+        write_json(self.folder / "scores" / f"{request.stem}.json", rows)
+
+    def read_scores(self, request: ScoreRequest) -> dict[str, Any] | None:
+        """Read the scores of one metric, or None when they have not been made."""
+        path = self.folder / "scores" / f"{request.stem}.json"
+        return read_json(path) if path.is_file() else None
+
+    def scores_are_stale(self, request: ScoreRequest, rerun: str) -> bool:
+        """Whether the scores of a metric are there, and are to be made again: "failed" or "changed" ones."""
+        stored = self.read_scores(request)
+        if stored is None or rerun not in ("failed", "changed"):
+            return False
+        if rerun == "changed":
+            return bool(stored["source"] != request.source)
+        return any(row["status"] == "failed" for row in stored["scores"].values())
+
+    def forget_scores(self, request: ScoreRequest) -> None:
+        """Remove the scores of a metric."""
+        (self.folder / "scores" / f"{request.stem}.json").unlink()
+
+    def read_items(self, request: ScoreRequest, score: str) -> npt.NDArray[Any] | None:
+        """Read the per-item values of one score, or None."""
+        name = f"scores/{request.stem}.items.npz"
+        if not (self.folder / name).is_file():
+            return None
+        return self.read_arrays(name).get(score)
+
+
+def all_records(run: Path) -> Iterator[Record]:
+    """Every finished trial in a run's folder."""
+    folder = run / "trials"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if len(path.name) == 64 and (path / "trial.json").is_file():
+            yield Record(run, path.name)
+
+
+def remove_leftovers(run: Path) -> None:
+    """Remove work folders that killed workers left behind; call it with the run's lock held."""
+    for path in (run / "trials").glob(".work-*"):
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,125 @@
+"""How a number is written in a table: digits that follow its interval, large and small ones readable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Style", "count", "measured", "number", "row_style"]
+
+MOST_PLACES = 6
+SMALLEST = 1e-4  # smaller numbers are written 4.3e-5
+STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on, in this unit
+SAME_SCALE = 100  # a row whose values differ by more than this factor has digits of its own in each cell
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the numbers of one row are written.
+
+    Attributes:
+        places: decimals that all cells share, or None where each has its own.
+        bare: fractions lose their leading zero, as .874.
+        rough: two digits are enough (seconds, bytes).
+    """
+
+    places: int | None = None
+    bare: bool = False
+    rough: bool = False
+
+
+def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = False) -> Style:
+    """Choose a style for one row from the values and the half-intervals (NaN where there are none) of its cells.
+
+    >>> row_style([0.8741, 0.8534], [0.0023, 0.0031])
+    Style(places=3, bare=True, rough=False)
+    """
+    shown = [(value, half) for value, half in zip(values, halves, strict=True) if math.isfinite(value)]
+    sizes = [abs(value) for value, _ in shown]
+    places = _shared_places(shown) if not rough and _same_scale(sizes) else None
+    return Style(places, bare=bool(sizes) and max(sizes) <= 1, rough=rough)
+
+
+def number(value: float, style: Style = Style()) -> str:
+    """Write one number.
+
+    >>> number(0.874, Style(3, bare=True)), number(728.6), number(1_234_567), number(4.31e-5)
+    ('.874', '728.6', '1.23M', '4.31e-5')
+    >>> number(float("nan"))
+    '-'
+    """
+    return measured(value, math.nan, style)
+
+
+def measured(value: float, half: float, style: Style = Style()) -> str:
+    """Write a mean with its half-interval; without one where it is NaN or nothing varies.
+
+    >>> measured(0.8741, 0.0023, Style(3, bare=True)), measured(45.68, 0.61), measured(1.2e6, 5e4)
+    ('.874±.002', '45.7±0.6', '1.20M±0.05M')
+    """
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else f"{value:+}".replace("+", "")
+    unit, sign = _unit(value, half)
+    scaled, spread = value / unit, half / unit
+    shared = style.places if unit == 1 else None
+    places = _places(scaled, spread, style.rough) if shared is None else shared
+    bare = style.bare and unit == 1
+    text = _fixed(scaled, places, bare) + sign
+    return text if not spread > 0 else f"{text}±{_fixed(spread, places, bare)}{sign}"
+
+
+def count(items: float) -> str:
+    """Write a number of items in few letters.
+
+    >>> count(10_000), count(3000), count(360), count(1797)
+    ('10k', '3k', '360', '1797')
+    """
+    if not math.isfinite(items):
+        return "-"
+    return f"{items / 1000:g}k" if items >= 1000 and items % 100 == 0 else f"{items:.0f}"
+
+
+def _same_scale(sizes: Sequence[float]) -> bool:
+    sizes = [size for size in sizes if size > 0]
+    return bool(sizes) and SMALLEST <= max(sizes) < min(STEPS[-1][0], SAME_SCALE * max(min(sizes), 0.01))
+
+
+def _shared_places(shown: Sequence[tuple[float, float]]) -> int | None:
+    measured_ones = [_places(value, half, False) for value, half in shown if half > 0]
+    if measured_ones:
+        return max(measured_ones) if max(measured_ones) - min(measured_ones) <= 1 else None
+    fractions = [_places(value, half, False) for value, half in shown if not float(value).is_integer()]
+    return min(fractions, default=0)
+
+
+def _places(value: float, half: float, rough: bool) -> int:
+    """Two digits of the interval; of these only the first where the value has three digits without the second."""
+    wanted = _wanted(abs(value), 2 if rough else 3)
+    if not half > 0:
+        whole = float(value).is_integer() and abs(value) > 1
+        return 0 if whole else min(wanted, MOST_PLACES)
+    two = 1 - math.floor(math.log10(half))
+    return min(max(0, min(two, max(two - 1, wanted))), MOST_PLACES)
+
+
+def _wanted(size: float, digits: int) -> int:
+    if size == 0:
+        return digits
+    extra = 1 if size >= 100 and digits == 3 else 0  # 728.6
+    return max(0, digits + extra - 1 - math.floor(math.log10(size)))
+
+
+def _unit(value: float, half: float) -> tuple[float, str]:
+    size = abs(value)
+    if 0 < size < SMALLEST and not half > 10 * size:
+        exponent = math.floor(math.log10(size))
+        return 10.0**exponent, f"e{exponent}"
+    return next(((unit, sign) for start, unit, sign in STEPS if size >= start), (1.0, ""))
+
+
+def _fixed(value: float, places: int, bare: bool) -> str:
+    text = f"{value:.{places}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("0.", ".", 1) if bare and text.startswith(("0.", "-0.")) else text

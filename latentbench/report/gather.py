@@ -1,0 +1,221 @@
+"""From the tidy frame of scores to comparisons."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentbench.errors import UnknownNameError, near_matches
+from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, relative_row
+from latentbench.report.stars import Contender, marks
+from latentbench.statistics import t_interval
+
+if TYPE_CHECKING:
+    from latentbench.records import Trial
+    from latentbench.results import Results
+
+__all__ = ["LAST", "comparison_table", "datasets", "labels", "succeeded"]
+
+FEEDS_THE_FLOOR = ("untrained", "random_projection")  # reference models whose value stands in the floor column
+LAST = "pixels"
+FAILED = ("failed", "diverged", "timeout")
+
+Record = Mapping[str, Any]
+
+
+def comparison_table(
+    results: Results, purposes: Sequence[str] = (), every: bool = False, relative: bool = False
+) -> Table:
+    """Compare the models of a run, for each data set.
+
+    Args:
+        results: of the run.
+        purposes: show all scores of these purposes, and no others.
+        every: show all scores, and the reference models that feed the floor.
+        relative: show (value - floor) / (ceiling - floor).
+
+    Raises:
+        UnknownNameError: there is no such purpose.
+    """
+    for purpose in purposes:
+        if purpose not in PURPOSES:
+            hint = near_matches(purpose, PURPOSES) or f"; choose from {', '.join(PURPOSES)}"
+            raise UnknownNameError(f"no purpose {purpose!r}{hint}")
+    comparisons = [_comparison(results, dataset, purposes, every) for dataset in datasets(results)]
+    if relative:
+        comparisons = [_relative(comparison) for comparison in comparisons]
+    failures = [f"{label} seed {seed} {status}: {message}" for label, seed, status, message in results.failures]
+    return Table(results.title, tuple(comparisons), relative, tuple(failures))
+
+
+def datasets(results: Results) -> list[str]:
+    """Return the names of the data sets of a run, in its order."""
+    named = [*results.scores["dataset"], *(trial.dataset for trial in results.trials)]
+    return list(dict.fromkeys(map(str, named)))
+
+
+def succeeded(trial: Trial) -> bool:
+    """Whether a trial was run and went well."""
+    return trial.outcome is not None and trial.outcome.status == "ok"
+
+
+def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
+    """Return the columns that a comparison on `dataset` has, in their order."""
+    return [column.label for column in _columns(_records(results, dataset), results, dataset, every)]
+
+
+def _records(results: Results, dataset: str) -> list[Record]:
+    frame = results.scores
+    rows = frame[frame["dataset"] == dataset].to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _comparison(results: Results, dataset: str, purposes: Sequence[str], every: bool) -> Comparison:
+    records = _records(results, dataset)
+    columns = _columns(records, results, dataset, every)
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        groups.setdefault(str(record["score"]), {}).setdefault(str(record["label"]), []).append(record)
+    rows = [_row(score, by_label, columns, results) for score, by_label in groups.items()]
+    rows = [row for row in rows if every or (row.purpose in purposes if purposes else row.headline)]
+    contenders = [record for record in records if not record["reference"]] or records
+    trials = [trial for trial in results.trials if trial.dataset == dataset]
+    return Comparison(
+        dataset,
+        tuple(columns),
+        tuple(sorted(rows, key=_order)),
+        _budget(contenders),
+        _most_seeds(contenders),
+        sum(map(succeeded, trials)),
+        len(trials),
+        len({_text(record["environment"]) for record in records if _has_value(record)}),
+    )
+
+
+def _order(row: Row) -> tuple[int, bool]:
+    return PURPOSES.index(row.purpose) if row.purpose in PURPOSES else len(PURPOSES), not row.headline
+
+
+def _columns(records: Sequence[Record], results: Results, dataset: str, every: bool) -> list[Column]:
+    trials = [trial for trial in results.trials if trial.dataset == dataset]
+    asked = Counter(str(trial.label) for trial in trials)
+    ok = Counter(str(trial.label) for trial in trials if succeeded(trial))
+    by_label: dict[str, list[Record]] = {}
+    for record in records:
+        by_label.setdefault(str(record["label"]), []).append(record)
+    models = {str(trial.label): str(trial.model) for trial in trials}
+    models |= {label: str(own[0]["model"]) for label, own in by_label.items()}
+    traits: dict[str, Mapping[str, Any]] = {str(trial.label): trial.traits for trial in trials}
+    traits |= {label: own[0] for label, own in by_label.items()}
+    columns = {
+        label: _column(label, by_label.get(label, []), traits[label], ok[label], asked[label]) for label in models
+    }
+    shown = [label for label in columns if every or models[label] not in FEEDS_THE_FLOOR] or list(columns)
+    shown.sort(key=lambda label: (models[label] == LAST, not columns[label].reference))
+    return [columns[label] for label in shown]
+
+
+def _column(label: str, records: Sequence[Record], traits: Mapping[str, Any], ok: int, asked: int) -> Column:
+    flagged = {(flag.strip(), record["trial"]) for record in records for flag in _text(record["flags"]).split(",")}
+    flags = Counter(flag for flag, _ in sorted(flagged) if flag)
+    reference, deterministic = (bool(traits.get(name, False)) for name in ("reference", "deterministic"))
+    return Column(label, reference, deterministic, flags, ok, asked)
+
+
+def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results) -> Row:
+    first = next(iter(by_label.values()))[0]
+    better = str(first["better"])
+    cells = {column.label: _cell(by_label.get(column.label, []), column.asked) for column in columns}
+    contenders = [
+        _contender(column, by_label.get(column.label, []), score, results)
+        for column in columns
+        if not column.reference and not column.flags
+    ]
+    for label, mark in marks(contenders, better).items():
+        cells[label] = replace(cells[label], mark=mark)
+    everything = [record for own in by_label.values() for record in own]
+    return Row(
+        score,
+        str(first["purpose"]),
+        better,
+        tuple(cells.values()),
+        _first_number(everything, "floor"),
+        _first_number(everything, "ceiling"),
+        _text(first["unit"]),
+        _text(first["kind"]),
+        bool(first["headline"]),
+        _text(first["description"]),
+        max((n for record in everything if (n := _number(record["n_eval"])) > 0), default=math.nan),
+    )
+
+
+def _cell(records: Sequence[Record], asked: int) -> Cell:
+    values = [float(record["value"]) for record in records if _has_value(record)]
+    asked = max(asked, len(records))
+    if values:
+        if not np.isfinite(values).all():
+            return Cell(float(np.mean(values)), seeds=len(values), asked=asked, status="ok")
+        return Cell(*t_interval(values), seeds=len(values), asked=asked, status="ok")
+    for status, words in (("failed", FAILED), ("not applicable", ("not applicable",))):
+        reason = next((_text(record["reason"]) for record in records if record["status"] in words), None)
+        if reason is not None:
+            return Cell(asked=asked, status=status, reason=reason)
+    return Cell(asked=asked)
+
+
+def _contender(column: Column, records: Sequence[Record], score: str, results: Results) -> Contender:
+    kept = {int(record["seed"]): record for record in records if math.isfinite(_number(record["value"]))}
+
+    def items(seed: int) -> NDArray[np.float64] | None:
+        return results.items(str(kept[seed]["trial"]), score)
+
+    values = {seed: float(record["value"]) for seed, record in kept.items()}
+    return Contender(column.label, values, items, column.deterministic)
+
+
+def _relative(comparison: Comparison) -> Comparison:
+    scaled = {row.score: relative_row(row) for row in comparison.rows}
+    omitted = tuple(score for score, row in scaled.items() if row is None)
+    return replace(comparison, rows=tuple(row for row in scaled.values() if row is not None), omitted=omitted)
+
+
+def _budget(records: Sequence[Record]) -> tuple[str, ...]:
+    dims = sorted({int(record["latent_dim"]) for record in records if _number(record["latent_dim"]) > 0})
+    epochs = sorted({int(record["epochs"]) for record in records if _number(record["epochs"]) > 0})
+    likelihoods = dict.fromkeys(_text(record["likelihood"]) for record in records)
+    parts = [f"d={','.join(map(str, dims))}"] if dims else []
+    parts += [f"{','.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"] if epochs else []
+    return (*parts, *([" / ".join(filter(None, likelihoods))] if any(likelihoods) else []))
+
+
+def _most_seeds(records: Sequence[Record]) -> int:
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for record in records:
+        if _has_value(record):
+            seeds.setdefault((str(record["label"]), str(record["score"])), set()).add(int(record["seed"]))
+    return max(map(len, seeds.values()), default=0)
+
+
+def _first_number(records: Sequence[Record], column: str) -> float:
+    return next((number for record in records if math.isfinite(number := _number(record[column]))), math.nan)
+
+
+def _has_value(record: Record) -> bool:
+    return record["status"] == "ok" and not math.isnan(_number(record["value"]))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,95 @@
+"""Columns of text side by side: aligned, and split into blocks that fit the width of a page."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+__all__ = ["blocks", "lines", "wrapped", "wrapped_label"]
+
+WIDTH = 100
+MOST_MODELS = 5  # in one block
+LABEL_WIDTH = 16  # longer headings are broken at ( and ,
+LEFT_ALIGNED = 2  # columns of words: the first ones
+
+TextColumn = list[list[str]]  # heading, then rows; each a list of lines
+
+
+def blocks(
+    left: Sequence[TextColumn], models: Sequence[TextColumn], right: TextColumn
+) -> Iterator[list[TextColumn]]:
+    """Split the models' columns into blocks: each begins with `left`, the last ends with `right`."""
+    start = room = WIDTH - sum(_width(column) + 2 for column in left) - _width(right)
+    block: list[TextColumn] = []
+    for column in models:
+        needed = _width(column) + 2
+        if block and (needed > room or len(block) == MOST_MODELS):
+            yield [*left, *block]
+            block, room = [], start
+        block.append(column)
+        room -= needed
+    yield [*left, *block, right]
+
+
+def lines(columns: Sequence[TextColumn]) -> list[str]:
+    """Lay columns out: words to the left, numbers to the right, headings at the bottom of theirs.
+
+    >>> lines([[["for"], ["keep"]], [["score"], ["r2"]], [["beta_vae", "(4)"], [".853"]]])
+    ['             beta_vae', 'for   score       (4)', 'keep  r2         .853']
+    """
+    widths = [_width(column) for column in columns]
+    shown = []
+    for place, row in enumerate(zip(*columns, strict=True)):
+        height = max(map(len, row))
+        gaps = [[""] * (height - len(entry)) for entry in row]
+        entries = [gap + entry if place == 0 else entry + gap for entry, gap in zip(row, gaps, strict=True)]
+        shown += [_line([entry[level] for entry in entries], widths) for level in range(height)]
+    return shown
+
+
+def wrapped(parts: Sequence[str], indent: str = "") -> list[str]:
+    """Join parts with three spaces into lines of at most the width; only a part too long for one is broken.
+
+    >>> wrapped(["a no posterior", "! vae not converged"])
+    ['a no posterior   ! vae not converged']
+    """
+    joined: list[str] = []
+    for part in parts:
+        text = " ".join(part.split())
+        if joined and len(joined[-1]) + 3 + len(text) <= WIDTH:
+            joined[-1] += f"   {text}"
+        else:
+            joined.append(text)
+    return [line for text in joined for line in _broken(text, indent)]
+
+
+def wrapped_label(label: str) -> list[str]:
+    """Break a long heading before its bracket and after its commas.
+
+    >>> wrapped_label("beta_vae(4)"), wrapped_label("vae(latent_dim=8,beta=2)")
+    (['beta_vae(4)'], ['vae', '(latent_dim=8,', 'beta=2)'])
+    """
+    if len(label) <= LABEL_WIDTH:
+        return [label]
+    pieces = label.replace("(", "\n(").replace(",", ",\n").split("\n")
+    shown = [pieces[0]]
+    for piece in pieces[1:]:
+        fits = not piece.startswith("(") and len(shown[-1]) + len(piece) <= LABEL_WIDTH
+        shown[-1:] = [shown[-1] + piece] if fits else [shown[-1], piece]
+    return shown
+
+
+def _broken(text: str, indent: str) -> list[str]:
+    return [text] if len(text) <= WIDTH and "   " in text else textwrap.wrap(text, WIDTH, subsequent_indent=indent)
+
+
+def _width(column: TextColumn) -> int:
+    return max(len(line) for entry in column for line in entry)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        cell.ljust(width) if place < LEFT_ALIGNED else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(aligned).rstrip()

@@ -1,0 +1,170 @@
+"""The report: one self-contained HTML page that opens from a file, without a network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from latentbench.errors import RunFolderError
+from latentbench.files import read_json, write_atomically
+from latentbench.report.cells import number
+from latentbench.report.comparison import Column, Comparison, Table
+from latentbench.report.display import Display, DisplayRow, display
+from latentbench.report.figures import data_uri
+from latentbench.report.gather import comparison_table
+from latentbench.report.pictures import Pictures, pictures
+from latentbench.report.summary import sentences, warnings
+
+if TYPE_CHECKING:
+    from latentbench.results import Results
+
+__all__ = ["write_report"]
+
+ENVIRONMENT = "environment.json"
+MOST_ROWS = 200  # of a plugin's table
+LONGEST = 400  # characters of one entry of the run card
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What the page shows of one data set."""
+
+    comparison: Comparison
+    shown: Display
+    everything: Display
+    all_columns: Sequence[Column]
+    sentences: Sequence[str]
+    warnings: Sequence[str]
+    pictures: Pictures
+    not_applicable: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A plugin's section: a table, a drawing, or words."""
+
+    title: str
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    drawing: str = ""
+    words: str = ""
+
+
+def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.DataFrame | str]], path: Path) -> Path:
+    """Write the page of a run, whole or not at all.
+
+    Args:
+        results: of the run.
+        plugins_sections: titled tables and SVG drawings of plugins, treated as strangers' text: a table is
+            escaped, a drawing is shown as an image, in which no script runs and nothing is loaded.
+        path: of the file.
+
+    Returns:
+        `path`.
+    """
+    table, everything = comparison_table(results), comparison_table(results, every=True)
+    parts = [_part(results, *pair, table) for pair in zip(table.comparisons, everything.comparisons, strict=True)]
+    page = _template().render(
+        title=results.title,
+        parts=parts,
+        sections=[_section(title, content) for title, content in plugins_sections],
+        failures=results.failures,
+        card=_card(results),
+        share=_share,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, page.encode())
+    return path
+
+
+def _part(results: Results, comparison: Comparison, everything: Comparison, table: Table) -> _Part:
+    return _Part(
+        comparison,
+        display(comparison, table),
+        display(everything, table),
+        everything.columns,
+        sentences(comparison),
+        warnings(comparison),
+        pictures(results, comparison.dataset),
+        _not_applicable(everything),
+    )
+
+
+def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
+    """Return what was skipped: "no posterior" -> ["rate: ae, pca", ...]."""
+    skipped: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        reasons: dict[str, list[str]] = {}
+        for cell, column in zip(row.cells, comparison.columns, strict=True):
+            if cell.status == "not applicable":
+                reasons.setdefault(cell.reason or "no reason given", []).append(column.label)
+        for reason, labels in reasons.items():
+            skipped.setdefault(reason, []).append(f"{row.score}: {', '.join(labels)}")
+    return skipped
+
+
+def _share(row: DisplayRow, place: int) -> int | None:
+    """Return how far a cell lies on the way from floor to ceiling, in percent, 0 to 100; None without both."""
+    source, mean = row.source, row.source.cells[place].mean
+    if not source.measured or not math.isfinite(mean):
+        return None
+    share = (mean - source.floor) / (source.ceiling - source.floor)
+    return round(100 * min(max(share, 0), 1))
+
+
+def _section(title: str, content: pd.DataFrame | str) -> _Section:
+    if isinstance(content, pd.DataFrame):
+        rows = [[_entry(value) for value in row] for row in content.head(MOST_ROWS).itertuples(index=False)]
+        more = len(content) - len(rows)
+        return _Section(
+            title, [str(name) for name in content.columns], rows, words=f"{more} more rows." * (more > 0)
+        )
+    if "<svg" in content[:1000]:
+        return _Section(title, drawing=data_uri(content.encode(), "image/svg+xml"))
+    return _Section(title, words=content)
+
+
+def _entry(value: Any) -> str:
+    return number(float(value)) if isinstance(value, float) else str(value)
+
+
+def _card(results: Results) -> list[tuple[str, str]]:
+    frame = results.scores
+    entries = [("run", str(results.path))]
+    for column in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
+        values = [str(value) for value in frame[column].dropna().unique() if str(value)]
+        entries += [(column, ", ".join(sorted(values) if column == "seed" else values))] if values else []
+    try:
+        known = read_json(results.path / ENVIRONMENT)
+    except RunFolderError:
+        known = {}
+    return [(key, text[:LONGEST]) for key, text in [*entries, *_flat(known)]]
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Walk through nested JSON: ("torch.version", "2.11")."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        yield name, ", ".join(entry if isinstance(entry, str) else json.dumps(entry) for entry in value)
+    else:
+        yield name, str(value)
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html")

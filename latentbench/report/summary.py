@@ -1,0 +1,115 @@
+"""Plain sentences made from the numbers of a table, and what a reader must be warned of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from latentbench.report.cells import number, row_style
+from latentbench.report.comparison import Cell, Column, Comparison, Row
+from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED
+
+__all__ = ["sentences", "warnings"]
+
+AIMS = {
+    "find": "To find similar items",
+    "keep": "To keep the input",
+    "group": "To group items by kind",
+    "walk": "To walk from one item to another",
+    "near": "To keep neighbors near",
+    "make": "To make new items",
+    "steer": "To edit attributes",
+    "factors": "To separate factors",
+    "shift": "To bear small changes of the input",
+}
+MOST_SENTENCES = 2
+FEWEST_ITEMS = 1000
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """Return at most two sentences: which model serves which purpose, by the stars of the table.
+
+    Without any star, one sentence says why.
+    """
+    rows = {row.purpose: row for row in reversed(comparison.rows) if _best(row, comparison.columns)}
+    said = [_sentence(rows[purpose], comparison.columns) for purpose in AIMS if purpose in rows]
+    return said[:MOST_SENTENCES] or [_without_stars(comparison)]
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """Return what a reader must know before the numbers; mostly nothing."""
+    said = [
+        f"{column.label}: {flag} in {trials} of {max(column.asked, trials)} trials."
+        for column in comparison.columns
+        for flag, trials in column.flags.items()
+    ]
+    bad = comparison.asked - comparison.ok
+    where = [column.label for column in comparison.columns if column.ok < column.asked]
+    named = f" ({_listed(where)})" if where else ""
+    said += [f"{bad} of {comparison.asked} trials did not succeed{named}."] if bad else []
+    items = max(
+        (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
+    )
+    said += [f"Only {items:.0f} test items: differences of a percent are noise."] if items < FEWEST_ITEMS else []
+    few = 0 < comparison.seeds < FEWEST_SEEDS
+    said += [f"{_seeds(comparison.seeds)}: too few to tell models apart, so no stars."] if few else []
+    mixed = comparison.environments > 1
+    said += [f"The numbers come from {comparison.environments} different environments."] if mixed else []
+    return said
+
+
+def _sentence(row: Row, columns: Sequence[Column]) -> str:
+    best = _best(row, columns)
+    verdict = f"{_listed(best)}, not separable" if len(best) > 1 else best[0]
+    rivals = _rivals(row, columns)
+    but = f", but no better than {_listed(rivals)}" if rivals else ""
+    return f"{AIMS[row.purpose]} ({row.score}): {verdict}{but}."
+
+
+def _best(row: Row, columns: Sequence[Column]) -> list[str]:
+    pairs = list(zip(row.cells, columns, strict=True))
+    return [column.label for mark in (BEST, TIED) for cell, column in pairs if cell.mark == mark]
+
+
+def _rivals(row: Row, columns: Sequence[Column]) -> list[str]:
+    """Return the references that score at least as high as the best model; the ceiling of a purpose is none."""
+    best = next(cell.mean for cell in row.cells if cell.mark == BEST)
+    return [
+        column.label
+        for cell, column in zip(row.cells, columns, strict=True)
+        if column.reference
+        and _reaches(cell, best, row)
+        and not (row.purpose == "keep" and cell.mean == row.ceiling)
+    ]
+
+
+def _reaches(cell: Cell, best: float, row: Row) -> bool:
+    return cell.mean >= best if row.better == "up" else row.better == "down" and cell.mean <= best
+
+
+def _without_stars(comparison: Comparison) -> str:
+    rows = [row for row in comparison.rows if row.better in ("up", "down") and row.purpose in AIMS]
+    contenders = [place for place, column in enumerate(comparison.columns) if not column.reference]
+    for row in rows:
+        cells = {comparison.columns[place].label: row.cells[place] for place in contenders}
+        means = {label: cell.mean for label, cell in cells.items() if cell.status == "ok"}
+        if means:
+            label = (max if row.better == "up" else min)(means, key=means.__getitem__)
+            value = number(means[label], row_style([means[label]], [math.nan]))
+            end = "highest" if row.better == "up" else "lowest"
+            verdict = f"is {value} with {label}" if len(means) == 1 else f"is {end} with {label} ({value})"
+            return f"{AIMS[row.purpose]}: {row.score} {verdict}."
+    return "There are no scores to compare."
+
+
+def _seeds(count: int) -> str:
+    return "One seed" if count == 1 else f"Only {count} seeds"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names as in a sentence.
+
+    >>> _listed(["ae", "vae", "pca"])
+    'ae, vae and pca'
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,142 @@
+"""The comparison table of a run, printed as text, Markdown or CSV."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+from collections.abc import Callable, Sequence
+
+from latentbench.errors import RequestError
+from latentbench.report.comparison import Cell, Comparison, Row, Table
+from latentbench.report.display import Display, DisplayRow, display
+from latentbench.report.gather import comparison_table
+from latentbench.report.layout import blocks, lines, wrapped, wrapped_label
+
+__all__ = ["Table", "comparison_table", "render"]
+
+NOTHING = "no scores"
+MOST_FAILURES = 5
+HINTS = (
+    "floors: `latentbench info SCORE`",
+    "more: `latentbench table RUN --all`, `--for find,walk`, `--relative`",
+)
+
+
+def render(table: Table, form: str = "text") -> str:
+    """Print a table as "text" (at most 100 columns), "md" (a GitHub table) or "csv" (full precision).
+
+    Raises:
+        RequestError: another form.
+    """
+    writers: dict[str, Callable[[Table], str]] = {"text": _text, "md": _markdown, "csv": _csv}
+    if form not in writers:
+        raise RequestError(f"a table is printed as {', '.join(writers)}, not {form!r}")
+    return writers[form](table)
+
+
+def _text(table: Table) -> str:
+    parts = [_comparison_text(display(comparison, table)) for comparison in table.comparisons] or [NOTHING]
+    failures = [line for failure in _first(table.failures) for line in wrapped([failure], indent="  ")]
+    return "\n".join(["\n\n".join(parts), *failures, *wrapped(HINTS)]) + "\n"
+
+
+def _comparison_text(shown: Display) -> str:
+    if not shown.rows:
+        return "\n".join(["  ".join(shown.head), NOTHING])
+    grid = [lines(block) for block in blocks(_left(shown), _models(shown), _column("n", shown, "items"))]
+    legend = [line for parts in shown.legend for line in wrapped(parts)]
+    return "\n".join(["  ".join(shown.head), "\n\n".join("\n".join(block) for block in grid), *legend])
+
+
+def _first(failures: Sequence[str]) -> list[str]:
+    more = len(failures) - MOST_FAILURES
+    return [*failures[:MOST_FAILURES], *([f"and {more} more failed trials"] if more > 0 else [])]
+
+
+def _left(shown: Display) -> list[list[list[str]]]:
+    return [
+        _column("for", shown, "purpose"),
+        _column("score", shown, "score"),
+        _column("better", shown, "better"),
+        _column("floor", shown, "floor"),
+    ]
+
+
+def _column(heading: str, shown: Display, name: str) -> list[list[str]]:
+    return [[heading], *([str(getattr(row, name))] for row in shown.rows)]
+
+
+def _models(shown: Display) -> list[list[list[str]]]:
+    columns = []
+    for place, heading in enumerate(shown.headings):
+        head = [*wrapped_label(heading), *filter(None, [shown.under[place]])]
+        cells = [row.cells[place] for row in shown.rows]
+        columns.append([head, *([str(cell), *filter(None, [cell.under])] for cell in cells)])
+    return columns
+
+
+def _markdown(table: Table) -> str:
+    parts = [_comparison_markdown(display(comparison, table)) for comparison in table.comparisons] or [NOTHING]
+    failures = (
+        ["\n".join(f"- {_escaped(failure)}" for failure in _first(table.failures))] if table.failures else []
+    )
+    return "\n\n".join([*parts, *failures, "   ".join(HINTS)]) + "\n"
+
+
+def _comparison_markdown(shown: Display) -> str:
+    head = f"**{_escaped(shown.head[0])}**" + "".join(f" · {_escaped(part)}" for part in shown.head[1:])
+    if not shown.rows:
+        return f"{head}\n\n{NOTHING}"
+    models = [_markdown_cell(*pair) for pair in zip(shown.headings, shown.under, strict=True)]
+    headings = ["for", "score", "better", "floor", *models, "n"]
+    rule = [":--", ":--", *["--:"] * (len(headings) - 2)]
+    grid = [headings, rule, *(_markdown_row(row) for row in shown.rows)]
+    legend = [" · ".join(map(_escaped, parts)) for parts in shown.legend]
+    return "\n\n".join([head, "\n".join(f"| {' | '.join(row)} |" for row in grid), *legend])
+
+
+def _markdown_row(row: DisplayRow) -> list[str]:
+    cells = [_markdown_cell(str(cell), cell.under) for cell in row.cells]
+    return [row.purpose, _escaped(row.score), row.better, row.floor, *cells, row.items]
+
+
+def _markdown_cell(text: str, under: str) -> str:
+    return _escaped(text) + (f"<br>{under}" if under else "")
+
+
+def _escaped(text: str) -> str:
+    """Make text harmless inside a cell or a line of GitHub's Markdown."""
+    plain = html.escape(" ".join(text.split()), quote=False).replace("\\", "\\\\")
+    for sign in "|*`[":
+        plain = plain.replace(sign, f"\\{sign}")
+    return plain
+
+
+def _csv(table: Table) -> str:
+    labels = list(dict.fromkeys(column.label for part in table.comparisons for column in part.columns))
+    parts = ("mean", "low", "high", "n", "mark")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    own = [f"{label}_{part}" for label in labels for part in parts]
+    writer.writerow(["dataset", "for", "score", "better", "floor", *own, "ceiling", "unit", "items"])
+    for comparison in table.comparisons:
+        writer.writerows(_csv_row(comparison, row, labels) for row in comparison.rows)
+    return out.getvalue()
+
+
+def _csv_row(comparison: Comparison, row: Row, labels: Sequence[str]) -> list[str]:
+    cells = dict(zip((column.label for column in comparison.columns), row.cells, strict=True))
+    values = [value for label in labels for value in _csv_cell(cells.get(label, Cell()))]
+    known = [comparison.dataset, row.purpose, row.score, row.better, _exact(row.floor)]
+    return [*known, *values, _exact(row.ceiling), row.unit, _exact(row.items)]
+
+
+def _csv_cell(cell: Cell) -> list[str]:
+    return [*map(_exact, (cell.mean, cell.low, cell.high)), str(cell.seeds), cell.mark]
+
+
+def _exact(value: float) -> str:
+    """Write a number that reads back as the same one; nothing for NaN."""
+    return "" if math.isnan(value) else repr(float(value))

@@ -1,0 +1,241 @@
+"""All trials of a run, as tidy pandas frames.
+
+The truth is the trials' own files; the frames here, and `scores.parquet` and `scores.csv`, are made from them,
+of the trials and metrics that the run's last request (`run.json`) names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from latentbench.errors import RunFolderError
+from latentbench.files import canonical_json, read_json, short_hash, write_atomically
+from latentbench.plugins import Plugins
+from latentbench.records import Outcome, Record, ScoreRequest, Trial
+
+if TYPE_CHECKING:
+    from latentbench.latent.space import LatentSpace
+
+__all__ = ["Results", "load_results"]
+
+MISSING = Outcome("skipped", "NotRun", "not run yet")
+FORMAT = 1
+
+
+class Results:
+    """What a run found. Read one with `latentbench.load_results(folder)`.
+
+    Attributes:
+        path: the run's folder.
+        request: the run's last request, as run.json holds it.
+    """
+
+    def __init__(self, path: Path, plugins: Plugins | None = None) -> None:
+        self.path = path
+        self._plugins = plugins
+        if not (path / "run.json").is_file():
+            raise RunFolderError(
+                f"{path} is no run folder: it has no run.json (`latentbench run -o {path}` makes one)"
+            )
+        self.request: dict[str, Any] = read_json(path / "run.json")
+        if self.request.get("format") != FORMAT:
+            raise RunFolderError(
+                f"{path} was written in format {self.request.get('format')}, this version reads {FORMAT}"
+            )
+
+    @property
+    def title(self) -> str:
+        """Heading of tables and report."""
+        return str(self.request["title"] or self.path.name)
+
+    @cached_property
+    def requests(self) -> list[ScoreRequest]:
+        """The metrics that were asked for."""
+        return [ScoreRequest(**values) for values in self.request["requests"]]
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """The trials that were asked for, in the order of tables, each with its outcome."""
+        return [self._read_trial(Trial.from_json(values)) for values in self.request["trials"]]
+
+    def _read_trial(self, asked: Trial) -> Trial:
+        record = Record(self.path, asked.key)
+        return replace(asked, outcome=record.read_trial().outcome if record.exists() else MISSING)
+
+    @cached_property
+    def failures(self) -> list[tuple[str, int, str, str]]:
+        """(label, seed, status, message) of each trial that did not end well."""
+        ended = [(trial, trial.outcome or MISSING) for trial in self.trials]
+        return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok"]
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row per trial and score, as DESIGN section 6 says; failures and gaps are rows too."""
+        frame = pd.DataFrame(list(self._rows()))
+        if frame.empty:
+            raise RunFolderError(f"{self.path} asks for no score of any trial")
+        return _with_references(frame)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        wanted = set(self.request["scores"])
+        for trial in self.trials:
+            record = Record(self.path, trial.key)
+            for request in self.requests:
+                stored = record.read_scores(request) if record.exists() else None
+                rows = [
+                    {**_trial_columns(trial), **_score_columns(trial, request, name, declared, stored)}
+                    for name, declared in request.scores.items()
+                    if not wanted or name in wanted or request.metric in wanted
+                ]
+                yield from rows
+
+    def items(self, trial_key: str, score: str) -> npt.NDArray[np.float64] | None:
+        """Return the value of a score for each test item `(n,)`, or None where it has none."""
+        record = Record(self.path, trial_key)
+        for request in self.requests:
+            if score in request.scores and record.exists():
+                return record.read_items(request, score)
+        return None
+
+    def latent_space(self, trial: Trial) -> LatentSpace:
+        """Look at the test split through a trial's model, reloaded.
+
+        Raises:
+            NotApplicableError: the model cannot be reloaded.
+        """
+        from latentbench.trial import latent_space
+
+        self._plugins = self._plugins or Plugins(tuple(self.request["plugin_files"]))
+        return latent_space(trial, Record(self.path, trial.key), self._plugins)
+
+    def table(self, *, every: bool = False, relative: bool = False) -> pd.DataFrame:
+        """Return mean scores as a frame: one row per dataset and score, one column per model.
+
+        Args:
+            every: all scores instead of the headline ones.
+            relative: (score - floor) / (ceiling - floor) instead of the score.
+        """
+        rows = self.scores if every else self.scores[self.scores["headline"]]
+        if relative:
+            span = rows["ceiling"] - rows["floor"]
+            rows = rows.assign(value=(rows["value"] - rows["floor"]) / span.where(span != 0))
+        order = list(dict.fromkeys(rows["label"]))
+        wide = rows.pivot_table(
+            index=["dataset", "score"], columns="label", values="value", aggfunc="mean", sort=False
+        )
+        return wide.reindex(columns=order)
+
+    def write(self) -> None:
+        """Write `scores.parquet` and `scores.csv`."""
+        import io
+
+        buffer = io.BytesIO()
+        self.scores.to_parquet(buffer, index=False)
+        write_atomically(self.path / "scores.parquet", buffer.getvalue())
+        write_atomically(self.path / "scores.csv", self.scores.to_csv(index=False).encode())
+
+
+def load_results(path: str | Path) -> Results:
+    """Read the results of a run.
+
+    Raises:
+        RunFolderError: the folder holds no run.
+    """
+    return Results(Path(path))
+
+
+def _trial_columns(trial: Trial) -> dict[str, Any]:
+    outcome = trial.outcome or MISSING
+    machine = outcome.environment
+    return {
+        "dataset": trial.dataset,
+        "model": trial.model,
+        "label": trial.label,
+        "params": canonical_json(trial.params),
+        "epochs": trial.budget["epochs"],
+        "seed": trial.seed,
+        "split": "test",
+        "train_seconds": outcome.cost.get("train_seconds", math.nan),
+        "device": machine.get("device", ""),
+        "precision": trial.budget["precision"],
+        "model_version": trial.model_version,
+        "trial": trial.key,
+        "reference": bool(trial.traits["reference"]),
+        "deterministic": bool(trial.traits["deterministic"]),
+        "latent_dim": float(trial.params.get("latent_dim") or math.nan),
+        "likelihood": _likelihood(trial.params),
+        "environment": short_hash({k: machine[k] for k in sorted(machine) if k != "concurrency"}, 8),
+    }
+
+
+def _score_columns(
+    trial: Trial, request: ScoreRequest, name: str, declared: Mapping[str, Any], stored: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    outcome = trial.outcome or MISSING
+    row = stored["scores"].get(name) if stored else None
+    if row is None:
+        status = "missing" if outcome.status in ("ok", "skipped") else outcome.status
+        row = {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
+    value = math.nan if row["value"] is None else row["value"]
+    flags = list(outcome.flags)
+    if declared["flag"] and declared["flag_below"] is not None and value < declared["flag_below"]:
+        flags.append(declared["flag"])
+    return {
+        "family": request.metric,
+        "metric_version": request.version,
+        "score": name,
+        "kind": declared["kind"],
+        "codes": declared["codes"],
+        "value": value,
+        "se": math.nan if row["se"] is None else row["se"],
+        "unit": declared["unit"],
+        "better": declared["better"],
+        "floor": declared["floor"],
+        "ceiling": declared["ceiling"],
+        "status": row["status"],
+        "reason": row["reason"],
+        "n_eval": stored["n_eval"] if stored else 0,
+        "score_seconds": stored["seconds"] if stored else math.nan,
+        "flags": ",".join(flags),
+        "purpose": declared["purpose"],
+        "headline": bool(declared["headline"]),
+        "description": declared["description"],
+    }
+
+
+def _with_references(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put numbers for floors and ceilings that name a reference model, and a trial's flags on all its rows."""
+    means = frame[frame["status"] == "ok"].groupby(["dataset", "model", "score"])["value"].mean()
+    for column in ("floor", "ceiling"):
+        numbers = [
+            means.get((dataset, bound, score), math.nan) if isinstance(bound, str) else bound
+            for dataset, score, bound in zip(frame["dataset"], frame["score"], frame[column], strict=True)
+        ]
+        frame[column] = pd.to_numeric(pd.Series(numbers, index=frame.index, dtype=object), errors="coerce")
+    joined = frame.groupby("trial")["flags"].agg(
+        lambda all_: ",".join(sorted({f for x in all_ for f in x.split(",") if f}))
+    )
+    return frame.assign(flags=frame["trial"].map(joined))
+
+
+def _likelihood(params: Mapping[str, Any]) -> str:
+    if "likelihood" not in params:
+        return ""
+    sigma = params.get("sigma")
+    fixed = (
+        ""
+        if params["likelihood"] != "gaussian"
+        else ", sigma learned"
+        if sigma == "learned"
+        else f", sigma {sigma}"
+    )
+    return f"{params['likelihood']}{fixed}"

@@ -1,0 +1,240 @@
+"""Runs a plan into a folder: lock, request, jobs, lifecycle hooks, results."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentbench.errors import RequestError, RunFolderError
+from latentbench.events import EventLog
+from latentbench.execution.local import default_workers, run_here, run_in_workers
+from latentbench.files import write_json
+from latentbench.grid import Plan
+from latentbench.plugins import Plugins
+from latentbench.records import Outcome, Record, Trial, remove_leftovers
+from latentbench.results import FORMAT, Results
+from latentbench.trial import Job
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+
+__all__ = ["execute", "pending_jobs"]
+
+RECORDED = (
+    "latentbench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "POT",
+    "pluggy",
+    "umap-learn",
+)
+
+
+def execute(
+    plan: Plan,
+    benchmark: Benchmark,
+    folder: Path,
+    plugins: Plugins,
+    workers: int | None,
+    device: str,
+    timeout: float | None,
+    rerun: str,
+) -> Results:
+    """Do what is missing of `plan` in `folder`; see `latentbench.run`.
+
+    Raises:
+        RunFolderError: the folder cannot be written, or another run is at work in it.
+    """
+    device = choose_device(device)
+    plugins.register(EventLog(), "event log")
+    with _locked(folder):
+        remove_leftovers(folder)
+        _write_request(plan, benchmark, folder, plugins)
+        plugins.run_started(benchmark, folder)
+        _forget(plan, folder, rerun)
+        threads = max(trial.budget["threads"] for trial in plan.trials)
+        count = workers if workers is not None else 1 if device == "cuda" else default_workers(threads)
+        jobs = pending_jobs(plan, folder, device, min(max(count, 1), len(plan.trials)))
+        if count == 0:
+            run_here(jobs, plugins, _teller(plugins))
+        else:
+            run_in_workers(jobs, plugins, _teller(plugins), count, timeout)
+        results = Results(folder, plugins)
+        results.write()
+        plugins.run_finished(results)
+    return results
+
+
+def choose_device(asked: str) -> str:
+    """Return "cuda" or "cpu" for "auto", or what was asked for.
+
+    Raises:
+        RequestError: CUDA is asked for and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise RequestError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    if asked not in ("auto", "cpu", "cuda"):
+        raise RequestError(f"--device must be auto, cpu or cuda, got {asked!r}")
+    return asked if asked != "auto" else "cuda" if there else "cpu"
+
+
+def pending_jobs(plan: Plan, folder: Path, device: str, concurrency: int) -> list[Job]:
+    """Return a job for each trial that is not there yet or lacks a score.
+
+    Trials whose data could not be read get their record here: there is nothing to run.
+    """
+    jobs = []
+    for trial in plan.trials:
+        record = Record(folder, trial.key)
+        if trial.outcome is not None:
+            _record_outcome(trial, trial.outcome, folder)
+        elif not record.exists() or _lacks_scores(record, plan):
+            jobs.append(Job(trial, plan.requests, folder, device, concurrency))
+    return jobs
+
+
+def count_pending(plan: Plan, folder: Path, rerun: str) -> int:
+    """Return how many trials `execute` will run, before it has changed anything."""
+    count = 0
+    for trial in plan.trials:
+        record = Record(folder, trial.key)
+        again = record.exists() and _stale(trial, record, rerun)
+        wanting = (
+            not record.exists() or again or _lacks_scores(record, plan) or _has_stale_scores(record, plan, rerun)
+        )
+        count += trial.outcome is None and wanting
+    return count
+
+
+def _stale(trial: Trial, record: Record, rerun: str) -> bool:
+    """Whether a record is to be made again."""
+    outcome = record.read_trial().outcome
+    failed = outcome is None or outcome.status != "ok"
+    changed = outcome is not None and outcome.source != trial.source
+    return rerun == "all" or (rerun == "failed" and failed) or (rerun == "changed" and changed)
+
+
+def _has_stale_scores(record: Record, plan: Plan, rerun: str) -> bool:
+    return any(record.scores_are_stale(request, rerun) for request in plan.requests)
+
+
+def _lacks_scores(record: Record, plan: Plan) -> bool:
+    outcome = record.read_trial().outcome
+    good = outcome is not None and outcome.status == "ok"
+    return good and any(record.read_scores(request) is None for request in plan.requests)
+
+
+def _record_outcome(trial: Trial, outcome: Outcome, folder: Path) -> None:
+    if not Record(folder, trial.key).exists():
+        record = Record.begin(folder, trial.key)
+        record.write_trial(trial, outcome)
+        record.publish()
+
+
+def _forget(plan: Plan, folder: Path, rerun: str) -> None:
+    """Remove the records that are to be made again."""
+    for trial in plan.trials:
+        record = Record(folder, trial.key)
+        if not record.exists():
+            continue
+        if _stale(trial, record, rerun):
+            record.remove()
+            continue
+        if _stale(trial, record, "changed"):
+            warnings.warn(
+                f"the source of model {trial.model} has changed since {trial.label}, seed {trial.seed}, "
+                "was trained; --rerun changed trains it again",
+                stacklevel=2,
+            )
+        for request in plan.requests:
+            if record.scores_are_stale(request, rerun):
+                record.forget_scores(request)
+
+
+def _teller(plugins: Plugins) -> Any:
+    """Turn workers' events into calls of the lifecycle hooks."""
+
+    def tell(job: Job, event: str, values: Mapping[str, Any]) -> None:
+        if event == "trial_started":
+            plugins.trial_started(job.trial)
+        elif event == "epoch_finished":
+            plugins.epoch_finished(job.trial, values["epoch"], values["losses"])
+        elif event == "trial_finished":
+            plugins.trial_finished(job.trial, values)
+
+    return tell
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make the folder and hold its lock; the system lets go of it when the process ends, however it does."""
+    try:
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunFolderError(
+            f"the run folder {folder} cannot be written ({reason}); choose another with -o"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise RunFolderError(
+            f"another run is at work in {folder}; wait for it, or choose another folder with -o"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins) -> None:
+    """Write run.json (what was asked for) and environment.json (what it runs on)."""
+    write_json(
+        folder / "run.json",
+        {
+            "format": FORMAT,
+            "title": benchmark.title,
+            "benchmark": benchmark.model_dump(mode="json"),
+            "scores": list(benchmark.scores),
+            "trials": [trial.to_json() for trial in plan.trials],
+            "requests": [asdict(request) for request in plan.requests],
+            "plugin_files": list(plugins.files),
+        },
+    )
+    write_json(folder / "environment.json", describe_environment(plugins))
+
+
+def describe_environment(plugins: Plugins) -> dict[str, Any]:
+    """Describe versions, machine and plugins, for `latentbench env` and each run's environment.json."""
+    import platform
+
+    import torch
+
+    from latentbench.machine import environment
+
+    machine = environment("cuda" if torch.cuda.is_available() else "cpu", 1, 1)
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": machine["device"],
+        "cores": len(os.sched_getaffinity(0)),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
+        "versions": {name: version(name) for name in RECORDED},
+        "plugins": [asdict(info) for info in plugins.infos],
+    }

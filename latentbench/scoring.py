@@ -1,0 +1,91 @@
+"""One metric on one latent space: values with their status, never an exception."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentbench.errors import NotApplicableError
+from latentbench.latent.space import LatentSpace, exact_arithmetic
+from latentbench.metric import Metric
+from latentbench.params import build_params
+from latentbench.plugins import Plugins
+from latentbench.records import ScoreRequest
+
+__all__ = ["measure", "unmeasured"]
+
+
+def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compute one metric; what it cannot do becomes a status ("not applicable", "failed") and a reason.
+
+    Returns:
+        The scores as they are stored, and the per-item values `(n,)` of those that have them.
+    """
+    started = time.perf_counter()
+    status, reason = "ok", ""
+    values: Mapping[str, Any] = {}
+    try:
+        found = plugins.load("metric", request.metric)
+        values = _compute(found(build_params(found.Params, request.params, f"metric {request.metric!r}")), space)
+    except NotApplicableError as error:
+        status, reason = "not applicable", str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes a row
+        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+        status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
+    rows, items = {}, {}
+    for name in request.scores:
+        rows[name], per_item = _score_row(request, name, values, status, reason)
+        if per_item is not None:
+            items[name] = per_item
+    return _stored(request, rows, len(space), time.perf_counter() - started), items
+
+
+def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any]:
+    """Return the scores of a metric that could not even be tried, as they are stored."""
+    rows = {name: _score_row(request, name, {}, status, reason)[0] for name in request.scores}
+    return _stored(request, rows, 0, 0.0)
+
+
+def _compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
+    reason = space.missing(metric.needs)
+    if reason:
+        raise NotApplicableError(reason)
+    if len(space) < metric.min_items:
+        raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
+    with exact_arithmetic():
+        return metric.compute(space)
+
+
+def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds: float) -> dict[str, Any]:
+    return {
+        "metric": request.metric,
+        "version": request.version,
+        "source": request.source,
+        "n_eval": n_eval,
+        "seconds": seconds,
+        "scores": dict(rows),
+    }
+
+
+def _score_row(
+    request: ScoreRequest, name: str, values: Mapping[str, Any], status: str, reason: str
+) -> tuple[dict[str, Any], Any]:
+    """One score as it is stored: value, standard error over items, status; and its per-item values."""
+    row: dict[str, Any] = {"status": status, "reason": reason, "value": None, "se": None}
+    if status != "ok":
+        return row, None
+    if name not in values:
+        return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned no score {name!r}"}, None
+    value = values[name]
+    items = None
+    if isinstance(value, torch.Tensor) and value.ndim == 1:
+        items = value.detach().double().cpu().numpy()
+        value, row["se"] = items.mean(), float(items.std(ddof=1) / len(items) ** 0.5) if len(items) > 1 else None
+    if not np.isfinite(float(value)):
+        return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned {float(value)}"}, None
+    return {**row, "value": float(value)}, items

@@ -1,0 +1,245 @@
+"""One trial's life: seed, data, fit, look, score, record."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentbench.dataset import DataSpec, Split, Splits
+from latentbench.errors import DivergedError, NotApplicableError
+from latentbench.latent.space import LatentSpace
+from latentbench.machine import environment, limited_threads, logged_to, peak_memory, reset_peak_memory
+from latentbench.model import GradientModel, Model
+from latentbench.params import build_params
+from latentbench.plugins import Plugins
+from latentbench.records import Outcome, Record, ScoreRequest, Trial
+from latentbench.scoring import measure, unmeasured
+from latentbench.training.budget import Budget
+from latentbench.training.convergence import late_fall
+from latentbench.training.engine import derive_seed, train_model
+
+__all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits"]
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+LATE_FALL_LIMIT = 0.01
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker runs: one trial, and the metrics wanted of it.
+
+    Attributes:
+        trial: what to train; not again when its record is there.
+        requests: metrics to compute; only those without a file.
+        run: the run's folder.
+        device: "cpu" or "cuda".
+        concurrency: how many trials run at the same time, for the record.
+    """
+
+    trial: Trial
+    requests: tuple[ScoreRequest, ...]
+    run: Path
+    device: str = "cpu"
+    concurrency: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as JSON."""
+        return {
+            "trial": self.trial.to_json(),
+            "requests": [asdict(request) for request in self.requests],
+            "run": str(self.run),
+            "device": self.device,
+            "concurrency": self.concurrency,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Job:
+        """Read back what `to_json` gave."""
+        return cls(
+            Trial.from_json(values["trial"]),
+            tuple(ScoreRequest(**request) for request in values["requests"]),
+            Path(values["run"]),
+            values["device"],
+            values["concurrency"],
+        )
+
+
+def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
+    """Train a trial unless its record is there, score it, and write everything down.
+
+    Failures become records; only what the user does to the process (Ctrl-C) gets out. `emit(event, values)` tells
+    of "trial_started", "epoch_finished" and "trial_finished".
+    """
+    started = time.perf_counter()
+    emit("trial_started", {})
+    record = Record(job.run, job.trial.key)
+    with limited_threads(job.trial.budget["threads"]):
+        if record.exists():
+            trial, model = record.read_trial(), None
+        else:
+            record = Record.begin(job.run, job.trial.key)
+            with logged_to(record.log_path):
+                trial, model = _train(job, plugins, record, emit)
+        failed: dict[str, str] = {}
+        if trial.outcome is not None and trial.outcome.status == "ok":
+            with logged_to(record.log_path):
+                failed = _score(job, plugins, record, trial, model)
+        record.publish()
+    outcome = trial.outcome
+    emit(
+        "trial_finished",
+        {
+            "status": outcome.status if outcome else "failed",
+            "error": outcome.error if outcome else "",
+            "message": outcome.message if outcome else "",
+            "seconds": time.perf_counter() - started,
+            "failed_scores": failed,
+        },
+    )
+
+
+def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Trial, Model | None]:
+    """Fit the model and write its record; publish at once what can be reloaded, so that no training is lost."""
+    trial = job.trial
+    machine = environment(job.device, trial.budget["threads"], job.concurrency)
+    try:
+        model, history, cost = _fit(job, plugins, emit)
+        outcome = Outcome("ok", "", "", tuple(history), _flags(history), cost, machine, trial.source)
+        state = model.get_state()
+        if state is not None:
+            record.write_state(state)
+        splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+        codes = (
+            LatentSpace.of_model(model, splits.test, name=trial.label).codes if model.encoder != "none" else None
+        )
+        if codes is not None:
+            record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes a row
+        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        message = " ".join(str(error).split()) or "no message"
+        outcome = Outcome(status, type(error).__name__, message, environment=machine, source=trial.source)  # type: ignore[arg-type]
+        model, state = None, {}
+    record.write_trial(trial, outcome)
+    if state is not None:
+        record.publish()
+    return Trial(**{**trial.to_json(), "outcome": outcome}), model
+
+
+def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, float]], dict[str, float]]:
+    """Build the model under the trial's seed and train it; return it with its losses and its cost."""
+    trial = job.trial
+    budget = Budget.model_validate(trial.budget)
+    train = load_splits(plugins, trial.dataset, trial.dataset_params).train
+    if budget.train_limit is not None and budget.train_limit < len(train):
+        rows = np.random.default_rng(0).permutation(len(train))[: budget.train_limit]
+        train = train.take(np.sort(rows))
+    model = build_model(trial, plugins, DataSpec.of(train))
+    reset_peak_memory()
+    started = time.perf_counter()
+    history: list[dict[str, float]] = []
+    if isinstance(model, GradientModel):
+        model.to(job.device)
+        tell = lambda epoch, losses: emit("epoch_finished", {"epoch": epoch, "losses": losses})  # noqa: E731
+        history = train_model(model, train, budget, trial.seed, tell)
+    else:
+        model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
+    seconds = time.perf_counter() - started
+    return model, history, _cost(model, train, budget, history, seconds)
+
+
+def _cost(
+    model: Model, train: Split, budget: Budget, history: list[dict[str, float]], seconds: float
+) -> dict[str, float]:
+    cost = {"train_seconds": seconds}
+    if history:
+        cost["images_per_second"] = len(train) * budget.epochs / seconds
+    if isinstance(model, GradientModel):
+        cost["parameters"] = float(sum(weight.numel() for weight in model.parameters()))
+    peak = peak_memory()
+    if peak is not None:
+        cost["peak_memory_bytes"] = peak
+    return cost
+
+
+def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
+    """Make the model on the CPU, its weights drawn under the trial's own seed."""
+    found = plugins.load("model", trial.model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(trial.seed, "weights"))
+        model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
+    return model
+
+
+def latent_space(
+    trial: Trial, record: Record, plugins: Plugins, model: Model | None = None, device: str = "cpu"
+) -> LatentSpace:
+    """Look at the test split through a trained trial, reloading its model unless it is given.
+
+    Raises:
+        NotApplicableError: the model cannot be reloaded.
+    """
+    splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+    if model is None:
+        state = record.read_state()
+        if state is None:
+            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
+        model = build_model(trial, plugins, DataSpec.of(splits.train))
+        model.set_state(state)
+    if isinstance(model, GradientModel):
+        model.to(device).eval()
+    outcome = trial.outcome
+    return LatentSpace.of_model(
+        model,
+        splits.test,
+        splits.train,
+        name=trial.label,
+        fingerprint=trial.fingerprint,
+        cost=outcome.cost if outcome else None,
+    )
+
+
+@lru_cache(maxsize=2)
+def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
+    found = plugins.load("dataset", dataset)
+    splits: Splits = found(build_params(found.Params, json.loads(params), f"dataset {dataset!r}")).splits()
+    return splits
+
+
+def load_splits(plugins: Plugins, dataset: str, params: Mapping[str, Any]) -> Splits:
+    """Load a dataset, keeping the last two in memory."""
+    return _load_splits(plugins, dataset, json.dumps(dict(params), sort_keys=True))
+
+
+def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Model | None) -> dict[str, str]:
+    """Compute the metrics that have no file yet; return score name -> message of those that failed."""
+    missing = [request for request in job.requests if record.read_scores(request) is None]
+    if not missing:
+        return {}
+    space, status, reason = None, "", ""
+    try:
+        space = latent_space(trial, record, plugins, model, job.device)
+    except NotApplicableError as error:
+        status, reason = "not applicable", str(error)
+    except Exception as error:  # noqa: BLE001 - the trial is trained; its scores say why they are not there
+        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+    failed: dict[str, str] = {}
+    for request in missing:
+        rows, items = measure(request, plugins, space) if space else (unmeasured(request, status, reason), {})
+        record.write_scores(request, rows, items)
+        failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
+    return failed
+
+
+def _flags(history: list[dict[str, float]]) -> tuple[str, ...]:
+    return ("not converged",) if late_fall(history) > LATE_FALL_LIMIT else ()

@@ -1,0 +1,31 @@
+"""scikit-learn's handwritten digits: small, real, and always there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentbench import Dataset, Split
+
+TEST_ROWS = 360
+
+
+class Digits(Dataset):
+    """1,797 handwritten digits of 8x8 grey pixels in 10 classes, 360 of them for the test.
+
+    Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998 (its test part), as
+    scikit-learn ships it. The 17 grey levels are spread over 0..255.
+    """
+
+    def load(self) -> tuple[Split, Split]:
+        """Return train and test; the split is stratified by class and always the same."""
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        source = load_digits()
+        images = np.rint(source.images * 255 / 16).astype(np.uint8)[:, None]
+        labels = source.target.astype(np.int64)
+        train, test = train_test_split(
+            np.arange(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0
+        )
+        everything = Split(images, labels)
+        return everything.take(train), everything.take(test)

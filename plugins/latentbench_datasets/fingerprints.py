@@ -1,0 +1,81 @@
+"""Fingerprints of files that are slow to decode, remembered between runs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from latentbench import cache_dir
+
+__all__ = ["remembered_fingerprint"]
+
+
+def remembered_fingerprint(files: Sequence[Path], version: int, compute: Callable[[], str]) -> str:
+    """Return `compute()`, or what it gave last time if no file has changed since.
+
+    A file counts as unchanged while its path, size and time of modification are the same.
+
+    Args:
+        files: the files that the fingerprint depends on, all there.
+        version: the dataset's version, part of what must not have changed.
+        compute: decodes the files and returns their fingerprint.
+    """
+    state = _state(files, version)
+    memo = _memo(files)
+    known = _recall(memo, state)
+    if known is not None:
+        return known
+    fingerprint = compute()
+    if _state(files, version) == state:
+        _remember(memo, {**state, "fingerprint": fingerprint})
+    return fingerprint
+
+
+def _state(files: Sequence[Path], version: int) -> dict[str, Any]:
+    stats = [file.stat() for file in files]
+    times = [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+    return {"version": version, "files": [str(file.resolve()) for file in files], "size and mtime_ns": times}
+
+
+def _memo(files: Sequence[Path]) -> Path:
+    """One small file for each set of paths, so that parallel runs do not overwrite each other's answers."""
+    paths = json.dumps([str(file.resolve()) for file in files])
+    return cache_dir() / "fingerprints" / f"{hashlib.sha256(paths.encode()).hexdigest()[:16]}.json"
+
+
+def _recall(memo: Path, state: dict[str, Any]) -> str | None:
+    """Return the remembered fingerprint; None if there is none, it is stale or the memo is damaged."""
+    try:
+        found = json.loads(memo.read_text(encoding="utf-8"))
+        fingerprint = str(found.pop("fingerprint"))
+        int(fingerprint, 16)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return fingerprint if found == state and len(fingerprint) == 64 else None
+
+
+def _remember(memo: Path, content: dict[str, Any]) -> None:
+    part = memo.with_name(f".{memo.name}.{os.getpid()}")
+    try:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            part.replace(memo)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        _warn_once(
+            f"the fingerprint of a dataset cannot be kept in {memo.parent} ({error.strerror}), so its files are "
+            "decoded at each start; set LATENTBENCH_CACHE to a folder that can be written"
+        )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    warnings.warn(message, stacklevel=4)

@@ -1,0 +1,198 @@
+"""Whether codes of one class lie together: k-means, silhouette and its kin; neighbors are next door."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.neighbors import knn_accuracy
+from latentbench_metrics.subsets import some_rows
+
+__all__ = [
+    "KMeansAgreement",
+    "Separation",
+    "calinski_harabasz",
+    "davies_bouldin",
+    "kmeans_agreement",
+    "knn_accuracy",
+    "partition_agreement",
+    "silhouette",
+    "silhouette_per_item",
+]
+
+CHUNK = 1024
+
+
+def silhouette(codes: Tensor, labels: Tensor) -> float:
+    """Mean silhouette (Rousseeuw 1987), (b - a) / max(a, b), in [-1, 1]; higher is better.
+
+    a is the mean distance to the other codes of the class, b to those of the nearest other class; the only
+    code of a class counts 0. It shrinks as d grows: compare at equal d. Exact, O(chunk * n) memory.
+
+    Args:
+        codes: `(n, d)`.
+        labels: class numbers `(n,)`.
+
+    Raises:
+        ValueError: there are fewer than two classes.
+
+    >>> round(silhouette(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1])), 6)
+    0.899749
+    """
+    return float(silhouette_per_item(codes, labels).mean())
+
+
+def silhouette_per_item(codes: Tensor, labels: Tensor) -> Tensor:
+    """Silhouette of each code, `(n,)` in float64; arguments and errors as for `silhouette`."""
+    points, (classes, sizes) = _centered(codes), _classes(labels)
+    members = torch.nn.functional.one_hot(classes, len(sizes)).double()
+    own = members.bool()
+    parts = []
+    for rows in torch.split(torch.arange(len(points), device=points.device), CHUNK):
+        sums = torch.cdist(points[rows], points) @ members
+        within = sums[own[rows]] / (sizes[classes[rows]] - 1).clamp_min(1)
+        between = (sums / sizes).masked_fill(own[rows], float("inf")).min(1).values
+        value = (between - within) / torch.maximum(between, within).clamp_min(1e-300)
+        parts.append(torch.where(sizes[classes[rows]] > 1, value, 0.0))
+    return torch.cat(parts)
+
+
+def davies_bouldin(codes: Tensor, labels: Tensor) -> float:
+    """Davies-Bouldin index (1979), mean over classes of max_j (S_i + S_j) / |c_i - c_j|, from 0; lower is better.
+
+    S is the mean distance of a class to its center c. Arguments and errors as for `silhouette`.
+
+    >>> round(davies_bouldin(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1])), 6)
+    0.1
+    """
+    points, (classes, sizes) = _centered(codes), _classes(labels)
+    centers = _class_means(points, classes, sizes)
+    reach = (points - centers[classes]).norm(dim=1)
+    spread = torch.zeros_like(sizes).index_add_(0, classes, reach) / sizes
+    ratios = (spread[:, None] + spread) / torch.cdist(centers, centers)
+    ratios.fill_diagonal_(0)
+    return float(ratios.max(1).values.mean())
+
+
+def calinski_harabasz(codes: Tensor, labels: Tensor) -> float:
+    """Calinski-Harabasz index (1974), [tr B / (k - 1)] / [tr W / (n - k)], from 0; higher is better.
+
+    It grows with n: compare at equal n. Arguments and errors as for `silhouette`.
+
+    >>> calinski_harabasz(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1]))
+    200.0
+    """
+    points, (classes, sizes) = _centered(codes), _classes(labels)
+    centers = _class_means(points, classes, sizes)
+    between = (sizes * centers.square().sum(1)).sum() / (len(sizes) - 1)
+    within = (points - centers[classes]).square().sum() / (len(points) - len(sizes))
+    return float(between / within)
+
+
+def kmeans_agreement(codes: Tensor, labels: Tensor, seed: int) -> dict[str, float]:
+    """Cluster codes by k-means, k = number of classes, best of 10 starts, and compare with the labels.
+
+    Returns "nmi" (normalized mutual information, in [0, 1], not corrected for chance) and "ari" (adjusted Rand
+    index, at most 1, 0 by chance); higher is better.
+
+    >>> kmeans_agreement(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1]), seed=0)
+    {'nmi': 1.0, 'ari': 1.0}
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    classes = len(torch.unique(labels))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # collapsed codes: fewer distinct points than classes
+        clusters = KMeans(classes, n_init=10, random_state=seed).fit_predict(_centered(codes).cpu().numpy())
+    return partition_agreement(labels, torch.from_numpy(clusters))
+
+
+def partition_agreement(labels: Tensor, clusters: Tensor) -> dict[str, float]:
+    """Compare two partitions `(n,)`: "nmi" (arithmetic mean of entropies) and "ari" (Hubert and Arabie 1985).
+
+    >>> partition_agreement(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2]))["ari"]
+    0.5714285714285714
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    both = labels.cpu().numpy(), clusters.cpu().numpy()
+    return {"nmi": float(normalized_mutual_info_score(*both)), "ari": float(adjusted_rand_score(*both))}
+
+
+def _centered(codes: Tensor) -> Tensor:
+    points = codes.double()
+    return points - points.mean(0)
+
+
+def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:
+    _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise ValueError(f"labels must hold at least two classes, got {len(sizes)}")
+    return classes, sizes.double()
+
+
+def _class_means(points: Tensor, classes: Tensor, sizes: Tensor) -> Tensor:
+    sums = torch.zeros(len(sizes), points.shape[1], dtype=points.dtype, device=points.device)
+    return sums.index_add_(0, classes, points) / sizes[:, None]
+
+
+class Separation(Metric):
+    """Silhouette, Davies-Bouldin and Calinski-Harabasz of the labelled codes; all depend on scale and d."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "silhouette": Score("up", "silhouette of the classes", "group", range=(-1, 1), floor=0.0),
+        "davies_bouldin": Score(
+            "down", "Davies-Bouldin index", "group", range=(0, float("inf")), floor="untrained"
+        ),
+        "calinski_harabasz": Score("up", "Calinski-Harabasz index", "group", range=(0, float("inf")), floor=1.0),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("labels",)
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    max_items: ClassVar[int | None] = 5000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
+        """Return the silhouette of each item and both indices."""
+        rows = some_rows(len(space), self.max_items)
+        codes, labels = space.codes[rows], space.labels[rows]
+        classes = len(torch.unique(labels))
+        if not 1 < classes < len(labels):
+            raise NotApplicableError(f"{classes} classes in {len(labels)} items: needs 2 and fewer than items")
+        if bool((codes == codes[0]).all()):
+            raise NotApplicableError("all codes are equal")
+        return {
+            "silhouette": silhouette_per_item(codes, labels),
+            "davies_bouldin": davies_bouldin(codes, labels),
+            "calinski_harabasz": calinski_harabasz(codes, labels),
+        }
+
+
+class KMeansAgreement(Metric):
+    """Whether k-means on the codes, which sees no labels, finds the classes."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "nmi": Score("up", "normalized mutual information of k-means and labels", "group", range=(0, 1)),
+        "ari": Score(
+            "up",
+            "adjusted Rand index of k-means and labels",
+            "group",
+            True,
+            (-0.5, 1),
+            floor=0.0,
+            ceiling="pixels",
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("labels",)
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    min_items: ClassVar[int] = 20
+    max_items: ClassVar[int | None] = 3000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both agreements."""
+        rows = some_rows(len(space), self.max_items)
+        return kmeans_agreement(space.codes[rows], space.labels[rows], seed=0)

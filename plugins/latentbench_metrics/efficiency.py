@@ -1,0 +1,151 @@
+"""What a latent space costs: training, encoding, decoding, and how much smaller codes are."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+
+__all__ = [
+    "Compression",
+    "DecodeLatency",
+    "EncodeLatency",
+    "ParameterCount",
+    "PeakMemory",
+    "Throughput",
+    "TrainSeconds",
+    "compression",
+    "latency_ms",
+]
+
+ITEMS = 1000
+REPEATS = 5
+PATIENCE = 2.0  # seconds after which no further repeat begins
+POSITIVE = (0.0, math.inf)
+
+
+def compression(inputs: Tensor, codes: Tensor) -> float:
+    """Numbers in an input over numbers in its code, D / d.
+
+    >>> compression(torch.zeros(3, 1, 28, 28), torch.zeros(3, 16))
+    49.0
+    """
+    return inputs[0].numel() / codes.shape[1]
+
+
+def latency_ms(function: Callable[[Tensor], Tensor], rows: Tensor) -> float:
+    """Median milliseconds per 1000 rows of `function(rows)`, after one call that does not count.
+
+    Five repeats, or fewer when they take over two seconds in all.
+
+    >>> latency_ms(lambda rows: rows, torch.zeros(10, 1)) < 1000
+    True
+    """
+    _seconds(function, rows)
+    taken: list[float] = []
+    while len(taken) < REPEATS and sum(taken) < PATIENCE:
+        taken.append(_seconds(function, rows))
+    return statistics.median(taken) * 1000 * 1000 / len(rows)
+
+
+def _seconds(function: Callable[[Tensor], Tensor], rows: Tensor) -> float:
+    begin = time.perf_counter()
+    function(rows)
+    if rows.is_cuda:
+        torch.cuda.synchronize(rows.device)
+    return time.perf_counter() - begin
+
+
+class _Recorded(Metric):
+    """A cost noted while training, under the name of its score."""
+
+    needs: ClassVar[tuple[str, ...]] = ("cost",)
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return what was noted."""
+        (name,) = self.scores
+        value = space.cost.get(name)
+        if value is None:
+            raise NotApplicableError(f"{name} was not recorded")
+        return {name: float(value)}
+
+
+class TrainSeconds(_Recorded):
+    """Time to train."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "train_seconds": Score("down", "time to train", "cost", True, POSITIVE, unit="s", kind="cost"),
+    }
+
+
+class Throughput(_Recorded):
+    """Training speed."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "images_per_second": Score("up", "training speed", "cost", range=POSITIVE, unit="1/s", kind="cost"),
+    }
+
+
+class ParameterCount(_Recorded):
+    """Size of the model."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "parameters": Score("down", "trained parameters", "cost", range=POSITIVE, kind="cost"),
+    }
+
+
+class PeakMemory(_Recorded):
+    """Memory while training."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "peak_memory_bytes": Score(
+            "down", "most memory while training", "cost", range=POSITIVE, unit="B", kind="cost"
+        ),
+    }
+
+
+class EncodeLatency(Metric):
+    """Time to encode 1000 inputs, measured here."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "encode_ms": Score("down", "time to encode 1000 inputs", "cost", range=POSITIVE, unit="ms", kind="cost"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "encoder")
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the median of a few repeats."""
+        return {"encode_ms": latency_ms(space.encode, space.inputs[:ITEMS])}
+
+
+class DecodeLatency(Metric):
+    """Time to decode 1000 codes, measured here."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "decode_ms": Score("down", "time to decode 1000 codes", "cost", range=POSITIVE, unit="ms", kind="cost"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("decoder",)
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the median of a few repeats."""
+        return {"decode_ms": latency_ms(space.decode, space.codes[:ITEMS])}
+
+
+class Compression(Metric):
+    """How many times fewer numbers a code holds than an input."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "compression": Score("none", "input numbers per code number", "cost", range=POSITIVE, ceiling="pixels"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs",)
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return D / d."""
+        return {"compression": compression(space.inputs, space.codes)}

@@ -1,0 +1,173 @@
+"""Features of images without a download: a small classifier trained once on the data set at hand."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latentbench import LatentSpace, NotApplicableError, cache_dir
+from latentbench.latent.space import exact_arithmetic
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_features"]
+
+FEATURES_VERSION = 1
+FEATURES = 64
+ROWS = 20_000  # of the training split
+ITEMS = 60_000  # seen in training, all epochs together, within the limits below
+EPOCHS = (2, 30)
+BATCH = 128
+LEARNING_RATE = 3e-3
+BUFFER_NAMES = ("low", "high", "mean", "scale")
+
+_networks: dict[str, _Network] = {}
+
+
+def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
+    """Return a function from inputs `(n, *shape)` to features `(n, 64)`, float32.
+
+    Features are the last hidden layer of a classifier (two strided convolutions for images, two hidden layers
+    for other inputs) trained on the labelled training split: once per data set, from a fixed seed, on the CPU in
+    one thread, kept in `latentbench.cache_dir()`. They favor what separates the classes. Inputs are clipped to
+    the range of the training images first. Loaded and just trained networks give the same bits.
+
+    Raises:
+        NotApplicableError: no training split, no inputs or labels there, or a single class.
+    """
+    if space.train is None:
+        raise NotApplicableError("no training split")
+    inputs, labels = space.train.inputs, space.train.labels
+    if len(torch.unique(labels)) < 2:
+        raise NotApplicableError("training labels hold a single class")
+    key = _key(space.fingerprint or _digest(inputs, labels), inputs)
+    if key not in _networks:
+        _networks[key] = _cached_network(cache_dir() / "features" / f"{key}.safetensors", inputs, labels)
+    return _networks[key].features
+
+
+class _Network(nn.Module):
+    """A classifier whose last hidden layer is read; `low` to `scale` bring inputs to a common range."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        for name in BUFFER_NAMES:
+            self.register_buffer(name, torch.zeros(() if len(shape) == 3 else shape))
+        self.body = _convolutions(shape) if len(shape) == 3 else _layers(torch.Size(shape).numel())
+        self.head = nn.Linear(FEATURES, classes)
+
+    def hidden(self, inputs: Tensor) -> Tensor:
+        low, high, mean, scale = (self.get_buffer(name) for name in BUFFER_NAMES)
+        standard: Tensor = self.body((torch.clamp(inputs, low, high) - mean) / scale)
+        return standard
+
+    def features(self, inputs: Tensor) -> Tensor:
+        self.to(inputs.device)
+        with exact_arithmetic(), _one_thread():
+            return torch.cat([self.hidden(chunk.float()) for chunk in torch.split(inputs, 512)])
+
+
+def _convolutions(shape: tuple[int, ...]) -> nn.Sequential:
+    channels, height, width = shape
+    flat = 64 * -(-height // 4) * -(-width // 4)
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(flat, FEATURES), nn.ReLU(),
+    )  # fmt: skip
+
+
+def _layers(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, FEATURES), nn.ReLU()
+    )  # fmt: skip
+
+
+def _cached_network(path: Path, inputs: Tensor, labels: Tensor) -> _Network:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save
+
+    network = _new_network(inputs, labels)
+    if path.exists():
+        try:
+            network.load_state_dict(load_file(path))
+            return network
+        except (OSError, SafetensorError, RuntimeError) as error:
+            warnings.warn(f"{path} is damaged and is made again: {error}", stacklevel=4)
+    _train(network, inputs, labels)
+    try:
+        _write(path, save(network.state_dict()))
+    except OSError as error:
+        warnings.warn(f"the feature network is not kept for next time: {error}", stacklevel=4)
+    return network
+
+
+def _new_network(inputs: Tensor, labels: Tensor) -> _Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _Network(tuple(inputs.shape[1:]), int(labels.max()) + 1)
+
+
+def _train(network: _Network, inputs: Tensor, labels: Tensor) -> None:
+    rows = some_rows(len(inputs), ROWS)
+    inputs, labels = inputs[rows].cpu(), labels[rows].cpu()
+    _fit_range(network, inputs)
+    epochs = min(max(ITEMS // len(rows), EPOCHS[0]), EPOCHS[1])
+    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    generator = torch.Generator().manual_seed(0)
+    with _one_thread(), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        for _ in range(epochs):
+            for batch in torch.split(torch.randperm(len(rows), generator=generator), BATCH):
+                loss = nn.functional.cross_entropy(network.head(network.hidden(inputs[batch])), labels[batch])
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+    network.requires_grad_(requires_grad=False)
+
+
+def _fit_range(network: _Network, inputs: Tensor) -> None:
+    image = inputs.ndim == 4
+    network.low, network.high = (
+        (inputs.min(), inputs.max()) if image else (torch.full_like(inputs[0], s) for s in (-torch.inf, torch.inf))
+    )
+    network.mean, spread = (inputs.mean(), inputs.std()) if image else (inputs.mean(0), inputs.std(0))
+    network.scale = torch.where(spread > 0, spread, 1.0)
+
+
+def _key(fingerprint: str, inputs: Tensor) -> str:
+    """Name the network: training may be limited to part of the data, so its length is in the name."""
+    shape = "x".join(map(str, inputs.shape))
+    return f"{fingerprint[:32]}-{shape}-v{FEATURES_VERSION}"
+
+
+def _digest(inputs: Tensor, labels: Tensor) -> str:
+    digest = hashlib.sha256()
+    for values in (inputs, labels):
+        digest.update(values.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums come out the same however many threads the process was given."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,143 @@
+"""Whether the nearest training codes have the same label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.subsets import folds, some_rows
+
+__all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
+
+ELEMENTS = 2**24  # of one block of distances
+SPARE = 16  # neighbors kept beyond k until their distances are exact
+FOLDS = 5
+NEIGHBORS = (1, 5, 10)
+BANK_SEED = 1_000_033  # of the noise of training codes: not the test codes' noise
+
+
+def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor, k: int) -> float:
+    """Share of codes whose k nearest training codes vote for their label; ties go to the lowest class.
+
+    Args:
+        train_codes: the bank `(m, d)`.
+        train_labels: `(m,)`.
+        codes: `(n, d)`.
+        labels: `(n,)`.
+        k: number of neighbors (Euclidean), at most m.
+
+    >>> bank, queries = torch.tensor([[0.0], [1], [10]]), torch.tensor([[0.4], [9]])
+    >>> knn_accuracy(bank, torch.tensor([0, 0, 1]), queries, torch.tensor([0, 0]), k=1)
+    0.5
+    """
+    return float(_votes_right(train_labels[nearest_rows(train_codes, codes, k)], labels).mean())
+
+
+def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
+    """Return the rows `(n, k)` of the k codes in `bank` `(m, d)` nearest to each query `(n, d)`, nearest first.
+
+    Candidates come from one matrix product of centered codes; their distances are then computed exactly.
+
+    Raises:
+        ValueError: k is more than m.
+    """
+    if k > len(bank):
+        raise ValueError(f"k (={k}) must be at most the number of bank codes (={len(bank)})")
+    center = bank.double().mean(0)
+    bank, queries = (bank - center).to(bank.dtype), (queries - center).to(bank.dtype)
+    half_norms = bank.square().sum(1) / 2
+    parts = []
+    rows = max(1, ELEMENTS // max(len(bank), bank.shape[1] * (k + SPARE)))
+    for chunk in torch.split(queries, rows):
+        likely = (chunk @ bank.T).sub_(half_norms).topk(min(k + SPARE, len(bank))).indices
+        distances = (bank[likely] - chunk[:, None]).square().sum(-1)
+        parts.append(likely.gather(1, distances.argsort(dim=1, stable=True)[:, :k]))
+    return torch.cat(parts)
+
+
+def _votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
+    count = int(max(neighbor_labels.max(), labels.max())) + 1
+    votes = torch.zeros(len(labels), count, device=labels.device)
+    votes.scatter_add_(1, neighbor_labels, torch.ones_like(neighbor_labels, dtype=votes.dtype))
+    return (votes.argmax(1) == labels).double()
+
+
+class Neighbors(Metric):
+    """kNN accuracy, training codes as the bank; without a training split seeded 5-fold on the test codes."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        f"knn{k}": Score(
+            "up",
+            f"accuracy of {k} nearest neighbors",
+            "find",
+            k == 10,
+            (0, 1),
+            floor="untrained",
+            ceiling="pixels",
+        )
+        for k in NEIGHBORS
+    }
+    needs: ClassVar[tuple[str, ...]] = ("labels",)
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    min_items: ClassVar[int] = 20
+    max_items: ClassVar[int | None] = 5000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return 1 for each item that its neighbors label rightly, else 0."""
+        train = _labelled_train(space)
+        bank = None if train is None else train.codes
+        found, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
+        return {f"knn{k}": _votes_right(found[:, :k], labels) for k in NEIGHBORS}
+
+
+class SampledNeighbors(Metric):
+    """kNN accuracy of posterior samples, in the bank too: what a code tells once its noise is counted."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "knn10_sample": Score(
+            "up", "accuracy of 10 nearest neighbors of posterior samples", "find", True, (0, 1), codes="sample"
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("labels", "posterior")
+    invariances: ClassVar[tuple[str, ...]] = Neighbors.invariances
+    min_items: ClassVar[int] = Neighbors.min_items
+    max_items: ClassVar[int | None] = Neighbors.max_items
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return 1 for each item that its neighbors label rightly, else 0."""
+        train = _labelled_train(space)
+        bank = None if train is None else _sampled(train)
+        found, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
+        return {"knn10_sample": _votes_right(found, labels)}
+
+
+def _labelled_train(space: LatentSpace) -> LatentSpace | None:
+    return space.train if space.train is not None and "labels" in space.train.supplies else None
+
+
+def _sampled(train: LatentSpace) -> Tensor:
+    noise = torch.randn(train.codes.shape, generator=torch.Generator().manual_seed(BANK_SEED))
+    return train.posterior.sample(noise.to(train.device))
+
+
+def _neighbor_labels(
+    space: LatentSpace, codes: Tensor, bank: Tensor | None, most: int | None
+) -> tuple[Tensor, Tensor]:
+    """Return the labels `(n, 10)` of each chosen item's neighbors, and the items' own `(n,)`."""
+    rows = some_rows(len(space), most)
+    codes, labels = codes[rows], space.labels[rows]
+    k = max(NEIGHBORS)
+    if bank is not None and space.train is not None:
+        if len(bank) < k:
+            raise NotApplicableError(f"needs {k} training codes, has {len(bank)}")
+        return space.train.labels[nearest_rows(bank, codes, k)], labels
+    fold = folds(labels, FOLDS)
+    found = torch.empty(len(labels), k, dtype=labels.dtype, device=labels.device)
+    for number in range(FOLDS):
+        here = fold == number
+        found[here] = labels[~here][nearest_rows(codes[~here], codes[here], k)]
+    return found, labels

@@ -1,0 +1,50 @@
+"""Seeded choices of rows: every trial on a dataset is scored on the same items, so comparisons are paired."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["folds", "pairs", "some_rows"]
+
+
+def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:
+    """Return `count` of `total` row numbers, ascending; all of them when there are no more.
+
+    >>> some_rows(5, 9)
+    tensor([0, 1, 2, 3, 4])
+    """
+    if count is None or total <= count:
+        return torch.arange(total)
+    return _shuffled(total, seed)[:count].sort().values
+
+
+def pairs(total: int, count: int, seed: int = 0, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the row numbers of at most `count` starts and ends, no row used twice.
+
+    With `labels` `(total,)` only pairs of two different classes are kept.
+    """
+    order = _shuffled(total, seed)
+    half = total // 2
+    starts, ends = order[:half], order[half : 2 * half]
+    if labels is not None:
+        crossing = (labels[starts] != labels[ends]).cpu()
+        starts, ends = starts[crossing], ends[crossing]
+    return starts[:count], ends[:count]
+
+
+def folds(labels: Tensor, count: int, seed: int = 0) -> Tensor:
+    """Return the fold `(n,)` of each row, classes spread over the `count` folds as evenly as they can be.
+
+    >>> folds(torch.tensor([0, 0, 1, 1]), 2).bincount()
+    tensor([2, 2])
+    """
+    order = _shuffled(len(labels), seed).to(labels.device)
+    by_class = order[labels[order].argsort(stable=True)]
+    fold = torch.empty_like(by_class)
+    fold[by_class] = torch.arange(len(labels), device=labels.device) % count
+    return fold
+
+
+def _shuffled(total: int, seed: int) -> Tensor:
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,60 @@
+"""The autoencoder, and the parameters all autoencoders here share."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+
+from latentbench import Batch, DataSpec, GradientModel, Model
+from latentbench_models.likelihood import Likelihood, LikelihoodParams
+from latentbench_models.nets import Backbone, make_decoder, make_encoder
+
+__all__ = ["AE", "AutoencoderParams"]
+
+
+class AutoencoderParams(LikelihoodParams):
+    """Parameters of every autoencoder."""
+
+    latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
+    backbone: Backbone = Field(
+        default="conv", description="network: conv for images of 8x8 or more, mlp for anything"
+    )
+    channels: int = Field(
+        default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
+    )
+
+
+class AE(GradientModel):
+    """Autoencoder: Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks".
+
+    Trained by the same likelihood as the VAE, so that their losses are in the same unit (nats per image).
+    """
+
+    class Params(AutoencoderParams, Model.Params):
+        """Parameters of the autoencoder."""
+
+    params: Params
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        super().__init__(params, data)
+        self.encoder_net = make_encoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        self.decoder_net = make_decoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        self.likelihood = Likelihood(params, data)
+
+    def loss(self, batch: Batch, noise: object) -> dict[str, Tensor]:  # noqa: ARG002 - draws nothing
+        """Return the reconstruction term in nats per image."""
+        distortion = self.likelihood.nll(self.decoder_net(self.encode(batch.inputs)), batch.inputs).mean()
+        return {"total": distortion, "distortion": distortion}
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map inputs to codes."""
+        codes: Tensor = self.encoder_net(inputs)
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes to reconstructions."""
+        return self.likelihood.mean(self.decoder_net(codes))
+
+    def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
+        """Return log p(inputs | codes) in nats."""
+        return -self.likelihood.nll(self.decoder_net(codes), inputs)

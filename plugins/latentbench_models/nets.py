@@ -1,0 +1,84 @@
+"""Backbones shared by the models: from inputs to a flat vector, and from codes back to the shape of inputs.
+
+No batch normalization anywhere: its buffers would tie the rows of a batch, and the trials of a group, together.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+from torch import nn
+
+from latentbench import LatentbenchError
+
+__all__ = ["Backbone", "make_decoder", "make_encoder"]
+
+Backbone = Literal["conv", "mlp"]
+SMALLEST = 8  # shortest side the conv backbone takes
+COARSEST = 7  # halve until the shorter side is at most this
+
+
+def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, channels: int) -> nn.Module:
+    """Return a network from inputs `(n, *shape)` to `(n, outputs)`.
+
+    Args:
+        backbone: "conv" (strided convolutions, halving the image until its shorter side is at most 7) or "mlp".
+        shape: shape of one input; `(c, h, w)` with sides of at least 8 for "conv".
+        outputs: length of the result.
+        channels: channels of the first convolution, doubled at each halving up to four times; the mlp's layers
+            are 8 times as wide.
+
+    Raises:
+        LatentbenchError: the shape is no image that "conv" can take.
+    """
+    if backbone == "mlp":
+        wide = 8 * channels
+        return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), wide), *_hidden(wide), nn.Linear(wide, outputs))
+    sizes, widths = _plan(shape, channels)
+    layers: list[nn.Module] = []
+    for size, before, after in zip(sizes, widths, widths[1:], strict=False):
+        layers += [nn.Conv2d(before, after, _kernel(size), stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * prod(sizes[-1]), outputs))
+
+
+def make_decoder(backbone: Backbone, shape: tuple[int, ...], latent_dim: int, channels: int) -> nn.Module:
+    """Return a network from codes `(n, latent_dim)` to `(n, *shape)`; the mirror image of the encoder."""
+    if backbone == "mlp":
+        wide = 8 * channels
+        return nn.Sequential(
+            nn.Linear(latent_dim, wide), *_hidden(wide), nn.Linear(wide, prod(shape)), nn.Unflatten(1, shape)
+        )
+    sizes, widths = _plan(shape, channels)
+    layers: list[nn.Module] = [
+        nn.Linear(latent_dim, widths[-1] * prod(sizes[-1])),
+        nn.Unflatten(1, (widths[-1], *sizes[-1])),
+    ]
+    for stage in reversed(range(len(sizes) - 1)):
+        before, after, kernel = widths[stage + 1], widths[stage], _kernel(sizes[stage])
+        layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1)]
+    return nn.Sequential(*layers)
+
+
+def _kernel(size: tuple[int, int]) -> tuple[int, int]:
+    """A stride of 2 halves even sides exactly with 4 taps, and odd sides (rounded up) with 3."""
+    return 4 - size[0] % 2, 4 - size[1] % 2
+
+
+def _hidden(wide: int) -> tuple[nn.Module, ...]:
+    return nn.ReLU(), nn.Linear(wide, wide), nn.ReLU()
+
+
+def _plan(shape: tuple[int, ...], channels: int) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return the image sizes and channel counts of all stages, from the input to the coarsest."""
+    if len(shape) != 3 or min(shape[1:]) < SMALLEST:
+        raise LatentbenchError(
+            f"the conv backbone takes images (c, h, w) with sides of at least {SMALLEST}, got inputs of shape "
+            f"{shape}; choose backbone=mlp"
+        )
+    sizes, widths = [(shape[1], shape[2])], [shape[0]]
+    while min(sizes[-1]) > COARSEST:
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
+        widths.append(channels * 2 ** min(len(widths) - 1, 2))
+    return sizes, widths

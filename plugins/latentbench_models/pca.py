@@ -1,0 +1,67 @@
+"""Principal component analysis."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from sklearn import decomposition
+from torch import Tensor
+
+from latentbench import ContractError, Model, SklearnModel, Split
+
+__all__ = ["PCA"]
+
+
+class PCA(SklearnModel):
+    """Principal component analysis: Pearson 1901, by scikit-learn's exact solver; decodes in torch."""
+
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
+    deterministic: ClassVar[bool] = True
+    reference: ClassVar[bool] = True
+
+    class Params(Model.Params):
+        """Parameters of PCA."""
+
+        latent_dim: int = Field(default=16, ge=1, le=4096, description="number of principal components")
+
+    params: Params
+    mean: Tensor
+    components: Tensor
+
+    def make_estimator(self, seed: int) -> Any:  # noqa: ARG002 - the full solver draws nothing
+        """Return scikit-learn's PCA with the exact solver."""
+        return decomposition.PCA(self.params.latent_dim, svd_solver="covariance_eigh")
+
+    def fit(self, train: Split, generator: torch.Generator) -> None:
+        """Fit, and keep mean and components as tensors.
+
+        Raises:
+            ContractError: more components than pixels or images.
+        """
+        most = min(len(train), int(np.prod(self.data.shape)))
+        if self.params.latent_dim > most:
+            raise ContractError(
+                f"pca can have at most {most} components here, got latent_dim={self.params.latent_dim}"
+            )
+        super().fit(train, generator)
+        self.set_state({"mean": self.estimator.mean_, "components": self.estimator.components_})
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Project `(n, *shape)` on the components."""
+        return (inputs.flatten(1) - self.mean) @ self.components.T
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes back to the hyperplane of the components."""
+        return (codes @ self.components + self.mean).reshape(-1, *self.data.shape)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return mean `(D,)` and components `(d, D)`."""
+        return {"mean": self.mean.numpy(), "components": self.components.numpy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take mean and components back."""
+        self.mean = torch.from_numpy(np.asarray(state["mean"], dtype=np.float32))
+        self.components = torch.from_numpy(np.asarray(state["components"], dtype=np.float32))

@@ -1,0 +1,110 @@
+"""Rows that every comparison needs and that learn nothing: pixels, a random projection, an untrained network."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latentbench import DataSpec, Model, Split, as_inputs
+from latentbench_models.nets import Backbone, make_encoder
+
+__all__ = ["Pixels", "RandomProjection", "Untrained"]
+
+
+class Pixels(Model):
+    """The inputs themselves as codes: no compression at all."""
+
+    deterministic: ClassVar[bool] = True
+    reference: ClassVar[bool] = True
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Flatten."""
+        return inputs.flatten(1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Shape codes as inputs."""
+        return codes.reshape(-1, *self.data.shape)
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing was learned."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+
+class RandomProjection(Model):
+    """Projection on random orthonormal directions: Johnson and Lindenstrauss 1984; decoded by their transpose."""
+
+    reference: ClassVar[bool] = True
+
+    class Params(Model.Params):
+        """Parameters of the random projection."""
+
+        latent_dim: int = Field(default=16, ge=1, le=4096, description="number of directions")
+
+    params: Params
+    directions: Tensor
+    mean: Tensor
+
+    def fit(self, train: Split, generator: torch.Generator) -> None:
+        """Draw the directions; of the data only the mean is used."""
+        size = prod(self.data.shape)
+        gaussian = torch.randn(size, min(self.params.latent_dim, size), generator=generator, dtype=torch.float64)
+        self.directions = torch.linalg.qr(gaussian).Q.float()
+        self.mean = as_inputs(train.inputs).flatten(1).mean(0)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Project the centered inputs."""
+        return (inputs.flatten(1) - self.mean) @ self.directions
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes back to the plane of the directions."""
+        return (codes @ self.directions.T + self.mean).reshape(-1, *self.data.shape)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return directions `(D, d)` and mean `(D,)`."""
+        return {"directions": self.directions.numpy(), "mean": self.mean.numpy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take directions and mean back."""
+        self.directions = torch.from_numpy(np.array(state["directions"]))
+        self.mean = torch.from_numpy(np.array(state["mean"]))
+
+
+class Untrained(Model):
+    """The autoencoder's encoder as it is initialized: what the architecture gives without learning."""
+
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+    reference: ClassVar[bool] = True
+
+    class Params(Model.Params):
+        """Parameters of the untrained encoder; see `ae`."""
+
+        latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
+        backbone: Backbone = Field(default="conv", description="network, as for ae")
+        channels: int = Field(default=32, ge=1, description="width, as for ae")
+
+    params: Params
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        super().__init__(params, data)
+        self.net = make_encoder(params.backbone, data.shape, params.latent_dim, params.channels)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map inputs to codes."""
+        codes: Tensor = self.net(inputs)
+        return codes
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the weights."""
+        return {name: value.numpy() for name, value in self.net.state_dict().items()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the weights back."""
+        self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})

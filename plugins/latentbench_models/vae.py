@@ -1,0 +1,78 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from latentbench import Batch, DataSpec, Draw, GradientModel, Model, Posterior
+from latentbench_models.ae import AutoencoderParams
+from latentbench_models.likelihood import Likelihood
+from latentbench_models.nets import make_decoder, make_encoder
+
+__all__ = ["VAE", "ElboTerms"]
+
+LOG_VARIANCE_LIMIT = 15.0
+
+
+class ElboTerms(NamedTuple):
+    """The two parts of the negative evidence lower bound, 0-dim, nats per image, means over the batch."""
+
+    distortion: Tensor
+    rate: Tensor
+
+
+class VAE(GradientModel):
+    """Variational autoencoder: Kingma and Welling 2014, "Auto-Encoding Variational Bayes"."""
+
+    class Params(AutoencoderParams, Model.Params):
+        """Parameters of the variational autoencoder."""
+
+    params: Params
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        super().__init__(params, data)
+        self.encoder_net = make_encoder(params.backbone, data.shape, 2 * params.latent_dim, params.channels)
+        self.decoder_net = make_decoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        self.likelihood = Likelihood(params, data)
+
+    def noise_spec(self) -> Mapping[str, Draw]:
+        """One standard normal vector per image, for the posterior sample."""
+        return {"eps": Draw("normal", (self.params.latent_dim,))}
+
+    def loss(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the negative evidence lower bound and its two terms."""
+        terms = self.elbo_terms(batch, noise)
+        return {"total": terms.distortion + terms.rate, "distortion": terms.distortion, "rate": terms.rate}
+
+    def elbo_terms(self, batch: Batch, noise: Mapping[str, Tensor]) -> ElboTerms:
+        """Return distortion and rate, with one posterior sample an image."""
+        posterior = self.posterior(batch.inputs)
+        logits = self.decoder_net(posterior.sample(noise["eps"]))
+        return ElboTerms(self.likelihood.nll(logits, batch.inputs).mean(), posterior.kl(self.prior).mean())
+
+    def posterior(self, inputs: Tensor) -> Posterior:
+        """Return the diagonal normal q(code | input)."""
+        mean, log_variance = self.encoder_net(inputs).chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT).exp())
+
+    @property
+    def prior(self) -> Posterior:
+        """The standard normal."""
+        zeros = torch.zeros(self.params.latent_dim, device=self.device)
+        return Posterior(zeros, torch.ones_like(zeros))
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Map inputs to posterior means."""
+        return self.posterior(inputs).mean
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map codes to reconstructions."""
+        return self.likelihood.mean(self.decoder_net(codes))
+
+    def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
+        """Return log p(inputs | codes) in nats."""
+        return -self.likelihood.nll(self.decoder_net(codes), inputs)

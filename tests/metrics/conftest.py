@@ -1,0 +1,87 @@
+"""Shared by the tests of metrics: one thread, a cache of their own, spaces made from digits."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from latentbench import LatentSpace, Posterior
+
+DIM = 8
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_own_cache(tmp_path_factory):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATENTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def torchmetrics():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchmetrics.functional
+        import torchmetrics.functional.image
+
+        return torchmetrics
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Training images and labels, test images and labels: float32 (n, 1, 8, 8) in [0, 1]."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = torch.from_numpy(data.images).float().unsqueeze(1) / 16
+    labels = torch.from_numpy(data.target).long()
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(images)))
+    train, test = order[:1297], order[1297:]
+    return images[train], labels[train], images[test], labels[test]
+
+
+@pytest.fixture(scope="session")
+def space(digits):
+    """PCA of digits, with a posterior, a prior, a training split and costs."""
+    return pca_space(digits)
+
+
+@pytest.fixture(scope="session")
+def make_space(digits):
+    """A function that builds it anew; keyword arguments go to `LatentSpace`."""
+    return lambda **changes: pca_space(digits, **changes)
+
+
+def pca_space(digits, **changes):
+    images, labels, test_images, test_labels = digits
+    flat = images.flatten(1)
+    mean = flat.mean(0)
+    _, scales, axes = torch.linalg.svd(flat - mean, full_matrices=False)
+    scales = scales[:DIM] / len(flat) ** 0.5
+
+    def encode(inputs):
+        return (inputs.flatten(1) - mean) @ axes[:DIM].T / scales
+
+    def decode(codes):
+        return (codes * scales @ axes[:DIM] + mean).reshape(-1, 1, 8, 8)
+
+    def look(inputs, labels, **more):
+        posterior = Posterior(0.95 * encode(inputs), torch.full((len(inputs), DIM), 0.1))
+        prior = Posterior(torch.zeros(DIM), torch.ones(DIM))
+        given = {
+            "inputs": inputs, "labels": labels, "encode": encode, "decode": decode, "posterior": posterior,
+            "prior": prior, **more,
+        }  # fmt: skip
+        return LatentSpace(**given)
+
+    train = look(images, labels)
+    return look(test_images, test_labels, **{"train": train, "cost": COST, **changes})
+
+
+COST = {"train_seconds": 1.5, "images_per_second": 2000.0, "parameters": 640, "peak_memory_bytes": 2**20}

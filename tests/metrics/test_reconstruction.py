@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentbench import LatentSpace, NotApplicableError, Posterior
+from latentbench_metrics.reconstruction import (
+    ExplainedVariance,
+    ImageQuality,
+    Rate,
+    Reconstruction,
+    kl_normal,
+    mae,
+    mse,
+    pixel_variance,
+    psnr,
+    psnr_per_image,
+    r2,
+    rate,
+    ssim,
+    ssim_per_image,
+)
+
+
+def images(count=6, side=28, channels=1, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.rand(count, channels, side, side, generator=generator, dtype=torch.float64)
+    noisy = (clean + 0.1 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)).clamp(0, 1)
+    return clean.to(dtype), noisy.to(dtype)
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (2, 1, 12, 12), (5, 3, 16, 20)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_r1_constant_error(shape, dtype):
+    x, y = torch.zeros(shape, dtype=dtype), torch.full(shape, 0.1, dtype=dtype)
+    assert mse(x, y) == pytest.approx(0.01, abs=1e-6)
+    assert mae(x, y) == pytest.approx(0.1, abs=1e-6)
+    assert psnr(x, y) == pytest.approx(20, abs=1e-5)
+    assert psnr(x, y, pooled=True) == pytest.approx(20, abs=1e-5)
+
+
+def test_r2_psnr_pooled_and_per_image():
+    y = torch.tensor([0.1, 0.2]).reshape(2, 1, 1, 1).expand(2, 1, 9, 9)
+    assert psnr(torch.zeros_like(y), y, pooled=True) == pytest.approx(16.0206, abs=1e-4)
+    assert psnr(torch.zeros_like(y), y) == pytest.approx(16.9897, abs=1e-4)
+
+
+def test_r4_ssim_of_constants_and_of_a_copy():
+    half = torch.full((2, 1, 28, 28), 0.5)
+    assert ssim(half, half + 0.1) == pytest.approx(0.983609, abs=1e-4)
+    x, _ = images()
+    assert ssim(x, x) == pytest.approx(1, abs=1e-6)
+
+
+def test_r6_kl_of_normals():
+    one = torch.ones(1, 1)
+    assert kl_normal(one, one) == pytest.approx(0.5, abs=1e-6)
+    assert kl_normal(torch.zeros(1, 1), torch.full((1, 1), 0.25)) == pytest.approx(0.318147, abs=1e-6)
+
+
+def test_kl_agrees_with_torch_distributions():
+    mean, variance = torch.randn(50, 4), torch.rand(50, 4) + 0.1
+    posterior = torch.distributions.Normal(mean, variance.sqrt())
+    prior = torch.distributions.Normal(torch.ones(4), 2 * torch.ones(4))
+    expected = torch.distributions.kl_divergence(posterior, prior).sum(1).mean()
+    assert rate(Posterior(mean, variance), Posterior(torch.ones(4), 4 * torch.ones(4))) == pytest.approx(
+        float(expected), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_psnr_and_ssim_agree_with_torchmetrics(torchmetrics, channels):
+    x, y = images(channels=channels)
+    reference = torchmetrics.functional.image
+    pooled = reference.peak_signal_noise_ratio(y, x, data_range=1.0)
+    each = reference.peak_signal_noise_ratio(y, x, data_range=1.0, reduction="elementwise_mean", dim=(1, 2, 3))
+    assert psnr(x, y, pooled=True) == pytest.approx(float(pooled), abs=1e-4)
+    assert psnr(x, y) == pytest.approx(float(each), abs=1e-4)
+    similarity = reference.structural_similarity_index_measure(y, x, data_range=1.0)
+    assert ssim(x, y) == pytest.approx(float(similarity), abs=1e-5)
+
+
+def test_ssim_of_small_images_uses_the_largest_odd_window():
+    x, y = images(count=2, side=8, dtype=torch.float64)
+    offsets = np.arange(-3, 4)
+    line = np.exp(-0.5 * (offsets / 1.5) ** 2)
+    window = np.outer(line, line) / line.sum() ** 2
+
+    def mirrored(image):
+        return np.pad(image, 3, mode="reflect")
+
+    def at(a, b, i, j):
+        p, q = a[i : i + 7, j : j + 7], b[i : i + 7, j : j + 7]
+        mp, mq = (window * p).sum(), (window * q).sum()
+        vp, vq = (window * (p - mp) ** 2).sum(), (window * (q - mq) ** 2).sum()
+        cov = (window * (p - mp) * (q - mq)).sum()
+        return (2 * mp * mq + 1e-4) * (2 * cov + 9e-4) / ((mp**2 + mq**2 + 1e-4) * (vp + vq + 9e-4))
+
+    expected = [
+        np.mean([at(mirrored(a), mirrored(b), i, j) for i in range(8) for j in range(8)])
+        for a, b in zip(x[:, 0].numpy(), y[:, 0].numpy(), strict=True)
+    ]
+    np.testing.assert_allclose(ssim_per_image(x, y).numpy(), expected, atol=1e-12)
+
+
+def test_reconstructions_of_images_are_clipped_for_quality_but_not_for_error():
+    x = torch.zeros(1, 1, 16, 16)
+    wild = torch.full_like(x, -3.0)
+    assert psnr(x, wild) == float("inf")
+    assert ssim(x, wild) == pytest.approx(1, abs=1e-6)
+    assert mse(x, wild) == pytest.approx(9)
+    assert psnr(2 + x, 2 + wild) == pytest.approx(-10 * np.log10(9), abs=1e-4)  # not in [0, 1]: not clipped
+
+
+def test_r2_is_one_for_a_copy_and_zero_for_the_mean():
+    x, _ = images(count=40)
+    variance = pixel_variance(x)
+    assert variance == pytest.approx(float(x.var(0, correction=0).mean()), rel=1e-5)
+    assert r2(x, x, variance) == 1
+    assert r2(x, x.mean(0).expand_as(x), variance) == pytest.approx(0, abs=1e-5)
+
+
+def test_pixel_variance_is_the_same_in_many_chunks():
+    x = 100 + torch.rand(3000, 2)
+    assert pixel_variance(x) == pytest.approx(float(x.double().var(0, correction=0).mean()), rel=1e-9)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_order_and_precision_do_not_matter(seed):
+    x, y = images(seed=seed, side=12, dtype=torch.float64)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    for score in (mse, mae, psnr, ssim):
+        value = score(x, y)
+        assert score(x[order], y[order]) == pytest.approx(value, abs=1e-12)
+        assert score(x.float(), y.float()) == pytest.approx(value, rel=1e-5)
+
+
+def test_unequal_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"inputs \(2, 3\) and reconstructions \(2, 4\) differ"):
+        mse(torch.zeros(2, 3), torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="needs images"):
+        ssim(torch.zeros(2, 3), torch.zeros(2, 3))
+
+
+def test_metrics_on_digits(space):
+    errors = Reconstruction(Reconstruction.Params()).compute(space)
+    assert errors["mse"].shape == errors["mae"].shape == (len(space),)
+    kept = ExplainedVariance(ExplainedVariance.Params()).compute(space)["r2"]
+    expected = r2(space.inputs, space.reconstructions, pixel_variance(space.train.inputs))
+    assert float(kept.mean()) == pytest.approx(expected, rel=1e-5)
+    assert 0.5 < expected < 0.8
+    quality = ImageQuality(ImageQuality.Params()).compute(space)
+    assert float(quality["psnr"].mean()) == pytest.approx(psnr(space.inputs, space.reconstructions), rel=1e-5)
+    assert float(quality["ssim"].mean()) == pytest.approx(ssim(space.inputs, space.reconstructions), rel=1e-5)
+    nats = Rate(Rate.Params()).compute(space)["rate"]
+    assert nats.shape == (len(space),)
+    assert float(nats.mean()) == pytest.approx(rate(space.posterior, space.prior), rel=1e-5)
+
+
+def test_a_copy_has_a_finite_psnr_score():
+    x, _ = images()
+    copy = LatentSpace.from_arrays(codes=x.flatten(1), inputs=x, reconstructions=x)
+    assert psnr_per_image(x, x).isinf().all()
+    assert ImageQuality(ImageQuality.Params()).compute(copy)["psnr"].tolist() == [100.0] * len(x)
+
+
+def test_what_a_space_lacks_makes_scores_not_applicable():
+    x = torch.randn(30, 5)
+    codes = LatentSpace.from_arrays(codes=x)
+    assert codes.missing(Reconstruction.needs) == "no inputs"
+    assert codes.missing(Rate.needs) == "no posterior"
+    for metric in (Reconstruction, Rate, ImageQuality):
+        with pytest.raises(NotApplicableError):
+            metric(metric.Params()).compute(codes)
+    arrays = LatentSpace.from_arrays(codes=x, inputs=x, reconstructions=x)
+    with pytest.raises(NotApplicableError, match="not images"):
+        ImageQuality(ImageQuality.Params()).compute(arrays)
+    flat = torch.ones(30, 5)
+    same = LatentSpace.from_arrays(codes=flat, inputs=flat)
+    still = LatentSpace.from_arrays(codes=x, inputs=flat, reconstructions=flat, train=same)
+    with pytest.raises(NotApplicableError, match="do not vary"):
+        ExplainedVariance(ExplainedVariance.Params()).compute(still)
+
+
+def test_rate_flags_collapse():
+    score = Rate.scores["rate"]
+    assert (score.flag_below, score.flag, score.better) == (1.0, "collapsed", "none")

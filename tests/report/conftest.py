@@ -1,0 +1,228 @@
+"""Made-up results: the promise of latentbench.results, without a run."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from latentbench.latent.space import LatentSpace
+
+SCORES = {
+    "r2": {"purpose": "keep", "better": "up", "floor": 0.0, "ceiling": 1.0},
+    "mse": {"purpose": "keep", "better": "down", "headline": False, "ceiling": 0.0},
+    "knn10": {"purpose": "find", "better": "up", "floor": 0.76, "ceiling": 0.852},
+    "knn10_sample": {"purpose": "find", "better": "up", "floor": 0.1, "codes": "sample"},
+    "ari": {"purpose": "group", "better": "up", "floor": 0.0, "ceiling": 0.35, "n_eval": 3000},
+    "walk_kd": {"purpose": "walk", "better": "down", "floor": 1.0, "n_eval": 1000},
+    "rate": {"purpose": "use", "better": "none", "floor": 0.0, "unit": "nats"},
+    "train_seconds": {"purpose": "cost", "better": "down", "unit": "s", "kind": "cost", "n_eval": 1},
+}
+REFERENCES = ("pca", "pixels", "untrained", "random_projection")
+
+
+@dataclass
+class FakeTrial:
+    key: str
+    dataset: str
+    model: str
+    label: str
+    seed: int
+    params: dict = field(default_factory=dict)
+    traits: dict = field(default_factory=dict)
+    outcome: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(status="ok"))
+
+
+@dataclass
+class FakeResults:
+    scores: pd.DataFrame
+    trials: list[FakeTrial]
+    title: str = "fashion_mnist, standard"
+    path: Path = Path("results/none")
+    failures: list = field(default_factory=list)
+    per_item: dict = field(default_factory=dict)
+    spaces: dict = field(default_factory=dict)
+
+    @property
+    def labels(self):
+        return list(dict.fromkeys(trial.label for trial in self.trials))
+
+    def items(self, trial_key, score):
+        return self.per_item.get((trial_key, score))
+
+    def latent_space(self, trial):
+        return self.spaces[trial.key]
+
+
+def record(trial, score, value, **changes):
+    """One row of the tidy frame."""
+    reference = trial.model in REFERENCES
+    row = {
+        "dataset": trial.dataset, "model": trial.model, "label": trial.label, "params": "{}", "epochs": 4,
+        "seed": trial.seed, "split": "test", "family": "made_up", "metric_version": 1, "score": score,
+        "kind": "quality", "codes": "mean", "value": value, "se": math.nan, "unit": "", "floor": math.nan,
+        "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
+        "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": "",
+        "trial": trial.key, "headline": True, "reference": reference, "deterministic": reference,
+        "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
+        "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
+    }  # fmt: skip
+    return row | SCORES.get(score, {}) | changes
+
+
+class Builder:
+    """Adds models to made-up results, one after the other."""
+
+    def __init__(self):
+        self.rows, self.trials, self.failures, self.per_item = [], [], [], {}
+
+    def add(self, label, means, *, seeds=5, spread=0.002, dataset="fashion_mnist", **changes):
+        """One model: score -> mean over seeds, or the reason (a string) why there is none."""
+        model = label.split("(")[0]
+        for seed in range(1 if model in REFERENCES else seeds):
+            trial = FakeTrial(f"{dataset}-{label}-{seed}", dataset, model, label, seed)
+            self.trials.append(trial)
+            for score, mean in means.items():
+                self.rows.append(self._row(trial, score, mean, seed, seeds, spread, changes))
+        return self
+
+    def _row(self, trial, score, mean, seed, seeds, spread, changes):
+        if isinstance(mean, str):
+            return record(trial, score, math.nan, status="not applicable", reason=mean, **changes)
+        wide = spread * (10 if score == "ari" else 300 if score in ("rate", "train_seconds") else 1)
+        rng = np.random.default_rng([len(score), *trial.label.encode()])
+        steps = np.zeros(1) if trial.model in REFERENCES or seeds == 1 else rng.normal(size=seeds)
+        return record(trial, score, mean + wide * (steps - steps.mean())[seed], **changes)
+
+    def fail(self, label, seed, status="failed", message="out of memory"):
+        """Let one trial of a model end badly."""
+        trial = next(trial for trial in self.trials if (trial.label, trial.seed) == (label, seed))
+        trial.outcome.status = status
+        for row in self.rows:
+            if row["trial"] == trial.key:
+                row.update(value=math.nan, status=status, reason=message)
+        self.failures.append((label, seed, status, message))
+        return self
+
+    def results(self, **changes):
+        columns = list(record(FakeTrial("k", "d", "m", "m", 0), "r2", 0.0))
+        frame = pd.DataFrame(self.rows, columns=columns)
+        return FakeResults(frame, self.trials, failures=self.failures, per_item=self.per_item, **changes)
+
+
+def drawn(seeds=5):
+    """The table that is drawn in the project's notes."""
+    no = "no posterior"
+    build = Builder()
+    build.add("untrained", {"r2": 0.0, "knn10": 0.76, "knn10_sample": no, "ari": 0.2, "walk_kd": 3.0, "rate": no})
+    build.add(
+        "pca",
+        {
+            "r2": 0.771,
+            "knn10": 0.837,
+            "knn10_sample": no,
+            "ari": 0.365,
+            "walk_kd": 1.38,
+            "rate": no,
+            "train_seconds": 2.0,
+        },
+    )
+    build.add(
+        "ae",
+        {
+            "r2": 0.874,
+            "knn10": 0.862,
+            "knn10_sample": no,
+            "ari": 0.422,
+            "walk_kd": 0.62,
+            "rate": no,
+            "train_seconds": 94.0,
+            "mse": 0.0125,
+        },
+        seeds=seeds,
+    )
+    build.add(
+        "vae",
+        {
+            "r2": 0.8735,
+            "knn10": 0.861,
+            "knn10_sample": 0.858,
+            "ari": 0.412,
+            "walk_kd": 0.621,
+            "rate": 45.7,
+            "train_seconds": 75.0,
+            "mse": 0.0147,
+        },
+        seeds=seeds,
+    )
+    build.add(
+        "beta_vae(4)",
+        {
+            "r2": 0.853,
+            "knn10": 0.851,
+            "knn10_sample": 0.802,
+            "ari": 0.371,
+            "walk_kd": 0.70,
+            "rate": 22.6,
+            "train_seconds": 91.0,
+            "mse": 0.0245,
+        },
+        seeds=seeds,
+    )
+    build.add(
+        "pixels",
+        {
+            "r2": 1.0,
+            "knn10": 0.852,
+            "knn10_sample": no,
+            "ari": 0.35,
+            "walk_kd": 1.0,
+            "rate": no,
+            "train_seconds": "not trained here",
+        },
+    )
+    return build
+
+
+def digits_space(width, seed=0, images=True):
+    """PCA of scikit-learn's digits as a latent space that encodes and decodes."""
+    from sklearn.datasets import load_digits
+    from sklearn.decomposition import PCA
+
+    digits = load_digits()
+    inputs = (digits.images[:, None] / 16).astype(np.float32)
+    flat = inputs.reshape(len(inputs), -1)
+    fitted = PCA(width, random_state=seed).fit(flat)
+    axes, mean = (torch.from_numpy(part.astype(np.float32)) for part in (fitted.components_, fitted.mean_))
+    return LatentSpace.from_arrays(
+        codes=fitted.transform(flat).astype(np.float32),
+        labels=digits.target,
+        inputs=inputs if images else flat,
+        decode=lambda codes: (codes @ axes + mean).reshape(len(codes), *((1, 8, 8) if images else (64,))),
+    )
+
+
+def with_spaces(results, images=True):
+    """Give every trial something to look at."""
+    spaces = {label: digits_space(2 + 3 * place, images=images) for place, label in enumerate(results.labels)}
+    results.spaces = {trial.key: spaces[trial.label] for trial in results.trials}
+    return results
+
+
+@pytest.fixture
+def builder():
+    return Builder()
+
+
+@pytest.fixture
+def drawn_results():
+    return drawn
+
+
+@pytest.fixture
+def seen():
+    return with_spaces

@@ -1,0 +1,70 @@
+import math
+
+import pytest
+
+from latentbench.report.cells import count, measured, number, row_style
+
+
+def written(values, halves=None, rough=False):
+    halves = halves or [math.nan] * len(values)
+    style = row_style(values, halves, rough)
+    return [measured(value, half, style) for value, half in zip(values, halves, strict=True)]
+
+
+NO = math.nan
+
+
+@pytest.mark.parametrize(
+    ("values", "halves", "expected"),
+    [
+        ([0.771, 0.8741, 1.0], [NO, 0.0023, NO], [".771", ".874±.002", "1.000"]),
+        ([0.422, 0.350], [0.0302, NO], [".422±.030", ".350"]),
+        ([0.99871, 0.99862], [0.00031, 0.00024], [".9987±.0003", ".9986±.0002"]),  # an interval is never ±.000
+        ([45.68, 22.61], [0.61, 0.44], ["45.7±0.6", "22.6±0.4"]),
+        ([0.0125, 0.0147], [0.00031, 0.0002], [".0125±.0003", ".0147±.0002"]),
+        ([16.0, 16.0], [0.0, 0.0], ["16", "16"]),
+        ([-0.0329, 0.0793], [NO, 0.002], ["-.0329", ".0793±.0020"]),
+        ([0.8, 0.3], [0.1, 0.00001], [".80±.10", ".30000±.00001"]),  # too far apart for shared digits
+        ([0.25], [0.4], [".25±.40"]),
+    ],
+)
+def test_digits_follow_the_interval(values, halves, expected):
+    assert written(values, halves) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (728.6, "728.6"),
+        (1908.7, "1909"),
+        (12_345, "12.3k"),
+        (1.2e6, "1.20M"),
+        (3.4e9, "3.40G"),
+        (4.31e-5, "4.31e-5"),
+        (0.0, "0.000"),
+        (2, "2"),
+        (math.nan, "-"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_large_and_small_numbers_read_well(value, expected):
+    assert number(value) == expected
+
+
+def test_costs_are_rough():
+    assert written([2.13, 94.2, 1_234_567], rough=True) == ["2.1", "94", "1.2M"]
+    assert written([94.2, 1.2e6], [2.1, 5e4], rough=True) == ["94±2", "1.20M±0.05M"]
+
+
+def test_rows_without_any_number_have_a_style():
+    assert written([NO, NO]) == ["-", "-"]
+    assert written([]) == []
+    assert written([0.0, 0.0]) == [".000", ".000"]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"), [(10_000, "10k"), (1797, "1797"), (3500, "3.5k"), (1, "1"), (NO, "-")]
+)
+def test_counts_are_short(items, expected):
+    assert count(items) == expected

@@ -1,0 +1,87 @@
+import base64
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentbench.report.figures import COLORS, code_map, data_uri, montage, png_bytes
+
+
+def opened(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+
+
+def test_a_montage_is_one_array_with_every_image_in_its_place():
+    images = np.random.default_rng(0).random((2, 3, 3, 4, 5))
+    sheet = montage(images, gap=2)
+    assert sheet.shape == (2 * 6 - 2, 3 * 7 - 2, 4)
+    for row in range(2):
+        for column in range(3):
+            tile = sheet[row * 6 : row * 6 + 4, column * 7 : column * 7 + 5]
+            np.testing.assert_array_equal(tile[..., :3], np.round(images[row, column].transpose(1, 2, 0) * 255))
+            assert (tile[..., 3] == 255).all()
+    assert not sheet[4:6].any()
+    assert not sheet[:, 5:7].any()
+
+
+def test_gray_becomes_rgb_and_values_are_clipped():
+    sheet = montage(np.array([-1.0, 0.5, 2.0, np.nan]).reshape(1, 4, 1, 1, 1), gap=0)
+    assert sheet[0, :, :3].tolist() == [[0] * 3, [128] * 3, [255] * 3, [0] * 3]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (1, 1, 2, 4, 4), (0, 1, 1, 4, 4)])
+def test_refuses_what_is_no_grid_of_images(shape):
+    with pytest.raises(ValueError, match="images must be"):
+        montage(np.zeros(shape))
+
+
+def test_png_keeps_every_pixel():
+    sheet = montage(np.random.default_rng(1).random((1, 2, 1, 8, 8)))
+    np.testing.assert_array_equal(opened(png_bytes(sheet)), sheet)
+    assert base64.b64decode(data_uri(b"abc").partition(",")[2]) == b"abc"
+
+
+def clouds(classes):
+    rng = np.random.default_rng(2)
+    labels = np.repeat(np.arange(classes), 30)
+    return rng.normal(size=(len(labels), 2)) + 9 * np.stack([labels % 5, labels // 5], 1), labels
+
+
+def colors_in(content):
+    picture = opened(content)
+    return {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.unique(picture[picture[..., 3] > 0][:, :3], axis=0)}
+
+
+def has_near(colors, wanted):
+    target = np.array([int(wanted[i : i + 2], 16) for i in (1, 3, 5)])
+    found = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors])
+    return np.abs(found - target).max(axis=1).min() <= 4
+
+
+def test_each_class_has_its_color_and_its_number():
+    content = code_map(*clouds(10))
+    assert all(has_near(colors_in(content), color) for color in COLORS)
+    assert has_near(colors_in(content), "#111111")  # the numbers
+    assert opened(content)[0, 0, 3] == 0  # transparent: fits light and dark pages
+
+
+def test_without_labels_or_with_too_many_there_is_one_color():
+    places, labels = clouds(25)
+    for content in (code_map(places), code_map(places, labels)):
+        assert has_near(colors_in(content), COLORS[0])
+        assert not has_near(colors_in(content), COLORS[2])
+
+
+def test_the_same_map_is_the_same_file():
+    assert code_map(*clouds(3)) == code_map(*clouds(3))
+
+
+def test_collapsed_codes_can_be_drawn():
+    assert code_map(np.zeros((5, 2)), np.zeros(5, int))
+
+
+def test_pyplot_is_never_imported():
+    code_map(*clouds(2))
+    assert "matplotlib.pyplot" not in sys.modules

@@ -1,0 +1,235 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from latentbench.report.gather import comparison_table
+from latentbench.report.page import write_report
+from latentbench.report.pictures import median_trial, pictures
+from latentbench.report.summary import sentences, warnings
+
+EVIL = "<script>alert('x')</script>"
+VOID = {"meta", "img", "link", "br", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects the tags of a page, and insists that they nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], text
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture
+def page(tmp_path):
+    def make(results, sections=()):
+        return Page(write_report(results, list(sections), tmp_path / "out" / "report.html").read_text("utf-8"))
+
+    return make
+
+
+@pytest.fixture
+def full(drawn_results, seen):
+    return lambda **options: seen(drawn_results().results(), **options)
+
+
+def test_loads_nothing_and_runs_nothing(page, full):
+    shown = page(full())
+    assert {tag for tag, _ in shown.tags} & {"script", "link", "iframe", "object", "embed"} == set()
+    addresses = [attrs[name] for _, attrs in shown.tags for name in ("src", "href", "srcset") if name in attrs]
+    assert addresses
+    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+    assert not re.search(r"https?://|url\(|@import", shown.text)
+    policy = next(meta["content"] for meta in shown.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_can_be_read_by_a_screen_reader(page, full):
+    shown = page(full())
+    assert all(attrs.get("alt") for attrs in shown.all("img"))
+    assert all(attrs.get("scope") in ("col", "row") for attrs in shown.all("th"))
+    assert shown.all("html")[0]["lang"] == "en"
+
+
+def test_holds_the_table_the_pictures_and_the_maps(page, full):
+    shown = page(full())
+    assert ".874±.003" in shown.text
+    alts = [attrs["alt"] for attrs in shown.all("img")]
+    assert len([alt for alt in alts if "reconstructed by" in alt]) == 4  # pca, ae, vae, beta_vae; never pixels
+    assert len([alt for alt in alts if "along a straight line" in alt]) == 4
+    assert len([alt for alt in alts if alt.startswith("PCA map")]) == 5
+    assert len([alt for alt in alts if "mixtures" in alt]) == 1
+    assert "seed 1, the median" in shown.text
+
+
+def test_a_sound_run_has_no_red_box(page, full):
+    assert "Before you read" not in page(full()).text
+
+
+def test_strangers_text_is_escaped_everywhere(page, builder, seen):
+    label = f"ae({EVIL})"
+    builder.add(label, {"r2": 0.8, "rate": EVIL}, description=EVIL, unit=EVIL, likelihood=EVIL, flags=EVIL)
+    builder.add("vae", {"r2": 0.7}).fail("vae", 0, message=EVIL)
+    results = seen(builder.results(title=EVIL))
+    sections = [(EVIL, pd.DataFrame({EVIL: [EVIL]})), ("words", EVIL), ("svg", f"<svg>{EVIL}</svg>")]
+    shown = page(results, sections)
+    assert not shown.all("script")
+    assert EVIL not in shown.text
+    assert "&lt;script&gt;" in shown.text
+
+
+def test_plugins_sections_are_shown(page, full):
+    table = pd.DataFrame({"model": ["ae", "vae"], "rank": [1.5, 2.25]})
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    shown = page(full(), [("Ranks", table), ("Curve", svg), ("Long", pd.DataFrame({"a": range(300)}))])
+    assert "<td>2.25</td>" in shown.text
+    assert [attrs["src"][:26] for attrs in shown.all("img") if attrs["alt"] == "Curve"] == [
+        "data:image/svg+xml;base64,"
+    ]
+    assert "100 more rows." in shown.text
+
+
+def test_the_run_card_holds_the_environment(page, full, tmp_path):
+    results = full()
+    results.path = tmp_path
+    known = {"torch": "2.15.0", "machine": {"cores": 2}, "plugins": [{"name": "mine"}, "other"], "gone": None}
+    (tmp_path / "environment.json").write_text(json.dumps(known))
+    text = page(results).text
+    assert '<th scope="row">machine.cores</th><td>2</td>' in text
+    assert "2.15.0" in text
+    (tmp_path / "environment.json").write_text("not json")
+    assert "Run card" in page(results).text
+
+
+def test_inputs_that_are_no_images_get_a_sentence(page, full):
+    text = page(full(images=False)).text
+    assert "The inputs are not gray or RGB images" in text
+    assert "PCA map" in text
+    assert "Walks" not in text
+
+
+def test_a_model_that_cannot_be_loaded_costs_only_its_pictures(page, full):
+    results = full()
+    good = results.latent_space
+
+    def latent_space(trial):
+        if trial.label == "ae":
+            raise RuntimeError("weights are gone")
+        return good(trial)
+
+    results.latent_space = latent_space
+    text = page(results).text
+    assert "RuntimeError: weights are gone" in text
+    assert "reconstructed by vae" in text
+    assert "reconstructed by ae" not in text
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_survives_a_run_in_which_all_failed(page, builder, seeds):
+    if seeds:
+        builder.add("vae", {"r2": 0.5}, seeds=1).fail("vae", 0, message="loss is NaN")
+    text = page(builder.results()).text
+    assert ("loss is NaN" if seeds else "no trials in this run") in text
+
+
+def test_is_written_whole_or_not_at_all(page, full, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr("latentbench.report.page.pictures", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(full(), [], path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
+    from latentbench.report.pictures import _look
+
+    results = full()
+    trial = results.trials[-2]
+    space = results.latent_space(trial)
+    look = _look(trial.label, trial, space, "")
+    start, end = look.rows[:2]
+    assert space.labels[start] != space.labels[end]
+    assert look.fade.shape == (10, 1, 8, 8)
+    assert (look.fade[0] == space.inputs[start].numpy()).all()
+    assert (look.fade[-1] == space.inputs[end].numpy()).all()
+    ends = space.reconstructions[[start, end]].numpy()
+    assert abs(look.walk[[0, -1]] - ends).max() < 1e-5
+
+
+def test_all_models_are_shown_on_the_same_items(full):
+    seen = pictures(full(), "fashion_mnist")
+    assert [picture.label for picture in seen.walks] == ["pixel fade", "pca", "ae", "vae", "beta_vae(4)"]
+    assert [picture.label for picture in seen.reconstructions] == ["input", "pca", "ae", "vae", "beta_vae(4)"]
+    assert seen.points == "all 1,797 test items"
+
+
+def test_the_median_seed_is_shown(builder):
+    builder.add("ae", {"mse": 0.1, "r2": 0.9})
+    results = builder.results()
+    of_mse = results.scores[results.scores["score"] == "mse"].sort_values("value")
+    assert median_trial(results, "fashion_mnist", "ae").key == of_mse["trial"].iloc[2]
+    assert median_trial(results, "fashion_mnist", "vae") is None
+
+
+def test_without_mse_and_r2_the_first_good_trial_is_shown(builder):
+    results = builder.add("ae", {"ari": 0.1}).fail("ae", 0).results()
+    assert median_trial(results, "fashion_mnist", "ae").seed == 1
+
+
+def said(build, **options):
+    return sentences(comparison_table(build.results(), **options).comparisons[0])
+
+
+def test_sentences_are_made_from_the_stars(drawn_results):
+    assert said(drawn_results()) == [
+        "To find similar items (knn10): ae and vae, not separable.",
+        "To keep the input (r2): ae and vae, not separable.",
+    ]
+
+
+def test_a_reference_that_does_as_well_is_named(drawn_results):
+    build = drawn_results()
+    for row in build.rows:
+        row["value"] = 0.9 if (row["label"], row["score"]) == ("pca", "knn10") else row["value"]
+    assert said(build)[0] == "To find similar items (knn10): ae and vae, not separable, but no better than pca."
+
+
+def test_without_stars_the_sentence_claims_no_winner(drawn_results, builder):
+    assert said(drawn_results(seeds=3)) == ["To keep the input: r2 is highest with ae (.874)."]
+    assert said(builder.add("ae", {"walk_kd": 0.6}, seeds=1)) == [
+        "To walk from one item to another: walk_kd is .600 with ae."
+    ]
+    assert said(builder, purposes=("make",)) == ["There are no scores to compare."]
+
+
+def test_warnings_come_only_where_they_are_due(drawn_results, builder):
+    sound = comparison_table(drawn_results().results()).comparisons[0]
+    assert warnings(sound) == []
+    builder.add("ae", {"r2": 0.1}, seeds=2, flags="collapsed", n_eval=360).add(
+        "vae", {"r2": 0.2}, environment="e2", seeds=2, n_eval=360
+    )
+    builder.fail("vae", 0)
+    assert warnings(comparison_table(builder.results()).comparisons[0]) == [
+        "ae: collapsed in 2 of 2 trials.",
+        "1 of 4 trials did not succeed (vae).",
+        "Only 360 test items: differences of a percent are noise.",
+        "Only 2 seeds: too few to tell models apart, so no stars.",
+        "The numbers come from 2 different environments.",
+    ]

@@ -1,0 +1,252 @@
+import csv
+import io
+import math
+
+import pytest
+
+from latentbench.errors import RequestError, UnknownNameError
+from latentbench.report.table import comparison_table, render
+
+
+def printed(results, form="text", **options):
+    return render(comparison_table(results, **options), form)
+
+
+def column_of(results, label, **options):
+    comparison = comparison_table(results, **options).comparisons[0]
+    place = [column.label for column in comparison.columns].index(label)
+    return {row.score: row.cells[place] for row in comparison.rows}
+
+
+GOLDEN = """\
+fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
+for    score          better  floor    pca             ae            vae  beta_vae(4)  pixels    n
+keep   r2                 up   .000   .771    * .874±.003    = .874±.002    .853±.002   1.000  10k
+find   knn10              up   .760   .837    * .862±.003    = .861±.003    .851±.002    .852  10k
+find   knn10_sample       up   .100    - a            - a    * .858±.003    .802±.003     - a  10k
+group  ari                up   .000   .365    * .422±.017    = .412±.027    .371±.033    .350   3k
+walk   walk_kd          down  1.000  1.380  * 0.620±0.003  = 0.621±0.002  0.700±0.003   1.000   1k
+use    rate, nats          -    0.0    - a            - a       45.7±1.0     22.6±0.4     - a  10k
+cost   train_seconds    down      -      2       94.0±0.8     * 75.0±0.7     91.0±0.4     - b    1
+* best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
+- no better direction   pca, pixels: deterministic, one trial each
+a no posterior   b not trained here
+floors: `latentbench info SCORE`
+more: `latentbench table RUN --all`, `--for find,walk`, `--relative`
+"""
+
+
+def test_the_table_looks_as_drawn(drawn_results):
+    assert printed(drawn_results().results()) == GOLDEN
+
+
+def test_lines_fit_the_page_and_blocks_repeat_the_first_columns(drawn_results):
+    build = drawn_results()
+    for size in (1, 2, 8, 16):
+        build.add(f"beta_vae(beta={size},latent_dim=8)", {"r2": 0.5, "rate": 12.0})
+    text = printed(build.results())
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("for    score") > 1
+    assert text.count("keep   r2 ") == text.count("for    score")
+    assert "(beta=16," in text
+    assert "latent_dim=8)" in text
+
+
+def test_all_shows_the_floors_models_and_every_score(drawn_results):
+    results = drawn_results().results()
+    assert "untrained" not in printed(results)
+    assert " mse " not in printed(results)
+    everything = printed(results, every=True)
+    assert "untrained" in everything
+    assert " mse " in everything
+    assert "... not computed" in everything
+
+
+def test_a_purpose_shows_all_its_scores_and_no_others(drawn_results):
+    table = comparison_table(drawn_results().results(), purposes=("keep", "walk"))
+    assert [row.score for row in table.comparisons[0].rows] == ["r2", "mse", "walk_kd"]
+
+
+def test_an_unknown_purpose_names_the_near_one(drawn_results):
+    with pytest.raises(UnknownNameError, match="no purpose 'wlak'; did you mean 'walk'"):
+        comparison_table(drawn_results().results(), purposes=("wlak",))
+
+
+def test_relative_puts_the_floor_at_zero_and_the_ceiling_at_one(drawn_results):
+    cells = column_of(drawn_results().results(), "pixels", relative=True)
+    assert {score: cell.mean for score, cell in cells.items()} == {"r2": 1.0, "knn10": 1.0, "ari": 1.0}
+    text = printed(drawn_results().results(), relative=True)
+    assert "without floor or ceiling: knn10_sample, walk_kd, rate, train_seconds" in text
+
+
+def test_relative_turns_a_score_that_should_be_low(builder):
+    builder.add("ae", {"mse": 0.2}, floor=0.5, ceiling=0.0, headline=True)
+    builder.add("vae", {"mse": 0.3}, floor=0.5, ceiling=0.0, headline=True)
+    row = comparison_table(builder.results(), relative=True).comparisons[0].rows[0]
+    assert row.better == "up"
+    assert row.cells[0].mean == pytest.approx(0.6)
+    assert row.cells[0].low < row.cells[0].mean < row.cells[0].high
+    assert row.cells[0].mark == "*"
+
+
+def test_under_five_seeds_there_are_no_stars(drawn_results):
+    text = printed(drawn_results(seeds=3).results())
+    assert "no stars under five seeds" in text
+    assert "*" not in text
+    assert "3 seeds" in text
+
+
+def test_references_are_never_starred(drawn_results):
+    build = drawn_results()
+    for row in build.rows:
+        row["value"] = 0.999 if row["label"] == "pca" and row["score"] == "knn10" else row["value"]
+    marks = {label: column_of(build.results(), label)["knn10"].mark for label in ("pca", "ae", "vae")}
+    assert marks == {"pca": "", "ae": "*", "vae": "="}
+
+
+@pytest.mark.parametrize("flag", ["collapsed", "not converged"])
+def test_a_flagged_model_is_never_starred(drawn_results, flag):
+    build = drawn_results()
+    flagged = [row for row in build.rows if row["label"] == "ae" and row["seed"] in (1, 3)]
+    for row in flagged:
+        row["flags"] = flag
+    text = printed(build.results())
+    assert "  ! ae  " in text
+    assert f"! ae {flag} (2 of 5 trials)" in text
+    assert "not compared (flagged, or under five seeds): ae" in text
+    assert {cell.mark for cell in column_of(build.results(), "ae").values()} == {""}
+    assert column_of(build.results(), "vae")["r2"].mark == "*"
+
+
+def test_failed_trials_are_counted_and_told(drawn_results):
+    build = drawn_results().fail("vae", 1).fail("vae", 4, "timeout", "took\nlonger than 60 s")
+    text = printed(build.results())
+    assert "16/18 trials ok" in text
+    assert text.splitlines()[1].strip() == "vae"
+    assert "3/5 ok" in text.splitlines()[2]
+    assert "vae seed 4 timeout: took longer than 60 s" in text
+    assert column_of(build.results(), "vae")["r2"].seeds == 3
+
+
+def test_a_score_that_failed_alone_is_told_in_its_cell(drawn_results):
+    build = drawn_results()
+    for row in build.rows:
+        if (row["label"], row["score"]) == ("vae", "ari") and row["seed"] < 2:
+            row.update(value=math.nan, status="failed", reason="k-means broke")
+        if (row["label"], row["score"]) == ("vae", "walk_kd"):
+            row.update(value=math.nan, status="failed", reason="no memory")
+    lines = printed(build.results()).splitlines()
+    ari = next(place for place, line in enumerate(lines) if line.startswith("group"))
+    assert lines[ari + 1].strip() == "3/5 ok"
+    assert "0/5 ok" in lines[ari + 2]
+
+
+def test_many_failures_are_summed_up(builder):
+    builder.add("vae", {"r2": 0.8}, seeds=9)
+    for seed in range(8):
+        builder.fail("vae", seed)
+    assert "and 3 more failed trials" in printed(builder.results())
+
+
+def test_survives_that_all_trials_failed(builder):
+    builder.add("vae", {"r2": 0.8}, seeds=2).fail("vae", 0).fail("vae", 1)
+    for form in ("text", "md", "csv"):
+        assert printed(builder.results(), form)
+    assert "0/2 ok" in printed(builder.results())
+
+
+def test_survives_trials_without_any_row(builder):
+    builder.add("vae", {}, seeds=2).add("ae", {"r2": 0.5})
+    text = printed(builder.results())
+    assert "vae" in text
+    assert "..." in text
+
+
+def test_survives_a_run_without_scores(builder):
+    assert "no scores" in printed(builder.results())
+    assert "no scores" in printed(builder.results(), "md")
+    assert printed(builder.results(), "csv").startswith("dataset,for,score")
+
+
+def test_survives_that_no_score_is_a_headline(builder):
+    builder.add("ae", {"mse": 0.1})
+    assert "no scores" in printed(builder.results())
+    assert ".100" in printed(builder.results(), every=True)
+
+
+def test_survives_one_model_one_seed_and_no_floor(builder):
+    builder.add("ae", {"r2": 0.874}, seeds=1, floor=math.nan)
+    line = printed(builder.results()).splitlines()[2]
+    assert line.split() == ["keep", "r2", "up", "-", ".874", "10k"]
+    assert "no stars under five seeds" in printed(builder.results())
+
+
+def test_survives_only_a_reference_that_feeds_the_floor(builder):
+    builder.add("untrained", {"r2": 0.1})
+    assert "untrained" in printed(builder.results())
+
+
+def test_survives_infinite_values(builder):
+    builder.add("ae", {"psnr": math.inf}).add("vae", {"psnr": 20.0})
+    assert "inf" in printed(builder.results())
+
+
+def test_trials_that_never_ran_are_not_ok(builder):
+    results = builder.add("ae", {"r2": 0.8}).results()
+    results.trials[0].outcome = None
+    assert "4/5 trials ok" in printed(results)
+
+
+def test_each_data_set_has_its_table(builder):
+    builder.add("ae", {"r2": 0.8}).add("ae", {"r2": 0.3}, dataset="digits").add(
+        "vae", {"r2": 0.4}, dataset="digits"
+    )
+    lines = printed(builder.results()).splitlines()
+    assert [line.split()[0] for line in lines if "trials ok" in line] == ["fashion_mnist", "digits"]
+    assert len(printed(builder.results(), "csv").splitlines()) == 3
+
+
+def test_mixed_environments_are_told(builder):
+    builder.add("ae", {"r2": 0.8}).add("vae", {"r2": 0.8}, environment="e2")
+    assert "mixed environments: 2" in printed(builder.results())
+
+
+def test_items_decide_in_the_table_too(builder):
+    """Two models apart by seeds alone; their items say that the test set could not tell."""
+    import numpy as np
+
+    builder.add("ae", {"r2": 0.80}, spread=1e-4).add("vae", {"r2": 0.79}, spread=1e-4)
+    assert column_of(builder.results(), "vae")["r2"].mark == ""
+    spread = np.random.default_rng(0).normal(size=50)
+    for trial in builder.trials:
+        items = 0.80 + spread - spread.mean() if trial.label == "ae" else np.full(50, 0.79)
+        builder.per_item[trial.key, "r2"] = items
+    assert column_of(builder.results(), "vae")["r2"].mark == "="
+
+
+def test_csv_reads_back_exactly(drawn_results):
+    results = drawn_results().results()
+    rows = list(csv.DictReader(io.StringIO(printed(results, "csv"))))
+    assert list(rows[0])[:9] == [
+        "dataset", "for", "score", "better", "floor", "pca_mean", "pca_low", "pca_high", "pca_n",
+    ]  # fmt: skip
+    r2 = next(row for row in rows if row["score"] == "r2")
+    cell = column_of(results, "ae")["r2"]
+    assert (float(r2["ae_mean"]), float(r2["ae_low"]), float(r2["ae_high"])) == (cell.mean, cell.low, cell.high)
+    assert (r2["ae_n"], r2["ae_mark"], r2["pca_low"]) == ("5", "*", "")
+    assert next(row for row in rows if row["score"] == "rate")["ae_mean"] == ""
+
+
+def test_markdown_is_a_github_table(drawn_results):
+    build = drawn_results().add("odd|model*", {"r2": 0.2})
+    lines = printed(build.results(), "md").splitlines()
+    grid = [line.replace(r"\|", "") for line in lines if line.startswith("|")]
+    assert len({line.count("|") for line in grid}) == 1
+    assert set(grid[1]) <= set("|:- ")
+    assert r"odd\|model\*" in lines[2]
+    assert r"| \* .874±.003 |" in "\n".join(lines)
+
+
+def test_an_unknown_form_is_refused(drawn_results):
+    with pytest.raises(RequestError, match="text, md, csv, not 'pdf'"):
+        printed(drawn_results().results(), "pdf")

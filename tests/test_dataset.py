@@ -1,0 +1,216 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentbench import DataError, Dataset, DataSpec, Split
+from latentbench.dataset import fingerprint_arrays, split_validation
+
+
+def images(rows=20, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (rows, 1, 4, 4), dtype=np.uint8)
+
+
+def split(rows=20, seed=0):
+    draw = np.random.default_rng(seed + 1)
+    return Split(images(rows, seed), draw.integers(0, 5, rows), draw.normal(size=(rows, 2)), ("x", "y"), (0, 3))
+
+
+# Split
+
+WRONG = {
+    "dtype": ({"inputs": np.zeros((3, 2))}, "inputs must be uint8 images .* got float64 of shape (3, 2)"),
+    "byte order": ({"inputs": np.zeros((3, 2), ">f4")}, "inputs must be uint8 images .* got >f4 of shape (3, 2)"),
+    "flat": ({"inputs": np.zeros(3, np.float32)}, "inputs must be uint8 .* got float32 of shape (3,)"),
+    "no channel": (
+        {"inputs": np.zeros((3, 4, 4), np.uint8)},
+        "uint8 inputs must be images (n, c, h, w), got shape (3, 4, 4)",
+    ),
+    "nan": (
+        {"inputs": np.full((3, 2), np.nan, np.float32)},
+        "inputs hold NaN or infinity; remove or fill those rows",
+    ),
+    "infinity": ({"inputs": np.full((3, 2), np.inf, np.float32)}, "inputs hold NaN or infinity"),
+    "label rows": ({"labels": np.zeros(4, np.int64)}, "labels have 4 rows where inputs have 3"),
+    "label type": ({"labels": np.zeros(3, np.int32)}, "labels must be int64 (n,), got int32 of shape (3,)"),
+    "label shape": (
+        {"labels": np.zeros((3, 1), np.int64)},
+        "labels must be int64 (n,), got int64 of shape (3, 1)",
+    ),
+    "negative label": (
+        {"labels": np.array([0, -1, 1])},
+        "labels must be class numbers from 0, got a negative one",
+    ),
+    "factor rows": ({"factors": np.zeros((2, 1))}, "factors have 2 rows where inputs have 3"),
+    "factor names": ({"factors": np.zeros((3, 1))}, "factors of shape (3, 1) need as many names, got 0"),
+    "flat factors": ({"factors": np.zeros(3)}, "factors of shape (3,) need as many names, got 0"),
+    "factor sizes": (
+        {"factors": np.zeros((3, 1)), "factor_names": ("x",)},
+        "factor_names and factor_sizes must be equally long",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_split_refuses_arrays_that_do_not_fit(case):
+    given, expected = WRONG[case]
+    pattern = re.escape(expected).replace(r"\.\*", ".*")
+    with pytest.raises(DataError, match=f"^{pattern}"):
+        Split(**{"inputs": np.zeros((3, 2), np.float32), **given})
+
+
+@pytest.mark.parametrize("rows", [np.array([4, 1]), np.arange(20) % 7 == 3], ids=["numbers", "mask"])
+def test_take_keeps_rows_together(rows):
+    whole = split()
+    part = whole.take(rows)
+    np.testing.assert_array_equal(part.inputs, whole.inputs[rows])
+    np.testing.assert_array_equal(part.labels, whole.labels[rows])
+    np.testing.assert_array_equal(part.factors, whole.factors[rows])
+    assert part.factor_names == ("x", "y")
+    assert len(part) == len(whole.inputs[rows])
+
+
+def test_take_without_labels_and_factors():
+    part = Split(images()).take(np.array([0]))
+    assert part.labels is None
+    assert part.factors is None
+
+
+def test_a_spec_describes_the_train_split():
+    assert DataSpec.of(split()) == DataSpec((1, 4, 4), "uint8", 20, 5, ("x", "y"), (0, 3))
+    assert DataSpec.of(Split(np.zeros((2, 3), np.float32))) == DataSpec((3,), "float32", 2)
+
+
+# split_validation
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"), [(9, 0), (10, 1), (99, 9), (1000, 100), (49_999, 4999), (60_000, 5000)]
+)
+def test_validation_is_a_tenth_but_at_most_5000(rows, count):
+    inputs = np.arange(rows, dtype=np.float32)[:, None]
+    train, validation = split_validation(Split(inputs))
+    assert len(validation) == count
+    assert len(train) == rows - count
+
+
+def test_train_and_validation_share_no_row_and_lose_none():
+    whole = Split(np.arange(500, dtype=np.float32)[:, None], np.arange(500))
+    train, validation = split_validation(whole)
+    assert sorted([*train.labels, *validation.labels]) == list(range(500))
+    np.testing.assert_array_equal(validation.inputs[:, 0], validation.labels)
+    np.testing.assert_array_equal(train.labels, np.sort(train.labels))
+
+
+def test_equal_rows_are_chosen_together():
+    inputs = np.repeat(np.arange(100, dtype=np.float32), 3)[:, None]
+    train, validation = split_validation(Split(inputs))
+    assert len(set(validation.inputs.ravel()) & set(train.inputs.ravel())) <= 1
+
+
+def test_the_choice_depends_on_no_random_state():
+    np.random.seed(1)
+    _, first = split_validation(split(300))
+    np.random.seed(2)
+    _, second = split_validation(split(300))
+    np.testing.assert_array_equal(first.inputs, second.inputs)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_the_choice_depends_on_no_row_order_and_no_label(seed):
+    whole = split(200)
+    order = np.random.default_rng(seed).permutation(200)
+    _, first = split_validation(whole)
+    _, second = split_validation(Split(whole.inputs[order]))
+    chosen = {row.tobytes() for row in first.inputs}
+    assert chosen == {row.tobytes() for row in second.inputs}
+
+
+def test_the_choice_depends_on_no_memory_layout():
+    rows = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    _, first = split_validation(Split(rows))
+    _, second = split_validation(Split(np.asfortranarray(rows)))
+    np.testing.assert_array_equal(first.inputs, second.inputs)
+
+
+# fingerprint_arrays
+
+
+def test_a_fingerprint_is_64_hex_digits_and_repeats():
+    assert fingerprint_arrays(split()) == fingerprint_arrays(split())
+    assert re.fullmatch("[0-9a-f]{64}", fingerprint_arrays(split(), split(3)))
+
+
+@given(row=st.integers(0, 19), column=st.integers(0, 15), bit=st.integers(0, 7))
+@settings(max_examples=30, deadline=None)
+def test_a_fingerprint_changes_with_any_bit(row, column, bit):
+    changed = split()
+    changed.inputs.reshape(20, 16)[row, column] ^= 1 << bit
+    assert fingerprint_arrays(changed) != fingerprint_arrays(split())
+
+
+def test_a_fingerprint_changes_with_labels_factors_type_and_shape():
+    inputs, labels, factors = images(), np.zeros(20, np.int64), np.zeros((20, 1))
+    names = {"factor_names": ("x",), "factor_sizes": (0,)}
+    flat = np.zeros((20, 16), np.float32)
+    found = {
+        fingerprint_arrays(Split(inputs)),
+        fingerprint_arrays(Split(inputs.reshape(20, 1, 2, 8))),
+        fingerprint_arrays(Split(inputs.reshape(20, 4, 2, 2))),
+        fingerprint_arrays(Split(inputs, labels)),
+        fingerprint_arrays(Split(inputs, labels + 1)),
+        fingerprint_arrays(Split(inputs, labels, factors, **names)),
+        fingerprint_arrays(Split(inputs, None, factors, **names)),
+        fingerprint_arrays(Split(inputs, None, factors.astype(np.float32), **names)),
+        fingerprint_arrays(Split(flat)),
+        fingerprint_arrays(Split(flat.astype(np.uint8).reshape(20, 1, 4, 4))),
+        fingerprint_arrays(Split(flat[:10])),
+        fingerprint_arrays(Split(flat[:10]), Split(flat[10:])),
+        fingerprint_arrays(Split(flat[:9]), Split(flat[9:])),
+    }
+    assert len(found) == 13
+
+
+def test_a_fingerprint_does_not_depend_on_memory_layout():
+    rows = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    assert fingerprint_arrays(Split(rows)) == fingerprint_arrays(Split(np.asfortranarray(rows)))
+
+
+# Dataset
+
+
+class Given(Dataset):
+    """A dataset of the arrays it is given."""
+
+    def __init__(self, train, test):
+        super().__init__(self.Params())
+        self.arrays = train, test
+
+    def load(self):
+        return self.arrays
+
+
+def test_splits_are_train_validation_and_test():
+    splits = Given(split(100), split(7)).splits()
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [90, 10, 7]
+
+
+def test_the_fingerprint_is_that_of_train_and_test():
+    train, test = split(100), split(7)
+    assert Given(train, test).fingerprint() == fingerprint_arrays(train, test)
+    assert Given(train, test).fingerprint() != Given(test, train).fingerprint()
+
+
+def test_train_and_test_of_different_shapes_are_refused():
+    with pytest.raises(DataError, match=r"^train inputs have shape \(1, 4, 4\) but test inputs \(3,\)$"):
+        Given(split(), Split(np.zeros((2, 3), np.float32))).splits()
+
+
+@pytest.mark.parametrize("empty", ["train", "test"])
+def test_an_empty_split_is_refused(empty):
+    arrays = {"train": split(), "test": split(), empty: Split(images(0))}
+    with pytest.raises(DataError, match=f"^the {empty} split needs at least one row, got none"):
+        Given(**arrays).splits()
