@@ -11,6 +11,7 @@ __all__ = ["Style", "count", "measured", "number", "row_style"]
 MOST_PLACES = 6
 SMALLEST = 1e-4  # smaller numbers are written 4.3e-5
 STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on, in this unit
+EXACTLY, ROUGHLY = 1e-6, 1e-3  # shares of the value below which an interval is not shown
 SAME_SCALE = 100  # a row whose values differ by more than this factor has digits of its own in each cell
 
 
@@ -35,7 +36,11 @@ def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = Fa
     >>> row_style([0.8741, 0.8534], [0.0023, 0.0031])
     Style(places=3, bare=True, rough=False)
     """
-    shown = [(value, half) for value, half in zip(values, halves, strict=True) if math.isfinite(value)]
+    shown = [
+        (value, half if _matters(half, value, rough) else math.nan)
+        for value, half in zip(values, halves, strict=True)
+        if math.isfinite(value)
+    ]
     sizes = [abs(value) for value, _ in shown]
     places = _shared_places(shown) if not rough and _same_scale(sizes) else None
     return Style(places, bare=bool(sizes) and max(sizes) <= 1, rough=rough)
@@ -61,7 +66,7 @@ def measured(value: float, half: float, style: Style = Style()) -> str:
     if not math.isfinite(value):
         return "-" if math.isnan(value) else f"{value:+}".replace("+", "")
     unit, sign = _unit(value, half)
-    scaled, spread = value / unit, half / unit
+    scaled, spread = value / unit, half / unit if _matters(half, value, style.rough) else math.nan
     shared = style.places if unit == 1 else None
     places = _places(scaled, spread, style.rough) if shared is None else shared
     bare = style.bare and unit == 1
@@ -78,6 +83,11 @@ def count(items: float) -> str:
     if not math.isfinite(items):
         return "-"
     return f"{items / 1000:g}k" if items >= 1000 and items % 100 == 0 else f"{items:.0f}"
+
+
+def _matters(half: float, value: float, rough: bool) -> bool:
+    """Whether an interval is more than rounding."""
+    return half > (ROUGHLY if rough else EXACTLY) * abs(value)
 
 
 def _same_scale(sizes: Sequence[float]) -> bool:

@@ -24,6 +24,7 @@ MARKERS = ("o", "^", "s", "D")  # from one round of colors to the next
 MOST_CLASSES = 20  # with more, numbers at their centers cannot be read: one color for all
 DOTS_PER_INCH = 144
 INCHES = 3.4
+DOT_AREA = 9000  # square points, of all dots together: few are drawn larger
 
 
 def montage(images: ArrayLike, gap: int = 1) -> NDArray[np.uint8]:
@@ -88,9 +89,10 @@ def code_map(places: NDArray[np.float64], labels: NDArray[np.int64] | None = Non
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.04)
+    size = min(max(DOT_AREA / len(places), 6), 24)
     for number, rows, color, marker in _classes(places, labels):
         x, y = places[rows].T
-        axes.scatter(x, y, s=7, c=color, marker=marker, alpha=0.75, linewidths=0)
+        axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0)
         if number is not None:
             _write(axes, number, np.median(places[rows], axis=0))
     out = io.BytesIO()

@@ -61,9 +61,8 @@ def warnings(comparison: Comparison) -> list[str]:
 def _sentence(row: Row, columns: Sequence[Column]) -> str:
     best = _best(row, columns)
     verdict = f"{_listed(best)}, not separable" if len(best) > 1 else best[0]
-    rivals = _rivals(row, columns)
-    but = f", but no better than {_listed(rivals)}" if rivals else ""
-    return f"{AIMS[row.purpose]} ({row.score}): {verdict}{but}."
+    mean = next(cell.mean for cell in row.cells if cell.mark == BEST)
+    return f"{AIMS[row.purpose]} ({row.score}): {verdict}{_but(row, columns, mean)}."
 
 
 def _best(row: Row, columns: Sequence[Column]) -> list[str]:
@@ -71,16 +70,16 @@ def _best(row: Row, columns: Sequence[Column]) -> list[str]:
     return [column.label for mark in (BEST, TIED) for cell, column in pairs if cell.mark == mark]
 
 
-def _rivals(row: Row, columns: Sequence[Column]) -> list[str]:
-    """Return the references that score at least as high as the best model; the ceiling of a purpose is none."""
-    best = next(cell.mean for cell in row.cells if cell.mark == BEST)
-    return [
+def _but(row: Row, columns: Sequence[Column], best: float) -> str:
+    """Name the references that score at least as high as the best model; the ceiling of keeping is no rival."""
+    rivals = [
         column.label
         for cell, column in zip(row.cells, columns, strict=True)
         if column.reference
         and _reaches(cell, best, row)
         and not (row.purpose == "keep" and cell.mean == row.ceiling)
     ]
+    return f", but no better than {_listed(rivals)}" if rivals else ""
 
 
 def _reaches(cell: Cell, best: float, row: Row) -> bool:
@@ -98,7 +97,7 @@ def _without_stars(comparison: Comparison) -> str:
             value = number(means[label], row_style([means[label]], [math.nan]))
             end = "highest" if row.better == "up" else "lowest"
             verdict = f"is {value} with {label}" if len(means) == 1 else f"is {end} with {label} ({value})"
-            return f"{AIMS[row.purpose]}: {row.score} {verdict}."
+            return f"{AIMS[row.purpose]}: {row.score} {verdict}{_but(row, comparison.columns, means[label])}."
     return "There are no scores to compare."
 
 

@@ -16,7 +16,7 @@ class Budget(Params):
 
     epochs: int = Field(default=8, ge=1, description="passes over the training split")
     batch_size: int = Field(default=128, ge=1, description="images per optimizer step")
-    learning_rate: float = Field(default=2e-3, gt=0, description="highest step size; it decays to 0 by a cosine")
+    learning_rate: float = Field(default=3e-3, gt=0, description="highest step size; it decays to 0 by a cosine")
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="torch optimizer")
     train_limit: int | None = Field(default=None, ge=2, description="train on this many images only")
     precision: Literal["float32", "bfloat16"] = Field(

@@ -173,7 +173,10 @@ class Separation(Metric):
 
 
 class KMeansAgreement(Metric):
-    """Whether k-means on the codes, which sees no labels, finds the classes."""
+    """Whether k-means on the codes, which sees no labels, finds the classes.
+
+    Shift, scale and rotation of the codes change nothing but which local optimum is met: 0.02 either way.
+    """
 
     scores: ClassVar[Mapping[str, Score]] = {
         "nmi": Score("up", "normalized mutual information of k-means and labels", "group", range=(0, 1)),
@@ -188,7 +191,6 @@ class KMeansAgreement(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 3000
 

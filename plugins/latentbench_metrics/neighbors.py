@@ -103,7 +103,7 @@ class SampledNeighbors(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels", "posterior")
-    invariances: ClassVar[tuple[str, ...]] = Neighbors.invariances
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
     min_items: ClassVar[int] = Neighbors.min_items
     max_items: ClassVar[int | None] = Neighbors.max_items
 

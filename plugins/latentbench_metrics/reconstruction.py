@@ -214,6 +214,7 @@ class Reconstruction(Metric):
         "mae": Score("down", "mean absolute error per input element", "keep", range=(0, float("inf"))),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the errors of each item."""
@@ -236,6 +237,7 @@ class ExplainedVariance(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder", "train")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 - error / variance of each item; their mean is r2."""
@@ -254,6 +256,7 @@ class ImageQuality(Metric):
         "ssim": Score("up", "structural similarity", "keep", range=(-1, 1), ceiling="pixels"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     max_items: ClassVar[int | None] = 2000
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:

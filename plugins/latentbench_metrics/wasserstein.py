@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int =
             f"x {tuple(x.shape)} and y {tuple(y.shape)} must have equal shapes: take equally many rows"
         )
     x, y = _centered(x, y)
-    directions = torch.from_numpy(orthonormal_directions(x.shape[1], projections, seed)).to(x.device)
+    directions = orthonormal_directions(x.shape[1], projections, seed).to(x.device)
     total = 0.0
     for block in torch.split(directions, max(1, SLICED_BLOCK // len(x))):
         gaps = _sorted_rows(block @ x.T) - _sorted_rows(block @ y.T)
@@ -113,10 +113,15 @@ def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int =
     return total / len(directions)
 
 
-def orthonormal_directions(dim: int, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return at least `count` unit vectors `(rows, dim)`: whole random orthonormal bases, one below another."""
+def orthonormal_directions(dim: int, count: int, seed: int) -> Tensor:
+    """Return at least `count` unit vectors `(rows, dim)`: whole random orthonormal bases, one below another.
+
+    >>> orthonormal_directions(3, 4, seed=0).shape
+    torch.Size([6, 3])
+    """
     normal = np.random.default_rng(seed).standard_normal((-(-count // dim), dim, dim))
-    return np.linalg.qr(normal)[0].reshape(-1, dim)
+    bases: Tensor = torch.linalg.qr(torch.from_numpy(normal)).Q
+    return bases.reshape(-1, dim)
 
 
 def bures_w2_squared(x: Tensor, y: Tensor) -> float:
@@ -209,7 +214,6 @@ class PriorMatch(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = _prior_scores()
     needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "rotation")
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = ITEMS
 
@@ -275,6 +279,7 @@ class ReconstructionMatch(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = SampleMatch.min_items
     max_items: ClassVar[int | None] = SampleMatch.max_items
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from latentbench import LatentSpace, Posterior
 
 DIM = 8
+FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,6 +47,26 @@ def digits():
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(images)))
     train, test = order[:1297], order[1297:]
     return images[train], labels[train], images[test], labels[test]
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist():
+    """The same of Fashion-MNIST, 60,000 and 10,000 images (n, 1, 28, 28), where Debian has put it."""
+    if not FASHION.exists():
+        pytest.skip("dataset-fashion-mnist is not installed")
+
+    def load(name, start):
+        return torch.from_numpy(
+            np.frombuffer(gzip.decompress((FASHION / name).read_bytes()), np.uint8)[start:].copy()
+        )
+
+    return tuple(
+        load(f"{stem}-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28).float() / 255
+        if part == "images"
+        else load(f"{stem}-labels-idx1-ubyte.gz", 8).long()
+        for stem in ("train", "t10k")
+        for part in ("images", "labels")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import latentbench_metrics
-from latentbench import LatentSpace, Metric, NotApplicableError
+from latentbench import LatentSpace, Metric, NotApplicableError, Posterior
 
 HEADLINES = {
     "r2": ("keep", "up", 0.0, "pixels"),
@@ -90,6 +90,39 @@ def test_every_metric_says_what_is_missing(metric):
     assert bare.missing(metric.needs)
     with pytest.raises(NotApplicableError):
         metric(metric.Params()).compute(bare)
+
+
+@pytest.mark.parametrize(
+    ("metric", "change"),
+    [(cls, change) for cls in classes() for change in cls.invariances],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_declared_invariances_hold(metric, change, space, monkeypatch):
+    monkeypatch.setattr(metric, "min_items", 2)
+    expected = metric(metric.Params()).compute(space)
+    found = metric(metric.Params()).compute(moved(space, change))
+    for name, value in expected.items():
+        assert mean(found[name]) == pytest.approx(mean(value), rel=1e-3, abs=2e-3)
+
+
+def moved(space, change):
+    """The same space in other coordinates."""
+    turn = torch.linalg.qr(torch.randn(space.dim, space.dim, generator=torch.Generator().manual_seed(1))).Q
+    forward, back = {
+        "shift": (lambda z: z + 5, lambda z: z - 5),
+        "scale": (lambda z: 4 * z, lambda z: z / 4),
+        "rotation": (lambda z: z @ turn, lambda z: z @ turn.T),
+    }[change]
+    variance = space.posterior.variance * (16 if change == "scale" else 1)
+    return LatentSpace(
+        codes=forward(space.codes),
+        inputs=space.inputs,
+        labels=space.labels,
+        encode=lambda inputs: forward(space.encode(inputs)),
+        decode=lambda codes: space.decoder(back(codes)),
+        posterior=None if change == "rotation" else Posterior(forward(space.posterior.mean), variance),
+        train=None if space.train is None else moved(space.train, change),
+    )
 
 
 def mean(value):

@@ -86,7 +86,7 @@ def test_agree_with_pot_on_numpy(ot):
     plan = ot.emd(np.full(150, 1 / 150), np.full(150, 1 / 150), ot.dist(*arrays))
     assert w2_squared(x, y) == pytest.approx(float((plan * ot.dist(*arrays)).sum()), rel=1e-9)
     directions = orthonormal_directions(4, 64, seed=5)
-    sliced = ot.sliced_wasserstein_distance(*arrays, projections=directions.T, p=2) ** 2
+    sliced = ot.sliced_wasserstein_distance(*arrays, projections=directions.T.numpy(), p=2) ** 2
     assert sliced_w2_squared(x, y, projections=64, seed=5) == pytest.approx(sliced, rel=1e-6)
     covariances = np.cov(arrays[0].T), np.cov(arrays[1].T)
     means = arrays[0].mean(0), arrays[1].mean(0)

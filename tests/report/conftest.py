@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -188,6 +189,7 @@ def drawn(seeds=5):
     return build
 
 
+@lru_cache
 def digits_space(width, seed=0, images=True):
     """PCA of scikit-learn's digits as a latent space that encodes and decodes."""
     from sklearn.datasets import load_digits

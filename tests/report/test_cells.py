@@ -26,6 +26,7 @@ NO = math.nan
         ([-0.0329, 0.0793], [NO, 0.002], ["-.0329", ".0793±.0020"]),
         ([0.8, 0.3], [0.1, 0.00001], [".80±.10", ".30000±.00001"]),  # too far apart for shared digits
         ([0.25], [0.4], [".25±.40"]),
+        ([1.0, 1.30], [1e-9, 0.03], ["1.00", "1.30±0.03"]),  # rounding is no interval
     ],
 )
 def test_digits_follow_the_interval(values, halves, expected):
@@ -55,6 +56,7 @@ def test_large_and_small_numbers_read_well(value, expected):
 def test_costs_are_rough():
     assert written([2.13, 94.2, 1_234_567], rough=True) == ["2.1", "94", "1.2M"]
     assert written([94.2, 1.2e6], [2.1, 5e4], rough=True) == ["94±2", "1.20M±0.05M"]
+    assert written([938.118e6], [2000.0], rough=True) == ["938M"]
 
 
 def test_rows_without_any_number_have_a_style():

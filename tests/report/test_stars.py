@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from latentbench.report.stars import Contender, marks
+from latentbench.metric import Score
+from latentbench.report.stars import Contender, _gains, marks
 
 RNG = np.random.default_rng
 
@@ -10,6 +11,13 @@ def contender(label, mean, *, seeds=5, spread=0.01, items=None, deterministic=Fa
     noise = RNG(list(label.encode())).normal(size=seeds) * spread
     values = {seed: float(value) for seed, value in enumerate(mean + noise - noise.mean())}
     return Contender(label, values, lambda seed: None if items is None else items[seed], deterministic)
+
+
+@pytest.mark.parametrize("better", ["up", "down", "near:0.5"])
+def test_better_means_what_a_score_says(better):
+    values = [0.2, 0.45, 0.9]
+    expected = [Score(better, "made up").gain(value) for value in values]
+    np.testing.assert_allclose(_gains(values, better), expected)
 
 
 def test_the_best_is_starred_and_its_equals_are_told():

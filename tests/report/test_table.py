@@ -1,10 +1,14 @@
 import csv
 import io
 import math
+import subprocess
+import sys
 
 import pytest
 
+import latentbench.metric
 from latentbench.errors import RequestError, UnknownNameError
+from latentbench.report.comparison import PURPOSES
 from latentbench.report.table import comparison_table, render
 
 
@@ -23,17 +27,27 @@ fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
 for    score          better  floor    pca             ae            vae  beta_vae(4)  pixels    n
 keep   r2                 up   .000   .771    * .874±.003    = .874±.002    .853±.002   1.000  10k
 find   knn10              up   .760   .837    * .862±.003    = .861±.003    .851±.002    .852  10k
-find   knn10_sample       up   .100    - a            - a    * .858±.003    .802±.003     - a  10k
-group  ari                up   .000   .365    * .422±.017    = .412±.027    .371±.033    .350   3k
-walk   walk_kd          down  1.000  1.380  * 0.620±0.003  = 0.621±0.002  0.700±0.003   1.000   1k
+find   knn10_sample       up   .100    - a            - a    * .858±.003    .802±.002     - a  10k
+group  ari                up   .000   .365    * .422±.017    = .412±.027    .371±.028    .350   3k
+walk   walk_kd          down  1.000  1.380  * 0.620±0.003  = 0.621±0.002  0.700±0.002   1.000   1k
 use    rate, nats          -    0.0    - a            - a       45.7±1.0     22.6±0.4     - a  10k
-cost   train_seconds    down      -      2       94.0±0.8     * 75.0±0.7     91.0±0.4     - b    1
+cost   train_seconds    down      -      2       94.0±0.8     * 75.0±0.7     91.0±0.3     - b    1
 * best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
 - no better direction   pca, pixels: deterministic, one trial each
 a no posterior   b not trained here
 floors: `latentbench info SCORE`
 more: `latentbench table RUN --all`, `--for find,walk`, `--relative`
 """
+
+
+def test_every_purpose_has_its_place():
+    assert set(PURPOSES) == set(latentbench.metric.PURPOSES)
+
+
+def test_printing_a_table_loads_neither_torch_nor_matplotlib():
+    code = "import sys, latentbench.report.table; print(sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_table_looks_as_drawn(drawn_results):
