@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.errors import DataError, RequestError, near_matches
@@ -79,6 +80,9 @@ def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
 
 
 def _find(plugins: Plugins, kind: Kind, name: str) -> _Found:
+    path, _, attribute = name.rpartition(":")
+    if path.endswith(".py"):
+        name = f"{Path(path).resolve()}:{attribute}"  # workers and later readers may stand elsewhere
     return _Found(name, plugins.find(kind, name), plugins.load(kind, name))
 
 

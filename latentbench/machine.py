@@ -8,6 +8,7 @@ import platform
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,15 @@ def environment(device: str, threads: int, concurrency: int) -> dict[str, Any]:
     """Describe what a trial ran on; recorded with it, never part of its key."""
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "latentbench": version("latentbench"),
         "torch": torch.__version__,
+        "cuda": torch.version.cuda if device == "cuda" else "",
         "numpy": np.__version__,
         "python": platform.python_version(),
         "threads": threads,
         "concurrency": concurrency,
         "group_size": 1,
+        "executor": "local",
     }
 
 

@@ -33,7 +33,7 @@ class Trial:
     Attributes:
         dataset: registered name; `dataset_params` say how it is loaded.
         fingerprint: sha256 of the data.
-        model: registered name, or `file.py:Class`.
+        model: registered name, or `/path/file.py:Class`, of which the key holds `file.py:Class`.
         label: column heading in tables.
         params: all parameters of the model, as JSON.
         budget: all fields of the budget, as JSON.
@@ -63,7 +63,7 @@ class Trial:
         """64 hex digits that name the trial: the same request has the same key on any machine."""
         named = {
             "dataset": [self.dataset, self.fingerprint],
-            "model": [self.model, self.model_version, self.source if self.keyed_source else ""],
+            "model": [self.model.rpartition("/")[2], self.model_version, self.source if self.keyed_source else ""],
             "params": self.params,
             "budget": self.budget,
             "seed": self.seed,

@@ -158,7 +158,7 @@ def _trial_columns(trial: Trial) -> dict[str, Any]:
     machine = outcome.environment
     return {
         "dataset": trial.dataset,
-        "model": trial.model,
+        "model": trial.model.rpartition("/")[2],
         "label": trial.label,
         "params": canonical_json(trial.params),
         "epochs": trial.budget["epochs"],

@@ -18,7 +18,7 @@ from latentbench.execution.local import default_workers, run_here, run_in_worker
 from latentbench.files import write_json
 from latentbench.grid import Plan
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, Trial, remove_leftovers
+from latentbench.records import Record, Trial, remove_leftovers
 from latentbench.results import FORMAT, Results
 from latentbench.trial import Job
 
@@ -63,6 +63,7 @@ def execute(
         _write_request(plan, benchmark, folder, plugins)
         plugins.run_started(benchmark, folder)
         _forget(plan, folder, rerun)
+        _record_unreadable(plan, folder)
         threads = max(trial.budget["threads"] for trial in plan.trials)
         count = workers if workers is not None else 1 if device == "cuda" else default_workers(threads)
         jobs = pending_jobs(plan, folder, device, min(max(count, 1), len(plan.trials)))
@@ -93,16 +94,11 @@ def choose_device(asked: str) -> str:
 
 
 def pending_jobs(plan: Plan, folder: Path, device: str, concurrency: int) -> list[Job]:
-    """Return a job for each trial that is not there yet or lacks a score.
-
-    Trials whose data could not be read get their record here: there is nothing to run.
-    """
+    """Return a job for each trial that can be run and is not there yet, or lacks a score."""
     jobs = []
     for trial in plan.trials:
         record = Record(folder, trial.key)
-        if trial.outcome is not None:
-            _record_outcome(trial, trial.outcome, folder)
-        elif not record.exists() or _lacks_scores(record, plan):
+        if trial.outcome is None and (not record.exists() or _lacks_scores(record, plan)):
             jobs.append(Job(trial, plan.requests, folder, device, concurrency))
     return jobs
 
@@ -138,15 +134,18 @@ def _lacks_scores(record: Record, plan: Plan) -> bool:
     return good and any(record.read_scores(request) is None for request in plan.requests)
 
 
-def _record_outcome(trial: Trial, outcome: Outcome, folder: Path) -> None:
-    if not Record(folder, trial.key).exists():
-        record = Record.begin(folder, trial.key)
-        record.write_trial(trial, outcome)
-        record.publish()
+def _record_unreadable(plan: Plan, folder: Path) -> None:
+    """Write the record of each trial whose data could not be read: there is nothing to run."""
+    for trial in plan.trials:
+        if trial.outcome is not None and not Record(folder, trial.key).exists():
+            record = Record.begin(folder, trial.key)
+            record.write_trial(trial, trial.outcome)
+            record.publish()
 
 
 def _forget(plan: Plan, folder: Path, rerun: str) -> None:
-    """Remove the records that are to be made again."""
+    """Remove the records and scores that are to be made again; tell once of sources that have changed since."""
+    changed: set[str] = set()
     for trial in plan.trials:
         record = Record(folder, trial.key)
         if not record.exists():
@@ -155,14 +154,14 @@ def _forget(plan: Plan, folder: Path, rerun: str) -> None:
             record.remove()
             continue
         if _stale(trial, record, "changed"):
-            warnings.warn(
-                f"the source of model {trial.model} has changed since {trial.label}, seed {trial.seed}, "
-                "was trained; --rerun changed trains it again",
-                stacklevel=2,
-            )
+            changed.add(f"model {trial.model}")
         for request in plan.requests:
             if record.scores_are_stale(request, rerun):
                 record.forget_scores(request)
+            elif record.scores_are_stale(request, "changed"):
+                changed.add(f"metric {request.metric}")
+    for name in sorted(changed):
+        warnings.warn(f"the source of {name} has changed since; --rerun changed does its part again", stacklevel=2)
 
 
 def _teller(plugins: Plugins) -> Any:

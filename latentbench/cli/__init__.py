@@ -8,7 +8,6 @@ from importlib import import_module
 
 import click
 
-from latentbench import __version__
 from latentbench.errors import LatentbenchError
 
 __all__ = ["main"]
@@ -41,7 +40,7 @@ class _Verbs(click.Group):
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="latentbench")
+@click.version_option(package_name="latentbench")
 def cli() -> None:
     """Benchmark latent spaces: train models, look at their codes, score them, compare.
 

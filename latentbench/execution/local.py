@@ -68,6 +68,7 @@ class _Worker:
             env=environment,
         )
         self.job: Job | None = None
+        self.timeout: float | None = None
         self.deadline: float | None = None
         self.send({"files": plugins.files, "blocked": plugins.blocked})
         threading.Thread(target=self._read, args=(self.process.stdout, messages), daemon=True).start()
@@ -120,7 +121,7 @@ class _Pool:
         if free is None:
             free = _Worker(self.plugins, self.messages)
             self.workers.append(free)
-        free.job, free.deadline = job, None if timeout is None else time.monotonic() + timeout
+        free.job, free.timeout, free.deadline = job, timeout, None
         free.send(job.to_json())
 
     def wait(self, tell: Tell) -> None:
@@ -135,6 +136,8 @@ class _Pool:
         elif worker.job is not None:
             values = json.loads(line)
             event, job = values.pop("event"), worker.job
+            if event == "trial_started" and worker.timeout is not None:  # starting the process does not count
+                worker.deadline = time.monotonic() + worker.timeout
             if event == "trial_finished":
                 worker.job = None
             tell(job, event, values)

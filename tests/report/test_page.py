@@ -213,6 +213,8 @@ def test_a_reference_that_does_as_well_is_named(drawn_results):
 
 def test_without_stars_the_sentence_claims_no_winner(drawn_results, builder):
     assert said(drawn_results(seeds=3)) == ["To keep the input: r2 is highest with ae (.874)."]
+    beaten = drawn_results(seeds=3).add("pca(64)", {"r2": 0.95})
+    assert said(beaten) == ["To keep the input: r2 is highest with ae (.874), but no better than pca(64)."]
     assert said(builder.add("ae", {"walk_kd": 0.6}, seeds=1)) == [
         "To walk from one item to another: walk_kd is .600 with ae."
     ]
