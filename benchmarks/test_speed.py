@@ -1,4 +1,4 @@
-"""Speed of what users wait for. Run with `pytest benchmarks --benchmark-enable`; read ratios, machines are noisy."""
+"""Speed of what users wait for: `pytest benchmarks --benchmark-enable`. Read ratios, machines are noisy."""
 
 from __future__ import annotations
 

@@ -121,7 +121,8 @@ class Model(ABC):
         decoder: "differentiable" (torch, gradients flow), "opaque" (values only) or "none".
         deterministic: the seed changes nothing; such a model runs once and has no interval.
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
-        reference: a yardstick, not a contender: never starred in a table.
+        reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, feeds the floor
+            column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (compresses nothing).
         label_params: parameters whose value stands behind the name in tables, as in `beta_vae(4)`.
     """
 
@@ -133,7 +134,7 @@ class Model(ABC):
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
     deterministic: ClassVar[bool] = False
     groupable: ClassVar[bool] = True
-    reference: ClassVar[bool] = False
+    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = ""
     label_params: ClassVar[tuple[str, ...]] = ()
     params: Params
     data: DataSpec
@@ -266,7 +267,7 @@ def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Te
     >>> as_inputs(np.array([[0, 255]], dtype=np.uint8))
     tensor([[0., 1.]])
     """
-    return scale_inputs(torch.from_numpy(np.ascontiguousarray(array)).to(device))
+    return scale_inputs(torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device))
 
 
 def scale_inputs(stored: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Trial:
         seed: the trial's seed.
         model_version: version the model declares.
         source: sha256 of the model's source; in the key only where its author is at work on it (`keyed_source`).
-        traits: the model's reference, deterministic and label traits, for tables.
+        traits: the model's traits that tables need, reference and deterministic.
         outcome: how it ended, or None when it has not been run.
     """
 
@@ -55,7 +55,7 @@ class Trial:
     source: str = ""
     keyed_source: bool = False
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, bool] = field(default_factory=dict)
+    traits: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome | None = field(default=None, compare=False)
 
     @property

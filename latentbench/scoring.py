@@ -27,10 +27,11 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         The scores as they are stored, and the per-item values `(n,)` of those that have them.
     """
     started = time.perf_counter()
-    status, reason = "ok", ""
+    status, reason, used = "ok", "", len(space)
     values: Mapping[str, Any] = {}
     try:
         found = plugins.load("metric", request.metric)
+        used = min(used, found.max_items or used)
         values = _compute(found(build_params(found.Params, request.params, f"metric {request.metric!r}")), space)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
@@ -42,7 +43,7 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         rows[name], per_item = _score_row(request, name, values, status, reason)
         if per_item is not None:
             items[name] = per_item
-    return _stored(request, rows, len(space), time.perf_counter() - started), items
+    return _stored(request, rows, used, time.perf_counter() - started), items
 
 
 def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any]:

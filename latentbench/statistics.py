@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 __all__ = [
     "PairedDifference",
@@ -51,7 +51,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, fl
     mean = float(sample.mean())
     if len(sample) < 2:
         return mean, math.nan, math.nan
-    half = float(stats.t.ppf((1 + level) / 2, len(sample) - 1)) * _standard_error(sample)
+    half = float(special.stdtrit(len(sample) - 1, (1 + level) / 2)) * _standard_error(sample)
     return mean, mean - half, mean + half
 
 
@@ -90,7 +90,7 @@ def _against_zero(mean: float, parts: Sequence[NDArray[np.float64]]) -> PairedDi
         return PairedDifference(mean, 0.0, math.nan, 1.0 if mean == 0 else 0.0)
     dof = total**2 / sum(variance**2 / freedom for variance, freedom in variances)
     error = math.sqrt(total)
-    return PairedDifference(mean, error, dof, float(2 * stats.t.sf(abs(mean) / error, dof)))
+    return PairedDifference(mean, error, dof, float(2 * special.stdtr(dof, -abs(mean) / error)))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -114,6 +114,8 @@ def iqm(values: ArrayLike) -> float:
     >>> iqm([1, 2, 3, 4, 5, 6, 7, 8])
     4.5
     """
+    from scipy import stats  # a second to import, and tables need no rank
+
     return float(stats.trim_mean(_vector(values), 0.25))
 
 
@@ -134,6 +136,8 @@ def average_ranks(table: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"table must be (blocks, models), got shape {values.shape}")
     if np.isnan(values).any():
         raise ValueError("table has gaps (NaN): leave out the blocks or the models that lack a value")
+    from scipy import stats
+
     return np.asarray(stats.rankdata(-values, axis=1).mean(axis=0), dtype=np.float64)
 
 
@@ -143,6 +147,8 @@ def nemenyi_quantile(k: int, level: float = 0.95) -> float:
     >>> round(nemenyi_quantile(4), 3)
     2.569
     """
+    from scipy import stats
+
     return float(stats.studentized_range.ppf(level, k, np.inf)) / math.sqrt(2)
 
 

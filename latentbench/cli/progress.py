@@ -86,7 +86,7 @@ class TerminalProgress(LineProgress):
     @hookimpl
     def epoch_finished(self, trial: Trial, epoch: int, losses: Mapping[str, float]) -> None:
         """Move its bar on and show the loss."""
-        note = "scoring" if epoch == trial.budget["epochs"] else f"loss {losses['total']:.4g}"
+        note = "scoring" if epoch == trial.budget["epochs"] else f"loss {next(iter(losses.values())):.4g}"
         if trial.key in self._tasks:
             self._bars.update(self._tasks[trial.key], completed=epoch, note=note)
 

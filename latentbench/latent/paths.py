@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -43,5 +44,8 @@ def speed_squared(decode: Callable[[Tensor], Tensor], codes: Tensor, directions:
 
     The exact derivative, by forward differentiation of `decode`.
     """
-    velocity: Tensor = torch.func.jvp(decode, (codes,), (directions,))[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit", FutureWarning)  # torch's own, at its first jvp
+        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+        velocity: Tensor = torch.func.jvp(decode, (codes,), (directions,))[1]
     return velocity.flatten(1).square().sum(1)

@@ -71,7 +71,7 @@ def measured(value: float, half: float, style: Style = Style()) -> str:
     places = _places(scaled, spread, style.rough) if shared is None else shared
     bare = style.bare and unit == 1
     text = _fixed(scaled, places, bare) + sign
-    return text if not spread > 0 else f"{text}±{_fixed(spread, places, bare)}{sign}"
+    return text if not spread > 0 else f"{text}±{_fixed(spread, places, abs(scaled) < 1)}{sign}"
 
 
 def count(items: float) -> str:
@@ -98,7 +98,7 @@ def _same_scale(sizes: Sequence[float]) -> bool:
 def _shared_places(shown: Sequence[tuple[float, float]]) -> int | None:
     measured_ones = [_places(value, half, False) for value, half in shown if half > 0]
     if measured_ones:
-        return max(measured_ones) if max(measured_ones) - min(measured_ones) <= 1 else None
+        return min(measured_ones) if max(measured_ones) - min(measured_ones) <= 1 else None
     fractions = [_places(value, half, False) for value, half in shown if not float(value).is_integer()]
     return min(fractions, default=0)
 

@@ -69,7 +69,7 @@ class Column:
     """One model: its heading, what it is, how its trials ended; flag -> number of trials that carry it."""
 
     label: str
-    reference: bool = False
+    reference: str = ""
     deterministic: bool = False
     flags: Mapping[str, int] = field(default_factory=dict)
     ok: int = 0
@@ -82,7 +82,7 @@ class Comparison:
 
     Attributes:
         dataset: its name.
-        columns: references first, then contenders, `pixels` last.
+        columns: references first, then contenders, ceilings last.
         rows: ordered by purpose.
         budget: what the heading says: "d=16", "4 epochs", the likelihood.
         seeds: most values any contender has.

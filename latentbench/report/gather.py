@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from latentbench.records import Trial
     from latentbench.results import Results
 
-__all__ = ["LAST", "comparison_table", "datasets", "labels", "succeeded"]
+__all__ = ["comparison_table", "datasets", "labels", "succeeded"]
 
-FEEDS_THE_FLOOR = ("untrained", "random_projection")  # reference models whose value stands in the floor column
-LAST = "pixels"
 FAILED = ("failed", "diverged", "timeout")
 
 Record = Mapping[str, Any]
@@ -109,23 +107,20 @@ def _columns(records: Sequence[Record], results: Results, dataset: str, every: b
     by_label: dict[str, list[Record]] = {}
     for record in records:
         by_label.setdefault(str(record["label"]), []).append(record)
-    models = {str(trial.label): str(trial.model) for trial in trials}
-    models |= {label: str(own[0]["model"]) for label, own in by_label.items()}
     traits: dict[str, Mapping[str, Any]] = {str(trial.label): trial.traits for trial in trials}
     traits |= {label: own[0] for label, own in by_label.items()}
     columns = {
-        label: _column(label, by_label.get(label, []), traits[label], ok[label], asked[label]) for label in models
+        label: _column(label, by_label.get(label, []), traits[label], ok[label], asked[label]) for label in traits
     }
-    shown = [label for label in columns if every or models[label] not in FEEDS_THE_FLOOR] or list(columns)
-    shown.sort(key=lambda label: (models[label] == LAST, not columns[label].reference))
+    shown = [label for label in columns if every or columns[label].reference != "floor"] or list(columns)
+    shown.sort(key=lambda label: (columns[label].reference == "ceiling", not columns[label].reference))
     return [columns[label] for label in shown]
 
 
 def _column(label: str, records: Sequence[Record], traits: Mapping[str, Any], ok: int, asked: int) -> Column:
     flagged = {(flag.strip(), record["trial"]) for record in records for flag in _text(record["flags"]).split(",")}
     flags = Counter(flag for flag, _ in sorted(flagged) if flag)
-    reference, deterministic = (bool(traits.get(name, False)) for name in ("reference", "deterministic"))
-    return Column(label, reference, deterministic, flags, ok, asked)
+    return Column(label, str(traits["reference"]), bool(traits["deterministic"]), flags, ok, asked)
 
 
 def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results) -> Row:

@@ -15,8 +15,8 @@ from latentbench.latent.paths import linear_path
 from latentbench.latent.projection import pca_map
 from latentbench.latent.space import LatentSpace
 from latentbench.report.figures import code_map, data_uri, montage, png_bytes
-from latentbench.report.gather import LAST, succeeded
 from latentbench.report.gather import labels as columns_of
+from latentbench.report.gather import succeeded
 
 if TYPE_CHECKING:
     from latentbench.records import Trial
@@ -124,7 +124,7 @@ def _look(label: str, trial: Trial, space: LatentSpace, note: str) -> _Look:
         return look
     inputs, fade = space.inputs[rows].cpu().numpy(), _path(space.inputs[rows[:2]]).cpu().numpy()
     look = replace(look, inputs=inputs, fade=fade)
-    if trial.model == LAST or "decoder" not in space.supplies:
+    if trial.traits["reference"] == "ceiling" or "decoder" not in space.supplies:
         return look
     try:
         walk = space.decode(_path(space.codes[rows[:2]])).cpu().numpy()

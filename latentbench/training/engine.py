@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ class _Trainer:
     def __init__(self, model: GradientModel, split: Split, budget: Budget, seed: int) -> None:
         device = model.device
         self.model, self.budget = model.train(), budget
-        self.inputs = torch.from_numpy(split.inputs).to(device)
+        self.inputs = torch.from_numpy(np.require(split.inputs, requirements=["C", "W"])).to(device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
         self.factors = None if split.factors is None else torch.from_numpy(split.factors).float().to(device)
         self.order = torch.Generator(device).manual_seed(derive_seed(seed, "order"))

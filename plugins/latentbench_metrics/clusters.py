@@ -154,7 +154,7 @@ class Separation(Metric):
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
-    max_items: ClassVar[int | None] = 5000
+    max_items: ClassVar[int | None] = 10_000
 
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
         """Return the silhouette of each item and both indices."""

@@ -33,9 +33,7 @@ class ActiveUnits(Metric):
     """Dimensions of the code that say something about the input."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "active_units": Score(
-            "none", "dimensions with variance over 0.01", "use", True, (0, float("inf")), unit="dim"
-        ),
+        "active_units": Score("none", "dimensions with variance over 0.01", "use", True, (0, float("inf"))),
     }
     invariances: ClassVar[tuple[str, ...]] = ("shift",)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
@@ -86,7 +85,7 @@ def length_ratio(images_along: Tensor) -> float:
     """Length of decoded paths over their chord, at least 1; 1 for straight ones. Both are summed over paths.
 
     Args:
-        images_along: outputs `(points, m, *shape)` at even steps of m paths.
+        images_along: outputs `(points, m, *shape)` at even steps of m paths, or `(points, D)` along a single one.
 
     Raises:
         NotApplicableError: all ends are decoded alike.
@@ -107,8 +106,9 @@ def second_difference(images_along: Tensor) -> float:
     >>> second_difference(line)
     0.0
     """
-    bends = images_along[2:] - 2 * images_along[1:-1] + images_along[:-2]
-    acceleration = bends.flatten(2).double().square().sum(2).mean(0) * (len(images_along) - 1) ** 4
+    along = _flat(images_along)
+    bends = along[2:] - 2 * along[1:-1] + along[:-2]
+    acceleration = bends.double().square().sum(2).mean(0) * (len(images_along) - 1) ** 4
     return _ratio(acceleration.sum(), _chords(images_along).square().sum())
 
 
@@ -153,9 +153,7 @@ def walk_kd(midpoint_features: Tensor, fade_features: Tensor, real_features: Ten
 
 @contextmanager
 def _forward_derivatives() -> Iterator[None]:
-    with warnings.catch_warnings(), exact_arithmetic(), sdpa_kernel(SDPBackend.MATH):  # other kernels have none
-        warnings.filterwarnings("ignore", ".*torch.jit", FutureWarning)  # torch's own, on the first torch.func.jvp
-        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+    with exact_arithmetic(), sdpa_kernel(SDPBackend.MATH):  # other kernels have none
         yield
 
 
@@ -165,12 +163,17 @@ def _ratio(moved: Tensor, chord: Tensor) -> float:
     return float(moved / chord)
 
 
+def _flat(images_along: Tensor) -> Tensor:
+    """Return paths as `(points, m, D)`."""
+    return images_along.unsqueeze(1) if images_along.ndim == 2 else images_along.flatten(2)
+
+
 def _steps(images_along: Tensor) -> Tensor:
-    return _lengths(images_along.diff(dim=0).flatten(2))
+    return _lengths(_flat(images_along).diff(dim=0))
 
 
 def _chords(images_along: Tensor) -> Tensor:
-    return _lengths((images_along[-1] - images_along[0]).flatten(1))
+    return _lengths(_flat(images_along)[-1] - _flat(images_along)[0])
 
 
 def _lengths(vectors: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Neighbors(Metric):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = 20
-    max_items: ClassVar[int | None] = 5000
+    max_items: ClassVar[int | None] = 10_000
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that its neighbors label rightly, else 0."""

@@ -20,7 +20,7 @@ class PCA(SklearnModel):
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
     deterministic: ClassVar[bool] = True
-    reference: ClassVar[bool] = True
+    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "yardstick"
 
     class Params(Model.Params):
         """Parameters of PCA."""

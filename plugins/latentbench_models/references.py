@@ -20,7 +20,7 @@ class Pixels(Model):
     """The inputs themselves as codes: no compression at all."""
 
     deterministic: ClassVar[bool] = True
-    reference: ClassVar[bool] = True
+    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "ceiling"
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Flatten."""
@@ -41,7 +41,7 @@ class Pixels(Model):
 class RandomProjection(Model):
     """Projection on random orthonormal directions: Johnson and Lindenstrauss 1984; decoded by their transpose."""
 
-    reference: ClassVar[bool] = True
+    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
     class Params(Model.Params):
         """Parameters of the random projection."""
@@ -81,7 +81,7 @@ class Untrained(Model):
     """The autoencoder's encoder as it is initialized: what the architecture gives without learning."""
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
-    reference: ClassVar[bool] = True
+    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
     class Params(Model.Params):
         """Parameters of the untrained encoder; see `ae`."""

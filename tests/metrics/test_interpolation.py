@@ -209,3 +209,11 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
     given_only = LatentSpace.from_arrays(codes=space.codes, reconstructions=space.inputs)
     with pytest.raises(NotApplicableError, match="no decoder"):
         PathEnergy(PathEnergy.Params()).compute(given_only)
+
+
+def test_a_single_path_may_come_without_an_axis_for_paths():
+    t = torch.linspace(0, torch.pi, 64, dtype=torch.float64)
+    half_circle = torch.stack([t.cos(), t.sin()], dim=1)
+    assert length_ratio(half_circle) == pytest.approx(torch.pi / 2, abs=1e-3)
+    assert step_cv(half_circle) == pytest.approx(0, abs=1e-9)
+    assert second_difference(half_circle) == second_difference(half_circle.unsqueeze(1))

@@ -23,7 +23,7 @@ SCORES = {
     "rate": {"purpose": "use", "better": "none", "floor": 0.0, "unit": "nats"},
     "train_seconds": {"purpose": "cost", "better": "down", "unit": "s", "kind": "cost", "n_eval": 1},
 }
-REFERENCES = ("pca", "pixels", "untrained", "random_projection")
+REFERENCES = {"pca": "yardstick", "pixels": "ceiling", "untrained": "floor", "random_projection": "floor"}
 
 
 @dataclass
@@ -34,7 +34,7 @@ class FakeTrial:
     label: str
     seed: int
     params: dict = field(default_factory=dict)
-    traits: dict = field(default_factory=dict)
+    traits: dict = field(default_factory=lambda: {"reference": "", "deterministic": False})
     outcome: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(status="ok"))
 
 
@@ -61,14 +61,14 @@ class FakeResults:
 
 def record(trial, score, value, **changes):
     """One row of the tidy frame."""
-    reference = trial.model in REFERENCES
+    reference = REFERENCES.get(trial.model, "")
     row = {
         "dataset": trial.dataset, "model": trial.model, "label": trial.label, "params": "{}", "epochs": 4,
         "seed": trial.seed, "split": "test", "family": "made_up", "metric_version": 1, "score": score,
         "kind": "quality", "codes": "mean", "value": value, "se": math.nan, "unit": "", "floor": math.nan,
         "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
         "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": "",
-        "trial": trial.key, "headline": True, "reference": reference, "deterministic": reference,
+        "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
         "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
     }  # fmt: skip
@@ -85,7 +85,8 @@ class Builder:
         """One model: score -> mean over seeds, or the reason (a string) why there is none."""
         model = label.split("(")[0]
         for seed in range(1 if model in REFERENCES else seeds):
-            trial = FakeTrial(f"{dataset}-{label}-{seed}", dataset, model, label, seed)
+            traits = {"reference": REFERENCES.get(model, ""), "deterministic": model in REFERENCES}
+            trial = FakeTrial(f"{dataset}-{label}-{seed}", dataset, model, label, seed, traits=traits)
             self.trials.append(trial)
             for score, mean in means.items():
                 self.rows.append(self._row(trial, score, mean, seed, seeds, spread, changes))

@@ -24,14 +24,14 @@ def column_of(results, label, **options):
 
 GOLDEN = """\
 fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
-for    score          better  floor    pca             ae            vae  beta_vae(4)  pixels    n
-keep   r2                 up   .000   .771    * .874±.003    = .874±.002    .853±.002   1.000  10k
-find   knn10              up   .760   .837    * .862±.003    = .861±.003    .851±.002    .852  10k
-find   knn10_sample       up   .100    - a            - a    * .858±.003    .802±.002     - a  10k
-group  ari                up   .000   .365    * .422±.017    = .412±.027    .371±.028    .350   3k
-walk   walk_kd          down  1.000  1.380  * 0.620±0.003  = 0.621±0.002  0.700±0.002   1.000   1k
-use    rate, nats          -    0.0    - a            - a       45.7±1.0     22.6±0.4     - a  10k
-cost   train_seconds    down      -      2       94.0±0.8     * 75.0±0.7     91.0±0.3     - b    1
+for    score          better  floor    pca            ae           vae  beta_vae(4)  pixels    n
+keep   r2                 up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
+find   knn10              up   .760   .837   * .862±.003   = .861±.003    .851±.002    .852  10k
+find   knn10_sample       up   .100    - a           - a   * .858±.003    .802±.002     - a  10k
+group  ari                up   .000   .365   * .422±.017   = .412±.027    .371±.028    .350   3k
+walk   walk_kd          down  1.000  1.380  * 0.620±.003  = 0.621±.002   0.700±.002   1.000   1k
+use    rate, nats          -    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
+cost   train_seconds    down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3     - b    1
 * best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
 - no better direction   pca, pixels: deterministic, one trial each
 a no posterior   b not trained here
