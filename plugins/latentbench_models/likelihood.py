@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -23,7 +23,7 @@ class LikelihoodParams(Params):
     likelihood: Literal["gaussian", "bernoulli"] = Field(
         default="gaussian", description="of an input given its code; bernoulli is for inputs in [0, 1]"
     )
-    sigma: Literal["learned"] | float = Field(
+    sigma: Literal["learned"] | Annotated[float, Field(gt=0)] = Field(
         default="learned", description="standard deviation of the gaussian: one learned number, or a fixed one"
     )
 
@@ -36,7 +36,7 @@ class Likelihood(nn.Module):
     lie in [0, 1]; other inputs are not bounded.
 
     Raises:
-        LatentbenchError: sigma is not positive, or Bernoulli is asked for inputs that are no images.
+        LatentbenchError: Bernoulli is asked for inputs that are no images.
     """
 
     def __init__(self, params: LikelihoodParams, data: DataSpec) -> None:
@@ -45,8 +45,6 @@ class Likelihood(nn.Module):
         self.images = data.dtype == "uint8"
         if self.bernoulli and not self.images:
             raise LatentbenchError(f"likelihood=bernoulli needs images in [0, 1], got {data.dtype} inputs")
-        if params.sigma != "learned" and params.sigma <= 0:
-            raise LatentbenchError(f"sigma must be 'learned' or a positive number, got {params.sigma}")
         first = FIRST_SIGMA if params.sigma == "learned" else params.sigma
         start = torch.tensor(math.log(first) / SIGMA_PACE)
         if params.sigma == "learned" and not self.bernoulli:

@@ -173,8 +173,9 @@ def test_encoding_twice_gives_the_same_bits(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_seed_decides_unless_the_model_is_deterministic(name):
     split = split_of(DIGIT)
+    models = [fitted(name, split, seed) for seed in (0, 0, 1)]
     with torch.no_grad():
-        first, again, other = (fitted(name, split, seed).encode(floats(split)) for seed in (0, 0, 1))
+        first, again, other = (model.encode(floats(split)) for model in models)
     assert torch.equal(first, again)
     assert torch.equal(first, other) == CLASSES[name].deterministic
 
@@ -328,6 +329,17 @@ def test_pca_is_that_of_scikit_learn(digits):
     rebuilt = other.inverse_transform(other.transform(inputs.flatten(1).double().numpy()))
     error = np.square(rebuilt - inputs.flatten(1).numpy()).mean()
     assert (model.decode(codes) - inputs).square().mean().item() == pytest.approx(error, rel=1e-5)
+
+
+def test_pca_of_large_inputs_is_quick_and_right():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 5000)) + 0.1 * rng.normal(size=(60, 5000))
+    split = Split(rows.astype(np.float32))
+    model = fitted("pca", split, latent_dim=5)
+    other = decomposition.PCA(5, svd_solver="full").fit(rows)
+    best = np.square(other.inverse_transform(other.transform(rows)) - rows).mean()
+    inputs = floats(split)
+    assert (model.decode(model.encode(inputs)) - inputs).square().mean().item() == pytest.approx(best, rel=1e-3)
 
 
 def test_pca_with_more_components_than_there_can_be_says_so():

@@ -1,0 +1,140 @@
+"""What README.md and docs/ tell users to type is typed here, at small size."""
+
+import gzip
+import re
+import shlex
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latentbench import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SMALL = ["--epochs", "1", "--seeds", "1", "--train-limit", "150", "--workers", "0"]
+INSTALLS = ("python -m pip install", "python -m pytest", "python -m venv", "bash .ci/run")
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands(page):
+    """Every `latentbench ...` in a code span or a shell block, once."""
+    text = page.read_text()
+    shell = "\n".join(blocks(page, "sh"))
+    spans = re.findall(r"`(latentbench [^`\n]*)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    typed = [part.strip() for line in shell.splitlines() for part in line.split("&&")]
+    return list(dict.fromkeys([c for c in typed if c.startswith("latentbench ")] + spans))
+
+
+def write_idx(path, array):
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with what the pages assume: a finished run, a small Fashion-MNIST, a model in a file."""
+    folder = tmp_path_factory.mktemp("docs")
+    data = folder / "idx"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    for name, rows in (("train", 400), ("t10k", 250)):
+        write_idx(data / f"{name}-images-idx3-ubyte.gz", rng.integers(0, 256, (rows, 28, 28)))
+        write_idx(data / f"{name}-labels-idx1-ubyte.gz", np.arange(rows) % 10)
+    (folder / "my_model.py").write_text(
+        "from latentbench_models.vae import VAE\n\n\nclass MyModel(VAE):\n    '''A model of mine.'''\n"
+    )
+    (folder / "my_plugin.py").write_text(blocks(ROOT / "docs" / "plugins.md", "python")[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert status("latentbench run -m ae -m vae") == 0
+    return folder
+
+
+def status(command):
+    """Type a command; runs are made small. Returns the exit status."""
+    words = shlex.split(command)[1:]
+    if words[:1] == ["run"]:
+        words += SMALL
+        if "fashion_mnist" in words:
+            words += ["-p", "fashion_mnist.path=idx"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("command", list(dict.fromkeys(c for page in PAGES for c in commands(page))))
+def test_command_works(command, workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    assert status(command) == 0, capsys.readouterr().err
+
+
+def test_pages_hold_commands():
+    assert len(commands(ROOT / "README.md")) >= 10
+    assert commands(ROOT / "docs" / "plugins.md")
+
+
+def test_readme_python_runs(capsys):
+    (code,) = blocks(ROOT / "README.md", "python")
+    assert len(code.splitlines()) <= 12
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own page
+    assert "silhouette" in capsys.readouterr().out
+
+
+def test_readme_table_is_the_generated_one():
+    text = (ROOT / "README.md").read_text()
+    path, table = re.search(r"<!-- begin (\S+) -->\n```text\n(.*?)```\n<!-- end -->", text, re.DOTALL).groups()
+    assert table == (ROOT / path).read_text()
+    assert "* " in table
+
+
+def test_ci_runs_the_readme_test_command():
+    install, test = blocks(ROOT / "README.md", "sh")[-1].strip().split(" && ")
+    script = (ROOT / ".ci" / "run").read_text()
+    assert install.replace("install -e", "install -q -e") in script
+    assert f"\n{test}\n" in script
+
+
+def test_every_shell_line_is_a_known_kind():
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines() if line]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    assert [part for part in parts if not part.startswith(("latentbench ", *INSTALLS))] == []
+
+
+def test_every_hook_has_a_row_in_the_docs():
+    from latentbench import hookspecs
+
+    names = [name for name in dir(hookspecs) if hasattr(getattr(hookspecs, name), "latentbench_spec")]
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    assert len(names) >= 9
+    assert [name for name in names if f"| `{name}(" not in page] == []
+
+
+def test_every_column_has_a_row_in_the_docs(workplace):
+    from latentbench import load_results
+
+    page = (ROOT / "docs" / "results.md").read_text()
+    columns = load_results(workplace / "results" / "digits-quick").scores.columns
+    assert [name for name in columns if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_exit_statuses_stand_in_help_and_docs(capsys):
+    page = (ROOT / "docs" / "results.md").read_text()
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", "1", "2", "130"]
+
+
+def test_example_plugin_is_in_the_table(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    assert status("latentbench run --plugin my_plugin.py -m linear -m ae -o results/example") == 0
+    shown = capsys.readouterr().out
+    assert "linear" in shown
+    assert "spread" in shown
+
+
+def test_a_command_that_does_not_exist_would_be_noticed(workplace, monkeypatch, capsys):
+    monkeypatch.chdir(workplace)
+    assert status("latentbench frobnicate") == 2
