@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.grid import make_plan, metric_requests, override
@@ -21,79 +22,131 @@ if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
     from latentbench.results import Results
 
-__all__ = ["Benchmark", "read_benchmark", "run", "score"]
+__all__ = ["Benchmark", "default_folder", "merge", "read_benchmark", "run", "score"]
 
 SUITES = Path(__file__).parent / "suites"
 Rerun = Literal["missing", "failed", "changed", "all"]
-Value = Any
+Table = dict[str, Any]
 
 
 class Benchmark(Params):
-    """What a run is asked for: the grid, its budget and its metrics. The same fields stand in a TOML file.
+    """What a run is asked for: a preset and what differs from it. The same fields stand in a TOML file.
 
-    Attributes of `params` are "latent_dim" (every model that has it), "beta_vae.beta" (one model),
-    "fashion_mnist.path" (a dataset), or names coupled by commas ("latent_dim, beta", with tuples as values); each
-    value is one number or a tuple of them, and the grid is their product.
+    `Benchmark()` is the preset "quick". Keys of `params` are "latent_dim" (every model that has it),
+    "beta_vae.beta" (one model), "fashion_mnist.path" (a dataset), or names coupled by commas ("latent_dim, beta",
+    with rows as values); each value is one number or several, and the grid is their product.
+
+    Raises:
+        RequestError: there is no such preset.
+        pydantic.ValidationError: an unknown field or a value out of range.
     """
 
-    title: str = Field(default="", description="heading of tables and report")
-    datasets: tuple[str, ...] = Field(default=("digits",), min_length=1, description="names, as `list datasets`")
-    models: tuple[str, ...] = Field(default=("ae", "vae", "beta_vae"), description="names, or file.py:Class")
-    references: tuple[str, ...] = Field(default=(), description="models that stand beside in every table")
-    seeds: int = Field(default=5, ge=1, le=1000, description="trials of each model, with seeds 0, 1, ...")
+    preset: str = Field(default="quick", description="the benchmark this one differs from")
+    title: str = Field(description="heading of tables and report")
+    datasets: tuple[str, ...] = Field(min_length=1, description="names, or NAME:KEY=VALUE")
+    models: tuple[str, ...] = Field(min_length=1, description="names, or file.py:Class")
+    references: tuple[str, ...] = Field(description="models that stand beside in every table")
+    seeds: int = Field(ge=1, le=1000, description="trials of each model, with seeds 0, 1, ...")
     scores: tuple[str, ...] = Field(default=(), description="names of scores or metrics; empty: all of `tiers`")
     tiers: tuple[str, ...] = Field(default=("quick", "full"), description="cost tiers of metrics to compute")
-    budget: dict[str, Value] = Field(
-        default_factory=dict, description="fields of the budget that differ from default"
-    )
-    params: dict[str, Value] = Field(default_factory=dict, description="parameters that differ from their default")
-    on: dict[str, dict[str, Value]] = Field(default_factory=dict, description="budget and params for one dataset")
+    budget: Table = Field(default_factory=dict, description="fields of the budget that differ from their default")
+    params: Table = Field(default_factory=dict, description="parameters that differ from their default")
+    on: dict[str, Table] = Field(default_factory=dict, description="budget and params for one dataset")
 
-    @field_validator("on")
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @model_validator(mode="before")
     @classmethod
-    def _known_tables(cls, on: dict[str, dict[str, Value]]) -> dict[str, dict[str, Value]]:
-        for name, tables in on.items():
-            if not set(tables) <= {"budget", "params"} or not all(isinstance(t, dict) for t in tables.values()):
-                raise ValueError(f"[on.{name}] may hold the tables budget and params, got {', '.join(tables)}")
-        return on
+    def _start_from_preset(cls, values: Table) -> Table:
+        preset = values.get("preset", "quick")
+        return merge(_read_toml(_preset_path(preset)), {**values, "preset": preset})
 
 
-def read_benchmark(source: str | Path, changes: Mapping[str, Value] | None = None) -> Benchmark:
+def read_benchmark(source: str | Path, changes: Mapping[str, Any] | None = None) -> Benchmark:
     """Read a benchmark from a TOML file or the name of a preset; `changes` replace its keys.
 
     Raises:
         RequestError: no such file or preset, bad TOML, an unknown key or a value out of range.
     """
     path = Path(source)
-    if path.suffix != ".toml":
-        path = SUITES / f"{source}.toml"
-        if not path.is_file():
-            known = sorted(suite.stem for suite in SUITES.glob("*.toml"))
-            raise UnknownNameError(
-                f"there is no preset {str(source)!r}{near_matches(str(source), known)} "
-                f"(presets: {', '.join(known)}; a benchmark of your own is a file that ends in .toml)"
+    if path.suffix == ".toml":
+        values = {"title": path.stem, **_read_toml(path)}
+    else:
+        _preset_path(str(source))
+        values = {"preset": str(source)}
+    return build_params(Benchmark, merge(values, changes or {}), f"benchmark {path.name}")
+
+
+def merge(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> Table:
+    """Return benchmark `weak` with the keys of `strong` put over it.
+
+    Tables are merged key by key; what `strong` says of all datasets goes before what `weak` says of one.
+
+    Raises:
+        RequestError: budget, params or on are not the tables they should be.
+
+    >>> merge({"on": {"digits": {"params": {"latent_dim": 8}}}}, {"params": {"latent_dim": 2}})["on"]
+    {'digits': {'budget': {}, 'params': {'latent_dim': 2}}}
+    """
+    for values in (weak, strong):
+        _check_tables(values, ("budget", "params", "on"), "")
+        for name, tables in values.get("on", {}).items():
+            _check_tables({f"on.{name}": tables}, (f"on.{name}",), "")
+            _check_tables(tables, ("budget", "params"), f"on.{name}.", only=True)
+    merged = {**weak, **strong}
+    for kind in ("budget", "params"):
+        merged[kind] = override(weak.get(kind, {}), strong.get(kind, {}))
+    merged["on"] = {**weak.get("on", {}), **strong.get("on", {})}
+    for name in merged["on"]:
+        below, above = weak.get("on", {}).get(name, {}), strong.get("on", {}).get(name, {})
+        merged["on"][name] = {
+            kind: override(override(below.get(kind, {}), strong.get(kind, {})), above.get(kind, {}))
+            for kind in ("budget", "params")
+        }
+    return merged
+
+
+def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str, *, only: bool = False) -> None:
+    for name, value in values.items():
+        if name in names and not isinstance(value, Mapping):
+            raise RequestError(f"{prefix}{name} in a benchmark must be a table of names and values, got {value!r}")
+        if only and name not in names:
+            raise RequestError(
+                f"a benchmark's [{prefix.rstrip('.')}] may hold {' and '.join(names)}, got {name!r}"
             )
+
+
+def default_folder(benchmark: Benchmark) -> Path:
+    """Return results/DATASET-TITLE, where a run goes unless it is told otherwise."""
+    data = "-".join(spec.partition(":")[0] for spec in benchmark.datasets)
+    return Path("results") / re.sub(r"[^\w.-]+", "_", f"{data}-{benchmark.title}")
+
+
+def _preset_path(name: str) -> Path:
+    path = SUITES / f"{name}.toml"
+    if not path.is_file():
+        known = sorted(suite.stem for suite in SUITES.glob("*.toml"))
+        raise UnknownNameError(
+            f"there is no preset {name!r}{near_matches(name, known)} "
+            f"(presets: {', '.join(known)}; a benchmark of your own is a file that ends in .toml)"
+        )
+    return path
+
+
+def _read_toml(path: Path) -> Table:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"benchmark {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"benchmark {path} is not valid TOML: {error}") from error
-    for name, value in (changes or {}).items():
-        if name in ("budget", "params"):
-            values[name] = override(values.get(name, {}), value)
-            for tables in values.get(
-                "on", {}
-            ).values():  # what is asked for here goes before a dataset's own table
-                tables[name] = override(tables.get(name, {}), value)
-        else:
-            values[name] = value
-    return build_params(Benchmark, values, f"benchmark {path.name}")
 
 
 def run(
     benchmark: Benchmark,
-    folder: str | Path,
+    folder: str | Path | None = None,
     *,
     plugins: Plugins | None = None,
     workers: int | None = None,
@@ -105,7 +158,8 @@ def run(
 
     Args:
         benchmark: what to run.
-        folder: the run's folder; made when it is not there. What it holds already is not done again.
+        folder: the run's folder, made when it is not there; None: results/DATASET-TITLE. What it holds already is
+            not done again.
         plugins: the plugins to use; all installed ones when left out.
         workers: processes that run trials; None: one per core; 0: this very process.
         device: "auto" (cuda where there is one), "cpu" or "cuda".
@@ -118,9 +172,8 @@ def run(
     from latentbench.runner import execute
 
     plugins = plugins or Plugins()
-    return execute(
-        make_plan(benchmark, plugins), benchmark, Path(folder), plugins, workers, device, timeout, rerun
-    )
+    place = default_folder(benchmark) if folder is None else Path(folder)
+    return execute(make_plan(benchmark, plugins), benchmark, place, plugins, workers, device, timeout, rerun)
 
 
 def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | None = None) -> pd.DataFrame:

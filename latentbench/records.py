@@ -173,9 +173,11 @@ class Record:
         try:
             self.folder.rename(self.place)
         except OSError:
-            if not self.exists():
-                raise
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
+            else:
+                self.remove()  # what is left of a record without its trial.json
+                self.folder.rename(self.place)
         sync(self.place.parent)
         self.folder = self.place
 
@@ -200,9 +202,19 @@ class Record:
         write_json(self.folder / "trial.json", {"trial": trial.to_json(), "outcome": asdict(outcome)})
 
     def read_trial(self) -> Trial:
-        """Read the trial with its outcome."""
-        values = read_json(self.folder / "trial.json")
-        return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
+        """Read the trial with its outcome.
+
+        Raises:
+            RunFolderError: the file is damaged.
+        """
+        path = self.folder / "trial.json"
+        values = read_json(path)
+        try:
+            return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"{path} cannot be read ({type(error).__name__}: {error}); remove it and run the same command again"
+            ) from error
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write `name` (as codes.npz)."""
@@ -223,7 +235,7 @@ class Record:
         """Write what a model learned as `model.safetensors`."""
         from safetensors.numpy import save
 
-        arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
+        arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
         write_atomically(self.folder / "model.safetensors", save(arrays))
 
     def read_state(self) -> dict[str, npt.NDArray[Any]] | None:

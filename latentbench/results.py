@@ -77,6 +77,11 @@ class Results:
         ended = [(trial, trial.outcome or MISSING) for trial in self.trials]
         return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok"]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every trial ended well and every score was made or is not applicable."""
+        return not self.failures and bool(self.scores["status"].isin(["ok", "not applicable"]).all())
+
     @cached_property
     def scores(self) -> pd.DataFrame:
         """One row per trial and score, as DESIGN section 6 says; failures and gaps are rows too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +44,7 @@ PARAM = "A parameter, as latent_dim=8 or beta_vae.beta=1,4,16 (several values sp
 @click.option(
     "--rerun", type=click.Choice(["missing", "failed", "changed", "all"]), default="missing", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(), help="The run's folder; default: results/DATASET-PRESET.")
+@click.option("-o", "--output", type=click.Path(), help="The run's folder; default: results/DATASET-TITLE.")
 @click.option("--dry-run", is_flag=True, help="Print trials, minutes and megabytes, and stop.")
 @plugin_options
 def command(
@@ -55,20 +54,19 @@ def command(
 
     BENCHMARK is a TOML file; without one the preset is run. What a folder holds already is not done again.
     """
-    from latentbench.benchmark import read_benchmark
+    from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.grid import make_plan
 
     plugins = load_plugins(files, blocked)
     wanted = read_benchmark(benchmark or preset, _changes(asked))
-    name = Path(benchmark).stem if benchmark else preset
-    folder = Path(asked["output"] or Path("results") / _folder_name(wanted, name))
+    folder = Path(asked["output"] or default_folder(wanted))
     plan = make_plan(wanted, plugins)
     if asked["dry_run"]:
         _print_estimate(plan, folder, plugins, asked)
         return 0
     results = _execute(plan, wanted, folder, plugins, asked)
     _print_results(results, plugins, asked["purposes"])
-    return 1 if results.failures or (results.scores["status"] == "failed").any() else 0
+    return 0 if results.complete else 1
 
 
 def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,11 +80,6 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
     changes["budget"] = {name: asked[name] for name in budget if asked[name] is not None}
     changes["params"] = read_params(asked["pairs"])
     return changes
-
-
-def _folder_name(benchmark: Benchmark, name: str) -> str:
-    data = "-".join(spec.partition(":")[0] for spec in benchmark.datasets)
-    return re.sub(r"[^\w.-]+", "_", f"{data}-{name}")
 
 
 def _execute(
@@ -118,8 +111,6 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
     from latentbench.report.table import comparison_table, render
 
     click.echo(render(comparison_table(results, split_names(purposes)), "text"))
-    for label, seed, status, message in results.failures:
-        click.echo(f"{label}, seed {seed}: {status}; {message}", err=True)
     page = write_report(results, plugins.report_sections(results), results.path / "report.html")
     click.echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
 

@@ -1,0 +1,168 @@
+import pytest
+from pydantic import ValidationError
+
+import latentbench
+from latentbench import Benchmark, LatentSpace
+from latentbench.benchmark import read_benchmark
+from latentbench.errors import RequestError, UnknownNameError
+from latentbench.grid import make_plan
+from latentbench.plugins import Plugins
+
+TOML = """
+title = "a test"
+datasets = ["digits"]
+models = ["ae", "beta_vae"]
+seeds = 2
+
+[budget]
+epochs = 3
+batch_size = 32
+
+[params]
+latent_dim = 4
+"latent_dim, beta" = [[2, 1], [4, 8]]
+
+[on.digits.budget]
+epochs = 5
+
+[on.digits.params]
+latent_dim = 6
+"""
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text=TOML):
+        path = tmp_path / "mine.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_defaults_are_a_benchmark():
+    assert Benchmark().datasets == ("digits",)
+    assert Benchmark().models == ("ae", "vae", "beta_vae")
+
+
+def test_a_file_is_read(toml):
+    read = read_benchmark(toml())
+    assert (read.title, read.models, read.seeds) == ("a test", ("ae", "beta_vae"), 2)
+    assert read.budget == {"epochs": 3, "batch_size": 32}
+    assert read.params["latent_dim, beta"] == [[2, 1], [4, 8]]
+    assert read.on == {"digits": {"budget": {"epochs": 5}, "params": {"latent_dim": 6}}}
+
+
+def test_flags_replace_keys_of_the_file(toml):
+    read = read_benchmark(toml(), {"models": ("vae",), "seeds": 1, "budget": {}, "params": {}})
+    assert (read.models, read.seeds, read.budget["epochs"]) == (("vae",), 1, 3)
+
+
+def test_flags_go_before_a_dataset_s_own_table_and_that_before_the_file_s(toml):
+    def trial(**changes):
+        return make_plan(read_benchmark(toml(), {"models": ("ae",), **changes}), Plugins()).trials[0]
+
+    from_file = trial()
+    assert (from_file.budget["epochs"], from_file.params["latent_dim"]) == (5, 6)
+    assert from_file.budget["batch_size"] == 32
+    by_flags = trial(budget={"epochs": 7}, params={"latent_dim": 3})
+    assert (by_flags.budget["epochs"], by_flags.params["latent_dim"]) == (7, 3)
+    assert by_flags.budget["batch_size"] == 32
+
+
+def test_a_flag_takes_the_place_of_a_coupled_key(toml):
+    read = read_benchmark(toml(), {"params": {"beta": 2}})
+    assert read.params == {"latent_dim": 4, "beta": 2}
+
+
+def test_every_preset_can_be_planned():
+    from latentbench.benchmark import SUITES
+
+    presets = sorted(path.stem for path in SUITES.glob("*.toml"))
+    assert "quick" in presets
+    for preset in presets:
+        read = read_benchmark(preset, {"datasets": ("digits",)})
+        assert {"pca", "pixels", "random_projection", "untrained"} <= set(read.references)
+        assert make_plan(read, Plugins()).trials
+
+
+BAD = {
+    "syntax": ("title = ", "benchmark {path} is not valid TOML: "),
+    "bytes": ("\xff", "benchmark {path} is not valid TOML: "),
+    "unknown key": ("model = ['ae']", "benchmark mine.toml has no parameter 'model'; did you mean 'models'"),
+    "unknown table": (
+        "[on.digits.budgets]\nepochs = 1",
+        "benchmark mine.toml: on [on.digits] may hold the tables budget and params, got budgets",
+    ),
+    "no dataset": ("datasets = []", "benchmark mine.toml: datasets "),
+    "no seeds": ("seeds = 0", "benchmark mine.toml: seeds should be greater than or equal to 1, got 0"),
+    "seeds as text": ("seeds = 'many'", "benchmark mine.toml: seeds should be a valid integer, got 'many'"),
+    "budget is no table": ("budget = 3", "benchmark mine.toml: budget should be a valid dictionary, got 3"),
+    "params is no table": ("params = [1]", "benchmark mine.toml: params should be a valid dictionary, got [1]"),
+    "on is no table": ("on = 3", "benchmark mine.toml: on should be a valid dictionary, got 3"),
+    "on holds no table": ("[on]\ndigits = 3", "benchmark mine.toml: on.digits should be a valid dictionary, got 3"),
+    "on.x.budget is no table": ("[on.digits]\nbudget = 3", "benchmark mine.toml: on [on.digits] may hold the tables"),
+}
+
+
+@pytest.mark.parametrize("changes", [None, {"budget": {"epochs": 1}, "params": {}}], ids=["alone", "with flags"])
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_in_one_sentence(toml, tmp_path, case, changes):
+    text, sentence = BAD[case]
+    path = toml()
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(RequestError) as caught:
+        read_benchmark(path, changes)
+    assert str(caught.value).startswith(sentence.format(path=path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_or_preset_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(RequestError, match=r"none\.toml cannot be read: No such file or directory$"):
+        read_benchmark(tmp_path / "none.toml")
+    with pytest.raises(UnknownNameError, match=r"^there is no preset 'quik'; did you mean 'quick'\? \(presets: "):
+        read_benchmark("quik")
+
+
+def test_a_benchmark_is_frozen_and_knows_its_fields():
+    with pytest.raises(ValidationError):
+        Benchmark().seeds = 3
+    with pytest.raises(ValidationError):
+        Benchmark(epochs=3)
+
+
+# one latent space, without a run
+
+
+def test_score_gives_one_row_a_score(rng_space):
+    frame = latentbench.score(rng_space, ["knn", "r2", "rate"])
+    assert list(frame.columns) == ["score", "value", "se", "better", "unit", "status", "reason"]
+    rows = frame.set_index("score")
+    assert rows.loc["r2", "status"] == "ok"
+    assert rows.loc["r2", "value"] == pytest.approx(1.0)
+    assert rows.loc["rate", "status"] == "not applicable"
+    assert rows.loc["rate", "reason"] == "no posterior"
+    assert rows["value"].isna().tolist() == (rows["status"] != "ok").tolist()
+
+
+def test_score_computes_every_metric_or_says_why_not(rng_space):
+    frame = latentbench.score(rng_space)
+    assert set(frame["status"]) <= {"ok", "not applicable"}
+    assert (frame[frame["status"] == "not applicable"]["reason"] != "").all()
+    assert frame["score"].is_unique
+
+
+def test_score_of_an_unknown_name_is_refused(rng_space):
+    with pytest.raises(RequestError, match="there is no score 'nonsense'"):
+        latentbench.score(rng_space, ["nonsense"])
+
+
+@pytest.fixture
+def rng_space():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    inputs = rng.random((60, 1, 8, 8), dtype=np.float32)
+    return LatentSpace.from_arrays(
+        codes=inputs.reshape(60, 64), labels=rng.integers(0, 3, 60), inputs=inputs, reconstructions=inputs
+    )

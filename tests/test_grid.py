@@ -1,0 +1,325 @@
+import pytest
+
+from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
+from latentbench.grid import make_plan, metric_requests, names_in, override
+from latentbench.plugins import Plugins
+
+PLUGIN = '''
+from typing import ClassVar
+from pydantic import Field
+from latentbench import DataError, Dataset, Metric, Model, Params, Score, hookimpl
+
+class Wide(Model):
+    """Takes tuples and words."""
+    label_params = ("kind",)
+    class Params(Model.Params):
+        hidden: tuple[int, ...] = (64,)
+        kind: str = "plain"
+    def encode(self, inputs): return inputs.flatten(1)
+
+class Same(Wide):
+    pass
+
+class Broken(Dataset):
+    def load(self): raise DataError("the file x.npz is damaged")
+
+class Twice(Metric):
+    scores = {"r2": Score("up", "explained variance, again")}
+    def compute(self, space): return {"r2": 0.0}
+
+class Tuned(Metric):
+    scores = {"tuned": Score("up", "a number")}
+    class Params(Metric.Params):
+        k: int = Field(default=3, ge=1, description="a count")
+    def compute(self, space): return {"tuned": self.params.k}
+
+@hookimpl
+def register_models(register):
+    register("wide", Wide)
+
+@hookimpl
+def register_datasets(register):
+    register("broken", Broken)
+
+@hookimpl
+def register_metrics(register):
+    register("tuned", Tuned)
+'''
+TWICE = PLUGIN + '    register("twice", Twice)\n'
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    return Plugins()
+
+
+@pytest.fixture
+def extended(plugin_file):
+    return Plugins(files=(plugin_file(PLUGIN),))
+
+
+@pytest.fixture
+def plan(tiny, plugins):
+    return lambda **changes: make_plan(tiny(**changes), plugins)
+
+
+def cells(plan, *names):
+    return [(trial.label, *(trial.params[name] for name in names)) for trial in plan.trials]
+
+
+# the grid
+
+
+def test_every_model_takes_the_parameters_it_has(plan):
+    made = plan(models=("ae", "beta_vae", "pca", "pixels"), params={"latent_dim": 8, "beta": 2})
+    assert [trial.label for trial in made.trials] == ["ae", "beta_vae(2)", "pca", "pixels"]
+    assert [trial.params.get("latent_dim") for trial in made.trials] == [8, 8, 8, None]
+    assert made.trials[1].params["beta"] == 2.0
+
+
+def test_values_span_a_grid(plan):
+    made = plan(models=("beta_vae", "vae"), params={"latent_dim": [2, 8], "beta": [1, 4]})
+    assert cells(made, "latent_dim") == [
+        ("beta_vae(latent_dim=2, beta=1.0)", 2),
+        ("beta_vae(latent_dim=2, beta=4.0)", 2),
+        ("beta_vae(latent_dim=8, beta=1.0)", 8),
+        ("beta_vae(latent_dim=8, beta=4.0)", 8),
+        ("vae(latent_dim=2)", 2),
+        ("vae(latent_dim=8)", 8),
+    ] or cells(made, "latent_dim")[-2:] == [("vae(latent_dim=2)", 2), ("vae(latent_dim=8)", 8)]
+    assert len(made.trials) == 6
+
+
+def test_coupled_names_move_together(plan):
+    made = plan(models=("beta_vae", "vae"), params={"latent_dim, beta": [[2, 1], [8, 4], [8, 16]]})
+    assert [(trial.params["latent_dim"], trial.params.get("beta")) for trial in made.trials] == [
+        (2, 1.0), (8, 4.0), (8, 16.0), (2, None), (8, None),
+    ]  # fmt: skip
+
+
+def test_a_key_that_names_a_model_goes_first(plan):
+    made = plan(models=("vae", "beta_vae"), params={"latent_dim": [2, 8], "vae.latent_dim": 3})
+    assert [(t.model, t.params["latent_dim"]) for t in made.trials] == [
+        ("vae", 3), ("beta_vae", 2), ("beta_vae", 8),
+    ]  # fmt: skip
+
+
+def test_equal_cells_are_run_once(plan):
+    assert len(plan(params={"latent_dim": [8, 8.0]}).trials) == 1
+    assert len(plan(datasets=("digits", "digits")).trials) == 1
+    assert len(plan(models=("ae", "pca"), references=("pca",)).trials) == 2
+
+
+def test_seeds_multiply_but_for_deterministic_models(plan):
+    made = plan(models=("ae",), references=("pca", "random_projection", "pixels"), seeds=3)
+    seeds = {}
+    for trial in made.trials:
+        seeds.setdefault(trial.label, []).append(trial.seed)
+    assert seeds == {"ae": [0, 1, 2], "pca": [0], "random_projection": [0, 1, 2], "pixels": [0]}
+
+
+def test_the_labels_of_tables(plan):
+    assert [t.label for t in plan(models=("beta_vae",)).trials] == ["beta_vae(4)"]
+    assert [t.label for t in plan(models=("beta_vae",), params={"beta": 0.5}).trials] == ["beta_vae(0.5)"]
+    labels = [t.label for t in plan(models=("vae",), params={"latent_dim": [4, 8]}).trials]
+    assert labels == ["vae(latent_dim=4)", "vae(latent_dim=8)"]
+
+
+def test_keys_differ_in_what_decides_and_are_the_same_for_the_same_request(plan):
+    def keys(**changes):
+        return {trial.key for trial in plan(**changes).trials}
+
+    assert keys() == keys()
+    assert not keys() & keys(params={"latent_dim": 3})
+    assert not keys() & keys(budget={"epochs": 2})
+    assert keys(seeds=1) < keys(seeds=2)
+    assert keys(params={"latent_dim": 2.0}) == keys(params={"latent_dim": 2})
+
+
+def test_a_dataset_may_have_its_own_budget_and_parameters(plan):
+    on = {"digits": {"budget": {"epochs": 9}, "params": {"latent_dim": 5}}}
+    (trial,) = plan(on=on).trials
+    assert (trial.budget["epochs"], trial.budget["batch_size"], trial.params["latent_dim"]) == (9, 64, 5)
+
+
+def test_tuples_and_words_are_parameters_too(tiny, extended):
+    def made(**params):
+        return make_plan(tiny(models=("wide",), params=params), extended).trials
+
+    assert [t.label for t in made()] == ["wide(plain)"]
+    assert [t.params["hidden"] for t in made(hidden=[[64, 32]])] == [[64, 32]]
+    assert [t.params["hidden"] for t in made(hidden=[[64, 32], [8]])] == [[64, 32], [8]]
+
+
+def test_a_model_straight_from_a_file(tiny, plugins, plugin_file):
+    path = plugin_file(PLUGIN)
+    name = f"{path}:Wide"
+    made = make_plan(tiny(models=(name,), params={f"{name}.kind": "odd"}), plugins)
+    (trial,) = made.trials
+    assert (trial.label, trial.model, trial.keyed_source) == ("Wide(odd)", name, True)
+
+
+def test_two_models_under_one_heading_are_refused(tiny, plugins, plugin_file):
+    names = (f"{plugin_file(PLUGIN)}:Wide", f"{plugin_file(PLUGIN, 'other.py')}:Wide")
+    with pytest.raises(RequestError, match=r" would both stand under 'Wide\(plain\)'; rename one$"):
+        make_plan(tiny(models=names, params={}), plugins)
+
+
+# what is refused, each with its sentence
+
+SENTENCES = {
+    "unknown model": (
+        {"models": ("vea",)},
+        "there is no model 'vea'; did you mean 'vae' or 'ae'? (`latentbench list models` shows all)",
+    ),
+    "unknown reference": ({"references": ("pcaa",)}, "there is no model 'pcaa'; did you mean 'pca'?"),
+    "unknown dataset": ({"datasets": ("digit",)}, "there is no dataset 'digit'; did you mean 'digits'?"),
+    "unknown score": ({"scores": ("r3",)}, "there is no score 'r3'; did you mean 'r2'? (`latentbench list metrics`)"),
+    "misspelt parameter": (
+        {"params": {"latent_dims": 8}},
+        "no model of this benchmark has a parameter 'latent_dims'; did you mean 'latent_dim'?",
+    ),
+    "misspelt parameter of a model": (
+        {"params": {"ae.latent": 8}},
+        "model 'ae' has no parameter 'latent'; did you mean 'latent_dim'?",
+    ),
+    "a parameter of another model": (
+        {"params": {"beta_vae.beta": 8}},
+        "parameter 'beta_vae.beta' is of 'beta_vae', which this benchmark does not use",
+    ),
+    "a parameter of a misspelt model": (
+        {"models": ("vae",), "params": {"vea.latent_dim": 8}},
+        "parameter 'vea.latent_dim' is of 'vea', which this benchmark does not use; did you mean 'vae'",
+    ),
+    "misspelt parameter on a dataset": (
+        {"on": {"digits": {"params": {"latent": 8}}}},
+        "no model of this benchmark has a parameter 'latent'; did you mean 'latent_dim'?",
+    ),
+    "negative": (
+        {"params": {"latent_dim": -3}},
+        "model 'ae': latent_dim should be greater than or equal to 1, got -3",
+    ),
+    "no number": (
+        {"params": {"latent_dim": "many"}},
+        "model 'ae': latent_dim should be a valid integer, got 'many'",
+    ),
+    "one bad value of a grid": (
+        {"params": {"latent_dim": [2, 0]}},
+        "model 'ae': latent_dim should be greater than or equal to 1, got 0",
+    ),
+    "coupled values of another width": (
+        {"models": ("beta_vae",), "params": {"latent_dim, beta": [[1, 2], [3]]}},
+        "params 'latent_dim, beta' couples 2 names: each value must be a row of 2, got [3]",
+    ),
+    "coupled without rows": (
+        {"models": ("beta_vae",), "params": {"latent_dim, beta": 3}},
+        "params 'latent_dim, beta' couples 2 names: each value must be a row of 2, got 3",
+    ),
+    "misspelt budget": ({"budget": {"epoch": 3}}, "budget has no parameter 'epoch'; did you mean 'epochs'?"),
+    "no epochs": (
+        {"budget": {"epochs": 0}},
+        "budget: epochs should be greater than or equal to 1, got 0",
+    ),
+    "dataset without a value": (
+        {"datasets": ("fashion_mnist:path",)},
+        "dataset 'fashion_mnist:path': expected NAME:KEY=VALUE, got 'path'",
+    ),
+    "dataset with an unknown key": (
+        {"datasets": ("fashion_mnist:pth=/x",)},
+        "dataset 'fashion_mnist' has no parameter 'pth'; did you mean 'path'?",
+    ),
+    "a word for a number of a metric": (
+        {"params": {"knn.nonsense": 3}},
+        "parameter 'knn.nonsense' is of 'knn', which this benchmark does not use",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_a_wrong_request_is_refused_in_one_sentence(plan, case):
+    changes, sentence = SENTENCES[case]
+    with pytest.raises(RequestError) as caught:
+        plan(**changes)
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_names_are_of_their_own_kind(plan):
+    with pytest.raises(UnknownNameError):
+        plan(models=("nonsense",))
+
+
+def test_two_metrics_of_one_score_are_refused(tiny, plugin_file):
+    path = plugin_file(TWICE)
+    with pytest.raises(RequestError) as caught:
+        make_plan(tiny(), Plugins(files=(path,)))
+    assert str(caught.value) == (
+        f"score 'r2' is computed by metrics r2 of latentbench:latentbench-metrics and twice of {path}; "
+        "leave one out with --no-plugin"
+    )
+
+
+# data
+
+
+def test_a_dataset_takes_parameters_from_its_name_and_from_params(plan, tmp_path):
+    with pytest.raises(DataError, match=str(tmp_path)):
+        plan(datasets=(f"fashion_mnist:path={tmp_path}",))
+    with pytest.raises(DataError, match=str(tmp_path)):
+        plan(datasets=("fashion_mnist",), params={"fashion_mnist.path": str(tmp_path)})
+
+
+def test_damaged_data_beside_healthy_data_becomes_failed_trials(tiny, extended):
+    made = make_plan(tiny(datasets=("broken", "digits"), seeds=2), extended)
+    ended = [(trial.dataset, trial.outcome and trial.outcome.status) for trial in made.trials]
+    assert ended == [("broken", "failed")] * 2 + [("digits", None)] * 2
+    outcome = made.trials[0].outcome
+    assert (outcome.error, outcome.message) == ("DataError", "the file x.npz is damaged")
+
+
+def test_nothing_but_damaged_data_is_an_error(tiny, extended):
+    with pytest.raises(DataError, match=r"^the file x\.npz is damaged$"):
+        make_plan(tiny(datasets=("broken",)), extended)
+
+
+# metrics
+
+
+def test_scores_are_asked_for_by_their_own_name_or_by_their_metric(plan):
+    def asked(*scores):
+        return [request.metric for request in plan(scores=scores).requests]
+
+    assert asked("r2") == ["r2"]
+    assert asked("knn10", "reconstruction") == ["knn", "reconstruction"]
+    assert len(asked()) > 10
+
+
+def test_tiers_choose_metrics(plan, plugins):
+    quick = plan(scores=(), tiers=("quick",)).requests
+    full = plan(scores=(), tiers=("full",)).requests
+    assert {request.metric for request in (*quick, *full)} == set(plugins.names("metric"))
+    assert all(plugins.load("metric", request.metric).tier == "quick" for request in quick)
+
+
+def test_a_metric_takes_parameters(tiny, extended):
+    made = make_plan(tiny(scores=("tuned",), params={"tuned.k": 7}), extended)
+    assert made.requests[0].params == {"k": 7}
+    with pytest.raises(RequestError, match=r"^metric 'tuned': k should be greater than or equal to 1, got 0$"):
+        make_plan(tiny(scores=("tuned",), params={"tuned.k": 0}), extended)
+
+
+def test_requests_without_a_benchmark(plugins):
+    assert [request.metric for request in metric_requests(("r2",), plugins)] == ["r2"]
+    assert len(metric_requests((), plugins)) == len(plugins.names("metric"))
+    with pytest.raises(LatentbenchError, match="there is no score 'nonsense'"):
+        metric_requests(("nonsense",), plugins)
+
+
+# small parts
+
+
+def test_a_stronger_key_takes_out_every_key_that_shares_a_name():
+    table = {"latent_dim, beta": [[8, 1]], "vae.latent_dim": 3, "sigma": 1.0}
+    assert override(table, {"latent_dim": 4}) == {"vae.latent_dim": 3, "sigma": 1.0, "latent_dim": 4}
+    assert override(table, {}) == table
+    assert names_in(" a ,b,c ") == ["a", "b", "c"]
