@@ -157,9 +157,13 @@ def _configurations(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[
             grid.append(checked)
     varied = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p in grid}) > 1]
     for checked in grid:
-        shown = [f"{getattr(checked, name):g}" for name in model.cls.label_params if name not in varied]
+        shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in varied]
         shown += [f"{name}={getattr(checked, name)}" for name in varied]
         yield model.offer.name + (f"({', '.join(shown)})" if shown else ""), checked
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _axes(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
@@ -186,13 +190,17 @@ def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:
     """Return the values of one key as rows, one value a name."""
     values = value if isinstance(value, list | tuple) else [value]
     if width == 1:
-        return [(item,) for item in values]
+        return [(_frozen(item),) for item in values]
     for row in values:
         if not isinstance(row, list | tuple) or len(row) != width:
             raise RequestError(
                 f"params {key!r} couples {width} names: each value must be a row of {width}, got {row!r}"
             )
-    return [tuple(row) for row in values]
+    return [tuple(map(_frozen, row)) for row in values]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _own(params: Mapping[str, Any], owner: str) -> Table:

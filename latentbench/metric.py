@@ -114,6 +114,10 @@ class Metric(ABC):
             NotApplicableError: the space cannot supply something; the text is the reason a reader sees.
         """
 
+    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to say
+        """Return how the scores of this space were made where a reader must know it; stands as their `reason`."""
+        return ""
+
 
 def _is_number(text: str) -> bool:
     try:

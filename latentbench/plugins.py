@@ -145,8 +145,7 @@ class Plugins:
 
     def _withdraw(self, info: PluginInfo) -> None:
         """Take out a plugin that failed halfway, with what it had offered until then."""
-        if self._manager.has_plugin(info.name):
-            self._manager.unregister(name=info.name)
+        self.unregister(info.name)
         info.supplies.clear()
         for kind, names in self._offers.items():
             kept = {name: [o for o in offers if o.plugin is not info] for name, offers in names.items()}
@@ -171,6 +170,11 @@ class Plugins:
         for caller in callers:
             if not caller.has_spec() and not all(impl.optionalhook for impl in caller.get_hookimpls()):
                 raise PluginError(f"there is no hook {caller.name!r}{near_matches(caller.name, known)}")
+
+    def unregister(self, name: str) -> None:
+        """Take out what `register` put in, unless it has been taken out already."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
 
     def _collect(self, info: PluginInfo) -> None:
         """Call this plugin's register hooks with callbacks bound to it."""

@@ -57,8 +57,7 @@ def execute(
         RunFolderError: the folder cannot be written, or another run is at work in it.
     """
     device = choose_device(device)
-    plugins.register(EventLog(), "event log")
-    with _locked(folder):
+    with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         _write_request(plan, benchmark, folder, plugins)
         plugins.run_started(benchmark, folder)
@@ -176,6 +175,16 @@ def _teller(plugins: Plugins) -> Any:
             plugins.trial_finished(job.trial, values)
 
     return tell
+
+
+@contextlib.contextmanager
+def _logged(plugins: Plugins) -> Iterator[None]:
+    """Keep the event log for the time of a run: the plugins may serve several."""
+    plugins.register(EventLog(), "event log")
+    try:
+        yield
+    finally:
+        plugins.unregister("event log")
 
 
 @contextlib.contextmanager

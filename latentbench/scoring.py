@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentbench.errors import NotApplicableError
+from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.space import LatentSpace, exact_arithmetic
 from latentbench.metric import Metric
 from latentbench.params import build_params
@@ -27,12 +27,13 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         The scores as they are stored, and the per-item values `(n,)` of those that have them.
     """
     started = time.perf_counter()
-    status, reason, used = "ok", "", len(space)
+    status, reason, used = "ok", "", 0
     values: Mapping[str, Any] = {}
     try:
         found = plugins.load("metric", request.metric)
-        used = min(used, found.max_items or used)
-        values = _compute(found(build_params(found.Params, request.params, f"metric {request.metric!r}")), space)
+        used = min(len(space), found.max_items or len(space))
+        metric = found(build_params(found.Params, request.params, f"metric {request.metric!r}"))
+        values, reason = _compute(metric, space), metric.note(space)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes a row
@@ -59,7 +60,10 @@ def _compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
     with exact_arithmetic():
-        return metric.compute(space)
+        values = metric.compute(space)
+    if not isinstance(values, Mapping):
+        raise ContractError(f"compute must return values by score name, got {type(values).__name__}")
+    return values
 
 
 def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds: float) -> dict[str, Any]:
@@ -87,6 +91,12 @@ def _score_row(
     if isinstance(value, torch.Tensor) and value.ndim == 1:
         items = value.detach().double().cpu().numpy()
         value, row["se"] = items.mean(), float(items.std(ddof=1) / len(items) ** 0.5) if len(items) > 1 else None
-    if not np.isfinite(float(value)):
-        return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned {float(value)}"}, None
-    return {**row, "value": float(value)}, items
+    try:
+        number = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        got = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
+        reason = f"metric {request.metric!r} must return a number, or one a test item, for {name!r}, got {got}"
+        return {**row, "status": "failed", "reason": reason}, None
+    if not np.isfinite(number):
+        return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned {number}"}, None
+    return {**row, "value": number}, items

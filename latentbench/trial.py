@@ -139,10 +139,7 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     """Build the model under the trial's seed and train it; return it with its losses and its cost."""
     trial = job.trial
     budget = Budget.model_validate(trial.budget)
-    train = load_splits(plugins, trial.dataset, trial.dataset_params).train
-    if budget.train_limit is not None and budget.train_limit < len(train):
-        rows = np.random.default_rng(0).permutation(len(train))[: budget.train_limit]
-        train = train.take(np.sort(rows))
+    train = _training_rows(trial, load_splits(plugins, trial.dataset, trial.dataset_params).train)
     model = build_model(trial, plugins, DataSpec.of(train))
     reset_peak_memory()
     started = time.perf_counter()
@@ -155,6 +152,14 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
         model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
     seconds = time.perf_counter() - started
     return model, history, _cost(model, train, budget, history, seconds)
+
+
+def _training_rows(trial: Trial, train: Split) -> Split:
+    """Return what the budget lets a trial train on; a model reloaded is built for the same."""
+    limit = trial.budget["train_limit"]
+    if limit is None or limit >= len(train):
+        return train
+    return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
 
 
 def _cost(
@@ -193,7 +198,7 @@ def latent_space(
         state = record.read_state()
         if state is None:
             raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
-        model = build_model(trial, plugins, DataSpec.of(splits.train))
+        model = build_model(trial, plugins, DataSpec.of(_training_rows(trial, splits.train)))
         model.set_state(state)
     if isinstance(model, GradientModel):
         model.to(device).eval()
@@ -235,7 +240,9 @@ def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Mode
         status, reason = "failed", f"{type(error).__name__}: {error}"
     failed: dict[str, str] = {}
     for request in missing:
-        rows, items = measure(request, plugins, space) if space else (unmeasured(request, status, reason), {})
+        rows, items = (
+            (unmeasured(request, status, reason), {}) if space is None else measure(request, plugins, space)
+        )
         record.write_scores(request, rows, items)
         failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
     return failed

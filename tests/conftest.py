@@ -9,6 +9,7 @@ from latentbench import Benchmark
 
 TINY = {
     "models": ("ae",),
+    "references": (),
     "seeds": 1,
     "scores": ("r2",),
     "budget": {"epochs": 1, "batch_size": 64, "train_limit": 200},

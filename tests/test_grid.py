@@ -15,6 +15,7 @@ class Wide(Model):
     class Params(Model.Params):
         hidden: tuple[int, ...] = (64,)
         kind: str = "plain"
+        latent_dim: int = 2
     def encode(self, inputs): return inputs.flatten(1)
 
 class Same(Wide):
@@ -86,8 +87,7 @@ def test_values_span_a_grid(plan):
         ("beta_vae(latent_dim=8, beta=4.0)", 8),
         ("vae(latent_dim=2)", 2),
         ("vae(latent_dim=8)", 8),
-    ] or cells(made, "latent_dim")[-2:] == [("vae(latent_dim=2)", 2), ("vae(latent_dim=8)", 8)]
-    assert len(made.trials) == 6
+    ]
 
 
 def test_coupled_names_move_together(plan):
@@ -170,7 +170,7 @@ def test_two_models_under_one_heading_are_refused(tiny, plugins, plugin_file):
 SENTENCES = {
     "unknown model": (
         {"models": ("vea",)},
-        "there is no model 'vea'; did you mean 'vae' or 'ae'? (`latentbench list models` shows all)",
+        "there is no model 'vea'; did you mean 'vae'? (`latentbench list models` shows all)",
     ),
     "unknown reference": ({"references": ("pcaa",)}, "there is no model 'pcaa'; did you mean 'pca'?"),
     "unknown dataset": ({"datasets": ("digit",)}, "there is no dataset 'digit'; did you mean 'digits'?"),

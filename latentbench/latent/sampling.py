@@ -11,8 +11,8 @@ __all__ = ["fit_gaussian", "sample_codes", "sampler_name"]
 
 
 def sampler_name(space: LatentSpace) -> str:
-    """Say where `sample_codes` draws from: "prior" or "gaussian" (full covariance, fitted to the codes)."""
-    return "prior" if "prior" in space.supplies else "gaussian"
+    """Say where `sample_codes` draws from."""
+    return "the prior" if "prior" in space.supplies else "a full Gaussian fitted to the training codes"
 
 
 def sample_codes(space: LatentSpace, count: int, seed: int) -> Tensor:

@@ -192,7 +192,7 @@ class KMeansAgreement(Metric):
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
     min_items: ClassVar[int] = 20
-    max_items: ClassVar[int | None] = 3000
+    max_items: ClassVar[int | None] = 10_000
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both agreements."""

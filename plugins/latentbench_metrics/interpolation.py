@@ -200,6 +200,10 @@ class PathEnergy(Metric):
             return {"path_energy": path_energy(space.decoder, starts, ends)}
         return {"path_energy": path_energy(space.decode, starts, ends, speed=difference_speed_squared)}
 
+    def note(self, space: LatentSpace) -> str:
+        """Say when derivatives are approximate."""
+        return "" if "decoder_gradient" in space.supplies else "central differences in float64"
+
 
 class PathShape(Metric):
     """Length, bends and steps of 256 straight paths of 16 points between test codes."""

@@ -93,6 +93,10 @@ class Neighbors(Metric):
         found, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
         return {f"knn{k}": _votes_right(found[:, :k], labels) for k in NEIGHBORS}
 
+    def note(self, space: LatentSpace) -> str:
+        """Say where the bank comes from when it is not the training split."""
+        return "" if _labelled_train(space) else "no labelled training split: seeded 5-fold on the test codes"
+
 
 class SampledNeighbors(Metric):
     """kNN accuracy of posterior samples, in the bank too: what a code tells once its noise is counted."""
@@ -113,6 +117,8 @@ class SampledNeighbors(Metric):
         bank = None if train is None else _sampled(train)
         found, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
         return {"knn10_sample": _votes_right(found, labels)}
+
+    note = Neighbors.note
 
 
 def _labelled_train(space: LatentSpace) -> LatentSpace | None:

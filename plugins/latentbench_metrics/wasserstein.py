@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.sampling import sample_codes
+from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics.features import in_domain_features
 from latentbench_metrics.subsets import pairs, some_rows
 
@@ -245,6 +245,10 @@ class SampleMatch(Metric):
         real, other = features(space.inputs[first]), features(space.inputs[second])
         return _above_null(features(new), real, other, "samples")
 
+    def note(self, space: LatentSpace) -> str:
+        """Say where new codes were drawn from."""
+        return f"new codes drawn from: {sampler_name(space)}"
+
 
 class SampleTransport(Metric):
     """Decoded new codes against at most 2000 real test images by exact transport, debiased by splitting."""
@@ -265,6 +269,8 @@ class SampleTransport(Metric):
         real = space.inputs[some_rows(len(space), self.max_items)]
         new = space.decode(sample_codes(space, len(real), SEED))
         return {"w2_squared_split_samples": w2_squared_split(features(new), features(real), SEED)}
+
+    note = SampleMatch.note
 
 
 class ReconstructionMatch(Metric):

@@ -1,5 +1,6 @@
 import base64
 import io
+import subprocess
 import sys
 
 import numpy as np
@@ -83,5 +84,9 @@ def test_collapsed_codes_can_be_drawn():
 
 
 def test_pyplot_is_never_imported():
-    code_map(*clouds(2))
-    assert "matplotlib.pyplot" not in sys.modules
+    code = (
+        "import sys, numpy; from latentbench.report.figures import code_map; "
+        "code_map(numpy.eye(2), numpy.arange(2)); print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

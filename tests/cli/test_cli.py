@@ -1,0 +1,375 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from latentbench.cli import VERBS, main
+from latentbench.plugins import Plugins
+
+TOML = """
+models = ["ae"]
+references = []
+seeds = 2
+scores = ["r2", "knn10", "rate"]
+budget = {epochs = 1, batch_size = 64, train_limit = 200}
+params = {latent_dim = 2}
+[on.digits]
+budget = {epochs = 1}
+"""
+ODD = '''
+from latentbench import Metric, Model, Score, hookimpl
+
+class Fails(Model):
+    """Cannot be trained."""
+    class Params(Model.Params):
+        latent_dim: int = 2
+    def fit(self, train, generator): raise RuntimeError("no luck")
+    def encode(self, inputs): return inputs.flatten(1)
+
+class Works(Fails):
+    """Can be trained."""
+    def fit(self, train, generator): pass
+
+class Breaks(Metric):
+    """Cannot be computed."""
+    scores = {"breaks": Score("up", "nothing")}
+    def compute(self, space): raise RuntimeError("no luck either")
+
+@hookimpl
+def register_models(register):
+    register("fails", Fails, summary="a model that fails")
+
+@hookimpl
+def register_metrics(register):
+    register("breaks", Breaks, summary="a metric that fails")
+'''
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """A function that runs a command in this process and returns its status, output and messages."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return call
+
+
+@pytest.fixture
+def toml(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TOML)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run to print."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "mine.toml").write_text(TOML)
+    with pytest.raises(SystemExit), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
+        main(["run", str(folder / "mine.toml"), "--workers", "0", "-o", str(folder / "run")])
+    return folder / "run"
+
+
+def process(*arguments):
+    return subprocess.run([sys.executable, "-m", "latentbench", *arguments], capture_output=True, text=True)
+
+
+# help
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list", "models"], ["run", "--help"]], ids=" ".join)
+def test_help_and_lists_import_no_torch(arguments):
+    code = (
+        "import sys\nfrom latentbench.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'bokeh', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(cli, verb):
+    status, out, _ = cli(verb, "--help")
+    assert status == 0
+    assert out.startswith(f"Usage: latentbench {verb}")
+    assert verb in cli("--help")[1]
+
+
+def test_a_verb_that_is_not_there(cli):
+    status, _, err = cli("rnu")
+    assert status == 2
+    assert "No such command 'rnu'" in err
+
+
+# list, info, env
+
+
+@pytest.mark.parametrize("what", ["dataset", "model", "metric"])
+def test_list_shows_every_name(cli, what):
+    status, out, _ = cli("list", f"{what}s")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == Plugins().names(what)
+    assert [row["name"] for row in json.loads(cli("list", f"{what}s", "--json")[1])] == Plugins().names(what)
+
+
+def test_list_plugins_shows_failures(cli, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no luck')")
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[latentbench]\nbroken = broken\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    status, out, _ = cli("list", "plugins")
+    assert status == 0
+    assert "broken:broken" in out
+    assert "1.0  FAILED: RuntimeError: no luck" in out
+    rows = {row["name"]: row for row in json.loads(cli("list", "plugins", "--json")[1])}
+    assert rows["broken:broken"]["error"] == "RuntimeError: no luck"
+    assert "vae" in rows["latentbench:latentbench-models"]["supplies"]["model"]
+    assert "warning: plugin broken:broken 1.0 failed to load" in cli("list", "models")[2]
+
+
+def test_info_explains_a_model(cli):
+    status, out, _ = cli("info", "beta_vae")
+    assert status == 0
+    assert out.startswith("model beta_vae, version 1, from latentbench:latentbench-models ")
+    assert "Higgins et al. 2017" in out
+    assert "beta = 4.0  (number, >= 0)  weight of the rate, in nats per image" in out
+
+
+@pytest.mark.parametrize("kind", ["dataset", "model", "metric"])
+def test_info_explains_everything_there_is(cli, kind):
+    for name in Plugins().names(kind):
+        status, out, _ = cli("info", name)
+        assert status == 0
+        assert f"{kind} {name}, version " in out
+
+
+def test_info_explains_a_score(cli):
+    status, out, _ = cli("info", "knn10")
+    assert status == 0
+    assert out.startswith("score knn10, of metric knn (`latentbench info knn`)")
+    assert "better: up   range: 0 to 1" in out
+
+
+def test_env_is_what_a_run_records(cli):
+    status, out, _ = cli("env", "--json")
+    assert status == 0
+    assert {"python", "cores", "versions", "plugins"} <= set(json.loads(out))
+    assert "latentbench:latentbench-models" in cli("env")[1]
+
+
+# wrong requests
+
+WRONG = {
+    "unknown model": (["run", "-m", "vea"], "there is no model 'vea'; did you mean 'vae'?"),
+    "unknown dataset": (["run", "-d", "digit"], "there is no dataset 'digit'; did you mean 'digits'?"),
+    "unknown score": (["run", "-s", "r3"], "there is no score 'r3'; did you mean 'r2'?"),
+    "unknown preset": (["run", "--preset", "quik"], "there is no preset 'quik'; did you mean 'quick'?"),
+    "unknown purpose": (["run", "--for", "fnd", "--workers", "0"], ""),
+    "negative": (["run", "-p", "latent_dim=-1"], "latent_dim should be greater than or equal to 1, got -1"),
+    "no number": (["run", "-p", "latent_dim=x"], "latent_dim should be a valid integer, got 'x'"),
+    "unknown parameter": (["run", "-p", "latnt_dim=8"], "has a parameter 'latnt_dim'; did you mean 'latent_dim'?"),
+    "no value": (["run", "-p", "latent_dim="], "-p takes NAME=VALUE or NAME=VALUE,VALUE,..., got 'latent_dim='"),
+    "no file": (["run", "none.toml"], "benchmark none.toml cannot be read: No such file or directory"),
+    "learning rate of 0": (["run", "--learning-rate", "0"], "learning_rate should be greater than 0, got 0.0"),
+    "no seeds": (["run", "--seeds", "0"], ""),
+    "unknown option": (["run", "--sedes", "3"], ""),
+    "plugin file": (["run", "--plugin", "none.py"], "none.py cannot be loaded: there is no file"),
+    "blocked name": (["run", "--no-plugin", "nonsense"], "--no-plugin nonsense: no such plugin"),
+    "no class": (["run", "-m", "none.py:Model"], "there is no file none.py"),
+    "info": (["info", "knn11"], "there is no dataset, model, metric or score 'knn11'; did you mean 'knn10'"),
+    "table": (["table", "nowhere"], "nowhere is no run folder: it has no run.json"),
+    "report": (["report", "nowhere"], "nowhere is no run folder: it has no run.json"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_request_ends_with_status_2_and_one_sentence(cli, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    arguments, sentence = WRONG[case]
+    status, out, err = cli(*arguments)
+    assert status == 2
+    assert out == ""
+    assert sentence in err
+    assert "Traceback" not in err
+    if err.startswith("latentbench: "):
+        assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_request_in_a_process_of_its_own():
+    done = process("run", "-m", "vea")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("latentbench: there is no model 'vea'; did you mean 'vae'?")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_an_output_that_cannot_be_written_ends_with_status_2(cli, toml, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    status, _, err = cli("run", toml, "--workers", "0", "-o", tmp_path / place)
+    assert status == 2
+    assert f"latentbench: the run folder {tmp_path / place} cannot be written (" in err
+    assert "choose another with -o" in err
+    assert "Traceback" not in err
+
+
+# run
+
+
+def test_a_run_prints_its_table_and_says_where_all_is(cli, toml, tmp_path):
+    status, out, err = cli("run", toml, "--workers", "0", "-o", tmp_path / "run")
+    assert status == 0
+    assert "r2" in out
+    assert "2 trials to run" in err
+    assert "[2/2] ae on digits, seed 1: ok in " in err
+    assert str(tmp_path / "run" / "report.html") in err
+    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+    again = cli("run", toml, "--workers", "0", "-o", tmp_path / "run")
+    assert again[:2] == (0, out)
+    assert "0 trials to run" in again[2]
+
+
+def test_flags_choose(cli, tmp_path):
+    status, _, _ = cli(
+        "run", "-d", "digits", "-m", "vae", "-s", "r2", "-s", "knn10", "--seeds", 1, "--epochs", 1, "--batch-size", 50,
+        "--learning-rate", "1e-3", "--train-limit", 150, "-p", "latent_dim=2,3", "--workers", 0, "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert status == 0
+    asked = json.loads((tmp_path / "run" / "run.json").read_text())
+    trials = [trial for trial in asked["trials"] if trial["model"] == "vae"]
+    assert [trial["label"] for trial in trials] == ["vae(latent_dim=2)", "vae(latent_dim=3)"]
+    budget = trials[0]["budget"]
+    assert [budget[name] for name in ("epochs", "batch_size", "learning_rate", "train_limit")] == [1, 50, 1e-3, 150]
+    with (tmp_path / "run" / "scores.csv").open() as file:
+        assert {row["score"] for row in csv.DictReader(file)} == {"r2", "knn10"}
+
+
+def test_the_default_folder_is_named_by_data_and_title(cli, toml, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("run", toml, "--workers", "0", "--seeds", "1")[0] == 0
+    assert (tmp_path / "results" / "digits-mine" / "run.json").is_file()
+
+
+def test_purposes_choose_rows(cli, finished):
+    status, out, _ = cli("table", finished, "--for", "find")
+    assert status == 0
+    assert "knn10" in out
+    assert "r2" not in out
+
+
+def test_a_trial_that_fails_ends_with_status_1(cli, toml, tmp_path, plugin_file):
+    status, out, err = cli(
+        "run", toml, "--plugin", plugin_file(ODD), "-m", "fails", "-m", "ae", "--workers", 0, "-o", tmp_path / "run"
+    )
+    assert status == 1
+    assert "fails" in out
+    assert "fails on digits, seed 0: failed in " in err
+    assert "RuntimeError: no luck" in err
+    assert "Traceback" not in err
+
+
+def test_a_score_that_fails_ends_with_status_1(cli, toml, tmp_path, plugin_file):
+    status, _, err = cli(
+        "run", toml, "--plugin", plugin_file(ODD), "-s", "breaks,r2", "--workers", 0, "-o", tmp_path / "run"
+    )
+    assert status == 1
+    assert "score breaks failed: RuntimeError: no luck either" in err
+
+
+def test_a_model_straight_from_a_file(cli, toml, tmp_path, plugin_file):
+    path = plugin_file(ODD.replace("@hookimpl", ""))
+    status, out, _ = cli("run", toml, "-m", f"{path}:Works", "--workers", 0, "-o", tmp_path / "run")
+    assert status == 0
+    assert "Works" in out
+    again = cli("table", tmp_path / "run")
+    assert again[0] == 0
+    assert "Works" in again[1]
+
+
+def test_a_dry_run_tells_and_writes_nothing(cli, toml, tmp_path):
+    status, out, _ = cli("run", toml, "--dry-run", "-o", tmp_path / "run")
+    assert status == 0
+    assert out.splitlines()[1].split()[:3] == ["digits", "ae", "2"]
+    assert f"2 of 2 trials to run in {tmp_path / 'run'}: about " in out
+    assert " minutes of training with " in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_with_damaged_data_writes_nothing(cli, toml, tmp_path):
+    status, out, _ = cli(
+        "run", toml, "-d", f"fashion_mnist:path={tmp_path}", "-d", "digits", "--dry-run", "-o", tmp_path / "run"
+    )
+    assert status == 0
+    assert "digits" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_knows_what_is_done_already(cli, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    status, out, _ = cli("run", finished.parent / "mine.toml", "--seeds", 3, "--dry-run", "-o", finished)
+    assert status == 0
+    assert "1 of 3 trials to run" in out
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+
+
+# table, report
+
+
+def test_a_table_as_text(cli, finished):
+    status, out, _ = cli("table", finished)
+    assert status == 0
+    assert all(len(line) <= 100 for line in out.splitlines())
+    assert "knn10" in out
+
+
+def test_a_table_as_markdown(cli, finished):
+    status, out, _ = cli("table", finished, "--all", "--format", "md")
+    assert status == 0
+    rows = [line for line in out.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert set(rows[1]) <= set("|-: ")
+    assert len(rows) >= 5
+
+
+def test_a_table_as_csv(cli, finished):
+    status, out, _ = cli("table", finished, "--all", "--format", "csv")
+    assert status == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert {"r2", "knn10", "rate"} <= {value for row in rows for value in row.values()}
+    assert all(None not in row and None not in row.values() for row in rows)
+
+
+def test_a_report_goes_where_it_is_told(cli, finished, tmp_path):
+    status, out, _ = cli("report", finished, "-o", tmp_path / "page.html")
+    assert status == 0
+    assert out == f"{tmp_path / 'page.html'}\n"
+    assert "<html" in (tmp_path / "page.html").read_text().lower()
+
+
+def test_a_report_that_cannot_be_written_says_so(cli, finished, tmp_path):
+    status, _, err = cli("report", finished, "-o", tmp_path / "none" / "page.html")
+    assert status == 2
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m latentbench list metrics | head -n 0"], capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
