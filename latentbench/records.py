@@ -212,8 +212,9 @@ class Record:
         try:
             return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
         except (KeyError, TypeError) as error:
+            damage = f"{type(error).__name__}: {error}"
             raise RunFolderError(
-                f"{path} cannot be read ({type(error).__name__}: {error}); remove it and run the same command again"
+                f"{path} cannot be read ({damage}); remove it and run the same command again"
             ) from error
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:

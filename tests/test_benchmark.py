@@ -101,8 +101,14 @@ BAD = {
     "budget is no table": ("budget = 3", "budget in a benchmark must be a table of names and values, got 3"),
     "params is no table": ("params = [1]", "params in a benchmark must be a table of names and values, got [1]"),
     "on is no table": ("on = 3", "on in a benchmark must be a table of names and values, got 3"),
-    "on holds no table": ("[on]\ndigits = 3", "on.digits in a benchmark must be a table of names and values, got 3"),
-    "on.x.budget is no table": ("[on.digits]\nbudget = 3", "on.digits.budget in a benchmark must be a table of names and values, got 3"),
+    "on holds no table": (
+        "[on]\ndigits = 3",
+        "on.digits in a benchmark must be a table of names and values, got 3",
+    ),
+    "on.x.budget is no table": (
+        "[on.digits]\nbudget = 3",
+        "on.digits.budget in a benchmark must be a table of names and values, got 3",
+    ),
 }
 
 

@@ -174,7 +174,10 @@ SENTENCES = {
     ),
     "unknown reference": ({"references": ("pcaa",)}, "there is no model 'pcaa'; did you mean 'pca'?"),
     "unknown dataset": ({"datasets": ("digit",)}, "there is no dataset 'digit'; did you mean 'digits'?"),
-    "unknown score": ({"scores": ("r3",)}, "there is no score 'r3'; did you mean 'r2'? (`latentbench list metrics`)"),
+    "unknown score": (
+        {"scores": ("r3",)},
+        "there is no score 'r3'; did you mean 'r2'? (`latentbench list metrics`)",
+    ),
     "misspelt parameter": (
         {"params": {"latent_dims": 8}},
         "no model of this benchmark has a parameter 'latent_dims'; did you mean 'latent_dim'?",

@@ -18,7 +18,7 @@ from latentbench.records import Record
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
     better floor ceiling status reason n_eval score_seconds train_seconds device precision model_version flags
-    trial""".split()  # as DESIGN section 6 promises them
+    trial""".split()  # noqa: SIM905 - as DESIGN section 6 promises them
 
 ODD_MODELS = '''
 import math
@@ -81,7 +81,7 @@ def register_models(register):
 def register_datasets(register):
     register("damaged", Damaged)
 '''
-ODD_METRICS = '''
+ODD_METRICS = """
 import torch
 from latentbench import Metric, NotApplicableError, Score, hookimpl
 
@@ -111,7 +111,7 @@ METRICS = [
 def register_metrics(register):
     for found in METRICS:
         register(found.__name__, found)
-'''
+"""
 
 
 @pytest.fixture
@@ -407,7 +407,10 @@ SCORES = {
     "forgets": ("failed", "metric 'forgets' returned no score 'forgets'"),
     "nothing": ("failed", "ContractError: compute must return values by score name, got NoneType"),
     "word": ("failed", "metric 'word' must return a number, or one a test item, for 'word', got 'high'"),
-    "square": ("failed", "metric 'square' must return a number, or one a test item, for 'square', got shape (2, 2)"),
+    "square": (
+        "failed",
+        "metric 'square' must return a number, or one a test item, for 'square', got shape (2, 2)",
+    ),
     "large": ("not applicable", "needs 1000000 test items, there are 360"),
     "needy": ("not applicable", "no ground-truth factors"),
 }

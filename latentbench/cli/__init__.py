@@ -36,7 +36,7 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl([*VERBS.items()])  # `list` is a verb here, once it has been used
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

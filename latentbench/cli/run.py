@@ -56,7 +56,9 @@ def command(
     """
     from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.grid import make_plan
+    from latentbench.report.gather import check_purposes
 
+    check_purposes(split_names(asked["purposes"]))
     plugins = load_plugins(files, blocked)
     wanted = read_benchmark(benchmark or preset, _changes(asked))
     folder = Path(asked["output"] or default_folder(wanted))

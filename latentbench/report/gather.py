@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latentbench.records import Trial
     from latentbench.results import Results
 
-__all__ = ["comparison_table", "datasets", "labels", "succeeded"]
+__all__ = ["check_purposes", "comparison_table", "datasets", "labels", "succeeded"]
 
 FAILED = ("failed", "diverged", "timeout")
 
@@ -41,15 +41,24 @@ def comparison_table(
     Raises:
         UnknownNameError: there is no such purpose.
     """
-    for purpose in purposes:
-        if purpose not in PURPOSES:
-            hint = near_matches(purpose, PURPOSES) or f"; choose from {', '.join(PURPOSES)}"
-            raise UnknownNameError(f"no purpose {purpose!r}{hint}")
+    check_purposes(purposes)
     comparisons = [_comparison(results, dataset, purposes, every) for dataset in datasets(results)]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
     failures = [f"{label} seed {seed} {status}: {message}" for label, seed, status, message in results.failures]
     return Table(results.title, tuple(comparisons), relative, tuple(failures))
+
+
+def check_purposes(purposes: Sequence[str]) -> None:
+    """Raise for a purpose that there is not.
+
+    Raises:
+        UnknownNameError: with near matches.
+    """
+    for purpose in purposes:
+        if purpose not in PURPOSES:
+            hint = near_matches(purpose, PURPOSES) or f"; choose from {', '.join(PURPOSES)}"
+            raise UnknownNameError(f"no purpose {purpose!r}{hint}")
 
 
 def datasets(results: Results) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
-from latentbench.errors import RunFolderError
+from latentbench.errors import RequestError, RunFolderError
 from latentbench.files import read_json, write_atomically
 from latentbench.report.cells import number
 from latentbench.report.comparison import Column, Comparison, Table
@@ -68,6 +68,9 @@ def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.Data
 
     Returns:
         `path`.
+
+    Raises:
+        RequestError: it cannot be written there.
     """
     table, everything = comparison_table(results), comparison_table(results, every=True)
     parts = [_part(results, *pair, table) for pair in zip(table.comparisons, everything.comparisons, strict=True)]
@@ -79,8 +82,11 @@ def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.Data
         card=_card(results),
         share=_share,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page.encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page.encode())
+    except OSError as error:
+        raise RequestError(f"the report {path} cannot be written: {error.strerror or error}") from error
     return path
 
 

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_each_epoch_sees_every_row_once_in_another_order(ten):
     model = Recorder()
     train_model(model, ten, Budget(epochs=2, batch_size=4), 0)
     assert [len(rows) for rows in model.rows] == [4, 4, 2, 4, 4, 2]
-    first, second = sum(model.rows[:3], []), sum(model.rows[3:], [])
+    first, second = ([row for rows in epoch for row in rows] for epoch in (model.rows[:3], model.rows[3:]))
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
 
@@ -281,7 +282,7 @@ def test_update_renews_buffers_after_each_step(ten):
 class Players(GradientModel):
     """The first pulls `a` to `b`, the second pulls `b` to 1."""
 
-    players = {"follower": ("a",), "leader": ("b",)}
+    players: ClassVar = {"follower": ("a",), "leader": ("b",)}
 
     def __init__(self):
         super().__init__(Model.Params(), None)
@@ -311,7 +312,7 @@ def test_players_take_turns_each_with_its_own_parameters(ten):
 
 def test_a_player_without_parameters_breaks_the_contract(ten):
     class Missing(Players):
-        players = {"critic": ("critic.", "judge.")}
+        players: ClassVar = {"critic": ("critic.", "judge.")}
 
     with pytest.raises(ContractError) as caught:
         train_model(Missing(), ten, Budget(epochs=1), 0)
@@ -334,9 +335,9 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_a_sentence(ten):
         "total": plain(batch, noise)["total"] / (float(batch.progress) < 0.5),
         "rate": torch.tensor(2.0),
     }
+    budget = Budget(epochs=2, batch_size=10, learning_rate=1e-9)
     with pytest.raises(DivergedError) as caught:
-        model.weight.data.fill_(1)
-        train_model(model, ten, Budget(epochs=2, batch_size=10, learning_rate=1e-9), 0, lambda *e: told.append(e))
+        train_model(model, ten, budget, 0, lambda *event: told.append(event))
     assert str(caught.value) == (
         "the loss stopped being finite in epoch 2 (total = inf); try a lower learning rate"
     )

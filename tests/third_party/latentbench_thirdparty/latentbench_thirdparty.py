@@ -1,5 +1,7 @@
 """A third party's plugin: a VAE that pays for its code's length, and a score of that length."""
 
+from typing import ClassVar
+
 from latentbench import Metric, Score, hookimpl
 from latentbench_models.vae import VAE
 
@@ -16,7 +18,7 @@ class ShortVAE(VAE):
 class CodeLength(Metric):
     """The mean length of a code."""
 
-    scores = {"code_length": Score("none", "mean length of a code", purpose="use", headline=True)}
+    scores: ClassVar = {"code_length": Score("none", "mean length of a code", purpose="use", headline=True)}
 
     def compute(self, space):
         return {"code_length": space.codes.norm(dim=1)}
