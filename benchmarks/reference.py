@@ -40,7 +40,9 @@ def main() -> None:
     page = ROOT / "README.md"
     pattern = r"(<!-- begin results/reference/digits-quick/table.txt -->\n```text\n).*?(```\n<!-- end -->)"
     table = (TARGET / "table.txt").read_text(encoding="utf-8")
-    text = re.sub(pattern, lambda found: found[1] + table + found[2], page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(
+        pattern, lambda found: found[1] + table + found[2], page.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     page.write_text(text, encoding="utf-8")
     print(f"latentbench run: {seconds:.0f} s; kept in {TARGET.relative_to(ROOT)}")
 

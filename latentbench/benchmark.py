@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -137,11 +137,28 @@ def _preset_path(name: str) -> Path:
 
 def _read_toml(path: Path) -> Table:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"benchmark {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"benchmark {path} is not valid TOML: {error}") from error
+    for tables in (values, *_tables_in(values.get("on"))):
+        if isinstance(tables.get("params"), dict):
+            tables["params"] = dict(_flat(tables["params"]))
+    return values
+
+
+def _tables_in(value: Any) -> list[Table]:
+    return [table for table in value.values() if isinstance(table, dict)] if isinstance(value, dict) else []
+
+
+def _flat(table: Table, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Undo TOML's reading of an unquoted beta_vae.beta = 4 as a table in a table."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def run(

@@ -15,7 +15,7 @@ from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench.trial import Job, build_model, load_splits
+from latentbench.trial import Job, build_model, load_splits, training_rows
 
 __all__ = ["Estimate", "estimate"]
 
@@ -55,14 +55,15 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
 def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
     splits = load_splits(plugins, trial.dataset, trial.dataset_params)
     budget = Budget.model_validate(trial.budget)
-    rows = min(len(splits.train), budget.train_limit or len(splits.train))
-    model = build_model(trial, plugins, DataSpec.of(splits.train))
+    train = training_rows(trial, splits.train)
+    rows = len(train)
+    model = build_model(trial, plugins, DataSpec.of(train))
     width = trial.params.get("latent_dim") or math.prod(splits.train.inputs.shape[1:])
     numbers = len(splits.test) * width
     if not isinstance(model, GradientModel):
         return Estimate(0.0, numbers * BYTES / 1e6)
     numbers += sum(weight.numel() for weight in model.parameters())
-    few = splits.train.take(np.arange(min(rows, STEPS * budget.batch_size)))
+    few = train.take(np.arange(min(rows, STEPS * budget.batch_size)))
     model.to(device)
     with limited_threads(budget.threads):
         seconds = []

@@ -62,7 +62,14 @@ def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
     contenders = [_find(plugins, "model", name) for name in benchmark.models]
     references = [_find(plugins, "model", name) for name in benchmark.references if name not in benchmark.models]
     metrics = _wanted_metrics(benchmark.scores, benchmark.tiers, plugins)
-    datasets = [_read_dataset_spec(spec) for spec in benchmark.datasets]
+    datasets = [_read_dataset_spec(spec) for spec in dict.fromkeys(benchmark.datasets)]
+    for name, _ in datasets:
+        if [other for other, _ in datasets].count(name) > 1:
+            raise RequestError(
+                f"dataset {name!r} is asked for twice; a table has one block a name, so run them apart"
+            )
+    for name in benchmark.on:
+        plugins.find("dataset", name)
     models = contenders + references
     owners = {
         "model": models,

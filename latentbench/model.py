@@ -198,6 +198,18 @@ class GradientModel(nn.Module, Model):
         nn.Module.__init__(self)
         Model.__init__(self, params, data)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute.
+
+        Raises:
+            ContractError: a network is given the name of a trait, which would hide it.
+        """
+        if isinstance(value, nn.Module) and hasattr(Model, name):
+            raise ContractError(
+                f"{type(self).__name__}.{name} is a name of every model; call the network {name}_net instead"
+            )
+        super().__setattr__(name, value)
+
     @property
     def device(self) -> torch.device:
         """Device of the first parameter."""

@@ -119,7 +119,9 @@ class Results:
         """
         from latentbench.trial import latent_space
 
-        self._plugins = self._plugins or Plugins(tuple(self.request["plugin_files"]))
+        self._plugins = self._plugins or Plugins(
+            tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])
+        )
         return latent_space(trial, Record(self.path, trial.key), self._plugins)
 
     def table(self, *, every: bool = False, relative: bool = False) -> pd.DataFrame:

@@ -57,6 +57,8 @@ def execute(
         RunFolderError: the folder cannot be written, or another run is at work in it.
     """
     device = choose_device(device)
+    if timeout is not None and workers == 0:
+        raise RequestError("--timeout needs a worker process that can be ended; leave out --workers 0")
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         _write_request(plan, benchmark, folder, plugins)
@@ -223,6 +225,7 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
             "trials": [trial.to_json() for trial in plan.trials],
             "requests": [asdict(request) for request in plan.requests],
             "plugin_files": list(plugins.files),
+            "plugins_blocked": list(plugins.blocked),
         },
     )
     write_json(folder / "environment.json", describe_environment(plugins))

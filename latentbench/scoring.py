@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import time
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +18,8 @@ from latentbench.plugins import Plugins
 from latentbench.records import ScoreRequest
 
 __all__ = ["measure", "unmeasured"]
+
+LOG = logging.getLogger(__name__)
 
 
 def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -36,8 +38,8 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         values, reason = _compute(metric, space), metric.note(space)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes a row
-        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+    except Exception as error:
+        LOG.exception("metric %s failed", request.metric)
         status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
     rows, items = {}, {}
     for name in request.scores:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -27,8 +27,9 @@ from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
 from latentbench.training.engine import derive_seed, train_model
 
-__all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits"]
+__all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits", "training_rows"]
 
+LOG = logging.getLogger(__name__)
 Emit = Callable[[str, Mapping[str, Any]], None]
 LATE_FALL_LIMIT = 0.01
 
@@ -123,8 +124,8 @@ def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Tria
         )
         if codes is not None:
             record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises becomes a row
-        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+    except Exception as error:
+        LOG.exception("trial failed")
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         message = " ".join(str(error).split()) or "no message"
         outcome = Outcome(status, type(error).__name__, message, environment=machine, source=trial.source)  # type: ignore[arg-type]
@@ -139,7 +140,7 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     """Build the model under the trial's seed and train it; return it with its losses and its cost."""
     trial = job.trial
     budget = Budget.model_validate(trial.budget)
-    train = _training_rows(trial, load_splits(plugins, trial.dataset, trial.dataset_params).train)
+    train = training_rows(trial, load_splits(plugins, trial.dataset, trial.dataset_params).train)
     model = build_model(trial, plugins, DataSpec.of(train))
     reset_peak_memory()
     started = time.perf_counter()
@@ -154,7 +155,7 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     return model, history, _cost(model, train, budget, history, seconds)
 
 
-def _training_rows(trial: Trial, train: Split) -> Split:
+def training_rows(trial: Trial, train: Split) -> Split:
     """Return what the budget lets a trial train on; a model reloaded is built for the same."""
     limit = trial.budget["train_limit"]
     if limit is None or limit >= len(train):
@@ -198,7 +199,7 @@ def latent_space(
         state = record.read_state()
         if state is None:
             raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
-        model = build_model(trial, plugins, DataSpec.of(_training_rows(trial, splits.train)))
+        model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
         model.set_state(state)
     if isinstance(model, GradientModel):
         model.to(device).eval()
@@ -235,8 +236,8 @@ def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Mode
         space = latent_space(trial, record, plugins, model, job.device)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
-    except Exception as error:  # noqa: BLE001 - the trial is trained; its scores say why they are not there
-        print(traceback.format_exc())  # noqa: T201 - goes to the trial's log
+    except Exception as error:
+        LOG.exception("the model cannot be looked at")
         status, reason = "failed", f"{type(error).__name__}: {error}"
     failed: dict[str, str] = {}
     for request in missing:

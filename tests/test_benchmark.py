@@ -173,3 +173,11 @@ def rng_space():
     return LatentSpace.from_arrays(
         codes=inputs.reshape(60, 64), labels=rng.integers(0, 3, 60), inputs=inputs, reconstructions=inputs
     )
+
+
+def test_a_dotted_name_needs_no_quotes_in_toml(tmp_path):
+    path = tmp_path / "b.toml"
+    path.write_text("[params]\nbeta_vae.beta = [1, 4]\n[on.digits.params]\nvae.latent_dim = 3\n")
+    benchmark = read_benchmark(path)
+    assert benchmark.params["beta_vae.beta"] == [1, 4]
+    assert benchmark.on["digits"]["params"]["vae.latent_dim"] == 3

@@ -1,5 +1,6 @@
 import pytest
 
+from latentbench.benchmark import Benchmark
 from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
 from latentbench.grid import make_plan, metric_requests, names_in, override
 from latentbench.plugins import Plugins
@@ -326,3 +327,13 @@ def test_a_stronger_key_takes_out_every_key_that_shares_a_name():
     assert override(table, {"latent_dim": 4}) == {"vae.latent_dim": 3, "sigma": 1.0, "latent_dim": 4}
     assert override(table, {}) == table
     assert names_in(" a ,b,c ") == ["a", "b", "c"]
+
+
+def test_a_dataset_asked_for_twice_is_refused():
+    with pytest.raises(RequestError, match="'fashion_mnist' is asked for twice"):
+        make_plan(Benchmark(datasets=("fashion_mnist", "fashion_mnist:path=x"), seeds=1), Plugins())
+
+
+def test_a_table_for_a_dataset_that_does_not_exist_is_refused():
+    with pytest.raises(UnknownNameError, match="no dataset 'digitz'; did you mean 'digits'"):
+        make_plan(Benchmark(on={"digitz": {"params": {"latent_dim": 2}}}), Plugins())

@@ -117,7 +117,8 @@ class _Pool:
         return len(self.busy) < self.size
 
     def start(self, job: Job, timeout: float | None) -> None:
-        free = next((worker for worker in self.workers if worker.job is None), None)
+        alive = [worker for worker in self.workers if worker.process.poll() is None]
+        free = next((worker for worker in alive if worker.job is None), None)
         if free is None:
             free = _Worker(self.plugins, self.messages)
             self.workers.append(free)

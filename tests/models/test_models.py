@@ -388,3 +388,19 @@ def test_untrained_is_the_autoencoder_before_training():
     untrained, ae = make("untrained", split, seed=4), make("ae", split, seed=4)
     with torch.no_grad():
         assert torch.equal(untrained.encode(floats(split)), ae.encode(floats(split)))
+
+
+def test_a_network_may_not_take_the_name_of_a_trait():
+    class Confused(GradientModel):
+        def __init__(self, params, data):
+            super().__init__(params, data)
+            self.encoder = torch.nn.Linear(2, 2)
+
+        def encode(self, inputs):
+            return inputs
+
+        def loss(self, batch, noise):
+            return {"total": batch.inputs.sum()}
+
+    with pytest.raises(ContractError, match="call the network encoder_net"):
+        Confused(Confused.Params(), DataSpec((2,), "float32", 4))

@@ -86,7 +86,8 @@ def test_collapsed_codes_can_be_drawn():
 def test_pyplot_is_never_imported():
     code = (
         "import sys, numpy; from latentbench.report.figures import code_map; "
-        "code_map(numpy.eye(2), numpy.arange(2)); print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+        "code_map(numpy.eye(2), numpy.arange(2)); "
+        "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
