@@ -54,8 +54,9 @@ class Results:
 
     @property
     def title(self) -> str:
-        """Heading of tables and report."""
-        return str(self.request["title"] or self.path.name)
+        """Heading of the report: the datasets and the benchmark's own title."""
+        names = list(dict.fromkeys(trial.dataset for trial in self.trials))
+        return f"{', '.join(names)}: {self.request['title']}"
 
     @cached_property
     def requests(self) -> list[ScoreRequest]:
