@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-__all__ = ["environment", "limited_threads", "logged_to", "peak_memory", "reset_peak_memory"]
+__all__ = ["environment", "limited_threads", "logged_to", "peak_memory", "reset_peak_memory", "seeded"]
 
 
 @contextlib.contextmanager
@@ -44,6 +44,14 @@ def logged_to(path: Path) -> Iterator[None]:
                 yield
         finally:
             logging.getLogger().removeHandler(handler)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's own generator on the CPU, and put it back as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def environment(device: str, threads: int, concurrency: int) -> dict[str, Any]:

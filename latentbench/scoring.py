@@ -12,6 +12,7 @@ import torch
 
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.space import LatentSpace, exact_arithmetic
+from latentbench.machine import seeded
 from latentbench.metric import Metric
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
@@ -38,7 +39,7 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         values, reason = _compute(metric, space), metric.note(space)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         LOG.exception("metric %s failed", request.metric)
         status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
     rows, items = {}, {}
@@ -61,7 +62,7 @@ def _compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
         raise NotApplicableError(reason)
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
-    with exact_arithmetic():
+    with exact_arithmetic(), seeded(0):
         values = metric.compute(space)
     if not isinstance(values, Mapping):
         raise ContractError(f"compute must return values by score name, got {type(values).__name__}")

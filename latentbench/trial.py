@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ import torch
 from latentbench.dataset import DataSpec, Split, Splits
 from latentbench.errors import DivergedError, NotApplicableError
 from latentbench.latent.space import LatentSpace
-from latentbench.machine import environment, limited_threads, logged_to, peak_memory, reset_peak_memory
+from latentbench.machine import (
+    environment,
+    limited_threads,
+    logged_to,
+    peak_memory,
+    reset_peak_memory,
+    seeded,
+)
 from latentbench.model import GradientModel, Model
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
@@ -124,7 +131,7 @@ def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Tria
         )
         if codes is not None:
             record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         LOG.exception("trial failed")
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         message = " ".join(str(error).split()) or "no message"
@@ -133,7 +140,7 @@ def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Tria
     record.write_trial(trial, outcome)
     if state is not None:
         record.publish()
-    return Trial(**{**trial.to_json(), "outcome": outcome}), model
+    return replace(trial, outcome=outcome), model
 
 
 def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, float]], dict[str, float]]:
@@ -145,12 +152,13 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     reset_peak_memory()
     started = time.perf_counter()
     history: list[dict[str, float]] = []
-    if isinstance(model, GradientModel):
-        model.to(job.device)
-        tell = lambda epoch, losses: emit("epoch_finished", {"epoch": epoch, "losses": losses})  # noqa: E731
-        history = train_model(model, train, budget, trial.seed, tell)
-    else:
-        model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
+    with seeded(derive_seed(trial.seed, "stray")):  # for plugins that draw from torch's own generator all the same
+        if isinstance(model, GradientModel):
+            model.to(job.device)
+            tell = lambda epoch, losses: emit("epoch_finished", {"epoch": epoch, "losses": losses})  # noqa: E731
+            history = train_model(model, train, budget, trial.seed, tell)
+        else:
+            model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
     seconds = time.perf_counter() - started
     return model, history, _cost(model, train, budget, history, seconds)
 
@@ -180,8 +188,7 @@ def _cost(
 def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
     """Make the model on the CPU, its weights drawn under the trial's own seed."""
     found = plugins.load("model", trial.model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(trial.seed, "weights"))
+    with seeded(derive_seed(trial.seed, "weights")):
         model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
     return model
 

@@ -482,3 +482,34 @@ def test_nothing_but_damaged_data_stops_the_request(tiny, tmp_path, plugins):
     with pytest.raises(DataError, match=r"^the file x\.npz is damaged$"):
         go(tiny(datasets=("damaged",), models=("Flat",)), tmp_path / "run", plugins)
     assert not (tmp_path / "run").exists()
+
+
+def test_stray_random_numbers_and_exits_of_plugins_are_contained(tmp_path):
+    (tmp_path / "stray.py").write_text(
+        "import sys, torch\n"
+        "from latentbench import Metric, Model, Score, hookimpl\n"
+        "class Stray(Model):\n"
+        "    decoder = 'none'\n"
+        "    def fit(self, train, generator): self.w = torch.randn(64, 3)\n"
+        "    def encode(self, inputs): return inputs.flatten(1) @ self.w\n"
+        "class Quitter(Stray):\n"
+        "    def fit(self, train, generator): sys.exit('I quit')\n"
+        "class Dice(Metric):\n"
+        "    scores = {'dice': Score('none', 'a random number')}\n"
+        "    def compute(self, space): return {'dice': float(torch.rand(()))}\n"
+        "@hookimpl\n"
+        "def register_models(register):\n"
+        "    register('stray', Stray)\n"
+        "    register('quitter', Quitter)\n"
+        "@hookimpl\n"
+        "def register_metrics(register): register('dice', Dice)\n"
+    )
+    plugins = Plugins((str(tmp_path / "stray.py"),))
+    benchmark = Benchmark(models=("stray", "quitter"), references=("pca",), seeds=1, scores=("dice", "silhouette"))
+    first = latentbench.run(benchmark, tmp_path / "a", plugins=plugins, workers=0)
+    second = latentbench.run(benchmark, tmp_path / "b", plugins=plugins, workers=0)
+    assert [label for label, *_ in first.failures] == ["quitter"]
+    assert "I quit" in first.failures[0][3]
+    ok = first.scores["status"] == "ok"
+    assert ok.sum() == 4
+    assert first.scores["value"][ok].tolist() == second.scores["value"][ok].tolist()
