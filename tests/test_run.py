@@ -505,7 +505,9 @@ def test_stray_random_numbers_and_exits_of_plugins_are_contained(tmp_path):
         "def register_metrics(register): register('dice', Dice)\n"
     )
     plugins = Plugins((str(tmp_path / "stray.py"),))
-    benchmark = Benchmark(models=("stray", "quitter"), references=("pca",), seeds=1, scores=("dice", "silhouette"))
+    benchmark = latentbench.Benchmark(
+        models=("stray", "quitter"), references=("pca",), seeds=1, scores=("dice", "silhouette")
+    )
     first = latentbench.run(benchmark, tmp_path / "a", plugins=plugins, workers=0)
     second = latentbench.run(benchmark, tmp_path / "b", plugins=plugins, workers=0)
     assert [label for label, *_ in first.failures] == ["quitter"]
