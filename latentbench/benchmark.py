@@ -120,7 +120,7 @@ def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str
 
 def default_folder(benchmark: Benchmark) -> Path:
     """Return results/DATASET-TITLE, where a run goes unless it is told otherwise."""
-    data = "-".join(spec.partition(":")[0] for spec in benchmark.datasets)
+    data = "-".join(Path(spec.partition(":")[0]).stem for spec in benchmark.datasets)
     return Path("results") / re.sub(r"[^\w.-]+", "_", f"{data}-{benchmark.title}")
 
 

@@ -122,6 +122,7 @@ class Dataset(ABC):
 
     Attributes:
         version: raise it when the same files would give other arrays.
+        reads_paths: `-d PATH` means this dataset with its parameter `path`; for loaders of users' own files.
         params: the checked parameters, an instance of the class's own `Params`.
     """
 
@@ -129,6 +130,7 @@ class Dataset(ABC):
         """Parameters of the dataset; none unless a subclass declares some."""
 
     version: ClassVar[int] = 1
+    reads_paths: ClassVar[bool] = False
     params: Params
 
     def __init__(self, params: Params) -> None:

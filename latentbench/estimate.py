@@ -53,7 +53,7 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
 
 
 def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
-    splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+    splits = load_splits(plugins, trial)
     budget = Budget.model_validate(trial.budget)
     train = training_rows(trial, splits.train)
     rows = len(train)

@@ -62,24 +62,25 @@ def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
     contenders = [_find(plugins, "model", name) for name in benchmark.models]
     references = [_find(plugins, "model", name) for name in benchmark.references if name not in benchmark.models]
     metrics = _wanted_metrics(benchmark.scores, benchmark.tiers, plugins)
-    datasets = [_read_dataset_spec(spec) for spec in dict.fromkeys(benchmark.datasets)]
-    for name, _ in datasets:
-        if [other for other, _ in datasets].count(name) > 1:
+    datasets = [_asked_dataset(spec, plugins) for spec in dict.fromkeys(benchmark.datasets)]
+    for asked in datasets:
+        if [other.name for other in datasets].count(asked.name) > 1:
             raise RequestError(
-                f"dataset {name!r} is asked for twice; a table has one block a name, so run them apart"
+                f"dataset {asked.name!r} is asked for twice; tables have one block a name, run them apart"
             )
     for name in benchmark.on:
-        plugins.find("dataset", name)
+        if name not in [asked.name for asked in datasets]:
+            plugins.find("dataset", name)
     models = contenders + references
     owners = {
         "model": models,
-        "dataset": [_find(plugins, "dataset", name) for name, _ in datasets],
+        "dataset": [asked.found for asked in datasets],
         "metric": metrics,
     }
     _refuse_unknown(benchmark, owners)
     trials: list[Trial] = []
-    for (name, given), found in zip(datasets, owners["dataset"], strict=True):
-        trials += _dataset_trials(benchmark, name, given, found, models)
+    for asked in datasets:
+        trials += _dataset_trials(benchmark, asked, models)
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
     requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
@@ -93,8 +94,17 @@ def _find(plugins: Plugins, kind: Kind, name: str) -> _Found:
     return _Found(name, plugins.find(kind, name), plugins.load(kind, name))
 
 
-def _read_dataset_spec(spec: str) -> tuple[str, Table]:
-    """Read "name:key=value:key=value"; commas in a value separate the items of a tuple."""
+@dataclass(frozen=True)
+class _AskedDataset:
+    """A dataset as it was asked for: its name in tables, its class, and the parameters given with the name."""
+
+    name: str
+    found: _Found
+    given: Table
+
+
+def _asked_dataset(spec: str, plugins: Plugins) -> _AskedDataset:
+    """Read "name:key=value:key=value"; commas in a value separate the items of a tuple. A path may be the name."""
     name, *pairs = spec.split(":")
     given: Table = {}
     for pair in pairs:
@@ -102,16 +112,22 @@ def _read_dataset_spec(spec: str) -> tuple[str, Table]:
         if not equals:
             raise RequestError(f"dataset {spec!r}: expected NAME:KEY=VALUE, got {pair!r}")
         given[key] = tuple(value.split(",")) if "," in value else value
-    return name, given
+    path = Path(name)
+    if name in plugins.names("dataset") or not (path.exists() or len(path.parts) > 1 or name.startswith(".")):
+        return _AskedDataset(name, _find(plugins, "dataset", name), given)
+    readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
+    if not readers:
+        raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
+    path = path.resolve()  # workers and later readers may stand elsewhere
+    return _AskedDataset(path.stem, _find(plugins, "dataset", readers[0]), {"path": str(path), **given})
 
 
-def _dataset_trials(
-    benchmark: Benchmark, name: str, given: Table, found: _Found, models: list[_Found]
-) -> Iterator[Trial]:
+def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Found]) -> Iterator[Trial]:
+    name, found = asked.name, asked.found
     on = benchmark.on.get(name, {})
     params = override(benchmark.params, on.get("params", {}))
     budget = build_params(Budget, {**benchmark.budget, **on.get("budget", {})}, "budget")
-    chosen = {**_own(params, found.asked), **given}
+    chosen = {**_own(params, found.asked), **asked.given}
     dataset_params = build_params(found.cls.Params, chosen, f"dataset {name!r}")
     outcome, fingerprint = None, ""
     try:
@@ -128,6 +144,7 @@ def _dataset_trials(
             yield from _seeds(
                 Trial(
                     dataset=name,
+                    loader=found.asked,
                     dataset_params=dataset_params.model_dump(mode="json"),
                     fingerprint=fingerprint,
                     model=model.asked,

@@ -31,7 +31,7 @@ class Trial:
     """One cell of the grid: dataset x model with parameters x budget x seed.
 
     Attributes:
-        dataset: registered name; `dataset_params` say how it is loaded.
+        dataset: name in tables; `loader`, its registered name, and `dataset_params` say how it is loaded.
         fingerprint: sha256 of the data.
         model: registered name, or `/path/file.py:Class`, of which the key holds `file.py:Class`.
         label: column heading in tables.
@@ -54,6 +54,7 @@ class Trial:
     model_version: int = 1
     source: str = ""
     keyed_source: bool = False
+    loader: str = ""
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
     traits: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome | None = field(default=None, compare=False)

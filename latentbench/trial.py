@@ -125,7 +125,7 @@ def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Tria
         state = model.get_state()
         if state is not None:
             record.write_state(state)
-        splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+        splits = load_splits(plugins, trial)
         codes = (
             LatentSpace.of_model(model, splits.test, name=trial.label).codes if model.encoder != "none" else None
         )
@@ -147,7 +147,7 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     """Build the model under the trial's seed and train it; return it with its losses and its cost."""
     trial = job.trial
     budget = Budget.model_validate(trial.budget)
-    train = training_rows(trial, load_splits(plugins, trial.dataset, trial.dataset_params).train)
+    train = training_rows(trial, load_splits(plugins, trial).train)
     model = build_model(trial, plugins, DataSpec.of(train))
     reset_peak_memory()
     started = time.perf_counter()
@@ -201,7 +201,7 @@ def latent_space(
     Raises:
         NotApplicableError: the model cannot be reloaded.
     """
-    splits = load_splits(plugins, trial.dataset, trial.dataset_params)
+    splits = load_splits(plugins, trial)
     if model is None:
         state = record.read_state()
         if state is None:
@@ -228,9 +228,11 @@ def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
     return splits
 
 
-def load_splits(plugins: Plugins, dataset: str, params: Mapping[str, Any]) -> Splits:
-    """Load a dataset, keeping the last two in memory."""
-    return _load_splits(plugins, dataset, json.dumps(dict(params), sort_keys=True))
+def load_splits(plugins: Plugins, trial: Trial) -> Splits:
+    """Load a trial's dataset, keeping the last two in memory."""
+    return _load_splits(
+        plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
+    )
 
 
 def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Model | None) -> dict[str, str]:
