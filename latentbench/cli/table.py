@@ -6,6 +6,8 @@ import click
 
 __all__ = ["command"]
 
+STYLES = ["text", "md", "csv", "latex", "html"]
+
 
 @click.command("table")
 @click.argument("run", type=click.Path())
@@ -14,7 +16,13 @@ __all__ = ["command"]
 )
 @click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
 @click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
-@click.option("--format", "style", type=click.Choice(["text", "md", "csv"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "md", "csv", "latex", "html"]),
+    default="text",
+    show_default=True,
+)
 def command(run: str, purposes: str | None, every: bool, relative: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
     from latentbench.cli.options import split_names

@@ -1,4 +1,4 @@
-"""The comparison table of a run, printed as text, Markdown or CSV."""
+"""The comparison table of a run, printed as text, Markdown or CSV; LaTeX and HTML stand in markup.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from latentbench.report.comparison import Cell, Comparison, Row, Table
 from latentbench.report.display import Display, DisplayRow, display
 from latentbench.report.gather import comparison_table
 from latentbench.report.layout import blocks, lines, wrapped, wrapped_label
+from latentbench.report.markup import html_table, latex_table
 
 __all__ = ["Table", "comparison_table", "render"]
 
@@ -25,12 +26,18 @@ HINTS = (
 
 
 def render(table: Table, form: str = "text") -> str:
-    """Print a table as "text" (at most 100 columns), "md" (a GitHub table) or "csv" (full precision).
+    """Print a table as "text" (at most 100 columns), "md" (for GitHub), "csv" (full precision), "latex" or "html".
 
     Raises:
         RequestError: another form.
     """
-    writers: dict[str, Callable[[Table], str]] = {"text": _text, "md": _markdown, "csv": _csv}
+    writers: dict[str, Callable[[Table], str]] = {
+        "text": _text,
+        "md": _markdown,
+        "csv": _csv,
+        "latex": latex_table,
+        "html": html_table,
+    }
     if form not in writers:
         raise RequestError(f"a table is printed as {', '.join(writers)}, not {form!r}")
     return writers[form](table)

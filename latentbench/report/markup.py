@@ -1,0 +1,93 @@
+"""The comparison table as LaTeX and as HTML, for papers and pages."""
+
+from __future__ import annotations
+
+import html
+
+from latentbench.report.comparison import Table
+from latentbench.report.display import Display, DisplayRow, display
+
+__all__ = ["html_table", "latex_table"]
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "<": r"$<$",
+    ">": r"$>$",
+    "²": r"$^2$",
+    "|": r"$|$",
+}
+
+
+def latex_table(table: Table) -> str:
+    """Write each data set's table as a `table` float that needs no package beyond LaTeX itself."""
+    return "\n".join(_latex_float(display(comparison, table)) for comparison in table.comparisons)
+
+
+def _latex_float(shown: Display) -> str:
+    caption = ", ".join(map(_tex, shown.head))
+    legend = [" \\quad ".join(map(_tex, parts)) for parts in shown.legend]
+    rows = [" & ".join(map(_tex, entries)) + r" \\" for entries in _grid(shown)]
+    heading, body = rows[0], rows[1:]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{ll{'r' * (len(shown.headings) + 3)}}}",
+            r"\hline",
+            heading,
+            r"\hline",
+            *body,
+            r"\hline",
+            r"\end{tabular}",
+            *[rf"\par\smallskip\footnotesize {line}" for line in legend if line],
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def html_table(table: Table) -> str:
+    """Write each data set's table as a `<table>` with its heading as caption and its legend below."""
+    return "\n".join(_html_part(display(comparison, table)) for comparison in table.comparisons)
+
+
+def _html_part(shown: Display) -> str:
+    heading, *body = _grid(shown)
+    lines = [f"<table>\n<caption>{_text(' · '.join(shown.head))}</caption>"]
+    lines.append(
+        "<thead><tr>" + "".join(f'<th scope="col">{_text(name)}</th>' for name in heading) + "</tr></thead>"
+    )
+    lines.append("<tbody>")
+    lines += ["<tr>" + "".join(f"<td>{_text(entry)}</td>" for entry in entries) + "</tr>" for entries in body]
+    lines.append("</tbody>\n</table>")
+    return "\n".join([*lines, *[f"<p>{_text(' · '.join(parts))}</p>" for parts in shown.legend if parts], ""])
+
+
+def _grid(shown: Display) -> list[list[str]]:
+    """Heading and rows, one text a cell."""
+    headings = [" ".join(filter(None, pair)) for pair in zip(shown.headings, shown.under, strict=True)]
+    return [["for", "score", "better", "floor", *headings, "n"], *map(_entries, shown.rows)]
+
+
+def _entries(row: DisplayRow) -> list[str]:
+    cells = [" ".join(filter(None, (str(cell), cell.under))) for cell in row.cells]
+    return [row.purpose, row.score, row.better, row.floor, *cells, row.items]
+
+
+def _tex(text: str) -> str:
+    return "".join(LATEX.get(sign, sign) for sign in text)
+
+
+def _text(text: str) -> str:
+    return html.escape(" ".join(text.split()))
