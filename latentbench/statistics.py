@@ -19,6 +19,7 @@ __all__ = [
     "nemenyi_quantile",
     "paired_difference",
     "t_interval",
+    "t_quantile",
 ]
 
 
@@ -51,8 +52,17 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, fl
     mean = float(sample.mean())
     if len(sample) < 2:
         return mean, math.nan, math.nan
-    half = float(special.stdtrit(len(sample) - 1, (1 + level) / 2)) * _standard_error(sample)
+    half = t_quantile(level, len(sample) - 1) * _standard_error(sample)
     return mean, mean - half, mean + half
+
+
+def t_quantile(level: float, dof: float) -> float:
+    """Return how many standard errors a two-sided interval of this level reaches; 0 for NaN, where nothing varies.
+
+    >>> round(t_quantile(0.95, 2), 3)
+    4.303
+    """
+    return 0.0 if math.isnan(dof) else float(special.stdtrit(dof, (1 + level) / 2))
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:

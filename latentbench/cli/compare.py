@@ -1,0 +1,47 @@
+"""`latentbench compare`."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from latentbench.errors import RequestError
+
+__all__ = ["command"]
+
+
+@click.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--all", "every", is_flag=True, help="All scores, not the headline ones alone.")
+@click.option(
+    "--fail-on", "limits", multiple=True, metavar="SCORE:PERCENT", help="Exit 1 when B is worse by more."
+)
+def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
+    """Compare B with A: two runs, or models of runs as RUN:MODEL."""
+    from latentbench.report.compare import compare, differences_in_environment, read_side, regressions, render
+
+    allowed = dict(map(_limit, limits))
+    one, two = read_side(a), read_side(b)
+    rows = compare(one, two, every or bool(allowed))
+    known = {row.score for row in rows}
+    for score in allowed:
+        if score not in known:
+            raise RequestError(
+                f"--fail-on {score}: no such score stands in both (there are {', '.join(sorted(known))})"
+            )
+    shown = [row for row in rows if every or row.score in allowed] if allowed else rows
+    click.echo(render(shown, differences_in_environment(one.results, two.results)))
+    worse = regressions(rows, allowed)
+    for sentence in worse:
+        click.echo(f"latentbench: {sentence}", err=True)
+    return 1 if worse else 0
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """Read "r2:5%" as ("r2", 0.05)."""
+    found = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)%?", text)
+    if found is None:
+        raise RequestError(f"--fail-on takes SCORE:PERCENT as in r2:5%, got {text!r}")
+    return found[1], float(found[2]) / 100

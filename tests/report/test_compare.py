@@ -1,0 +1,96 @@
+import shutil
+
+import pytest
+
+import latentbench
+from latentbench import Benchmark, cli
+from latentbench.errors import RequestError
+from latentbench.plugins import Plugins
+from latentbench.report.compare import compare, differences_in_environment, read_side, regressions, render
+
+SCORES = ("r2", "knn", "active_units")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same two models trained for one epoch and for twelve."""
+    folder, plugins = tmp_path_factory.mktemp("compare"), Plugins()
+    for name, epochs in (("short", 1), ("long", 12)):
+        benchmark = Benchmark(
+            models=("ae", "vae"),
+            references=("pca",),
+            scores=SCORES,
+            params={"backbone": "mlp", "channels": 8},
+            budget={"epochs": epochs, "train_limit": 400},
+        )
+        latentbench.run(benchmark, folder / name, plugins=plugins, workers=0)
+    return folder
+
+
+def rows_by_score(runs, a, b, **options):
+    rows = compare(read_side(f"{runs}/{a}"), read_side(f"{runs}/{b}"), **options)
+    return {(row.b, row.score): row for row in rows}
+
+
+def test_more_training_is_found_to_be_better_and_less_worse(runs):
+    assert rows_by_score(runs, "short", "long")["ae", "r2"].verdict == "better"
+    assert rows_by_score(runs, "long", "short")["ae", "r2"].verdict == "worse"
+
+
+def test_a_run_is_equal_to_itself(runs):
+    rows = rows_by_score(runs, "long", "long")
+    assert rows["vae", "r2"].verdict == "="
+    assert rows["vae", "r2"].paired.mean == 0
+    assert rows["pca", "r2"].verdict == "under 5 common seeds"
+    assert rows["vae", "active_units"].verdict == "no better direction"
+
+
+def test_the_difference_is_that_of_the_means(runs):
+    row = rows_by_score(runs, "long:ae", "long:vae")["vae", "r2"]
+    frame = latentbench.load_results(runs / "long").table()
+    assert row.mean_b - row.mean_a == pytest.approx(frame.loc[("digits", "r2"), "vae"] - row.mean_a)
+    assert row.paired.mean == pytest.approx(row.mean_b - row.mean_a)
+    assert row.seeds == 5
+
+
+def test_only_the_headline_unless_all_is_asked_for(runs):
+    assert ("ae", "knn1") not in rows_by_score(runs, "short", "long")
+    assert ("ae", "knn1") in rows_by_score(runs, "short", "long", every=True)
+
+
+def test_what_else_differs_is_said(runs):
+    short, long = (read_side(f"{runs}/{name}") for name in ("short", "long"))
+    assert differences_in_environment(short.results, long.results) == ["budget on digits, epochs: 1 | 12"]
+    text = render(compare(short, long), differences_in_environment(short.results, long.results))
+    assert "differs: budget on digits, epochs: 1 | 12" in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_a_limit_is_a_share_of_the_old_value(runs):
+    rows = list(rows_by_score(runs, "long", "short").values())
+    assert regressions(rows, {"r2": 0.01})
+    assert regressions(rows, {"r2": 1e6}) == []
+    better = list(rows_by_score(runs, "short", "long").values())
+    assert [s for s in regressions(better, {"r2": 0.0}) if "of ae" in s] == []
+
+
+def test_other_data_and_unknown_models_are_refused(runs, tmp_path):
+    with pytest.raises(RequestError, match="no model 'vea'; did you mean 'vae'"):
+        read_side(f"{runs}/long:vea")
+    other = tmp_path / "other"
+    shutil.copytree(runs / "long", other)
+    run = (other / "run.json").read_text()
+    fingerprint = read_side(str(runs / "long")).results.trials[0].fingerprint
+    (other / "run.json").write_text(run.replace(fingerprint, "0" * 64))
+    with pytest.raises(RequestError, match="not the same in both"):
+        compare(read_side(str(runs / "long")), read_side(str(other)))
+
+
+@pytest.mark.parametrize(("limits", "status"), [([], 0), (["r2:1%"], 1), (["r2:x"], 2), (["nothing:5%"], 2)])
+def test_the_verb(runs, limits, status, capsys):
+    words = ["compare", f"{runs}/long", f"{runs}/short", *[w for limit in limits for w in ("--fail-on", limit)]]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == status
+    shown = capsys.readouterr()
+    assert ("is worse by" in shown.err) == (status == 1)
