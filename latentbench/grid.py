@@ -128,7 +128,7 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
     params = override(benchmark.params, on.get("params", {}))
     budget = build_params(Budget, {**benchmark.budget, **on.get("budget", {})}, "budget")
     chosen = {**_own(params, found.asked), **asked.given}
-    dataset_params = build_params(found.cls.Params, chosen, f"dataset {name!r}")
+    dataset_params = _with_full_paths(build_params(found.cls.Params, chosen, f"dataset {name!r}"))
     outcome, fingerprint = None, ""
     try:
         fingerprint = found.cls(dataset_params).fingerprint()
@@ -159,6 +159,12 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
                 ),
                 benchmark.seeds,
             )
+
+
+def _with_full_paths(params: Params) -> Params:
+    """Workers and later readers may stand elsewhere."""
+    paths = {name: value for name, value in params if isinstance(value, Path)}
+    return params.model_copy(update={name: path.expanduser().resolve() for name, path in paths.items()})
 
 
 def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from latentbench.benchmark import Benchmark
@@ -337,3 +338,20 @@ def test_a_dataset_asked_for_twice_is_refused():
 def test_a_table_for_a_dataset_that_does_not_exist_is_refused():
     with pytest.raises(UnknownNameError, match="no dataset 'digitz'; did you mean 'digits'"):
         make_plan(Benchmark(on={"digitz": {"params": {"latent_dim": 2}}}), Plugins())
+
+
+def test_a_path_names_a_dataset_and_is_kept_whole(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", x=rng.normal(size=(80, 5)).astype(np.float32), y=np.arange(80) % 2)
+    monkeypatch.chdir(tmp_path)
+    made = make_plan(Benchmark(datasets=("./mine.npz",), models=("vae",), params={"backbone": "mlp"}), Plugins())
+    trial = made.trials[0]
+    assert (trial.dataset, trial.loader) == ("mine", "arrays")
+    assert trial.dataset_params["path"] == str(tmp_path / "mine.npz")
+
+
+def test_a_path_given_as_a_parameter_is_kept_whole(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32))
+    monkeypatch.chdir(tmp_path)
+    made = make_plan(Benchmark(datasets=("arrays",), params={"arrays.path": "a.npy"}), Plugins())
+    assert made.trials[0].dataset_params["path"] == str(tmp_path / "a.npy")

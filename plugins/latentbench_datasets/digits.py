@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from latentbench import Dataset, Split
+from latentbench_datasets.classes import LabeledParams, keep_classes
 
 TEST_ROWS = 360
 
@@ -15,6 +16,11 @@ class Digits(Dataset):
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998 (its test part), as
     scikit-learn ships it. The 17 grey levels are spread over 0..255.
     """
+
+    class Params(LabeledParams):
+        """Which classes to keep."""
+
+    params: Params
 
     def load(self) -> tuple[Split, Split]:
         """Return train and test; the split is stratified by class and always the same."""
@@ -28,4 +34,4 @@ class Digits(Dataset):
             np.arange(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0
         )
         everything = Split(images, labels)
-        return everything.take(train), everything.take(test)
+        return keep_classes(everything.take(train), everything.take(test), self.params.classes)

@@ -13,7 +13,7 @@ import pytest
 
 from latentbench import DataError
 from latentbench.dataset import fingerprint_arrays
-from latentbench_datasets import fashion_mnist, fingerprints
+from latentbench_datasets import fashion_mnist, fingerprints, idx_dataset
 from latentbench_datasets.fashion_mnist import DEBIAN_FOLDER, FashionMNIST
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -242,13 +242,13 @@ def test_a_damaged_file_is_told_by_its_path(tmp_path):
 def decoded(monkeypatch):
     """The paths that were decoded."""
     paths = []
-    read = fashion_mnist.read_idx
+    read = idx_dataset.read_idx
 
     def watch(path):
         paths.append(path)
         return read(path)
 
-    monkeypatch.setattr(fashion_mnist, "read_idx", watch)
+    monkeypatch.setattr(idx_dataset, "read_idx", watch)
     return paths
 
 
@@ -319,14 +319,14 @@ def test_a_memo_with_an_impossible_fingerprint_is_made_again(tmp_path, wrong):
 
 def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
     folder = write(tmp_path / "given")
-    read = fashion_mnist.read_idx
+    read = idx_dataset.read_idx
 
     def change(path):
         values = read(path)
         os.utime(path, (1, 1))
         return values
 
-    monkeypatch.setattr(fashion_mnist, "read_idx", change)
+    monkeypatch.setattr(idx_dataset, "read_idx", change)
     dataset(folder).fingerprint()
     assert not (tmp_path / "cache").exists()
 
@@ -337,7 +337,7 @@ def test_a_cache_that_cannot_be_written_is_told_once_and_survived(tmp_path, recw
     with pytest.warns(UserWarning, match="set LATENTBENCH_CACHE to a folder that can be written") as told:
         first = found.fingerprint()
     assert len(told) == 1
-    assert Path(told[0].filename).name == "fashion_mnist.py"
+    assert Path(told[0].filename).name == "idx_dataset.py"
     assert found.fingerprint() == first
     assert len(recwarn) == 0
 

@@ -1,0 +1,125 @@
+"""CIFAR-10 in its binary version, from a folder, the cache or the internet."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from latentbench import DataError, Dataset, Split, cache_dir
+from latentbench_datasets.classes import LabeledParams, keep_classes
+from latentbench_datasets.downloads import fetch
+from latentbench_datasets.fingerprints import remembered_fingerprint
+
+TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+TEST = ("test_batch.bin",)
+BATCH_ROWS = 10_000
+ROW_BYTES = 1 + 3 * 32 * 32  # a label and an image
+FOLDER = "cifar-10-batches-bin"
+ARCHIVE = "cifar-10-binary.tar.gz"
+ARCHIVE_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+ADVICE = f"give the folder {FOLDER} of the unpacked {ARCHIVE} as `-p cifar10.path=FOLDER`"
+
+
+class CIFAR10(Dataset):
+    """50,000 + 10,000 photographs, 32x32 in color, in 10 classes.
+
+    Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images". Only the binary version is
+    read: the Python version is made of pickles, which run code. A download is checked by its md5.
+    """
+
+    class Params(LabeledParams):
+        """Where the files are, and which classes to keep."""
+
+        path: Path | None = Field(
+            default=None,
+            description=f"the folder {FOLDER}, or the one that holds it; by default the cache, then a download",
+        )
+
+    params: Params
+
+    def load(self) -> tuple[Split, Split]:
+        """Return train and test, downloaded first if they are nowhere.
+
+        Raises:
+            DataError: a file is missing, damaged or of another version, or the download failed.
+        """
+        files = self.files()
+        train, test = _read_split(files[: len(TRAIN)]), _read_split(files[len(TRAIN) :])
+        return keep_classes(train, test, self.params.classes)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the decoded arrays, without decoding files that are known already."""
+        settings = {"classes": self.params.classes}
+        return remembered_fingerprint(self.files(), self.version, super().fingerprint, settings)
+
+    def files(self) -> list[Path]:
+        """Return the six files: five batches of train, one of test."""
+        if self.params.path is not None:
+            return _find_files(self.params.path.expanduser())
+        cache = cache_dir() / "cifar10"
+        try:
+            return _find_files(cache)
+        except DataError:
+            _download(cache)
+        return _find_files(cache)
+
+
+def _find_files(folder: Path) -> list[Path]:
+    if (folder / FOLDER).is_dir():
+        folder = folder / FOLDER
+    names = (*TRAIN, *TEST)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not missing:
+        return [folder / name for name in names]
+    if any((place / "data_batch_1").exists() for place in (folder, folder / "cifar-10-batches-py")):
+        raise DataError(
+            f"{folder} must hold the binary version of CIFAR-10, it holds the Python version, which is made of "
+            f"pickles and not read; {ADVICE}"
+        )
+    raise DataError(f"{folder} must hold the six .bin files of CIFAR-10, {missing[0]} is not there; {ADVICE}")
+
+
+def _read_split(files: list[Path]) -> Split:
+    rows = np.concatenate([_read_batch(file) for file in files])
+    return Split(rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64))
+
+
+def _read_batch(file: Path) -> npt.NDArray[np.uint8]:
+    """Return the rows of one file: label, then the red, green and blue planes."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}; check its permissions and disk") from error
+    if len(content) != BATCH_ROWS * ROW_BYTES:
+        raise DataError(
+            f"{file} must hold {BATCH_ROWS} rows of {ROW_BYTES} bytes, got {len(content)} bytes, which is "
+            f"{len(content) / ROW_BYTES:.1f} rows; delete it and fetch it again"
+        )
+    rows = np.frombuffer(content, np.uint8).reshape(BATCH_ROWS, ROW_BYTES)
+    if rows[:, 0].max() > 9:
+        raise DataError(f"{file} must hold labels from 0 to 9, got {rows[:, 0].max()}; {ADVICE}")
+    return rows
+
+
+def _download(folder: Path) -> None:
+    """Download and unpack the archive into `folder`; nothing appears there before all is whole."""
+    import torchvision.datasets
+
+    mirror = torchvision.datasets.CIFAR10.url.rpartition("/")[0] + "/"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
+            fetch(ARCHIVE, ARCHIVE_MD5, [mirror], part)
+            with tarfile.open(Path(part, ARCHIVE)) as archive:
+                for name in (*TRAIN, *TEST):
+                    archive.extract(f"{FOLDER}/{name}", part, filter="data")
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)  # an incomplete one
+            Path(part, FOLDER).replace(folder / FOLDER)
+    except (OSError, KeyError, tarfile.TarError) as error:
+        raise DataError(f"CIFAR-10 cannot be downloaded to {folder}: {error}; {ADVICE}") from error

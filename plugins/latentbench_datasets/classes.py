@@ -1,0 +1,67 @@
+"""Keeps only some classes of a labeled dataset, as in `fashion_mnist:classes=5,9`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from latentbench import DataError, Dataset, Split
+
+__all__ = ["LabeledParams", "keep_classes"]
+
+
+def _as_tuple(value: Any) -> Any:
+    """Take a single value, as `classes=5` gives it, for a tuple of one."""
+    return (value,) if isinstance(value, str | int) else value
+
+
+def _distinct(classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Sort the classes and drop repetitions, so that 9,5 and 5,9 ask for the same data."""
+    if classes is None:
+        return None
+    if len(set(classes)) < 2:
+        raise ValueError("must name at least 2 different classes")
+    return tuple(sorted(set(classes)))
+
+
+class LabeledParams(Dataset.Params):
+    """Parameters of every dataset with labels."""
+
+    classes: Annotated[tuple[int, ...] | None, BeforeValidator(_as_tuple), AfterValidator(_distinct)] = Field(
+        default=None, description="keep only these classes, renumbered from 0 in ascending order; by default all"
+    )
+
+
+def keep_classes(train: Split, test: Split, classes: tuple[int, ...] | None) -> tuple[Split, Split]:
+    """Return both splits with only the rows of `classes` (ascending), which become 0, 1, ...
+
+    Raises:
+        DataError: the data has no labels, or a class has no row in train.
+    """
+    if classes is None:
+        return train, test
+    if train.labels is None:
+        raise DataError("classes can be chosen only where there are labels, got none; give labels or leave it out")
+    known = np.unique(train.labels).tolist()
+    for each in classes:
+        if each not in known:
+            raise DataError(
+                f"classes must name classes of the dataset ({_short(known)}), got {each}; leave {each} out"
+            )
+    return _keep(train, classes), _keep(test, classes)
+
+
+def _keep(split: Split, classes: tuple[int, ...]) -> Split:
+    if split.labels is None:
+        raise DataError("the test split has no labels where train has some; give labels for both")
+    rows = np.isin(split.labels, classes)
+    labels = np.searchsorted(classes, split.labels[rows]).astype(np.int64)
+    return replace(split.take(rows), labels=labels)
+
+
+def _short(known: list[int]) -> str:
+    """Name the classes: all of a few, else the first and the last."""
+    return ", ".join(map(str, known)) if len(known) <= 10 else f"{known[0]} to {known[-1]}"

@@ -1,0 +1,269 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentbench import DataError
+from latentbench_datasets.arrays import Arrays
+
+ROWS = 60
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENTBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def dataset(path, **params):
+    return Arrays(Arrays.Params(path=path, **params))
+
+
+def refusal(path, **params):
+    with pytest.raises(DataError) as caught:
+        dataset(path, **params).load()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert ";" in sentence  # what to do
+    return sentence
+
+
+def together(path, **params):
+    """Inputs and labels of both splits."""
+    train, test = dataset(path, **params).load()
+    labels = None if train.labels is None else np.concatenate([train.labels, test.labels])
+    return np.concatenate([train.inputs, test.inputs]), labels
+
+
+def as_set(inputs):
+    return sorted(row.tobytes() for row in inputs)
+
+
+def pixels(*shape):
+    return np.random.default_rng(0).integers(0, 256, (ROWS, *shape)).astype(np.uint8)
+
+
+def floats(*shape):
+    return np.random.default_rng(0).normal(size=(ROWS, *shape)).astype(np.float32)
+
+
+# arrays in files
+
+
+def save(path, values=None, **named):
+    if path.suffix == ".npz":
+        np.savez(path, **named)
+    else:
+        np.save(path, values)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [((6, 5), (1, 6, 5)), ((3, 6, 5), (3, 6, 5)), ((6, 5, 4), (4, 6, 5)), ((6, 5, 1), (1, 6, 5))],
+)
+def test_images_in_an_array(tmp_path, shape, found):
+    values = pixels(*shape)
+    inputs, _ = together(save(tmp_path / "x.npy", values))
+    assert inputs.dtype == np.uint8
+    assert inputs.shape == (ROWS, *found)
+    expected = values.reshape(ROWS, *found) if shape[-1] not in (1, 4) else values.transpose(0, 3, 1, 2)
+    assert as_set(inputs) == as_set(expected)
+
+
+@pytest.mark.parametrize(("shape", "fits"), [((3, 6, 3), "both"), ((6, 5, 7), "neither"), ((2, 6, 5), "neither")])
+def test_channels_that_cannot_be_told_are_refused(tmp_path, shape, fits):
+    sentence = refusal(save(tmp_path / "x.npy", pixels(*shape)))
+    assert f"got shape {(ROWS, *shape)} which fits {fits}; save grey ones" in sentence
+
+
+@pytest.mark.parametrize("values", [floats(4), floats(2, 3, 4), floats(4).astype(float), pixels(4), pixels(4) > 9])
+def test_other_numbers_become_float32(tmp_path, values):
+    inputs, _ = together(save(tmp_path / "x.npy", values))
+    assert inputs.dtype == np.float32
+    assert as_set(inputs) == as_set(values.astype(np.float32))
+
+
+@pytest.mark.parametrize("x", ["inputs", "x", "images", "data"])
+@pytest.mark.parametrize("y", ["labels", "y"])
+def test_names_in_an_npz(tmp_path, x, y):
+    labels = np.array(["b", "a", "c"] * 20)
+    _, found = together(save(tmp_path / "x.npz", **{x: floats(4), y: labels}))
+    assert np.bincount(found).tolist() == [20, 20, 20]
+
+
+def test_factors_in_an_npz(tmp_path):
+    factors = {"factors": np.stack([np.arange(ROWS) % 3, np.arange(ROWS) % 7], 1)}
+    train, test = dataset(save(tmp_path / "x.npz", x=floats(4), **factors)).load()
+    assert train.factors.shape == (48, 2)
+    assert train.factor_names == test.factor_names == ("factor_0", "factor_1")
+    assert train.factor_sizes == test.factor_sizes == (3, 7)
+    named = {"factors": floats(1), "factor_names": np.array(["height"])}
+    train, _ = dataset(save(tmp_path / "x.npz", x=floats(4), **named)).load()
+    assert (train.factor_names, train.factor_sizes) == (("height",), (0,))
+
+
+@pytest.mark.parametrize("form", ["{}_{}", "{1}_{0}"])
+def test_an_npz_that_is_split_already(tmp_path, form):
+    x, y = pixels(6, 5), (np.arange(ROWS) % 2)[:, None]
+    content = {}
+    for split, rows in (("train", slice(0, 40)), ("test", slice(40, None))):
+        content |= {form.format("x", split): x[rows], form.format("y", split): y[rows]}
+    train, test = dataset(save(tmp_path / "x.npz", **content)).load()
+    np.testing.assert_array_equal(train.inputs, x[:40, None])
+    np.testing.assert_array_equal(test.inputs, x[40:, None])
+    assert train.labels.tolist() == y[:40, 0].tolist()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables(tmp_path, suffix):
+    frame = pd.DataFrame(floats(3), columns=["a", "b", "c"]).assign(whole=range(ROWS), kind=["x", "y"] * 30)
+    path = tmp_path / f"t.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    inputs, labels = together(path, label_column="kind")
+    assert inputs.shape == (ROWS, 4)
+    assert inputs.dtype == np.float32
+    assert labels.tolist() == (inputs[:, 3].astype(int) % 2).tolist()
+    assert "column 'kind' holds others (as 'x'); drop it, or name it by label_column" in refusal(path)
+    assert f"{path} must have the column 'no', got a, b, c, whole, kind; check" in refusal(path, label_column="no")
+
+
+def test_labels_that_are_numbers_are_numbered_in_their_order(tmp_path):
+    pd.DataFrame({"a": range(ROWS), "label": [10, 9, 100] * 20}).to_csv(tmp_path / "t.csv", index=False)
+    inputs, labels = together(tmp_path / "t.csv")
+    assert labels.tolist() == [[1, 0, 2][int(row) % 3] for row in inputs[:, 0]]
+
+
+def test_a_label_file_replaces_the_column_and_keeps_it_out_of_the_inputs(tmp_path):
+    pd.DataFrame({"a": range(ROWS), "label": [0, 1] * 30}).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame({"label": [0, 1, 2] * 20}).to_csv(tmp_path / "y.csv", index=False)
+    inputs, labels = together(tmp_path / "t.csv", labels=tmp_path / "y.csv")
+    assert inputs.shape == (ROWS, 1)
+    assert labels.tolist() == (inputs[:, 0].astype(int) % 3).tolist()
+
+
+CSV = {
+    "NaN": ("a,b\n" + "1,2\n" * 3 + "1,\n" + "1,2\n" * 56, "column 'b' has none (NaN) for row 4; fill"),
+    "infinity": ("a,b\n" + "1,2\n" * 3 + "inf,2\n" + "1,2\n" * 56, "row 4 of 60 holds NaN or infinity; fill"),
+    "text": ("a,b\n" + "1,2\n" * 3 + "1,two\n" + "1,2\n" * 56, "column 'b' holds others (as 'two'); drop it"),
+    "row numbers": (
+        ",b\n" + "1,2\n" * 60,
+        "a name for each column, column 1 has none; save it without row numbers",
+    ),
+    "no header": ("1.5,2.5\n" * 60, "must start with a row of column names, got the number 1.5; add that row"),
+    "few names": ("a,b\n" + "1,2,3\n" * 60, "rows hold more values than names; add the names"),
+    "few values": ("a,b\n" + "1,2\n" * 3 + "1,2,3,4\n", "must be a CSV file, it cannot be read (Error tokenizing"),
+    "nothing": ("", "must be a CSV file, it cannot be read (No columns to parse from file); check"),
+    "no rows": ("a,b\n", "must hold rows, got none; check"),
+    "only labels": ("label\n" + "1\n2\n" * 30, "must have columns of numbers, got only labels; add inputs"),
+    "label gap": ("a,label\n" + "1,x\n" * 7 + "1,\n" * 53, "column 'label' has none (NaN) for row 8; fill"),
+    "fractions": ("a,label\n" + "1,0.5\n2,0.7\n" * 30, "must be classes (n,), whole numbers or text, got float64"),
+}
+
+
+@pytest.mark.parametrize("case", CSV)
+def test_a_table_that_cannot_be_used(tmp_path, case):
+    content, expected = CSV[case]
+    (tmp_path / "t.csv").write_text(content)
+    sentence = refusal(tmp_path / "t.csv")
+    assert expected in sentence
+    assert str(tmp_path / "t.csv") in sentence
+
+
+OBJECTS = np.array([{"a": 1}] * ROWS, dtype=object)
+NPZ = {
+    "pickled inputs": ({"x": OBJECTS}, "holds pickled objects, which are never loaded; save numbers"),
+    "no inputs": ({"a": floats(3), "b": floats(3)}, "an array named inputs, x, images, data, or both x_train"),
+    "no test": ({"x_train": floats(3)}, "or both x_train and x_test, got x_train; rename"),
+    "one split's labels": (
+        {"x_train": floats(3), "x_test": floats(3), "y_test": np.arange(ROWS)},
+        "labels for train and for test or for neither, got one; add",
+    ),
+    "too few labels": ({"x": floats(3), "y": np.arange(59) % 2}, "labels have 59 rows where inputs have 60"),
+    "one-hot labels": ({"x": floats(3), "y": np.eye(ROWS)}, "must be classes (n,), whole numbers or text"),
+    "NaN": ({"x": np.full((ROWS, 2), np.nan)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
+    "too large": ({"x": np.full((ROWS, 2), 1e300)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
+    "text": ({"x": np.array([["a"]] * ROWS)}, "must be numbers (n, ...) with at least 2 dimensions, got <U1"),
+    "one dimension": ({"x": floats()}, "with at least 2 dimensions, got float32 of shape (60,); save"),
+    "wide pixels": ({"x": pixels(6, 5).astype(int)}, "convert pixels of 0..255 with astype('uint8')"),
+    "factors": (
+        {"x": floats(3), "factors": floats()},
+        "must be finite numbers (n, k), got float32 of shape (60,)",
+    ),
+    "equal rows": ({"x": np.zeros((ROWS, 2))}, "must hold different rows, too many of 60 are equal; take"),
+    "few rows": ({"x": floats(2)[:1]}, "must hold at least 50 rows, got 1; add more"),
+}
+
+
+@pytest.mark.parametrize("case", NPZ)
+def test_an_npz_that_cannot_be_used(tmp_path, case):
+    content, expected = NPZ[case]
+    with pytest.raises(DataError, match=re.escape(expected)):
+        dataset(save(tmp_path / "x.npz", **content)).load()
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "parquet"])
+def test_damaged_files(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "parquet":
+        pd.DataFrame(floats(3), columns=list("abc")).to_parquet(path)
+    else:
+        save(path, floats(3), x=floats(3))
+    whole = path.read_bytes()
+    for content in (whole[:-20], whole[:50], whole[:3], b"hello, this is text", b""):
+        path.write_bytes(content)
+        sentence = refusal(path)
+        assert sentence.startswith(f"{path} must be a ")
+        assert "file" in sentence
+
+
+def test_a_path_that_is_nothing(tmp_path):
+    for path in (tmp_path / "none", tmp_path / "none.npy", tmp_path / "none.csv"):
+        with pytest.raises(DataError, match=re.escape(f"{path} must be a file or a folder of images, nothing is")):
+            dataset(path).fingerprint()
+    assert "nothing is there" in refusal(tmp_path / "none.npz")
+    assert "nothing is there" in refusal(tmp_path / "none.csv")
+    (tmp_path / "x.pkl").write_bytes(b"")
+    assert "a file ending in .npy .npz .csv .parquet, got .pkl; check" in refusal(tmp_path / "x.pkl")
+
+
+def test_labels_and_size_that_do_not_fit_the_file(tmp_path):
+    path = save(tmp_path / "x.npy", floats(3))
+    assert f"size resizes images of a folder, {path} is a file; leave" in refusal(path, size=8)
+    labels = save(tmp_path / "y.npy", np.arange(59))
+    sentence = refusal(path, labels=labels)
+    assert f"{labels} must hold one label for each of 60 rows in the same order, got 59; check" in sentence
+    both = save(tmp_path / "x.npz", x_train=floats(3), x_test=floats(3))
+    assert "holds train and test, so labels must be in it; add" in refusal(both, labels=labels)
+
+
+# the split and the fingerprint
+
+
+def test_the_split_does_not_depend_on_the_order_of_rows(tmp_path):
+    values, order = floats(3), np.random.default_rng(1).permutation(ROWS)
+    train, test = dataset(save(tmp_path / "a.npy", values)).load()
+    shuffled, shuffled_test = dataset(save(tmp_path / "b.npy", values[order])).load()
+    assert (len(train), len(test)) == (48, 12)
+    assert as_set(test.inputs) == as_set(shuffled_test.inputs)
+    assert as_set(train.inputs) == as_set(shuffled.inputs)
+
+
+def test_equal_rows_end_on_the_same_side(tmp_path):
+    values = np.repeat(floats(3)[:20], 3, axis=0)
+    train, test = dataset(save(tmp_path / "a.npy", values), test_share=0.5).load()
+    assert len(train) + len(test) == ROWS
+    assert not set(as_set(train.inputs)) & set(as_set(test.inputs))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
+def test_the_share_of_the_test(tmp_path, share):
+    train, test = dataset(save(tmp_path / "a.npy", floats(3)), test_share=share).load()
+    assert len(test) == {0.001: 1, 0.3: 18, 0.999: 59}[share]
+    assert len(train) == ROWS - len(test)
+
+
+def test_texts_of_the_command_line_are_understood(tmp_path):
+    values = {"path": str(tmp_path), "size": "8", "test_share": "0.5", "classes": ("0", "1")}
+    params = Arrays.Params.model_validate(values)
+    assert (params.size, params.test_share, params.classes) == (8, 0.5, (0, 1))

@@ -1,0 +1,131 @@
+import functools
+import gzip
+import hashlib
+import http.server
+import struct
+import threading
+
+import numpy as np
+import pytest
+
+from latentbench import DataError
+from latentbench.dataset import fingerprint_arrays
+from latentbench_datasets.fashion_mnist import FashionMNIST
+from latentbench_datasets.mnist import MNIST
+
+NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+ADVICE = "give a folder with the four idx files as `-p mnist.path=FOLDER`"
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATENTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def idx(array):
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def arrays():
+    draw = np.random.default_rng(0)
+    return [
+        draw.integers(0, 256, (20, 28, 28)),
+        np.arange(20) % 10,
+        draw.integers(0, 256, (10, 28, 28)),
+        np.arange(10),
+    ]
+
+
+def write(folder):
+    folder.mkdir(parents=True)
+    for name, array in zip(NAMES, arrays(), strict=True):
+        (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+    return folder
+
+
+def dataset(path=None):
+    return MNIST(MNIST.Params(path=path))
+
+
+def assert_holds(found):
+    train, test = found.load()
+    images, labels, test_images, test_labels = arrays()
+    np.testing.assert_array_equal(train.inputs, images[:, None])
+    np.testing.assert_array_equal(train.labels, labels)
+    np.testing.assert_array_equal(test.inputs, test_images[:, None])
+    np.testing.assert_array_equal(test.labels, test_labels)
+
+
+def test_a_folder_given_by_parameter(tmp_path):
+    found = dataset(write(tmp_path / "given"))
+    assert_holds(found)
+    assert found.fingerprint() == fingerprint_arrays(*found.load())
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(DataError) as caught:
+        dataset(tmp_path / "none").load()
+    assert str(caught.value) == (
+        f"{tmp_path}/none must be a folder with the idx files of MNIST, it cannot be read "
+        f"(No such file or directory); {ADVICE}"
+    )
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A mirror on this machine with small files, that torchvision knows by their md5."""
+    folder = write(tmp_path / "served")
+    resources = [
+        (path.name, hashlib.md5(path.read_bytes()).hexdigest())  # noqa: S324 - the mirror's own checksum
+        for path in (folder / f"{name}.gz" for name in NAMES)
+    ]
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    monkeypatch.setattr("torchvision.datasets.MNIST.resources", resources)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield folder
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_files_are_downloaded_into_a_cache_of_their_own_once(tmp_path, mirror):
+    assert_holds(dataset())
+    assert sorted(path.name for path in (tmp_path / "cache" / "mnist").iterdir()) == sorted(
+        f"{name}.gz" for name in NAMES
+    )
+    for path in mirror.iterdir():
+        path.unlink()
+    assert_holds(dataset())
+
+
+def test_a_failed_download_is_one_sentence(tmp_path, mirror):
+    (mirror / f"{NAMES[2]}.gz").write_bytes(b"other")
+    with pytest.raises(DataError) as caught:
+        dataset().load()
+    sentence = str(caught.value)
+    assert sentence.startswith(f"MNIST cannot be downloaded to {tmp_path}/cache/mnist: http://127.0.0.1")
+    assert sentence.endswith(f"gave File not found or corrupted; {ADVICE}")
+    assert list((tmp_path / "cache" / "mnist").iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [60000, 10000])
+def test_files_of_a_relative_with_the_same_names_are_told_by_their_labels(tmp_path, rows):
+    labels = {cls: np.repeat(np.arange(10), cls.class_counts[rows]) for cls in (MNIST, FashionMNIST)}
+    file, images = tmp_path / "labels", tmp_path / "images"
+    images.write_bytes(idx(np.zeros((rows, 28, 28), np.uint8)))
+    for cls, others in ((MNIST, FashionMNIST), (FashionMNIST, MNIST)):
+        file.write_bytes(idx(labels[cls]))
+        split = cls(cls.Params())._read_split(images, file)
+        np.testing.assert_array_equal(split.labels, labels[cls])
+        with pytest.raises(
+            DataError, match=f"^{file} must hold the labels of {others.title}, .* of another dataset"
+        ):
+            others(others.Params())._read_split(images, file)
