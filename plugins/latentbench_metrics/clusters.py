@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench_metrics.neighbors import knn_accuracy
+from latentbench_metrics.probes import linear_probe_accuracy
 from latentbench_metrics.subsets import some_rows
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "davies_bouldin",
     "kmeans_agreement",
     "knn_accuracy",
+    "linear_probe_accuracy",
     "partition_agreement",
     "silhouette",
     "silhouette_per_item",

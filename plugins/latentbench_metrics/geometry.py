@@ -1,4 +1,4 @@
-"""The shape of the cloud of codes."""
+"""The shape of the cloud of codes: how many of its dimensions are in use; neighborhoods are next door."""
 
 from __future__ import annotations
 
@@ -7,9 +7,24 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, Score
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.neighborhoods import (
+    continuity,
+    distance_correlation,
+    neighbor_recall,
+    trustworthiness,
+)
 
-__all__ = ["ActiveUnits", "active_units"]
+__all__ = [
+    "ActiveUnits",
+    "ParticipationRatio",
+    "active_units",
+    "continuity",
+    "distance_correlation",
+    "neighbor_recall",
+    "participation_ratio",
+    "trustworthiness",
+]
 
 ACTIVE = 0.01
 
@@ -29,6 +44,28 @@ def active_units(codes: Tensor) -> int:
     return int((codes.double().var(0) > ACTIVE).sum())
 
 
+def participation_ratio(codes: Tensor) -> float:
+    """Number of directions that share the variance, (sum λ)² / sum λ² of the covariance's eigenvalues λ.
+
+    From 1 (all variance along one line) to d (equally much in all directions); no better side.
+
+    Args:
+        codes: `(n, d)`, n at least 2.
+
+    Raises:
+        NotApplicableError: all codes are equal.
+
+    >>> import torch
+    >>> round(participation_ratio(torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])), 6)
+    2.0
+    """
+    if bool((codes == codes[0]).all()):
+        raise NotApplicableError("all codes are equal")
+    centered = codes.double() - codes.double().mean(0)
+    covariance = centered.T @ centered
+    return float(covariance.trace().square() / covariance.square().sum())
+
+
 class ActiveUnits(Metric):
     """Dimensions of the code that say something about the input."""
 
@@ -40,3 +77,16 @@ class ActiveUnits(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the count."""
         return {"active_units": float(active_units(space.codes))}
+
+
+class ParticipationRatio(Metric):
+    """Directions that share the variance of the codes; unlike active units it does not depend on their scale."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "participation_ratio": Score("none", "directions that share the variance", "use", range=(1, float("inf"))),
+    }
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the ratio."""
+        return {"participation_ratio": participation_ratio(space.codes)}

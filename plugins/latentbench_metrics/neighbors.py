@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.subsets import folds, some_rows
+from latentbench_metrics.subsets import folds, labelled_train, some_rows
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
 
@@ -88,14 +88,14 @@ class Neighbors(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that its neighbors label rightly, else 0."""
-        train = _labelled_train(space)
+        train = labelled_train(space)
         bank = None if train is None else train.codes
         found, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
         return {f"knn{k}": _votes_right(found[:, :k], labels) for k in NEIGHBORS}
 
     def note(self, space: LatentSpace) -> str:
         """Say where the bank comes from when it is not the training split."""
-        return "" if _labelled_train(space) else "no labelled training split: seeded 5-fold on the test codes"
+        return "" if labelled_train(space) else "no labelled training split: seeded 5-fold on the test codes"
 
 
 class SampledNeighbors(Metric):
@@ -113,16 +113,12 @@ class SampledNeighbors(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that its neighbors label rightly, else 0."""
-        train = _labelled_train(space)
+        train = labelled_train(space)
         bank = None if train is None else _sampled(train)
         found, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
         return {"knn10_sample": _votes_right(found, labels)}
 
     note = Neighbors.note
-
-
-def _labelled_train(space: LatentSpace) -> LatentSpace | None:
-    return space.train if space.train is not None and "labels" in space.train.supplies else None
 
 
 def _sampled(train: LatentSpace) -> Tensor:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["folds", "pairs", "some_rows"]
+from latentbench import LatentSpace
+
+__all__ = ["folds", "labelled_train", "pairs", "some_rows"]
+
+
+def labelled_train(space: LatentSpace) -> LatentSpace | None:
+    """Return the training split's latent space if there is one with labels, a bank for probes."""
+    return space.train if space.train is not None and "labels" in space.train.supplies else None
 
 
 def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:

@@ -18,7 +18,10 @@ HEADLINES = {
     "knn10": ("find", "up", "untrained", "pixels"),
     "knn10_sample": ("find", "up", None, None),
     "ari": ("group", "up", 0.0, "pixels"),
+    "neighbor_recall": ("near", "up", "untrained", "pixels"),
     "walk_kd": ("walk", "down", 1.0, None),
+    "sample_coverage": ("make", "up", 0.0, 1.0),
+    "knn10_noise": ("shift", "up", "untrained", "pixels"),
     "rate": ("use", "none", None, None),
     "active_units": ("use", "none", None, None),
     "train_seconds": ("cost", "down", None, None),
@@ -53,7 +56,7 @@ def test_names_are_sorted_and_lead_to_metrics():
 
 def test_score_names_are_unique():
     names = [name for cls in classes() for name in cls.scores]
-    assert len(names) == len(set(names)) == 35
+    assert len(names) == len(set(names)) == 50
 
 
 def test_headlines():

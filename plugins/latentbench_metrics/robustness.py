@@ -1,0 +1,177 @@
+"""What a small change of the inputs does to the codes: noise on every pixel, a shift by one pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.neighbors import Neighbors, nearest_rows
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["Noise", "PixelShift", "code_drift", "noisy", "shifted_by_one"]
+
+NOISE = 0.1
+NOISE_SEED, SHIFT_SEED = 0, 1
+BATCH = 1024
+
+
+def code_drift(codes: Tensor, moved: Tensor) -> float:
+    """Mean distance between two codes of an item, over the mean distance to the nearest other item's code.
+
+    From 0; lower is better; at 1 a changed item lies as far from itself as from its neighbor. No unit: codes may
+    be scaled. The nearest distance shrinks with n: compare at equal n.
+
+    Args:
+        codes: of the items as they are, `(n, d)`, n at least 2.
+        moved: of the changed items, `(n, d)`.
+
+    Raises:
+        NotApplicableError: every code lies on another.
+
+    >>> code_drift(torch.tensor([[0.0], [1], [2]]), torch.tensor([[0.5], [1], [2]]))
+    0.16666666666666666
+    """
+    return float(_drift_per_item(codes, moved).mean())
+
+
+def _drift_per_item(codes: Tensor, moved: Tensor) -> Tensor:
+    nearest = codes[nearest_rows(codes, codes, 2)]
+    reach = _lengths(nearest - codes[:, None]).max(1).values.mean()  # the other of the two is the item itself
+    if reach == 0:
+        raise NotApplicableError("every code lies on another one")
+    return _lengths(moved - codes) / reach
+
+
+def _lengths(vectors: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=-1, dtype=torch.float64)
+    return lengths
+
+
+def noisy(inputs: Tensor, generator: torch.Generator, spread: Tensor | None = None) -> Tensor:
+    """Add normal noise of standard deviation 0.1 to images `(n, c, h, w)` in [0, 1]; the result is clipped to it.
+
+    With `spread` `(*shape)`, for inputs of any range, the deviation is 0.1 times that and nothing is clipped.
+
+    >>> noisy(torch.zeros(1, 1, 1, 2), torch.Generator().manual_seed(0))
+    tensor([[[[0.1541, 0.0000]]]])
+    """
+    noise = NOISE * torch.randn(inputs.shape, generator=generator).to(inputs)
+    return (inputs + noise).clamp(0, 1) if spread is None else inputs + spread * noise
+
+
+def shifted_by_one(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Move each image `(n, c, h, w)` by one pixel up, down, left or right, drawn at random; edges are repeated.
+
+    >>> shifted_by_one(torch.arange(3.0).reshape(1, 1, 1, 3), torch.Generator().manual_seed(3))
+    tensor([[[[1., 2., 2.]]]])
+    """
+    (up, down), (left, right) = _moved(images, 2), _moved(images, 3)
+    chosen = torch.randint(4, (len(images),), generator=generator).to(images.device)
+    return torch.stack([up, down, left, right])[chosen, torch.arange(len(images), device=images.device)]
+
+
+def _moved(images: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    size = images.shape[axis]
+    first, last = images.narrow(axis, 0, 1), images.narrow(axis, size - 1, 1)
+    ahead = torch.cat([images.narrow(axis, 1, size - 1), last], axis)
+    return ahead, torch.cat([first, images.narrow(axis, 0, size - 1)], axis)
+
+
+class Noise(Metric):
+    """Neighbors and drift of the codes of noisy test items; the bank holds the codes of clean training items.
+
+    The same noise for every model: standard deviation 0.1 on images in [0, 1], clipped; on other inputs a tenth of
+    each column's standard deviation over the training split.
+    """
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "knn10_noise": Score(
+            "up",
+            "accuracy of 10 nearest neighbors of codes of images with noise 0.1",
+            "shift",
+            True,
+            (0, 1),
+            floor="untrained",
+            ceiling="pixels",
+        ),
+        "code_drift": Score(
+            "down", "way of a code under noise 0.1 over its way to the next code", "shift", range=(0, float("inf"))
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "encoder")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    min_items: ClassVar[int] = Neighbors.min_items
+    max_items: ClassVar[int | None] = 5000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return 1 for each item that its neighbors label rightly, else 0, and its code's drift."""
+        train = _labelled_train(space)
+        rows = some_rows(len(space), self.max_items)
+        spread = None if _images(space) else train.inputs.std(0, correction=0)
+        moved = _changed_codes(space, rows, partial(noisy, spread=spread), NOISE_SEED)
+        return {
+            "knn10_noise": _neighbors_right(space, rows, moved),
+            "code_drift": _drift_per_item(space.codes[rows], moved),
+        }
+
+    def note(self, space: LatentSpace) -> str:
+        """Say what noise was added where it is not pixel noise."""
+        return "" if _images(space) else "noise: a tenth of each column's standard deviation"
+
+
+class PixelShift(Metric):
+    """Neighbors of the codes of test images moved by one pixel among the codes of training images as they are."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "knn10_shift": Score(
+            "up",
+            "accuracy of 10 nearest neighbors of codes of images moved by a pixel",
+            "shift",
+            range=(0, 1),
+            floor="untrained",
+            ceiling="pixels",
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = Noise.needs
+    invariances: ClassVar[tuple[str, ...]] = Noise.invariances
+    min_items: ClassVar[int] = Noise.min_items
+    max_items: ClassVar[int | None] = Noise.max_items
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return 1 for each image that its neighbors label rightly, else 0."""
+        _labelled_train(space)
+        if not _images(space):
+            raise NotApplicableError(f"only images can be moved, inputs are {tuple(space.inputs.shape[1:])}")
+        rows = some_rows(len(space), self.max_items)
+        moved = _changed_codes(space, rows, shifted_by_one, SHIFT_SEED)
+        return {"knn10_shift": _neighbors_right(space, rows, moved)}
+
+
+def _images(space: LatentSpace) -> bool:
+    return space.inputs.ndim == 4
+
+
+def _labelled_train(space: LatentSpace) -> LatentSpace:
+    if space.train is None:
+        raise NotApplicableError("no training split")
+    if "labels" not in space.train.supplies:
+        raise NotApplicableError("no labels in the training split")
+    return space.train
+
+
+def _changed_codes(
+    space: LatentSpace, rows: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], seed: int
+) -> Tensor:
+    """Encode changed inputs, some at a time: the whole set is not held twice."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.cat([space.encode(change(space.inputs[some], generator)) for some in torch.split(rows, BATCH)])
+
+
+def _neighbors_right(space: LatentSpace, rows: Tensor, codes: Tensor) -> Tensor:
+    seen = LatentSpace(codes=codes, labels=space.labels[rows], train=space.train, device=space.device)
+    return Neighbors(Neighbors.Params()).compute(seen)["knn10"]

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latentbench import LatentSpace, NotApplicableError
+from latentbench_metrics import distances, neighborhoods
+from latentbench_metrics.geometry import (
+    ParticipationRatio,
+    continuity,
+    distance_correlation,
+    neighbor_recall,
+    participation_ratio,
+    trustworthiness,
+)
+from latentbench_metrics.neighborhoods import Neighborhoods, neighborhoods_per_item
+
+SCORES = (trustworthiness, continuity, neighbor_recall)
+
+
+def normal(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+
+
+def embedded(count=200, seed=0):
+    """Points in five dimensions and a noisy look at two of them."""
+    high = normal(count, 5, seed=seed)
+    return high, high[:, :2] + 0.3 * normal(count, 2, seed=seed + 1)
+
+
+def test_m4_identity_isometry_and_scale():
+    high = normal(1000, 10)
+    turn = torch.linalg.qr(normal(10, 10, seed=1))[0]
+    for low in (high, high @ turn + 3, 7 * high):
+        for score in SCORES:
+            assert score(high, low, 10) == pytest.approx(1, abs=1e-9)
+        assert distance_correlation(high, low) == pytest.approx(1, abs=1e-9)
+
+
+def test_m4_random_codes():
+    high, low = normal(1000, 10), normal(1000, 2, seed=1)
+    assert trustworthiness(high, low, 10) == pytest.approx(0.5, abs=0.02)
+    assert continuity(high, low, 10) == pytest.approx(0.5, abs=0.02)
+    assert neighbor_recall(high, low, 10) == pytest.approx(10 / 999, abs=0.004)
+    assert distance_correlation(high, low) == pytest.approx(0, abs=0.03)
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_agrees_with_scikit_learn(k, dtype, monkeypatch):
+    from sklearn.manifold import trustworthiness as reference
+
+    monkeypatch.setattr(distances, "BLOCK", 1700)
+    high, low = (points.to(dtype) for points in embedded())
+    assert trustworthiness(high, low, k) == pytest.approx(
+        reference(high.numpy(), low.numpy(), n_neighbors=k), abs=1e-6
+    )
+    assert continuity(high, low, k) == pytest.approx(reference(low.numpy(), high.numpy(), n_neighbors=k), abs=1e-6)
+
+
+def test_recall_agrees_with_scikit_learn():
+    from sklearn.neighbors import NearestNeighbors
+
+    high, low = embedded()
+    near = [NearestNeighbors(n_neighbors=7).fit(x.numpy()).kneighbors(return_distance=False) for x in (high, low)]
+    expected = [len(set(a) & set(b)) / 7 for a, b in zip(*near, strict=True)]
+    assert neighborhoods_per_item(high, low, 7)["neighbor_recall"].tolist() == pytest.approx(expected)
+
+
+def test_distances_in_place_of_points():
+    high, low = embedded()
+    matrices = torch.cdist(high, high), torch.cdist(low, low)
+    kept = [matrix.clone() for matrix in matrices]
+    for score in SCORES:
+        assert score(*matrices, 8, distances=True) == pytest.approx(score(high, low, 8), abs=1e-9)
+        assert score(*(m.square() for m in matrices), 8, distances=True) == score(*matrices, 8, distances=True)
+    assert all(torch.equal(a, b) for a, b in zip(matrices, kept, strict=True))
+
+
+def test_distance_correlation_agrees_with_scipy():
+    from scipy.stats import spearmanr
+
+    high, low = embedded(60)
+    first, second = torch.triu_indices(60, 60, 1)
+    every = [(x[first] - x[second]).norm(dim=1).numpy() for x in (high, low)]
+    assert distance_correlation(high, low, seed=3) == pytest.approx(spearmanr(*every).statistic, abs=0.01)
+    assert distance_correlation(high, low) == distance_correlation(high, low)
+    assert distance_correlation(high, low, seed=1) != distance_correlation(high, low)
+
+
+def test_distance_correlation_of_the_very_pairs(monkeypatch):
+    """Ties included: rounded codes."""
+    from scipy.stats import spearmanr
+
+    monkeypatch.setattr(neighborhoods, "PAIRS_AT_ONCE", 33)
+    high, low = embedded(50)
+    generator = torch.Generator().manual_seed(5)
+    first = torch.randint(50, (200,), generator=generator)
+    second = (first + torch.randint(1, 50, (200,), generator=generator)) % 50
+    assert (first != second).all()
+    far = [(x[first] - x[second]).norm(dim=1).numpy() for x in (high, low.round())]
+    assert distance_correlation(high, low.round(), 200, seed=5) == pytest.approx(spearmanr(*far).statistic)
+
+
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-100, 100))
+@settings(max_examples=10, deadline=None)
+def test_declared_invariances_order_and_precision(seed, scale, shift):
+    high, low = embedded(60, seed)
+    turn = torch.linalg.qr(normal(2, 2, seed=seed))[0]
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(60))
+    for score in SCORES:
+        value = score(high, low, 5)
+        assert score(high[order], (scale * low @ turn + shift)[order], 5) == pytest.approx(value, abs=1e-9)
+        assert score(high.float(), low.float(), 5) == pytest.approx(value, abs=0.01)
+    moved = scale * low @ turn + shift
+    assert distance_correlation(high, moved, 500) == pytest.approx(distance_correlation(high, low, 500), abs=1e-6)
+    assert participation_ratio(moved) == pytest.approx(participation_ratio(low), rel=1e-6)
+
+
+def test_m5_participation_ratio():
+    assert participation_ratio(normal(10_000, 8)) == pytest.approx(8, rel=0.05)
+    line = normal(500, 1) * torch.tensor([1.0, 2, 3])
+    assert participation_ratio(line) == pytest.approx(1, abs=1e-9)
+    assert participation_ratio(line.float() + 100) == pytest.approx(1, abs=1e-4)
+    values = torch.linalg.eigvalsh(torch.cov(embedded()[1].T))
+    expected = float(values.sum() ** 2 / values.square().sum())
+    assert participation_ratio(embedded()[1]) == pytest.approx(expected, rel=1e-9)
+    assert participation_ratio(embedded()[1].float()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_collapsed_codes_give_numbers():
+    high = normal(100, 16)
+    low = torch.cat([high[:, :4], torch.zeros(100, 6), 1e-30 * normal(100, 6)], 1)
+    for score in SCORES:
+        assert score(high, low, 10) == pytest.approx(score(high, high[:, :4], 10), abs=1e-9)
+    assert 3 < participation_ratio(low) <= 4
+    few = torch.arange(100)[:, None] % 3  # as a codebook of three
+    assert all(math.isfinite(score(high, few, 10)) for score in SCORES)
+    assert math.isfinite(distance_correlation(high, few))
+
+
+def test_wrong_requests_are_refused():
+    high, low = embedded(20)
+    with pytest.raises(ValueError, match=r"k \(=10\) must be at least 1 and less than half .* \(=20\)"):
+        trustworthiness(high, low, 10)
+    with pytest.raises(ValueError, match=r"got \(20, 5\) and \(19, 2\)"):
+        neighbor_recall(high, low[1:], 3)
+    with pytest.raises(ValueError, match=r"distances must be \(n, n\)"):
+        continuity(high, low, 3, distances=True)
+    with pytest.raises(ValueError, match="equally many rows"):
+        distance_correlation(high, low[1:])
+    with pytest.raises(NotApplicableError, match="equally far"):
+        distance_correlation(high, torch.ones(20, 2))
+    with pytest.raises(NotApplicableError, match="all codes are equal"):
+        participation_ratio(torch.full((20, 2), 0.1))
+
+
+def test_metric_on_digits(space):
+    plain = LatentSpace.from_arrays(codes=space.codes, inputs=space.inputs)
+    found = Neighborhoods(Neighborhoods.Params()).compute(plain)
+    assert found["neighbor_recall"].shape == (len(space),)
+    flat = space.inputs.flatten(1)
+    for score in SCORES:
+        assert float(found[score.__name__].mean()) == pytest.approx(score(flat, space.codes, 10), abs=1e-12)
+    assert 0.2 < found["neighbor_recall"].mean() < 0.9 < found["trustworthiness"].mean() < 1
+    assert 0.5 < found["distance_correlation"] < 1
+    pixels = LatentSpace.from_arrays(codes=flat, inputs=space.inputs)
+    assert all(float(torch.as_tensor(v).mean()) == pytest.approx(1) for v in
+               Neighborhoods(Neighborhoods.Params()).compute(pixels).values())  # fmt: skip
+
+
+def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):
+    monkeypatch.setattr(Neighborhoods, "max_items", 100)
+    assert Neighborhoods(Neighborhoods.Params()).compute(space)["continuity"].shape == (100,)
+
+
+def test_what_a_space_lacks_makes_scores_not_applicable(space):
+    bare = LatentSpace.from_arrays(codes=space.codes)
+    assert bare.missing(Neighborhoods.needs) == "no inputs"
+    with pytest.raises(NotApplicableError, match="no inputs"):
+        Neighborhoods(Neighborhoods.Params()).compute(bare)
+    collapsed = LatentSpace.from_arrays(codes=torch.full((50, 3), 0.1), inputs=space.inputs[:50])
+    for metric in (Neighborhoods, ParticipationRatio):
+        with pytest.raises(NotApplicableError, match="all codes are equal"):
+            metric(metric.Params()).compute(collapsed)
+    assert ParticipationRatio(ParticipationRatio.Params()).compute(bare) == {
+        "participation_ratio": participation_ratio(space.codes)
+    }
