@@ -207,10 +207,13 @@ def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | No
     import pandas as pd
 
     plugins = plugins or Plugins()
+    wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     rows = []
-    for request in metric_requests(tuple(metrics), plugins):
+    for request in metric_requests(wanted, plugins):
         measured, _ = measure(request, plugins, space)
         for name, row in measured["scores"].items():
+            if wanted and not {name, request.metric} & set(wanted):
+                continue
             declared = request.scores[name]
             rows.append({"score": name, **row, "better": declared["better"], "unit": declared["unit"]})
     columns = ["score", "value", "se", "better", "unit", "status", "reason"]

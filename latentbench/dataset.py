@@ -24,7 +24,7 @@ class Split:
 
     Attributes:
         inputs: images as uint8 `(n, c, h, w)`, or any float32 array `(n, ...)`.
-        labels: int64 class numbers `(n,)` from 0, or None.
+        labels: class numbers `(n,)` from 0, of any integer type (kept as int64), or None.
         factors: float ground-truth factors `(n, k)`, or None.
         factor_names: k names.
         factor_sizes: k counts of values; 0 means continuous.
@@ -40,6 +40,8 @@ class Split:
     factor_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.labels is not None and np.issubdtype(self.labels.dtype, np.integer):
+            object.__setattr__(self, "labels", self.labels.astype(np.int64))
         if self.inputs.dtype not in (np.uint8, np.float32) or self.inputs.ndim < 2:
             raise DataError(
                 "inputs must be uint8 images (n, c, h, w) or a float32 array (n, ...), "

@@ -284,4 +284,4 @@ def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Te
 
 def scale_inputs(stored: Tensor) -> Tensor:
     """Do the same for data already on a device."""
-    return stored.float() / 255 if stored.dtype == torch.uint8 else stored
+    return stored.float() / 255 if stored.dtype == torch.uint8 else stored.clone()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -259,7 +261,12 @@ class Record:
     def read_scores(self, request: ScoreRequest) -> dict[str, Any] | None:
         """Read the scores of one metric, or None when they have not been made."""
         path = self.folder / "scores" / f"{request.stem}.json"
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        stored = read_json(path)
+        if not isinstance(stored, dict) or not isinstance(stored.get("scores"), dict):
+            raise RunFolderError(f"{path} holds no scores; remove it and run the same command again")
+        return stored
 
     def scores_are_stale(self, request: ScoreRequest, rerun: str) -> bool:
         """Whether the scores of a metric are there, and are to be made again: "failed" or "changed" ones."""
@@ -279,7 +286,11 @@ class Record:
         name = f"scores/{request.stem}.items.npz"
         if not (self.folder / name).is_file():
             return None
-        return self.read_arrays(name).get(score)
+        try:
+            return self.read_arrays(name).get(score)
+        except (OSError, ValueError, BadZipFile) as error:
+            warnings.warn(f"{self.folder / name} is damaged and left out ({error})", stacklevel=2)
+            return None
 
 
 def all_records(run: Path) -> Iterator[Record]:

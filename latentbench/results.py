@@ -170,6 +170,7 @@ def _trial_columns(trial: Trial) -> dict[str, Any]:
         "label": trial.label,
         "params": canonical_json(trial.params),
         "epochs": trial.budget["epochs"],
+        "budget": canonical_json(trial.budget),
         "seed": trial.seed,
         "split": "test",
         "train_seconds": outcome.cost.get("train_seconds", math.nan),

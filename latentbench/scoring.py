@@ -44,7 +44,7 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
     rows, items = {}, {}
     for name in request.scores:
-        rows[name], per_item = _score_row(request, name, values, status, reason)
+        rows[name], per_item = _score_row(request, name, values, status, reason, used)
         if per_item is not None:
             items[name] = per_item
     return _stored(request, rows, used, time.perf_counter() - started), items
@@ -52,7 +52,7 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
 
 def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any]:
     """Return the scores of a metric that could not even be tried, as they are stored."""
-    rows = {name: _score_row(request, name, {}, status, reason)[0] for name in request.scores}
+    rows = {name: _score_row(request, name, {}, status, reason, 0)[0] for name in request.scores}
     return _stored(request, rows, 0, 0.0)
 
 
@@ -62,8 +62,11 @@ def _compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
         raise NotApplicableError(reason)
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
+    before = space.stamp()
     with exact_arithmetic(), seeded(0):
         values = metric.compute(space)
+    if changed := space.changes(before):
+        raise ContractError(f"compute wrote into {', '.join(changed)} of the space; work on a copy")
     if not isinstance(values, Mapping):
         raise ContractError(f"compute must return values by score name, got {type(values).__name__}")
     return values
@@ -81,7 +84,7 @@ def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds
 
 
 def _score_row(
-    request: ScoreRequest, name: str, values: Mapping[str, Any], status: str, reason: str
+    request: ScoreRequest, name: str, values: Mapping[str, Any], status: str, reason: str, used: int
 ) -> tuple[dict[str, Any], Any]:
     """One score as it is stored: value, standard error over items, status; and its per-item values."""
     row: dict[str, Any] = {"status": status, "reason": reason, "value": None, "se": None}
@@ -93,11 +96,14 @@ def _score_row(
     items = None
     if isinstance(value, torch.Tensor) and value.ndim == 1:
         items = value.detach().double().cpu().numpy()
+        if len(items) != used:
+            reason = f"metric {request.metric!r} returned {len(items)} values for {used} test items in {name!r}"
+            return {**row, "status": "failed", "reason": reason}, None
         value, row["se"] = items.mean(), float(items.std(ddof=1) / len(items) ** 0.5) if len(items) > 1 else None
     try:
         number = float(value)
     except (TypeError, ValueError, RuntimeError):
-        got = f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else repr(value)
+        got = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)[:80]
         reason = f"metric {request.metric!r} must return a number, or one a test item, for {name!r}, got {got}"
         return {**row, "status": "failed", "reason": reason}, None
     if not np.isfinite(number):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import logging
 import time
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 
 from latentbench.dataset import DataSpec, Split, Splits
-from latentbench.errors import DivergedError, NotApplicableError
+from latentbench.errors import ContractError, DivergedError, NotApplicableError
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import (
     environment,
@@ -39,6 +41,7 @@ __all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits", "
 LOG = logging.getLogger(__name__)
 Emit = Callable[[str, Mapping[str, Any]], None]
 LATE_FALL_LIMIT = 0.01
+_WARM: set[tuple[str, str]] = set()  # (dataset, label) this process has trained before
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,10 @@ def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Tria
         codes = (
             LatentSpace.of_model(model, splits.test, name=trial.label).codes if model.encoder != "none" else None
         )
+        if codes is not None and codes.shape[1] != trial.params.get("latent_dim", codes.shape[1]):
+            raise ContractError(
+                f"{trial.label} gives codes of length {codes.shape[1]}, latent_dim is {trial.params['latent_dim']}"
+            )
         if codes is not None:
             record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
     except (Exception, SystemExit) as error:
@@ -149,6 +156,7 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
     budget = Budget.model_validate(trial.budget)
     train = training_rows(trial, load_splits(plugins, trial).train)
     model = build_model(trial, plugins, DataSpec.of(train))
+    _warm_up(model, train, budget, job)
     reset_peak_memory()
     started = time.perf_counter()
     history: list[dict[str, float]] = []
@@ -161,6 +169,16 @@ def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, 
             model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
     seconds = time.perf_counter() - started
     return model, history, _cost(model, train, budget, history, seconds)
+
+
+def _warm_up(model: Model, train: Split, budget: Budget, job: Job) -> None:
+    """Train a copy for a step, once a process and model: the first trial must not pay for what torch loads."""
+    if not isinstance(model, GradientModel) or (job.trial.dataset, job.trial.label) in _WARM:
+        return
+    _WARM.add((job.trial.dataset, job.trial.label))
+    few = train.take(np.arange(min(len(train), budget.batch_size)))
+    with seeded(0), contextlib.suppress(Exception):  # what fails here fails again where it is recorded
+        train_model(copy.deepcopy(model).to(job.device), few, budget.model_copy(update={"epochs": 2}), 0)
 
 
 def training_rows(trial: Trial, train: Split) -> Split:
@@ -250,9 +268,13 @@ def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Mode
         status, reason = "failed", f"{type(error).__name__}: {error}"
     failed: dict[str, str] = {}
     for request in missing:
-        rows, items = (
-            (unmeasured(request, status, reason), {}) if space is None else measure(request, plugins, space)
-        )
+        if space is None:
+            rows, items = unmeasured(request, status, reason), dict[str, Any]()
+        else:
+            before = space.stamp()
+            rows, items = measure(request, plugins, space)
+            if space.changes(before):
+                space = latent_space(trial, record, plugins, model, job.device)  # the next metric sees it unspoilt
         record.write_scores(request, rows, items)
         failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
     return failed

@@ -34,7 +34,7 @@ WRONG = {
     ),
     "infinity": ({"inputs": np.full((3, 2), np.inf, np.float32)}, "inputs hold NaN or infinity"),
     "label rows": ({"labels": np.zeros(4, np.int64)}, "labels have 4 rows where inputs have 3"),
-    "label type": ({"labels": np.zeros(3, np.int32)}, "labels must be int64 (n,), got int32 of shape (3,)"),
+    "label type": ({"labels": np.zeros(3)}, "labels must be int64 (n,), got float64 of shape (3,)"),
     "label shape": (
         {"labels": np.zeros((3, 1), np.int64)},
         "labels must be int64 (n,), got int64 of shape (3, 1)",

@@ -48,7 +48,8 @@ def workplace(tmp_path_factory):
     (folder / "my_model.py").write_text(
         "from latentbench_models.vae import VAE\n\n\nclass MyModel(VAE):\n    '''A model of mine.'''\n"
     )
-    (folder / "my_plugin.py").write_text(blocks(ROOT / "docs" / "plugins.md", "python")[0])
+    for code in blocks(ROOT / "docs" / "plugins.md", "python"):
+        (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert status("latentbench run -m ae -m vae") == 0

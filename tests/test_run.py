@@ -27,16 +27,17 @@ from torch import nn
 from latentbench import DataError, Dataset, GradientModel, Model, Split, hookimpl
 
 class Flat(Model):
-    """The pixels; what is odd about it follows."""
+    """The first pixels; what is odd about it follows."""
     class Params(Model.Params):
         latent_dim: int = 2
-    def encode(self, inputs): return inputs.flatten(1)
-    def decode(self, codes): return codes.reshape(-1, *self.data.shape)
+    def encode(self, inputs): return inputs.flatten(1)[:, :self.params.latent_dim]
+    def decode(self, codes):
+        return nn.functional.pad(codes, (0, 64 - codes.shape[1])).reshape(-1, *self.data.shape)
     def get_state(self): return {}
     def set_state(self, state): pass
 
 class NanCodes(Flat):
-    def encode(self, inputs): return inputs.flatten(1) / 0 * 0
+    def encode(self, inputs): return super().encode(inputs) / 0 * 0
 
 class NotReloadable(Flat):
     def get_state(self): return None
@@ -515,3 +516,66 @@ def test_stray_random_numbers_and_exits_of_plugins_are_contained(tmp_path):
     ok = first.scores["status"] == "ok"
     assert ok.sum() == 4
     assert first.scores["value"][ok].tolist() == second.scores["value"][ok].tolist()
+
+
+LIARS = """
+import torch
+from latentbench import Metric, Model, Score, hookimpl
+
+class Few(Model):
+    decoder = "none"
+    class Params(Model.Params):
+        latent_dim: int = 3
+    def encode(self, inputs): return inputs.flatten(1)[:100, :3]
+
+class Wide(Few):
+    def encode(self, inputs): return inputs.flatten(1)
+
+class Whole(Few):
+    def encode(self, inputs): return inputs.flatten(1)[:, :3].long()
+
+class Eraser(Metric):
+    scores = {"eraser": Score("none", "erases the codes")}
+    def compute(self, space):
+        space.codes.mul_(0)
+        return {"eraser": 0.0}
+
+class Short(Metric):
+    scores = {"short": Score("none", "too few values")}
+    def compute(self, space): return {"short": torch.ones(7)}
+
+@hookimpl
+def register_models(register):
+    for name, found in {"few": Few, "wide": Wide, "whole": Whole}.items():
+        register(name, found)
+
+@hookimpl
+def register_metrics(register):
+    register("eraser", Eraser)
+    register("short", Short)
+"""
+
+
+def test_models_and_metrics_that_would_falsify_numbers_are_caught(plugin_file, tmp_path):
+    plugins = Plugins(files=(plugin_file(LIARS, "liars.py"),))
+    benchmark = latentbench.Benchmark(
+        models=("few", "wide", "whole"),
+        references=("pca",),
+        seeds=1,
+        params={"latent_dim": 3},
+        scores=("eraser", "short", "r2", "silhouette"),
+    )
+    results = go(benchmark, tmp_path / "run", plugins)
+    messages = {label: message for label, _, _, message in results.failures}
+    assert "360 inputs were encoded to 100 codes" in messages["few"]
+    assert "gives codes of length 64, latent_dim is 3" in messages["wide"]
+    assert "floats, got torch.int64" in messages["whole"]
+    pca = results.scores[results.scores["label"] == "pca"].set_index("score")
+    assert pca.loc["eraser", "reason"].endswith("compute wrote into codes of the space; work on a copy")
+    assert "returned 7 values for 360 test items" in pca.loc["short", "reason"]
+    honest = go(
+        benchmark.model_copy(update={"scores": ("r2", "silhouette"), "models": ("pca",)}), tmp_path / "honest"
+    )
+    expected = honest.scores.set_index("score")["value"]
+    assert pca.loc["r2", "value"] == expected["r2"]
+    assert pca.loc["silhouette", "value"] == expected["silhouette"]

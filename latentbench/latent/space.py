@@ -19,6 +19,7 @@ __all__ = ["LatentSpace", "exact_arithmetic"]
 
 BATCH = 512
 SAMPLE_SEED = 1_000_003  # posterior samples are the same for every trial of equal shape: comparisons stay paired
+LAZY = ("codes", "inputs", "reconstructions", "code_samples")  # what is computed once and kept
 REASONS = {
     "inputs": "no inputs",
     "labels": "no labels",
@@ -112,8 +113,8 @@ class LatentSpace:
         )
         return cls(
             inputs=lambda: as_inputs(split.inputs, model.device),
-            labels=None if split.labels is None else torch.from_numpy(split.labels).to(model.device),
-            factors=None if split.factors is None else torch.from_numpy(split.factors).to(model.device),
+            labels=None if split.labels is None else torch.tensor(split.labels, device=model.device),
+            factors=None if split.factors is None else torch.tensor(split.factors, device=model.device),
             factor_names=split.factor_names,
             factor_sizes=split.factor_sizes,
             encode=None if model.encoder == "none" else model.encode,
@@ -214,6 +215,24 @@ class LatentSpace:
         """Return why a metric with these `needs` is not applicable here, or None when it is."""
         return next((REASONS.get(need, f"no {need}") for need in needs if need not in self.supplies), None)
 
+    def stamp(self) -> dict[str, int]:
+        """Return how often each tensor was written into since it was made; see `changes`."""
+        tensors: dict[str, Any] = {
+            "labels": self._labels,
+            "factors": self._factors,
+            "codes": self._codes,
+            "inputs": self._inputs,
+            "reconstructions": self._reconstructions,
+        }
+        tensors |= {name: value for name, value in self.__dict__.items() if name in LAZY}
+        own = {name: value._version for name, value in tensors.items() if isinstance(value, Tensor)}
+        bank = self.train.stamp() if self.train is not None else {}
+        return own | {f"train {name}": version for name, version in bank.items()}
+
+    def changes(self, stamp: Mapping[str, int]) -> list[str]:
+        """Name the tensors that were written into since `stamp` was taken; metrics must write into none."""
+        return [name for name, version in self.stamp().items() if version != stamp.get(name, 0)]
+
     def __len__(self) -> int:
         return len(self.codes)
 
@@ -247,7 +266,10 @@ class LatentSpace:
     def codes(self) -> Tensor:
         """Codes `(n, d)`: posterior means for a probabilistic model."""
         codes = self.encode(self.inputs) if self._codes is None else self._codes
-        return _checked_codes(codes, self.name)
+        _checked_codes(codes, self.name)
+        if self._inputs is not None and len(codes) != len(self.inputs):
+            raise ContractError(f"{self.name}: {len(self.inputs)} inputs were encoded to {len(codes)} codes")
+        return codes
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -277,7 +299,15 @@ class LatentSpace:
     @cached_property
     def reconstructions(self) -> Tensor:
         """Decoded codes `(n, *shape)`."""
-        return self.decode(self.codes) if self._reconstructions is None else self._reconstructions
+        if self._reconstructions is not None:
+            return self._reconstructions
+        decoded = self.decode(self.codes)
+        if self._inputs is not None and decoded.shape != self.inputs.shape:
+            shapes = tuple(decoded.shape), tuple(self.inputs.shape)
+            raise ContractError(f"{self.name}: decoded codes have shape {shapes[0]}, the inputs {shapes[1]}")
+        if not torch.isfinite(decoded).all():
+            raise ContractError(f"{self.name}: reconstructions hold NaN or infinity")
+        return decoded
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs `(m, *shape)` to codes `(m, d)`, in batches."""
@@ -312,8 +342,8 @@ def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
 
 
 def _checked_codes(codes: Tensor, name: str) -> Tensor:
-    if codes.ndim != 2:
-        raise ContractError(f"{name}: codes must be (n, d), got shape {tuple(codes.shape)}")
+    if codes.ndim != 2 or not codes.is_floating_point():
+        raise ContractError(f"{name}: codes must be (n, d) and floats, got {codes.dtype} of {tuple(codes.shape)}")
     if not torch.isfinite(codes).all():
         bad = int((~torch.isfinite(codes)).any(dim=1).sum())
         raise ContractError(f"{name}: {bad} of {len(codes)} codes hold NaN or infinity")

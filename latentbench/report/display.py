@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latentbench.report.cells import Style, count, measured, number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row, Table
@@ -89,7 +89,7 @@ def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -
         row.purpose,
         _with_unit(row),
         "-" if row.better == "none" else row.better.replace("near:", "near "),
-        number(row.floor, style),
+        number(row.floor, style if style.places else replace(style, places=None)),
         tuple(cells),
         count(row.items),
         row,

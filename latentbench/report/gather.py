@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -195,6 +196,8 @@ def _budget(records: Sequence[Record]) -> tuple[str, ...]:
     likelihoods = dict.fromkeys(_text(record["likelihood"]) for record in records)
     parts = [f"d={','.join(map(str, dims))}"] if dims else []
     parts += [f"{','.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"] if epochs else []
+    limits = {json.loads(_text(record["budget"])).get("train_limit") for record in records if record.get("budget")}
+    parts += [f"{limit} training items" for limit in sorted(limits - {None})]
     return (*parts, *([" / ".join(filter(None, likelihoods))] if any(likelihoods) else []))
 
 

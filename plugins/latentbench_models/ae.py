@@ -17,7 +17,7 @@ class AutoencoderParams(LikelihoodParams):
 
     latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
     backbone: Backbone = Field(
-        default="conv", description="network: conv for images of 8x8 or more, mlp for anything"
+        default="auto", description="network: conv for images of 8x8 or more, mlp for anything else"
     )
     channels: int = Field(
         default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"

@@ -14,7 +14,7 @@ from latentbench import LatentbenchError
 
 __all__ = ["Backbone", "make_decoder", "make_encoder"]
 
-Backbone = Literal["conv", "mlp"]
+Backbone = Literal["auto", "conv", "mlp"]
 SMALLEST = 8  # shortest side the conv backbone takes
 COARSEST = 7  # halve until the shorter side is at most this
 
@@ -23,7 +23,8 @@ def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, chann
     """Return a network from inputs `(n, *shape)` to `(n, outputs)`.
 
     Args:
-        backbone: "conv" (strided convolutions, halving the image until its shorter side is at most 7) or "mlp".
+        backbone: "conv" (strided convolutions, halving the image until its shorter side is at most 7), "mlp", or
+            "auto": "conv" for images with sides of at least 8, "mlp" for anything else.
         shape: shape of one input; `(c, h, w)` with sides of at least 8 for "conv".
         outputs: length of the result.
         channels: channels of the first convolution, doubled at each halving up to four times; the mlp's layers
@@ -32,7 +33,7 @@ def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, chann
     Raises:
         LatentbenchError: the shape is no image that "conv" can take.
     """
-    if backbone == "mlp":
+    if _uses_mlp(backbone, shape):
         wide = 8 * channels
         return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), wide), *_hidden(wide), nn.Linear(wide, outputs))
     sizes, widths = _plan(shape, channels)
@@ -44,7 +45,7 @@ def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, chann
 
 def make_decoder(backbone: Backbone, shape: tuple[int, ...], latent_dim: int, channels: int) -> nn.Module:
     """Return a network from codes `(n, latent_dim)` to `(n, *shape)`; the mirror image of the encoder."""
-    if backbone == "mlp":
+    if _uses_mlp(backbone, shape):
         wide = 8 * channels
         return nn.Sequential(
             nn.Linear(latent_dim, wide), *_hidden(wide), nn.Linear(wide, prod(shape)), nn.Unflatten(1, shape)
@@ -58,6 +59,11 @@ def make_decoder(backbone: Backbone, shape: tuple[int, ...], latent_dim: int, ch
         before, after, kernel = widths[stage + 1], widths[stage], _kernel(sizes[stage])
         layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1)]
     return nn.Sequential(*layers)
+
+
+def _uses_mlp(backbone: Backbone, shape: tuple[int, ...]) -> bool:
+    image = len(shape) == 3 and min(shape[1:]) >= SMALLEST
+    return backbone == "mlp" or (backbone == "auto" and not image)
 
 
 def _kernel(size: tuple[int, int]) -> tuple[int, int]:

@@ -87,7 +87,7 @@ class Untrained(Model):
         """Parameters of the untrained encoder; see `ae`."""
 
         latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
-        backbone: Backbone = Field(default="conv", description="network, as for ae")
+        backbone: Backbone = Field(default="auto", description="network, as for ae")
         channels: int = Field(default=32, ge=1, description="width, as for ae")
 
     params: Params

@@ -38,7 +38,7 @@ from latentbench import Model, hookimpl
 class Flat(Model):
     class Params(Model.Params):
         latent_dim: int = 2
-    def encode(self, inputs): return inputs.flatten(1)
+    def encode(self, inputs): return inputs.flatten(1)[:, : self.params.latent_dim]
 
 class Loud(Flat):
     """Prints what looks like an event, in every way there is."""

@@ -123,7 +123,7 @@ def test_images_go_through_the_mlp_too(name):
 @pytest.mark.parametrize("name", [*GRADIENT, "untrained"])
 def test_what_is_too_small_for_convolutions_says_so(name, shape):
     with pytest.raises(LatentbenchError) as caught:
-        make(name, split_of(shape, dtype=np.float32))
+        make(name, split_of(shape, dtype=np.float32), backbone="conv")
     assert str(caught.value) == (
         "the conv backbone takes images (c, h, w) with sides of at least 8, "
         f"got inputs of shape {shape}; choose backbone=mlp"

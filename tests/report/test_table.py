@@ -262,5 +262,5 @@ def test_markdown_is_a_github_table(drawn_results):
 
 
 def test_an_unknown_form_is_refused(drawn_results):
-    with pytest.raises(RequestError, match="text, md, csv, not 'pdf'"):
+    with pytest.raises(RequestError, match="text, md, csv, latex, html, not 'pdf'"):
         printed(drawn_results().results(), "pdf")
