@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,7 +37,9 @@ class Estimate:
 
 
 def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
-    """Return an estimate for each job by its trial's key; trials that differ in their seed alone are timed once.
+    """Return an estimate for each trial by its key; trials that differ in their seed alone are timed once.
+
+    A checkpoint trains nothing of its own: the whole training it is a look at does.
 
     Raises:
         LatentbenchError: a model or dataset cannot be built.
@@ -45,10 +47,12 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
     timed: dict[str, Estimate] = {}
     found: dict[str, Estimate] = {}
     for job in jobs:
-        same = repr((job.trial.dataset, job.trial.model, job.trial.params, job.trial.budget))
+        *looks, whole = job.trials
+        same = repr((whole.dataset, whole.model, whole.params, whole.budget))
         if same not in timed:
-            timed[same] = _time_trial(job.trial, job.device, plugins)
-        found[job.trial.key] = timed[same]
+            timed[same] = _time_trial(whole, job.device, plugins)
+        found[whole.key] = timed[same]
+        found |= {look.key: replace(timed[same], train_seconds=0.0) for look in looks}
     return found
 
 
@@ -69,6 +73,6 @@ def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
         seconds = []
         for _ in range(2):  # the first pass also warms up
             started = time.perf_counter()
-            train_model(model, few, budget.model_copy(update={"epochs": 1}), 0)
+            train_model(model, few, budget.model_copy(update={"epochs": 1, "checkpoint": None}), 0)
             seconds.append(time.perf_counter() - started)
-    return Estimate(seconds[-1] * budget.epochs * rows / len(few), numbers * BYTES / 1e6)
+    return Estimate(seconds[-1] * budget.trained_epochs * rows / len(few), numbers * BYTES / 1e6)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.errors import DataError, RequestError, near_matches
+from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
-from latentbench.records import Outcome, ScoreRequest, Trial
+from latentbench.records import Outcome, ScoreRequest, SplitName, Trial
 from latentbench.source import source_digest
 from latentbench.training.budget import Budget
 
@@ -32,10 +33,24 @@ class Plan:
     Attributes:
         trials: in the order of tables; one whose data cannot be read carries its outcome already.
         requests: the metrics.
+        swept: datasets on which a model stands with several settings; what decides between them is computed on
+            the validation split too.
     """
 
     trials: tuple[Trial, ...]
     requests: tuple[ScoreRequest, ...]
+    swept: tuple[str, ...] = ()
+
+    def validation_requests(self, trial: Trial) -> tuple[ScoreRequest, ...]:
+        """Return the metrics that are computed on the validation split too."""
+        if trial.dataset not in self.swept:
+            return ()
+        return tuple(request for request in self.requests if request.chooses) or self.requests
+
+    def asked(self, trial: Trial) -> list[tuple[SplitName, ScoreRequest]]:
+        """Return all that is to be computed of a trial."""
+        on_test: list[tuple[SplitName, ScoreRequest]] = [("test", request) for request in self.requests]
+        return [*on_test, *(("validation", request) for request in self.validation_requests(trial))]
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,8 @@ def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
     requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
-    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests)
+    swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits["varied"])
+    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept))
 
 
 def _find(plugins: Plugins, kind: Kind, name: str) -> _Found:
@@ -126,7 +142,7 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
     name, found = asked.name, asked.found
     on = benchmark.on.get(name, {})
     params = override(benchmark.params, on.get("params", {}))
-    budget = build_params(Budget, {**benchmark.budget, **on.get("budget", {})}, "budget")
+    budgets = list(_budgets({**benchmark.budget, **on.get("budget", {})}))
     chosen = {**_own(params, found.asked), **asked.given}
     dataset_params = _with_full_paths(build_params(found.cls.Params, chosen, f"dataset {name!r}"))
     outcome, fingerprint = None, ""
@@ -136,11 +152,10 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
         outcome = Outcome("failed", type(error).__name__, str(error))
     labels: dict[str, str] = {}
     for model in models:
-        for label, model_params in _configurations(model, params):
-            if labels.setdefault(label, model.asked) != model.asked:
-                raise RequestError(
-                    f"{labels[label]} and {model.asked} would both stand under {label!r}; rename one"
-                )
+        for setting in _settings(model, params, budgets):
+            if labels.setdefault(setting.label, model.asked) != model.asked:
+                both = f"{labels[setting.label]} and {model.asked}"
+                raise RequestError(f"{both} would both stand under {setting.label!r}; rename one")
             yield from _seeds(
                 Trial(
                     dataset=name,
@@ -148,12 +163,16 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
                     dataset_params=dataset_params.model_dump(mode="json"),
                     fingerprint=fingerprint,
                     model=model.asked,
-                    label=label,
-                    params=model_params.model_dump(mode="json"),
-                    budget=budget.model_dump(mode="json"),
+                    label=setting.label,
+                    params=setting.params.model_dump(mode="json"),
+                    budget=setting.budget.model_dump(mode="json"),
                     seed=0,
                     model_version=model.cls.version,
-                    traits={"reference": model.cls.reference, "deterministic": model.cls.deterministic},
+                    traits={
+                        "reference": model.cls.reference,
+                        "deterministic": model.cls.deterministic,
+                        "varied": setting.varied,
+                    },
                     outcome=outcome,
                     **model.identity,
                 ),
@@ -172,10 +191,37 @@ def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:
         yield replace(trial, seed=seed)
 
 
-def _configurations(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[str, Params]]:
-    """Yield every set of parameters of one model, with its heading."""
+@dataclass(frozen=True)
+class _Setting:
+    """One model with its parameters and its budget; `varied` is what tells it from the model's other settings."""
+
+    label: str
+    params: Params
+    budget: Budget
+    varied: Table
+
+
+def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
+    """Yield a budget for each value of the fields that have several, and for each checkpoint on the way.
+
+    A list of checkpoints always ends with the whole training, which is the trial without a checkpoint.
+    """
+    single = {name: value for name, value in values.items() if not isinstance(value, list | tuple)}
+    several = {name: value for name, value in values.items() if name not in single}
+    if "checkpoint" in several and "epochs" in several:
+        raise RequestError("budget: checkpoints are looks at one training; give one number of epochs with them")
+    if "checkpoint" in several:
+        several["checkpoint"] = [*several["checkpoint"], None]
+    for chosen in itertools.product(*several.values()):
+        budget = build_params(Budget, {**single, **dict(zip(several, chosen, strict=True))}, "budget")
+        whole = budget.checkpoint == budget.epochs
+        yield budget.model_copy(update={"checkpoint": None}) if whole else budget
+
+
+def _settings(model: _Found, params: Mapping[str, Any], budgets: list[Budget]) -> Iterator[_Setting]:
+    """Yield every setting of one model, with its heading."""
     axes = list(_axes(model, params))
-    grid = []
+    grid: list[tuple[Params, Budget]] = []
     for values in itertools.product(*(rows for _, rows in axes)):
         chosen = {
             name: v
@@ -183,13 +229,29 @@ def _configurations(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[
             for name, v in zip(names, row, strict=True)
         }
         checked = build_params(model.cls.Params, chosen, f"model {model.offer.name!r}")
-        if checked not in grid:
-            grid.append(checked)
-    varied = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p in grid}) > 1]
-    for checked in grid:
-        shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in varied]
-        shown += [f"{name}={getattr(checked, name)}" for name in varied]
-        yield model.offer.name + (f"({', '.join(shown)})" if shown else ""), checked
+        for budget in budgets:
+            pair = checked, budget if issubclass(model.cls, GradientModel) else _without_steps(budget)
+            if pair not in grid:
+                grid.append(pair)
+    names = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p, _ in grid}) > 1]
+    spent = [name for name in Budget.model_fields if len({getattr(budget, name) for _, budget in grid}) > 1]
+    for checked, budget in grid:
+        varied = {name: value for name, value in checked.model_dump(mode="json").items() if name in names}
+        varied |= {
+            "epochs" if name == "checkpoint" else name: budget.trained_epochs
+            if name == "checkpoint"
+            else getattr(budget, name)
+            for name in spent
+        }
+        shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in names]
+        shown += [f"{name}={value}" for name, value in varied.items()]
+        label = model.offer.name + (f"({', '.join(shown)})" if shown else "")
+        yield _Setting(label, checked, budget, varied)
+
+
+def _without_steps(budget: Budget) -> Budget:
+    """What counts of a budget for a model without optimizer steps: other epochs make no other trial."""
+    return Budget(train_limit=budget.train_limit, threads=budget.threads)
 
 
 def _short(value: Any) -> str:

@@ -23,9 +23,11 @@ import numpy.typing as npt
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, sync, write_atomically, write_json
 
-__all__ = ["Outcome", "Record", "ScoreRequest", "Trial", "all_records", "remove_leftovers"]
+__all__ = ["Outcome", "Record", "ScoreRequest", "SplitName", "Status", "Trial", "all_records", "remove_leftovers"]
 
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
+SplitName = Literal["test", "validation"]
+CHECKED = ("model.safetensors", "codes.npz")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Trial:
         seed: the trial's seed.
         model_version: version the model declares.
         source: sha256 of the model's source; in the key only where its author is at work on it (`keyed_source`).
-        traits: the model's traits that tables need, reference and deterministic.
+        traits: what tables need to know: the model's reference and deterministic, and `varied`, the parameters
+            and fields of the budget (as epochs) in which the trials of this model differ on this dataset.
         outcome: how it ended, or None when it has not been run.
     """
 
@@ -140,6 +143,22 @@ class ScoreRequest:
         decides = [self.params, self.source if self.keyed_source else ""]
         return f"{self.metric.replace('/', '_')}-v{self.version}-{short_hash(decides, 12)}"
 
+    def file(self, split: SplitName, ending: str) -> str:
+        """Name of the file that holds its scores (`ending` json) or their items (items.npz) on a split.
+
+        >>> ScoreRequest("neighbors", 1, {}, {}).file("validation", "json")
+        'scores/neighbors-v1-...validation.json'
+        """
+        return f"scores/{self.stem}{'' if split == 'test' else f'.{split}'}.{ending}"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it can decide a sweep: has a headline score of quality with a better direction."""
+        return any(
+            score["headline"] and score["kind"] == "quality" and score["better"] != "none"
+            for score in self.scores.values()
+        )
+
 
 class Record:
     """The folder of one trial.
@@ -201,8 +220,23 @@ class Record:
         return self.folder / "log.txt"
 
     def write_trial(self, trial: Trial, outcome: Outcome) -> None:
-        """Write `trial.json`."""
-        write_json(self.folder / "trial.json", {"trial": trial.to_json(), "outcome": asdict(outcome)})
+        """Write `trial.json`, with the sha256 of the model and the codes that lie beside it."""
+        files = [path for path in map(self.folder.joinpath, CHECKED) if path.is_file()]
+        digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": digests}
+        write_json(self.folder / "trial.json", values)
+
+    def damage(self, *, files: bool = False) -> str:
+        """Return what is wrong with the record, or nothing; with `files`, the model and the codes are read too."""
+        try:
+            self.read_trial()
+        except RunFolderError as error:
+            return str(error)
+        for name, digest in read_json(self.folder / "trial.json")["sha256"].items() if files else ():
+            path = self.folder / name
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                return f"{path} is not the file that was written"
+        return ""
 
     def read_trial(self) -> Trial:
         """Read the trial with its outcome.
@@ -213,8 +247,9 @@ class Record:
         path = self.folder / "trial.json"
         values = read_json(path)
         try:
+            dict(values["sha256"])
             return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             damage = f"{type(error).__name__}: {error}"
             raise RunFolderError(
                 f"{path} cannot be read ({damage}); remove it and run the same command again"
@@ -250,40 +285,46 @@ class Record:
         return load_file(path) if path.is_file() else None
 
     def write_scores(
-        self, request: ScoreRequest, rows: Mapping[str, Any], items: Mapping[str, npt.NDArray[Any]]
+        self,
+        request: ScoreRequest,
+        rows: Mapping[str, Any],
+        items: Mapping[str, npt.NDArray[Any]],
+        split: SplitName = "test",
     ) -> None:
         """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first."""
         (self.folder / "scores").mkdir(exist_ok=True)
         if items:
-            self.write_arrays(f"scores/{request.stem}.items.npz", items)
-        write_json(self.folder / "scores" / f"{request.stem}.json", rows)
+            self.write_arrays(request.file(split, "items.npz"), items)
+        write_json(self.folder / request.file(split, "json"), rows)
 
-    def read_scores(self, request: ScoreRequest) -> dict[str, Any] | None:
-        """Read the scores of one metric, or None when they have not been made."""
-        path = self.folder / "scores" / f"{request.stem}.json"
+    def read_scores(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, Any] | None:
+        """Read the scores of one metric, or None when they have not been made or are damaged, with a warning."""
+        path = self.folder / request.file(split, "json")
         if not path.is_file():
             return None
-        stored = read_json(path)
-        if not isinstance(stored, dict) or not isinstance(stored.get("scores"), dict):
-            raise RunFolderError(f"{path} holds no scores; remove it and run the same command again")
-        return stored
+        with suppress(RunFolderError):
+            stored = read_json(path)
+            if isinstance(stored, dict) and isinstance(stored.get("scores"), dict):
+                return stored
+        warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
+        return None
 
-    def scores_are_stale(self, request: ScoreRequest, rerun: str) -> bool:
+    def scores_are_stale(self, request: ScoreRequest, rerun: str, split: SplitName = "test") -> bool:
         """Whether the scores of a metric are there, and are to be made again: "failed" or "changed" ones."""
-        stored = self.read_scores(request)
+        stored = self.read_scores(request, split)
         if stored is None or rerun not in ("failed", "changed"):
             return False
         if rerun == "changed":
             return bool(stored["source"] != request.source)
         return any(row["status"] == "failed" for row in stored["scores"].values())
 
-    def forget_scores(self, request: ScoreRequest) -> None:
+    def forget_scores(self, request: ScoreRequest, split: SplitName = "test") -> None:
         """Remove the scores of a metric."""
-        (self.folder / "scores" / f"{request.stem}.json").unlink()
+        (self.folder / request.file(split, "json")).unlink()
 
-    def read_items(self, request: ScoreRequest, score: str) -> npt.NDArray[Any] | None:
+    def read_items(self, request: ScoreRequest, score: str, split: SplitName = "test") -> npt.NDArray[Any] | None:
         """Read the per-item values of one score, or None."""
-        name = f"scores/{request.stem}.items.npz"
+        name = request.file(split, "items.npz")
         if not (self.folder / name).is_file():
             return None
         try:

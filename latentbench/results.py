@@ -6,8 +6,10 @@ of the trials and metrics that the run's last request (`run.json`) names.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,7 @@ import pandas as pd
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, write_atomically
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, Trial
+from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Results", "load_results"]
 
 MISSING = Outcome("skipped", "NotRun", "not run yet")
-FORMAT = 1
+FORMAT = 2
 
 
 class Results:
@@ -70,7 +72,12 @@ class Results:
 
     def _read_trial(self, asked: Trial) -> Trial:
         record = Record(self.path, asked.key)
-        return replace(asked, outcome=record.read_trial().outcome if record.exists() else MISSING)
+        if not record.exists():
+            return replace(asked, outcome=MISSING)
+        if damage := record.damage():
+            warnings.warn(f"{damage}; {asked.label} seed {asked.seed} is left out", stacklevel=2)
+            return replace(asked, outcome=Outcome("skipped", "Damaged", "its record is damaged"))
+        return replace(asked, outcome=record.read_trial().outcome)
 
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:
@@ -85,31 +92,42 @@ class Results:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row per trial and score, as DESIGN section 6 says; failures and gaps are rows too."""
-        frame = pd.DataFrame(list(self._rows()))
+        """One row per trial and score on the test split (docs/results.md); failures and gaps are rows too."""
+        frame = pd.DataFrame(list(self._rows("test", self.requests)))
         if frame.empty:
             raise RunFolderError(f"{self.path} asks for no score of any trial")
         return _with_references(frame)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
+    @cached_property
+    def validation(self) -> pd.DataFrame:
+        """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
+        requests = [request for request in self.requests if request.chooses] or self.requests
+        frame = pd.DataFrame(list(self._rows("validation", requests)), columns=list(self.scores.columns))
+        return frame if frame.empty else _with_references(frame)
+
+    def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[dict[str, Any]]:
         wanted = set(self.request["scores"])
+        swept = self.request.get("swept", ())
         for trial in self.trials:
+            if split == "validation" and trial.dataset not in swept:
+                continue
             record = Record(self.path, trial.key)
-            for request in self.requests:
-                stored = record.read_scores(request) if record.exists() else None
+            good = (trial.outcome or MISSING).status == "ok"
+            for request in requests:
+                stored = record.read_scores(request, split) if good else None
                 rows = [
-                    {**_trial_columns(trial), **_score_columns(trial, request, name, declared, stored)}
+                    {**_trial_columns(trial, split), **_score_columns(trial, request, name, declared, stored)}
                     for name, declared in request.scores.items()
                     if not wanted or name in wanted or request.metric in wanted
                 ]
                 yield from rows
 
-    def items(self, trial_key: str, score: str) -> npt.NDArray[np.float64] | None:
-        """Return the value of a score for each test item `(n,)`, or None where it has none."""
+    def items(self, trial_key: str, score: str, split: SplitName = "test") -> npt.NDArray[np.float64] | None:
+        """Return the value of a score for each item of a split `(n,)`, or None where it has none."""
         record = Record(self.path, trial_key)
         for request in self.requests:
             if score in request.scores and record.exists():
-                return record.read_items(request, score)
+                return record.read_items(request, score, split)
         return None
 
     def latent_space(self, trial: Trial) -> LatentSpace:
@@ -143,13 +161,14 @@ class Results:
         return wide.reindex(columns=order)
 
     def write(self) -> None:
-        """Write `scores.parquet` and `scores.csv`."""
+        """Write `scores.parquet` and `scores.csv`: the rows of both splits."""
         import io
 
+        frame = self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
         buffer = io.BytesIO()
-        self.scores.to_parquet(buffer, index=False)
+        frame.to_parquet(buffer, index=False)
         write_atomically(self.path / "scores.parquet", buffer.getvalue())
-        write_atomically(self.path / "scores.csv", self.scores.to_csv(index=False).encode())
+        write_atomically(self.path / "scores.csv", frame.to_csv(index=False).encode())
 
 
 def load_results(path: str | Path) -> Results:
@@ -161,7 +180,7 @@ def load_results(path: str | Path) -> Results:
     return Results(Path(path))
 
 
-def _trial_columns(trial: Trial) -> dict[str, Any]:
+def _trial_columns(trial: Trial, split: SplitName) -> dict[str, Any]:
     outcome = trial.outcome or MISSING
     machine = outcome.environment
     return {
@@ -169,10 +188,10 @@ def _trial_columns(trial: Trial) -> dict[str, Any]:
         "model": trial.model.rpartition("/")[2],
         "label": trial.label,
         "params": canonical_json(trial.params),
-        "epochs": trial.budget["epochs"],
+        "epochs": trial.budget["checkpoint"] or trial.budget["epochs"],
         "budget": canonical_json(trial.budget),
         "seed": trial.seed,
-        "split": "test",
+        "split": split,
         "train_seconds": outcome.cost.get("train_seconds", math.nan),
         "device": machine.get("device", ""),
         "precision": trial.budget["precision"],
@@ -180,6 +199,7 @@ def _trial_columns(trial: Trial) -> dict[str, Any]:
         "trial": trial.key,
         "reference": trial.traits["reference"],
         "deterministic": bool(trial.traits["deterministic"]),
+        "varied": canonical_json(trial.traits["varied"]),
         "latent_dim": float(trial.params.get("latent_dim") or math.nan),
         "likelihood": _likelihood(trial.params),
         "environment": short_hash({k: machine[k] for k in sorted(machine) if k != "concurrency"}, 8),
@@ -223,17 +243,34 @@ def _score_columns(
 
 def _with_references(frame: pd.DataFrame) -> pd.DataFrame:
     """Put numbers for floors and ceilings that name a reference model, and a trial's flags on all its rows."""
-    means = frame[frame["status"] == "ok"].groupby(["dataset", "model", "score"])["value"].mean()
+    good = frame[(frame["status"] == "ok") & (frame["reference"] != "")]
+    means = {
+        key: [(json.loads(str(varied)), mean) for varied, mean in own.groupby("varied")["value"].mean().items()]
+        for key, own in good.groupby(["dataset", "model", "score"])
+    }
     for column in ("floor", "ceiling"):
         numbers = [
-            means.get((dataset, bound, score), math.nan) if isinstance(bound, str) else bound
-            for dataset, score, bound in zip(frame["dataset"], frame["score"], frame[column], strict=True)
+            _alike(means.get((dataset, bound, score), []), varied) if isinstance(bound, str) else bound
+            for dataset, score, bound, varied in zip(
+                frame["dataset"], frame["score"], frame[column], frame["varied"], strict=True
+            )
         ]
         frame[column] = pd.to_numeric(pd.Series(numbers, index=frame.index, dtype=object), errors="coerce")
     joined = frame.groupby("trial")["flags"].agg(
         lambda all_: ",".join(sorted({f for x in all_ for f in x.split(",") if f}))
     )
     return frame.assign(flags=frame["trial"].map(joined))
+
+
+def _alike(means: Sequence[tuple[Mapping[str, Any], float]], varied: str) -> float:
+    """Return the mean of the reference's settings that agree with these: another latent_dim is another floor."""
+    if not means:
+        return math.nan
+    own = json.loads(varied)
+    agreeing = [
+        mean for setting, mean in means if all(own.get(name, value) == value for name, value in setting.items())
+    ]
+    return float(np.mean(agreeing)) if agreeing else math.nan
 
 
 def _likelihood(params: Mapping[str, Any]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ def execute(
         remove_leftovers(folder)
         _write_request(plan, benchmark, folder, plugins)
         plugins.run_started(benchmark, folder)
+        _discard_damaged(plan, folder)
         _forget(plan, folder, rerun)
         _record_unreadable(plan, folder)
         threads = max(trial.budget["threads"] for trial in plan.trials)
@@ -95,13 +97,26 @@ def choose_device(asked: str) -> str:
 
 
 def pending_jobs(plan: Plan, folder: Path, device: str, concurrency: int) -> list[Job]:
-    """Return a job for each trial that can be run and is not there yet, or lacks a score."""
-    jobs = []
+    """Return jobs for the trials that can be run and are not there yet, or lack a score.
+
+    Trials that are looks at one training (checkpoints) make one job.
+    """
+    groups: dict[str, list[Trial]] = {}
     for trial in plan.trials:
         record = Record(folder, trial.key)
-        if trial.outcome is None and (not record.exists() or _lacks_scores(record, plan)):
-            jobs.append(Job(trial, plan.requests, folder, device, concurrency))
-    return jobs
+        if trial.outcome is None and (not record.exists() or _lacks_scores(record, plan, trial)):
+            groups.setdefault(replace(trial, budget={**trial.budget, "checkpoint": None}).key, []).append(trial)
+    return [
+        Job(
+            tuple(sorted(trials, key=lambda trial: trial.budget["checkpoint"] or math.inf)),
+            plan.requests,
+            folder,
+            plan.validation_requests(trials[0]),
+            device,
+            concurrency,
+        )
+        for trials in groups.values()
+    ]
 
 
 def count_pending(plan: Plan, folder: Path, rerun: str) -> int:
@@ -109,9 +124,12 @@ def count_pending(plan: Plan, folder: Path, rerun: str) -> int:
     count = 0
     for trial in plan.trials:
         record = Record(folder, trial.key)
-        again = record.exists() and _stale(trial, record, rerun)
         wanting = (
-            not record.exists() or again or _lacks_scores(record, plan) or _has_stale_scores(record, plan, rerun)
+            not record.exists()
+            or bool(record.damage())
+            or _stale(trial, record, rerun)
+            or _lacks_scores(record, plan, trial)
+            or any(record.scores_are_stale(request, rerun, split) for split, request in plan.asked(trial))
         )
         count += trial.outcome is None and wanting
     return count
@@ -125,14 +143,24 @@ def _stale(trial: Trial, record: Record, rerun: str) -> bool:
     return rerun == "all" or (rerun == "failed" and failed) or (rerun == "changed" and changed)
 
 
-def _has_stale_scores(record: Record, plan: Plan, rerun: str) -> bool:
-    return any(record.scores_are_stale(request, rerun) for request in plan.requests)
-
-
-def _lacks_scores(record: Record, plan: Plan) -> bool:
+def _lacks_scores(record: Record, plan: Plan, trial: Trial) -> bool:
     outcome = record.read_trial().outcome
     good = outcome is not None and outcome.status == "ok"
-    return good and any(record.read_scores(request) is None for request in plan.requests)
+    return good and any(record.read_scores(request, split) is None for split, request in plan.asked(trial))
+
+
+def _discard_damaged(plan: Plan, folder: Path) -> None:
+    """Remove records that cannot be read, and those without a sound model that must be scored: they run again."""
+    for trial in plan.trials:
+        record = Record(folder, trial.key)
+        if not record.exists():
+            continue
+        damage = record.damage()
+        if not damage and _lacks_scores(record, plan, trial):
+            damage = record.damage(files=True)
+        if damage:
+            warnings.warn(f"{damage}; {trial.label} seed {trial.seed} is done again", stacklevel=2)
+            record.remove()
 
 
 def _record_unreadable(plan: Plan, folder: Path) -> None:
@@ -156,10 +184,10 @@ def _forget(plan: Plan, folder: Path, rerun: str) -> None:
             continue
         if _stale(trial, record, "changed"):
             changed.add(f"model {trial.model}")
-        for request in plan.requests:
-            if record.scores_are_stale(request, rerun):
-                record.forget_scores(request)
-            elif record.scores_are_stale(request, "changed"):
+        for split, request in plan.asked(trial):
+            if record.scores_are_stale(request, rerun, split):
+                record.forget_scores(request, split)
+            elif record.scores_are_stale(request, "changed", split):
                 changed.add(f"metric {request.metric}")
     for name in sorted(changed):
         warnings.warn(f"the source of {name} has changed since; --rerun changed does its part again", stacklevel=2)
@@ -168,13 +196,14 @@ def _forget(plan: Plan, folder: Path, rerun: str) -> None:
 def _teller(plugins: Plugins) -> Any:
     """Turn workers' events into calls of the lifecycle hooks."""
 
-    def tell(job: Job, event: str, values: Mapping[str, Any]) -> None:
+    def tell(trial: Trial, event: str, values: Mapping[str, Any]) -> None:
+        values = {name: value for name, value in values.items() if name != "trial"}
         if event == "trial_started":
-            plugins.trial_started(job.trial)
+            plugins.trial_started(trial)
         elif event == "epoch_finished":
-            plugins.epoch_finished(job.trial, values["epoch"], values["losses"])
+            plugins.epoch_finished(trial, values["epoch"], values["losses"])
         elif event == "trial_finished":
-            plugins.trial_finished(job.trial, values)
+            plugins.trial_finished(trial, values)
 
     return tell
 
@@ -224,6 +253,7 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
             "scores": list(benchmark.scores),
             "trials": [trial.to_json() for trial in plan.trials],
             "requests": [asdict(request) for request in plan.requests],
+            "swept": list(plan.swept),
             "plugin_files": list(plugins.files),
             "plugins_blocked": list(plugins.blocked),
         },

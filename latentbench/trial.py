@@ -7,9 +7,9 @@ import copy
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from latentbench.machine import (
 from latentbench.model import GradientModel, Model
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, Trial
+from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Status, Trial
 from latentbench.scoring import measure, unmeasured
 from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
@@ -46,69 +46,88 @@ _WARM: set[tuple[str, str]] = set()  # (dataset, label) this process has trained
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker runs: one trial, and the metrics wanted of it.
+    """What a worker runs: a trial, or several that are looks at one training (checkpoints), and their metrics.
 
     Attributes:
-        trial: what to train; not again when its record is there.
-        requests: metrics to compute; only those without a file.
+        trials: what to train, the shortest first; equal but for the budget's checkpoint. Those whose record is
+            there are not trained again.
+        requests: metrics to compute on the test split; only those without a file.
+        validation: likewise on the validation split.
         run: the run's folder.
         device: "cpu" or "cuda".
-        concurrency: how many trials run at the same time, for the record.
+        concurrency: how many jobs run at the same time, for the record.
     """
 
-    trial: Trial
+    trials: tuple[Trial, ...]
     requests: tuple[ScoreRequest, ...]
     run: Path
+    validation: tuple[ScoreRequest, ...] = ()
     device: str = "cpu"
     concurrency: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as JSON."""
         return {
-            "trial": self.trial.to_json(),
+            **self.__dict__,
+            "trials": [trial.to_json() for trial in self.trials],
             "requests": [asdict(request) for request in self.requests],
+            "validation": [asdict(request) for request in self.validation],
             "run": str(self.run),
-            "device": self.device,
-            "concurrency": self.concurrency,
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Job:
         """Read back what `to_json` gave."""
         return cls(
-            Trial.from_json(values["trial"]),
-            tuple(ScoreRequest(**request) for request in values["requests"]),
-            Path(values["run"]),
-            values["device"],
-            values["concurrency"],
+            **{
+                **values,
+                "trials": tuple(Trial.from_json(trial) for trial in values["trials"]),
+                "requests": tuple(ScoreRequest(**request) for request in values["requests"]),
+                "validation": tuple(ScoreRequest(**request) for request in values["validation"]),
+                "run": Path(values["run"]),
+            }
         )
 
 
+@dataclass
+class _Look:
+    """A trained trial on its way to its scores; without its model it is reloaded."""
+
+    trial: Trial
+    record: Record
+    model: Model | None = None
+
+
 def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
-    """Train a trial unless its record is there, score it, and write everything down.
+    """Train what has no record yet, score it, and write everything down.
 
     Failures become records; only what the user does to the process (Ctrl-C) gets out. `emit(event, values)` tells
-    of "trial_started", "epoch_finished" and "trial_finished".
+    of "trial_started", "epoch_finished" and "trial_finished"; `values["trial"]` is the trial's key.
     """
     started = time.perf_counter()
-    emit("trial_started", {})
-    record = Record(job.run, job.trial.key)
-    with limited_threads(job.trial.budget["threads"]):
-        if record.exists():
-            trial, model = record.read_trial(), None
-        else:
-            record = Record.begin(job.run, job.trial.key)
-            with logged_to(record.log_path):
-                trial, model = _train(job, plugins, record, emit)
-        failed: dict[str, str] = {}
-        if trial.outcome is not None and trial.outcome.status == "ok":
-            with logged_to(record.log_path):
-                failed = _score(job, plugins, record, trial, model)
-        record.publish()
-    outcome = trial.outcome
+    emit("trial_started", {"trial": job.trials[-1].key})
+    with limited_threads(job.trials[-1].budget["threads"]):
+        trained = _train(job, plugins, emit)
+        for trial in job.trials:
+            look = trained.get(trial.key) or _Look(trial, Record(job.run, trial.key))
+            if trial is not job.trials[-1]:
+                emit("trial_started", {"trial": trial.key})
+            _finish(look, job, plugins, emit, started)
+            look.model, started = None, time.perf_counter()
+
+
+def _finish(look: _Look, job: Job, plugins: Plugins, emit: Emit, started: float) -> None:
+    """Score a trial that went well, publish it and tell."""
+    outcome = look.record.read_trial().outcome
+    failed: dict[str, str] = {}
+    if outcome is not None and outcome.status == "ok":
+        with logged_to(look.record.log_path):
+            failed = _score(job, plugins, look.record, replace(look.trial, outcome=outcome), look.model)
+    look.record.publish()
     emit(
         "trial_finished",
         {
+            "trial": look.trial.key,
             "status": outcome.status if outcome else "failed",
             "error": outcome.error if outcome else "",
             "message": outcome.message if outcome else "",
@@ -118,67 +137,113 @@ def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
     )
 
 
-def _train(job: Job, plugins: Plugins, record: Record, emit: Emit) -> tuple[Trial, Model | None]:
-    """Fit the model and write its record; publish at once what can be reloaded, so that no training is lost."""
-    trial = job.trial
-    machine = environment(job.device, trial.budget["threads"], job.concurrency)
-    try:
-        model, history, cost = _fit(job, plugins, emit)
-        outcome = Outcome("ok", "", "", tuple(history), _flags(history), cost, machine, trial.source)
-        state = model.get_state()
-        if state is not None:
-            record.write_state(state)
-        splits = load_splits(plugins, trial)
-        codes = (
-            LatentSpace.of_model(model, splits.test, name=trial.label).codes if model.encoder != "none" else None
-        )
-        if codes is not None and codes.shape[1] != trial.params.get("latent_dim", codes.shape[1]):
-            raise ContractError(
-                f"{trial.label} gives codes of length {codes.shape[1]}, latent_dim is {trial.params['latent_dim']}"
-            )
-        if codes is not None:
-            record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
-    except (Exception, SystemExit) as error:
-        LOG.exception("trial failed")
-        status = "diverged" if isinstance(error, DivergedError) else "failed"
-        message = " ".join(str(error).split()) or "no message"
-        outcome = Outcome(status, type(error).__name__, message, environment=machine, source=trial.source)  # type: ignore[arg-type]
-        model, state = None, {}
-    record.write_trial(trial, outcome)
-    if state is not None:
-        record.publish()
-    return replace(trial, outcome=outcome), model
+def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, _Look]:
+    """Train once for all trials without a record; publish at once what can be reloaded: nothing is lost."""
+    todo = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
+    if not todo:
+        return {}
+    machine = environment(job.device, todo[-1].budget["threads"], job.concurrency)
+    looks = {trial.key: _Look(trial, Record.begin(job.run, trial.key)) for trial in todo}
+    with logged_to(looks[todo[-1].key].record.log_path):
+        try:
+            _fit(job, list(looks.values()), plugins, machine, emit)
+        except (Exception, SystemExit) as error:
+            LOG.exception("trial failed")
+            status: Status = "diverged" if isinstance(error, DivergedError) else "failed"
+            message = " ".join(str(error).split()) or "no message"
+            for look in looks.values():
+                if look.model is None:
+                    outcome = Outcome(
+                        status, type(error).__name__, message, environment=machine, source=look.trial.source
+                    )
+                    look.record.write_trial(look.trial, outcome)
+                    look.record.publish()
+    return looks
 
 
-def _fit(job: Job, plugins: Plugins, emit: Emit) -> tuple[Model, list[dict[str, float]], dict[str, float]]:
-    """Build the model under the trial's seed and train it; return it with its losses and its cost."""
-    trial = job.trial
+def _fit(job: Job, looks: list[_Look], plugins: Plugins, machine: Mapping[str, Any], emit: Emit) -> None:
+    """Build the model under the trials' seed and train it for the longest of them, with a look for each."""
+    trial = looks[-1].trial
     budget = Budget.model_validate(trial.budget)
     train = training_rows(trial, load_splits(plugins, trial).train)
     model = build_model(trial, plugins, DataSpec.of(train))
     _warm_up(model, train, budget, job)
-    reset_peak_memory()
-    started = time.perf_counter()
+    by_epoch = {Budget.model_validate(look.trial.budget).trained_epochs: look for look in looks[:-1]}
     history: list[dict[str, float]] = []
+    reset_peak_memory()
+    clock = _Clock()
+
+    def on_epoch(epoch: int, losses: Mapping[str, float]) -> None:
+        history.append(dict(losses))
+        emit("epoch_finished", {"trial": trial.key, "epoch": epoch, "losses": losses})
+        if epoch in by_epoch:
+            with clock.stopped():
+                keep(by_epoch[epoch], copy.deepcopy(model).eval())  # type: ignore[attr-defined]
+
+    def keep(look: _Look, model: Model) -> None:
+        cost = _cost(model, train, history, clock.seconds)
+        outcome = Outcome("ok", "", "", tuple(history), _flags(history), cost, machine, look.trial.source)
+        _keep(look, model, outcome, plugins)
+
     with seeded(derive_seed(trial.seed, "stray")):  # for plugins that draw from torch's own generator all the same
         if isinstance(model, GradientModel):
-            model.to(job.device)
-            tell = lambda epoch, losses: emit("epoch_finished", {"epoch": epoch, "losses": losses})  # noqa: E731
-            history = train_model(model, train, budget, trial.seed, tell)
+            train_model(model.to(job.device), train, budget, trial.seed, on_epoch)
         else:
             model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
-    seconds = time.perf_counter() - started
-    return model, history, _cost(model, train, budget, history, seconds)
+    with clock.stopped():
+        keep(looks[-1], model)
+
+
+class _Clock:
+    """Seconds since it was made, but for the time it was stopped."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.seconds = 0.0
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop it; `seconds` tells what it shows."""
+        self.seconds += time.perf_counter() - self._started
+        try:
+            yield
+        finally:
+            self._started = time.perf_counter()
+
+
+def _keep(look: _Look, model: Model, outcome: Outcome, plugins: Plugins) -> None:
+    """Write down a trained model, its codes and how it went."""
+    trial, record = look.trial, look.record
+    state = model.get_state()
+    if state is not None:
+        record.write_state(state)
+    if model.encoder != "none":
+        codes = LatentSpace.of_model(model, load_splits(plugins, trial).test, name=trial.label).codes
+        if codes.shape[1] != trial.params.get("latent_dim", codes.shape[1]):
+            raise ContractError(
+                f"{trial.label} gives codes of length {codes.shape[1]}, latent_dim is {trial.params['latent_dim']}"
+            )
+        record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
+    record.write_trial(trial, outcome)
+    if state is not None:
+        record.publish()
+    look.model = model
 
 
 def _warm_up(model: Model, train: Split, budget: Budget, job: Job) -> None:
     """Train a copy for a step, once a process and model: the first trial must not pay for what torch loads."""
-    if not isinstance(model, GradientModel) or (job.trial.dataset, job.trial.label) in _WARM:
+    name = job.trials[-1].dataset, job.trials[-1].label
+    if not isinstance(model, GradientModel) or name in _WARM:
         return
-    _WARM.add((job.trial.dataset, job.trial.label))
+    _WARM.add(name)
     few = train.take(np.arange(min(len(train), budget.batch_size)))
     with seeded(0), contextlib.suppress(Exception):  # what fails here fails again where it is recorded
-        train_model(copy.deepcopy(model).to(job.device), few, budget.model_copy(update={"epochs": 2}), 0)
+        train_model(
+            copy.deepcopy(model).to(job.device),
+            few,
+            budget.model_copy(update={"epochs": 2, "checkpoint": None}),
+            0,
+        )
 
 
 def training_rows(trial: Trial, train: Split) -> Split:
@@ -189,12 +254,10 @@ def training_rows(trial: Trial, train: Split) -> Split:
     return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
 
 
-def _cost(
-    model: Model, train: Split, budget: Budget, history: list[dict[str, float]], seconds: float
-) -> dict[str, float]:
+def _cost(model: Model, train: Split, history: list[dict[str, float]], seconds: float) -> dict[str, float]:
     cost = {"train_seconds": seconds}
     if history:
-        cost["images_per_second"] = len(train) * budget.epochs / seconds
+        cost["images_per_second"] = len(train) * len(history) / seconds
     if isinstance(model, GradientModel):
         cost["parameters"] = float(sum(weight.numel() for weight in model.parameters()))
     peak = peak_memory()
@@ -212,9 +275,14 @@ def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
 
 
 def latent_space(
-    trial: Trial, record: Record, plugins: Plugins, model: Model | None = None, device: str = "cpu"
+    trial: Trial,
+    record: Record,
+    plugins: Plugins,
+    model: Model | None = None,
+    device: str = "cpu",
+    split: SplitName = "test",
 ) -> LatentSpace:
-    """Look at the test split through a trained trial, reloading its model unless it is given.
+    """Look at a split through a trained trial, reloading its model unless it is given.
 
     Raises:
         NotApplicableError: the model cannot be reloaded.
@@ -231,7 +299,7 @@ def latent_space(
     outcome = trial.outcome
     return LatentSpace.of_model(
         model,
-        splits.test,
+        getattr(splits, split),
         splits.train,
         name=trial.label,
         fingerprint=trial.fingerprint,
@@ -255,27 +323,42 @@ def load_splits(plugins: Plugins, trial: Trial) -> Splits:
 
 def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Model | None) -> dict[str, str]:
     """Compute the metrics that have no file yet; return score name -> message of those that failed."""
-    missing = [request for request in job.requests if record.read_scores(request) is None]
-    if not missing:
-        return {}
+    failed: dict[str, str] = {}
+    asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
+    asked = ("test", job.requests), ("validation", job.validation)
+    for split, requests in asked:
+        missing = [request for request in requests if record.read_scores(request, split) is None]
+        if missing:
+            look = partial(latent_space, trial, record, plugins, model, job.device, split)
+            failed |= _score_split(split, missing, look, record, plugins)
+    return failed
+
+
+def _score_split(
+    split: SplitName,
+    requests: Sequence[ScoreRequest],
+    make_space: Callable[[], LatentSpace],
+    record: Record,
+    plugins: Plugins,
+) -> dict[str, str]:
     space, status, reason = None, "", ""
     try:
-        space = latent_space(trial, record, plugins, model, job.device)
+        space = make_space()
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except Exception as error:
         LOG.exception("the model cannot be looked at")
         status, reason = "failed", f"{type(error).__name__}: {error}"
     failed: dict[str, str] = {}
-    for request in missing:
+    for request in requests:
         if space is None:
             rows, items = unmeasured(request, status, reason), dict[str, Any]()
         else:
             before = space.stamp()
             rows, items = measure(request, plugins, space)
             if space.changes(before):
-                space = latent_space(trial, record, plugins, model, job.device)  # the next metric sees it unspoilt
-        record.write_scores(request, rows, items)
+                space = make_space()  # the next metric sees it unspoilt
+        record.write_scores(request, rows, items, split)
         failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
     return failed
 

@@ -203,12 +203,42 @@ def test_a_damaged_trial_says_what_to_do(record, content):
 
 
 @pytest.mark.parametrize("content", ["", "{", "\xff"])
-def test_damaged_scores_say_what_to_do(record, content):
+def test_damaged_scores_are_left_out_with_a_warning(record, content):
     record.write_scores(REQUEST, {"scores": {}}, {})
     (path,) = (record.place / "scores").iterdir()
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(RunFolderError, match=r"remove it and run the same command again$"):
-        record.read_scores(REQUEST)
+    with pytest.warns(
+        UserWarning, match=rf"{path.name} is damaged and left out; the same command makes it again$"
+    ):
+        assert record.read_scores(REQUEST) is None
+
+
+def test_scores_of_the_two_splits_lie_side_by_side(record):
+    record.write_scores(REQUEST, {"scores": {"r2": 1}}, {})
+    record.write_scores(REQUEST, {"scores": {"r2": 2}}, {"r2": np.arange(3.0)}, "validation")
+    assert record.read_scores(REQUEST)["scores"] == {"r2": 1}
+    assert record.read_scores(REQUEST, "validation")["scores"] == {"r2": 2}
+    assert record.read_items(REQUEST, "r2") is None
+    assert len(record.read_items(REQUEST, "r2", "validation")) == 3
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "codes.npz"])
+@pytest.mark.parametrize("harm", ["flip", "remove"])
+def test_a_changed_file_is_damage(record, name, harm):
+    record.write_state({"weight": np.arange(6.0)})
+    record.write_arrays("codes.npz", {"codes": np.ones((4, 2), np.float32)})
+    trial = record.read_trial()
+    record.write_trial(trial, trial.outcome)
+    assert record.damage(files=True) == ""
+    path = record.place / name
+    if harm == "flip":
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    else:
+        path.unlink()
+    assert record.damage() == ""
+    assert record.damage(files=True) == f"{path} is not the file that was written"
 
 
 def test_infinities_become_null(record):

@@ -61,6 +61,13 @@ class NanLoss(GradientModel):
     def loss(self, batch, noise): return {"total": (batch.inputs.flatten(1) @ self.weight).mean() / 0 * 0}
     def encode(self, inputs): return inputs.flatten(1) @ self.weight
 
+class LateNan(NanLoss):
+    groupable = False
+    steps = 0
+    def loss(self, batch, noise):
+        self.steps += 1
+        return {"total": (batch.inputs.flatten(1) @ self.weight).mean() / (self.steps < 30)}  # 21 steps an epoch
+
 class PerRow(NanLoss):
     def loss(self, batch, noise):
         return {"total": (batch.inputs.flatten(1) @ self.weight).mean() + self.per_row[batch.rows].mean()}
@@ -75,7 +82,7 @@ class Damaged(Dataset):
 
 @hookimpl
 def register_models(register):
-    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, NanLoss, PerRow, Game):
+    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, NanLoss, LateNan, PerRow, Game):
         register(found.__name__, found)
 
 @hookimpl
@@ -262,7 +269,7 @@ def test_a_folder_without_a_run_says_so(tmp_path):
     with pytest.raises(RunFolderError, match=r"is no run folder: it has no run\.json"):
         load_results(tmp_path)
     (tmp_path / "run.json").write_text('{"format": 99}')
-    with pytest.raises(RunFolderError, match="was written in format 99, this version reads 1"):
+    with pytest.raises(RunFolderError, match="was written in format 99, this version reads 2"):
         load_results(tmp_path)
 
 
@@ -314,15 +321,108 @@ def test_a_new_metric_scores_old_trials_without_training(tiny, tmp_path, plugins
     assert len(events(tmp_path, "epoch_finished")) == 1
 
 
-def test_damaged_data_of_a_trial_can_be_removed_and_made_again(tiny, tmp_path):
-    first = go(tiny(), tmp_path)
-    (path,) = tmp_path.rglob("trial.json")
+def harm_record(folder):
+    (path,) = folder.rglob("trial.json")
     path.write_text("{")
-    with pytest.raises(RunFolderError, match="remove it and run the same command again"):
-        go(tiny(), tmp_path)
-    path.unlink()
-    again = go(tiny(), tmp_path)
+
+
+def harm_model(folder):
+    (path,) = folder.rglob("model.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for scores in folder.rglob("scores/*.json"):  # otherwise nothing would need the model
+        scores.unlink()
+
+
+@pytest.mark.parametrize("harm", [harm_record, harm_model])
+def test_a_damaged_trial_is_told_and_made_again(harm, tiny, tmp_path):
+    first = go(tiny(), tmp_path)
+    harm(tmp_path)
+    with pytest.warns(UserWarning, match=r"; ae seed 0 is done again$"):
+        again = go(tiny(), tmp_path)
+    assert trained(tmp_path) == 2
     assert row(again, "r2")["value"] == row(first, "r2")["value"]
+
+
+def test_a_damaged_trial_does_not_stop_the_table_of_the_others(tiny, tmp_path):
+    go(tiny(seeds=2), tmp_path)
+    next(tmp_path.rglob("trial.json")).write_text("{")
+    results = load_results(tmp_path)
+    with pytest.warns(UserWarning, match="is left out"):
+        frame = results.scores
+    assert sorted(frame["status"]) == ["missing", "ok"]
+    assert [message for *_, message in results.failures] == ["its record is damaged"]
+    assert not results.complete
+
+
+def test_damaged_scores_are_made_again_without_training(tiny, tmp_path):
+    first = go(tiny(), tmp_path)
+    (path,) = tmp_path.rglob("scores/*.json")
+    path.write_text("{")
+    with pytest.warns(UserWarning, match="is damaged and left out"):
+        again = go(tiny(), tmp_path)
+    assert len(events(tmp_path, "epoch_finished")) == 1
+    assert row(again, "r2")["value"] == row(first, "r2")["value"]
+
+
+# settings that are varied
+
+
+def test_checkpoints_are_looks_at_one_training(tiny, tmp_path):
+    looks = tiny(models=("vae",), references=("pca",), budget={"epochs": 3, "checkpoint": [1, 2]})
+    together = go(looks, tmp_path / "together")
+    assert [trial.label for trial in together.trials] == ["vae(epochs=1)", "vae(epochs=2)", "vae(epochs=3)", "pca"]
+    assert len(events(tmp_path / "together", "epoch_finished")) == 3
+    assert len(events(tmp_path / "together", "trial_finished")) == 4
+    for stop in (1, 2):
+        alone = go(tiny(models=("vae",), budget={"epochs": 3, "checkpoint": stop}), tmp_path / f"alone {stop}")
+        assert row(alone, "r2")["value"] == row(together, "r2", label=f"vae(epochs={stop})")["value"]
+    whole = go(tiny(models=("vae",), budget={"epochs": 3}), tmp_path / "whole")
+    assert row(whole, "r2")["value"] == row(together, "r2", label="vae(epochs=3)")["value"]
+    assert whole.trials[0].key == together.trials[2].key  # so that a run that is there already is not done again
+    assert list(together.scores["epochs"]) == [1, 2, 3, 8]
+
+
+def test_checkpoints_can_be_added_later(tiny, tmp_path):
+    go(tiny(budget={"epochs": 3}), tmp_path)
+    results = go(tiny(budget={"epochs": 3, "checkpoint": [2]}), tmp_path)
+    assert results.complete
+    assert len(events(tmp_path, "epoch_finished")) == 3 + 2
+
+
+def test_a_training_that_fails_late_keeps_its_earlier_looks(tiny, tmp_path, plugins):
+    looks = tiny(models=("LateNan",), scores=("good",), budget={"epochs": 3, "checkpoint": [1, 2]})
+    results = go(looks, tmp_path, plugins)
+    assert [trial.outcome.status for trial in results.trials] == ["ok", "diverged", "diverged"]
+    assert list(results.scores["value"].notna()) == [True, False, False]
+
+
+def test_what_was_varied_is_scored_on_the_validation_split_too(tiny, tmp_path):
+    results = go(tiny(params={"latent_dim": [2, 4]}, scores=("r2", "silhouette"), references=("pca",)), tmp_path)
+    rows = results.validation
+    assert set(rows["split"]) == {"validation"}
+    assert set(rows["score"]) == {"r2"}  # silhouette is no headline score: it decides nothing
+    assert set(rows["label"]) == {f"{model}(latent_dim={d})" for model in ("ae", "pca") for d in (2, 4)}
+    assert set(rows["n_eval"]) == {143}
+    saved = pd.read_csv(tmp_path / "scores.csv")
+    assert len(saved) == len(results.scores) + len(rows)
+    assert not (
+        rows["value"].to_numpy() == results.scores[results.scores["score"] == "r2"]["value"].to_numpy()
+    ).any()
+
+
+def test_a_floor_is_that_of_the_same_setting(tiny, tmp_path):
+    results = go(tiny(params={"latent_dim": [2, 8]}, scores=("knn10",), references=("untrained",)), tmp_path)
+    for d in (2, 8):
+        floor = row(results, "knn10", label=f"untrained(latent_dim={d})")["value"]
+        assert row(results, "knn10", label=f"ae(latent_dim={d})")["floor"] == floor
+
+
+def test_without_variation_nothing_is_computed_on_the_validation_split(tiny, tmp_path):
+    results = go(tiny(), tmp_path)
+    assert results.validation.empty
+    assert not list(tmp_path.rglob("*validation*"))
 
 
 def test_leftovers_of_a_killed_run_are_removed(tiny, tmp_path):

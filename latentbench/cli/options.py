@@ -10,7 +10,7 @@ import click
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 
-__all__ = ["load_plugins", "plugin_options", "read_params", "split_names"]
+__all__ = ["load_plugins", "plugin_options", "read_params", "several", "split_names"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,6 +57,22 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
         values = [_read_value(part) for part in text.split(",")]
         params[name.strip()] = values[0] if len(values) == 1 else values
     return params
+
+
+def several(kind: type[int] | type[float], always: bool = False) -> Callable[..., Any]:
+    """Return a click callback that reads "1,2,5": one number stays a number, several become a list."""
+
+    def read(ctx: click.Context, param: click.Parameter, text: str | None) -> Any:
+        if text is None:
+            return None
+        try:
+            numbers = [kind(part) for part in text.split(",")]
+        except ValueError:
+            words = "whole numbers" if kind is int else "numbers"
+            raise click.BadParameter(f"expected {words} separated by commas, got {text!r}", ctx, param) from None
+        return numbers if always or len(numbers) > 1 else numbers[0]
+
+    return read
 
 
 def split_names(text: str | None) -> tuple[str, ...]:

@@ -81,12 +81,12 @@ class TerminalProgress(LineProgress):
     def trial_started(self, trial: Trial) -> None:
         """Show a bar that counts the trial's epochs."""
         name = f"{trial.label} seed {trial.seed}"
-        self._tasks[trial.key] = self._bars.add_task(name, total=trial.budget["epochs"], note="starting")
+        self._tasks[trial.key] = self._bars.add_task(name, total=_epochs(trial), note="starting")
 
     @hookimpl
     def epoch_finished(self, trial: Trial, epoch: int, losses: Mapping[str, float]) -> None:
         """Move its bar on and show the loss."""
-        note = "scoring" if epoch == trial.budget["epochs"] else f"loss {next(iter(losses.values())):.4g}"
+        note = "scoring" if epoch == _epochs(trial) else f"loss {next(iter(losses.values())):.4g}"
         if trial.key in self._tasks:
             self._bars.update(self._tasks[trial.key], completed=epoch, note=note)
 
@@ -109,6 +109,10 @@ class TerminalProgress(LineProgress):
     def close(self) -> None:
         """Give the terminal back."""
         self._bars.stop()
+
+
+def _epochs(trial: Trial) -> int:
+    return int(trial.budget["checkpoint"] or trial.budget["epochs"])
 
 
 def _sentence(trial: Trial, result: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.options import load_plugins, plugin_options, read_params, split_names
+from latentbench.cli.options import load_plugins, plugin_options, read_params, several, split_names
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -33,10 +33,17 @@ PARAM = "A parameter, as latent_dim=8 or beta_vae.beta=1,4,16 (several values sp
 )
 @click.option("--preset", default="quick", show_default=True, help="A benchmark that comes with latentbench.")
 @click.option("--seeds", type=click.IntRange(1), help="Trials of each model.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the training data.")
-@click.option("--batch-size", type=click.IntRange(1), help="Images per optimizer step.")
-@click.option("--learning-rate", type=float, help="Highest step size.")
-@click.option("--train-limit", type=click.IntRange(2), help="Train on this many images only.")
+@click.option("--epochs", callback=several(int), metavar="N,...", help="Passes over the training data.")
+@click.option(
+    "--checkpoints",
+    "checkpoint",
+    callback=several(int, always=True),
+    metavar="N,...",
+    help="Look at the models after these epochs too, and draw the curve.",
+)
+@click.option("--batch-size", callback=several(int), metavar="N,...", help="Images per optimizer step.")
+@click.option("--learning-rate", callback=several(float), metavar="X,...", help="Highest step size.")
+@click.option("--train-limit", callback=several(int), metavar="N,...", help="Train on this many images only.")
 @click.option("--threads", type=click.IntRange(1), help="Torch threads of a trial; part of its budget.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Trials at the same time; default: one per core.")
@@ -78,7 +85,7 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
         changes["scores"] = split_names(",".join(asked["scores"]))
     if asked["seeds"]:
         changes["seeds"] = asked["seeds"]
-    budget = ("epochs", "batch_size", "learning_rate", "train_limit", "threads")
+    budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "threads")
     changes["budget"] = {name: asked[name] for name in budget if asked[name] is not None}
     changes["params"] = read_params(asked["pairs"])
     return changes
@@ -126,9 +133,9 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[s
     jobs = pending_jobs(plan, folder, choose_device(asked["device"]), 1)
     costs = estimate(jobs, plugins)
     rows: dict[tuple[str, str], list[float]] = {}
-    for job in jobs:
-        row = rows.setdefault((job.trial.dataset, job.trial.label), [0, 0.0, 0.0])
-        cost = costs[job.trial.key]
+    for trial in (trial for job in jobs for trial in job.trials):
+        row = rows.setdefault((trial.dataset, trial.label), [0, 0.0, 0.0])
+        cost = costs[trial.key]
         row[0], row[1], row[2] = row[0] + 1, row[1] + cost.train_seconds, row[2] + cost.megabytes
     click.echo(f"{'dataset':<16}{'model':<28}{'trials':>7}{'training, min':>15}{'MB':>9}")
     for (dataset, label), (count, seconds, megabytes) in rows.items():
@@ -136,7 +143,8 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[s
     workers = min(len(jobs), asked["workers"] or default_workers(asked["threads"] or 1))
     total = sum(row[1] for row in rows.values()) / 60 / max(workers, 1)
     size = sum(row[2] for row in rows.values())
+    count = sum(len(job.trials) for job in jobs)
     click.echo(
-        f"{len(jobs)} of {len(plan.trials)} trials to run in {folder}: about {total:.1f} minutes of training with "
+        f"{count} of {len(plan.trials)} trials to run in {folder}: about {total:.1f} minutes of training with "
         f"{workers} workers, {size:.0f} MB; scoring comes on top"
     )

@@ -12,15 +12,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import IO, Any
 
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record
+from latentbench.records import Outcome, Record, Trial
 from latentbench.trial import Job, execute_job
 
 __all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
 
-Tell = Callable[[Job, str, Mapping[str, Any]], None]
+Tell = Callable[[Trial, str, Mapping[str, Any]], None]
 
 
 def default_workers(threads: int) -> int:
@@ -31,7 +32,12 @@ def default_workers(threads: int) -> int:
 def run_here(jobs: Iterable[Job], plugins: Plugins, tell: Tell) -> None:
     """Run jobs one after the other in this process: for debuggers, notebooks and tests."""
     for job in jobs:
-        execute_job(job, plugins, lambda event, values, job=job: tell(job, event, values))  # type: ignore[misc]
+        trials = {trial.key: trial for trial in job.trials}
+        execute_job(
+            job,
+            plugins,
+            lambda event, values, trials=trials: tell(trials[values["trial"]], event, values),  # type: ignore[misc]
+        )
 
 
 def run_in_workers(
@@ -39,8 +45,9 @@ def run_in_workers(
 ) -> None:
     """Run jobs in `workers` processes that stay warm from job to job.
 
-    A worker that dies (out of memory, a crash) or outlives `timeout` seconds on a job fails that job alone, and
-    another takes its place. Workers are ended when this returns, or raises.
+    A worker that dies (out of memory, a crash) or outlives `timeout` seconds on a trial fails that trial alone:
+    another takes its place, and a job of several trials is split and run again one by one. Workers are ended when
+    this returns, or raises.
     """
     waiting = deque(jobs)
     pool = _Pool(plugins, min(workers, len(waiting)))
@@ -48,7 +55,7 @@ def run_in_workers(
         while waiting or pool.busy:
             while waiting and pool.idle:
                 pool.start(waiting.popleft(), timeout)
-            pool.wait(tell)
+            waiting.extend(pool.wait(tell))
     finally:
         pool.close()
 
@@ -68,8 +75,10 @@ class _Worker:
             env=environment,
         )
         self.job: Job | None = None
+        self.ended: set[str] = set()  # keys of the job's trials that are done
         self.timeout: float | None = None
         self.deadline: float | None = None
+        self.taken = 0.0  # when it was given its job
         self.send({"files": plugins.files, "blocked": plugins.blocked})
         threading.Thread(target=self._read, args=(self.process.stdout, messages), daemon=True).start()
 
@@ -122,67 +131,80 @@ class _Pool:
         if free is None:
             free = _Worker(self.plugins, self.messages)
             self.workers.append(free)
-        free.job, free.timeout, free.deadline = job, timeout, None
+        free.job, free.ended, free.timeout, free.deadline = job, set(), timeout, None
+        free.taken = time.monotonic()
         free.send(job.to_json())
 
-    def wait(self, tell: Tell) -> None:
-        """Handle the next message, or the jobs that are out of time."""
+    def wait(self, tell: Tell) -> list[Job]:
+        """Handle the next message, or the jobs that are out of time; return jobs to do again."""
         try:
             worker, line = self.messages.get(timeout=0.2)
         except queue.Empty:
-            self._end_late(tell)
-            return
+            return self._end_late(tell)
+        again: list[Job] = []
         if line is None:
-            self._bury(worker, tell)
+            again = self._bury(worker, tell)
         elif worker.job is not None:
-            values = json.loads(line)
-            event, job = values.pop("event"), worker.job
-            if event == "trial_started" and worker.timeout is not None:  # starting the process does not count
-                worker.deadline = time.monotonic() + worker.timeout
-            if event == "trial_finished":
+            self._handle(worker, json.loads(line), tell)
+        return [*again, *self._end_late(tell)]
+
+    def _handle(self, worker: _Worker, values: dict[str, Any], tell: Tell) -> None:
+        event, job = values.pop("event"), worker.job
+        assert job is not None  # noqa: S101 - the caller has looked
+        if event == "trial_started" and worker.timeout is not None:  # starting the process does not count
+            worker.deadline = time.monotonic() + worker.timeout
+        if event == "trial_finished":
+            worker.ended.add(values["trial"])
+            if len(worker.ended) == len(job.trials):
                 worker.job = None
-            tell(job, event, values)
-        self._end_late(tell)
+        tell(next(trial for trial in job.trials if trial.key == values["trial"]), event, values)
 
-    def _end_late(self, tell: Tell) -> None:
+    def _end_late(self, tell: Tell) -> list[Job]:
         now = time.monotonic()
-        for worker in self.busy:
-            if worker.deadline is not None and now > worker.deadline and worker.job is not None:
-                self._fail(worker, tell, Outcome("timeout", "Timeout", "the trial ran past --timeout"))
+        late = [worker for worker in self.busy if worker.deadline is not None and now > worker.deadline]
+        outcome = Outcome("timeout", "Timeout", "the trial ran past --timeout")
+        return [job for worker in late for job in self._fail(worker, tell, outcome)]
 
-    def _bury(self, worker: _Worker, tell: Tell) -> None:
+    def _bury(self, worker: _Worker, tell: Tell) -> list[Job]:
         """A worker's output ended: if it was on a job, that job has failed."""
         if worker not in self.workers:
-            return
+            return []
         code = worker.process.wait()
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
-        self._fail(worker, tell, Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}"))
+        return self._fail(worker, tell, Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}"))
 
-    def _fail(self, worker: _Worker, tell: Tell, outcome: Outcome) -> None:
+    def _fail(self, worker: _Worker, tell: Tell, outcome: Outcome) -> list[Job]:
+        """End a worker; fail its job's trial, or return a job for each of several that are not done."""
         self.workers.remove(worker)
         worker.end()
         job, worker.job = worker.job, None
-        if job is None:
-            return
-        if not Record(job.run, job.trial.key).exists():
-            record = Record.begin(job.run, job.trial.key)
-            record.write_trial(job.trial, outcome)
-            record.log_path.write_text(outcome.message + "\n", encoding="utf-8")
-            record.publish()
-        tell(
-            job,
-            "trial_finished",
-            {
+        left = [] if job is None else [trial for trial in job.trials if trial.key not in worker.ended]
+        if job is not None and len(job.trials) > 1:
+            return [replace(job, trials=(trial,)) for trial in left]
+        for trial in left:
+            _record_failure(job, trial, outcome)  # type: ignore[arg-type]
+            told = {
                 "status": outcome.status,
                 "error": outcome.error,
                 "message": outcome.message,
-                "seconds": 0.0,
+                "seconds": time.monotonic() - worker.taken,
                 "failed_scores": {},
-            },
-        )
+            }
+            tell(trial, "trial_finished", told)
+        return []
 
     def close(self) -> None:
         for worker in self.workers:
             worker.end()
         self.workers.clear()
+
+
+def _record_failure(job: Job, trial: Trial, outcome: Outcome) -> None:
+    """Write the record of a trial whose worker could not; one that was trained stays."""
+    if Record(job.run, trial.key).exists():
+        return
+    record = Record.begin(job.run, trial.key)
+    record.write_trial(trial, outcome)
+    record.log_path.write_text(outcome.message + "\n", encoding="utf-8")
+    record.publish()

@@ -9,7 +9,7 @@ from latentbench.report.cells import number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row
 from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED
 
-__all__ = ["sentences", "warnings"]
+__all__ = ["reading", "sentences", "warnings"]
 
 AIMS = {
     "find": "To find similar items",
@@ -24,6 +24,59 @@ AIMS = {
 }
 MOST_SENTENCES = 2
 FEWEST_ITEMS = 1000
+
+
+def reading(comparison: Comparison) -> list[str]:
+    """Return what a comparison says in plain words: who serves which purpose, what simple models do, cautions.
+
+    Purposes with the same verdict share a sentence. Without any star, one sentence says why.
+    """
+    said = _verdicts(comparison)
+    if not said:
+        return [_without_stars(comparison), *warnings(comparison)]
+    return [*said, *_rivals(comparison), *warnings(comparison)]
+
+
+def _verdicts(comparison: Comparison) -> list[str]:
+    """One sentence for all purposes that the same models serve best."""
+    by_best: dict[tuple[str, ...], list[str]] = {}
+    for row in _headlines(comparison):
+        best = _best(row, comparison.columns)
+        if best:
+            aim = AIMS[row.purpose][0].lower() + AIMS[row.purpose][1:]
+            by_best.setdefault(tuple(sorted(best)), []).append(f"{aim} ({row.score})")
+    sure = [(best, aims) for best, aims in by_best.items() if len(best) == 1]
+    tied = [(best, aims) for best, aims in by_best.items() if len(best) > 1]
+    return [
+        *(f"{_capital(_listed(aims))}: {best[0]}." for best, aims in sure),
+        *(f"{_capital(_listed(aims))}: {_listed(best)}, not separable." for best, aims in tied),
+    ]
+
+
+def _headlines(comparison: Comparison) -> list[Row]:
+    """The headline rows of the purposes in `AIMS`; a purpose's second headline row stands for itself."""
+    return [row for row in comparison.rows if row.headline and row.purpose in AIMS]
+
+
+def _rivals(comparison: Comparison) -> list[str]:
+    """Say where models that learn little or nothing do as well as the best one."""
+    found: dict[str, list[str]] = {}
+    rows = [row for row in _headlines(comparison) if _best(row, comparison.columns)]
+    for row in rows:
+        best = next(cell.mean for cell in row.cells if cell.mark == BEST)
+        for cell, column in zip(row.cells, comparison.columns, strict=True):
+            trivial = row.purpose == "keep" and column.reference == "ceiling"
+            if column.reference and not trivial and _reaches(cell, best, row):
+                found.setdefault(column.label, []).append(row.score)
+    names = [column.label for column in comparison.columns if column.reference in ("yardstick", "ceiling")]
+    told = [f"{name} in {_listed(found[name])}" for name in names if name in found]
+    if told:
+        return [f"Simple models do as well or better: {'; '.join(told)}."]
+    return [f"No simple model ({', '.join(names)}) does as well in any of these."] if names and rows else []
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def sentences(comparison: Comparison) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latentbench.params import Params
 
@@ -15,6 +15,9 @@ class Budget(Params):
     """What a gradient model may spend; models that fit at once use `train_limit` and `threads` alone."""
 
     epochs: int = Field(default=8, ge=1, description="passes over the training split")
+    checkpoint: int | None = Field(
+        default=None, ge=1, description="stop after this many of the epochs; the learning rate is still high then"
+    )
     batch_size: int = Field(default=128, ge=1, description="images per optimizer step")
     learning_rate: float = Field(default=3e-3, gt=0, description="highest step size; it decays to 0 by a cosine")
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="torch optimizer")
@@ -23,3 +26,14 @@ class Budget(Params):
         default="float32", description="of training; bfloat16: autocast"
     )
     threads: int = Field(default=1, ge=1, description="torch threads of a trial; results differ with it")
+
+    @model_validator(mode="after")
+    def _stop_in_time(self) -> Self:
+        if self.checkpoint is not None and self.checkpoint > self.epochs:
+            raise ValueError(f"should be at most epochs, which is {self.epochs}")
+        return self
+
+    @property
+    def trained_epochs(self) -> int:
+        """How many epochs are trained: up to the checkpoint, or all."""
+        return self.checkpoint or self.epochs

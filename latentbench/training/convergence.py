@@ -11,14 +11,16 @@ def late_fall(history: Sequence[Mapping[str, float]]) -> float:
     """Return the share of the loss's whole fall that came in the last tenth of the epochs.
 
     A negative log density has no natural zero, so the fall is measured against the fall since the first epoch and
-    not against the loss itself. Over 0.01 a run counts as not converged; 0 where there are fewer than two epochs,
-    or no one loss but one a player.
+    not against the loss itself. Over 0.01 a run counts as not converged. A single epoch holds the whole fall: 1. 0
+    where the loss never fell, or there is no one loss but one a player.
 
     >>> late_fall([{"total": 10.0}, {"total": 2.0}, {"total": 0.0}])
     0.2
     """
     totals = [losses["total"] for losses in history if "total" in losses]
-    if len(totals) < 2 or totals[0] <= min(totals):
+    if len(totals) == 1:
+        return 1.0
+    if not totals or totals[0] <= min(totals):
         return 0.0
     tenth = max(1, round(len(totals) / 10))
     return (totals[-1 - tenth] - totals[-1]) / (totals[0] - min(totals))

@@ -36,8 +36,9 @@ def train_model(
 ) -> History:
     """Train `model` in place on its device and return the mean losses of each epoch.
 
-    The learning rate rises for the first 5 % of the steps and falls to 0 along a half cosine. The order of the
-    data depends on the seed alone, so that models are compared on the same batches.
+    The learning rate rises for the first 5 % of the steps and falls to 0 along a half cosine; with a checkpoint in
+    the budget it stops there, on its way. The order of the data depends on the seed alone, so that models are
+    compared on the same batches. `on_epoch(epoch, losses)` may look at the model, and must leave it as it was.
 
     Raises:
         DivergedError: a loss stopped being finite.
@@ -45,7 +46,7 @@ def train_model(
     """
     trainer = _Trainer(model, split, budget, seed)
     history: History = []
-    for epoch in range(1, budget.epochs + 1):
+    for epoch in range(1, budget.trained_epochs + 1):
         losses = trainer.run_epoch()
         if not all(map(math.isfinite, losses.values())):
             bad = ", ".join(f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value))

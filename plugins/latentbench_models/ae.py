@@ -22,6 +22,9 @@ class AutoencoderParams(LikelihoodParams):
     channels: int = Field(
         default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
     )
+    hidden: int = Field(
+        default=0, ge=0, description="width of a dense layer between convolutions and code; 0: none"
+    )
 
 
 class AE(GradientModel):
@@ -37,8 +40,9 @@ class AE(GradientModel):
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
-        self.encoder_net = make_encoder(params.backbone, data.shape, params.latent_dim, params.channels)
-        self.decoder_net = make_decoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        network = params.backbone, data.shape
+        self.encoder_net = make_encoder(*network, params.latent_dim, params.channels, params.hidden)
+        self.decoder_net = make_decoder(*network, params.latent_dim, params.channels, params.hidden)
         self.likelihood = Likelihood(params, data)
 
     def loss(self, batch: Batch, noise: object) -> dict[str, Tensor]:  # noqa: ARG002 - draws nothing

@@ -19,7 +19,9 @@ SMALLEST = 8  # shortest side the conv backbone takes
 COARSEST = 7  # halve until the shorter side is at most this
 
 
-def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, channels: int) -> nn.Module:
+def make_encoder(
+    backbone: Backbone, shape: tuple[int, ...], outputs: int, channels: int, hidden: int = 0
+) -> nn.Module:
     """Return a network from inputs `(n, *shape)` to `(n, outputs)`.
 
     Args:
@@ -29,6 +31,7 @@ def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, chann
         outputs: length of the result.
         channels: channels of the first convolution, doubled at each halving up to four times; the mlp's layers
             are 8 times as wide.
+        hidden: width of a dense layer between the convolutions and the result; 0: none. The mlp has its own.
 
     Raises:
         LatentbenchError: the shape is no image that "conv" can take.
@@ -40,10 +43,14 @@ def make_encoder(backbone: Backbone, shape: tuple[int, ...], outputs: int, chann
     layers: list[nn.Module] = []
     for size, before, after in zip(sizes, widths, widths[1:], strict=False):
         layers += [nn.Conv2d(before, after, _kernel(size), stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * prod(sizes[-1]), outputs))
+    flat = widths[-1] * prod(sizes[-1])
+    dense = [nn.Linear(flat, hidden), nn.ReLU()] if hidden else []
+    return nn.Sequential(*layers, nn.Flatten(), *dense, nn.Linear(hidden or flat, outputs))
 
 
-def make_decoder(backbone: Backbone, shape: tuple[int, ...], latent_dim: int, channels: int) -> nn.Module:
+def make_decoder(
+    backbone: Backbone, shape: tuple[int, ...], latent_dim: int, channels: int, hidden: int = 0
+) -> nn.Module:
     """Return a network from codes `(n, latent_dim)` to `(n, *shape)`; the mirror image of the encoder."""
     if _uses_mlp(backbone, shape):
         wide = 8 * channels
@@ -52,7 +59,8 @@ def make_decoder(backbone: Backbone, shape: tuple[int, ...], latent_dim: int, ch
         )
     sizes, widths = _plan(shape, channels)
     layers: list[nn.Module] = [
-        nn.Linear(latent_dim, widths[-1] * prod(sizes[-1])),
+        *([nn.Linear(latent_dim, hidden), nn.ReLU()] if hidden else []),
+        nn.Linear(hidden or latent_dim, widths[-1] * prod(sizes[-1])),
         nn.Unflatten(1, (widths[-1], *sizes[-1])),
     ]
     for stage in reversed(range(len(sizes) - 1)):

@@ -89,12 +89,14 @@ class Untrained(Model):
         latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
         backbone: Backbone = Field(default="auto", description="network, as for ae")
         channels: int = Field(default=32, ge=1, description="width, as for ae")
+        hidden: int = Field(default=0, ge=0, description="width of a dense layer, as for ae")
 
     params: Params
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
-        self.net = make_encoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        sizes = params.latent_dim, params.channels, params.hidden
+        self.net = make_encoder(params.backbone, data.shape, *sizes)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs to codes."""

@@ -35,8 +35,9 @@ class VAE(GradientModel):
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
-        self.encoder_net = make_encoder(params.backbone, data.shape, 2 * params.latent_dim, params.channels)
-        self.decoder_net = make_decoder(params.backbone, data.shape, params.latent_dim, params.channels)
+        network = params.backbone, data.shape
+        self.encoder_net = make_encoder(*network, 2 * params.latent_dim, params.channels, params.hidden)
+        self.decoder_net = make_decoder(*network, params.latent_dim, params.channels, params.hidden)
         self.likelihood = Likelihood(params, data)
 
     def noise_spec(self) -> Mapping[str, Draw]:

@@ -355,7 +355,7 @@ def test_the_model_comes_back_in_evaluation_mode(ten):
 
 LATE = {
     "no epoch": ([], 0.0),
-    "one epoch": ([3.0], 0.0),
+    "one epoch": ([3.0], 1.0),
     "flat": ([3.0] * 10, 0.0),
     "rising": ([1.0, 2.0, 3.0], 0.0),
     "falls at once": ([10.0] + [1.0] * 9, 0.0),
