@@ -1,51 +1,76 @@
-"""Make the reference results and the README's table again: `python benchmarks/reference.py`.
+"""Make the reference results again: `python benchmarks/reference.py quick`, or `standard` (about half an hour).
 
-Runs the quick preset into an empty folder and keeps the small text files in results/reference/digits-quick.
+Runs the preset into results/ (what is there already is not run again) and keeps the small files in
+results/reference/: the request, the environment, the scores, the tables and the figures, no weights. `quick` also
+renews the README's table.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TARGET = ROOT / "results" / "reference" / "digits-quick"
+REFERENCE = ROOT / "results" / "reference"
+FOLDERS = {"quick": "digits-quick", "standard": "fashion_mnist-standard"}
 KEPT = ("run.json", "environment.json", "scores.csv")
+TABLES = {"table.txt": ("text",), "table.md": ("md",), "all.md": ("md", "--all")}
 
 
 def latentbench(*arguments: str) -> str:
     """Run a command and return what it prints on standard output."""
     command = [sys.executable, "-m", "latentbench", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
 
 
-def main() -> None:
-    """Run, copy, and put the table into the README."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.monotonic()
-        latentbench("run", "-o", folder)
-        seconds = time.monotonic() - started
-        TARGET.mkdir(parents=True, exist_ok=True)
-        for name in KEPT:
-            shutil.copy(Path(folder) / name, TARGET / name)
-        tables = {"table.txt": ("text",), "table.md": ("md", "--all")}
-        for name, (style, *more) in tables.items():
-            text = latentbench("table", folder, "--format", style, *more)
-            (TARGET / name).write_text(text.rstrip() + "\n", encoding="utf-8")
+def minutes(run: Path) -> float:
+    """Return how long the run took, all its sittings together, from its event log."""
+    total = started = 0.0
+    for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "run_started":
+            started = event["time"]
+        elif event["event"] == "run_finished":
+            total += event["time"] - started
+    return total / 60
+
+
+def keep(run: Path, target: Path) -> None:
+    """Copy the small files of a run and print its tables beside them."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in KEPT:
+        shutil.copy(run / name, target / name)
+    for path in sorted((run / "figures").glob("*")):
+        if path.suffix in (".svg", ".csv"):
+            (target / "figures").mkdir(exist_ok=True)
+            shutil.copy(path, target / "figures" / path.name)
+    for name, (style, *more) in TABLES.items():
+        text = latentbench("table", str(run.relative_to(ROOT)), "--format", style, *more)
+        (target / name).write_text(text.rstrip() + "\n", encoding="utf-8")
+
+
+def renew_readme(table: str) -> None:
+    """Put the table into the README."""
     page = ROOT / "README.md"
     pattern = r"(<!-- begin results/reference/digits-quick/table.txt -->\n```text\n).*?(```\n<!-- end -->)"
-    table = (TARGET / "table.txt").read_text(encoding="utf-8")
-    text = re.sub(
-        pattern, lambda found: found[1] + table + found[2], page.read_text(encoding="utf-8"), flags=re.DOTALL
-    )
-    page.write_text(text, encoding="utf-8")
-    print(f"latentbench run: {seconds:.0f} s; kept in {TARGET.relative_to(ROOT)}")
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL), "utf-8")
+
+
+def main(preset: str) -> None:
+    """Run, keep, and tell how long it took."""
+    run, target = ROOT / "results" / FOLDERS[preset], REFERENCE / FOLDERS[preset]
+    latentbench("run", "--preset", preset, "-o", str(run.relative_to(ROOT)))
+    keep(run, target)
+    if preset == "quick":
+        renew_readme((target / "table.txt").read_text(encoding="utf-8"))
+    print(f"latentbench run --preset {preset}: {minutes(run):.1f} minutes; kept in {target.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

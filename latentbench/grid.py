@@ -212,6 +212,10 @@ def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
         raise RequestError("budget: checkpoints are looks at one training; give one number of epochs with them")
     if "checkpoint" in several:
         several["checkpoint"] = [*several["checkpoint"], None]
+    epochs = single.get("epochs", Budget.model_fields["epochs"].default)
+    for stop in several.get("checkpoint", ()):
+        if isinstance(stop, int) and isinstance(epochs, int) and stop > epochs:
+            raise RequestError(f"checkpoint {stop} is past the last epoch, {epochs}; give more epochs or leave it out")
     for chosen in itertools.product(*several.values()):
         budget = build_params(Budget, {**single, **dict(zip(several, chosen, strict=True))}, "budget")
         whole = budget.checkpoint == budget.epochs

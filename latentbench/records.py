@@ -112,6 +112,11 @@ class Outcome:
     environment: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the model said that there is no such model: PCA with more components than pixels."""
+        return self.status == "skipped" and self.error == "NotApplicableError"
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Outcome:
         """Read back `asdict(outcome)`."""

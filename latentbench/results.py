@@ -81,9 +81,9 @@ class Results:
 
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:
-        """(label, seed, status, message) of each trial that did not end well."""
+        """(label, seed, status, message) of each trial that did not end well; not of what a model cannot be."""
         ended = [(trial, trial.outcome or MISSING) for trial in self.trials]
-        return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok"]
+        return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok" and not o.refused]
 
     @property
     def complete(self) -> bool:
@@ -213,6 +213,7 @@ def _score_columns(
     row = stored["scores"].get(name) if stored else None
     if row is None:
         status = "missing" if outcome.status in ("ok", "skipped") else outcome.status
+        status = "not applicable" if outcome.refused else status
         row = {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
     value = math.nan if row["value"] is None else row["value"]
     flags = list(outcome.flags)

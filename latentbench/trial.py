@@ -41,6 +41,7 @@ __all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits", "
 LOG = logging.getLogger(__name__)
 Emit = Callable[[str, Mapping[str, Any]], None]
 LATE_FALL_LIMIT = 0.01
+ENDS: dict[type[BaseException], Status] = {DivergedError: "diverged", NotApplicableError: "skipped"}
 _WARM: set[tuple[str, str]] = set()  # (dataset, label) this process has trained before
 
 
@@ -149,7 +150,7 @@ def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, _Look]:
             _fit(job, list(looks.values()), plugins, machine, emit)
         except (Exception, SystemExit) as error:
             LOG.exception("trial failed")
-            status: Status = "diverged" if isinstance(error, DivergedError) else "failed"
+            status = next((status for kind, status in ENDS.items() if isinstance(error, kind)), "failed")
             message = " ".join(str(error).split()) or "no message"
             for look in looks.values():
                 if look.model is None:

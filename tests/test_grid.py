@@ -355,3 +355,61 @@ def test_a_path_given_as_a_parameter_is_kept_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = make_plan(Benchmark(datasets=("arrays",), params={"arrays.path": "a.npy"}), Plugins())
     assert made.trials[0].dataset_params["path"] == str(tmp_path / "a.npy")
+
+
+# budgets that vary
+
+
+def test_a_budget_with_several_values_makes_a_grid(plan):
+    made = plan(references=("pca",), budget={"epochs": 2, "train_limit": [100, 200], "batch_size": 64})
+    varied = [(trial.label, trial.traits["varied"], trial.budget["train_limit"]) for trial in made.trials]
+    assert varied == [
+        (f"{model}(train_limit={limit})", {"train_limit": limit}, limit)
+        for model in ("ae", "pca")
+        for limit in (100, 200)
+    ]
+    assert made.swept == ("digits",)
+
+
+def test_checkpoints_end_with_the_whole_training_and_leave_other_models_alone(plan):
+    made = plan(references=("pca",), budget={"epochs": 5, "checkpoint": [1, 2, 5]})
+    stops = [(trial.label, trial.budget["checkpoint"], trial.traits["varied"]) for trial in made.trials]
+    assert stops == [
+        ("ae(epochs=1)", 1, {"epochs": 1}),
+        ("ae(epochs=2)", 2, {"epochs": 2}),
+        ("ae(epochs=5)", None, {"epochs": 5}),
+        ("pca", None, {}),
+    ]
+
+
+def test_a_model_without_steps_is_the_same_trial_for_any_number_of_epochs(plan):
+    few, many = (plan(references=("pca",), budget={"epochs": n}) for n in (1, 9))
+    assert few.trials[1].key == many.trials[1].key
+    assert few.trials[0].key != many.trials[0].key
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({"epochs": 5, "checkpoint": [1, 6]}, "checkpoint 6 is past the last epoch, 5; give more epochs"),
+        (
+            {"epochs": [2, 5], "checkpoint": [1]},
+            "checkpoints are looks at one training; give one number of epochs",
+        ),
+        ({"epochs": 5, "checkpoint": [0]}, "budget: checkpoint should be greater than or equal to 1, got 0"),
+        ({"epochs": [0, 2]}, "budget: epochs should be greater than or equal to 1, got 0"),
+    ],
+)
+def test_bad_budgets_say_so(budget, message, plan):
+    with pytest.raises(RequestError) as caught:
+        plan(budget=budget)
+    assert message in str(caught.value)
+
+
+def test_on_the_validation_split_only_what_decides_is_asked_for(plan):
+    made = plan(params={"latent_dim": [2, 4]}, scores=("r2", "silhouette"))
+    splits = [(split, request.metric) for split, request in made.asked(made.trials[0])]
+    assert {metric for split, metric in splits if split == "validation"} == {"r2"}
+    named = plan(params={"latent_dim": [2, 4]}, scores=("silhouette",))
+    assert [request.metric for request in named.validation_requests(named.trials[0])] == ["clusters"]
+    assert plan().validation_requests(made.trials[0]) == ()

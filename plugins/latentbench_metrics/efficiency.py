@@ -73,7 +73,7 @@ class _Recorded(Metric):
         (name,) = self.scores
         value = space.cost.get(name)
         if value is None:
-            raise NotApplicableError(f"{name} was not recorded")
+            raise NotApplicableError("not recorded for this model")
         return {name: float(value)}
 
 

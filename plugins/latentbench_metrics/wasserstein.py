@@ -153,7 +153,7 @@ def gaussian_w2_squared(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Te
     root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ b @ root).clamp_min(0).sqrt().sum()
     shift = (mean_x.double() - mean_y.double()).square().sum()
-    return float(shift + a.trace() + b.trace() - 2 * cross)
+    return max(0.0, float(shift + a.trace() + b.trace() - 2 * cross))  # rounding may end just below
 
 
 def _sorted_rows(values: Tensor) -> Tensor:

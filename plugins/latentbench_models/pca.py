@@ -10,7 +10,7 @@ from pydantic import Field
 from sklearn import decomposition
 from torch import Tensor
 
-from latentbench import ContractError, Model, SklearnModel, Split
+from latentbench import Model, NotApplicableError, SklearnModel, Split
 
 __all__ = ["PCA"]
 
@@ -46,11 +46,11 @@ class PCA(SklearnModel):
         """Fit, and keep mean and components as tensors.
 
         Raises:
-            ContractError: more components than pixels or images.
+            NotApplicableError: more components than pixels or images.
         """
         most = min(len(train), int(np.prod(self.data.shape)))
         if self.params.latent_dim > most:
-            raise ContractError(
+            raise NotApplicableError(
                 f"pca can have at most {most} components here, got latent_dim={self.params.latent_dim}"
             )
         super().fit(train, generator)

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentbench import DataSpec, Model, Split, as_inputs
+from latentbench import DataSpec, Model, NotApplicableError, Split, as_inputs
 from latentbench_models.nets import Backbone, make_encoder
 
 __all__ = ["Pixels", "RandomProjection", "Untrained"]
@@ -53,9 +53,15 @@ class RandomProjection(Model):
     mean: Tensor
 
     def fit(self, train: Split, generator: torch.Generator) -> None:
-        """Draw the directions; of the data only the mean is used."""
-        size = prod(self.data.shape)
-        gaussian = torch.randn(size, min(self.params.latent_dim, size), generator=generator, dtype=torch.float64)
+        """Draw the directions; of the data only the mean is used.
+
+        Raises:
+            NotApplicableError: more directions than the space has.
+        """
+        size, wanted = prod(self.data.shape), self.params.latent_dim
+        if wanted > size:
+            raise NotApplicableError(f"{size} numbers an input have no {wanted} orthonormal directions")
+        gaussian = torch.randn(size, wanted, generator=generator, dtype=torch.float64)
         self.directions = torch.linalg.qr(gaussian).Q.float()
         self.mean = as_inputs(train.inputs).flatten(1).mean(0)
 

@@ -29,7 +29,7 @@ def test_recorded_costs(space, metric):
 
 
 def test_a_cost_that_was_not_recorded_is_not_applicable(make_space):
-    with pytest.raises(NotApplicableError, match="peak_memory_bytes was not recorded"):
+    with pytest.raises(NotApplicableError, match="not recorded for this model"):
         PeakMemory(PeakMemory.Params()).compute(make_space(cost={"train_seconds": 1.0}))
     assert LatentSpace.from_arrays(codes=torch.zeros(3, 1)).missing(TrainSeconds.needs) == "not trained here"
 

@@ -6,7 +6,7 @@ import torch
 from sklearn import decomposition
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from latentbench import Batch, ContractError, DataSpec, GradientModel, LatentbenchError, Split
+from latentbench import Batch, ContractError, DataSpec, GradientModel, LatentbenchError, NotApplicableError, Split
 from latentbench.errors import RequestError
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
@@ -347,9 +347,14 @@ def test_pca_of_large_inputs_is_quick_and_right():
 
 
 def test_pca_with_more_components_than_there_can_be_says_so():
-    with pytest.raises(ContractError) as caught:
+    with pytest.raises(NotApplicableError) as caught:
         fitted("pca", split_of(DIGIT, rows=24), latent_dim=25)
     assert str(caught.value) == "pca can have at most 24 components here, got latent_dim=25"
+
+
+def test_more_random_directions_than_pixels_say_so():
+    with pytest.raises(NotApplicableError, match="64 numbers an input have no 65 orthonormal directions"):
+        fitted("random_projection", split_of(DIGIT, rows=24), latent_dim=65)
 
 
 def test_directions_of_the_random_projection_are_orthonormal(digits):
@@ -369,7 +374,7 @@ def test_a_random_projection_keeps_its_share_of_the_variance(digits):
 
 def test_a_random_projection_onto_everything_loses_nothing():
     split = split_of(DIGIT)
-    model = fitted("random_projection", split, latent_dim=100)
+    model = fitted("random_projection", split, latent_dim=64)
     inputs = floats(split)
     assert model.encode(inputs).shape == (24, 64)
     torch.testing.assert_close(model.decode(model.encode(inputs)), inputs, atol=1e-5, rtol=0)
