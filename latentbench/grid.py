@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentbench.errors import DataError, RequestError, near_matches
+from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
@@ -121,7 +121,7 @@ class _AskedDataset:
 
 def _asked_dataset(spec: str, plugins: Plugins) -> _AskedDataset:
     """Read "name:key=value:key=value"; commas in a value separate the items of a tuple. A path may be the name."""
-    name, *pairs = spec.split(":")
+    name, *pairs = [spec] if Path(spec).exists() else spec.split(":")
     given: Table = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -129,8 +129,13 @@ def _asked_dataset(spec: str, plugins: Plugins) -> _AskedDataset:
             raise RequestError(f"dataset {spec!r}: expected NAME:KEY=VALUE, got {pair!r}")
         given[key] = tuple(value.split(",")) if "," in value else value
     path = Path(name)
-    if name in plugins.names("dataset") or not (path.exists() or len(path.parts) > 1 or name.startswith(".")):
+    if name in plugins.names("dataset"):
         return _AskedDataset(name, _find(plugins, "dataset", name), given)
+    if not (path.exists() or len(path.parts) > 1 or name.startswith(".")):
+        try:
+            return _AskedDataset(name, _find(plugins, "dataset", name), given)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error}; nor is there a file or folder {name!r} here") from None
     readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
     if not readers:
         raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")

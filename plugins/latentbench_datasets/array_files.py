@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench import DataError
-from latentbench_datasets.files import check_filled, load_numpy, read_frame
+from latentbench_datasets.files import check_filled, find_column, load_numpy, read_frame
+from latentbench_datasets.labels import LABEL_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "read_array_file"]
 
 Array = npt.NDArray[Any]
-INPUTS = ("inputs", "x", "images", "data")
-LABELS = ("labels", "y")
+INPUTS = ("inputs", "x", "images", "data", "features")
+LABELS = ("labels", "label", "y", "targets", "target", "classes")
 FACTORS = ("factors",)
 CHANNELS = (1, 3, 4)
 NUMPY = (".npy", ".npz")
 TABLES = (".csv", ".parquet")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Rows:
     factor_sizes: tuple[int, ...] = ()
 
 
-def read_array_file(path: Path, label_column: str) -> list[Rows]:
+def read_array_file(path: Path, label_column: str | None) -> list[Rows]:
     """Return all rows of a file, or those of train and those of test where it holds both.
 
     Raises:
@@ -58,9 +62,14 @@ def read_array_file(path: Path, label_column: str) -> list[Rows]:
 
 def _read_arrays(path: Path, content: Mapping[str, Array]) -> list[Rows]:
     whole = _rows(path, content, ("{}",))
-    if whole is not None:
-        return [whole]
     parts = [_rows(path, content, (f"{{}}_{split}", f"{split}_{{}}")) for split in ("train", "test")]
+    if whole is not None:
+        if any(parts):
+            raise DataError(
+                f"{path} must hold all rows in one array or those of train and test in two, got both "
+                f"({', '.join(content)}); take one out"
+            )
+        return [whole]
     if parts[0] is None or parts[1] is None:
         raise DataError(
             f"{path} must hold an array named {', '.join(INPUTS)}, or both x_train and x_test, "
@@ -73,11 +82,19 @@ def _read_arrays(path: Path, content: Mapping[str, Array]) -> list[Rows]:
 
 
 def _rows(path: Path, content: Mapping[str, Array], forms: Sequence[str]) -> Rows | None:
-    inputs, labels, factors = (_pick(content, names, forms) for names in (INPUTS, LABELS, FACTORS))
+    inputs, labels, factors = (_pick(path, content, names, forms) for names in (INPUTS, LABELS, FACTORS))
     if inputs is None:
         return None
+    rows = _inputs(path, inputs)
+    if labels is None:
+        _check_nothing_unread(path, content, len(rows))
+    elif labels.ndim == 0 or len(labels) != len(rows):
+        raise DataError(
+            f"{path} must hold one label for each row, got {len(rows)} rows and labels of shape {labels.shape}; "
+            "check that they belong together"
+        )
     if factors is None:
-        return Rows(_inputs(path, inputs), labels)
+        return Rows(rows, labels)
     if factors.ndim != 2 or factors.dtype.kind not in "biuf" or not np.isfinite(factors).all():
         raise DataError(
             f"factors of {path} must be finite numbers (n, k), got {factors.dtype} of shape {factors.shape}"
@@ -85,7 +102,19 @@ def _rows(path: Path, content: Mapping[str, Array], forms: Sequence[str]) -> Row
         )
     numbers = [f"factor_{each}" for each in range(factors.shape[1])]
     names = tuple(map(str, content.get("factor_names", np.array(numbers)).tolist()))
-    return Rows(_inputs(path, inputs), labels, factors.astype(np.float32), names, tuple(map(_size, factors.T)))
+    return Rows(rows, labels, factors.astype(np.float32), names, tuple(map(_size, factors.T)))
+
+
+def _check_nothing_unread(path: Path, content: Mapping[str, Array], rows: int) -> None:
+    """Refuse an array that may hold the labels under a name that is not read."""
+    roles = "|".join((*INPUTS, *LABELS, *FACTORS))
+    known = re.compile(rf"((train|test)_)?({roles})(_(train|test))?|factor_names", re.IGNORECASE)
+    for name, values in content.items():
+        if not known.fullmatch(name) and values.ndim and len(values) == rows:
+            raise DataError(
+                f"{path} holds no labels but the array {name} of as many rows, which would not be read; name it "
+                "labels if it holds them, else take it out"
+            )
 
 
 def _size(factor: Array) -> int:
@@ -94,13 +123,21 @@ def _size(factor: Array) -> int:
     return int(factor.max(initial=0)) + 1 if counted else 0
 
 
-def _pick(content: Mapping[str, Array], names: Sequence[str], forms: Sequence[str]) -> Array | None:
-    keys = [form.format(name) for name in names for form in forms]
-    return next((content[key] for key in keys if key in content), None)
+def _pick(path: Path, content: Mapping[str, Array], names: Sequence[str], forms: Sequence[str]) -> Array | None:
+    """Return the array that has one of the names in one of the forms, in any case."""
+    wanted = {form.format(name) for name in names for form in forms}
+    found = [key for key in content if key.lower() in wanted]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} must hold one array of {names[0]}, got {' and '.join(found)}; take out or rename all but one"
+        )
+    return content[found[0]] if found else None
 
 
 def _inputs(path: Path, values: Array) -> Array:
-    """Return images as uint8 `(n, c, h, w)` and other numbers as float32 `(n, ...)`."""
+    """Return images as uint8 `(n, c, h, w)` and other numbers as float32 `(n, ...)`, channels in front."""
+    if math.prod(values.shape[1:]) == 0:
+        raise DataError(f"inputs of {path} must hold values, got shape {values.shape}; save them again")
     if values.dtype == np.uint8 and values.ndim in (3, 4):
         return _channels_first(path, values)
     if values.dtype.kind not in "biuf" or values.ndim < 2:
@@ -121,7 +158,12 @@ def _inputs(path: Path, values: Array) -> Array:
             f"inputs of {path} must be finite, row {bad[0] + 1} of {len(floats)} holds NaN or infinity; "
             "fill or remove such rows"
         )
-    return floats
+    return floats.transpose(0, 3, 1, 2).copy() if _channels_last(floats.shape) else floats
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether these can only be color or grey images with their channels at the end."""
+    return len(shape) == 4 and shape[3] in CHANNELS[:2] and shape[1] not in CHANNELS
 
 
 def _channels_first(path: Path, images: Array) -> Array:
@@ -137,18 +179,15 @@ def _channels_first(path: Path, images: Array) -> Array:
     return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def _read_table(path: Path, label_column: str) -> Rows:
+def _read_table(path: Path, label_column: str | None) -> Rows:
     frame = read_frame(path)
     _check_header(path, list(frame.columns))
     labels = None
-    if label_column in frame:
-        column = frame.pop(label_column)
+    name = find_column(path, frame, label_column, LABEL_NAMES)
+    if name is not None:
+        column = frame.pop(name)
         check_filled(path, column)
         labels = column.to_numpy()
-    elif label_column != "label":
-        raise DataError(
-            f"{path} must have the column {label_column!r}, got {', '.join(map(str, frame))}; check label_column"
-        )
     _check_numbers(path, frame)
     return Rows(_inputs(path, frame.to_numpy(np.float64)), labels)
 
@@ -160,8 +199,10 @@ def _check_header(path: Path, names: list[str]) -> None:
                 f"{path} must have a name for each column, column {number} has none; save it without row numbers "
                 "(pandas: index=False) or name it"
             )
-        if "." in name and name.replace(".", "").lstrip("-").isdigit():
-            raise DataError(f"{path} must start with a row of column names, got the number {name}; add that row")
+    numbers = [name for name in names if NUMBER.fullmatch(name)]
+    counted = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
+    if numbers and numbers not in counted:
+        raise DataError(f"{path} must start with a row of column names, got the number {numbers[0]}; add that row")
 
 
 def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
@@ -174,6 +215,7 @@ def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
             odd = frame[name][pd.to_numeric(frame[name], errors="coerce").isna()]
             raise DataError(
                 f"{path} must have numbers in every column but the label's, column {name!r} holds others "
-                f"(as {odd.iloc[0] if len(odd) else frame[name].dtype!r}); drop it, or name it by label_column"
+                f"(as {odd.iloc[0] if len(odd) else frame[name].dtype!r}); drop it, or if it "
+                f"holds the labels give `-p arrays.label_column={name}`"
             )
         check_filled(path, frame[name])

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
 from latentbench_datasets.array_files import Rows, read_array_file
 from latentbench_datasets.classes import LabeledParams, keep_classes
 from latentbench_datasets.fingerprints import remembered_fingerprint
-from latentbench_datasets.image_folder import folder_labels, image_files, read_images
+from latentbench_datasets.folder_labels import check_row_order, split_folders, sub_folder_labels
+from latentbench_datasets.image_folder import image_files, read_images
 from latentbench_datasets.labels import number_classes, read_file_labels, read_row_labels
 
+Array = npt.NDArray[Any]
 MINIMUM = 50
 
 
 class Arrays(Dataset):
     """Images in a folder, or arrays in a .npy, .npz, CSV or parquet file, with labels if there are some.
 
-    - folder: PNG, JPEG, WebP and BMP files; labels from labels.csv (columns file,label) or from the names of
-      sub-folders.
-    - .npz: arrays named inputs (or x, images, data), labels (or y), factors and factor_names; or x_train, x_test,
-      y_train, y_test and the like. .npy: inputs only. uint8 arrays of 3 or 4 dimensions are images.
+    - folder: PNG, JPEG, WebP and BMP files; labels from labels.csv (columns file,label), which are matched by file
+      name, or from the names of sub-folders. Sub-folders train and test are the two splits.
+    - .npz: arrays named inputs (or x, images, data, features), labels (or y, target, ...), factors and
+      factor_names; or x_train, x_test, y_train, y_test and the like. .npy: inputs only. uint8 arrays of 3 or 4
+      dimensions are images, channels in front or at the end.
     - CSV, parquet: columns of numbers, and one of labels.
 
     Labels may be numbers or text; classes are numbered from 0 in ascending order. Rows go to test by the hash of
@@ -38,15 +44,20 @@ class Arrays(Dataset):
         path: Path = Field(description="folder of images, or a .npy, .npz, .csv or .parquet file")
         labels: Path | None = Field(
             default=None,
-            description="CSV file (columns file,label for a folder) or .npy file of labels, in the order of rows; "
-            "by default those that the data bring along",
+            description="CSV file of labels, with columns file,label for a folder, else in the order of rows, or "
+            ".npy file in the order of rows; by default those that the data bring along",
         )
-        label_column: str = Field(default="label", min_length=1, description="the column that holds labels")
+        label_column: str | None = Field(
+            default=None,
+            min_length=1,
+            description="the column that holds labels; by default label, labels, class or target",
+        )
         test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the rows that are for the test")
         size: int | None = Field(
             default=None, ge=1, le=4096, description="make each image of a folder this high and wide"
         )
 
+    version = 2
     params: Params
     reads_paths = True
 
@@ -56,13 +67,15 @@ class Arrays(Dataset):
         Raises:
             DataError: a file is missing, damaged or of an unknown kind, or data and labels do not fit together.
         """
-        parts = self._read()
+        parts, names = self._read()
         if len(parts) == 2:
             train, test = parts
         else:
             train, test = _split(parts[0], self.params.test_share, self._path())
+        if self.params.classes is None:
+            self._check_classes(train, test, names)
         train, test = keep_classes(train, test, self.params.classes)
-        self._check_count(len(train) + len(test))
+        self._check_count(len(train) + len(test), " of these classes" if self.params.classes else "")
         return train, test
 
     def fingerprint(self) -> str:
@@ -70,9 +83,22 @@ class Arrays(Dataset):
         settings = self.params.model_dump(mode="json", exclude={"path", "labels"})
         return remembered_fingerprint(self._files(), self.version, super().fingerprint, settings)
 
-    def _check_count(self, rows: int) -> None:
+    def _check_count(self, rows: int, which: str = "") -> None:
+        what = "images" if self._path().is_dir() else "rows"
         if rows < MINIMUM:
-            raise DataError(f"{self._path()} must hold at least {MINIMUM} rows, got {rows}; add more")
+            raise DataError(f"{self._path()} must hold at least {MINIMUM} {what}{which}, got {rows}; add more")
+
+    def _check_classes(self, train: Split, test: Split, names: list[str]) -> None:
+        """Refuse a class that only test has: nothing could learn it."""
+        if train.labels is None or test.labels is None:
+            return
+        lost = np.setdiff1d(test.labels, train.labels)
+        if len(lost):
+            count = int((test.labels == lost[0]).sum())
+            raise DataError(
+                f"every class of {self._path()} must have rows in train, {names[lost[0]]!r} has {count} in test "
+                "only; add more of it, or take it out"
+            )
 
     def _path(self) -> Path:
         return self.params.path.expanduser()
@@ -80,41 +106,59 @@ class Arrays(Dataset):
     def _label_file(self) -> Path | None:
         if self.params.labels is not None:
             return self.params.labels.expanduser()
-        inside = self._path() / "labels.csv"
-        return inside if inside.is_file() else None
+        if not self._path().is_dir():
+            return None
+        return min((file for file in self._path().iterdir() if file.name.lower() == "labels.csv"), default=None)
 
     def _files(self) -> list[Path]:
-        """Return all files that the data depend on."""
-        label_file = self._label_file()
-        files = image_files(self._path()) if self._path().is_dir() else [self._path()]
+        """Return all files that the data depend on; what else is wrong with a folder is told at once."""
+        path, label_file = self._path(), self._label_file()
+        files = image_files(path) if path.is_dir() else [path]
+        if path.is_dir() and label_file is None:
+            sub_folder_labels(split_folders(path, files), files)  # no memo knows of files that are not read
         files += [] if label_file is None else [label_file]
         for file in files:
             if not file.is_file():
                 raise DataError(f"{file} must be a file or a folder of images, nothing is there; check the path")
         return files
 
-    def _read(self) -> list[Split]:
-        """Return one split that holds all rows, or train and test."""
+    def _read(self) -> tuple[list[Split], list[str]]:
+        """Return one split that holds all rows, or train and test; and the names of the classes."""
         path = self._path()
-        parts = [self._read_folder()] if path.is_dir() else self._read_file()
+        parts = self._read_folder() if path.is_dir() else self._read_file()
         self._check_count(sum(len(part.inputs) for part in parts))
+        _check_alike(parts, path)
         given = [part.labels for part in parts if part.labels is not None]
-        numbered = number_classes(given, self._label_file() or path) if given else [None] * len(parts)
-        return [
+        numbered: Sequence[Array | None] = [None] * len(parts)
+        names: list[str] = []
+        if given:
+            numbered, names = number_classes(given, self._label_file() or path)
+        splits = [
             Split(part.inputs, labels, part.factors, part.factor_names, part.factor_sizes)
             for part, labels in zip(parts, numbered, strict=True)
         ]
+        return splits, names
 
-    def _read_folder(self) -> Rows:
-        path, label_file, column = self._path(), self._label_file(), self.params.label_column
+    def _read_folder(self) -> list[Rows]:
+        path = self._path()
         files = image_files(path)
+        places = split_folders(path, files)
+        labels = self._folder_labels(files, places)
+        images = read_images(files, self.params.size)
+        if len(places) == 1:
+            return [Rows(images, labels)]
+        inside = [np.array([place in file.parents for file in files]) for place in places]
+        return [Rows(images[rows], None if labels is None else labels[rows]) for rows in inside]
+
+    def _folder_labels(self, files: list[Path], places: list[Path]) -> Array | None:
+        """Return the label of each of `files`, which are in `places`."""
+        path, label_file = self._path(), self._label_file()
         if label_file is None:
-            labels = folder_labels(path, files)
-        elif label_file.suffix == ".npy":
-            labels = read_row_labels(label_file, column, len(files))
-        else:
-            labels = read_file_labels(label_file, column, path, files)
-        return Rows(read_images(files, self.params.size), labels)
+            return sub_folder_labels(places, files)
+        if label_file.suffix.lower() == ".npy":
+            check_row_order(path, files, label_file)
+            return read_row_labels(label_file, None, len(files))
+        return read_file_labels(label_file, self.params.label_column, path, files)
 
     def _read_file(self) -> list[Rows]:
         path, label_file, column = self._path(), self._label_file(), self.params.label_column
@@ -127,6 +171,15 @@ class Arrays(Dataset):
             raise DataError(f"{path} holds train and test, so labels must be in it; add y_train and y_test to it")
         labels = read_row_labels(label_file, column, len(parts[0].inputs))
         return [replace(parts[0], labels=labels)]
+
+
+def _check_alike(parts: Sequence[Rows], path: Path) -> None:
+    """Refuse train and test of different types or shapes."""
+    kinds = [f"{part.inputs.dtype} of shape {part.inputs.shape[1:]}" for part in parts]
+    if len(set(kinds)) > 1:
+        raise DataError(
+            f"train and test of {path} must hold rows alike, got {kinds[0]} and {kinds[1]}; save both the same way"
+        )
 
 
 def _split(rows: Split, share: float, path: Path) -> tuple[Split, Split]:

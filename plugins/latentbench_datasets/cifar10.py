@@ -19,6 +19,7 @@ from latentbench_datasets.fingerprints import remembered_fingerprint
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST = ("test_batch.bin",)
 BATCH_ROWS = 10_000
+CLASS_ROWS = {50_000: 5_000, 10_000: 1_000}  # rows of each class, by how many rows the published splits have
 ROW_BYTES = 1 + 3 * 32 * 32  # a label and an image
 FOLDER = "cifar-10-batches-bin"
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -30,7 +31,8 @@ class CIFAR10(Dataset):
     """50,000 + 10,000 photographs, 32x32 in color, in 10 classes.
 
     Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images". Only the binary version is
-    read: the Python version is made of pickles, which run code. A download is checked by its md5.
+    read: the Python version is made of pickles, which run code. A download is checked by its md5, any
+    files by how often each class occurs.
     """
 
     class Params(LabeledParams):
@@ -51,6 +53,8 @@ class CIFAR10(Dataset):
         """
         files = self.files()
         train, test = _read_split(files[: len(TRAIN)]), _read_split(files[len(TRAIN) :])
+        for split in (train, test):
+            _check_counts(split, files[0].parent)
         return keep_classes(train, test, self.params.classes)
 
     def fingerprint(self) -> str:
@@ -105,6 +109,20 @@ def _read_batch(file: Path) -> npt.NDArray[np.uint8]:
     if rows[:, 0].max() > 9:
         raise DataError(f"{file} must hold labels from 0 to 9, got {rows[:, 0].max()}; {ADVICE}")
     return rows
+
+
+def _check_counts(split: Split, folder: Path) -> None:
+    """Refuse a split of the published size in which classes do not occur as often as in the published one."""
+    expected = CLASS_ROWS.get(len(split))
+    if expected is None or split.labels is None:
+        return
+    counts = np.bincount(split.labels, minlength=10).tolist()
+    for number, count in enumerate(counts):
+        if count != expected:
+            raise DataError(
+                f"{folder} must hold {expected} images of each class among {len(split)}, as published, class "
+                f"{number} has {count}; {ADVICE}, or save a copy changed on purpose as .npz for `-d copy.npz`"
+            )
 
 
 def _download(folder: Path) -> None:

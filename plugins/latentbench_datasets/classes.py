@@ -23,7 +23,7 @@ def _distinct(classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if classes is None:
         return None
     if len(set(classes)) < 2:
-        raise ValueError("must name at least 2 different classes")
+        raise ValueError("must name at least 2 different classes, as classes=5,9")
     return tuple(sorted(set(classes)))
 
 
@@ -39,7 +39,7 @@ def keep_classes(train: Split, test: Split, classes: tuple[int, ...] | None) -> 
     """Return both splits with only the rows of `classes` (ascending), which become 0, 1, ...
 
     Raises:
-        DataError: the data has no labels, or a class has no row in train.
+        DataError: the data has no labels, a class has no row in train, or test has no row of any.
     """
     if classes is None:
         return train, test
@@ -51,7 +51,13 @@ def keep_classes(train: Split, test: Split, classes: tuple[int, ...] | None) -> 
             raise DataError(
                 f"classes must name classes of the dataset ({_short(known)}), got {each}; leave {each} out"
             )
-    return _keep(train, classes), _keep(test, classes)
+    kept = _keep(train, classes), _keep(test, classes)
+    if not len(kept[1]):
+        raise DataError(
+            f"classes must have rows in test, {_short(list(classes))} have none; ask for others, or leave classes "
+            "out"
+        )
+    return kept
 
 
 def _keep(split: Split, classes: tuple[int, ...]) -> Split:

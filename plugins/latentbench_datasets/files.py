@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,9 +17,10 @@ from latentbench import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_filled", "load_numpy", "read_frame"]
+__all__ = ["check_filled", "find_column", "load_numpy", "read_frame"]
 
 T = TypeVar("T")
+SEPARATORS = (",", ";", "\t")
 
 
 def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
@@ -45,16 +47,20 @@ def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
 def read_frame(path: Path, **options: Any) -> pd.DataFrame:
     """Return a CSV or parquet file as a frame; `options` are those of `pandas.read_csv`.
 
+    A CSV file whose first line has no comma is separated by semicolons or tabs.
+
     Raises:
-        DataError: the file is missing, damaged or holds no row.
+        DataError: the file is missing, damaged, holds no row or names a column twice.
     """
     import pandas as pd
 
     kind = "parquet" if path.suffix.lower() == ".parquet" else "CSV"
     try:
-        frame = pd.read_parquet(path) if kind == "parquet" else pd.read_csv(path, low_memory=False, **options)
+        frame = _read_parquet(path) if kind == "parquet" else _read_csv(path, options)
     except FileNotFoundError:
         raise DataError(f"{path} must be a file, nothing is there; check the path") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} must be text in UTF-8, it is in another encoding; save it as UTF-8") from None
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise DataError(
@@ -66,7 +72,59 @@ def read_frame(path: Path, **options: Any) -> pd.DataFrame:
         raise DataError(
             f"{path} must have a name for each column, rows hold more values than names; add the names"
         )
-    return frame.rename(columns=str)
+    return frame.rename(columns=lambda name: str(name).strip())
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.read_parquet(path)
+    return frame.reset_index(level=[name for name in frame.index.names if name is not None])
+
+
+def _read_csv(path: Path, options: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    if "sep" not in options:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline()
+        options = {**options, "sep": next((sign for sign in SEPARATORS if sign in line), ",")}
+        _check_unique(path, next(csv.reader([line], delimiter=options["sep"]), []))
+    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, **options)
+    return frame
+
+
+def _check_unique(path: Path, names: Sequence[str]) -> None:
+    """Refuse a name that is there twice: pandas would call the second one another name."""
+    seen: set[str] = set()
+    for name in filter(None, map(str.strip, names)):
+        if name in seen:
+            raise DataError(
+                f"{path} must start with a row of different column names, {name!r} is there twice; rename one, or "
+                "add that row if the file starts with values"
+            )
+        seen.add(name)
+
+
+def find_column(path: Path, frame: pd.DataFrame, asked: str | None, known: Sequence[str]) -> str | None:
+    """Return the column `asked` for, else the only one that has a `known` name in any case; None if none has.
+
+    Raises:
+        DataError: the column asked for is not there, or several have a known name.
+    """
+    if asked is not None:
+        if asked in frame:
+            return asked
+        raise DataError(
+            f"{path} must have the column {asked!r}, got {', '.join(map(str, frame))}; check label_column"
+        )
+    found = [str(name) for name in frame if str(name).lower() in known]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} must have one column named {', '.join(known)}, got {' and '.join(found)}; rename or take out "
+            "all but the right one"
+        )
+    return found[0] if found else None
 
 
 def check_filled(path: Path, column: pd.Series[Any], of: Sequence[Any] | npt.NDArray[Any] = ()) -> None:

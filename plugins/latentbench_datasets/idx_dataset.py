@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from latentbench import DataError, Dataset, Split, cache_dir
 from latentbench_datasets.classes import LabeledParams, keep_classes
@@ -25,13 +28,15 @@ class IdxDataset(Dataset):
     """28x28 grey images in 10 classes, as four idx files whose names are the same in the whole family.
 
     Files that are already there may be gzipped in any way, or be a subset; downloaded ones are checked by their
-    md5. Whole label files are told from those of a relative by how often each class occurs.
+    md5. Whole label files are told from those of a relative by how often each class occurs, and whole files must
+    be the published ones, row by row.
 
     Attributes:
         title: what messages call it.
         cache_name: its folder in the cache.
         source: the class of `torchvision.datasets` that knows mirrors and checksums.
         class_counts: for each size of a whole label file, how often each class occurs in it.
+        digests: for each size of a whole file, the sha256 of the unpacked idx files published, images and labels.
         advice: the end of each error: what the user can do.
     """
 
@@ -45,6 +50,7 @@ class IdxDataset(Dataset):
     cache_name: ClassVar[str]
     source: ClassVar[str]
     class_counts: ClassVar[Mapping[int, tuple[int, ...]]]
+    digests: ClassVar[Mapping[int, tuple[str, str]]]
     advice: ClassVar[str]
 
     def load(self) -> tuple[Split, Split]:
@@ -119,7 +125,19 @@ class IdxDataset(Dataset):
                 f"{label_file} must hold the labels of {self.title}, the classes in it occur as often as in no "
                 f"such file, so it is of another dataset; {self.advice}"
             )
+        self._check_published(image_file, images, 0)
+        self._check_published(label_file, labels, 1)
         return Split(images[:, None], labels.astype(np.int64))
+
+    def _check_published(self, file: Path, values: npt.NDArray[np.uint8], which: int) -> None:
+        """Refuse a file of the published size with other rows, or with the same ones in another order."""
+        digest = self.digests.get(len(values))
+        if digest is not None and _idx_digest(values) != digest[which]:
+            raise DataError(
+                f"{file} must hold the {len(values)} rows of {self.title} as published, in that order, it has as "
+                f"many but its sha256 differs; {self.advice}, or save a copy changed on purpose as .npz for "
+                "`-d copy.npz`"
+            )
 
     def _download(self, folder: Path) -> None:
         """Download the four files into `folder`; none appears there before all are whole."""
@@ -135,3 +153,11 @@ class IdxDataset(Dataset):
                     Path(part, name).replace(folder / name)
         except OSError as error:
             raise DataError(f"{self.title} cannot be downloaded to {folder}: {error}; {self.advice}") from error
+
+
+def _idx_digest(values: npt.NDArray[np.uint8]) -> str:
+    """Return the sha256 of bytes as an unpacked idx file holds them."""
+    header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()

@@ -1,10 +1,9 @@
-"""Reads a folder of images: their pixels, and the classes that sub-folders name."""
+"""Reads the images of a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,44 +12,46 @@ from PIL import Image
 from latentbench import DataError
 from latentbench_datasets.images import as_array, open_image
 
-__all__ = ["folder_labels", "image_files", "read_images"]
+__all__ = ["image_files", "read_images"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+OTHER_IMAGES = (
+    ".avif",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jp2",
+    ".jxl",
+    ".pgm",
+    ".ppm",
+    ".tga",
+    ".tif",
+    ".tiff",
+)
 
 
 def image_files(folder: Path) -> list[Path]:
     """Return the images in a folder and its sub-folders, by name; hidden ones are passed over.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or one of a format that is not read.
     """
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    paths = [path for path in sorted(folder.rglob("*")) if not _hidden(folder, path) and not path.is_dir()]
+    files = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    others = [path for path in paths if path.suffix.lower() in OTHER_IMAGES]
+    if others:
+        raise DataError(
+            f"images must be {' '.join(SUFFIXES)} files, {len(others)} of {len(others) + len(files)} are not, the "
+            f"first is {others[0]}; save them as PNG or take them out"
+        )
     if not files:
         raise DataError(f"{folder} must hold images ({' '.join(SUFFIXES)}), none is there; check the path")
     return files
 
 
-def folder_labels(folder: Path, files: Sequence[Path]) -> npt.NDArray[Any] | None:
-    """Return the name of the sub-folder that each file is in; None where there are no sub-folders.
-
-    Raises:
-        DataError: some files are in sub-folders and some are not.
-    """
-    parts = [file.relative_to(folder).parts for file in files]
-    loose = [file for file, names in zip(files, parts, strict=True) if len(names) == 1]
-    if len(loose) == len(files):
-        return None
-    if loose:
-        raise DataError(
-            f"{loose[0]} has no label: the other images are in sub-folders named by their class; move it into "
-            "one, or write labels.csv with the columns file,label"
-        )
-    return np.array([names[0] for names in parts])
+def _hidden(folder: Path, path: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def read_images(files: Sequence[Path], size: int | None) -> npt.NDArray[np.uint8]:

@@ -84,8 +84,8 @@ def test_other_numbers_become_float32(tmp_path, values):
     assert as_set(inputs) == as_set(values.astype(np.float32))
 
 
-@pytest.mark.parametrize("x", ["inputs", "x", "images", "data"])
-@pytest.mark.parametrize("y", ["labels", "y"])
+@pytest.mark.parametrize("x", ["inputs", "x", "X", "images", "data", "features"])
+@pytest.mark.parametrize("y", ["labels", "label", "y", "Y", "targets", "target", "classes"])
 def test_names_in_an_npz(tmp_path, x, y):
     labels = np.array(["b", "a", "c"] * 20)
     _, found = together(save(tmp_path / "x.npz", **{x: floats(4), y: labels}))
@@ -124,7 +124,7 @@ def test_tables(tmp_path, suffix):
     assert inputs.shape == (ROWS, 4)
     assert inputs.dtype == np.float32
     assert labels.tolist() == (inputs[:, 3].astype(int) % 2).tolist()
-    assert "column 'kind' holds others (as 'x'); drop it, or name it by label_column" in refusal(path)
+    assert "column 'kind' holds others (as 'x'); drop it, or if it holds the labels give `-p" in refusal(path)
     assert f"{path} must have the column 'no', got a, b, c, whole, kind; check" in refusal(path, label_column="no")
 
 
@@ -151,6 +151,16 @@ CSV = {
         "a name for each column, column 1 has none; save it without row numbers",
     ),
     "no header": ("1.5,2.5\n" * 60, "must start with a row of column names, got the number 1.5; add that row"),
+    "no header, whole numbers": (
+        "5,3\n" * 60,
+        "must start with a row of column names, got the number 5; add that",
+    ),
+    "equal names": ("a,a\n" + "1,2\n" * 60, "a row of different column names, 'a' is there twice; rename one"),
+    "two labels": (
+        "a,Class,label\n" + "1,2,3\n" * 60,
+        "must have one column named label, labels, class, target, got Class and label; rename or take out all but",
+    ),
+    "decimal commas": ("a;b\n" + "1,5;2\n" * 60, "column 'a' holds others (as '1,5'); drop it"),
     "few names": ("a,b\n" + "1,2,3\n" * 60, "rows hold more values than names; add the names"),
     "few values": ("a,b\n" + "1,2\n" * 3 + "1,2,3,4\n", "must be a CSV file, it cannot be read (Error tokenizing"),
     "nothing": ("", "must be a CSV file, it cannot be read (No columns to parse from file); check"),
@@ -173,13 +183,19 @@ def test_a_table_that_cannot_be_used(tmp_path, case):
 OBJECTS = np.array([{"a": 1}] * ROWS, dtype=object)
 NPZ = {
     "pickled inputs": ({"x": OBJECTS}, "holds pickled objects, which are never loaded; save numbers"),
-    "no inputs": ({"a": floats(3), "b": floats(3)}, "an array named inputs, x, images, data, or both x_train"),
+    "no inputs": (
+        {"a": floats(3), "b": floats(3)},
+        "an array named inputs, x, images, data, features, or both x_train",
+    ),
     "no test": ({"x_train": floats(3)}, "or both x_train and x_test, got x_train; rename"),
     "one split's labels": (
         {"x_train": floats(3), "x_test": floats(3), "y_test": np.arange(ROWS)},
         "labels for train and for test or for neither, got one; add",
     ),
-    "too few labels": ({"x": floats(3), "y": np.arange(59) % 2}, "labels have 59 rows where inputs have 60"),
+    "too few labels": (
+        {"x": floats(3), "y": np.arange(59) % 2},
+        "one label for each row, got 60 rows and labels of shape (59,); check",
+    ),
     "one-hot labels": ({"x": floats(3), "y": np.eye(ROWS)}, "must be classes (n,), whole numbers or text"),
     "NaN": ({"x": np.full((ROWS, 2), np.nan)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
     "too large": ({"x": np.full((ROWS, 2), 1e300)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
@@ -189,6 +205,36 @@ NPZ = {
     "factors": (
         {"x": floats(3), "factors": floats()},
         "must be finite numbers (n, k), got float32 of shape (60,)",
+    ),
+    "a single label": (
+        {"x": floats(3), "y": 3},
+        "one label for each row, got 60 rows and labels of shape (); check",
+    ),
+    "label gaps": (
+        {"x": floats(3), "y": np.r_[np.nan, np.arange(59) % 2]},
+        "row 1 of 60 has none (NaN or infinity)",
+    ),
+    "two inputs": ({"x": floats(3), "data": floats(3)}, "one array of inputs, got x and data; take out or rename"),
+    "two of labels": (
+        {"x": floats(3), "y": np.arange(60), "Y": np.arange(60)},
+        "one array of labels, got y and Y;",
+    ),
+    "whole and split": (
+        {"x": floats(3), "x_train": floats(3), "x_test": floats(3)},
+        "or those of train and test in two, got both (x, x_train, x_test); take one out",
+    ),
+    "labels by another name": (
+        {"x": floats(3), "kind": np.arange(60)},
+        "holds no labels but the array kind of as many rows, which would not be read; name it labels if",
+    ),
+    "no values": ({"x": pixels(0, 5)}, "must hold values, got shape (60, 0, 5); save them again"),
+    "other shapes": (
+        {"x_train": floats(3), "x_test": floats(4)},
+        "must hold rows alike, got float32 of shape (3,) and float32 of shape (4,); save both the same way",
+    ),
+    "a class of test only": (
+        {"x_train": floats(3), "y_train": np.arange(60) % 2, "x_test": floats(3), "y_test": np.arange(60) % 3},
+        "must have rows in train, '2' has 20 in test only; add more of it, or take it out",
     ),
     "equal rows": ({"x": np.zeros((ROWS, 2))}, "must hold different rows, too many of 60 are equal; take"),
     "few rows": ({"x": floats(2)[:1]}, "must hold at least 50 rows, got 1; add more"),
@@ -235,6 +281,71 @@ def test_labels_and_size_that_do_not_fit_the_file(tmp_path):
     assert f"{labels} must hold one label for each of 60 rows in the same order, got 59; check" in sentence
     both = save(tmp_path / "x.npz", x_train=floats(3), x_test=floats(3))
     assert "holds train and test, so labels must be in it; add" in refusal(both, labels=labels)
+
+
+def test_labels_by_row_must_say_nothing_of_another_order(tmp_path):
+    path = save(tmp_path / "x.npy", floats(3))
+    frame, order = pd.DataFrame({"label": np.arange(ROWS) % 2}), np.arange(ROWS)
+    for index in (order, order + 1):
+        frame.set_index(index).to_csv(tmp_path / "y.csv")
+        assert np.bincount(together(path, labels=tmp_path / "y.csv")[1]).tolist() == [30, 30]
+    frame.set_index(order[::-1]).to_csv(tmp_path / "y.csv")
+    sentence = "y.csv is matched to the data row by row, so it may hold row numbers in order beside 'label', "
+    assert f"{sentence}'Unnamed: 0' holds something else; sort" in refusal(path, labels=tmp_path / "y.csv")
+    frame.assign(file="x").to_csv(tmp_path / "y.csv", index=False)
+    assert f"{sentence}'file' holds something else; sort" in refusal(path, labels=tmp_path / "y.csv")
+    frame.set_index(order[::-1]).to_parquet(tmp_path / "y.parquet")
+    assert "'index' holds something else; sort" in refusal(path, labels=tmp_path / "y.parquet")
+    np.savez(tmp_path / "y.npy.npz", a=order)
+    (tmp_path / "y.npy.npz").rename(tmp_path / "y.npy")
+    assert "y.npy must be a NumPy file, it cannot be read (it holds several" in refusal(
+        path, labels=tmp_path / "y.npy"
+    )
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["label", "Labels", "CLASS", "target"])
+def test_separators_and_names_of_the_label_column(tmp_path, sign, name):
+    frame = pd.DataFrame({" a": range(ROWS), name: [0, 1] * 30})
+    frame.to_csv(tmp_path / "t.csv", sep=sign, index=False, encoding="utf-8-sig", lineterminator="\r\n")
+    inputs, labels = together(tmp_path / "t.csv")
+    assert inputs.shape == (ROWS, 1)
+    assert labels.tolist() == (inputs[:, 0].astype(int) % 2).tolist()
+
+
+def test_columns_named_by_numbers_that_count(tmp_path):
+    for start in (0, 1):
+        frame = pd.DataFrame(floats(3), columns=range(start, start + 3)).assign(label=[0, 1] * 30)
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        assert together(tmp_path / "t.csv")[0].shape == (ROWS, 3)
+
+
+def test_another_encoding(tmp_path):
+    pd.DataFrame({"a": range(ROWS)}).to_csv(tmp_path / "t.csv", encoding="utf-16")
+    assert refusal(tmp_path / "t.csv") == (
+        f"{tmp_path}/t.csv must be text in UTF-8, it is in another encoding; save it as UTF-8"
+    )
+
+
+def test_a_named_index_of_a_parquet_file_is_a_column(tmp_path):
+    frame = pd.DataFrame(floats(3), columns=list("abc")).assign(label=[0, 1] * 30)
+    frame.set_index("label").to_parquet(tmp_path / "t.parquet")
+    inputs, labels = together(tmp_path / "t.parquet")
+    assert inputs.shape == (ROWS, 3)
+    assert np.bincount(labels).tolist() == [30, 30]
+
+
+def test_colors_at_the_end_of_float_images_go_to_the_front(tmp_path):
+    values = floats(6, 5, 3)
+    inputs, _ = together(save(tmp_path / "x.npy", values))
+    assert as_set(inputs) == as_set(values.transpose(0, 3, 1, 2))
+    for shape in ((3, 6, 3), (6, 5, 7), (3, 6, 5)):
+        assert together(save(tmp_path / "x.npy", floats(*shape)))[0].shape == (ROWS, *shape)
+
+
+def test_too_few_rows_of_the_classes_asked_for(tmp_path):
+    path = save(tmp_path / "x.npz", x=floats(3), y=np.arange(ROWS) % 3)
+    assert refusal(path, classes=(0, 1)) == f"{path} must hold at least 50 rows of these classes, got 40; add more"
 
 
 # the split and the fingerprint

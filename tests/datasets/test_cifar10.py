@@ -101,9 +101,22 @@ def test_a_label_that_is_none(tmp_path):
     assert refusal(tmp_path) == f"{path} must hold labels from 0 to 9, got 10; {ADVICE}"
 
 
+def test_classes_are_counted_where_the_splits_have_the_published_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar10, "CLASS_ROWS", {5 * ROWS: 10, ROWS: 2})
+    folder = write(tmp_path / FOLDER)
+    assert_holds(dataset(tmp_path))
+    path = folder / TEST[0]
+    path.write_bytes(b"\x03" + path.read_bytes()[1:])
+    assert refusal(tmp_path) == (
+        f"{folder} must hold 2 images of each class among 20, as published, class 0 has 1; {ADVICE}, or save a "
+        "copy changed on purpose as .npz for `-d copy.npz`"
+    )
+
+
 def test_the_published_row_count(monkeypatch):
     monkeypatch.undo()
     assert cifar10.BATCH_ROWS * ROW_BYTES == 30_730_000
+    assert cifar10.CLASS_ROWS == {50_000: 5_000, 10_000: 1_000}
 
 
 # the download

@@ -55,8 +55,11 @@ def test_what_python_and_toml_give():
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ("5", "dataset 'x': classes must name at least 2 different classes, got '5'"),
-        (("5", "5"), "dataset 'x': classes must name at least 2 different classes, got ('5', '5')"),
+        ("5", "dataset 'x': classes must name at least 2 different classes, as classes=5,9, got '5'"),
+        (
+            ("5", "5"),
+            "dataset 'x': classes must name at least 2 different classes, as classes=5,9, got ('5', '5')",
+        ),
         (("5", "boot"), "dataset 'x': classes.1 should be a valid integer, got 'boot'"),
     ],
 )
@@ -103,6 +106,14 @@ def test_a_class_that_is_not_there():
     assert str(caught.value) == "classes must name classes of the dataset (0, 1, 4), got 3; leave 3 out"
     with pytest.raises(DataError, match=r"\(0 to 10\), got 12"):
         keep_classes(split(range(11)), split([0]), (1, 12))
+
+
+def test_a_filter_that_leaves_no_test_row():
+    with pytest.raises(DataError) as caught:
+        keep_classes(split([0, 1, 4]), split([0]), (1, 4))
+    assert (
+        str(caught.value) == "classes must have rows in test, 1, 4 have none; ask for others, or leave classes out"
+    )
 
 
 def test_data_without_labels():

@@ -193,7 +193,8 @@ def test_every_truncation_of_an_image_is_found(photos):
 def test_missing_labels_name_the_first_file(photos):
     write_labels(photos, ["a"] * 30 + ["b"] * 29, [name(row) for row in range(ROWS) if row != 41])
     assert refusal(photos) == (
-        f"{photos}/labels.csv must hold a label for each image, 041.png has none; add the row or take it out"
+        f"{photos}/labels.csv must hold a label for each image, 1 of 60 have none, the first is 041.png; add its "
+        "row or take the image out"
     )
     write_labels(photos, ["a"] * 30 + [None] + ["b"] * 29)
     assert "column 'label' has none (NaN) for file 030.png; fill it" in refusal(photos)
@@ -208,17 +209,27 @@ def test_an_image_beside_the_sub_folders_has_no_label(photos):
 def test_labels_for_other_files(photos):
     write_labels(photos)
     (photos / name(5)).unlink()
-    assert f"must name images in {photos}, 005.png is not there; add the image" in refusal(photos)
+    assert refusal(photos) == (
+        f"{photos}/labels.csv must name images in {photos}, 1 of 60 rows do not, the first is row 6 with "
+        "'005.png'; correct the name, add the image or take the row out"
+    )
 
 
 def test_a_file_that_is_labeled_twice(photos):
     write_labels(photos, ["a", "b"] * 30 + ["a"], [*(name(row) for row in range(ROWS)), name(7)])
-    assert "must name each file once, 007.png is there twice; take one row out" in refusal(photos)
+    assert refusal(photos) == (
+        f"{photos}/labels.csv must name each image once, rows 8 (b) and 61 (a) are both for 007.png; take one row "
+        "out"
+    )
 
 
 def test_labels_csv_without_the_column(photos):
-    pd.DataFrame({"name": ["x"], "label": [1]}).to_csv(photos / "labels.csv", index=False)
-    assert "labels.csv must have a column 'file', got name, label; rename" in refusal(photos)
+    pd.DataFrame({"what": ["x"], "label": [1]}).to_csv(photos / "labels.csv", index=False)
+    sentence = "labels.csv must have a column 'file' with the names of the images, got what, label; rename"
+    assert sentence in refusal(photos)
+    pd.DataFrame({"file": ["x"], "kind": [1]}).to_csv(photos / "labels.csv", index=False)
+    sentence = "labels.csv must have a column named label, labels, class, target, its first row is kind; rename"
+    assert sentence in refusal(photos)
 
 
 def test_one_class_only(photos):
@@ -229,7 +240,7 @@ def test_one_class_only(photos):
 def test_fewer_than_50_images(photos):
     for row in range(49, ROWS):
         (photos / name(row)).unlink()
-    assert refusal(photos) == f"{photos} must hold at least 50 rows, got 49; add more"
+    assert refusal(photos) == f"{photos} must hold at least 50 images, got 49; add more"
 
 
 def test_no_images_at_all(tmp_path):

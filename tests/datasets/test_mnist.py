@@ -117,15 +117,27 @@ def test_a_failed_download_is_one_sentence(tmp_path, mirror):
 
 
 @pytest.mark.parametrize("rows", [60000, 10000])
-def test_files_of_a_relative_with_the_same_names_are_told_by_their_labels(tmp_path, rows):
+def test_whole_files_must_be_the_published_ones(tmp_path, monkeypatch, rows):
     labels = {cls: np.repeat(np.arange(10), cls.class_counts[rows]) for cls in (MNIST, FashionMNIST)}
     file, images = tmp_path / "labels", tmp_path / "images"
     images.write_bytes(idx(np.zeros((rows, 28, 28), np.uint8)))
+    digest = hashlib.sha256(images.read_bytes()).hexdigest()
     for cls, others in ((MNIST, FashionMNIST), (FashionMNIST, MNIST)):
         file.write_bytes(idx(labels[cls]))
-        split = cls(cls.Params())._read_split(images, file)
-        np.testing.assert_array_equal(split.labels, labels[cls])
+        assert cls.class_counts[rows] == tuple(np.bincount(labels[cls]))
         with pytest.raises(
             DataError, match=f"^{file} must hold the labels of {others.title}, .* of another dataset"
         ):
             others(others.Params())._read_split(images, file)
+        for which, bad in ((digest, file), (cls.digests[rows][0], images)):
+            monkeypatch.setattr(cls, "digests", {rows: (which, cls.digests[rows][1])})
+            with pytest.raises(DataError) as caught:
+                cls(cls.Params())._read_split(images, file)
+            assert str(caught.value) == (
+                f"{bad} must hold the {rows} rows of {cls.title} as published, in that order, it has as many but "
+                f"its sha256 differs; {cls.advice}, or save a copy changed on purpose as .npz for `-d copy.npz`"
+            )
+            monkeypatch.undo()
+        monkeypatch.setattr(cls, "digests", {rows: (digest, hashlib.sha256(file.read_bytes()).hexdigest())})
+        np.testing.assert_array_equal(cls(cls.Params())._read_split(images, file).labels, labels[cls])
+        monkeypatch.undo()
