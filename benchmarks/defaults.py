@@ -29,7 +29,7 @@ from latentbench.trial import build_model, load_splits
 
 SETTINGS = {
     "digits": {"hidden": (0, 128, 256), "learning_rate": (2e-3, 5e-3)},
-    "fashion_mnist": {"hidden": (0, 128, 256), "learning_rate": (3e-3,)},
+    "fashion_mnist": {"hidden": (0, 128, 256), "learning_rate": (3e-3, 2e-3)},
 }
 
 

@@ -220,7 +220,7 @@ def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
     epochs = single.get("epochs", Budget.model_fields["epochs"].default)
     for stop in several.get("checkpoint", ()):
         if isinstance(stop, int) and isinstance(epochs, int) and stop > epochs:
-            raise RequestError(f"checkpoint {stop} is past the last epoch, {epochs}; give more epochs or leave it out")
+            raise RequestError(f"checkpoint {stop} is past the last epoch, {epochs}; give more epochs")
     for chosen in itertools.product(*several.values()):
         budget = build_params(Budget, {**single, **dict(zip(several, chosen, strict=True))}, "budget")
         whole = budget.checkpoint == budget.epochs

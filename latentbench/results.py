@@ -48,6 +48,10 @@ class Results:
             raise RunFolderError(
                 f"{path} is no run folder: it has no run.json (`latentbench run -o {path}` makes one)"
             )
+        if not (path / "trials").is_dir():
+            raise RunFolderError(
+                f"{path} keeps the small files of a run, without its trials; read its table.txt or scores.csv"
+            )
         self.request: dict[str, Any] = read_json(path / "run.json")
         if self.request.get("format") != FORMAT:
             raise RunFolderError(
@@ -212,7 +216,7 @@ def _score_columns(
     outcome = trial.outcome or MISSING
     row = stored["scores"].get(name) if stored else None
     if row is None:
-        status = "missing" if outcome.status in ("ok", "skipped") else outcome.status
+        status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
         status = "not applicable" if outcome.refused else status
         row = {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
     value = math.nan if row["value"] is None else row["value"]

@@ -18,9 +18,13 @@ __all__ = [
     "iqm",
     "nemenyi_quantile",
     "paired_difference",
+    "rank_intervals",
     "t_interval",
     "t_quantile",
 ]
+
+
+SMALLEST_P = 1e-100  # below it t of one degree of freedom is beyond floating point when squared
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,22 @@ class PairedDifference:
 
     Attributes:
         mean: the difference.
-        standard_error: its standard error.
-        dof: degrees of freedom of the t distribution it is held against.
-        p_value: two-sided; NaN where nothing varies that could tell.
+        variances: what seeds, then items, add to its variance, each with its degrees of freedom.
+        p_value: two-sided.
     """
 
     mean: float
-    standard_error: float
-    dof: float
+    variances: tuple[tuple[float, int], ...]
     p_value: float
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean."""
+        return math.sqrt(sum(variance for variance, _ in self.variances))
+
+    def half(self, level: float = 0.95) -> float:
+        """Return half the length of the interval; 0 where nothing varies."""
+        return _half(1 - level, self.variances)
 
 
 def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -52,17 +63,17 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, fl
     mean = float(sample.mean())
     if len(sample) < 2:
         return mean, math.nan, math.nan
-    half = t_quantile(level, len(sample) - 1) * _standard_error(sample)
+    half = t_quantile(level, len(sample) - 1) * math.sqrt(_squared_error(sample))
     return mean, mean - half, mean + half
 
 
 def t_quantile(level: float, dof: float) -> float:
-    """Return how many standard errors a two-sided interval of this level reaches; 0 for NaN, where nothing varies.
+    """Return how many standard errors a two-sided interval of this level reaches.
 
     >>> round(t_quantile(0.95, 2), 3)
     4.303
     """
-    return 0.0 if math.isnan(dof) else float(special.stdtrit(dof, (1 + level) / 2))
+    return -float(special.stdtrit(dof, (1 - level) / 2))
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
@@ -70,7 +81,12 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
 
     The variance of the mean difference is that of the seeds' means over S, plus, for `(S, n)` values, that of the
     items' means over n: another seed and another test set are both allowed to change the verdict. The noise of a
-    single (seed, item) is in both terms, so the test errs on the careful side. Degrees of freedom: Satterthwaite.
+    single (seed, item) is in both terms, so the test errs on the careful side.
+
+    Half the interval is sqrt(sum of t^2 times variance), each t with the degrees of freedom of its own variance
+    (Banerjee 1960). It never covers less than its level, as the distribution function of a squared normal is
+    concave. Satterthwaite's degrees of freedom do not keep that: with 5 seeds they find up to three times too many
+    differences at p = 0.002, where Holm's correction looks.
 
     Args:
         a: `(S,)` or `(S, n)`, S >= 2; row s is seed s.
@@ -80,7 +96,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
         ValueError: shapes differ, or fewer than two seeds.
 
     >>> paired_difference([3.0, 4.0, 6.0], [2.0, 2.0, 3.0])
-    PairedDifference(mean=2.0, standard_error=0.577..., dof=2.0, p_value=0.074...)
+    PairedDifference(mean=2.0, variances=((0.333..., 2),), p_value=0.074...)
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape or first.ndim not in (1, 2) or len(first) < 2:
@@ -90,17 +106,33 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     difference = first - second
     over_seeds = difference if difference.ndim == 1 else difference.mean(axis=1)
     parts = [over_seeds] if difference.ndim == 1 else [over_seeds, difference.mean(axis=0)]
-    return _against_zero(float(difference.mean()), parts)
+    variances = tuple((_squared_error(part), len(part) - 1) for part in parts if len(part) > 1)
+    mean = float(over_seeds.mean())
+    return PairedDifference(mean, variances, _p_value(abs(mean), variances))
 
 
-def _against_zero(mean: float, parts: Sequence[NDArray[np.float64]]) -> PairedDifference:
-    variances = [(_standard_error(part) ** 2, len(part) - 1) for part in parts if len(part) > 1]
-    total = sum(variance for variance, _ in variances)
-    if total == 0:
-        return PairedDifference(mean, 0.0, math.nan, 1.0 if mean == 0 else 0.0)
-    dof = total**2 / sum(variance**2 / freedom for variance, freedom in variances)
-    error = math.sqrt(total)
-    return PairedDifference(mean, error, dof, float(2 * special.stdtr(dof, -abs(mean) / error)))
+def _half(p: float, variances: Sequence[tuple[float, int]]) -> float:
+    return math.sqrt(sum(float(special.stdtrit(dof, p / 2)) ** 2 * variance for variance, dof in variances))
+
+
+def _p_value(size: float, variances: Sequence[tuple[float, int]]) -> float:
+    """Return the p at which the half-interval of level 1 - p is as long as `size`."""
+    varying = [(variance, dof) for variance, dof in variances if variance > 0]
+    if size == 0 or not varying:
+        return 1.0 if size == 0 else 0.0
+    t = size / math.sqrt(sum(variance for variance, _ in varying))
+    low, high = (float(2 * special.stdtr(bound(dof for _, dof in varying), -t)) for bound in (max, min))
+    if low == high:
+        return low
+    low = max(low, SMALLEST_P)
+    if _half(low, varying) <= size:
+        return low
+    if _half(high, varying) >= size:
+        return high
+    from scipy import optimize  # a third of a second to import, and values without items need no root
+
+    ends = math.log(low), math.log(high)
+    return math.exp(optimize.brentq(lambda x: _half(math.exp(x), varying) - size, *ends, xtol=1e-9))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -151,6 +183,24 @@ def average_ranks(table: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(stats.rankdata(-values, axis=1).mean(axis=0), dtype=np.float64)
 
 
+def rank_intervals(better: ArrayLike) -> list[tuple[int, int]]:
+    """Return the best and the worst rank that each of k models may have; 1 is the best.
+
+    Args:
+        better: `(k, k)`, true where the model of the row is found to be better than that of the column.
+
+    Raises:
+        ValueError: not square, or two models each better than the other.
+
+    >>> rank_intervals([[False, False, True], [False, False, True], [False, False, False]])
+    [(1, 2), (1, 2), (3, 3)]
+    """
+    wins = np.asarray(better, dtype=bool)
+    if wins.ndim != 2 or len(wins) != wins.shape[1] or (wins & wins.T).any():
+        raise ValueError(f"better must be (k, k), and of two models at most one better: got shape {wins.shape}")
+    return [(1 + int(lost), len(wins) - int(won)) for won, lost in zip(wins.sum(1), wins.sum(0), strict=True)]
+
+
 def nemenyi_quantile(k: int, level: float = 0.95) -> float:
     """Return q of Nemenyi's test for k models (Demšar 2006, table 5): studentized range over sqrt(2).
 
@@ -178,5 +228,7 @@ def _vector(values: ArrayLike) -> NDArray[np.float64]:
     return sample
 
 
-def _standard_error(sample: NDArray[np.float64]) -> float:
-    return float(sample.std(ddof=1)) / math.sqrt(len(sample))
+def _squared_error(sample: NDArray[np.float64]) -> float:
+    """Return the variance of the mean of `sample`."""
+    centered = sample - sample.mean()
+    return float(centered @ centered) / (len(sample) - 1) / len(sample)

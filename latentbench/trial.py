@@ -150,7 +150,8 @@ def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, _Look]:
             _fit(job, list(looks.values()), plugins, machine, emit)
         except (Exception, SystemExit) as error:
             LOG.exception("trial failed")
-            status = next((status for kind, status in ENDS.items() if isinstance(error, kind)), "failed")
+            ends: list[Status] = [status for kind, status in ENDS.items() if isinstance(error, kind)]
+            status: Status = ends[0] if ends else "failed"
             message = " ".join(str(error).split()) or "no message"
             for look in looks.values():
                 if look.model is None:

@@ -411,5 +411,5 @@ def test_on_the_validation_split_only_what_decides_is_asked_for(plan):
     splits = [(split, request.metric) for split, request in made.asked(made.trials[0])]
     assert {metric for split, metric in splits if split == "validation"} == {"r2"}
     named = plan(params={"latent_dim": [2, 4]}, scores=("silhouette",))
-    assert [request.metric for request in named.validation_requests(named.trials[0])] == ["clusters"]
+    assert [request.metric for request in named.validation_requests(named.trials[0])] == ["separation"]
     assert plan().validation_requests(made.trials[0]) == ()

@@ -269,6 +269,9 @@ def test_a_folder_without_a_run_says_so(tmp_path):
     with pytest.raises(RunFolderError, match=r"is no run folder: it has no run\.json"):
         load_results(tmp_path)
     (tmp_path / "run.json").write_text('{"format": 99}')
+    with pytest.raises(RunFolderError, match=r"without its trials; read its table\.txt or scores\.csv$"):
+        load_results(tmp_path)
+    (tmp_path / "trials").mkdir()
     with pytest.raises(RunFolderError, match="was written in format 99, this version reads 2"):
         load_results(tmp_path)
 

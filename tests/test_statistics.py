@@ -2,17 +2,19 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
 from latentbench.statistics import (
+    _p_value,
     average_ranks,
     critical_difference,
     holm,
     iqm,
     nemenyi_quantile,
     paired_difference,
+    rank_intervals,
     t_interval,
 )
 
@@ -50,7 +52,8 @@ def test_over_seeds_alone_it_is_the_paired_t_test():
     a, b = np.random.default_rng(RNG_SEED).normal(size=(2, 6))
     result = paired_difference(a, b)
     reference = stats.ttest_rel(a, b)
-    assert result.dof == 5
+    assert [dof for _, dof in result.variances] == [5]
+    assert result.half() == pytest.approx(result.mean - reference.confidence_interval().low)
     assert result.mean / result.standard_error == pytest.approx(reference.statistic)
     assert result.p_value == pytest.approx(reference.pvalue)
 
@@ -60,14 +63,16 @@ def test_the_variance_over_items_is_added():
     result = paired_difference(a, np.zeros_like(a))
     seeds, items = a.mean(1).var(ddof=1) / 5, a.mean(0).var(ddof=1) / 40
     assert result.standard_error == pytest.approx(math.sqrt(seeds + items))
-    assert result.dof == pytest.approx((seeds + items) ** 2 / (seeds**2 / 4 + items**2 / 39))
+    assert result.variances == (pytest.approx((seeds, 4)), pytest.approx((items, 39)))
+    t_seeds, t_items = stats.t.isf(result.p_value / 2, 4), stats.t.isf(result.p_value / 2, 39)
+    assert math.sqrt(t_seeds**2 * seeds + t_items**2 * items) == pytest.approx(abs(result.mean))
 
 
 def test_models_that_never_vary_over_seeds_are_compared_over_items():
     a = np.tile(np.random.default_rng(RNG_SEED).normal(size=30), (2, 1))
     result = paired_difference(a, np.zeros_like(a))
     reference = stats.ttest_1samp(a[0], 0)
-    assert result.dof == pytest.approx(29)
+    assert result.variances[0] == (0, 1)
     assert result.p_value == pytest.approx(reference.pvalue)
 
 
@@ -85,6 +90,32 @@ def false_positives(noise_of_items):
 @pytest.mark.parametrize("noise_of_items", [0.0, 0.5, 2.0])
 def test_false_positives_are_about_five_percent(noise_of_items):
     assert 0.02 < false_positives(noise_of_items) < 0.065
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_small_p_values_are_as_rare_as_they_say(share):
+    """Each part of the variance as it is drawn: 4 degrees of freedom for five seeds, 359 for 360 items."""
+    rng = np.random.default_rng(RNG_SEED)
+    seeds, items = share * rng.chisquare(4, 20_000) / 4, (1 - share) * rng.chisquare(359, 20_000) / 359
+    size = abs(rng.normal(size=20_000))
+    satterthwaite = (seeds + items) ** 2 / (seeds**2 / 4 + items**2 / 359)
+    reach = {
+        p: np.sqrt(stats.t.isf(p / 2, 4) ** 2 * seeds + stats.t.isf(p / 2, 359) ** 2 * items)
+        for p in (0.05, 0.002)
+    }
+    for p, half in reach.items():
+        assert (size > half).mean() < p + 3 * math.sqrt(p / 20_000)
+    loose = size > stats.t.isf(0.001, satterthwaite) * np.sqrt(seeds + items)
+    assert (loose.mean() > 0.003) == (share > 0.4)
+
+
+@given(st.floats(1e-6, 1e3), st.floats(-40, 3), st.integers(1, 9), st.integers(1, 5000))
+@example(100.0, -40.0, 9, 2000)  # seeds differ by rounding alone
+@example(1e-6, 3.0, 1, 1)
+def test_p_value_lies_between_those_of_either_freedom(size, exponent, few, many):
+    p = _p_value(size, [(10**exponent, few), (1.0, many)])
+    ends = [2 * stats.t.sf(size / math.sqrt(1 + 10**exponent), dof) for dof in (few, many)]
+    assert min(ends) * 0.99 <= p <= max(*ends, 1e-100) * 1.01
 
 
 def test_seeds_alone_would_cry_wolf_where_the_test_set_is_small():
@@ -135,6 +166,22 @@ def test_a_gap_has_no_rank():
         average_ranks([[1.0, math.nan]])
     with pytest.raises(ValueError, match="blocks, models"):
         average_ranks([1.0, 2.0])
+
+
+def test_rank_intervals_by_hand():
+    nobody = np.zeros((3, 3), bool)
+    assert rank_intervals(nobody) == [(1, 3)] * 3
+    assert rank_intervals(np.triu(np.ones((3, 3), bool), 1)) == [(1, 1), (2, 2), (3, 3)]
+    first_beats_last = nobody.copy()
+    first_beats_last[0, 2] = True
+    assert rank_intervals(first_beats_last) == [(1, 2), (1, 3), (2, 3)]
+    assert rank_intervals([[False]]) == [(1, 1)]
+
+
+@pytest.mark.parametrize("better", [[True], [[False, True]], np.ones((2, 2)), np.eye(2)])
+def test_what_is_no_comparison_has_no_ranks(better):
+    with pytest.raises(ValueError, match=r"better must be \(k, k\)"):
+        rank_intervals(better)
 
 
 def test_statistics_of_nothing_are_refused():

@@ -16,13 +16,14 @@ __all__ = ["command"]
 @click.option("-o", "--output", type=click.Path(), help="Where to write the page; default: RUN/report.html.")
 @plugin_options
 def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """Write the report page of the run folder RUN: one file that opens without a network."""
+    """Write the page of the run folder RUN, one file that opens without a network, and figures/ beside it."""
     from latentbench.report.page import write_report
+    from latentbench.report.plots import plots, write_figures
     from latentbench.results import Results
 
     plugins = load_plugins(files, blocked)
     results = Results(Path(run), plugins)
-    path = write_report(
-        results, plugins.report_sections(results), Path(output) if output else results.path / "report.html"
-    )
-    click.echo(str(path))
+    page = Path(output) if output else results.path / "report.html"
+    drawn = plots(results)
+    write_figures(drawn, page.parent / "figures")
+    click.echo(str(write_report(results, plugins.report_sections(results), page, drawn)))

@@ -117,10 +117,13 @@ def _execute(
 def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
     """Print the table on standard output, then where everything is."""
     from latentbench.report.page import write_report
+    from latentbench.report.plots import plots, write_figures
     from latentbench.report.table import comparison_table, render
 
     click.echo(render(comparison_table(results, split_names(purposes)), "text"))
-    page = write_report(results, plugins.report_sections(results), results.path / "report.html")
+    drawn = plots(results)
+    write_figures(drawn, results.path / "figures")
+    page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
     click.echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
 
 

@@ -16,6 +16,7 @@ STYLES = ["text", "md", "csv", "latex", "html"]
 )
 @click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
 @click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
+@click.option("--ranks", is_flag=True, help="Ranks that the comparison leaves open, as 1-2, instead of the score.")
 @click.option(
     "--format",
     "style",
@@ -23,10 +24,11 @@ STYLES = ["text", "md", "csv", "latex", "html"]
     default="text",
     show_default=True,
 )
-def command(run: str, purposes: str | None, every: bool, relative: bool, style: str) -> None:
+def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
     from latentbench.cli.options import split_names
     from latentbench.report.table import comparison_table, render
     from latentbench.results import load_results
 
-    click.echo(render(comparison_table(load_results(run), split_names(purposes), every, relative), style))
+    table = comparison_table(load_results(run), split_names(purposes), every, relative, ranks)
+    click.echo(render(table, style))

@@ -16,7 +16,7 @@ from latentbench.files import read_json
 from latentbench.report.cells import measured, number, row_style
 from latentbench.report.stars import FEWEST_SEEDS, LEVEL
 from latentbench.results import Results, load_results
-from latentbench.statistics import PairedDifference, holm, paired_difference, t_quantile
+from latentbench.statistics import PairedDifference, holm, paired_difference
 
 __all__ = ["Difference", "Side", "compare", "differences_in_environment", "read_side", "regressions", "render"]
 
@@ -152,7 +152,7 @@ def _texts(row: Difference) -> list[str]:
     shift, half = math.nan, math.nan
     if row.paired is not None:
         shift = row.paired.mean
-        half = row.paired.standard_error * t_quantile(LEVEL, row.paired.dof)
+        half = row.paired.half(LEVEL)
     difference = "-" if row.paired is None else measured(shift, half)
     means = [number(value, style) for value in (row.mean_a, row.mean_b)]
     return [row.dataset, row.a, row.b, row.score, row.better, *means, difference, row.verdict]
@@ -218,6 +218,9 @@ def _facts(results: Results) -> dict[str, str]:
     environment = read_json(results.path / "environment.json")
     facts = {name: str(environment[name]) for name in ("python", "system", "processor", "cuda")}
     facts |= {f"version of {name}": version for name, version in environment["versions"].items()}
+    spent: dict[str, list[str]] = {}
     for trial in results.trials:
-        facts |= {f"budget on {trial.dataset}, {name}": str(value) for name, value in trial.budget.items()}
-    return facts
+        if not trial.traits["reference"]:  # what takes no steps has a budget that nobody chose
+            for name, value in trial.budget.items():
+                spent.setdefault(f"budget on {trial.dataset}, {name}", []).append(str(value))
+    return facts | {name: ", ".join(dict.fromkeys(values)) for name, values in spent.items()}

@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-__all__ = ["PURPOSES", "Cell", "Column", "Comparison", "Row", "Table", "relative_row"]
+from latentbench.report.stars import FEWEST_DATASETS, gains
+from latentbench.statistics import average_ranks, critical_difference
+
+__all__ = ["PURPOSES", "AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
 
 PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "use", "cost")
 
@@ -24,6 +27,7 @@ class Cell:
         status: "ok" (one value at least), "not applicable", "failed" or "missing".
         reason: why there is no value.
         mark: "*" best, "=" not separable from it, or empty.
+        rank: the best and the worst one that the comparison leaves open, or None.
     """
 
     mean: float = math.nan
@@ -34,6 +38,7 @@ class Cell:
     status: str = "missing"
     reason: str = ""
     mark: str = ""
+    rank: tuple[int, int] | None = None
 
     @property
     def half(self) -> float:
@@ -43,7 +48,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling."""
+    """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
+
+    `at_floor`: nobody is starred, as the best mean is no better than the floor.
+    """
 
     score: str
     purpose: str
@@ -56,6 +64,7 @@ class Row:
     headline: bool = True
     description: str = ""
     items: float = math.nan
+    at_floor: bool = False
 
     @property
     def measured(self) -> bool:
@@ -104,6 +113,25 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class AverageRanks:
+    """One headline score over all data sets on which every contender has a value.
+
+    Attributes:
+        purpose: of the score; `score` and `better` likewise.
+        datasets: how many data sets these are.
+        ranks: label -> average rank; empty with too few data sets.
+        critical: how far two average ranks must lie apart; NaN with too few data sets.
+    """
+
+    purpose: str
+    score: str
+    better: str
+    datasets: int
+    ranks: Mapping[str, float] = field(default_factory=dict)
+    critical: float = math.nan
+
+
+@dataclass(frozen=True)
 class Table:
     """The comparisons of a run, one for each data set.
 
@@ -112,19 +140,55 @@ class Table:
         comparisons: one for each data set.
         relative: values are (value - floor) / (ceiling - floor).
         failures: one sentence for each trial that failed.
+        ranks: ranks are shown instead of values.
+        averages: of the ranks, one for each headline score; empty unless ranks are shown.
     """
 
     title: str
     comparisons: tuple[Comparison, ...]
     relative: bool = False
     failures: Sequence[str] = ()
+    ranks: bool = False
+    averages: tuple[AverageRanks, ...] = ()
+
+
+def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:
+    """Rank the models on each data set by their means, score by score: never over scores."""
+    rows: dict[str, list[tuple[Comparison, Row]]] = {}
+    for comparison in comparisons:
+        for row in comparison.rows:
+            if row.headline and row.better != "none":
+                rows.setdefault(row.score, []).append((comparison, row))
+    return tuple(average for own in rows.values() if (average := _average(own)) is not None)
+
+
+def _average(rows: Sequence[tuple[Comparison, Row]]) -> AverageRanks | None:
+    """Return the average ranks in one score, or None where there is only one model."""
+    row = rows[0][1]
+    means = [
+        {
+            column.label: float(gains([cell.mean], row.better)[0])
+            for column, cell in zip(comparison.columns, own.cells, strict=True)
+            if not column.reference and not column.flags and math.isfinite(cell.mean)
+        }
+        for comparison, own in rows
+    ]
+    labels = list(dict.fromkeys(label for one in means for label in one))
+    table = [[one[label] for label in labels] for one in means if one.keys() == set(labels)]
+    if len(labels) < 2:
+        return None
+    if len(table) < FEWEST_DATASETS:
+        return AverageRanks(row.purpose, row.score, row.better, len(table))
+    ranks = dict(zip(labels, average_ranks(table).tolist(), strict=True))
+    critical = critical_difference(len(labels), len(table))
+    return AverageRanks(row.purpose, row.score, row.better, len(table), ranks, critical)
 
 
 def relative_row(row: Row) -> Row | None:
     """Return `row` with 0 at its floor and 1 at its ceiling, or None where it lacks one of them.
 
     >>> relative_row(Row("mse", "keep", "down", (Cell(0.3, 0.2, 0.4),), floor=0.5, ceiling=0.0)).cells[0]
-    Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, asked=0, status='missing', reason='', mark='')
+    Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, asked=0, status='missing', reason='', mark='', rank=None)
     """
     length = row.ceiling - row.floor
     if not row.measured:

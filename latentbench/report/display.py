@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from latentbench.report.cells import Style, count, measured, number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row, Table
-from latentbench.report.stars import BEST, FEWEST_SEEDS
+from latentbench.report.stars import BEST, FEWEST_DATASETS, FEWEST_SEEDS
 
-__all__ = ["Display", "DisplayCell", "DisplayRow", "display"]
+__all__ = ["Display", "DisplayCell", "DisplayRow", "display", "rank_text"]
 
-FEWEST_WORD = {5: "five"}.get(FEWEST_SEEDS, str(FEWEST_SEEDS))
+WORDS = {5: "five", 6: "six"}
+FEWEST_WORD = WORDS.get(FEWEST_SEEDS, str(FEWEST_SEEDS))
 LONG_UNITS = {"s": "_seconds", "B": "_bytes", "1/s": "_per_second"}
 
 
@@ -63,13 +64,16 @@ class Display:
 def display(comparison: Comparison, table: Table) -> Display:
     """Put a comparison of `table` into words."""
     letters = _letters(comparison.rows)
-    rows = tuple(_display_row(row, comparison.columns, letters) for row in comparison.rows)
+    shape = _rank_row if table.ranks else _display_row
+    rows = tuple(shape(row, comparison.columns, letters) for row in comparison.rows)
     headings = tuple(f"! {column.label}" if column.flags else column.label for column in comparison.columns)
     under = tuple(f"{column.ok}/{column.asked} ok" * (column.ok < column.asked) for column in comparison.columns)
+    reasons = () if table.ranks else tuple(f"{letter} {reason}" for reason, letter in letters.items())
     legend = (
-        _signs(comparison),
-        (*(f"{letter} {reason}" for reason, letter in letters.items()), *_flags(comparison.columns)),
+        _rank_signs(comparison) if table.ranks else _signs(comparison),
+        (*reasons, *_flags(comparison.columns)),
         _cautions(comparison, table),
+        *(_averages(table) if comparison is table.comparisons[-1] else ()),
     )
     return Display(_head(comparison), headings, under, rows, tuple(line for line in legend if line))
 
@@ -94,6 +98,21 @@ def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -
         count(row.items),
         row,
     )
+
+
+def _rank_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
+    """Put ranks where the values are."""
+    ranks = tuple(DisplayCell(rank_text(cell.rank)) for cell in row.cells)
+    return replace(_display_row(row, columns, letters), cells=ranks)
+
+
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """Write a rank, or the best and the worst.
+
+    >>> rank_text((2, 2)), rank_text((1, 3)), rank_text(None)
+    ('2', '1-3', '-')
+    """
+    return "-" if rank is None else "-".join(map(str, dict.fromkeys(rank)))
 
 
 def _display_cell(cell: Cell, column: Column, style: Style, letters: dict[str, str]) -> DisplayCell:
@@ -126,11 +145,42 @@ def _signs(comparison: Comparison) -> tuple[str, ...]:
     parts += ["... not computed"] if any(cell.status == "missing" for cell in cells) else []
     once = [column.label for column in comparison.columns if column.deterministic and column.asked <= 1]
     parts += [f"{', '.join(once)}: deterministic, one trial{' each' * (len(once) > 1)}"] if once else []
+    low = [row.score for row in comparison.rows if row.at_floor]
+    parts += [f"no star, none better than the floor: {', '.join(low)}"] if low else []
     return tuple(parts)
+
+
+def _rank_signs(comparison: Comparison) -> tuple[str, ...]:
+    meant = ["1-3 best and worst rank that the comparison leaves open (paired, Holm, 95 %)"]
+    return (*(meant if _compared(comparison) else []), "- not ranked")
+
+
+def _averages(table: Table) -> list[tuple[str, ...]]:
+    """Tell the average ranks over data sets, a line a score, or why there are none."""
+    if not table.averages:
+        return []
+    told = [one for one in table.averages if one.ranks]
+    few = [one for one in table.averages if not one.ranks]
+    needed = f"critical difference: needs {WORDS.get(FEWEST_DATASETS, FEWEST_DATASETS)} data sets"
+    if not told:
+        return [(f"{needed}, here {max(one.datasets for one in few)}",)]
+    lines = [
+        (
+            f"{one.score}, average ranks over {one.datasets} data sets:",
+            *(f"{label} {rank:.2f}" for label, rank in one.ranks.items()),
+            f"critical difference {one.critical:.2f} (Nemenyi, 95 %)",
+        )
+        for one in told
+    ]
+    return [*lines, *([(f"{needed}: {', '.join(f'{one.score} {one.datasets}' for one in few)}",)] if few else [])]
 
 
 def _starred(comparison: Comparison) -> bool:
     return any(cell.mark == BEST for row in comparison.rows for cell in row.cells)
+
+
+def _compared(comparison: Comparison) -> bool:
+    return any(cell.rank for row in comparison.rows for cell in row.cells)
 
 
 def _left_out(comparison: Comparison) -> list[str]:
@@ -153,8 +203,8 @@ def _flags(columns: Sequence[Column]) -> list[str]:
 
 def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     few = comparison.seeds < FEWEST_SEEDS and any(not column.reference for column in comparison.columns)
-    parts = [f"no stars under {FEWEST_WORD} seeds"] if few else []
-    if _starred(comparison) and (names := _left_out(comparison)):
+    parts = [f"no {'ranks' if table.ranks else 'stars'} under {FEWEST_WORD} seeds"] if few else []
+    if _compared(comparison) and (names := _left_out(comparison)):
         parts.append(f"not compared (flagged, or under {FEWEST_WORD} seeds): {', '.join(names)}")
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"without floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []

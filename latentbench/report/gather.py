@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.errors import UnknownNameError, near_matches
-from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, relative_row
-from latentbench.report.stars import Contender, marks
+from latentbench.errors import RequestError, UnknownNameError, near_matches
+from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
+from latentbench.report.stars import Contender, Contest, Verdict, judged
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ Record = Mapping[str, Any]
 
 
 def comparison_table(
-    results: Results, purposes: Sequence[str] = (), every: bool = False, relative: bool = False
+    results: Results,
+    purposes: Sequence[str] = (),
+    every: bool = False,
+    relative: bool = False,
+    ranks: bool = False,
 ) -> Table:
     """Compare the models of a run, for each data set.
 
@@ -38,16 +42,21 @@ def comparison_table(
         purposes: show all scores of these purposes, and no others.
         every: show all scores, and the reference models that feed the floor.
         relative: show (value - floor) / (ceiling - floor).
+        ranks: show ranks instead of values.
 
     Raises:
         UnknownNameError: there is no such purpose.
+        RequestError: both `relative` and `ranks`.
     """
+    if relative and ranks:
+        raise RequestError("ranks are the same relative to floor and ceiling: choose --ranks or --relative")
     check_purposes(purposes)
     comparisons = [_comparison(results, dataset, purposes, every) for dataset in datasets(results)]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
     failures = [f"{label} seed {seed} {status}: {message}" for label, seed, status, message in results.failures]
-    return Table(results.title, tuple(comparisons), relative, tuple(failures))
+    averages = averaged(comparisons) if ranks else ()
+    return Table(results.title, tuple(comparisons), relative, tuple(failures), ranks, averages)
 
 
 def check_purposes(purposes: Sequence[str]) -> None:
@@ -90,8 +99,17 @@ def _comparison(results: Results, dataset: str, purposes: Sequence[str], every: 
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         groups.setdefault(str(record["score"]), {}).setdefault(str(record["label"]), []).append(record)
-    rows = [_row(score, by_label, columns, results) for score, by_label in groups.items()]
-    rows = [row for row in rows if every or (row.purpose in purposes if purposes else row.headline)]
+    firsts = {score: next(iter(by_label.values()))[0] for score, by_label in groups.items()}
+    shown = {
+        score: groups[score]
+        for score, first in firsts.items()
+        if every or (first["purpose"] in purposes if purposes else first["headline"])
+    }
+    family = [score for score, first in firsts.items() if first["headline"]]
+    contests = {score: _contest(score, by_label, columns, results) for score, by_label in groups.items()}
+    verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
+    verdicts |= {score: judged([contests[score]])[0] for score in shown if score not in verdicts}
+    rows = [_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()]
     contenders = [record for record in records if not record["reference"]] or records
     trials = [trial for trial in results.trials if trial.dataset == dataset]
     return Comparison(
@@ -133,23 +151,34 @@ def _column(label: str, records: Sequence[Record], traits: Mapping[str, Any], ok
     return Column(label, str(traits["reference"]), bool(traits["deterministic"]), flags, ok, asked)
 
 
-def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results) -> Row:
-    first = next(iter(by_label.values()))[0]
-    better = str(first["better"])
-    cells = {column.label: _cell(by_label.get(column.label, []), column.asked) for column in columns}
+def _contest(
+    score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results
+) -> Contest:
     contenders = [
         _contender(column, by_label.get(column.label, []), score, results)
         for column in columns
         if not column.reference and not column.flags
     ]
-    for label, mark in marks(contenders, better).items():
-        cells[label] = replace(cells[label], mark=mark)
     everything = [record for own in by_label.values() for record in own]
+    return Contest(contenders, str(everything[0]["better"]), _first_number(everything, "floor"))
+
+
+def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], verdict: Verdict) -> Row:
+    everything = [record for own in by_label.values() for record in own]
+    first = everything[0]
+    cells = [
+        replace(
+            _cell(by_label.get(column.label, []), column.asked),
+            mark=verdict.marks.get(column.label, ""),
+            rank=verdict.ranks.get(column.label),
+        )
+        for column in columns
+    ]
     return Row(
         score,
         str(first["purpose"]),
-        better,
-        tuple(cells.values()),
+        str(first["better"]),
+        tuple(cells),
         _first_number(everything, "floor"),
         _first_number(everything, "ceiling"),
         _text(first["unit"]),
@@ -157,6 +186,7 @@ def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Col
         bool(first["headline"]),
         _text(first["description"]),
         max((n for record in everything if (n := _number(record["n_eval"])) > 0), default=math.nan),
+        verdict.at_floor,
     )
 
 

@@ -19,10 +19,11 @@ from latentbench.report.comparison import Column, Comparison, Table
 from latentbench.report.display import Display, DisplayRow, display
 from latentbench.report.figures import data_uri
 from latentbench.report.gather import comparison_table
-from latentbench.report.pictures import Pictures, pictures
+from latentbench.report.pictures import Picture, Pictures, pictures
 from latentbench.report.summary import sentences, warnings
 
 if TYPE_CHECKING:
+    from latentbench.report.plots import Plot
     from latentbench.results import Results
 
 __all__ = ["write_report"]
@@ -30,6 +31,16 @@ __all__ = ["write_report"]
 ENVIRONMENT = "environment.json"
 MOST_ROWS = 200  # of a plugin's table
 LONGEST = 400  # characters of one entry of the run card
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """One figure: its heading, empty under the heading of the one before, a note, sentences, and the figure."""
+
+    heading: str
+    note: str
+    sentences: Sequence[str]
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class _Part:
     all_columns: Sequence[Column]
     sentences: Sequence[str]
     warnings: Sequence[str]
+    drawings: Sequence[_Drawing]
     pictures: Pictures
     not_applicable: Mapping[str, Sequence[str]]
 
@@ -57,7 +69,12 @@ class _Section:
     words: str = ""
 
 
-def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.DataFrame | str]], path: Path) -> Path:
+def write_report(
+    results: Results,
+    plugins_sections: Sequence[tuple[str, pd.DataFrame | str]],
+    path: Path,
+    drawn: Sequence[Plot] = (),
+) -> Path:
     """Write the page of a run, whole or not at all.
 
     Args:
@@ -65,6 +82,7 @@ def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.Data
         plugins_sections: titled tables and SVG drawings of plugins, treated as strangers' text: a table is
             escaped, a drawing is shown as an image, in which no script runs and nothing is loaded.
         path: of the file.
+        drawn: the figures it shows, of `latentbench.report.plots`.
 
     Returns:
         `path`.
@@ -73,7 +91,8 @@ def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.Data
         RequestError: it cannot be written there.
     """
     table, everything = comparison_table(results), comparison_table(results, every=True)
-    parts = [_part(results, *pair, table) for pair in zip(table.comparisons, everything.comparisons, strict=True)]
+    pairs = zip(table.comparisons, everything.comparisons, strict=True)
+    parts = [_part(results, *pair, table, drawn) for pair in pairs]
     page = _template().render(
         title=results.title,
         parts=parts,
@@ -90,7 +109,9 @@ def write_report(results: Results, plugins_sections: Sequence[tuple[str, pd.Data
     return path
 
 
-def _part(results: Results, comparison: Comparison, everything: Comparison, table: Table) -> _Part:
+def _part(
+    results: Results, comparison: Comparison, everything: Comparison, table: Table, drawn: Sequence[Plot]
+) -> _Part:
     return _Part(
         comparison,
         display(comparison, table),
@@ -98,9 +119,19 @@ def _part(results: Results, comparison: Comparison, everything: Comparison, tabl
         everything.columns,
         sentences(comparison),
         warnings(comparison),
+        _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
         pictures(results, comparison.dataset),
         _not_applicable(everything),
     )
+
+
+def _drawings(plots_here: Sequence[Plot]) -> list[_Drawing]:
+    shown: list[_Drawing] = []
+    for before, plot in zip([None, *plots_here], plots_here, strict=False):
+        picture = Picture(plot.stem, "", data_uri(plot.svg(), "image/svg+xml"), plot.alt)
+        new = before is None or before.heading != plot.heading
+        shown.append(_Drawing(plot.heading * new, plot.note * new, plot.sentences, picture))
+    return shown
 
 
 def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:

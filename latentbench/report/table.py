@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
-from latentbench.report.comparison import Cell, Comparison, Row, Table
-from latentbench.report.display import Display, DisplayRow, display
+from latentbench.report.comparison import AverageRanks, Cell, Comparison, Row, Table
+from latentbench.report.display import Display, DisplayRow, display, rank_text
 from latentbench.report.gather import comparison_table
 from latentbench.report.layout import blocks, lines, wrapped, wrapped_label
 from latentbench.report.markup import html_table, latex_table
@@ -21,7 +21,7 @@ NOTHING = "no scores"
 MOST_FAILURES = 5
 HINTS = (
     "floors: `latentbench info SCORE`",
-    "more: `latentbench table RUN --all`, `--for find,walk`, `--relative`",
+    "more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`",
 )
 
 
@@ -123,25 +123,40 @@ def _escaped(text: str) -> str:
 
 def _csv(table: Table) -> str:
     labels = list(dict.fromkeys(column.label for part in table.comparisons for column in part.columns))
-    parts = ("mean", "low", "high", "n", "mark")
+    parts = ("rank",) if table.ranks else ("mean", "low", "high", "n", "mark")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     own = [f"{label}_{part}" for label in labels for part in parts]
-    writer.writerow(["dataset", "for", "score", "better", "floor", *own, "ceiling", "unit", "items"])
+    last = ["critical_difference"] if table.ranks else []
+    writer.writerow(["dataset", "for", "score", "better", "floor", *own, "ceiling", "unit", "items", *last])
     for comparison in table.comparisons:
-        writer.writerows(_csv_row(comparison, row, labels) for row in comparison.rows)
+        writer.writerows(
+            [*_csv_row(comparison, row, labels, table.ranks), *[""] * len(last)] for row in comparison.rows
+        )
+    writer.writerows(_csv_average(average, labels) for average in table.averages if average.ranks)
     return out.getvalue()
 
 
-def _csv_row(comparison: Comparison, row: Row, labels: Sequence[str]) -> list[str]:
+def _csv_row(comparison: Comparison, row: Row, labels: Sequence[str], ranks: bool) -> list[str]:
     cells = dict(zip((column.label for column in comparison.columns), row.cells, strict=True))
-    values = [value for label in labels for value in _csv_cell(cells.get(label, Cell()))]
+    shape = _csv_rank if ranks else _csv_cell
+    values = [value for label in labels for value in shape(cells.get(label, Cell()))]
     known = [comparison.dataset, row.purpose, row.score, row.better, _exact(row.floor)]
     return [*known, *values, _exact(row.ceiling), row.unit, _exact(row.items)]
 
 
 def _csv_cell(cell: Cell) -> list[str]:
     return [*map(_exact, (cell.mean, cell.low, cell.high)), str(cell.seeds), cell.mark]
+
+
+def _csv_rank(cell: Cell) -> list[str]:
+    return [rank_text(cell.rank)]
+
+
+def _csv_average(average: AverageRanks, labels: Sequence[str]) -> list[str]:
+    known = [f"average over {average.datasets}", average.purpose, average.score, average.better, ""]
+    ranks = [_exact(average.ranks.get(label, math.nan)) for label in labels]
+    return [*known, *ranks, "", "", "", _exact(average.critical)]
 
 
 def _exact(value: float) -> str:

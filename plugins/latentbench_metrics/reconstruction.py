@@ -252,7 +252,9 @@ class ImageQuality(Metric):
     """PSNR and SSIM of images in [0, 1]; the PSNR of one image counts at most 100 dB."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "psnr": Score("up", "mean over images of the PSNR, each at most 100", "keep", range=(0, MOST_DECIBELS), unit="dB"),
+        "psnr": Score(
+            "up", "mean over images of the PSNR, each at most 100", "keep", range=(0, MOST_DECIBELS), unit="dB"
+        ),
         "ssim": Score("up", "structural similarity", "keep", range=(-1, 1), ceiling="pixels"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")

@@ -47,6 +47,8 @@ class FakeResults:
     failures: list = field(default_factory=list)
     per_item: dict = field(default_factory=dict)
     spaces: dict = field(default_factory=dict)
+    request: dict = field(default_factory=lambda: {"scores": []})
+    validation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"dataset": []}))
 
     @property
     def labels(self):
@@ -69,7 +71,7 @@ def record(trial, score, value, **changes):
         "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
         "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": "",
         "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
-        "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
+        "varied": "{}", "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
     }  # fmt: skip
     return row | SCORES.get(score, {}) | changes

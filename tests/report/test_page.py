@@ -8,6 +8,7 @@ import pytest
 from latentbench.report.gather import comparison_table
 from latentbench.report.page import write_report
 from latentbench.report.pictures import median_trial, pictures
+from latentbench.report.plots import plots
 from latentbench.report.summary import sentences, warnings
 
 EVIL = "<script>alert('x')</script>"
@@ -38,7 +39,8 @@ class Page(HTMLParser):
 @pytest.fixture
 def page(tmp_path):
     def make(results, sections=()):
-        return Page(write_report(results, list(sections), tmp_path / "out" / "report.html").read_text("utf-8"))
+        path = write_report(results, list(sections), tmp_path / "out" / "report.html", plots(results))
+        return Page(path.read_text("utf-8"))
 
     return make
 
@@ -53,7 +55,8 @@ def test_loads_nothing_and_runs_nothing(page, full):
     assert {tag for tag, _ in shown.tags} & {"script", "link", "iframe", "object", "embed"} == set()
     addresses = [attrs[name] for _, attrs in shown.tags for name in ("src", "href", "srcset") if name in attrs]
     assert addresses
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+    kinds = ("data:image/png;base64,", "data:image/svg+xml;base64,")
+    assert all(address.startswith(kinds) for address in addresses)
     assert not re.search(r"https?://|url\(|@import", shown.text)
     policy = next(meta["content"] for meta in shown.all("meta") if "http-equiv" in meta)
     assert policy.startswith("default-src 'none'")
@@ -75,6 +78,31 @@ def test_holds_the_table_the_pictures_and_the_maps(page, full):
     assert len([alt for alt in alts if alt.startswith("PCA map")]) == 5
     assert len([alt for alt in alts if "mixtures" in alt]) == 1
     assert "seed 1, the median" in shown.text
+
+
+def test_holds_the_figures_that_there_are_numbers_for(page, full, builder, seen):
+    alts = [attrs["alt"] for attrs in page(full()).all("img")]
+    rate = next(alt for alt in alts if alt.startswith("Rate against r2 on fashion_mnist"))
+    assert "vae 45.7 nats, r2 .874; " in rate
+    assert rate.endswith("pca, r2 .771.")
+    assert len([alt for alt in alts if alt.startswith("Training time against scores")]) == 1
+    assert "<h3>Curves</h3>" not in page(full()).text
+    bare = page(seen(builder.add("ae", {"mse": 0.1}).results())).text
+    assert "Rate and quality" not in bare
+    assert "Cost and quality" not in bare
+
+
+def test_curves_say_what_was_chosen_on_the_validation_split(page, builder, seen):
+    builder.add("vae(latent_dim=2)", {"r2": 0.5}).add("vae(latent_dim=8)", {"r2": 0.8})
+    results = seen(builder.results())
+    results.scores["varied"] = results.scores["label"].str.replace(r".*=(\d+).*", r'{"latent_dim":\1}', regex=True)
+    results.validation = results.scores.assign(split="validation", value=results.scores["value"] + 0.1)
+    text = page(results).text
+    assert text.count("<h3>Curves</h3>") == 1
+    sentence = (
+        "To keep the input (r2), vae does best with latent_dim=8 of 2 tried on the validation split (.900±.002)"
+    )
+    assert f"<li>{sentence}; on the test split it is .800±.002.</li>" in text
 
 
 def test_a_sound_run_has_no_red_box(page, full):

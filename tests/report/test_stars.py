@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 from latentbench.metric import Score
-from latentbench.report.stars import Contender, _gains, marks
+from latentbench.report.stars import Contender, Contest, Verdict, gains, judged
 
 RNG = np.random.default_rng
 
@@ -13,11 +15,19 @@ def contender(label, mean, *, seeds=5, spread=0.01, items=None, deterministic=Fa
     return Contender(label, values, lambda seed: None if items is None else items[seed], deterministic)
 
 
+def verdict(models, better="up", floor=math.nan):
+    return judged([Contest(models, better, floor)])[0]
+
+
+def marks(models, better="up"):
+    return verdict(models, better).marks
+
+
 @pytest.mark.parametrize("better", ["up", "down", "near:0.5"])
 def test_better_means_what_a_score_says(better):
     values = [0.2, 0.45, 0.9]
     expected = [Score(better, "made up").gain(value) for value in values]
-    np.testing.assert_allclose(_gains(values, better), expected)
+    np.testing.assert_allclose(gains(values, better), expected)
 
 
 def test_the_best_is_starred_and_its_equals_are_told():
@@ -68,3 +78,68 @@ def test_a_deterministic_contender_stands_for_all_seeds():
     assert marks([fixed, contender("b", 0.5)], "up") == {"fixed": "*"}
     assert marks([fixed, contender("b", 0.703)], "up") == {"b": "*", "fixed": "="}
     assert marks([fixed, contender("other", 0.5, seeds=1, deterministic=True)], "up") == {}
+
+
+def test_ranks_are_what_the_pairs_leave_open():
+    models = [contender("a", 0.9), contender("b", 0.899), contender("c", 0.5), contender("few", 0.1, seeds=4)]
+    assert verdict(models).ranks == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert verdict(models, "down").ranks == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
+    assert verdict(models, "none") == Verdict()
+
+
+def test_items_of_a_score_that_should_be_low_rank_the_other_way():
+    items = {name: RNG(3).normal(size=(5, 30)) * 0.01 + mean for name, mean in (("a", 0.9), ("b", 0.5))}
+    models = [contender(name, rows.mean(), items=rows) for name, rows in items.items()]
+    assert verdict(models, "up").ranks == {"a": (1, 1), "b": (2, 2)}
+    assert verdict(models, "down").ranks == {"a": (2, 2), "b": (1, 1)}
+
+
+def test_equal_values_are_ties():
+    same = Contender("a", dict.fromkeys(range(5), 0.5), lambda seed: np.full(30, 0.5))
+    twin = Contender("b", same.values, same.items)
+    assert verdict([same, twin]) == Verdict({"a": "*", "b": "="}, {"a": (1, 2), "b": (1, 2)})
+
+
+def test_nobody_is_starred_who_does_no_better_than_the_floor():
+    models = [contender("a", 0.5), contender("b", 0.3)]
+    assert verdict(models, floor=0.4).marks == {"a": "*"}
+    assert verdict(models, floor=0.6) == Verdict({}, {"a": (1, 1), "b": (2, 2)}, at_floor=True)
+    assert verdict(models, "down", floor=0.3 - 1e-9).at_floor
+    assert verdict(models, "near:0.4", floor=0.41).at_floor
+    assert verdict(models, floor=math.inf).marks == {"a": "*"}
+
+
+def test_all_scores_are_one_family():
+    """A p-value of 3 % stands alone and beside four clear scores, not beside four with nothing to find."""
+    steps = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
+    flat = Contender("a", dict(enumerate(1 + steps * 0)), lambda seed: None)
+    close, far, same = (
+        Contest([flat, Contender("b", dict(enumerate(mean + steps)), lambda seed: None)], "up")
+        for mean in (0.978, 0.5, 1.0)
+    )
+    assert judged([close])[0].marks == {"a": "*"}
+    assert [found.marks for found in judged([close, *[far] * 4])] == [{"a": "*"}] * 5
+    assert judged([close, *[same] * 4])[0].marks == {"a": "*", "b": "="}
+
+
+def test_items_are_read_once():
+    read = []
+
+    def items(seed):
+        read.append(seed)
+        return RNG(seed).normal(size=30)
+
+    models = [Contender(name, dict(enumerate(RNG(0).normal(size=5))), items) for name in "abcd"]
+    judged([Contest(models, "up")])
+    assert sorted(read) == sorted([*range(5)] * 4)
+
+
+def test_only_common_seeds_are_compared():
+    rows = RNG(5).normal(size=(8, 30)) * 0.01
+    a, b = (
+        Contender(name, {seed: float(rows[seed].mean()) for seed in seeds}, lambda seed: rows[seed])
+        for name, seeds in (("a", range(6)), ("b", range(5, -1, -1)))
+    )
+    late = Contender("late", dict.fromkeys(range(5, 10), 0.5), lambda seed: None)
+    assert verdict([a, b]).ranks == {"a": (1, 2), "b": (1, 2)}
+    assert verdict([a, late]).ranks == {"a": (1, 2), "late": (1, 2)}

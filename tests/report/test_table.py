@@ -28,7 +28,7 @@ for    score          better  floor    pca            ae           vae  beta_vae
 keep   r2                 up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
 find   knn10              up   .760   .837   * .862±.003   = .861±.003    .851±.002    .852  10k
 find   knn10_sample       up   .100    - a           - a   * .858±.003    .802±.002     - a  10k
-group  ari                up   .000   .365   * .422±.017   = .412±.027    .371±.028    .350   3k
+group  ari                up   .000   .365   * .422±.017   = .412±.027  = .371±.028    .350   3k
 walk   walk_kd          down  1.000  1.380  * 0.620±.003  = 0.621±.002   0.700±.002   1.000   1k
 use    rate, nats          -    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
 cost   train_seconds    down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3     - b    1
@@ -36,7 +36,7 @@ cost   train_seconds    down      -      2      94.0±0.8    * 75.0±0.7     91.
 - no better direction   pca, pixels: deterministic, one trial each
 a no posterior   b not trained here
 floors: `latentbench info SCORE`
-more: `latentbench table RUN --all`, `--for find,walk`, `--relative`
+more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
 """
 
 
@@ -264,3 +264,103 @@ def test_markdown_is_a_github_table(drawn_results):
 def test_an_unknown_form_is_refused(drawn_results):
     with pytest.raises(RequestError, match="text, md, csv, latex, html, not 'pdf'"):
         printed(drawn_results().results(), "pdf")
+
+
+RANKS = """\
+fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
+for    score          better  floor  pca   ae  vae  beta_vae(4)  pixels    n
+keep   r2                 up   .000    -  1-2  1-2            3       -  10k
+find   knn10              up   .760    -  1-2  1-2            3       -  10k
+find   knn10_sample       up   .100    -    -    1            2       -  10k
+group  ari                up   .000    -  1-3  1-3          1-3       -   3k
+walk   walk_kd          down  1.000    -  1-2  1-2            3       -   1k
+use    rate, nats          -    0.0    -    -    -            -       -  10k
+cost   train_seconds    down      -    -    3    1            2       -    1
+1-3 best and worst rank that the comparison leaves open (paired, Holm, 95 %)   - not ranked
+critical difference: needs six data sets, here 1
+floors: `latentbench info SCORE`
+more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
+"""
+
+
+def test_ranks_look_as_drawn(drawn_results):
+    assert printed(drawn_results().results(), ranks=True) == RANKS
+
+
+@pytest.mark.parametrize("form", ["text", "md", "csv", "latex", "html"])
+def test_ranks_are_shown_in_every_form(drawn_results, form):
+    text = printed(drawn_results().results(), form, ranks=True)
+    assert "1-2" in text
+    assert "±" not in text
+    assert (form == "csv") != ("critical difference: needs six data sets, here 1" in text)
+
+
+def test_ranks_of_too_few_seeds_or_relative_to_a_floor_there_are_not(drawn_results):
+    text = printed(drawn_results(seeds=3).results(), ranks=True)
+    assert "no ranks under five seeds" in text
+    assert "1-2" not in text
+    with pytest.raises(RequestError, match="choose --ranks or --relative"):
+        comparison_table(drawn_results().results(), relative=True, ranks=True)
+
+
+def over_data_sets(builder, count):
+    for place in range(count):
+        for label, mean in (("ae", 0.9), ("vae", 0.8), ("pca", 1.0)):
+            builder.add(label, {"r2": mean, "ari": mean} if place else {"r2": mean}, dataset=f"d{place}")
+    return builder.results()
+
+
+def test_six_data_sets_have_a_critical_difference_and_no_rank_over_scores(builder):
+    results = over_data_sets(builder, 6)
+    text = printed(results, ranks=True)
+    line = "r2, average ranks over 6 data sets:   ae 1.00   vae 2.00   critical difference 0.80 (Nemenyi, 95 %)"
+    assert text.count(line) == text.count("average ranks") == 1
+    assert "critical difference: needs six data sets: ari 5" in text
+    assert "critical" not in printed(results)
+    rows = list(csv.DictReader(io.StringIO(printed(results, "csv", ranks=True))))
+    assert rows[-1]["dataset"] == "average over 6"
+    assert (rows[-1]["ae_rank"], rows[-1]["vae_rank"], rows[-1]["pca_rank"]) == ("1.0", "2.0", "")
+    assert float(rows[-1]["critical_difference"]) == pytest.approx(1.95996 * 6**-0.5, abs=1e-4)  # Demšar's table 5
+
+
+def test_a_data_set_on_which_a_model_lacks_a_value_has_no_average_rank(builder):
+    results = over_data_sets(builder, 6)
+    results.scores.loc[results.scores["trial"].str.startswith("d3-vae"), ["value", "status"]] = [
+        math.nan,
+        "failed",
+    ]
+    assert "critical difference: needs six data sets, here 5" in printed(results, ranks=True)
+
+
+def test_marks_do_not_depend_on_what_is_shown(drawn_results):
+    """A clear gap alone in its row is not so clear among all headline scores, whichever are shown."""
+    results = drawn_results().results()
+    for label in ("ae", "vae", "beta_vae(4)"):
+        all_marks = {score: cell.mark for score, cell in column_of(results, label).items()}
+        for purpose in ("find", "group", "cost"):
+            some = {score: cell.mark for score, cell in column_of(results, label, purposes=(purpose,)).items()}
+            assert some == {score: all_marks[score] for score in some}
+        every = {score: cell.mark for score, cell in column_of(results, label, every=True).items()}
+        assert {score: every[score] for score in all_marks} == all_marks
+
+
+def test_a_score_beside_the_headline_is_a_family_of_its_own(builder):
+    """The gap is clear alone, and not among the other scores: found only where the score is no headline."""
+    for headline in (True, False):
+        build = type(builder)()
+        for label, shift in (("ae", 0.0), ("vae", 0.0045)):
+            build.add(label, {"r2": 0.5, "knn10": 0.8, "ari": 0.3}).add(
+                label, {"mse": 0.1 + shift}, headline=headline
+            )
+        mark = column_of(build.results(), "vae", every=True)["mse"].mark
+        assert mark == ("=" if headline else "")
+
+
+def test_a_row_without_anyone_above_the_floor_has_no_star(drawn_results):
+    build = drawn_results()
+    assert "floor:" not in printed(build.results()).replace("floors:", "")
+    for row in build.rows:
+        row["floor"] = 0.6 if row["score"] == "walk_kd" else row["floor"]
+    text = printed(build.results())
+    assert "no star, none better than the floor: walk_kd" in text
+    assert not any(sign in next(line for line in text.splitlines() if line.startswith("walk")) for sign in "*=")

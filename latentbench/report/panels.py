@@ -1,0 +1,366 @@
+"""What drawings of numbers are made of: panels, looks of lines, axes, ticks and texts. No pyplot."""
+
+from __future__ import annotations
+
+import io
+import math
+import textwrap
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from latentbench.report.curves import Estimate
+from latentbench.report.figures import COLORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "INK",
+    "SOFT",
+    "Look",
+    "axis_scale",
+    "figure_bytes",
+    "legible",
+    "looks",
+    "panel_grid",
+    "round_ticks",
+    "set_ticks",
+    "settings",
+    "shown_range",
+    "spread_out",
+    "write_at_right",
+    "write_beside",
+]
+
+SETTINGS: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, and is wide: another font needs no more room
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#777",
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "grid.color": "#e8e8ea",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "latentbench",
+    "pdf.fonttype": 42,
+    "text.parse_math": False,  # names may hold a dollar sign
+}
+INK, SOFT = "#333", "#777"
+MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">", "p")  # nine with ten colors: ninety pairs
+THIN_MARKERS = ("x", "+", "1", "2")
+DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (5, 1.5, 1, 1.5, 1, 1.5)))
+DOTS: tuple[Any, ...] = ((0, (1, 1.5)), (0, (1, 3)), (0, (1, 1, 1, 4)), (0, (2, 3)))
+SOLIDS: tuple[Any, ...] = ("-", *DASHES)
+PANEL_WIDTHS = (5.4, 4.0, 3.5, 2.85)  # inches, by panels a row
+PANEL_HEIGHT = 2.5
+LINE_HEIGHT = 0.19  # inches of a line of the legend or the title
+LETTER = 0.58  # mean width of a letter in font sizes
+SMALL = 8  # points
+FAR = 8  # median deviations from the median: beyond, a point may be left out of a panel ...
+FLATTENED = 10  # ... where it would make the panel that many times as high ...
+FEWEST = 4  # ... and there are that many points
+LOG_FACTOR = 4
+SIDES = ((6, 0), (-6, 0), (0, 8), (0, -8), (6, 7), (6, -7), (-6, 7), (-6, -7), (0, 16), (0, -16))  # points
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line is drawn: never told from another by its color alone."""
+
+    color: str
+    marker: str
+    dash: Any
+    width: float
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Draw with this project's settings, whatever the user's are; a letter that the font lacks is no warning."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, description: str) -> bytes:
+    """Return a figure as a file: text as text, no date, the same bytes for the same drawing."""
+    about: dict[str, Any] = {"Title": title, "Creator": "latentbench"}
+    about |= {"Date": None, "Description": description} if kind == "svg" else {"Subject": description}
+    about |= {"CreationDate": None} if kind == "pdf" else {}
+    out = io.BytesIO()
+    with settings():
+        figure.savefig(out, format=kind, metadata=about)
+    return out.getvalue()
+
+
+def looks(lines: Mapping[str, tuple[str, bool]]) -> dict[str, Look]:
+    """Choose a look for each line.
+
+    Args:
+        lines: name -> (reference as the model declares it, whether it is level).
+    """
+    places: Counter[str] = Counter()
+    chosen = {}
+    order = ("", "yardstick", "ceiling", "floor")
+    for name, (reference, level) in sorted(lines.items(), key=lambda line: order.index(line[1][0])):
+        place = places[reference]
+        places[reference] += 1
+        turn = place % len(DASHES)
+        if reference == "yardstick":
+            chosen[name] = Look(INK, "" if level else THIN_MARKERS[turn], DASHES[turn], 1.2)
+        elif reference:
+            dash = DOTS[turn] if reference == "floor" else SOLIDS[place % len(SOLIDS)]
+            chosen[name] = Look(SOFT, "", dash, 1.0)
+        elif level:
+            chosen[name] = Look(COLORS[place % len(COLORS)], "", DASHES[-1 - turn], 1.2)
+        else:
+            chosen[name] = Look(COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)], "-", 1.8)
+    return chosen
+
+
+def panel_grid(
+    count: int, title: str, legend: Mapping[str, Look], size: tuple[float, float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` empty panels, up to four a row, its title above and one legend below.
+
+    Args:
+        count: number of panels.
+        title: of the figure, wrapped where it is too long.
+        legend: text -> look.
+        size: width and height of a panel in inches, where they are not to follow from the number of panels.
+    """
+    from matplotlib.figure import Figure
+
+    rows = math.ceil(count / len(PANEL_WIDTHS))
+    columns = math.ceil(count / rows)
+    width, height = size or (PANEL_WIDTHS[columns - 1], PANEL_HEIGHT + 0.4 * (columns == 1))
+    text = textwrap.fill(title, int(columns * width * 72 / (9 * LETTER)))
+    entries = _legend_columns(columns * width, legend)
+    extra = (text.count("\n") + 1 + math.ceil(len(legend) / entries)) * LINE_HEIGHT
+    figure = Figure(figsize=(columns * width, rows * height + extra + 0.1), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)  # type: ignore[union-attr, call-arg]
+    figure.suptitle(text, fontsize=9, color=INK, x=0.01, ha="left")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for empty in axes[count:]:
+        empty.remove()
+    if legend:
+        _add_legend(figure, legend, entries)
+    return figure, axes[:count]
+
+
+def _legend_columns(width: float, legend: Mapping[str, Look]) -> int:
+    longest = max(map(len, legend), default=1)
+    return max(1, min(len(legend), int(width * 72 / (SMALL * LETTER * longest + 45))))
+
+
+def _add_legend(figure: Figure, legend: Mapping[str, Look], columns: int) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [], [], color=look.color, marker=look.marker, linestyle=look.dash, linewidth=look.width, markersize=5
+        )
+        for look in legend.values()
+    ]
+    names = [f" {name}" for name in legend]  # a name that begins with _ would be left out
+    figure.legend(
+        handles, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=SMALL, handlelength=3.2
+    )
+
+
+def axis_scale(values: Sequence[float]) -> Literal["linear", "log", "symlog"]:
+    """Return the scale that keeps the values of an axis apart; symlog where zero is among them.
+
+    >>> axis_scale([2, 4, 8]), axis_scale([1, 4, 16]), axis_scale([0, 1, 16]), axis_scale([-1, 16])
+    ('linear', 'log', 'symlog', 'linear')
+    """
+    positive = [value for value in values if value > 0]
+    if min(values, default=-1) < 0 or not positive or max(positive) <= LOG_FACTOR * min(positive):
+        return "linear"
+    return "log" if len(positive) == len(values) else "symlog"
+
+
+def shown_range(values: Sequence[Estimate], flattened: float = FLATTENED) -> tuple[float, float]:
+    """Return the ends of an axis that shows these means: a few far ones are left out where they flatten the rest.
+
+    It holds the shorter half of the intervals; longer ones may reach out of it by more than the means spread.
+
+    Args:
+        values: all that is to be shown, in any unit.
+        flattened: how many times as long far means must make the axis before they are left out.
+
+    >>> low, high = shown_range([Estimate(mean) for mean in (0.5, 0.6, 0.7, 0.8, -35.0)])
+    >>> round(low, 2), round(high, 2)
+    (0.48, 0.82)
+    """
+    means = np.array([value.mean for value in values if math.isfinite(value.mean)])
+    if not len(means):
+        return 0.0, 1.0
+    apart = np.abs(means - np.median(means))
+    near = means[apart <= FAR * np.median(apart)]
+    shorter = np.ptp(means) > flattened * max(np.ptp(near), np.abs(near).max() / 4) > 0
+    kept = near if shorter and len(means) >= FEWEST else means
+    low, high = float(kept.min()), float(kept.max())
+    span = high - low or abs(high) / 10 or 0.1
+    inside = [value for value in values if low <= value.mean <= high]
+    halves = sorted(value.half for value in inside if math.isfinite(value.half))
+    reach = max([span, *halves[: (len(halves) + 1) // 2]])
+    bottom = min([low, *(max(value.low, low - reach) for value in inside if math.isfinite(value.low))])
+    top = max([high, *(min(value.high, high + reach) for value in inside if math.isfinite(value.high))])
+    pad = 0.06 * (top - bottom or span)
+    return bottom - pad, top + pad
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return up to five round numbers on a log axis.
+
+    >>> round_ticks(0.8, 6), round_ticks(0.004, 900)
+    ([1.0, 2.0, 5.0], [0.01, 0.1, 1.0, 10.0, 100.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= 5:
+            break
+    return ticks
+
+
+def set_ticks(panel: Axes, values: Sequence[float]) -> None:
+    """Put ticks at exactly these values of x, in order; a number that would run into another is left out."""
+    texts = [plain(value) for value in values]
+    places = [float(panel.transData.transform((value, 0))[0]) for value in values]
+    letter = _root(panel).dpi / 72 * SMALL * LETTER
+    kept = legible(places, [letter * (len(text) + 1.2) for text in texts])
+    panel.set_xticks(values, [text if place in kept else "" for place, text in enumerate(texts)], fontsize=SMALL)
+    panel.set_xticks([], minor=True)
+
+
+def legible(places: Sequence[float], widths: Sequence[float]) -> set[int]:
+    """Return which of the texts centered at these ascending places can be read: both ends, then from the left.
+
+    >>> sorted(legible([0, 10, 12, 20], [4, 4, 4, 4]))
+    [0, 1, 3]
+    """
+    kept = {0, len(places) - 1} if places else set()
+    free = -math.inf
+    for place, (center, width) in enumerate(zip(places, widths, strict=True)):
+        last = places[-1] - widths[-1] / 2 if place < len(places) - 1 else math.inf
+        if place in kept or (free <= center - width / 2 and center + width / 2 <= last):
+            kept.add(place)
+            free = center + width / 2
+    return kept
+
+
+def plain(value: float) -> str:
+    """Write a number of an axis.
+
+    >>> plain(16.0), plain(0.5), plain(60_000), plain(1500)
+    ('16', '0.5', '60k', '1500')
+    """
+    return f"{value / 1000:g}k" if value >= 10_000 and value % 100 == 0 else f"{value:g}"
+
+
+def spread_out(places: Sequence[float], gap: float) -> list[float]:
+    """Return places in the same order that lie at least `gap` apart, each moved as little as a single pass can.
+
+    >>> spread_out([1.0, 5.0, 5.5], 2.0)
+    [1.0, 4.25, 6.25]
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    groups: list[tuple[float, list[int]]] = []  # center, members from low to high
+    for index in order:
+        groups.append((places[index], [index]))
+        while len(groups) > 1 and _too_near(groups[-2], groups[-1], gap):
+            members = groups[-2][1] + groups[-1][1]
+            groups[-2:] = [(sum(places[member] for member in members) / len(members), members)]
+    moved = dict.fromkeys(order, 0.0)
+    for center, members in groups:
+        for step, member in enumerate(members):
+            moved[member] = center + gap * (step - (len(members) - 1) / 2)
+    return [moved[index] for index in range(len(places))]
+
+
+def _too_near(lower: tuple[float, list[int]], upper: tuple[float, list[int]], gap: float) -> bool:
+    return upper[0] - lower[0] < gap * (len(lower[1]) + len(upper[1])) / 2
+
+
+def write_at_right(panel: Axes, entries: Sequence[tuple[float, str]]) -> None:
+    """Write texts outside the right edge, each at its y or as near as the others let it."""
+    low, high = panel.get_ylim()
+    inches = _root(panel).get_figheight() * 0.7  # what titles and legend leave, about
+    places = spread_out([(y - low) / (high - low) for y, _ in entries], 1.25 * SMALL / 72 / inches)
+    for place, (_, text) in zip(places, entries, strict=True):
+        panel.text(1.01, place, text, transform=panel.transAxes, fontsize=SMALL, color=INK, va="center")
+
+
+def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write a text beside each (x, y, text, color), on the side where it covers least of the others.
+
+    Call it when all else is there, after `figure.draw_without_rendering()`: it needs the final layout.
+    """
+    figure = _root(panel)
+    points = panel.transData.transform([(x, y) for x, y, _, _ in spots]) * 72 / figure.dpi
+    frame = panel.get_window_extent()
+    left, bottom, right, top = (float(end) * 72 / figure.dpi for end in frame.extents)
+    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    for (px, py), (x, y, text, color) in zip(points, spots, strict=True):
+        boxes = [_box(px, py, side, text) for side in SIDES]
+        best = min(range(len(SIDES)), key=lambda place: _cost(boxes[place], taken, (left, bottom, right, top)))
+        if not text:
+            continue
+        taken.append(boxes[best])
+        across, up = SIDES[best]
+        panel.annotate(
+            text,
+            (x, y),
+            (across, up),
+            textcoords="offset points",
+            ha="center" if not across else "left" if across > 0 else "right",
+            va="center",
+            fontsize=SMALL,
+            color=color,
+            zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.3},
+        ).set_in_layout(False)
+
+
+def _root(panel: Axes) -> Figure:
+    return cast("Figure", panel.figure)
+
+
+def _box(x: float, y: float, side: tuple[float, float], text: str) -> Box:
+    """Return about where a text beside (x, y) lies, in points."""
+    width, height = SMALL * LETTER * len(text), 1.2 * SMALL
+    across, up = side
+    left = x + across - width / 2 if not across else x + across if across > 0 else x + across - width
+    return left, y + up - height / 2, left + width, y + up + height / 2
+
+
+def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:
+    """Return how much of other boxes a box covers, and how much of it lies outside the frame."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return sum(_shared(box, other) for other in taken) + 2 * (area - _shared(box, frame))
+
+
+def _shared(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -1,0 +1,200 @@
+"""A run's numbers drawn: each figure with its words and its numbers, as SVG and PDF with real text and as CSV."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from latentbench.errors import RequestError
+from latentbench.files import write_atomically
+from latentbench.report.cells import measured, row_style
+from latentbench.report.charts import cost_figure, curve_figure, rate_figure, rings, short
+from latentbench.report.curves import Choice, Estimate, Line, Sweep, sweeps
+from latentbench.report.gather import datasets
+from latentbench.report.marks import Mark, columns_of, cost_marks, mark_numbers, rate_marks
+from latentbench.report.panels import figure_bytes, plain
+from latentbench.report.summary import AIMS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from latentbench.results import Results
+
+__all__ = ["Plot", "cost_figure", "curve_figure", "plots", "rate_figure", "write_figures"]
+
+MOST_CLOSE = 3  # settings named beside the chosen one
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One drawing and what it shows in words; `stem` names its files, `numbers` is what it was drawn from."""
+
+    dataset: str
+    stem: str
+    heading: str
+    note: str
+    description: str
+    alt: str
+    figure: Figure
+    numbers: pd.DataFrame
+    sentences: tuple[str, ...] = ()
+
+    def svg(self) -> bytes:
+        """Return it as SVG."""
+        return figure_bytes(self.figure, "svg", self.stem, self.description)
+
+    def pdf(self) -> bytes:
+        """Return it as PDF."""
+        return figure_bytes(self.figure, "pdf", self.stem, self.description)
+
+
+def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
+    """Write each drawing as SVG, PDF and CSV into `folder`; the same numbers give the same bytes.
+
+    Raises:
+        RequestError: they cannot be written there.
+    """
+    written: list[Path] = []
+    taken: Counter[str] = Counter()
+    try:
+        for plot in drawn:
+            folder.mkdir(parents=True, exist_ok=True)
+            taken[plot.stem.lower()] += 1
+            again = taken[plot.stem.lower()]
+            stem = f"{plot.stem}-{again}" if again > 1 else plot.stem
+            csv = plot.numbers.to_csv(index=False).encode()
+            for ending, content in (("svg", plot.svg()), ("pdf", plot.pdf()), ("csv", csv)):
+                path = folder / f"{stem}.{ending}"
+                write_atomically(path, content)
+                written.append(path)
+    except OSError as error:
+        raise RequestError(f"figures cannot be written to {folder}: {error.strerror or error}") from error
+    return written
+
+
+def plots(results: Results) -> list[Plot]:
+    """Draw all that there is to draw of a run, data set by data set: curves, then rate, then cost."""
+    swept = {sweep.dataset: sweep for sweep in sweeps(results)}
+    drawn: list[Plot] = []
+    for dataset in datasets(results):
+        if dataset in swept:
+            drawn += _curve_plots(results, swept[dataset])
+        drawn += _test_plots(results, dataset)
+    return drawn
+
+
+def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
+    for place, axis in enumerate(dict.fromkeys(curve.axis for curve in sweep.curves)):
+        yield Plot(
+            sweep.dataset,
+            _stem("curve", sweep.dataset, axis),
+            "Curves",
+            "Settings are chosen on the validation split; of the test split only the chosen one is read.",
+            f"Scores over {axis} on the validation split of {sweep.dataset}. {_seeds(results, sweep.dataset)}",
+            _curve_alt(sweep, axis),
+            curve_figure(sweep, axis),
+            _curve_numbers(sweep, axis),
+            () if place else tuple(map(_choice_sentence, sweep.choices)),
+        )
+
+
+def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
+    rate, cost, seeds = rate_figure(results, dataset), cost_figure(results, dataset), _seeds(results, dataset)
+    if rate is not None:
+        marks, levels = rate_marks(results, dataset)
+        yield Plot(
+            dataset,
+            _stem("rate", dataset),
+            "Rate and quality",
+            "How much of the input is kept for the nats that a code carries: high and to the left is better.",
+            f"Rate and r2 on the test split of {dataset}. {seeds}",
+            f"Rate against r2 on {dataset}: {_said([*marks, *levels], 'nats')}.",
+            rate,
+            mark_numbers(dataset, [*marks, *levels], "rate"),
+        )
+    if cost is not None:
+        marks = cost_marks(results, dataset)
+        yield Plot(
+            dataset,
+            _stem("cost", dataset),
+            "Cost and quality",
+            "What a score costs in seconds of training on this machine.",
+            f"Training time and scores on the test split of {dataset}. {seeds}",
+            f"Training time against scores on {dataset}: {_said(marks, 's')}.",
+            cost,
+            mark_numbers(dataset, marks, "train_seconds"),
+        )
+
+
+def _curve_numbers(sweep: Sweep, axis: str) -> pd.DataFrame:
+    rows = []
+    for curve in sweep.curves:
+        chosen = {point.label: choice.test for _, point, choice in rings(sweep, curve)}
+        for line in curve.lines if curve.axis == axis else ():
+            for point in line.points:
+                test = chosen.get(point.label, Estimate(math.nan))
+                rows.append(
+                    {"dataset": sweep.dataset, "split": "validation", "score": curve.score, "better": curve.better}
+                    | {"line": line.label, "label": point.label, "model": line.model, "reference": line.reference}
+                    | {axis: point.x, **columns_of("value", point.value), "seeds": point.value.seeds}
+                    | {"floor": point.floor, "chosen": point.label in chosen, **columns_of("test", test)}
+                )
+    return pd.DataFrame(rows)
+
+
+def _curve_alt(sweep: Sweep, axis: str) -> str:
+    """Say where each line of contenders and yardsticks begins and ends."""
+    said = []
+    for curve in sweep.curves:
+        shown = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
+        if curve.axis == axis and shown:
+            said.append(f"{curve.score}: " + ", ".join(map(_ends, shown)))
+    return f"Scores over {axis} on the validation split of {sweep.dataset}. {'; '.join(said)}."
+
+
+def _ends(line: Line) -> str:
+    ends = dict.fromkeys([line.points[0], line.points[-1]])
+    return f"{line.label} " + " to ".join(f"{short(point.value.mean)} at {plain(point.x)}" for point in ends)
+
+
+def _choice_sentence(choice: Choice) -> str:
+    """Return "To keep the input (r2), vae does best with ...": what was chosen, and what it comes to on test."""
+    values = [choice.validation, choice.test]
+    style = row_style([value.mean for value in values], [value.half for value in values])
+    validation, test = (measured(value.mean, value.half, style) for value in values)
+    aim = AIMS.get(choice.purpose, f"For {choice.purpose}")
+    more = f" and {len(choice.close) - MOST_CLOSE} more" if len(choice.close) > MOST_CLOSE else ""
+    close = f" Not clearly worse: {'; '.join(choice.close[:MOST_CLOSE])}{more}." if choice.close else ""
+    return (
+        f"{aim} ({choice.score}), {choice.model} does best with {choice.chosen} of {choice.tried} tried on the "
+        f"validation split ({validation}); on the test split it is {test}.{close}"
+    )
+
+
+def _said(marks: Sequence[Mark], unit: str) -> str:
+    said: dict[str, list[str]] = {}
+    for mark in marks:
+        first = f"{mark.label} {short(mark.x.mean)} {unit}" if math.isfinite(mark.x.mean) else mark.label
+        said.setdefault(mark.label, [first]).append(f"{mark.score} {short(mark.y.mean)}")
+    return "; ".join(", ".join(parts) for parts in said.values())
+
+
+def _seeds(results: Results, dataset: str) -> str:
+    rows = results.scores[results.scores["dataset"] == dataset]
+    return f"Means and 95 % intervals over seeds {', '.join(map(str, sorted(set(rows['seed']))))}"
+
+
+def _stem(*names: str) -> str:
+    """Return a file name that any file system takes.
+
+    >>> _stem("curve", "my data/a:b", "beta")
+    'curve-my_data_a_b-beta'
+    """
+    return "-".join(re.sub(r"[^A-Za-z0-9_.=+]+", "_", name)[:80] for name in names)
