@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from latentbench.report.stars import FEWEST_DATASETS, gains
 from latentbench.statistics import average_ranks, critical_difference
+
+if TYPE_CHECKING:
+    from latentbench.report.curves import Sweep
 
 __all__ = ["PURPOSES", "AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
 
@@ -142,6 +146,7 @@ class Table:
         failures: one sentence for each trial that failed.
         ranks: ranks are shown instead of values.
         averages: of the ranks, one for each headline score; empty unless ranks are shown.
+        sweeps: what came of settings that varied, one for each data set where some did.
     """
 
     title: str
@@ -150,6 +155,7 @@ class Table:
     failures: Sequence[str] = ()
     ranks: bool = False
     averages: tuple[AverageRanks, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
 
 
 def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 
 from latentbench.report.cells import Style, count, measured, number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row, Table
+from latentbench.report.curves import Curve, Sweep
 from latentbench.report.stars import BEST, FEWEST_DATASETS, FEWEST_SEEDS
+from latentbench.report.summary import choices_reading, reading
 
-__all__ = ["Display", "DisplayCell", "DisplayRow", "display", "rank_text"]
+__all__ = ["Display", "DisplayCell", "DisplayRow", "display", "displays", "rank_text"]
 
+WORDS_OF_SCORES = ("for", "score", "better", "floor")
 WORDS = {5: "five", 6: "six"}
 FEWEST_WORD = WORDS.get(FEWEST_SEEDS, str(FEWEST_SEEDS))
 LONG_UNITS = {"s": "_seconds", "B": "_bytes", "1/s": "_per_second"}
@@ -31,27 +34,27 @@ class DisplayCell:
 
 @dataclass(frozen=True)
 class DisplayRow:
-    """One score in words."""
+    """One row: its first words, a cell for each heading, its last entry; `source` is what it was made from."""
 
-    purpose: str
-    score: str
-    better: str
-    floor: str
+    words: tuple[str, ...]
     cells: tuple[DisplayCell, ...]
-    items: str
-    source: Row
+    last: str
+    source: Row | None = None
 
 
 @dataclass(frozen=True)
 class Display:
-    """One comparison in words.
+    """One table in words.
 
     Attributes:
         head: parts of the line above it.
-        headings: one for each model.
+        headings: one for each cell of a row: models, or settings.
         under: a second line of each heading, or empty.
-        rows: in the order of the comparison.
+        rows: from top to bottom.
         legend: lines below it, each of several parts.
+        reading: what it says, in sentences that stand above it.
+        words: headings of the first words of a row.
+        last: heading of its last entry.
     """
 
     head: tuple[str, ...]
@@ -59,6 +62,24 @@ class Display:
     under: tuple[str, ...]
     rows: tuple[DisplayRow, ...]
     legend: tuple[tuple[str, ...], ...]
+    reading: tuple[str, ...] = ()
+    words: tuple[str, ...] = WORDS_OF_SCORES
+    last: str = "n"
+
+
+def displays(table: Table) -> list[Display]:
+    """Put all of a table into words: for each data set the comparison, and what came of settings that varied.
+
+    Where all models vary along an axis, the comparison would repeat what stands in the table of that axis.
+    """
+    shown = []
+    for comparison in table.comparisons:
+        swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
+        along = [part for sweep in swept for part in _sweep_displays(sweep, comparison)]
+        if not along or not _all_vary(comparison, table):
+            shown.append(display(comparison, table))
+        shown += along
+    return shown
 
 
 def display(comparison: Comparison, table: Table) -> Display:
@@ -75,7 +96,78 @@ def display(comparison: Comparison, table: Table) -> Display:
         _cautions(comparison, table),
         *(_averages(table) if comparison is table.comparisons[-1] else ()),
     )
-    return Display(_head(comparison), headings, under, rows, tuple(line for line in legend if line))
+    said = () if table.ranks or table.relative or not rows else tuple(reading(comparison))
+    return Display(_head(comparison), headings, under, rows, tuple(line for line in legend if line), said)
+
+
+def _all_vary(comparison: Comparison, table: Table) -> bool:
+    """Whether every contender and every yardstick has a line over some axis."""
+    lines = [
+        line
+        for sweep in table.sweeps
+        for curve in sweep.curves
+        for line in curve.lines
+        if sweep.dataset == comparison.dataset and not line.level
+    ]
+    varied = {point.label for line in lines for point in line.points}
+    return all(column.label in varied for column in comparison.columns if column.reference in ("", "yardstick"))
+
+
+def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:
+    """Put the curves of each axis into words; the choices are read above the first."""
+    axes = list(dict.fromkeys(curve.axis for curve in sweep.curves))
+    budget = [part for part in comparison.budget if not part.startswith("d=") or "latent_dim" not in axes]
+    seeds = f"{comparison.seeds} seed{'s' * (comparison.seeds != 1)}"
+    shown: list[Display] = []
+    for axis in axes:
+        curves = [curve for curve in sweep.curves if curve.axis == axis]
+        points = [point.x for curve in curves for line in curve.lines for point in line.points if not line.level]
+        places = sorted(set(points))
+        rows = tuple(row for curve in curves for row in _curve_rows(curve, places, sweep))
+        head = f"{sweep.dataset} over {axis}", f"validation split ({sweep.items} items)", *budget, seeds
+        legend = (
+            ("* chosen on the validation split; test of *: the one value that is read from the test split",),
+            tuple(_flagged(comparison.columns, axis)),
+            ("all settings on the test split: `latentbench table RUN --all`",),
+        )
+        said = tuple(choices_reading(sweep)) if not shown else ()
+        names = tuple(f"{place:g}" for place in places)
+        shown.append(
+            Display(head, names, ("",) * len(names), rows, legend, said, ("score", "better", "model"), "test of *")
+        )
+    return shown
+
+
+def _flagged(columns: Sequence[Column], axis: str) -> list[str]:
+    """Name the settings that carry a flag; a look at a training that goes on has never converged."""
+    by_flag: dict[str, list[str]] = {}
+    for column in columns:
+        for flag in column.flags:
+            if flag != "not converged" or axis != "epochs":
+                by_flag.setdefault(flag, []).append(column.label)
+    return [f"! {flag}: {', '.join(labels)}" for flag, labels in by_flag.items()]
+
+
+def _curve_rows(curve: Curve, places: Sequence[float], sweep: Sweep) -> list[DisplayRow]:
+    """One row for each contender and yardstick that varies; the score is named once."""
+    lines = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
+    values = [point.value for line in lines for point in line.points]
+    style = row_style([value.mean for value in values], [value.half for value in values])
+    rows: list[DisplayRow] = []
+    chosen = {choice.label: choice.test for choice in sweep.choices if choice.score == curve.score}
+    for line in lines:
+        at = {point.x: point for point in line.points}
+        cells = [
+            DisplayCell(measured(at[x].value.mean, at[x].value.half, style), BEST if at[x].label in chosen else "")
+            if x in at
+            else DisplayCell("")
+            for x in places
+        ]
+        tests = [chosen[point.label] for point in line.points if point.label in chosen]
+        last = measured(tests[0].mean, tests[0].half, style) if tests else "-"
+        about = ("", "") if rows else (curve.score, curve.better.replace("near:", "near "))
+        rows.append(DisplayRow((*about, line.label), tuple(cells), last))
+    return rows
 
 
 def _head(comparison: Comparison) -> tuple[str, ...]:
@@ -89,15 +181,13 @@ def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -
         [cell.mean for cell in row.cells], [cell.half for cell in row.cells], rough=row.kind == "cost"
     )
     cells = [_display_cell(cell, column, style, letters) for cell, column in zip(row.cells, columns, strict=True)]
-    return DisplayRow(
+    words = (
         row.purpose,
         _with_unit(row),
         "-" if row.better == "none" else row.better.replace("near:", "near "),
         number(row.floor, style if style.places else replace(style, places=None)),
-        tuple(cells),
-        count(row.items),
-        row,
     )
+    return DisplayRow(words, tuple(cells), count(row.items), row)
 
 
 def _rank_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
@@ -122,7 +212,9 @@ def _display_cell(cell: Cell, column: Column, style: Style, letters: dict[str, s
         return DisplayCell(measured(cell.mean, cell.half, style), cell.mark, "" if told else share)
     if cell.status == "not applicable":
         return DisplayCell(f"- {letters[cell.reason]}" if cell.reason else "-")
-    return DisplayCell(share if cell.status == "failed" else "...")
+    if cell.status == "failed":
+        return DisplayCell(f"{share} {letters[cell.reason]}" if cell.reason in letters else share)
+    return DisplayCell("...")
 
 
 def _with_unit(row: Row) -> str:
@@ -132,7 +224,8 @@ def _with_unit(row: Row) -> str:
 
 def _letters(rows: Sequence[Row]) -> dict[str, str]:
     """Number the reasons why cells are empty: a, b, ... z, aa, ab."""
-    empty = [cell.reason for row in rows for cell in row.cells if cell.status == "not applicable" and cell.reason]
+    cells = [cell for row in rows for cell in row.cells if cell.status in ("not applicable", "failed")]
+    empty = [cell.reason for cell in cells if cell.reason]
     names = [first + second for first in ["", *string.ascii_lowercase] for second in string.ascii_lowercase]
     return dict(zip(dict.fromkeys(empty), names, strict=False))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
+from latentbench.report.curves import sweeps
 from latentbench.report.stars import Contender, Contest, Verdict, judged
 from latentbench.statistics import t_interval
 
@@ -54,9 +55,23 @@ def comparison_table(
     comparisons = [_comparison(results, dataset, purposes, every) for dataset in datasets(results)]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
-    failures = [f"{label} seed {seed} {status}: {message}" for label, seed, status, message in results.failures]
     averages = averaged(comparisons) if ranks else ()
-    return Table(results.title, tuple(comparisons), relative, tuple(failures), ranks, averages)
+    along = () if every or relative or ranks else tuple(sweeps(results, purposes))
+    return Table(results.title, tuple(comparisons), relative, _failures(results), ranks, averages, along)
+
+
+def _failures(results: Results) -> tuple[str, ...]:
+    """One sentence for all seeds that failed in the same way."""
+    seeds: dict[tuple[str, str, str, str], list[str]] = {}
+    for trial in results.trials:
+        outcome = trial.outcome
+        if outcome is not None and outcome.status != "ok" and not outcome.refused:
+            told = trial.label, trial.dataset, outcome.status, outcome.message
+            seeds.setdefault(told, []).append(str(trial.seed))
+    return tuple(
+        f"{label} on {dataset}, seed{'s' * (len(which) > 1)} {', '.join(which)} {status}: {message}"
+        for (label, dataset, status, message), which in seeds.items()
+    )
 
 
 def check_purposes(purposes: Sequence[str]) -> None:
@@ -75,6 +90,12 @@ def datasets(results: Results) -> list[str]:
     """Return the names of the data sets of a run, in its order."""
     named = [*results.scores["dataset"], *(trial.dataset for trial in results.trials)]
     return list(dict.fromkeys(map(str, named)))
+
+
+def _asked(results: Results, dataset: str) -> list[Trial]:
+    """Return the trials on a data set that could be: not those of a model that there cannot be."""
+    here = [trial for trial in results.trials if trial.dataset == dataset]
+    return [trial for trial in here if trial.outcome is None or not trial.outcome.refused]
 
 
 def succeeded(trial: Trial) -> bool:
@@ -111,7 +132,7 @@ def _comparison(results: Results, dataset: str, purposes: Sequence[str], every: 
     verdicts |= {score: judged([contests[score]])[0] for score in shown if score not in verdicts}
     rows = [_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()]
     contenders = [record for record in records if not record["reference"]] or records
-    trials = [trial for trial in results.trials if trial.dataset == dataset]
+    trials = _asked(results, dataset)
     return Comparison(
         dataset,
         tuple(columns),
@@ -129,7 +150,7 @@ def _order(row: Row) -> tuple[int, bool]:
 
 
 def _columns(records: Sequence[Record], results: Results, dataset: str, every: bool) -> list[Column]:
-    trials = [trial for trial in results.trials if trial.dataset == dataset]
+    trials = _asked(results, dataset)
     asked = Counter(str(trial.label) for trial in trials)
     ok = Counter(str(trial.label) for trial in trials if succeeded(trial))
     by_label: dict[str, list[Record]] = {}

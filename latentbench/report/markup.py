@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from latentbench.report.comparison import Table
-from latentbench.report.display import Display, DisplayRow, display
+from latentbench.report.display import Display, DisplayRow, displays
 
 __all__ = ["html_table", "latex_table"]
 
@@ -30,7 +30,7 @@ LATEX = {
 
 def latex_table(table: Table) -> str:
     """Write each data set's table as a `table` float that needs no package beyond LaTeX itself."""
-    return "\n".join(_latex_float(display(comparison, table)) for comparison in table.comparisons)
+    return "\n".join(_latex_float(shown) for shown in displays(table))
 
 
 def _latex_float(shown: Display) -> str:
@@ -40,6 +40,7 @@ def _latex_float(shown: Display) -> str:
     heading, body = rows[0], rows[1:]
     return "\n".join(
         [
+            *[f"% {sentence}" for sentence in shown.reading],
             r"\begin{table}",
             r"\centering\small",
             rf"\caption{{{caption}}}",
@@ -59,12 +60,13 @@ def _latex_float(shown: Display) -> str:
 
 def html_table(table: Table) -> str:
     """Write each data set's table as a `<table>` with its heading as caption and its legend below."""
-    return "\n".join(_html_part(display(comparison, table)) for comparison in table.comparisons)
+    return "\n".join(_html_part(shown) for shown in displays(table))
 
 
 def _html_part(shown: Display) -> str:
     heading, *body = _grid(shown)
-    lines = [f"<table>\n<caption>{_text(' · '.join(shown.head))}</caption>"]
+    lines = ["<ul>", *(f"<li>{_text(said)}</li>" for said in shown.reading), "</ul>"] if shown.reading else []
+    lines += [f"<table>\n<caption>{_text(' · '.join(shown.head))}</caption>"]
     lines.append(
         "<thead><tr>" + "".join(f'<th scope="col">{_text(name)}</th>' for name in heading) + "</tr></thead>"
     )
@@ -77,12 +79,12 @@ def _html_part(shown: Display) -> str:
 def _grid(shown: Display) -> list[list[str]]:
     """Heading and rows, one text a cell."""
     headings = [" ".join(filter(None, pair)) for pair in zip(shown.headings, shown.under, strict=True)]
-    return [["for", "score", "better", "floor", *headings, "n"], *map(_entries, shown.rows)]
+    return [[*shown.words, *headings, shown.last], *map(_entries, shown.rows)]
 
 
 def _entries(row: DisplayRow) -> list[str]:
     cells = [" ".join(filter(None, (str(cell), cell.under))) for cell in row.cells]
-    return [row.purpose, row.score, row.better, row.floor, *cells, row.items]
+    return [*row.words, *cells, row.last]
 
 
 def _tex(text: str) -> str:

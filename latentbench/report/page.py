@@ -149,8 +149,9 @@ def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
 
 def _share(row: DisplayRow, place: int) -> int | None:
     """Return how far a cell lies on the way from floor to ceiling, in percent, 0 to 100; None without both."""
-    source, mean = row.source, row.source.cells[place].mean
-    if not source.measured or not math.isfinite(mean):
+    source = row.source
+    mean = math.nan if source is None else source.cells[place].mean
+    if source is None or not source.measured or not math.isfinite(mean):
         return None
     share = (mean - source.floor) / (source.ceiling - source.floor)
     return round(100 * min(max(share, 0), 1))

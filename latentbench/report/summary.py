@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from latentbench.report.cells import number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row
+from latentbench.report.curves import Sweep
 from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED
 
-__all__ = ["reading", "sentences", "warnings"]
+__all__ = ["choices_reading", "reading", "sentences", "warnings"]
 
 AIMS = {
     "find": "To find similar items",
@@ -37,14 +38,33 @@ def reading(comparison: Comparison) -> list[str]:
     return [*said, *_rivals(comparison), *warnings(comparison)]
 
 
+def choices_reading(sweep: Sweep) -> list[str]:
+    """Say which setting of a model is chosen for which purposes, and of how many."""
+    aims: dict[tuple[str, str, int], list[str]] = {}
+    for choice in sweep.choices:
+        setting = choice.model, choice.chosen, choice.tried
+        aims.setdefault(setting, []).append(_aim(choice.purpose, choice.score))
+    return [
+        f"{_capital(_listed(own))}: {model} with {chosen}, of {tried} tried."
+        for (model, chosen, tried), own in aims.items()
+    ]
+
+
+def _aim(purpose: str, score: str) -> str:
+    """The purpose inside a sentence, with what measures it."""
+    words = AIMS.get(purpose, f"For {purpose}")
+    how = " by sampled codes" if score.endswith("_sample") else ""
+    return f"{words[0].lower()}{words[1:]}{how} ({score})"
+
+
 def _verdicts(comparison: Comparison) -> list[str]:
     """One sentence for all purposes that the same models serve best."""
     by_best: dict[tuple[str, ...], list[str]] = {}
     for row in _headlines(comparison):
-        best = _best(row, comparison.columns)
+        pairs = zip(row.cells, comparison.columns, strict=True)
+        best = tuple(column.label for cell, column in pairs if cell.mark)
         if best:
-            aim = AIMS[row.purpose][0].lower() + AIMS[row.purpose][1:]
-            by_best.setdefault(tuple(sorted(best)), []).append(f"{aim} ({row.score})")
+            by_best.setdefault(best, []).append(_aim(row.purpose, row.score))
     sure = [(best, aims) for best, aims in by_best.items() if len(best) == 1]
     tied = [(best, aims) for best, aims in by_best.items() if len(best) > 1]
     return [
@@ -72,7 +92,9 @@ def _rivals(comparison: Comparison) -> list[str]:
     told = [f"{name} in {_listed(found[name])}" for name in names if name in found]
     if told:
         return [f"Simple models do as well or better: {'; '.join(told)}."]
-    return [f"No simple model ({', '.join(names)}) does as well in any of these."] if names and rows else []
+    kept = [column.label for column in comparison.columns if column.reference == "ceiling"]
+    said = [f"{name} (but for keeping)" if name in kept else name for name in names]
+    return [f"No simple model does as well in any of these: {', '.join(said)}."] if names and rows else []
 
 
 def _capital(text: str) -> str:

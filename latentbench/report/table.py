@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
 from latentbench.report.comparison import AverageRanks, Cell, Comparison, Row, Table
-from latentbench.report.display import Display, DisplayRow, display, rank_text
+from latentbench.report.display import Display, DisplayRow, displays, rank_text
 from latentbench.report.gather import comparison_table
 from latentbench.report.layout import blocks, lines, wrapped, wrapped_label
 from latentbench.report.markup import html_table, latex_table
@@ -44,17 +44,21 @@ def render(table: Table, form: str = "text") -> str:
 
 
 def _text(table: Table) -> str:
-    parts = [_comparison_text(display(comparison, table)) for comparison in table.comparisons] or [NOTHING]
+    parts = [_display_text(shown) for shown in displays(table)] or [NOTHING]
     failures = [line for failure in _first(table.failures) for line in wrapped([failure], indent="  ")]
     return "\n".join(["\n\n".join(parts), *failures, *wrapped(HINTS)]) + "\n"
 
 
-def _comparison_text(shown: Display) -> str:
+def _display_text(shown: Display) -> str:
     if not shown.rows:
         return "\n".join(["  ".join(shown.head), NOTHING])
-    grid = [lines(block) for block in blocks(_left(shown), _models(shown), _column("n", shown, "items"))]
+    last = [[shown.last], *([row.last] for row in shown.rows)]
+    grid = [lines(block) for block in blocks(_left(shown), _models(shown), last)]
     legend = [line for parts in shown.legend for line in wrapped(parts)]
-    return "\n".join(["  ".join(shown.head), "\n\n".join("\n".join(block) for block in grid), *legend])
+    said = [line for sentence in shown.reading for line in wrapped([sentence], indent="  ")]
+    table = "\n\n".join("\n".join(block) for block in grid)
+    above = ["  ".join(shown.head), *said, *([""] if said else [])]
+    return "\n".join([*above, table, *legend])
 
 
 def _first(failures: Sequence[str]) -> list[str]:
@@ -63,16 +67,7 @@ def _first(failures: Sequence[str]) -> list[str]:
 
 
 def _left(shown: Display) -> list[list[list[str]]]:
-    return [
-        _column("for", shown, "purpose"),
-        _column("score", shown, "score"),
-        _column("better", shown, "better"),
-        _column("floor", shown, "floor"),
-    ]
-
-
-def _column(heading: str, shown: Display, name: str) -> list[list[str]]:
-    return [[heading], *([str(getattr(row, name))] for row in shown.rows)]
+    return [[[heading], *([row.words[place]] for row in shown.rows)] for place, heading in enumerate(shown.words)]
 
 
 def _models(shown: Display) -> list[list[list[str]]]:
@@ -85,28 +80,29 @@ def _models(shown: Display) -> list[list[list[str]]]:
 
 
 def _markdown(table: Table) -> str:
-    parts = [_comparison_markdown(display(comparison, table)) for comparison in table.comparisons] or [NOTHING]
+    parts = [_display_markdown(shown) for shown in displays(table)] or [NOTHING]
     failures = (
         ["\n".join(f"- {_escaped(failure)}" for failure in _first(table.failures))] if table.failures else []
     )
     return "\n\n".join([*parts, *failures, "   ".join(HINTS)]) + "\n"
 
 
-def _comparison_markdown(shown: Display) -> str:
+def _display_markdown(shown: Display) -> str:
     head = f"**{_escaped(shown.head[0])}**" + "".join(f" · {_escaped(part)}" for part in shown.head[1:])
     if not shown.rows:
         return f"{head}\n\n{NOTHING}"
     models = [_markdown_cell(*pair) for pair in zip(shown.headings, shown.under, strict=True)]
-    headings = ["for", "score", "better", "floor", *models, "n"]
+    headings = [*shown.words, *models, shown.last]
     rule = [":--", ":--", *["--:"] * (len(headings) - 2)]
     grid = [headings, rule, *(_markdown_row(row) for row in shown.rows)]
     legend = [" · ".join(map(_escaped, parts)) for parts in shown.legend]
-    return "\n\n".join([head, "\n".join(f"| {' | '.join(row)} |" for row in grid), *legend])
+    said = ["\n".join(f"- {_escaped(sentence)}" for sentence in shown.reading)] if shown.reading else []
+    return "\n\n".join([head, *said, "\n".join(f"| {' | '.join(row)} |" for row in grid), *legend])
 
 
 def _markdown_row(row: DisplayRow) -> list[str]:
     cells = [_markdown_cell(str(cell), cell.under) for cell in row.cells]
-    return [row.purpose, _escaped(row.score), row.better, row.floor, *cells, row.items]
+    return [*map(_escaped, row.words), *cells, row.last]
 
 
 def _markdown_cell(text: str, under: str) -> str:

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pytest
 import torch
 
 from latentbench.latent.space import LatentSpace
+from latentbench.records import Outcome
 
 SCORES = {
     "r2": {"purpose": "keep", "better": "up", "floor": 0.0, "ceiling": 1.0},
@@ -35,7 +35,7 @@ class FakeTrial:
     seed: int
     params: dict = field(default_factory=dict)
     traits: dict = field(default_factory=lambda: {"reference": "", "deterministic": False})
-    outcome: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(status="ok"))
+    outcome: Outcome = field(default_factory=lambda: Outcome("ok"))
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Builder:
     def fail(self, label, seed, status="failed", message="out of memory"):
         """Let one trial of a model end badly."""
         trial = next(trial for trial in self.trials if (trial.label, trial.seed) == (label, seed))
-        trial.outcome.status = status
+        trial.outcome = Outcome(status, message=message)
         for row in self.rows:
             if row["trial"] == trial.key:
                 row.update(value=math.nan, status=status, reason=message)
