@@ -77,7 +77,9 @@ def displays(table: Table) -> list[Display]:
         swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
         along = [part for sweep in swept for part in _sweep_displays(sweep, comparison)]
         if not along or not _all_vary(comparison, table):
-            shown.append(display(comparison, table))
+            own = display(comparison, table)
+            choices = [sentence for sweep in swept if not along for sentence in choices_reading(sweep)]
+            shown.append(replace(own, reading=(*own.reading, *choices)))
         shown += along
     return shown
 

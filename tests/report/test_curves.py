@@ -1,0 +1,151 @@
+"""Settings that vary: what is drawn, and what is chosen, on which split."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from latentbench.errors import UnknownNameError
+from latentbench.report.curves import sweeps
+from latentbench.report.table import comparison_table, render
+
+VALIDATION = {2: 0.50, 4: 0.80, 8: 0.79, 16: 0.60}
+TEST = {2: 0.52, 4: 0.70, 8: 0.78, 16: 0.90}  # another setting is best there
+
+
+def number(text):
+    return int(text) if text.isdigit() else text
+
+
+def swept(builder, validation=VALIDATION, test=TEST, seeds=5, name="latent_dim", score="r2", **changes):
+    """Results of vae and pca over an axis, whose scores on the two splits are given."""
+    for value in test:
+        builder.add(f"vae({name}={value})", {score: test[value]}, seeds=seeds, spread=0.001, **changes)
+        builder.add(f"pca({name}={value})", {score: test[value] - 0.3})
+    results = builder.results()
+    value = results.scores["label"].str.extract(rf"\({name}=([^)]*)\)")[0].fillna("")
+    results.scores["varied"] = value.map(lambda text: json.dumps({name: number(text)} if text else {}))
+    means = value.map(lambda text: validation[number(text)] if text else 0.0)
+    noise = results.scores["value"] - results.scores.groupby("label")["value"].transform("mean")
+    results.validation = results.scores.assign(split="validation", value=means + noise, n_eval=143)
+    return results
+
+
+def test_the_choice_is_made_on_the_validation_split_and_test_is_read_for_it_alone(builder):
+    (sweep,) = sweeps(swept(builder))
+    (choice,) = sweep.choices
+    assert (choice.model, choice.chosen, choice.tried) == ("vae", "latent_dim=4", 4)
+    assert choice.validation.mean == pytest.approx(0.80)
+    assert choice.test.mean == pytest.approx(0.70)
+    text = render(comparison_table(swept(type(builder)())))
+    assert "* .800±" in text
+    assert ".700±" in text
+    assert not any(f"{value:.3f}".lstrip("0") in text for value in (0.78, 0.9, 0.52))
+
+
+def test_a_score_that_is_better_low_chooses_the_lowest(builder):
+    (sweep,) = sweeps(swept(builder, score="walk_kd"))
+    assert sweep.choices[0].chosen == "latent_dim=2"
+
+
+def test_a_line_is_a_model_over_the_axis_in_order(builder):
+    (sweep,) = sweeps(swept(builder))
+    (curve,) = sweep.curves
+    assert [(line.label, line.reference) for line in curve.lines] == [("vae", ""), ("pca", "yardstick")]
+    assert [point.x for point in curve.lines[0].points] == [2, 4, 8, 16]
+    assert [point.value.mean for point in curve.lines[0].points] == pytest.approx(list(VALIDATION.values()))
+    assert all(point.value.seeds == 5 and point.value.half > 0 for point in curve.lines[0].points)
+    assert all(math.isnan(point.value.half) for point in curve.lines[1].points)
+    assert sweep.items == 143
+
+
+def test_words_make_a_choice_and_no_curve(builder):
+    kinds = {"conv": 0.5, "mlp": 0.7}
+    results = swept(builder, kinds, {"conv": 0.8, "mlp": 0.6}, name="backbone")
+    (sweep,) = sweeps(results)
+    assert sweep.curves == ()
+    assert sweep.choices[0].chosen == "backbone=mlp"
+    text = render(comparison_table(results))
+    assert "To keep the input (r2): vae with backbone=mlp, of 2 tried." in text
+
+
+def test_a_collapsed_setting_is_not_chosen_and_one_that_has_not_converged_may_be(builder):
+    results = swept(builder)
+    best = results.validation["label"] == "vae(latent_dim=4)"
+    results.validation.loc[best, "flags"] = "collapsed"
+    assert sweeps(results)[0].choices[0].chosen == "latent_dim=8"
+    results.validation.loc[best, "flags"] = "not converged"
+    assert sweeps(results)[0].choices[0].chosen == "latent_dim=4"
+
+
+def test_a_setting_whose_trials_all_failed_is_left_out_but_counted(builder):
+    results = swept(builder)
+    best = results.validation["label"] == "vae(latent_dim=4)"
+    results.validation.loc[best, ["status", "value"]] = ["failed", math.nan]
+    (choice,) = sweeps(results)[0].choices
+    assert (choice.chosen, choice.tried) == ("latent_dim=8", 4)
+    assert len(sweeps(results)[0].curves[0].lines[0].points) == 3
+
+
+def test_settings_whose_interval_reaches_the_best_are_named(builder):
+    close = {2: 0.50, 4: 0.8000, 8: 0.7999, 16: 0.60}
+    assert sweeps(swept(builder, close))[0].choices[0].close == ("latent_dim=8",)
+
+
+def test_purposes_narrow_down(builder):
+    results = swept(builder)
+    assert sweeps(results, ("keep",))
+    assert sweeps(results, ("find",)) == []
+    with pytest.raises(UnknownNameError, match="no purpose 'kep'; did you mean 'keep'"):
+        comparison_table(results, ("kep",))
+
+
+def test_two_axes_make_a_line_for_each_setting_of_the_other(builder):
+    for d in (2, 8):
+        for beta in (1, 4):
+            builder.add(f"beta_vae(latent_dim={d}, beta={beta})", {"r2": d / 10 + beta / 100}, seeds=2)
+    results = builder.results()
+    pairs = results.scores["label"].str.extract(r"latent_dim=(\d), beta=(\d)")
+    results.scores["varied"] = [f'{{"beta":{beta},"latent_dim":{d}}}' for d, beta in pairs.to_numpy()]
+    results.validation = results.scores.assign(split="validation", n_eval=143)
+    (sweep,) = sweeps(results)
+    lines = {curve.axis: [line.label for line in curve.lines] for curve in sweep.curves}
+    assert lines == {
+        "beta": ["beta_vae(latent_dim=2)", "beta_vae(latent_dim=8)"],
+        "latent_dim": ["beta_vae(beta=1)", "beta_vae(beta=4)"],
+    }
+    assert sweep.choices[0].tried == 4
+
+
+def test_the_table_of_an_axis_replaces_a_comparison_that_would_repeat_it(builder):
+    results = swept(builder)
+    text = render(comparison_table(results))
+    assert text.splitlines()[0].startswith("fashion_mnist over latent_dim  validation split (143 items)")
+    assert "To keep the input (r2): vae with latent_dim=4, of 4 tried." in text
+    assert "18/18" not in text
+    for option in ("every", "ranks", "relative"):
+        assert "over latent_dim" not in render(comparison_table(results, **{option: True}))
+
+
+def test_the_comparison_stays_where_another_model_does_not_vary(builder):
+    builder.add("ae", {"r2": 0.7}, seeds=5)
+    build = swept(builder)
+    heads = [line for line in render(comparison_table(build)).splitlines() if line.startswith("fashion_mnist")]
+    assert len(heads) == 2
+    assert "over latent_dim" in heads[1]
+
+
+@pytest.mark.parametrize("form", ["md", "latex", "html"])
+def test_the_table_of_an_axis_is_printed_in_every_form(form, builder):
+    text = render(comparison_table(swept(builder)), form)
+    assert "vae with" in text
+    assert "test of" in text
+    assert ".800" in text
+    assert ".700" in text
+
+
+def test_nothing_varied_makes_nothing(builder):
+    results = builder.add("vae", {"r2": 0.8}).results()
+    assert sweeps(results) == []
+    assert isinstance(results.validation, pd.DataFrame)
