@@ -12,7 +12,16 @@ from latentbench.report.curves import Curve, Sweep
 from latentbench.report.stars import BEST, FEWEST_DATASETS, FEWEST_SEEDS
 from latentbench.report.summary import choices_reading, reading
 
-__all__ = ["Display", "DisplayCell", "DisplayRow", "display", "displays", "rank_text"]
+__all__ = [
+    "Display",
+    "DisplayCell",
+    "DisplayRow",
+    "axis_displays",
+    "display",
+    "displays",
+    "is_told_by_axes",
+    "rank_text",
+]
 
 WORDS_OF_SCORES = ("for", "score", "better", "floor")
 WORDS = {5: "five", 6: "six"}
@@ -68,20 +77,23 @@ class Display:
 
 
 def displays(table: Table) -> list[Display]:
-    """Put all of a table into words: for each data set the comparison, and what came of settings that varied.
-
-    Where all models vary along an axis, the comparison would repeat what stands in the table of that axis.
-    """
+    """Put all of a table into words: for each data set the comparison, and what came of settings that varied."""
     shown = []
     for comparison in table.comparisons:
         swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
-        along = [part for sweep in swept for part in _sweep_displays(sweep, comparison)]
-        if not along or not _all_vary(comparison, table):
+        axes = axis_displays(comparison, table)
+        if not is_told_by_axes(comparison, table):
             own = display(comparison, table)
-            choices = [sentence for sweep in swept if not along for sentence in choices_reading(sweep)]
+            choices = [sentence for sweep in swept if not axes for sentence in choices_reading(sweep)]
             shown.append(replace(own, reading=(*own.reading, *choices)))
-        shown += along
+        shown += axes
     return shown
+
+
+def axis_displays(comparison: Comparison, table: Table) -> list[Display]:
+    """Put what varied on the data set of a comparison into words, one table an axis."""
+    swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
+    return [shown for sweep in swept for shown in _sweep_displays(sweep, comparison)]
 
 
 def display(comparison: Comparison, table: Table) -> Display:
@@ -102,8 +114,8 @@ def display(comparison: Comparison, table: Table) -> Display:
     return Display(_head(comparison), headings, under, rows, tuple(line for line in legend if line), said)
 
 
-def _all_vary(comparison: Comparison, table: Table) -> bool:
-    """Whether every contender and every yardstick has a line over some axis."""
+def is_told_by_axes(comparison: Comparison, table: Table) -> bool:
+    """Whether every contender and every yardstick has a line over some axis: a comparison would repeat that."""
     lines = [
         line
         for sweep in table.sweeps
@@ -112,7 +124,9 @@ def _all_vary(comparison: Comparison, table: Table) -> bool:
         if sweep.dataset == comparison.dataset and not line.level
     ]
     varied = {point.label for line in lines for point in line.points}
-    return all(column.label in varied for column in comparison.columns if column.reference in ("", "yardstick"))
+    return bool(varied) and all(
+        column.label in varied for column in comparison.columns if column.reference in ("", "yardstick")
+    )
 
 
 def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:

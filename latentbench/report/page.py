@@ -16,11 +16,11 @@ from latentbench.errors import RequestError, RunFolderError
 from latentbench.files import read_json, write_atomically
 from latentbench.report.cells import number
 from latentbench.report.comparison import Column, Comparison, Table
-from latentbench.report.display import Display, DisplayRow, display
+from latentbench.report.display import Display, DisplayRow, axis_displays, display, is_told_by_axes
 from latentbench.report.figures import data_uri
 from latentbench.report.gather import comparison_table
 from latentbench.report.pictures import Picture, Pictures, pictures
-from latentbench.report.summary import sentences, warnings
+from latentbench.report.summary import MOST_SENTENCES, sentences, warnings
 
 if TYPE_CHECKING:
     from latentbench.report.plots import Plot
@@ -51,6 +51,8 @@ class _Part:
     shown: Display
     everything: Display
     all_columns: Sequence[Column]
+    axes: Sequence[Display]
+    told_by_axes: bool
     sentences: Sequence[str]
     warnings: Sequence[str]
     drawings: Sequence[_Drawing]
@@ -112,12 +114,15 @@ def write_report(
 def _part(
     results: Results, comparison: Comparison, everything: Comparison, table: Table, drawn: Sequence[Plot]
 ) -> _Part:
+    axes, told = axis_displays(comparison, table), is_told_by_axes(comparison, table)
     return _Part(
         comparison,
         display(comparison, table),
         display(everything, table),
         everything.columns,
-        sentences(comparison),
+        axes,
+        told,
+        axes[0].reading[:MOST_SENTENCES] if told else sentences(comparison),
         warnings(comparison),
         _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
         pictures(results, comparison.dataset),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from latentbench.report.cells import number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row
 from latentbench.report.curves import Sweep
-from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED
+from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED, gains
 
-__all__ = ["choices_reading", "reading", "sentences", "warnings"]
+__all__ = ["MOST_SENTENCES", "choices_reading", "reading", "sentences", "warnings"]
 
 AIMS = {
     "find": "To find similar items",
@@ -47,6 +47,23 @@ def choices_reading(sweep: Sweep) -> list[str]:
     return [
         f"{_capital(_listed(own))}: {model} with {chosen}, of {tried} tried."
         for (model, chosen, tried), own in aims.items()
+    ] + _simple_rivals(sweep)
+
+
+def _simple_rivals(sweep: Sweep) -> list[str]:
+    """Say where a yardstick does as well on the validation split as the chosen setting, at the same place."""
+    found: dict[str, list[str]] = {}
+    for choice in sweep.choices:
+        for curve in (curve for curve in sweep.curves if curve.score == choice.score):
+            places = {point.x for line in curve.lines for point in line.points if point.label == choice.label}
+            for line in (line for line in curve.lines if line.reference == "yardstick"):
+                rivals = [point.value.mean for point in line.points if line.level or point.x in places]
+                ours = gains([choice.validation.mean], curve.better)[0]
+                if rivals and gains(rivals, curve.better).max() >= ours:
+                    found.setdefault(line.label, []).append(choice.score)
+    return [
+        f"{name} does as well or better there in {_listed(list(dict.fromkeys(scores)))}."
+        for name, scores in found.items()
     ]
 
 
@@ -113,11 +130,13 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def warnings(comparison: Comparison) -> list[str]:
     """Return what a reader must know before the numbers; mostly nothing."""
-    said = [
-        f"{column.label}: {flag} in {trials} of {max(column.asked, trials)} trials."
-        for column in comparison.columns
-        for flag, trials in column.flags.items()
-    ]
+    flagged: dict[str, list[str]] = {}
+    for column in comparison.columns:
+        for flag, trials in column.flags.items():
+            flagged.setdefault(flag, []).append(
+                f"{column.label} in {trials} of {max(column.asked, trials)} trials"
+            )
+    said = [f"{_capital(flag)}: {', '.join(columns)}." for flag, columns in flagged.items()]
     bad = comparison.asked - comparison.ok
     where = [column.label for column in comparison.columns if column.ok < column.asked]
     named = f" ({_listed(where)})" if where else ""

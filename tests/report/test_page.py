@@ -257,7 +257,7 @@ def test_warnings_come_only_where_they_are_due(drawn_results, builder):
     )
     builder.fail("vae", 0)
     assert warnings(comparison_table(builder.results()).comparisons[0]) == [
-        "ae: collapsed in 2 of 2 trials.",
+        "Collapsed: ae in 2 of 2 trials.",
         "1 of 4 trials did not succeed (vae).",
         "Only 360 test items: differences of a percent are noise.",
         "Only 2 seeds: too few to tell models apart, so no stars.",
