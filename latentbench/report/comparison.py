@@ -54,7 +54,8 @@ class Cell:
 class Row:
     """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
 
-    `at_floor`: nobody is starred, as the best mean is no better than the floor.
+    `at_floor`: nobody is starred, as the best mean is no better than the floor. `seeds_only`: stars allow for
+    other seeds, not for another test set.
     """
 
     score: str
@@ -69,6 +70,7 @@ class Row:
     description: str = ""
     items: float = math.nan
     at_floor: bool = False
+    seeds_only: bool = False
 
     @property
     def measured(self) -> bool:

@@ -254,6 +254,8 @@ def _signs(comparison: Comparison) -> tuple[str, ...]:
     parts += ["... not computed"] if any(cell.status == "missing" for cell in cells) else []
     once = [column.label for column in comparison.columns if column.deterministic and column.asked <= 1]
     parts += [f"{', '.join(once)}: deterministic, one trial{' each' * (len(once) > 1)}"] if once else []
+    alone = [row.score for row in comparison.rows if row.seeds_only and row.kind != "cost" and _has_star(row)]
+    parts += [f"marks allow for other seeds, not for another test set: {', '.join(alone)}"] if alone else []
     low = [row.score for row in comparison.rows if row.at_floor]
     parts += [f"no star, none better than the floor: {', '.join(low)}"] if low else []
     return tuple(parts)
@@ -285,7 +287,11 @@ def _averages(table: Table) -> list[tuple[str, ...]]:
 
 
 def _starred(comparison: Comparison) -> bool:
-    return any(cell.mark == BEST for row in comparison.rows for cell in row.cells)
+    return any(map(_has_star, comparison.rows))
+
+
+def _has_star(row: Row) -> bool:
+    return any(cell.mark == BEST for cell in row.cells)
 
 
 def _compared(comparison: Comparison) -> bool:

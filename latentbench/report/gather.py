@@ -208,6 +208,7 @@ def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Col
         _text(first["description"]),
         max((n for record in everything if (n := _number(record["n_eval"])) > 0), default=math.nan),
         verdict.at_floor,
+        verdict.seeds_only,
     )
 
 

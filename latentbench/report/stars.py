@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -85,11 +85,13 @@ class Verdict:
         marks: label -> "*" for the best mean, "=" for what cannot be told from it.
         ranks: label -> the best and the worst rank left open.
         at_floor: nobody is marked, as the best mean is no better than the floor.
+        seeds_only: the score has no values of single test items, so that another test set was not allowed for.
     """
 
     marks: Mapping[str, str] = field(default_factory=dict)
     ranks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     at_floor: bool = False
+    seeds_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def judged(contests: Sequence[Contest]) -> list[Verdict]:
         for (a, b), difference in differences.items():
             if next(adjusted) < 1 - LEVEL and difference is not None:
                 better[(a, b) if difference.mean > 0 else (b, a)] = True
-        verdicts.append(_verdict(contest, better))
+        seeds_only = any(len(one.variances) < 2 for one in differences.values() if one is not None)
+        verdicts.append(replace(_verdict(contest, better), seeds_only=seeds_only))
     return verdicts
 
 

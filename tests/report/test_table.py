@@ -40,6 +40,7 @@ use    rate, nats          -    0.0    - a           - a      45.7±1.0     22.6
 cost   train_seconds    down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3     - b    1
 * best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
 - no better direction   pca, pixels: deterministic, one trial each
+marks allow for other seeds, not for another test set: r2, knn10, knn10_sample, ari, walk_kd
 a no posterior   b not trained here
 floors: `latentbench info SCORE`
 more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
@@ -246,11 +247,13 @@ def test_items_decide_in_the_table_too(builder):
 
     builder.add("ae", {"r2": 0.80}, spread=1e-4).add("vae", {"r2": 0.79}, spread=1e-4)
     assert column_of(builder.results(), "vae")["r2"].mark == ""
+    assert "marks allow for other seeds, not for another test set: r2" in printed(builder.results())
     spread = np.random.default_rng(0).normal(size=50)
     for trial in builder.trials:
         items = 0.80 + spread - spread.mean() if trial.label == "ae" else np.full(50, 0.79)
         builder.per_item[trial.key, "r2"] = items
     assert column_of(builder.results(), "vae")["r2"].mark == "="
+    assert "another test set" not in printed(builder.results())
 
 
 def test_csv_reads_back_exactly(drawn_results):
