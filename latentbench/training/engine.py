@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,8 +102,7 @@ class _Trainer:
             _set_learning_rate(optimizer, self.budget.learning_rate, self.step / self.steps)
             with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.budget.precision == "bfloat16"):
                 terms = self.model(batch, noise, **({"player": player} if player else {}))
-            if "total" not in terms:
-                raise ContractError(f"loss must return a term named 'total', got {', '.join(terms) or 'nothing'}")
+            _check_terms(terms)
             optimizer.zero_grad(set_to_none=True)
             terms["total"].backward()
             optimizer.step()
@@ -117,6 +117,22 @@ class _Trainer:
         with torch.no_grad():
             for name, value in self.model.update(dict(buffers), batch, noise).items():
                 buffers[name].copy_(value)
+
+
+def _check_terms(terms: Any) -> None:
+    """Refuse what `loss` must not return.
+
+    Raises:
+        ContractError: not a mapping with a number named "total".
+    """
+    if not isinstance(terms, Mapping):
+        raise ContractError(f"loss must return terms by name, as {{'total': ...}}, got {type(terms).__name__}")
+    if "total" not in terms:
+        raise ContractError(f"loss must return a term named 'total', got {', '.join(terms) or 'nothing'}")
+    for name, value in terms.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
+            raise ContractError(f"loss must return 0-dim tensors, means over the batch; {name!r} is of {got}")
 
 
 def _optimizers(model: GradientModel, budget: Budget) -> Iterator[tuple[str, torch.optim.Optimizer]]:

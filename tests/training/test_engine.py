@@ -328,6 +328,23 @@ def test_a_loss_without_total_breaks_the_contract(ten, losses, named):
     assert str(caught.value) == f"loss must return a term named 'total', got {named}"
 
 
+@pytest.mark.parametrize(
+    ("losses", "sentence"),
+    [
+        (torch.tensor(1.0), "loss must return terms by name, as {'total': ...}, got Tensor"),
+        ({"total": torch.ones(3)}, "'total' is of shape (3,)"),
+        ({"total": torch.tensor(1.0), "rate": torch.ones(2, 2)}, "'rate' is of shape (2, 2)"),
+        ({"total": torch.tensor(1.0), "rate": 2.0}, "'rate' is of type float"),
+    ],
+)
+def test_what_a_loss_must_not_return(ten, losses, sentence):
+    model = Recorder()
+    model.loss = lambda batch, noise: losses
+    with pytest.raises(ContractError) as caught:
+        train_model(model, ten, Budget(epochs=1), 0)
+    assert str(caught.value).endswith(sentence)
+
+
 def test_a_loss_that_is_not_finite_ends_the_trial_with_a_sentence(ten):
     model, told = Recorder(), []
     plain = model.loss
