@@ -105,6 +105,7 @@ class Comparison:
         asked: number of trials.
         environments: how many different ones the values come from.
         omitted: scores that a relative table cannot show.
+        hidden: number of settings left out, as they were not chosen on the validation split.
     """
 
     dataset: str
@@ -116,6 +117,7 @@ class Comparison:
     asked: int = 0
     environments: int = 1
     omitted: tuple[str, ...] = ()
+    hidden: int = 0
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,9 @@ def is_told_by_axes(comparison: Comparison, table: Table) -> bool:
 def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:
     """Put the curves of each axis into words; the choices are read above the first."""
     axes = list(dict.fromkeys(curve.axis for curve in sweep.curves))
-    budget = [part for part in comparison.budget if not part.startswith("d=") or "latent_dim" not in axes]
+    told = {"latent_dim": "d=", "epochs": " epoch", "train_limit": " training items"}
+    signs = [told[axis] for axis in axes if axis in told]
+    budget = [part for part in comparison.budget if not any(sign in part for sign in signs)]
     seeds = f"{comparison.seeds} seed{'s' * (comparison.seeds != 1)}"
     shown: list[Display] = []
     for axis in axes:
@@ -321,6 +323,7 @@ def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     parts = [f"no {'ranks' if table.ranks else 'stars'} under {FEWEST_WORD} seeds"] if few else []
     if _compared(comparison) and (names := _left_out(comparison)):
         parts.append(f"not compared (flagged, or under {FEWEST_WORD} seeds): {', '.join(names)}")
+    parts += [f"{comparison.hidden} settings not chosen are left out (--all shows them)"] * bool(comparison.hidden)
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"without floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
     parts += [f"mixed environments: {comparison.environments}"] if comparison.environments > 1 else []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
-from latentbench.report.curves import sweeps
+from latentbench.report.curves import Sweep, sweeps
 from latentbench.report.stars import Contender, Contest, Verdict, judged
 from latentbench.statistics import t_interval
 
@@ -52,12 +52,36 @@ def comparison_table(
     if relative and ranks:
         raise RequestError("ranks are the same relative to floor and ceiling: choose --ranks or --relative")
     check_purposes(purposes)
-    comparisons = [_comparison(results, dataset, purposes, every) for dataset in datasets(results)]
+    hidden = {} if every else {sweep.dataset: _not_chosen(results, sweep) for sweep in sweeps(results)}
+    comparisons = [
+        _comparison(results, dataset, purposes, every, hidden.get(dataset, frozenset()))
+        for dataset in datasets(results)
+    ]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
     averages = averaged(comparisons) if ranks else ()
     along = () if every or relative or ranks else tuple(sweeps(results, purposes))
     return Table(results.title, tuple(comparisons), relative, _failures(results), ranks, averages, along)
+
+
+def _not_chosen(results: Results, sweep: Sweep) -> frozenset[str]:
+    """Return the settings that no score chooses on validation, and the yardsticks like none of the chosen."""
+    varied = {
+        str(record["label"]): (record["reference"], json.loads(record["varied"]))
+        for record in _records(results, sweep.dataset)
+        if record["varied"] != "{}"
+    }
+    chosen = {choice.label for choice in sweep.choices}
+    settings = [varied[label][1] for label in chosen if label in varied]
+
+    def alike(own: Mapping[str, Any]) -> bool:
+        return any(all(setting.get(name, value) == value for name, value in own.items()) for setting in settings)
+
+    return frozenset(
+        label
+        for label, (reference, own) in varied.items()
+        if label not in chosen and (not reference or (reference == "yardstick" and not alike(own)))
+    )
 
 
 def _failures(results: Results) -> tuple[str, ...]:
@@ -114,9 +138,11 @@ def _records(results: Results, dataset: str) -> list[Record]:
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
-def _comparison(results: Results, dataset: str, purposes: Sequence[str], every: bool) -> Comparison:
-    records = _records(results, dataset)
-    columns = _columns(records, results, dataset, every)
+def _comparison(
+    results: Results, dataset: str, purposes: Sequence[str], every: bool, hidden: frozenset[str]
+) -> Comparison:
+    records = [record for record in _records(results, dataset) if record["label"] not in hidden]
+    columns = [column for column in _columns(records, results, dataset, every) if column.label not in hidden]
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in records:
         groups.setdefault(str(record["score"]), {}).setdefault(str(record["label"]), []).append(record)
@@ -142,6 +168,7 @@ def _comparison(results: Results, dataset: str, purposes: Sequence[str], every: 
         sum(map(succeeded, trials)),
         len(trials),
         len({_text(record["environment"]) for record in records if _has_value(record)}),
+        hidden=len(hidden),
     )
 
 
@@ -181,7 +208,7 @@ def _contest(
         if not column.reference and not column.flags
     ]
     everything = [record for own in by_label.values() for record in own]
-    return Contest(contenders, str(everything[0]["better"]), _first_number(everything, "floor"))
+    return Contest(contenders, str(everything[0]["better"]), _common_number(everything, "floor"))
 
 
 def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], verdict: Verdict) -> Row:
@@ -200,8 +227,8 @@ def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Col
         str(first["purpose"]),
         str(first["better"]),
         tuple(cells),
-        _first_number(everything, "floor"),
-        _first_number(everything, "ceiling"),
+        _common_number(everything, "floor"),
+        _common_number(everything, "ceiling"),
         _text(first["unit"]),
         _text(first["kind"]),
         bool(first["headline"]),
@@ -261,8 +288,11 @@ def _most_seeds(records: Sequence[Record]) -> int:
     return max(map(len, seeds.values()), default=0)
 
 
-def _first_number(records: Sequence[Record], column: str) -> float:
-    return next((number for record in records if math.isfinite(number := _number(record[column]))), math.nan)
+def _common_number(records: Sequence[Record], column: str) -> float:
+    """Return the floor or ceiling that all contenders have; NaN where it differs with what was varied."""
+    contenders = [record for record in records if not record["reference"]] or records
+    numbers = {number for record in contenders if math.isfinite(number := _number(record[column]))}
+    return numbers.pop() if len(numbers) == 1 else math.nan
 
 
 def _has_value(record: Record) -> bool:

@@ -149,3 +149,25 @@ def test_nothing_varied_makes_nothing(builder):
     results = builder.add("vae", {"r2": 0.8}).results()
     assert sweeps(results) == []
     assert isinstance(results.validation, pd.DataFrame)
+
+
+def test_the_comparison_shows_the_chosen_settings_and_all_shows_all(builder):
+    builder.add("ae", {"r2": 0.7}, seeds=5)
+    results = swept(builder)
+    columns = [column.label for column in comparison_table(results).comparisons[0].columns]
+    assert columns == ["pca(latent_dim=4)", "ae", "vae(latent_dim=4)"]
+    text = render(comparison_table(results))
+    assert "6 settings not chosen are left out (--all shows them)" in text
+    everything = comparison_table(results, every=True).comparisons[0]
+    assert len(everything.columns) == 9
+    assert everything.hidden == 0
+
+
+def test_a_floor_that_differs_with_the_setting_is_not_one_number(builder):
+    results = swept(builder)
+    results.scores["floor"] = 0.1
+    (comparison,) = comparison_table(results, every=True).comparisons
+    assert comparison.rows[0].floor == 0.1
+    results.scores["floor"] = results.scores["label"].map(lambda label: float(len(label)))
+    (comparison,) = comparison_table(results, every=True).comparisons
+    assert math.isnan(comparison.rows[0].floor)
