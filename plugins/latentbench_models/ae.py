@@ -23,7 +23,7 @@ class AutoencoderParams(LikelihoodParams):
         default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
     )
     hidden: int = Field(
-        default=256, ge=0, description="width of a dense layer between convolutions and code; 0: none"
+        default=0, ge=0, description="width of a dense layer between convolutions and code; 0: none"
     )
 
 

@@ -95,7 +95,7 @@ class Untrained(Model):
         latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
         backbone: Backbone = Field(default="auto", description="network, as for ae")
         channels: int = Field(default=32, ge=1, description="width, as for ae")
-        hidden: int = Field(default=256, ge=0, description="width of a dense layer, as for ae")
+        hidden: int = Field(default=0, ge=0, description="width of a dense layer, as for ae")
 
     params: Params
 
