@@ -2,7 +2,7 @@
 
 Runs the preset into results/ (what is there already is not run again) and keeps the small files in
 results/reference/: the request, the environment, the scores, the tables and the figures, no weights. `quick` also
-renews the README's table.
+renews the README's table, `standard` that of docs/reading.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
 FOLDERS = {"quick": "digits-quick", "standard": "fashion_mnist-standard"}
+PAGES = {"quick": ROOT / "README.md", "standard": ROOT / "docs" / "reading.md"}
 KEPT = ("run.json", "environment.json", "scores.csv")
 TABLES = {"table.txt": ("text",), "table.md": ("md",), "all.md": ("md", "--all")}
 
@@ -54,11 +55,10 @@ def keep(run: Path, target: Path) -> None:
         (target / name).write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def renew_readme(table: str) -> None:
-    """Put the table into the README."""
-    page = ROOT / "README.md"
-    pattern = r"(<!-- begin results/reference/digits-quick/table.txt -->\n```text\n).*?(```\n<!-- end -->)"
-    text = page.read_text(encoding="utf-8")
+def renew(page: Path, path: Path) -> None:
+    """Put a table into the page that shows it."""
+    pattern = rf"(<!-- begin {path.relative_to(ROOT)} -->\n```text\n).*?(```\n<!-- end -->)"
+    table, text = path.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
     page.write_text(re.sub(pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL), "utf-8")
 
 
@@ -67,8 +67,7 @@ def main(preset: str) -> None:
     run, target = ROOT / "results" / FOLDERS[preset], REFERENCE / FOLDERS[preset]
     latentbench("run", "--preset", preset, "-o", str(run.relative_to(ROOT)))
     keep(run, target)
-    if preset == "quick":
-        renew_readme((target / "table.txt").read_text(encoding="utf-8"))
+    renew(PAGES[preset], target / "table.txt")
     print(f"latentbench run --preset {preset}: {minutes(run):.1f} minutes; kept in {target.relative_to(ROOT)}")
 
 

@@ -84,10 +84,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     single (seed, item) is in both terms, so the test errs on the careful side.
 
     Half the interval is sqrt(sum of t^2 times variance), each t with the degrees of freedom of its own variance:
-    Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations When the Population
-    Variances Are Not Equal". It never covers less than its level, as the distribution function of a squared normal
-    is concave. Satterthwaite's degrees of freedom do not keep that: with 5 seeds they find up to three times too
-    many differences at p = 0.002, where Holm's correction looks.
+    Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations When the
+    Population Variances Are Not Equal". It never covers less than its level, as the distribution function of a
+    squared normal is concave. Satterthwaite's degrees of freedom do not keep that: with 5 seeds they find up to
+    three times too many differences at p = 0.002, where Holm's correction looks.
 
     Args:
         a: `(S,)` or `(S, n)`, S >= 2; row s is seed s.

@@ -1,15 +1,18 @@
 """What README.md and docs/ tell users to type is typed here, at small size."""
 
 import gzip
+import json
 import re
 import shlex
 import struct
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from latentbench import cli
+from latentbench.records import Trial
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,11 +89,31 @@ def test_readme_python_runs(capsys):
     assert "silhouette" in capsys.readouterr().out
 
 
-def test_readme_table_is_the_generated_one():
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["README.md", "docs/reading.md"])
+def test_the_table_of_a_page_is_the_generated_one(name):
+    text = (ROOT / name).read_text()
     path, table = re.search(r"<!-- begin (\S+) -->\n```text\n(.*?)```\n<!-- end -->", text, re.DOTALL).groups()
     assert table == (ROOT / path).read_text()
     assert "* " in table
+
+
+@pytest.mark.parametrize("folder", ["digits-quick", "fashion_mnist-standard"])
+def test_reference_results_hold_small_files_and_what_they_were_made_by(folder):
+    """The tables in the tree are those of the scores beside them, and no weights are committed."""
+    reference = ROOT / "results" / "reference" / folder
+    files = [path for path in reference.rglob("*") if path.is_file()]
+    assert {"run.json", "scores.csv", "table.md", "environment.json"} <= {path.name for path in files}
+    assert {path.suffix for path in files} <= {".json", ".csv", ".md", ".txt", ".svg"}
+    assert any(path.suffix == ".svg" for path in files)
+    assert sum(path.stat().st_size for path in files) < 3e6
+    scores = pd.read_csv(reference / "scores.csv")
+    request = json.loads((reference / "run.json").read_text())
+    assert set(scores["trial"]) == {Trial.from_json(trial).key for trial in request["trials"]}
+    assert scores["status"].isin(["ok", "not applicable"]).all()
+    row = next(line for line in (reference / "table.md").read_text().splitlines() if "| r2 |" in line)
+    for label in ("pca", "pixels"):
+        mean = scores[(scores["label"] == label) & (scores["score"] == "r2")]["value"].mean()
+        assert f"{mean:.3f}".removeprefix("0") in row
 
 
 def test_ci_runs_the_readme_test_command():
