@@ -30,14 +30,14 @@ def latentbench(*arguments: str) -> str:
 
 def minutes(run: Path) -> float:
     """Return how long the run took, all its sittings together, from its event log."""
-    total = started = 0.0
+    total = started = last = 0.0
     for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
         if event["event"] == "run_started":
+            total += last - started
             started = event["time"]
-        elif event["event"] == "run_finished":
-            total += event["time"] - started
-    return total / 60
+        last = event["time"]
+    return (total + last - started) / 60
 
 
 def keep(run: Path, target: Path) -> None:
@@ -59,7 +59,10 @@ def renew(page: Path, path: Path) -> None:
     """Put a table into the page that shows it."""
     pattern = rf"(<!-- begin {path.relative_to(ROOT)} -->\n```text\n).*?(```\n<!-- end -->)"
     table, text = path.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")
-    page.write_text(re.sub(pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL), "utf-8")
+    renewed, count = re.subn(pattern, lambda found: found[1] + table + found[2], text, flags=re.DOTALL)
+    if count != 1:
+        sys.exit(f"{page.name} must show {path.relative_to(ROOT)} once, between its marks; it does {count} times")
+    page.write_text(renewed, encoding="utf-8")
 
 
 def main(preset: str) -> None:

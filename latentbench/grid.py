@@ -13,7 +13,7 @@ from latentbench.errors import DataError, RequestError, UnknownNameError, near_m
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
-from latentbench.records import Outcome, ScoreRequest, SplitName, Trial
+from latentbench.records import Outcome, ScoreRequest, SplitName, Trial, deciding
 from latentbench.source import source_digest
 from latentbench.training.budget import Budget
 
@@ -45,7 +45,7 @@ class Plan:
         """Return the metrics that are computed on the validation split too."""
         if trial.dataset not in self.swept:
             return ()
-        return tuple(request for request in self.requests if request.chooses) or self.requests
+        return deciding(self.requests)
 
     def asked(self, trial: Trial) -> list[tuple[SplitName, ScoreRequest]]:
         """Return all that is to be computed of a trial."""
@@ -158,9 +158,10 @@ def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Fo
     labels: dict[str, str] = {}
     for model in models:
         for setting in _settings(model, params, budgets):
-            if labels.setdefault(setting.label, model.asked) != model.asked:
+            if setting.label in labels:
                 both = f"{labels[setting.label]} and {model.asked}"
                 raise RequestError(f"{both} would both stand under {setting.label!r}; rename one")
+            labels[setting.label] = model.asked
             yield from _seeds(
                 Trial(
                     dataset=name,
@@ -213,6 +214,8 @@ def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
     """
     single = {name: value for name, value in values.items() if not isinstance(value, list | tuple)}
     several = {name: value for name, value in values.items() if name not in single}
+    for name in (name for name, value in several.items() if not value):
+        raise RequestError(f"budget: {name} needs a value, got an empty list")
     if "checkpoint" in several and "epochs" in several:
         raise RequestError("budget: checkpoints are looks at one training; give one number of epochs with them")
     if "checkpoint" in several:
@@ -290,6 +293,8 @@ def _axes(model: _Found, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str,
 def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:
     """Return the values of one key as rows, one value a name."""
     values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise RequestError(f"params {key!r} needs a value, got an empty list")
     if width == 1:
         return [(_frozen(item),) for item in values]
     for row in values:

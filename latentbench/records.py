@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +23,17 @@ import numpy.typing as npt
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, sync, write_atomically, write_json
 
-__all__ = ["Outcome", "Record", "ScoreRequest", "SplitName", "Status", "Trial", "all_records", "remove_leftovers"]
+__all__ = [
+    "Outcome",
+    "Record",
+    "ScoreRequest",
+    "SplitName",
+    "Status",
+    "Trial",
+    "all_records",
+    "deciding",
+    "remove_leftovers",
+]
 
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
 SplitName = Literal["test", "validation"]
@@ -163,6 +173,19 @@ class ScoreRequest:
             score["headline"] and score["kind"] == "quality" and score["better"] != "none"
             for score in self.scores.values()
         )
+
+    @property
+    def flags(self) -> bool:
+        """Whether it can flag a trial: what is flagged is not chosen."""
+        return any(score["flag"] for score in self.scores.values())
+
+
+def deciding(requests: Iterable[ScoreRequest]) -> tuple[ScoreRequest, ...]:
+    """Return what decides a sweep, on the validation split: all of `requests` where none is meant for that."""
+    known = tuple(requests)
+    if not any(request.chooses for request in known):
+        return known
+    return tuple(request for request in known if request.chooses or request.flags)
 
 
 class Record:
@@ -316,8 +339,8 @@ class Record:
 
     def scores_are_stale(self, request: ScoreRequest, rerun: str, split: SplitName = "test") -> bool:
         """Whether the scores of a metric are there, and are to be made again: "failed" or "changed" ones."""
-        stored = self.read_scores(request, split)
-        if stored is None or rerun not in ("failed", "changed"):
+        stored = self.read_scores(request, split) if rerun in ("failed", "changed") else None
+        if stored is None:
             return False
         if rerun == "changed":
             return bool(stored["source"] != request.source)

@@ -22,7 +22,7 @@ import pandas as pd
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, write_atomically
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial
+from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
@@ -105,8 +105,8 @@ class Results:
     @cached_property
     def validation(self) -> pd.DataFrame:
         """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
-        requests = [request for request in self.requests if request.chooses] or self.requests
-        frame = pd.DataFrame(list(self._rows("validation", requests)), columns=list(self.scores.columns))
+        rows = list(self._rows("validation", deciding(self.requests)))
+        frame = pd.DataFrame(rows, columns=list(self.scores.columns))
         return frame if frame.empty else _with_references(frame)
 
     def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[dict[str, Any]]:

@@ -104,7 +104,8 @@ def pending_jobs(plan: Plan, folder: Path, device: str, concurrency: int) -> lis
     groups: dict[str, list[Trial]] = {}
     for trial in plan.trials:
         record = Record(folder, trial.key)
-        if trial.outcome is None and (not record.exists() or _lacks_scores(record, plan, trial)):
+        wanting = not record.exists() or bool(record.damage()) or _lacks_scores(record, plan, trial)
+        if trial.outcome is None and wanting:
             groups.setdefault(replace(trial, budget={**trial.budget, "checkpoint": None}).key, []).append(trial)
     return [
         Job(

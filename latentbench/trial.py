@@ -168,6 +168,8 @@ def _fit(job: Job, looks: list[_Look], plugins: Plugins, machine: Mapping[str, A
     trial = looks[-1].trial
     budget = Budget.model_validate(trial.budget)
     train = training_rows(trial, load_splits(plugins, trial).train)
+    if "train_limit" in trial.traits["varied"] and len(train) < (budget.train_limit or 0):
+        raise NotApplicableError(f"train_limit={budget.train_limit}, there are {len(train)} training rows")
     model = build_model(trial, plugins, DataSpec.of(train))
     _warm_up(model, train, budget, job)
     by_epoch = {Budget.model_validate(look.trial.budget).trained_epochs: look for look in looks[:-1]}

@@ -413,3 +413,10 @@ def test_on_the_validation_split_only_what_decides_is_asked_for(plan):
     named = plan(params={"latent_dim": [2, 4]}, scores=("silhouette",))
     assert [request.metric for request in named.validation_requests(named.trials[0])] == ["separation"]
     assert plan().validation_requests(made.trials[0]) == ()
+
+
+def test_an_empty_list_is_refused(plan):
+    with pytest.raises(RequestError, match=r"^params 'latent_dim' needs a value, got an empty list$"):
+        plan(params={"latent_dim": []})
+    with pytest.raises(RequestError, match=r"^budget: epochs needs a value, got an empty list$"):
+        plan(budget={"epochs": []})

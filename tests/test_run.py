@@ -13,8 +13,10 @@ import torch
 import latentbench
 from latentbench import DataError, load_results
 from latentbench.errors import RunFolderError
+from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
+from latentbench.runner import count_pending, pending_jobs
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
     better floor ceiling status reason n_eval score_seconds train_seconds device precision model_version flags
@@ -413,6 +415,28 @@ def test_what_was_varied_is_scored_on_the_validation_split_too(tiny, tmp_path):
     assert not (
         rows["value"].to_numpy() == results.scores[results.scores["score"] == "r2"]["value"].to_numpy()
     ).any()
+
+
+def test_what_can_flag_a_setting_is_scored_on_the_validation_split(tiny, tmp_path):
+    """A collapsed setting must not be chosen: the rate says so, which decides nothing itself."""
+    asked = tiny(models=("beta_vae",), params={"beta_vae.beta": [1, 4]}, scores=("r2", "rate"))
+    assert set(go(asked, tmp_path).validation["score"]) == {"r2", "rate"}
+
+
+def test_more_training_rows_than_there_are_make_no_setting(tiny, tmp_path):
+    results = go(tiny(budget={"epochs": 1, "train_limit": [100, 5000]}), tmp_path)
+    assert list(results.scores["status"]) == ["ok", "not applicable"]
+    assert results.scores["reason"].iloc[1] == "train_limit=5000, there are 1294 training rows"
+    assert results.complete
+
+
+def test_a_dry_run_counts_damaged_trials_and_repairs_nothing(tiny, tmp_path):
+    go(tiny(), tmp_path)
+    (path,) = tmp_path.rglob("trial.json")
+    path.write_text("{")
+    plan = make_plan(tiny(), Plugins())
+    assert len(pending_jobs(plan, tmp_path, "cpu", 1)) == count_pending(plan, tmp_path, "missing") == 1
+    assert path.read_text() == "{"
 
 
 def test_a_floor_is_that_of_the_same_setting(tiny, tmp_path):

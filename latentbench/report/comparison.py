@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """One model: its heading, what it is, how its trials ended; flag -> number of trials that carry it."""
+    """One column: its heading, its model, how its trials ended; flag -> number of trials that carry it."""
 
     label: str
     reference: str = ""
@@ -89,6 +89,7 @@ class Column:
     flags: Mapping[str, int] = field(default_factory=dict)
     ok: int = 0
     asked: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Comparison:
         environments: how many different ones the values come from.
         omitted: scores that a relative table cannot show.
         hidden: number of settings left out, as they were not chosen on the validation split.
+        swept: some model has several settings: which is best is not read from these values.
     """
 
     dataset: str
@@ -118,6 +120,7 @@ class Comparison:
     environments: int = 1
     omitted: tuple[str, ...] = ()
     hidden: int = 0
+    swept: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ class Table:
         ranks: ranks are shown instead of values.
         averages: of the ranks, one for each headline score; empty unless ranks are shown.
         sweeps: what came of settings that varied, one for each data set where some did.
+        purposes: only their scores are shown; empty for the headline scores.
     """
 
     title: str
@@ -160,6 +164,7 @@ class Table:
     ranks: bool = False
     averages: tuple[AverageRanks, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    purposes: tuple[str, ...] = ()
 
 
 def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,7 +20,7 @@ from latentbench.statistics import t_interval
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["Choice", "Curve", "Estimate", "Line", "Point", "Sweep", "sweeps"]
+__all__ = ["Choice", "Curve", "Estimate", "Line", "Point", "Sweep", "agrees", "sweeps"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class Choice:
         validation: its score there.
         test: its score on the test split: the only thing that is read from it.
         close: settings whose interval over seeds reaches the chosen one's mean.
+
+    A setting that is flagged as worthless, or some of whose trials failed, is not chosen.
     """
 
     score: str
@@ -107,12 +109,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All curves and choices of one data set; `items` is the size of its validation split."""
+    """All curves and choices of one data set.
+
+    Attributes:
+        dataset: its name.
+        items: size of its validation split.
+        curves: one for each axis and score.
+        choices: one for each model with several settings and each score.
+        hidden: settings that no score chose, and those of yardsticks that are like none of the chosen.
+        flags: flag -> settings with a trial that carries it.
+    """
 
     dataset: str
     items: int
     curves: tuple[Curve, ...]
     choices: tuple[Choice, ...]
+    hidden: frozenset[str] = frozenset()
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
@@ -120,14 +133,14 @@ def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
     frame = results.validation
     found = []
     for dataset in dict.fromkeys(frame["dataset"]) if len(frame) else ():
-        here = _deciding(frame[frame["dataset"] == dataset], results.request["scores"], purposes)
+        here = _deciding_rows(frame[frame["dataset"] == dataset], results.request["scores"], purposes)
         test = results.scores[results.scores["dataset"] == dataset]
         if len(here):
             found.append(_sweep(str(dataset), here, test))
     return found
 
 
-def _deciding(frame: pd.DataFrame, named: Sequence[str], purposes: Sequence[str]) -> pd.DataFrame:
+def _deciding_rows(frame: pd.DataFrame, named: Sequence[str], purposes: Sequence[str]) -> pd.DataFrame:
     """Rows of scores that say which setting is better: headline ones, or those that were asked for by name."""
     rows = frame[(frame["kind"] == "quality") & (frame["better"] != "none")]
     if purposes:
@@ -138,7 +151,10 @@ def _deciding(frame: pd.DataFrame, named: Sequence[str], purposes: Sequence[str]
 
 def _sweep(dataset: str, frame: pd.DataFrame, test: pd.DataFrame) -> Sweep:
     varied = {label: json.loads(text) for label, text in zip(frame["label"], frame["varied"], strict=True)}
-    axes = dict.fromkeys(name for values in varied.values() for name, value in values.items() if _is_number(value))
+    tried: dict[str, list[Any]] = {}
+    for name, value in (pair for values in varied.values() for pair in values.items()):
+        tried.setdefault(name, []).append(value)
+    axes = [name for name, values in tried.items() if _is_axis(values)]
     order = sorted(dict.fromkeys(frame["score"]), key=lambda score: _place(frame, score))
     blocks = {score: frame[frame["score"] == score] for score in order}
     curves = [_curve(axis, block, varied) for axis in axes for block in blocks.values()]
@@ -148,7 +164,42 @@ def _sweep(dataset: str, frame: pd.DataFrame, test: pd.DataFrame) -> Sweep:
         for choice in _choices(block, test[test["score"] == score], varied)
     ]
     items = int(frame["n_eval"].max())
-    return Sweep(dataset, items, tuple(curve for curve in curves if curve.lines), tuple(choices))
+    shown = tuple(curve for curve in curves if any(not line.level for line in curve.lines))
+    return Sweep(dataset, items, shown, tuple(choices), _not_chosen(frame, varied, choices), _flags(frame))
+
+
+def _not_chosen(
+    frame: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]], choices: Sequence[Choice]
+) -> frozenset[str]:
+    about = frame.drop_duplicates("label").set_index("label")
+    chosen, models = {choice.label for choice in choices}, {choice.model for choice in choices}
+    settings = [varied[label] for label in chosen]
+
+    def hides(label: str) -> bool:
+        if not varied[label] or label in chosen:
+            return False
+        if about["reference"][label] == "yardstick":
+            return bool(settings) and not any(agrees(varied[label], setting) for setting in settings)
+        return not about["reference"][label] and about["model"][label] in models
+
+    return frozenset(filter(hides, varied))
+
+
+def agrees(varied: Mapping[str, Any], setting: Mapping[str, Any]) -> bool:
+    """Whether two settings, of different models, are equal in all that both have varied.
+
+    >>> agrees({"latent_dim": 8}, {"latent_dim": 8, "beta": 4}), agrees({"latent_dim": 2}, {"latent_dim": 8})
+    (True, False)
+    """
+    return all(setting.get(name, value) == value for name, value in varied.items())
+
+
+def _flags(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for label, text in zip(frame["label"], frame["flags"].fillna(""), strict=True):
+        for flag in filter(None, str(text).split(",")):
+            found.setdefault(flag, {})[str(label)] = None
+    return {flag: tuple(labels) for flag, labels in found.items()}
 
 
 def _place(frame: pd.DataFrame, score: str) -> int:
@@ -162,10 +213,10 @@ def _curve(axis: str, rows: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]
     about: dict[str, tuple[str, str]] = {}
     for label, own in rows.groupby("label", sort=False):
         values = dict(varied[str(label)])
-        x = values.pop(axis, math.nan)
+        x = float(values.pop(axis)) if _is_number(values.get(axis)) else math.nan
         others = ", ".join(f"{name}={value}" for name, value in values.items())
         model = str(own["model"].iloc[0])
-        name = f"{model}({others})" if others else model if not math.isnan(x) else str(label)
+        name = str(label) if math.isnan(x) else f"{model}({others})" if others else model
         estimate = _estimate(own)
         if not math.isnan(estimate.mean):
             floor = float(own["floor"].iloc[0])
@@ -189,7 +240,8 @@ def _choices(rows: pd.DataFrame, test: pd.DataFrame, varied: Mapping[str, Mappin
     for model, own in contenders.groupby("model", sort=False):
         settings = {str(label): block for label, block in own.groupby("label", sort=False)}
         able = {label: _estimate(block) for label, block in settings.items() if not _is_flagged(block)}
-        able = {label: value for label, value in able.items() if not math.isnan(value.mean)}
+        most = max((value.seeds for value in able.values()), default=0)
+        able = {label: value for label, value in able.items() if 0 < value.seeds == most}
         if not able:
             continue
         better = str(own["better"].iloc[0])
@@ -229,6 +281,12 @@ def _gain(value: float, better: str) -> float:
     if better.startswith("near:"):
         return -abs(value - float(better.removeprefix("near:")))
     return -value if better == "down" else value
+
+
+def _is_axis(values: Sequence[Any]) -> bool:
+    """Whether a curve can be drawn over these: numbers, and words too where there are several numbers."""
+    numbers = [value for value in values if _is_number(value)]
+    return len(numbers) == len(values) or len(set(numbers)) > 1
 
 
 def _is_number(value: Any) -> bool:

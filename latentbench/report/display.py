@@ -82,7 +82,7 @@ def displays(table: Table) -> list[Display]:
     for comparison in table.comparisons:
         swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
         axes = axis_displays(comparison, table)
-        if not is_told_by_axes(comparison, table):
+        if not axes or not is_told_by_axes(comparison, table):
             own = display(comparison, table)
             choices = [sentence for sweep in swept if not axes for sentence in choices_reading(sweep)]
             shown.append(replace(own, reading=(*own.reading, *choices)))
@@ -115,7 +115,13 @@ def display(comparison: Comparison, table: Table) -> Display:
 
 
 def is_told_by_axes(comparison: Comparison, table: Table) -> bool:
-    """Whether every contender and every yardstick has a line over some axis: a comparison would repeat that."""
+    """Whether every contender and every yardstick has a line over some axis: a comparison would repeat that.
+
+    Where purposes were asked for, each of their scores must have a curve.
+    """
+    curves = {curve.score for sweep in table.sweeps for curve in sweep.curves}
+    if table.purposes and not {row.score for row in comparison.rows} <= curves:
+        return False
     lines = [
         line
         for sweep in table.sweeps
@@ -145,7 +151,7 @@ def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:
         head = f"{sweep.dataset} over {axis}", f"validation split ({sweep.items} items)", *budget, seeds
         legend = (
             ("* chosen on the validation split; test of *: the one value that is read from the test split",),
-            tuple(_flagged(comparison.columns, axis)),
+            tuple(_flagged(sweep, axis)),
             ("all settings on the test split: `latentbench table RUN --all`",),
         )
         said = tuple(choices_reading(sweep)) if not shown else ()
@@ -156,14 +162,10 @@ def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:
     return shown
 
 
-def _flagged(columns: Sequence[Column], axis: str) -> list[str]:
+def _flagged(sweep: Sweep, axis: str) -> list[str]:
     """Name the settings that carry a flag; a look at a training that goes on has never converged."""
-    by_flag: dict[str, list[str]] = {}
-    for column in columns:
-        for flag in column.flags:
-            if flag != "not converged" or axis != "epochs":
-                by_flag.setdefault(flag, []).append(column.label)
-    return [f"! {flag}: {', '.join(labels)}" for flag, labels in by_flag.items()]
+    shown = {flag: labels for flag, labels in sweep.flags.items() if flag != "not converged" or axis != "epochs"}
+    return [f"! {flag}: {', '.join(labels)}" for flag, labels in shown.items()]
 
 
 def _curve_rows(curve: Curve, places: Sequence[float], sweep: Sweep) -> list[DisplayRow]:

@@ -52,35 +52,16 @@ def comparison_table(
     if relative and ranks:
         raise RequestError("ranks are the same relative to floor and ceiling: choose --ranks or --relative")
     check_purposes(purposes)
-    hidden = {} if every else {sweep.dataset: _not_chosen(results, sweep) for sweep in sweeps(results)}
+    swept = {sweep.dataset: sweep for sweep in sweeps(results)}
     comparisons = [
-        _comparison(results, dataset, purposes, every, hidden.get(dataset, frozenset()))
-        for dataset in datasets(results)
+        _comparison(results, dataset, purposes, every, swept.get(dataset)) for dataset in datasets(results)
     ]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
     averages = averaged(comparisons) if ranks else ()
     along = () if every or relative or ranks else tuple(sweeps(results, purposes))
-    return Table(results.title, tuple(comparisons), relative, _failures(results), ranks, averages, along)
-
-
-def _not_chosen(results: Results, sweep: Sweep) -> frozenset[str]:
-    """Return the settings that no score chooses on validation, and the yardsticks like none of the chosen."""
-    varied = {
-        str(record["label"]): (record["reference"], json.loads(record["varied"]))
-        for record in _records(results, sweep.dataset)
-        if record["varied"] != "{}"
-    }
-    chosen = {choice.label for choice in sweep.choices}
-    settings = [varied[label][1] for label in chosen if label in varied]
-
-    def alike(own: Mapping[str, Any]) -> bool:
-        return any(all(setting.get(name, value) == value for name, value in own.items()) for setting in settings)
-
-    return frozenset(
-        label
-        for label, (reference, own) in varied.items()
-        if label not in chosen and (not reference or (reference == "yardstick" and not alike(own)))
+    return Table(
+        results.title, tuple(comparisons), relative, _failures(results), ranks, averages, along, tuple(purposes)
     )
 
 
@@ -129,7 +110,9 @@ def succeeded(trial: Trial) -> bool:
 
 def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
     """Return the columns that a comparison on `dataset` has, in their order."""
-    return [column.label for column in _columns(_records(results, dataset), results, dataset, every)]
+    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
+    columns = _columns(_records(results, dataset), results, dataset, every)
+    return [column.label for column in columns if every or column.label not in hidden]
 
 
 def _records(results: Results, dataset: str) -> list[Record]:
@@ -139,8 +122,9 @@ def _records(results: Results, dataset: str) -> list[Record]:
 
 
 def _comparison(
-    results: Results, dataset: str, purposes: Sequence[str], every: bool, hidden: frozenset[str]
+    results: Results, dataset: str, purposes: Sequence[str], every: bool, sweep: Sweep | None
 ) -> Comparison:
+    hidden = frozenset[str]() if every or sweep is None else sweep.hidden
     records = [record for record in _records(results, dataset) if record["label"] not in hidden]
     columns = [column for column in _columns(records, results, dataset, every) if column.label not in hidden]
     groups: dict[str, dict[str, list[Record]]] = {}
@@ -153,7 +137,8 @@ def _comparison(
         if every or (first["purpose"] in purposes if purposes else first["headline"])
     }
     family = [score for score, first in firsts.items() if first["headline"]]
-    contests = {score: _contest(score, by_label, columns, results) for score, by_label in groups.items()}
+    rivals = {score: [column for column in columns if _contends(column, score, sweep)] for score in groups}
+    contests = {score: _contest(score, by_label, rivals[score], results) for score, by_label in groups.items()}
     verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
     verdicts |= {score: judged([contests[score]])[0] for score in shown if score not in verdicts}
     rows = [_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()]
@@ -169,7 +154,17 @@ def _comparison(
         len(trials),
         len({_text(record["environment"]) for record in records if _has_value(record)}),
         hidden=len(hidden),
+        swept=sweep is not None,
     )
+
+
+def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:
+    """Whether a column takes part in a score: of a model with several settings only the one that it chose."""
+    if sweep is None:
+        return True
+    chosen = {choice.label for choice in sweep.choices if choice.score == score}
+    several = {choice.model for choice in sweep.choices}
+    return column.label in chosen or column.model not in several
 
 
 def _order(row: Row) -> tuple[int, bool]:
@@ -185,18 +180,24 @@ def _columns(records: Sequence[Record], results: Results, dataset: str, every: b
         by_label.setdefault(str(record["label"]), []).append(record)
     traits: dict[str, Mapping[str, Any]] = {str(trial.label): trial.traits for trial in trials}
     traits |= {label: own[0] for label, own in by_label.items()}
+    models = {str(trial.label): str(trial.model).rpartition("/")[2] for trial in trials}
     columns = {
-        label: _column(label, by_label.get(label, []), traits[label], ok[label], asked[label]) for label in traits
+        label: _column(
+            label, models.get(label, ""), by_label.get(label, []), traits[label], ok[label], asked[label]
+        )
+        for label in traits
     }
     shown = [label for label in columns if every or columns[label].reference != "floor"] or list(columns)
     shown.sort(key=lambda label: (columns[label].reference == "ceiling", not columns[label].reference))
     return [columns[label] for label in shown]
 
 
-def _column(label: str, records: Sequence[Record], traits: Mapping[str, Any], ok: int, asked: int) -> Column:
+def _column(
+    label: str, model: str, records: Sequence[Record], traits: Mapping[str, Any], ok: int, asked: int
+) -> Column:
     flagged = {(flag.strip(), record["trial"]) for record in records for flag in _text(record["flags"]).split(",")}
     flags = Counter(flag for flag, _ in sorted(flagged) if flag)
-    return Column(label, str(traits["reference"]), bool(traits["deterministic"]), flags, ok, asked)
+    return Column(label, str(traits["reference"]), bool(traits["deterministic"]), flags, ok, asked, model)
 
 
 def _contest(

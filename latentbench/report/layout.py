@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-__all__ = ["blocks", "lines", "wrapped", "wrapped_label"]
+__all__ = ["WIDTH", "blocks", "lines", "wrapped", "wrapped_label"]
 
 WIDTH = 100
 MOST_MODELS = 5  # in one block

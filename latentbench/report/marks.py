@@ -124,8 +124,9 @@ def _lines(
         axis = max(numbers, key=lambda name: len(numbers[name]), default="")
         others = ", ".join(f"{name}={value}" for name, value in varied[label].items() if name != axis)
         line = f"{model}({others})" if others else model
-        here = varied[label].get(axis)
-        found[label] = (label, "", math.nan) if here is None else (line, axis, float(here))
+        here: Any = varied[label].get(axis)
+        joined = isinstance(here, int | float) and not isinstance(here, bool)
+        found[label] = (line, axis, float(here)) if joined else (label, "", math.nan)
     return found
 
 

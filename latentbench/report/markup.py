@@ -40,7 +40,7 @@ def _latex_float(shown: Display) -> str:
     heading, body = rows[0], rows[1:]
     return "\n".join(
         [
-            *[f"% {sentence}" for sentence in shown.reading],
+            *[f"% {' '.join(sentence.split())}" for sentence in shown.reading],
             r"\begin{table}",
             r"\centering\small",
             rf"\caption{{{caption}}}",

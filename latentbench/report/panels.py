@@ -121,7 +121,10 @@ def looks(lines: Mapping[str, tuple[str, bool]]) -> dict[str, Look]:
     places: Counter[str] = Counter()
     chosen = {}
     order = ("", "yardstick", "ceiling", "floor")
-    for name, (reference, level) in sorted(lines.items(), key=lambda line: order.index(line[1][0])):
+    last = len(order)  # what a plugin calls its reference is its own affair
+    for name, (reference, level) in sorted(
+        lines.items(), key=lambda line: order.index(line[1][0]) if line[1][0] in order else last
+    ):
         place = places[reference]
         places[reference] += 1
         turn = place % len(DASHES)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plot", "cost_figure", "curve_figure", "plots", "rate_figure", "write_figures"]
 
+KINDS = ("curve-", "rate-", "cost-")  # how the names of figures begin
 MOST_CLOSE = 3  # settings named beside the chosen one
 
 
@@ -64,8 +65,12 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
     written: list[Path] = []
     taken: Counter[str] = Counter()
     try:
-        for plot in drawn:
+        if drawn:
             folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.*"):
+            if path.name.startswith(KINDS) and path.suffix in (".svg", ".pdf", ".csv"):
+                path.unlink()  # of a request before this one
+        for plot in drawn:
             taken[plot.stem.lower()] += 1
             again = taken[plot.stem.lower()]
             stem = f"{plot.stem}-{again}" if again > 1 else plot.stem
@@ -96,7 +101,7 @@ def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
             sweep.dataset,
             _stem("curve", sweep.dataset, axis),
             "Curves",
-            "Settings are chosen on the validation split; of the test split only the chosen one is read.",
+            "Settings are chosen on the validation split; a diamond is the chosen one's value on the test split.",
             f"Scores over {axis} on the validation split of {sweep.dataset}. {_seeds(results, sweep.dataset)}",
             _curve_alt(sweep, axis),
             curve_figure(sweep, axis),

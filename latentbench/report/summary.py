@@ -34,7 +34,7 @@ def reading(comparison: Comparison) -> list[str]:
     """
     said = _verdicts(comparison)
     if not said:
-        return [_without_stars(comparison), *warnings(comparison)]
+        return [*([] if comparison.swept else [_without_stars(comparison)]), *warnings(comparison)]
     return [*said, *_rivals(comparison), *warnings(comparison)]
 
 
@@ -57,7 +57,8 @@ def _simple_rivals(sweep: Sweep) -> list[str]:
         for curve in (curve for curve in sweep.curves if curve.score == choice.score):
             places = {point.x for line in curve.lines for point in line.points if point.label == choice.label}
             for line in (line for line in curve.lines if line.reference == "yardstick"):
-                rivals = [point.value.mean for point in line.points if line.level or point.x in places]
+                same = line.level and line.label == line.model  # it has one setting
+                rivals = [point.value.mean for point in line.points if same or point.x in places]
                 ours = gains([choice.validation.mean], curve.better)[0]
                 if rivals and gains(rivals, curve.better).max() >= ours:
                     found.setdefault(line.label, []).append(choice.score)
@@ -125,7 +126,7 @@ def sentences(comparison: Comparison) -> list[str]:
     """
     rows = {row.purpose: row for row in reversed(comparison.rows) if _best(row, comparison.columns)}
     said = [_sentence(rows[purpose], comparison.columns) for purpose in AIMS if purpose in rows]
-    return said[:MOST_SENTENCES] or [_without_stars(comparison)]
+    return said[:MOST_SENTENCES] or ([] if comparison.swept else [_without_stars(comparison)])
 
 
 def warnings(comparison: Comparison) -> list[str]:

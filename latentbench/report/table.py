@@ -12,7 +12,7 @@ from latentbench.errors import RequestError
 from latentbench.report.comparison import AverageRanks, Cell, Comparison, Row, Table
 from latentbench.report.display import Display, DisplayRow, displays, rank_text
 from latentbench.report.gather import comparison_table
-from latentbench.report.layout import blocks, lines, wrapped, wrapped_label
+from latentbench.report.layout import WIDTH, blocks, lines, wrapped, wrapped_label
 from latentbench.report.markup import html_table, latex_table
 
 __all__ = ["Table", "comparison_table", "render"]
@@ -51,14 +51,19 @@ def _text(table: Table) -> str:
 
 def _display_text(shown: Display) -> str:
     if not shown.rows:
-        return "\n".join(["  ".join(shown.head), NOTHING])
+        return "\n".join([*_head(shown), NOTHING])
     last = [[shown.last], *([row.last] for row in shown.rows)]
     grid = [lines(block) for block in blocks(_left(shown), _models(shown), last)]
     legend = [line for parts in shown.legend for line in wrapped(parts)]
     said = [line for sentence in shown.reading for line in wrapped([sentence], indent="  ")]
     table = "\n\n".join("\n".join(block) for block in grid)
-    above = ["  ".join(shown.head), *said, *([""] if said else [])]
+    above = [*_head(shown), *said, *([""] if said else [])]
     return "\n".join([*above, table, *legend])
+
+
+def _head(shown: Display) -> list[str]:
+    line = "  ".join(shown.head)
+    return [line] if len(line) <= WIDTH else wrapped(shown.head)
 
 
 def _first(failures: Sequence[str]) -> list[str]:

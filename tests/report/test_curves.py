@@ -15,7 +15,7 @@ TEST = {2: 0.52, 4: 0.70, 8: 0.78, 16: 0.90}  # another setting is best there
 
 
 def number(text):
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdigit() else float(text) if text[0].isdigit() else text
 
 
 def swept(builder, validation=VALIDATION, test=TEST, seeds=5, name="latent_dim", score="r2", **changes):
@@ -88,6 +88,45 @@ def test_a_setting_whose_trials_all_failed_is_left_out_but_counted(builder):
     assert len(sweeps(results)[0].curves[0].lines[0].points) == 3
 
 
+def test_a_setting_that_lost_seeds_is_not_chosen(builder):
+    results = swept(builder)
+    frame = results.validation
+    lost = (frame["label"] == "vae(latent_dim=4)") & (frame["seed"] > 0)
+    frame.loc[lost, ["status", "value"]] = ["diverged", math.nan]
+    (choice,) = sweeps(results)[0].choices
+    assert (choice.chosen, choice.tried) == ("latent_dim=8", 4)
+
+
+@pytest.mark.parametrize("values", [{"learned": 0.7, 0.1: 0.5}, {"learned": 0.7, 0.1: 0.5, 0.2: 0.6}])
+def test_words_among_numbers_are_settings_too(builder, values):
+    results = swept(builder, values, values, name="sigma")
+    (sweep,) = sweeps(results)
+    assert sweep.choices[0].chosen == "sigma=learned"
+    assert [curve.axis for curve in sweep.curves] == ["sigma"] * (len(values) == 3)
+    render(comparison_table(results))
+
+
+def test_a_reference_that_varies_alone_stays(builder):
+    builder.add("vae", {"r2": 0.7}, seeds=5)
+    results = swept(builder)
+    results.scores, results.validation = (
+        frame[~frame["label"].str.startswith("vae(")] for frame in (results.scores, results.validation)
+    )
+    results.trials[:] = [trial for trial in results.trials if not trial.label.startswith("vae(")]
+    columns = [column.label for column in comparison_table(results).comparisons[0].columns]
+    assert columns == [*(f"pca(latent_dim={d})" for d in TEST), "vae"]
+
+
+def test_a_model_whose_settings_all_failed_is_still_in_the_table(builder):
+    results = swept(builder)
+    ours = results.scores["model"] == "vae"
+    for frame in (results.scores, results.validation):
+        frame.loc[ours, ["status", "value"]] = ["failed", math.nan]
+    assert sweeps(results)[0].choices == ()
+    columns = [column.label for column in comparison_table(results).comparisons[0].columns]
+    assert "vae(latent_dim=2)" in columns
+
+
 def test_settings_whose_interval_reaches_the_best_are_named(builder):
     close = {2: 0.50, 4: 0.8000, 8: 0.7999, 16: 0.60}
     assert sweeps(swept(builder, close))[0].choices[0].close == ("latent_dim=8",)
@@ -121,7 +160,8 @@ def test_two_axes_make_a_line_for_each_setting_of_the_other(builder):
 def test_the_table_of_an_axis_replaces_a_comparison_that_would_repeat_it(builder):
     results = swept(builder)
     text = render(comparison_table(results))
-    assert text.splitlines()[0].startswith("fashion_mnist over latent_dim  validation split (143 items)")
+    assert text.startswith("fashion_mnist over latent_dim   validation split (143 items)")
+    assert max(map(len, text.splitlines())) <= 100
     assert "To keep the input (r2): vae with latent_dim=4, of 4 tried." in text
     assert "18/18" not in text
     for option in ("every", "ranks", "relative"):
@@ -171,3 +211,22 @@ def test_a_floor_that_differs_with_the_setting_is_not_one_number(builder):
     results.scores["floor"] = results.scores["label"].map(lambda label: float(len(label)))
     (comparison,) = comparison_table(results, every=True).comparisons
     assert math.isnan(comparison.rows[0].floor)
+
+
+def test_a_setting_takes_part_only_in_the_score_that_chose_it(builder):
+    """vae(latent_dim=16) is best on test in both scores, and chosen for r2 alone."""
+    builder.add("ae", {"r2": 0.6, "knn10": 0.8}, seeds=5, spread=0.001)
+    for d, (r2, knn10) in {2: (0.5, 0.85), 16: (0.9, 0.95)}.items():
+        builder.add(f"vae(latent_dim={d})", {"r2": r2, "knn10": knn10}, seeds=5, spread=0.001)
+    results = builder.results()
+    chosen = {("r2", 16): 0.9, ("knn10", 2): 0.9}
+    dims = results.scores["label"].str.extract(r"latent_dim=(\d+)")[0].fillna("0").astype(int)
+    results.scores["varied"] = [json.dumps({"latent_dim": d} if d else {}) for d in dims]
+    value = [chosen.get(pair, 0.1) for pair in zip(results.scores["score"], dims, strict=True)]
+    results.validation = results.scores.assign(split="validation", value=value, n_eval=143)
+    (comparison,) = comparison_table(results).comparisons
+    assert [column.label for column in comparison.columns] == ["ae", "vae(latent_dim=2)", "vae(latent_dim=16)"]
+    marks = {row.score: [cell.mark for cell in row.cells] for row in comparison.rows}
+    assert marks == {"r2": ["", "", "*"], "knn10": ["", "*", ""]}
+    (everything,) = comparison_table(results, every=True).comparisons
+    assert {row.score: [cell.mark for cell in row.cells] for row in everything.rows} == marks
