@@ -24,6 +24,7 @@ from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, sync, write_atomically, write_json
 
 __all__ = [
+    "NOT_RUN",
     "Outcome",
     "Record",
     "ScoreRequest",
@@ -37,6 +38,7 @@ __all__ = [
 
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
 SplitName = Literal["test", "validation"]
+NOT_RUN = "NotRun"  # the error of a trial whose record is not there
 CHECKED = ("model.safetensors", "codes.npz")
 
 

@@ -22,14 +22,14 @@ import pandas as pd
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, write_atomically
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial, deciding
+from latentbench.records import NOT_RUN, Outcome, Record, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
 __all__ = ["Results", "load_results"]
 
-MISSING = Outcome("skipped", "NotRun", "not run yet")
+MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 FORMAT = 2
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
+from latentbench.records import NOT_RUN
 from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
 from latentbench.report.curves import Sweep, sweeps
 from latentbench.report.stars import Contender, Contest, Verdict, judged
@@ -66,11 +67,11 @@ def comparison_table(
 
 
 def _failures(results: Results) -> tuple[str, ...]:
-    """One sentence for all seeds that failed in the same way."""
+    """One sentence for all seeds that failed in the same way; what has not run yet has not failed."""
     seeds: dict[tuple[str, str, str, str], list[str]] = {}
     for trial in results.trials:
         outcome = trial.outcome
-        if outcome is not None and outcome.status != "ok" and not outcome.refused:
+        if outcome is not None and outcome.status != "ok" and not outcome.refused and outcome.error != NOT_RUN:
             told = trial.label, trial.dataset, outcome.status, outcome.message
             seeds.setdefault(told, []).append(str(trial.seed))
     return tuple(

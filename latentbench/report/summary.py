@@ -141,7 +141,7 @@ def warnings(comparison: Comparison) -> list[str]:
     bad = comparison.asked - comparison.ok
     where = [column.label for column in comparison.columns if column.ok < column.asked]
     named = f" ({_listed(where)})" if where else ""
-    said += [f"{bad} of {comparison.asked} trials did not succeed{named}."] if bad else []
+    said += [f"{bad} of {comparison.asked} trials gave no result{named}."] if bad else []
     items = max(
         (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
     )

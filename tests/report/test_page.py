@@ -258,7 +258,7 @@ def test_warnings_come_only_where_they_are_due(drawn_results, builder):
     builder.fail("vae", 0)
     assert warnings(comparison_table(builder.results()).comparisons[0]) == [
         "Collapsed: ae in 2 of 2 trials.",
-        "1 of 4 trials did not succeed (vae).",
+        "1 of 4 trials gave no result (vae).",
         "Only 360 test items: differences of a percent are noise.",
         "Only 2 seeds: too few to tell models apart, so no stars.",
         "The numbers come from 2 different environments.",

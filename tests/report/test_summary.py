@@ -52,7 +52,7 @@ def test_simple_models_that_do_as_well_are_named():
     [
         ((Column("ae", flags={"collapsed": 2}, ok=5, asked=5),), 5000, "Collapsed: ae in 2 of 5 trials."),
         ((COLUMNS[1],), 360, "Only 360 test items: differences of a percent are noise."),
-        ((Column("ae", ok=3, asked=5),), 5000, "did not succeed (ae)."),
+        ((Column("ae", ok=3, asked=5),), 5000, "gave no result (ae)."),
     ],
 )
 def test_cautions_follow(columns, items, expected):

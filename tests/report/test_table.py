@@ -147,7 +147,7 @@ def test_failed_trials_are_counted_and_told(drawn_results):
     assert above[-2].strip() == "vae"
     assert "3/5 ok" in above[-1]
     assert "vae on fashion_mnist, seed 4 timeout: took longer than 60 s" in text
-    assert "2 of 18 trials did not succeed (vae)." in text
+    assert "2 of 18 trials gave no result (vae)." in text
     assert column_of(build.results(), "vae")["r2"].seeds == 3
 
 
