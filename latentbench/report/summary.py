@@ -23,6 +23,7 @@ AIMS = {
     "factors": "To separate factors",
     "shift": "To bear small changes of the input",
 }
+OF_INPUTS = ("keep", "near")  # measured against the inputs, by which inputs as codes are perfect
 MOST_SENTENCES = 2
 FEWEST_ITEMS = 1000
 
@@ -103,7 +104,7 @@ def _rivals(comparison: Comparison) -> list[str]:
     for row in rows:
         best = next(cell.mean for cell in row.cells if cell.mark == BEST)
         for cell, column in zip(row.cells, comparison.columns, strict=True):
-            trivial = row.purpose == "keep" and column.reference == "ceiling"
+            trivial = row.purpose in OF_INPUTS and column.reference == "ceiling"
             if column.reference and not trivial and _reaches(cell, best, row):
                 found.setdefault(column.label, []).append(row.score)
     names = [column.label for column in comparison.columns if column.reference in ("yardstick", "ceiling")]
@@ -111,7 +112,7 @@ def _rivals(comparison: Comparison) -> list[str]:
     if told:
         return [f"Simple models do as well or better: {'; '.join(told)}."]
     kept = [column.label for column in comparison.columns if column.reference == "ceiling"]
-    said = [f"{name} (but for keeping)" if name in kept else name for name in names]
+    said = [f"{name} (where it is not the measure)" if name in kept else name for name in names]
     return [f"No simple model does as well in any of these: {', '.join(said)}."] if names and rows else []
 
 
@@ -172,7 +173,7 @@ def _but(row: Row, columns: Sequence[Column], best: float) -> str:
         for cell, column in zip(row.cells, columns, strict=True)
         if column.reference
         and _reaches(cell, best, row)
-        and not (row.purpose == "keep" and cell.mean == row.ceiling)
+        and not (row.purpose in OF_INPUTS and cell.mean == row.ceiling)
     ]
     return f", but no better than {_listed(rivals)}" if rivals else ""
 

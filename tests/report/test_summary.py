@@ -34,7 +34,7 @@ def test_purposes_with_one_verdict_share_a_sentence():
     assert said == [
         "To keep the input (r2): vae.",
         "To find similar items (knn10) and to group items by kind (ari): ae and vae, not separable.",
-        "No simple model does as well in any of these: pca, pixels (but for keeping).",
+        "No simple model does as well in any of these: pca, pixels (where it is not the measure).",
     ]
 
 

@@ -28,7 +28,7 @@ To find similar items by sampled codes (knn10_sample): vae.
 To keep the input (r2), to find similar items (knn10) and to walk from one item to another
   (walk_kd): ae and vae, not separable.
 To group items by kind (ari): ae, vae and beta_vae(4), not separable.
-No simple model does as well in any of these: pca, pixels (but for keeping).
+No simple model does as well in any of these: pca, pixels (where it is not the measure).
 
 for    score          better  floor    pca            ae           vae  beta_vae(4)  pixels    n
 keep   r2                 up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
