@@ -25,5 +25,6 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"
     drawn = plots(results)
+    write_report(results, plugins.report_sections(results), page, drawn)
     write_figures(drawn, page.parent / "figures")
-    click.echo(str(write_report(results, plugins.report_sections(results), page, drawn)))
+    click.echo(str(page))
