@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentbench.report.comparison import PURPOSES
+from latentbench.report.stars import gains
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["Choice", "Curve", "Estimate", "Line", "Point", "Sweep", "agrees", "sweeps"]
+__all__ = ["Choice", "Curve", "Estimate", "Line", "Point", "Sweep", "agrees", "is_number", "sweeps"]
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _curve(axis: str, rows: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]
     about: dict[str, tuple[str, str]] = {}
     for label, own in rows.groupby("label", sort=False):
         values = dict(varied[str(label)])
-        x = float(values.pop(axis)) if _is_number(values.get(axis)) else math.nan
+        x = float(values.pop(axis)) if is_number(values.get(axis)) else math.nan
         others = ", ".join(f"{name}={value}" for name, value in values.items())
         model = str(own["model"].iloc[0])
         name = str(label) if math.isnan(x) else f"{model}({others})" if others else model
@@ -245,7 +246,8 @@ def _choices(rows: pd.DataFrame, test: pd.DataFrame, varied: Mapping[str, Mappin
         if not able:
             continue
         better = str(own["better"].iloc[0])
-        best = max(able, key=lambda label: _gain(able[label].mean, better))
+        means = [value.mean for value in able.values()]
+        best = list(able)[int(gains(means, better).argmax())]
         close = [
             label for label, value in able.items() if label != best and value.low <= able[best].mean <= value.high
         ]
@@ -277,17 +279,12 @@ def _is_flagged(rows: pd.DataFrame) -> bool:
     return bool(flags - {"not converged"})
 
 
-def _gain(value: float, better: str) -> float:
-    if better.startswith("near:"):
-        return -abs(value - float(better.removeprefix("near:")))
-    return -value if better == "down" else value
-
-
 def _is_axis(values: Sequence[Any]) -> bool:
     """Whether a curve can be drawn over these: numbers, and words too where there are several numbers."""
-    numbers = [value for value in values if _is_number(value)]
+    numbers = [value for value in values if is_number(value)]
     return len(numbers) == len(values) or len(set(numbers)) > 1
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a parameter's value can stand on an axis: a switch cannot."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -119,16 +119,11 @@ def is_told_by_axes(comparison: Comparison, table: Table) -> bool:
 
     Where purposes were asked for, each of their scores must have a curve.
     """
-    curves = {curve.score for sweep in table.sweeps for curve in sweep.curves}
-    if table.purposes and not {row.score for row in comparison.rows} <= curves:
+    here = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
+    curves = [curve for sweep in here for curve in sweep.curves]
+    if table.purposes and not {row.score for row in comparison.rows} <= {curve.score for curve in curves}:
         return False
-    lines = [
-        line
-        for sweep in table.sweeps
-        for curve in sweep.curves
-        for line in curve.lines
-        if sweep.dataset == comparison.dataset and not line.level
-    ]
+    lines = [line for curve in curves for line in curve.lines if not line.level]
     varied = {point.label for line in lines for point in line.points}
     return bool(varied) and all(
         column.label in varied for column in comparison.columns if column.reference in ("", "yardstick")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentbench.report.comparison import PURPOSES
-from latentbench.report.curves import Estimate
+from latentbench.report.curves import Estimate, is_number
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _lines(
     tried: dict[str, dict[str, set[float]]] = {}
     for label, model in models.items():
         for name, value in varied[label].items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if is_number(value):
                 tried.setdefault(model, {}).setdefault(name, set()).add(float(value))
     found = {}
     for label, model in models.items():
@@ -125,8 +125,7 @@ def _lines(
         others = ", ".join(f"{name}={value}" for name, value in varied[label].items() if name != axis)
         line = f"{model}({others})" if others else model
         here: Any = varied[label].get(axis)
-        joined = isinstance(here, int | float) and not isinstance(here, bool)
-        found[label] = (line, axis, float(here)) if joined else (label, "", math.nan)
+        found[label] = (line, axis, float(here)) if is_number(here) else (label, "", math.nan)
     return found
 
 
