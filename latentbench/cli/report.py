@@ -16,7 +16,10 @@ __all__ = ["command"]
 @click.option("-o", "--output", type=click.Path(), help="Where to write the page; default: RUN/report.html.")
 @plugin_options
 def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """Write the page of the run folder RUN, one file that opens without a network, and figures/ beside it."""
+    """Write the page of the run folder RUN, one file that opens without a network, and RUN/figures.
+
+    With -o the page alone is written: what else lies in that folder is not ours.
+    """
     from latentbench.report.page import write_report
     from latentbench.report.plots import plots, write_figures
     from latentbench.results import Results
@@ -26,5 +29,6 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
     page = Path(output) if output else results.path / "report.html"
     drawn = plots(results)
     write_report(results, plugins.report_sections(results), page, drawn)
-    write_figures(drawn, page.parent / "figures")
+    if not output:
+        write_figures(drawn, results.path / "figures")
     click.echo(str(page))

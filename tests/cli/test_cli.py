@@ -376,10 +376,15 @@ def test_a_table_as_csv(cli, finished):
 
 
 def test_a_report_goes_where_it_is_told(cli, finished, tmp_path):
+    mine = tmp_path / "figures" / "rate-mine.svg"  # as figures of ours are called
+    mine.parent.mkdir()
+    mine.write_text("mine")
     status, out, _ = cli("report", finished, "-o", tmp_path / "page.html")
     assert status == 0
     assert out == f"{tmp_path / 'page.html'}\n"
     assert "<html" in (tmp_path / "page.html").read_text().lower()
+    assert mine.read_text() == "mine"
+    assert list(mine.parent.iterdir()) == [mine]
 
 
 def test_a_report_that_cannot_be_written_says_so(cli, finished, tmp_path):
