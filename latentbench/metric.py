@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Metric", "Score"]
 
 BETTER = ("up", "down", "none")
+INVARIANCES = ("shift", "scale", "rotation", "permutation", "axis_scale")
 PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "cost", "use")
 
 
@@ -83,7 +84,10 @@ class Metric(ABC):
         version: raise it when the same space would give another number.
         tier: "quick" (under 5 s on one CPU core at n = 2000) or "full".
         invariances: changes of the codes (and the maps with them) that leave the scores alone: any of shift,
-            scale, rotation.
+            scale (of all dimensions by one factor), rotation (which exchanges and flips dimensions too),
+            permutation (of dimensions, and flips), axis_scale (each dimension by a factor of its own).
+        tolerance: what another order of the items, another device or precision, or a declared invariance may
+            change in a score at most, as a share of its value or absolutely, whichever is more.
         min_items: fewest test items it may be computed from.
         max_items: most test items it looks at, or None for all; it takes a seeded subset above.
     """
@@ -96,6 +100,7 @@ class Metric(ABC):
     version: ClassVar[int] = 1
     tier: ClassVar[Literal["quick", "full"]] = "quick"
     invariances: ClassVar[tuple[str, ...]] = ()
+    tolerance: ClassVar[float] = 1e-4
     min_items: ClassVar[int] = 2
     max_items: ClassVar[int | None] = None
     params: Params

@@ -13,6 +13,7 @@ from latentbench.errors import LatentbenchError
 __all__ = ["main"]
 
 VERBS = {
+    "check": "Test a metric on a small space with known answers.",
     "compare": "Compare two runs, or two models, score by score.",
     "env": "Print versions, hardware and plugins.",
     "info": "Explain a dataset, model, metric or score.",

@@ -215,6 +215,34 @@ class LatentSpace:
         """Return why a metric with these `needs` is not applicable here, or None when it is."""
         return next((REASONS.get(need, f"no {need}") for need in needs if need not in self.supplies), None)
 
+    def replaced(self, **changes: Any) -> LatentSpace:
+        """Return another space that differs in these arguments of the constructor; nothing computed is taken along.
+
+        Give what depends on a change as well: new codes leave the old reconstructions standing where those are
+        stored and not decoded.
+        """
+        kept = {
+            "codes": self._codes,
+            "inputs": self._inputs,
+            "labels": self._labels,
+            "factors": self._factors,
+            "factor_names": self.factor_names,
+            "factor_sizes": self.factor_sizes,
+            "reconstructions": self._reconstructions,
+            "encode": self._encode,
+            "decode": self._decode,
+            "differentiable": self._differentiable,
+            "posterior": self._posterior,
+            "prior": self._prior,
+            "likelihood": self._likelihood,
+            "train": self.train,
+            "device": self.device,
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "cost": self.cost,
+        }
+        return LatentSpace(**{**kept, **changes})
+
     def stamp(self) -> dict[str, int]:
         """Return how often each tensor was written into since it was made; see `changes`."""
         tensors: dict[str, Any] = {

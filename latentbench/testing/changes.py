@@ -1,0 +1,192 @@
+"""The same latent space in other coordinates, and ways to spoil one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.space import LatentSpace
+from latentbench.model import Posterior
+
+__all__ = ["CHANGES", "Moved", "blurred", "moved", "permuted_labels", "random_codes", "reordered"]
+
+CHANGES = ("shift", "scale", "rotation", "permutation", "axis_scale")
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """codes -> codes @ matrix + shift, and back."""
+
+    matrix: Tensor
+    shift: Tensor
+
+    def forward(self, codes: Tensor) -> Tensor:
+        there: Tensor = codes.double() @ self.matrix + self.shift
+        return there.to(codes.dtype)
+
+    def back(self, codes: Tensor) -> Tensor:
+        here: Tensor = torch.linalg.solve(self.matrix, codes.double() - self.shift, left=False)
+        return here.to(codes.dtype)
+
+
+class Moved(Posterior):
+    """A distribution of codes after an affine change of coordinates; its variance is each dimension's own."""
+
+    def __init__(self, base: Posterior, change: _Affine) -> None:
+        variance = base.variance.double() @ change.matrix.square()
+        super().__init__(change.forward(base.mean), variance.to(base.variance.dtype))
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "change", change)
+
+    base: Posterior
+    change: _Affine
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Sample before the change, then change."""
+        return self.change.forward(self.base.sample(noise))
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """Log density in the new coordinates, `(n,)`."""
+        volume = torch.linalg.slogdet(self.change.matrix).logabsdet
+        density: Tensor = self.base.log_prob(self.change.back(codes)) - volume.to(codes.dtype)
+        return density
+
+    def kl(self, prior: Posterior) -> Tensor:
+        """Divergence from a prior that was moved likewise; it does not depend on coordinates."""
+        if not isinstance(prior, Moved):
+            raise TypeError(f"prior must be moved as the posterior was, got {type(prior).__name__}")
+        return self.base.kl(prior.base)
+
+
+def moved(space: LatentSpace, change: str, seed: int = 0, size: float = 4.0) -> LatentSpace:
+    """Return the same space in other coordinates: codes, encoder, decoder, posterior and prior change together.
+
+    Args:
+        space: what to change; `space.train` is changed likewise.
+        change: one of `CHANGES`, as a metric declares them in `invariances`.
+        seed: of directions, angles and orders.
+        size: length of the shift in units of a code's size, or the factor of the scale; axis_scale draws factors
+            between 1 / size and size.
+
+    Raises:
+        ValueError: an unknown change.
+    """
+    return _in_coordinates(space, _affine(space, change, seed, size))
+
+
+def _affine(space: LatentSpace, change: str, seed: int, size: float) -> _Affine:
+    dim = space.dim
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    eye, nothing = torch.eye(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+    if change == "shift":
+        reach = space.codes.double().std().clamp_min(1e-6).item()
+        return _Affine(eye, size * reach * torch.nn.functional.normalize(normal(dim), dim=0) * dim**0.5)
+    if change == "scale":
+        return _Affine(size * eye, nothing)
+    if change == "rotation":
+        return _Affine(torch.linalg.qr(normal(dim, dim)).Q, nothing)
+    if change == "permutation":
+        return _Affine(eye[torch.randperm(dim, generator=generator)] * normal(dim).sign(), nothing)
+    if change == "axis_scale":
+        powers = 2 * torch.rand(dim, generator=generator, dtype=torch.float64) - 1
+        return _Affine(eye * size**powers, nothing)
+    raise ValueError(f"change must be one of {', '.join(CHANGES)}, got {change!r}")
+
+
+def _in_coordinates(space: LatentSpace, change: _Affine) -> LatentSpace:
+    encode, decode = space.encode, space.decoder if "decoder_gradient" in space.supplies else space.decode
+    has = space.supplies
+    return space.replaced(
+        codes=change.forward(space.codes),
+        encode=(lambda inputs: change.forward(encode(inputs))) if "encoder" in has else None,
+        decode=(lambda codes: decode(change.back(codes))) if "decoder" in has else None,
+        posterior=Moved(space.posterior, change) if "posterior" in has else None,
+        prior=Moved(space.prior, change) if "prior" in has else None,
+        likelihood=(lambda inputs, codes: space.log_likelihood(inputs, change.back(codes)))
+        if "likelihood" in has
+        else None,
+        train=None if space.train is None else _in_coordinates(space.train, change),
+    )
+
+
+def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
+    """Return the space with its items in another order; the training split stays."""
+    return _taken(space, _order(len(space), seed))
+
+
+def random_codes(space: LatentSpace, seed: int = 0) -> LatentSpace:
+    """Return the space with codes that know nothing of their items: another item's, in both splits."""
+
+    def shuffle(space: LatentSpace, seed: int) -> LatentSpace:
+        order = _order(len(space), seed)
+        posterior = _rows_of(space.posterior, order) if "posterior" in space.supplies else None
+        codes = space.codes[order]
+        return space.replaced(codes=codes, posterior=posterior, encode=_lost(codes), reconstructions=None)
+
+    train = None if space.train is None else shuffle(space.train, seed + 1)
+    return shuffle(space, seed).replaced(train=train)
+
+
+def permuted_labels(space: LatentSpace, seed: int = 0) -> LatentSpace:
+    """Return the space with the labels and factors of other items, in both splits."""
+
+    def shuffle(space: LatentSpace, seed: int) -> LatentSpace:
+        order = _order(len(space), seed)
+        labels = space.labels[order] if "labels" in space.supplies else None
+        factors = space.factors[order] if "factors" in space.supplies else None
+        return space.replaced(labels=labels, factors=factors)
+
+    train = None if space.train is None else shuffle(space.train, seed + 1)
+    return shuffle(space, seed).replaced(train=train)
+
+
+def blurred(space: LatentSpace, width: int = 5) -> LatentSpace:
+    """Return the space with a decoder whose images `(n, c, h, w)` are averaged over `width` x `width` pixels."""
+    decode = space.decoder if "decoder_gradient" in space.supplies else space.decode
+
+    def blur(images: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool2d(images, width, 1, width // 2, count_include_pad=False)
+
+    train = space.train
+    if train is not None:
+        train = train.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None)
+    return space.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None, train=train)
+
+
+def _taken(space: LatentSpace, rows: Tensor) -> LatentSpace:
+    has = space.supplies
+    return space.replaced(
+        codes=space.codes[rows],
+        inputs=space.inputs[rows] if "inputs" in has else None,
+        labels=space.labels[rows] if "labels" in has else None,
+        factors=space.factors[rows] if "factors" in has else None,
+        reconstructions=None,
+        posterior=_rows_of(space.posterior, rows) if "posterior" in has else None,
+    )
+
+
+def _rows_of(posterior: Posterior, rows: Tensor) -> Posterior:
+    return Posterior(posterior.mean[rows], posterior.variance[rows])
+
+
+def _lost(codes: Tensor) -> Map:
+    """An encoder that gives inputs the codes of arbitrary items, always the same for the same input."""
+
+    def encode(inputs: Tensor) -> Tensor:
+        bits = (inputs.flatten(1).double() * 1e4).round().long()
+        weights = torch.arange(1, bits.shape[1] + 1, device=bits.device)
+        return codes[(bits * weights * 2654435761).sum(1).remainder(len(codes))]
+
+    return encode
+
+
+def _order(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,132 @@
+"""Checks of a metric on a latent space with known answers, and on spoiled ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from latentbench.benchmark import score
+from latentbench.latent.space import LatentSpace
+from latentbench.metric import Metric, Score
+from latentbench.plugins import Plugins
+from latentbench.testing.changes import CHANGES, blurred, moved, permuted_labels, random_codes, reordered
+from latentbench.testing.gallery import gallery
+
+__all__ = ["Check", "check_metric"]
+
+BETTER_BY = 0.05  # a spoiled space may score this much better by chance, as a share of the value
+ROUNDING = 2.0**-22  # relative: half the digits that float32 leaves
+
+
+@dataclass(frozen=True)
+class Check:
+    """One score of one space.
+
+    Attributes:
+        space: what was done to the space, as "random codes".
+        score: name of the score.
+        value: what came out; NaN where the score is not applicable.
+        expected: what had to come out, in words; empty where nothing had to.
+        passed: whether it did.
+        reason: why there is no value.
+    """
+
+    space: str
+    score: str
+    value: float
+    expected: str
+    passed: bool
+    reason: str = ""
+
+
+def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace | None = None) -> Iterator[Check]:
+    """Compute a metric on a known space, on the same in other words, and on spoiled ones; yield every score.
+
+    It must give the same twice; the same, within its `tolerance`, for items in another order, for codes changed in
+    their last bits, and under every invariance it declares. A space with the codes of other items, with the labels
+    of others or with blurred images must not score better. Cost scores need only be in their range.
+
+    Args:
+        name: a registered metric.
+        plugins: the plugins to use; all installed ones when left out.
+        space: the space to start from; `gallery()` when left out.
+
+    Raises:
+        UnknownNameError: no such metric.
+    """
+    plugins = plugins or Plugins()
+    metric = plugins.load("metric", name)
+    start = gallery() if space is None else space
+    first = _values(name, plugins, start)
+    for found, (value, reason) in first.items():
+        yield _in_range(found, metric.scores[found], value, reason)
+    for title, make, expected in _spaces(metric):
+        for found, (value, reason) in _values(name, plugins, make(start)).items():
+            declared = metric.scores[found]
+            if declared.kind == "cost":
+                continue
+            passed = _holds(expected, declared, metric.tolerance, first[found][0], value)
+            yield Check(title, found, value, expected if _judged(expected, declared) else "", passed, reason)
+
+
+def _spaces(metric: type[Metric]) -> Iterator[tuple[str, Callable[[LatentSpace], LatentSpace], str]]:
+    """Yield title, how to make it, and what is expected of it: "same bits", "same", "not better" or nothing."""
+    yield "once more", lambda space: space, "same bits"
+    yield "items in another order", reordered, "same"
+    yield "codes rounded otherwise", _rounded, "same"
+    for change in CHANGES:
+        declared = change in metric.invariances or (change == "permutation" and "rotation" in metric.invariances)
+        if declared or change == "rotation":
+            yield f"{WORDS[change]} codes", partial(moved, change=change), "same" if declared else ""
+    yield "random codes", random_codes, "not better"
+    if {"labels", "factors"} & set(metric.needs):
+        yield "permuted labels", permuted_labels, "not better" if "decoder" not in metric.needs else ""
+    if "decoder" in metric.needs:
+        yield "blurred images", blurred, "not better"
+
+
+WORDS = {
+    "shift": "shifted",
+    "scale": "scaled",
+    "rotation": "rotated",
+    "permutation": "permuted",
+    "axis_scale": "axis-scaled",
+}
+
+
+def _rounded(space: LatentSpace) -> LatentSpace:
+    """The codes as another device or precision could have given them."""
+    signs = torch.randn(space.codes.shape, generator=torch.Generator().manual_seed(0)).sign()
+    return space.replaced(codes=space.codes * (1 + ROUNDING * signs.to(space.codes)))
+
+
+def _values(name: str, plugins: Plugins, space: LatentSpace) -> Mapping[str, tuple[float, str]]:
+    frame = score(space, [name], plugins)
+    columns = (frame[name].tolist() for name in ("score", "value", "reason"))
+    return {found: (float(value), str(reason)) for found, value, reason in zip(*columns, strict=True)}
+
+
+def _in_range(name: str, declared: Score, value: float, reason: str) -> Check:
+    low, high = declared.range
+    slack = 1e-6 * max(1.0, abs(value))
+    return Check("as it is", name, value, "in its range", low - slack <= value <= high + slack, reason)
+
+
+def _judged(expected: str, declared: Score) -> bool:
+    return expected != "not better" or not math.isnan(declared.gain(0.0))
+
+
+def _holds(expected: str, declared: Score, tolerance: float, first: float, value: float) -> bool:
+    if not expected or not _judged(expected, declared):
+        return True
+    if math.isnan(first) or math.isnan(value):
+        return expected == "not better" or math.isnan(first) == math.isnan(value)
+    if expected == "same bits":
+        return first == value
+    if expected == "same":
+        return abs(value - first) <= tolerance * max(1.0, abs(first))
+    return declared.gain(value) <= declared.gain(first) + BETTER_BY * abs(first) + tolerance

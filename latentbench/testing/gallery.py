@@ -1,0 +1,114 @@
+"""A latent space that is perfect and made from nothing: bright spots, encoded and decoded by formulas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.space import LatentSpace
+from latentbench.model import Posterior
+
+__all__ = ["FACTORS", "decode_spots", "encode_spots", "gallery"]
+
+SIDE = 16
+FACTORS = {"x": 8, "y": 8, "size": 4, "aspect": 3, "tone": 4}
+LABEL = "aspect"
+JITTER = 0.1  # of the step between two values of a factor
+SPREAD = 0.05  # standard deviation of the posterior, and of a pixel given its code
+REACH = 2.0  # pixels that x and y move for a step of 1 in the code
+WIDE = 3.0  # standard deviation of the dimension that holds the label
+SEEN = 1e-3  # light that counts as none, so that a dark image has a code too
+
+
+def gallery(count: int = 1000, train: int = 1500, seed: int = 0) -> LatentSpace:
+    """Return a latent space that has everything a metric can need, with right answers.
+
+    Its images `(n, 1, 16, 16)` are single bright spots. A code `(n, 5)` holds the spot's x, y, size, aspect and
+    tone, one a dimension, each of mean 0 and variance about 1; the aspect, which is the label (tall, round, wide),
+    is three times as wide, so that classes are clusters. Encoder and decoder are formulas in torch, each other's
+    inverse up to a spot's tails beyond the border. Factors are the five numbers before a little jitter, on a grid
+    of 8 x 8 x 4 x 3 x 4. Posteriors are narrow, the prior is the standard normal, the likelihood a Gaussian.
+
+    Args:
+        count: rows of the test split.
+        train: rows of the training split, `space.train`; the two share no grid point.
+        seed: of the choice of grid points and of the jitter.
+
+    Raises:
+        ValueError: more rows than the grid has points (3072).
+    """
+    points = math.prod(FACTORS.values())
+    if not 0 < count <= points - train:
+        raise ValueError(f"count and train must be at least 1 and {points} in all, got {count} and {train}")
+    generator = torch.Generator().manual_seed(seed)
+    grid = torch.tensor(list(itertools.product(*map(range, FACTORS.values()))), dtype=torch.float64)
+    rows = grid[torch.randperm(points, generator=generator)[: count + train]]
+    jitter = JITTER * torch.randn(rows.shape, generator=generator, dtype=torch.float64)
+    inputs = decode_spots(_standard(rows + jitter).float())
+    seen = _look(inputs[count:], rows[count:], None)
+    return _look(inputs[:count], rows[:count], seen)
+
+
+def decode_spots(codes: Tensor) -> Tensor:
+    """Draw the spots of codes `(n, 5)`: `(n, 1, 16, 16)` in [0, 1]; differentiable."""
+    x, y, size, aspect, tone = codes.T[..., None, None]
+    place = torch.arange(SIDE, dtype=codes.dtype, device=codes.device) - (SIDE - 1) / 2
+    width, stretch = 1.4 * torch.exp(0.2 * size), torch.exp(0.2 / WIDE * aspect)
+    across = (place[None, None, :] - REACH * x) / (width * stretch)
+    down = (place[None, :, None] - REACH * y) / (width / stretch)
+    light = torch.sigmoid(0.5 * tone + 0.5)
+    return (light * torch.exp(-0.5 * (across.square() + down.square())))[:, None]
+
+
+def encode_spots(images: Tensor) -> Tensor:
+    """Read the codes `(n, 5)` off images of spots `(n, 1, 16, 16)`: from their light, centers and variances."""
+    place = torch.arange(SIDE, dtype=images.dtype, device=images.device) - (SIDE - 1) / 2
+    light = images[:, 0]
+    mass = light.sum((1, 2)).clamp_min(SEEN)
+    means, widths = [], []
+    for axis in (1, 2):  # of the sums: along x first
+        profile = light.sum(axis) / mass[:, None]
+        mean = (profile * place).sum(1)
+        means.append(mean / REACH)
+        widths.append(((profile * place.square()).sum(1) - mean.square()).clamp_min(SEEN).sqrt())
+    wide, high = widths
+    size, aspect = (wide * high).sqrt().div(1.4).log() / 0.2, (wide / high).sqrt().log() / 0.2 * WIDE
+    tone = (mass / (2 * math.pi * wide * high)).clamp(SEEN, 1 - SEEN)
+    return torch.stack([*means, size, aspect, (tone.logit() - 0.5) / 0.5], 1)
+
+
+def _standard(values: Tensor) -> Tensor:
+    """Turn numbers of grid values into codes of mean 0 and variance about 1."""
+    sizes = torch.tensor(list(FACTORS.values()), dtype=values.dtype)
+    wide = torch.tensor([WIDE if name == LABEL else 1.0 for name in FACTORS], dtype=values.dtype)
+    return (values - (sizes - 1) / 2) / ((sizes.square() - 1) / 12).sqrt() * wide
+
+
+def _look(inputs: Tensor, factors: Tensor, train: LatentSpace | None) -> LatentSpace:
+    codes = encode_spots(inputs)
+    zeros = torch.zeros_like(codes[0])
+    return LatentSpace(
+        inputs=inputs,
+        codes=codes,
+        labels=factors[:, list(FACTORS).index(LABEL)].long(),
+        factors=factors,
+        factor_names=tuple(FACTORS),
+        factor_sizes=tuple(FACTORS.values()),
+        encode=encode_spots,
+        decode=decode_spots,
+        posterior=Posterior(codes, torch.full_like(codes, SPREAD**2)),
+        prior=Posterior(zeros, torch.ones_like(zeros)),
+        likelihood=_log_likelihood,
+        train=train,
+        cost={"train_seconds": 1.0, "images_per_second": 1.0, "parameters": 1.0, "peak_memory_bytes": 1.0},
+        name="gallery" if train is not None else "gallery, train",
+    )
+
+
+def _log_likelihood(inputs: Tensor, codes: Tensor) -> Tensor:
+    error = (inputs - decode_spots(codes)).flatten(1)
+    constant = error.shape[1] * math.log(SPREAD * math.sqrt(2 * math.pi))
+    return -0.5 * error.square().sum(1) / SPREAD**2 - constant

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from latentbench.cli import main
+from latentbench.plugins import Plugins
+from latentbench.testing import check_metric
+
+WRONG = """
+import torch
+
+from latentbench import Metric, NotApplicableError, Score, hookimpl
+
+
+class Wrong(Metric):
+    \"\"\"Breaks one promise a score.\"\"\"
+
+    scores = {
+        "outside": Score("up", "more than it may be", range=(0, 1)),
+        "by_place": Score("none", "depends on the order of items"),
+        "by_turn": Score("none", "depends on the axes"),
+        "by_chance": Score("none", "never the same"),
+        "ignorant": Score("up", "likes codes that know nothing"),
+        "fine": Score("up", "depends on nothing"),
+    }
+    needs = ("inputs",)
+    invariances = ("rotation",)
+    calls = 0
+
+    def compute(self, space):
+        Wrong.calls += 1
+        lost = float((space.codes - space.encode(space.inputs)).abs().mean())
+        apart = float((space.codes - space.codes.mean(0)).square().sum(1).var())
+        match = float((space.reconstructions - space.inputs).abs().mean())
+        return {
+            "outside": 2.0, "by_place": float(space.codes[0].norm()), "by_turn": float(space.codes.abs().mean()),
+            "by_chance": float(Wrong.calls), "ignorant": match, "fine": 1.0,
+        }
+
+
+class Picky(Metric):
+    \"\"\"Never applicable.\"\"\"
+
+    scores = {"picky": Score("up", "nothing")}
+
+    def compute(self, space):
+        raise NotApplicableError("too picky")
+
+
+@hookimpl
+def register_metrics(register):
+    register("wrong", Wrong, summary="breaks promises")
+    register("picky", Picky, summary="never applicable")
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(textwrap.dedent(WRONG))
+    return str(path)
+
+
+def test_broken_promises_are_found(file):
+    checks = list(check_metric("wrong", Plugins([file])))
+    failed = {(check.score, check.space) for check in checks if not check.passed}
+    by_score = {score: {space for found, space in failed if found == score} for score, _ in failed}
+    assert by_score["outside"] == {"as it is"}
+    assert "items in another order" in by_score["by_place"]
+    assert {"rotated codes", "permuted codes"} & by_score["by_turn"]
+    assert "once more" in by_score["by_chance"]
+    assert by_score["ignorant"] == {"random codes"}
+    assert "fine" not in by_score
+
+
+@pytest.mark.parametrize("metric", ["knn", "separation", "r2", "rate", "active_units"])
+def test_built_in_metrics_pass(metric):
+    checks = list(check_metric(metric))
+    assert [check for check in checks if not check.passed] == []
+    titles = [check.space for check in checks]
+    assert titles[0] == "as it is"
+    assert "random codes" in titles
+    assert "rotated codes" in titles
+
+
+def test_the_verb_shows_a_table_and_fails_for_broken_promises(file, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "wrong", "picky", "--plugin", file])
+    shown = capsys.readouterr()
+    assert stop.value.code == 1
+    assert "not as declared: outside (as it is)" in shown.err
+    assert "too picky" in shown.out
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("  as it is  ") and "2!" in line]
+    assert "FAILED (in its range)" in line
+
+
+def test_a_score_leads_to_its_metric(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "mae"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert shown.startswith("reconstruction, version")
+    assert "blurred images" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("vae", "'vae' is a model"), ("knn1O", "there is no metric or score 'knn1O'")]
+)
+def test_what_is_no_metric_is_refused(name, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", name])
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
