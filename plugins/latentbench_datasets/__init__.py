@@ -31,12 +31,32 @@ def register_datasets(register: Callable[..., None]) -> None:
         summary="1,797 handwritten digits, 8x8 grey, ships with scikit-learn",
     )
     register(
+        "dsprites",
+        "latentbench_datasets.dsprites:DSprites",
+        summary="737,280 squares, ellipses and hearts with 5 known factors, 64x64 black and white, from your file",
+    )
+    register(
         "fashion_mnist",
         "latentbench_datasets.fashion_mnist:FashionMNIST",
         summary="70,000 pictures of clothes in 10 classes, 28x28 grey",
     )
     register(
+        "lines",
+        "latentbench_datasets.lines:Lines",
+        summary="12,000 half-lines with 1 known factor, their angle, 32x32 grey, drawn when asked for",
+    )
+    register(
         "mnist",
         "latentbench_datasets.mnist:MNIST",
         summary="70,000 handwritten digits, 28x28 grey",
+    )
+    register(
+        "shapes3d",
+        "latentbench_datasets.shapes3d:Shapes3D",
+        summary="480,000 views of a body in a room with 6 known factors, 64x64 in color, from your file",
+    )
+    register(
+        "sprites",
+        "latentbench_datasets.sprites:Sprites",
+        summary="24,576 squares, ellipses and hearts with 5 known factors, 32x32 grey, drawn when asked for",
     )

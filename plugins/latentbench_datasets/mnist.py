@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
-from latentbench_datasets.idx_dataset import IdxDataset
+from latentbench import Split
+from latentbench_datasets.fingerprints import remembered_fingerprint
+from latentbench_datasets.idx_dataset import TEST, IdxDataset
+
+Binarize = Literal["none", "threshold", "static"]
 
 
 class MNIST(IdxDataset):
@@ -14,15 +22,22 @@ class MNIST(IdxDataset):
 
     Source: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-Based Learning Applied to Document Recognition".
     Files that are already there may be gzipped in any way, or be a subset; whole ones are checked by the sha256 of
-    what they hold, downloaded ones by their md5.
+    what they hold, downloaded ones by their md5. Binarized pixels, 0 or 255, are for likelihoods of binary data.
+    "static" draws each once, as for the binary MNIST of Larochelle and Murray 2011, but not with their random
+    numbers; where pixels are drawn anew in each epoch, as by Burda, Grosse and Salakhutdinov 2016, values differ.
     """
 
     class Params(IdxDataset.Params):
-        """Where the files are, and which classes to keep."""
+        """Where the files are, which classes to keep, and how bright pixels are."""
 
         path: Path | None = Field(
             default=None,
             description="folder with the four idx files, gzipped or not; by default the cache, then a download",
+        )
+        binarize: Binarize = Field(
+            default="none",
+            description="none: grey; threshold: white where over half; static: white with the probability of the "
+            "grey value, drawn once and always the same",
         )
 
     params: Params
@@ -44,3 +59,23 @@ class MNIST(IdxDataset):
         ),
     }
     advice = "give a folder with the four idx files as `-p mnist.path=FOLDER`"
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the decoded arrays, without decoding files that are known already."""
+        settings = self.params.model_dump(mode="json", exclude={"path"})
+        return remembered_fingerprint(self.files(), self.version, super(IdxDataset, self).fingerprint, settings)
+
+    def _read_split(self, image_file: Path, label_file: Path) -> Split:
+        split = super()._read_split(image_file, label_file)
+        seed = int(image_file.name.startswith(TEST[0]))  # test has a stream of its own
+        return replace(split, inputs=_binarize(split.inputs, self.params.binarize, seed))
+
+
+def _binarize(images: npt.NDArray[np.uint8], how: Binarize, seed: int) -> npt.NDArray[np.uint8]:
+    """Return `images`, or such with pixels of 0 and 255 only."""
+    if how == "none":
+        return images
+    limits: int | npt.NDArray[np.uint8] = 127
+    if how == "static":
+        limits = np.random.default_rng(seed).integers(0, 255, images.shape, dtype=np.uint8)
+    return np.where(images > limits, 255, 0).astype(np.uint8)

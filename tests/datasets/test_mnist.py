@@ -44,8 +44,8 @@ def write(folder):
     return folder
 
 
-def dataset(path=None):
-    return MNIST(MNIST.Params(path=path))
+def dataset(path=None, **params):
+    return MNIST(MNIST.Params(path=path, **params))
 
 
 def assert_holds(found):
@@ -141,3 +141,53 @@ def test_whole_files_must_be_the_published_ones(tmp_path, monkeypatch, rows):
         monkeypatch.setattr(cls, "digests", {rows: (digest, hashlib.sha256(file.read_bytes()).hexdigest())})
         np.testing.assert_array_equal(cls(cls.Params())._read_split(images, file).labels, labels[cls])
         monkeypatch.undo()
+
+
+def test_none_leaves_the_grey_values(tmp_path):
+    assert_holds(dataset(write(tmp_path / "given"), binarize="none"))
+
+
+def test_a_threshold_makes_pixels_white_that_are_over_half(tmp_path):
+    found = dataset(write(tmp_path / "given"), binarize="threshold").load()
+    for split, images in zip(found, arrays()[::2], strict=True):
+        assert split.inputs.dtype == np.uint8
+        np.testing.assert_array_equal(split.inputs[:, 0], 255 * (images / 255 > 0.5))
+
+
+def test_static_draws_each_pixel_by_its_grey_value(monkeypatch, tmp_path):
+    levels = np.tile(np.arange(256)[:, None, None], (1, 28, 28))
+    write(tmp_path / "given")
+    for name in NAMES:
+        file = levels if "images" in name else np.arange(256) % 10
+        (tmp_path / "given" / f"{name}.gz").write_bytes(gzip.compress(idx(file)))
+    train, test = dataset(tmp_path / "given", binarize="static").load()
+    for split in (train, test):
+        assert set(np.unique(split.inputs)) == {0, 255}
+        share = split.inputs.reshape(256, -1).mean(1) / 255
+        assert share[0] == 0
+        assert share[255] == 1
+        assert abs(share - np.arange(256) / 255).max() < 4.5 * 0.5 / 28
+        assert abs((share - np.arange(256) / 255).mean()) < 4 * 0.41 / 28 / 16
+    middle = slice(100, 156)
+    alike = (train.inputs[middle] == test.inputs[middle]).mean()
+    assert alike == pytest.approx(0.5, abs=0.03)  # test is drawn anew
+
+
+def test_static_pixels_are_always_the_same_and_belong_to_their_row(tmp_path):
+    folder = write(tmp_path / "given")
+    whole, _ = dataset(folder, binarize="static").load()
+    again, _ = dataset(folder, binarize="static").load()
+    some, _ = dataset(folder, binarize="static", classes=(3, 8)).load()
+    np.testing.assert_array_equal(again.inputs, whole.inputs)
+    np.testing.assert_array_equal(some.inputs, whole.inputs[np.isin(whole.labels, (3, 8))])
+
+
+def test_binarizing_changes_the_fingerprint_and_it_is_remembered(tmp_path, monkeypatch):
+    folder = write(tmp_path / "given")
+    ways = ("none", "threshold", "static")
+    found = [dataset(folder, binarize=how).fingerprint() for how in ways]
+    assert len(set(found)) == 3
+    assert found == [fingerprint_arrays(*dataset(folder, binarize=how).load()) for how in ways]
+    assert dataset(folder).fingerprint() == found[0]
+    monkeypatch.setattr(MNIST, "load", None)
+    assert [dataset(folder, binarize=how).fingerprint() for how in ways] == found
