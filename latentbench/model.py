@@ -75,7 +75,8 @@ class Batch:
 class Posterior:
     """A diagonal normal over codes: one per input (a posterior), or one for all (a prior, shape `(d,)`).
 
-    Subclass it and override all three methods for another family.
+    Subclass it and override `sample`, `log_prob` and `kl` for another family, `take` and `to` where it has more
+    than mean and variance.
 
     Attributes:
         mean: `(n, d)` or `(d,)`.
@@ -104,6 +105,10 @@ class Posterior:
         ratio = self.variance / prior.variance
         squared = (self.mean - prior.mean).square() / prior.variance
         return 0.5 * (squared + ratio - 1 - ratio.log()).sum(-1)
+
+    def take(self, rows: Tensor) -> Posterior:
+        """Return the distributions of just these rows."""
+        return type(self)(self.mean[rows], self.variance[rows])
 
     def to(self, device: torch.device | str) -> Posterior:
         """Move to a device."""

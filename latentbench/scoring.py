@@ -18,7 +18,7 @@ from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench.records import ScoreRequest
 
-__all__ = ["measure", "unmeasured"]
+__all__ = ["compute", "measure", "unmeasured"]
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         found = plugins.load("metric", request.metric)
         used = min(len(space), found.max_items or len(space))
         metric = found(build_params(found.Params, request.params, f"metric {request.metric!r}"))
-        values, reason = _compute(metric, space), metric.note(space)
+        values, reason = compute(metric, space), metric.note(space)
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except (Exception, SystemExit) as error:
@@ -56,20 +56,39 @@ def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any
     return _stored(request, rows, 0, 0.0)
 
 
-def _compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
+def compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
+    """Return what a metric computes, whatever the order of the items.
+
+    The metric sees the items in an order that their contents decide, so that what it draws by position is the same
+    for permuted items. Values it gives for all of them are put back into the order of the space.
+
+    Raises:
+        NotApplicableError: the space lacks something, or is too small.
+        ContractError: it wrote into the space, or returned no scores by name.
+    """
     reason = space.missing(metric.needs)
     if reason:
         raise NotApplicableError(reason)
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
-    before = space.stamp()
+    seen = space.arranged
+    before = seen.stamp()
     with exact_arithmetic(), seeded(0):
-        values = metric.compute(space)
-    if changed := space.changes(before):
+        values = metric.compute(seen)
+    if changed := seen.changes(before):
         raise ContractError(f"compute wrote into {', '.join(changed)} of the space; work on a copy")
     if not isinstance(values, Mapping):
         raise ContractError(f"compute must return values by score name, got {type(values).__name__}")
-    return values
+    return {name: _put_back(value, space.order) for name, value in values.items()}
+
+
+def _put_back(value: Any, order: torch.Tensor) -> Any:
+    """Return one value an item in the order the items came in; anything else as it is."""
+    if not isinstance(value, torch.Tensor) or value.shape != order.shape:
+        return value
+    back = torch.empty_like(value)
+    back[order.to(value.device)] = value
+    return back
 
 
 def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds: float) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import json
 import re
 import shlex
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +166,39 @@ def test_example_plugin_is_in_the_table(workplace, monkeypatch, capsys):
 def test_a_command_that_does_not_exist_would_be_noticed(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     assert status("latentbench frobnicate") == 2
+
+
+def test_the_page_of_metrics_is_what_they_declare():
+    subprocess.run([sys.executable, str(ROOT / "docs" / "make_metrics.py"), "--check"], check=True)
+
+
+def test_every_score_function_names_its_source_and_its_traps():
+    functions = re.split(r"(?m)^### `", (ROOT / "docs" / "metrics.md").read_text())[1:]
+    functions = {text.split("(")[0]: text.split("\n### ")[0] for text in functions}
+    promised = {
+        "mse", "mae", "r2", "psnr", "ssim", "ms_ssim3", "bernoulli_nll", "bernoulli_excess", "gaussian_nll",
+        "kl_normal", "rate", "elbo", "iwae", "silhouette", "davies_bouldin", "calinski_harabasz", "fisher_ratio",
+        "knn_accuracy", "linear_probe_accuracy", "kmeans_agreement", "path_energy", "length_ratio",
+        "second_difference", "step_cv", "geodesic_ratio", "jacobian_spectrum", "walk_kd", "class_switches",
+        "acai_smoothness", "acai_mean_distance", "w2_squared", "w2_squared_split", "sliced_w2_squared",
+        "bures_w2_squared", "sinkhorn_divergence", "class_transport", "mig", "mig_equal_width", "sap", "dci",
+        "dci_scores", "factor_vae_score", "modularity", "infomec", "precision_recall_density_coverage",
+        "frechet_distance", "kernel_distance", "two_nn", "two_nn_from_ratios", "levina_bickel", "trustworthiness",
+        "continuity", "neighbor_recall", "distance_correlation", "triplet_accuracy", "active_units",
+        "participation_ratio", "codebook_perplexity", "code_drift", "compression",
+    }  # fmt: skip
+    assert promised <= functions.keys(), promised - functions.keys()
+    for name in promised:
+        for part in ("- Source: ", "- Traps: ", ">>> "):
+            assert part in functions[name], (name, part)
+
+
+def test_the_page_of_obtained_numbers_shows_every_row():
+    page = (ROOT / "docs" / "obtained.md").read_text()
+    kept = json.loads((ROOT / "results" / "reference" / "obtained.json").read_text())
+    assert len(kept) >= 9
+    for name, row in kept.items():
+        section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        assert f"`python benchmarks/obtained.py {name}`" in section
+        for number, value in row["values"].items():
+            assert f"| {number} | {value:.4g} |" in section

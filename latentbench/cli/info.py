@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from latentbench.cli.options import load_plugins, plugin_options
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins
+
+if TYPE_CHECKING:
+    from latentbench.metric import Metric, Score
 
 __all__ = ["command"]
 
@@ -39,27 +42,37 @@ def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
         limits = f", {param.limits}" if param.limits else ""
         click.echo(f"  {param.name} = {param.default}  ({param.type}{limits})  {param.description}")
     if kind == "metric":
-        click.echo(f"  needs: {', '.join(cls.needs) or 'codes only'}; tier: {cls.tier}")
+        _show_terms(cls)
         for score, declared in cls.scores.items():
             _show_score(score, declared)
 
 
 def _explain_score(name: str, plugins: Plugins) -> None:
-    known: dict[str, tuple[str, Any]] = {}
+    known: dict[str, tuple[str, type[Metric], Score]] = {}
     for metric in plugins.names("metric"):
-        known |= {score: (metric, declared) for score, declared in plugins.load("metric", metric).scores.items()}
+        cls = plugins.load("metric", metric)
+        known |= {score: (metric, cls, declared) for score, declared in cls.scores.items()}
     if name not in known:
         every = {*known, *(offered for kind in KINDS for offered in plugins.names(kind))}
         raise UnknownNameError(
             f"there is no dataset, model, metric or score {name!r}{near_matches(name, every)} "
             "(`latentbench list models` and its siblings show all)"
         )
-    metric, declared = known[name]
-    click.echo(f"score {name}, of metric {metric} (`latentbench info {metric}`)")
+    metric, cls, declared = known[name]
+    click.echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
+    _show_terms(cls)
     _show_score(name, declared)
 
 
-def _show_score(name: str, declared: Any) -> None:
+def _show_terms(cls: type[Metric]) -> None:
+    most = f", at most {cls.max_items} are looked at" if cls.max_items else ""
+    click.echo(f"  needs: {', '.join(cls.needs) or 'codes only'}; tier: {cls.tier}")
+    click.echo(f"  test items: from {cls.min_items}{most}")
+    click.echo(f"  unchanged by: {', '.join(cls.invariances) or 'no change of the codes'}")
+    click.echo(f"  same on another device, in another order or precision: within {cls.tolerance:g}")
+
+
+def _show_score(name: str, declared: Score) -> None:
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in declared.range)
     click.echo(f"\n  {name}: {declared.description}")
     click.echo(f"    better: {declared.better}   range: {low} to {high}   unit: {declared.unit or 'none'}")

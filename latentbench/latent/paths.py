@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-__all__ = ["linear_path", "slerp", "speed_squared"]
+from latentbench.latent.space import exact_arithmetic
+
+__all__ = [
+    "forward_derivatives",
+    "geodesic",
+    "geodesic_lengths",
+    "linear_path",
+    "refined_path",
+    "slerp",
+    "speed_squared",
+]
 
 PARALLEL = 1 - 1e-7  # above this cosine slerp is a straight line
+CODES = 1024  # decoded at once
+REFINE = 4  # points a step at which the length of a path is measured
+ITERATIONS = 60
+MEMORY = 10  # steps that L-BFGS remembers
+SHORTENINGS = 12  # of a step, before a pair is given up
+SUFFICIENT = 1e-4  # share of the promised descent that a step must keep
+CONVERGED = 1e-6  # relative gain of a step that is the last one
+
+Decode = Callable[[Tensor], Tensor]
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def linear_path(starts: Tensor, ends: Tensor, points: int) -> Tensor:
@@ -20,7 +44,7 @@ def linear_path(starts: Tensor, ends: Tensor, points: int) -> Tensor:
     tensor([0.0000, 0.5000, 1.0000])
     """
     t = torch.linspace(0, 1, points, dtype=starts.dtype, device=starts.device)[:, None, None]
-    return (1 - t) * starts + t * ends
+    return torch.lerp(starts, ends, t)
 
 
 def slerp(starts: Tensor, ends: Tensor, t: float) -> Tensor:
@@ -39,13 +63,216 @@ def slerp(starts: Tensor, ends: Tensor, t: float) -> Tensor:
     return torch.where(straight, (1 - t) * starts + t * ends, arc)
 
 
-def speed_squared(decode: Callable[[Tensor], Tensor], codes: Tensor, directions: Tensor) -> Tensor:
-    """Return |d decode(codes + s directions) / ds|² at s = 0, summed over outputs, `(m,)`.
+def refined_path(path: Tensor, times: int) -> Tensor:
+    """Return smooth paths `(times * steps + 1, m, d)` through the points of `path` `(steps + 1, m, d)`.
+
+    What a path deviates from the straight line between its ends is continued as a sum of sines.
+
+    >>> refined_path(torch.tensor([0.0, 2, 4]).reshape(3, 1, 1), 2).flatten()
+    tensor([0., 1., 2., 3., 4.])
+    """
+    steps = len(path) - 1
+    deviation = (path - linear_path(path[0], path[-1], steps + 1)).double()
+    waves = _sines(steps, steps - 1, path.device).T @ deviation.flatten(1) * (2 / steps)
+    fine = torch.unflatten(_sines(steps * times, steps - 1, path.device) @ waves, 1, path.shape[1:])
+    return linear_path(path[0], path[-1], steps * times + 1) + fine.to(path)
+
+
+def geodesic(decode: Decode, starts: Tensor, ends: Tensor, steps: int, *, iterations: int = ITERATIONS) -> Tensor:
+    """Return paths `(steps + 1, m, d)` whose decoded images go the short way, at even speed.
+
+    Geodesics of the pull-back metric JᵀJ (Shao 2018): each path has the least energy
+    steps Σ|g(z_{i+1}) - g(z_i)|² that L-BFGS finds from the straight path, as a sum of steps // 2 waves around it;
+    a local minimum. The straight path is returned where nothing shorter was found. No pair has an influence on
+    another.
+
+    Args:
+        decode: codes `(n, d)` to outputs `(n, *shape)`, in torch with gradients.
+        starts: codes `(m, d)`.
+        ends: likewise.
+        steps: of the path, at least 2.
+        iterations: of L-BFGS, at most.
+
+    Raises:
+        ValueError: codes that are no pairs `(m, d)`, or fewer than two steps.
+
+    >>> path = geodesic(lambda z: 3 * z, torch.zeros(1, 1), torch.ones(1, 1), 2)
+    >>> path.flatten()
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    return _shortest(decode, starts, ends, steps, iterations)[0]
+
+
+def geodesic_lengths(
+    decode: Decode, starts: Tensor, ends: Tensor, steps: int, *, iterations: int = ITERATIONS
+) -> tuple[Tensor, Tensor]:
+    """Return lengths `(m,)` in float64 of decoded straight paths and of geodesics, the latter never longer.
+
+    Both are measured at four points a step of smooth curves through the points: a path gains nothing by points
+    that stand on both sides of a bend. Arguments and errors as for `geodesic`.
+
+    >>> straight, short = geodesic_lengths(lambda z: 3 * z, torch.zeros(1, 1), torch.ones(1, 1), 4)
+    >>> round(float(straight), 6), round(float(short), 6)
+    (3.0, 3.0)
+    """
+    return _shortest(decode, starts, ends, steps, iterations)[1:]
+
+
+@contextmanager
+def forward_derivatives() -> Iterator[None]:
+    """Let decoders have forward derivatives in float32 proper, whatever attention they use."""
+    with warnings.catch_warnings(), exact_arithmetic(), sdpa_kernel(SDPBackend.MATH):  # other kernels have none
+        warnings.filterwarnings("ignore", ".*torch.jit", FutureWarning)  # torch's own, at its first jvp
+        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+        yield
+
+
+def speed_squared(decode: Decode, codes: Tensor, directions: Tensor) -> Tensor:
+    """Return |d decode(codes + s directions) / ds|² at s = 0, summed over outputs, `(m,)` in float64.
 
     The exact derivative, by forward differentiation of `decode`.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*torch.jit", FutureWarning)  # torch's own, at its first jvp
-        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+    with forward_derivatives():
         velocity: Tensor = torch.func.jvp(decode, (codes,), (directions,))[1]
-    return velocity.flatten(1).square().sum(1)
+        return velocity.flatten(1).double().square().sum(1)
+
+
+def _shortest(
+    decode: Decode, starts: Tensor, ends: Tensor, steps: int, iterations: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return geodesics, the lengths of straight paths, and theirs."""
+    if starts.ndim != 2 or starts.shape != ends.shape or steps < 2:
+        shapes = f"{tuple(starts.shape)} and {tuple(ends.shape)}"
+        raise ValueError(f"needs starts and ends (m, d) and steps of at least 2, got {shapes}, steps {steps}")
+    with exact_arithmetic():
+        straight = linear_path(starts, ends, steps + 1)
+        length, curved = _lengths(decode, refined_path(straight, REFINE)), straight.clone()
+        moving = length.nonzero()[:, 0]
+        for pairs in torch.split(moving, max(1, CODES // (steps + 1))) if len(moving) else ():
+            curved[:, pairs] = _least_energy(decode, straight[:, pairs], iterations)
+        shorter = _lengths(decode, refined_path(curved, REFINE))
+    better = shorter < length
+    return torch.where(better[:, None], curved, straight), length, torch.where(better, shorter, length)
+
+
+def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
+    """Return paths of least energy that begin as `straight` `(steps + 1, m, d)`, ends fixed.
+
+    The unknowns are waves around the straight path in units of its length and of 1 / their own frequency: for a
+    linear decoder the energy is then as steep in short waves as in long ones, and steps do not depend on the
+    scale of codes or images. There are half as many waves as steps: free points would go where the decoder
+    saturates, and jump across its bends.
+    """
+    steps, (count, width) = len(straight) - 1, straight.shape[1:]
+    waves = steps // 2
+    frequencies = torch.arange(1, waves + 1, dtype=torch.float64, device=straight.device) * (math.pi / 2 / steps)
+    basis = _sines(steps, waves, straight.device) / (math.sqrt(2) * steps * frequencies.sin())
+    reach = torch.linalg.vector_norm(straight[-1] - straight[0], dim=1, dtype=torch.float64)
+
+    def path(rows: Tensor, heights: Tensor) -> Tensor:
+        aside = basis @ (torch.unflatten(heights, 1, (waves, width)) * reach[rows, None, None])
+        points: Tensor = straight[:, rows] + aside.transpose(0, 1).to(straight)
+        return points
+
+    def energy(rows: Tensor, heights: Tensor) -> Tensor:
+        return steps * _steps(decode, path(rows, heights)).square().sum((0, 2))
+
+    def evaluate(rows: Tensor, heights: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            variable = heights.detach().requires_grad_()
+            energies = energy(rows, variable) / unit[rows]
+            (slopes,) = torch.autograd.grad(energies.sum(), variable)
+        return energies.detach(), slopes
+
+    every = torch.arange(count, device=straight.device)
+    still = basis.new_zeros(count, waves * width)
+    unit = energy(every, still)
+    unit = torch.where(unit > 0, unit, 1)
+    return path(every, _minimize(evaluate, still, iterations))
+
+
+def _minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
+    """Minimize m functions from `places` `(m, k)` by L-BFGS (Nocedal 1980), side by side.
+
+    Each has a memory and steps of its own, which `torch.optim.LBFGS` of their sum would share between them.
+
+    Args:
+        evaluate: row numbers `(r,)` and places `(r, k)` of those functions to values `(r,)` and slopes `(r, k)`.
+        places: where to begin.
+        iterations: how many at most.
+    """
+    running = torch.arange(len(places), device=places.device)
+    values, slopes = evaluate(running, places)
+    memory: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
+    for _ in range(iterations):
+        directions = _descent(slopes, memory)
+        before = places, values, slopes
+        places, values, slopes = _search(evaluate, running, before, directions)
+        memory.append((places - before[0], slopes - before[2]))
+        running = running[(before[1] - values > CONVERGED * values)[running]]
+        if not len(running):
+            break
+    return places
+
+
+def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the directions `(m, k)` of L-BFGS from pairs (change of place, change of slope)."""
+    direction, parts = -slopes / 2, []
+    for moved, turned in reversed(memory):
+        curvature = _dot(moved, turned)
+        inverse = torch.where(curvature > 0, 1 / curvature, 0)
+        part = inverse * _dot(moved, direction)
+        direction = direction - part * turned
+        parts.append((moved, turned, inverse, part))
+    if parts:
+        moved, turned, inverse, _ = parts[0]
+        direction = direction * torch.where(inverse > 0, 2 / (inverse * _dot(turned, turned)), 1)
+    for moved, turned, inverse, part in reversed(parts):
+        direction = direction + moved * (part - inverse * _dot(turned, direction))
+    return torch.where(_dot(direction, slopes) < 0, direction, -slopes / 2)
+
+
+def _search(
+    evaluate: Evaluate, rows: Tensor, before: tuple[Tensor, Tensor, Tensor], directions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return places, values and slopes after steps that descend enough; as before where none was found."""
+    places, values, slopes = (part.clone() for part in before)
+    promised = SUFFICIENT * _dot(directions, slopes)[:, 0]
+    size = 1.0
+    for _ in range(SHORTENINGS):
+        tried = before[0][rows] + size * directions[rows]
+        found, steepness = evaluate(rows, tried)
+        good = found <= before[1][rows] + size * promised[rows]
+        places[rows[good]], values[rows[good]], slopes[rows[good]] = tried[good], found[good], steepness[good]
+        rows, size = rows[~good], size * 0.4
+        if not len(rows):
+            break
+    return places, values, slopes
+
+
+def _lengths(decode: Decode, path: Tensor) -> Tensor:
+    """Return the lengths `(m,)` of decoded paths `(points, m, d)`."""
+    points = max(1, CODES // max(1, path.shape[1]))
+    total = torch.zeros(path.shape[1], dtype=torch.float64, device=path.device)
+    for first in range(0, len(path) - 1, points):
+        some = path[first : first + points + 1]
+        total += torch.linalg.vector_norm(_steps(decode, some), dim=2).sum(0)
+    return total
+
+
+def _steps(decode: Decode, path: Tensor) -> Tensor:
+    """Return the steps `(points - 1, m, D)` of decoded paths `(points, m, d)`, in float64."""
+    images = torch.unflatten(decode(path.flatten(0, 1)).flatten(1), 0, path.shape[:2])
+    return images[1:].double() - images[:-1].double()
+
+
+def _sines(steps: int, waves: int, device: torch.device) -> Tensor:
+    """Return sin(k π t) `(steps + 1, waves)` for even t in [0, 1] and k = 1 to `waves`; 0 at both ends."""
+    t = torch.arange(steps + 1, dtype=torch.float64, device=device)[:, None] / steps
+    sines = torch.sin(t * math.pi * torch.arange(1, waves + 1, dtype=torch.float64, device=device))
+    sines[-1] = 0
+    return sines
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(1, keepdim=True)

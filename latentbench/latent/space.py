@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -215,8 +216,33 @@ class LatentSpace:
         """Return why a metric with these `needs` is not applicable here, or None when it is."""
         return next((REASONS.get(need, f"no {need}") for need in needs if need not in self.supplies), None)
 
+    @cached_property
+    def order(self) -> Tensor:
+        """Row numbers `(n,)`, sorted by a hash of each item's input (or code, without inputs), label and factors.
+
+        What a metric draws from items in this order does not depend on how they lay in a file.
+        """
+        parts = self.codes if self._inputs is None else self.inputs, self._labels, self._factors
+        columns = [part.detach().cpu().reshape(len(self), -1).numpy() for part in parts if part is not None]
+        rows = (b"".join(column[row].tobytes() for column in columns) for row in range(len(self)))
+        hashes = [hashlib.sha256(row).digest() for row in rows]
+        return torch.tensor(sorted(range(len(self)), key=hashes.__getitem__), device=self.device)
+
+    @cached_property
+    def arranged(self) -> LatentSpace:
+        """The same space with its items in `order`; `train` stays as it is. This is what metrics are given."""
+        has, order = self.supplies, self.order
+        return self.replaced(
+            codes=self.codes[order],
+            inputs=self.inputs[order] if "inputs" in has else None,
+            labels=self.labels[order] if "labels" in has else None,
+            factors=self.factors[order] if "factors" in has else None,
+            reconstructions=None if self._reconstructions is None else self.reconstructions[order],
+            posterior=self.posterior.take(order) if "posterior" in has else None,
+        )
+
     def replaced(self, **changes: Any) -> LatentSpace:
-        """Return another space that differs in these arguments of the constructor; nothing computed is taken along.
+        """Return another space that differs in these arguments of the constructor; what was computed stays behind.
 
         Give what depends on a change as well: new codes leave the old reconstructions standing where those are
         stored and not decoded.
@@ -293,11 +319,15 @@ class LatentSpace:
     @cached_property
     def codes(self) -> Tensor:
         """Codes `(n, d)`: posterior means for a probabilistic model."""
-        codes = self.encode(self.inputs) if self._codes is None else self._codes
+        codes = self._made_codes() if self._codes is None else self._codes
         _checked_codes(codes, self.name)
         if self._inputs is not None and len(codes) != len(self.inputs):
             raise ContractError(f"{self.name}: {len(self.inputs)} inputs were encoded to {len(codes)} codes")
         return codes
+
+    def _made_codes(self) -> Tensor:
+        """A model whose posterior is at hand need not encode again: `encode` returns posterior means."""
+        return self.posterior.mean if callable(self._posterior) else self.encode(self.inputs)
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -357,11 +387,18 @@ class LatentSpace:
         return self._decode
 
     def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
-        """Return log p(inputs | codes) in nats, `(m,)`."""
-        value = None if self._likelihood is None else self._likelihood(inputs, codes)
-        if value is None:
+        """Return log p(inputs | codes) in nats, `(m,)`, in batches, without gradients."""
+        if self._likelihood is None:
             raise NotApplicableError(REASONS["likelihood"])
-        return value
+        if len(inputs) != len(codes):
+            raise ValueError(f"inputs and codes must have equally many rows, got {len(inputs)} and {len(codes)}")
+        with exact_arithmetic():
+            both = zip(torch.split(inputs, BATCH), torch.split(codes, BATCH), strict=True)
+            parts = [self._likelihood(*chunk) for chunk in both]
+        values = [part for part in parts if part is not None]
+        if len(values) < len(parts):
+            raise NotApplicableError(REASONS["likelihood"])
+        return torch.cat(values)
 
 
 def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:

@@ -55,6 +55,10 @@ class Moved(Posterior):
         density: Tensor = self.base.log_prob(self.change.back(codes)) - volume.to(codes.dtype)
         return density
 
+    def take(self, rows: Tensor) -> Posterior:
+        """Return the distributions of just these rows."""
+        return Moved(self.base.take(rows), self.change)
+
     def kl(self, prior: Posterior) -> Tensor:
         """Divergence from a prior that was moved likewise; it does not depend on coordinates."""
         if not isinstance(prior, Moved):
@@ -127,7 +131,7 @@ def random_codes(space: LatentSpace, seed: int = 0) -> LatentSpace:
 
     def shuffle(space: LatentSpace, seed: int) -> LatentSpace:
         order = _order(len(space), seed)
-        posterior = _rows_of(space.posterior, order) if "posterior" in space.supplies else None
+        posterior = space.posterior.take(order) if "posterior" in space.supplies else None
         codes = space.codes[order]
         return space.replaced(codes=codes, posterior=posterior, encode=_lost(codes), reconstructions=None)
 
@@ -169,12 +173,8 @@ def _taken(space: LatentSpace, rows: Tensor) -> LatentSpace:
         labels=space.labels[rows] if "labels" in has else None,
         factors=space.factors[rows] if "factors" in has else None,
         reconstructions=None,
-        posterior=_rows_of(space.posterior, rows) if "posterior" in has else None,
+        posterior=space.posterior.take(rows) if "posterior" in has else None,
     )
-
-
-def _rows_of(posterior: Posterior, rows: Tensor) -> Posterior:
-    return Posterior(posterior.mean[rows], posterior.variance[rows])
 
 
 def _lost(codes: Tensor) -> Map:

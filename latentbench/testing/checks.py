@@ -29,7 +29,7 @@ class Check:
     Attributes:
         space: what was done to the space, as "random codes".
         score: name of the score.
-        value: what came out; NaN where the score is not applicable.
+        value: what came out; NaN where the score is not applicable or failed.
         expected: what had to come out, in words; empty where nothing had to.
         passed: whether it did.
         reason: why there is no value.
@@ -62,14 +62,15 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
     metric = plugins.load("metric", name)
     start = gallery() if space is None else space
     first = _values(name, plugins, start)
-    for found, (value, reason) in first.items():
-        yield _in_range(found, metric.scores[found], value, reason)
+    for found, (value, status, reason) in first.items():
+        yield _in_range(found, metric.scores[found], value, status, reason)
     for title, make, expected in _spaces(metric):
-        for found, (value, reason) in _values(name, plugins, make(start)).items():
+        for found, (value, status, reason) in _values(name, plugins, make(start)).items():
             declared = metric.scores[found]
             if declared.kind == "cost":
                 continue
-            passed = _holds(expected, declared, metric.tolerance, first[found][0], value)
+            holds = _holds(expected, declared, metric.tolerance, first[found][0], value)
+            passed = holds and status != "failed"
             yield Check(title, found, value, expected if _judged(expected, declared) else "", passed, reason)
 
 
@@ -104,16 +105,22 @@ def _rounded(space: LatentSpace) -> LatentSpace:
     return space.replaced(codes=space.codes * (1 + ROUNDING * signs.to(space.codes)))
 
 
-def _values(name: str, plugins: Plugins, space: LatentSpace) -> Mapping[str, tuple[float, str]]:
+def _values(name: str, plugins: Plugins, space: LatentSpace) -> Mapping[str, tuple[float, str, str]]:
+    """Return value, status and reason of each score."""
     frame = score(space, [name], plugins)
-    columns = (frame[name].tolist() for name in ("score", "value", "reason"))
-    return {found: (float(value), str(reason)) for found, value, reason in zip(*columns, strict=True)}
+    columns = (frame[column].tolist() for column in ("score", "value", "status", "reason"))
+    return {
+        str(found): (float(value), str(status), str(reason))
+        for found, value, status, reason in zip(*columns, strict=True)
+    }
 
 
-def _in_range(name: str, declared: Score, value: float, reason: str) -> Check:
+def _in_range(name: str, declared: Score, value: float, status: str, reason: str) -> Check:
+    if status != "ok":
+        return Check("as it is", name, value, "in its range", status == "not applicable", reason)
     low, high = declared.range
     slack = 1e-6 * max(1.0, abs(value))
-    return Check("as it is", name, value, "in its range", low - slack <= value <= high + slack, reason)
+    return Check("as it is", name, value, "in its range", low - slack <= value <= high + slack)
 
 
 def _judged(expected: str, declared: Score) -> bool:

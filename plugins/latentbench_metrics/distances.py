@@ -1,46 +1,193 @@
-"""Distances between all pairs of points, a block of rows at a time."""
+"""Distances between all pairs of points, a block of rows at a time, and the nearest points, exactly."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
-__all__ = ["centered", "distances_to_others", "row_blocks", "squared_distances"]
+__all__ = ["centered", "distance_blocks", "extreme", "nearest", "row_blocks"]
 
-BLOCK = 2**19  # distances held at once
+BLOCK = 2**19  # distances held at once,
+ROWS = 16  # or those of so many rows
 ROUNDING = 1e-13  # of a matrix product in float64, relative to the points' squared norms
+ELEMENTS = 2**23  # of one block of likeness in the search for neighbors
+SPARE = 16  # neighbors kept beyond k until their distances are exact
+UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
 
 
 def centered(*clouds: Tensor) -> list[Tensor]:
     """Return the clouds `(n, d)`, `(m, d)`, ... in float64, moved so that their means surround the origin."""
-    exact = [cloud.double() for cloud in clouds]
+    exact = [cloud.detach().double() for cloud in clouds]
     center = torch.stack([cloud.mean(0) for cloud in exact]).mean(0)
     return [cloud - center for cloud in exact]
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[Tensor]:
     """Yield row numbers, ascending, few enough at once for their distances to `columns` points."""
-    yield from torch.split(torch.arange(rows), max(1, BLOCK // columns))
+    yield from torch.split(torch.arange(rows), max(ROWS, BLOCK // columns))
 
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Return squared Euclidean distances `(n, m)` of centered float64 points `(n, d)` and `(m, d)`.
+def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield row numbers `(b,)` of x `(n, d)`, ascending, and squared distances `(b, m)` to y `(m, d)`, in blocks.
 
-    One matrix product; what its rounding leaves of the distance of two equal points is set to 0.
+    Points must be float64 and centered. One matrix product; what its rounding leaves of the distance of two equal
+    points is set to 0. Without y: distances among the rows of x, `own` from a point to itself. All blocks share
+    memory: use one, or change it, before the next is made.
 
-    >>> squared_distances(torch.tensor([[0.0], [1]]).double(), torch.tensor([[3.0]]).double())
+    >>> [(_, found)] = distance_blocks(torch.tensor([[0.0], [1]]).double(), torch.tensor([[3.0]]).double())
+    >>> found
     tensor([[9.],
             [4.]], dtype=torch.float64)
     """
-    norms = x.square().sum(1)[:, None] + y.square().sum(1)
-    found = torch.addmm(norms, x, y.T, alpha=-2)
-    return found.masked_fill_(found <= norms.mul_(ROUNDING), 0)
+    x, others = x.detach(), (x if y is None else y).detach()
+    ones, norms = x.new_ones(max(len(x), len(others)), 1), x.square().sum(1, keepdim=True)
+    table = torch.cat([-2 * others, others.square().sum(1, keepdim=True), ones[: len(others)]], 1).T
+    blocks = list(row_blocks(len(x), len(others)))
+    scratch = x.new_empty(len(blocks[0]), len(others))
+    for rows in blocks:
+        found = scratch[: len(rows)]
+        torch.mm(torch.cat([x[rows], ones[: len(rows)], norms[rows]], 1), table, out=found)
+        diagonal = torch.arange(len(rows)), rows
+        if y is None:
+            found[diagonal] = math.inf
+        limits = 2 * ROUNDING * norms[rows]
+        for row in (found.amin(1, keepdim=True) <= limits).nonzero()[:, 0].tolist():
+            found[row].masked_fill_(found[row] <= limits[row], 0)
+        if y is None:
+            found[diagonal] = own
+        yield rows, found
 
 
-def distances_to_others(points: Tensor, rows: Tensor) -> Tensor:
-    """Return squared distances `(b, n)` of b rows of centered points `(n, d)` to all; infinite to themselves."""
-    found = squared_distances(points[rows], points)
-    found[torch.arange(len(rows)), rows] = torch.inf
-    return found
+def extreme(values: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """Return the k largest (or smallest) of each row of `(b, m)` in order, and their columns, as `topk` does.
+
+    Ten times as fast as `topk` on long rows: the k largest stand in the k groups with the largest maxima.
+
+    >>> extreme(torch.tensor([[5.0, 1.0, 7.0]]), 2)
+    (tensor([[7., 5.]]), tensor([[2, 0]]))
+    """
+    count = values.shape[1]
+    size = math.isqrt(count // k)  # makes as many groups as there are members in the k best
+    if size < 4:
+        top = values.topk(k, largest=largest)
+        return top.values, top.indices
+    width = count // size
+    groups = values[:, : size * width].view(-1, size, width)
+    best = (groups.amax(1) if largest else groups.amin(1)).topk(k, largest=largest, sorted=False).indices
+    offsets = torch.arange(0, size * width, width, device=values.device)
+    rest = torch.arange(size * width, count, device=values.device).expand(len(values), -1)
+    columns = torch.cat([(best[:, None] + offsets[:, None]).flatten(1), rest], 1)
+    top = values.gather(1, columns).topk(k, largest=largest)
+    return top.values, columns.gather(1, top.indices)
+
+
+def nearest(bank: Tensor, queries: Tensor, k: int, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the k points of `bank` `(m, d)` nearest to each query `(n, d)`: squared distances and rows `(n, k)`.
+
+    Nearest first, the lowest row first of equally near ones. Distances are float64, sums of squared differences.
+    Likely neighbors come from a matrix product in float32; where its rounding might hide a nearer point, from one
+    in float64; and where that might too, every distance is computed.
+
+    Args:
+        bank: points `(m, d)`.
+        queries: points `(n, d)`.
+        k: number of neighbors.
+        own: the row of `bank` `(n,)` that each query is: it is no neighbor of itself.
+
+    Raises:
+        ValueError: k is more than there are points, less the query's own.
+
+    >>> line = torch.tensor([[0.0], [1], [3]])
+    >>> nearest(line, line, 1, own=torch.arange(3))
+    (tensor([[1.],
+            [1.],
+            [4.]], dtype=torch.float64), tensor([[1],
+            [0],
+            [1]]))
+    """
+    if not 0 < k <= len(bank) - (own is not None):
+        raise ValueError(f"k (={k}) must be at most the number of bank codes (={len(bank)})")
+    if not bank.is_floating_point() or bank.dtype != queries.dtype:
+        bank, queries = bank.double(), queries.double()
+    bank, queries = bank.detach(), queries.detach()
+    squared = torch.empty(len(queries), k, dtype=torch.float64, device=bank.device)
+    rows = torch.empty(len(queries), k, dtype=torch.int64, device=bank.device)
+    left = torch.arange(len(queries), device=bank.device)
+    own = None if own is None else own.to(bank.device)
+    for search in (_search_in_float32, _search_in_float64, _search_all):
+        if len(left):
+            squared[left], rows[left], sure = search(bank, queries[left], k, None if own is None else own[left])
+            left = left[~sure]
+    return squared, rows
+
+
+def _search(
+    dtype: torch.dtype, bank: Tensor, queries: Tensor, k: int, own: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return distances and rows as `nearest` does, and for which queries they are proved to be right."""
+    count = min(k + SPARE + (own is not None), len(bank))
+    finer = torch.promote_types(bank.dtype, dtype)
+    center = bank.mean(0, dtype=torch.float64).to(finer)
+    scale = _power_of_two(bank, center)
+    table = torch.empty(len(bank), bank.shape[1] + 1, dtype=dtype, device=bank.device)
+    table[:, :-1] = (bank.to(finer) - center).mul_(scale)
+    table[:, -1] = table[:, :-1].square().sum(1).div_(-2)
+    size = min(_rows_at_once(bank, count), len(queries))
+    scratch = torch.empty(size, len(bank), dtype=dtype, device=bank.device)  # a new one a time costs as much again
+    parts = []
+    for chunk in torch.split(torch.arange(len(queries), device=bank.device), size):
+        points = queries[chunk]
+        moved = (points.to(finer) - center).mul_(scale).to(dtype)
+        padded = torch.cat([moved, moved.new_ones(len(chunk), 1)], 1)
+        scores, likely = extreme(torch.mm(padded, table.T, out=scratch[: len(chunk)]), count)
+        squared, rows = _ordered(bank, points, likely, k, None if own is None else own[chunk])
+        length, reach = moved.double().norm(dim=1), squared[:, -1].sqrt() * scale
+        beyond = length.square() - 2 * scores[:, -1].double()  # no other point is nearer, but for rounding:
+        rounding = (bank.shape[1] + 8) * torch.finfo(dtype).eps
+        slack = rounding * (length + reach) * (3 * length + reach) + UNDERFLOW
+        parts.append((squared, rows, (reach.square() < beyond - slack) | (count == len(bank))))
+    squared, rows, sure = (torch.cat(part) for part in zip(*parts, strict=True))
+    return squared, rows, sure
+
+
+_search_in_float32, _search_in_float64 = partial(_search, torch.float32), partial(_search, torch.float64)
+
+
+def _search_all(bank: Tensor, queries: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the same from all distances, those to equal points computed once."""
+    distinct, inverse = torch.unique(bank, dim=0, return_inverse=True)
+    pieces = torch.split(distinct.double(), max(1, ELEMENTS // max(1, bank.shape[1])))
+    found = []
+    for number, query in enumerate(queries.double()):
+        far = torch.cat([(piece - query).square_().sum(1) for piece in pieces])[inverse]
+        if own is not None:
+            far[own[number]] = torch.inf
+        limit = far.kthvalue(k).values
+        closer = (far < limit).nonzero()[:, 0]
+        found.append(torch.cat([closer, (far == limit).nonzero()[: k - len(closer), 0]]))
+    squared, rows = _ordered(bank, queries, torch.stack(found), k, own)
+    return squared, rows, torch.ones(len(queries), dtype=torch.bool, device=bank.device)
+
+
+def _ordered(bank: Tensor, queries: Tensor, rows: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the k nearest of the candidates `rows` `(n, c)` by exact distances, the lowest row first in a tie."""
+    rows = rows.sort(1).values
+    squared = bank[rows].double().sub_(queries[:, None]).square_().sum(-1)
+    if own is not None:
+        squared.masked_fill_(rows == own[:, None], torch.inf)
+    squared, order = squared.sort(dim=1, stable=True)
+    return squared[:, :k], rows.gather(1, order[:, :k])
+
+
+def _power_of_two(bank: Tensor, center: Tensor) -> float:
+    """Return what brings the largest coordinate to about 1: squares then fit float32."""
+    low, high = (bank.amin(0) - center).min(), (bank.amax(0) - center).max()
+    return 2.0 ** -math.frexp(max(-float(low), float(high)))[1]
+
+
+def _rows_at_once(bank: Tensor, candidates: int) -> int:
+    return max(1, ELEMENTS // max(len(bank), bank.shape[1] * candidates))

@@ -16,7 +16,7 @@ from latentbench import LatentSpace, NotApplicableError, cache_dir
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics.subsets import some_rows
 
-__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_features"]
+__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
 
 FEATURES_VERSION = 2
 FEATURES = 64
@@ -42,6 +42,19 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     Raises:
         NotApplicableError: no training split, no inputs or labels there, or a single class.
     """
+    return _network(space).features
+
+
+def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
+    """Return a function from inputs `(n, *shape)` to class numbers `(n,)`: what the network of the features sees.
+
+    Raises:
+        NotApplicableError: as for `in_domain_features`.
+    """
+    return _network(space).classes
+
+
+def _network(space: LatentSpace) -> _Network:
     if space.train is None:
         raise NotApplicableError("no training split")
     inputs, labels = space.train.inputs, space.train.labels
@@ -50,7 +63,7 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     key = _key(space.fingerprint or _digest(inputs, labels), inputs)
     if key not in _networks:
         _networks[key] = _cached_network(cache_dir() / "features" / f"{key}.safetensors", inputs, labels)
-    return _networks[key].features
+    return _networks[key]
 
 
 class _Network(nn.Module):
@@ -71,10 +84,17 @@ class _Network(nn.Module):
         return standard
 
     def features(self, inputs: Tensor) -> Tensor:
-        self.to(inputs.device)
         with exact_arithmetic(), _one_thread():
-            hidden = torch.cat([self.hidden(chunk.float()) for chunk in torch.split(inputs, 512)])
-            return (hidden - self.get_buffer("center")) / self.get_buffer("spread")
+            return (self.read(inputs) - self.get_buffer("center")) / self.get_buffer("spread")
+
+    def classes(self, inputs: Tensor) -> Tensor:
+        with exact_arithmetic(), _one_thread():
+            classes: Tensor = self.head(self.read(inputs)).argmax(1)
+            return classes
+
+    def read(self, inputs: Tensor) -> Tensor:
+        self.to(inputs.device)
+        return torch.cat([self.hidden(chunk.float()) for chunk in torch.split(inputs, 512)])
 
 
 def _convolutions(shape: tuple[int, ...]) -> nn.Sequential:
@@ -102,12 +122,12 @@ def _cached_network(path: Path, inputs: Tensor, labels: Tensor) -> _Network:
             network.load_state_dict(load_file(path))
             return network
         except (OSError, SafetensorError, RuntimeError) as error:
-            warnings.warn(f"{path} is damaged and is made again: {error}", stacklevel=4)
+            warnings.warn(f"{path} is damaged and is made again: {error}", stacklevel=5)
     _train(network, inputs, labels)
     try:
         _write(path, save(network.state_dict()))
     except OSError as error:
-        warnings.warn(f"the feature network is not kept for next time: {error}", stacklevel=4)
+        warnings.warn(f"the feature network is not kept for next time: {error}", stacklevel=5)
     return network
 
 

@@ -10,15 +10,22 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics.distances import centered, row_blocks
+from latentbench_metrics.distances import nearest
 from latentbench_metrics.features import in_domain_features
 from latentbench_metrics.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
 )
 from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.wasserstein import bures_w2_squared
 
-__all__ = ["Samples", "kernel_distance", "out_of_bounds", "precision_recall_density_coverage"]
+__all__ = [
+    "Samples",
+    "frechet_distance",
+    "kernel_distance",
+    "out_of_bounds",
+    "precision_recall_density_coverage",
+]
 
 CHUNK = 1024
 BANK = 10_000  # training images that new ones are held against
@@ -27,10 +34,38 @@ NEIGHBORS = 5
 SEED = 0
 
 
-def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """Kernel distance (KID, Binkowski 2018): unbiased squared MMD for k(x, y) = (x·y / d + 1)³; lower is better.
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Fréchet distance (FID) of two sets of features, |m - m'|² + tr(A + B - 2 (AB)^½); lower is better, from 0.
 
-    About 0 when both are drawn alike, below 0 in half of such cases.
+    In squared units of the features: `bures_w2_squared` under the name it has for images. The score
+    `bures_w2_squared_samples` is this distance less that of real images, so there is no second one.
+
+    Source: Heusel 2017.
+    Traps: biased upwards by 2d/n + d(d+1)/(2n) for white features: never compare across n or across features. It
+    sees nothing beyond covariance: on linear features such as PCA a Gaussian fake is perfect.
+
+    Args:
+        real: features `(n, d)`, at least two rows.
+        fake: features `(m, d)`, likewise.
+
+    Raises:
+        ValueError: unequal d, or fewer than two rows.
+
+    >>> real = torch.tensor([[0.0], [2.0]])
+    >>> round(frechet_distance(real, 2 * real + 1), 6)  # means 1 and 3, deviations 1.414 and 2.828
+    6.0
+    """
+    return bures_w2_squared(real, fake)
+
+
+def kernel_distance(real: Tensor, fake: Tensor) -> float:
+    """Kernel distance (KID): unbiased squared MMD for k(x, y) = (x·y / d + 1)³; lower is better.
+
+    About 0 when both are drawn alike, below 0 in half of such cases; the unit is that of k.
+
+    Source: Binkowski 2018.
+    Traps: k goes with the sixth power of the features' scale, so distances in different features do not compare;
+    it sees moments up to the third alone.
 
     Args:
         real: features `(n, d)`.
@@ -39,21 +74,28 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
     Raises:
         ValueError: fewer than two rows, or unequal d.
 
-    >>> kernel_distance(torch.zeros(3, 2), torch.ones(3, 2))
+    >>> round(kernel_distance(torch.zeros(3, 2), torch.ones(3, 2)), 12)
     7.0
     """
     if min(len(real), len(fake)) < 2 or real.shape[1] != fake.shape[1]:
         raise ValueError(f"needs (n, d) and (m, d) with n, m > 1, got {tuple(real.shape)} and {tuple(fake.shape)}")
-    real, fake = real.double(), fake.double()
-    across = _kernel_sum(real, fake) / (len(real) * len(fake))
-    return float(_mean_within(real) + _mean_within(fake) - 2 * across)
+    x, y = _lifted(real), _lifted(fake)
+    moments = x.shape[1] ** 2 <= 2 * (len(x) + len(y))
+    within_x, within_y, across = _sums_by_moments(x, y) if moments else _sums_by_pairs(x, y)
+    mean_x, mean_y = (
+        (total - points.square().sum(1).pow(3).sum()) / (len(points) * (len(points) - 1))
+        for total, points in ((within_x, x), (within_y, y))
+    )
+    return float(mean_x + mean_y - 2 * across / (len(x) * len(y)))
 
 
 def out_of_bounds(train: Tensor, test: Tensor, fake: Tensor) -> float:
-    """Share of fakes farther from the nearest training point than 95 % of test points are.
+    """Share of fakes farther from the nearest training point than 95 % of test points are; no better side.
 
-    0.05 when fakes are as near as test points, in [0, 1]. It sees nothing of variety: one good image, or a copy of
-    the training set, has 0. Read it beside coverage.
+    In [0, 1], 0.05 when fakes are as near as test points. Exact, in float64.
+
+    Source: the rule of novelty detection by nearest neighbors, at the 95 % quantile of test data.
+    Traps: blind to variety: one good image, or a copy of the training set, has 0. Read it beside coverage.
 
     Args:
         train: features `(m, f)`.
@@ -70,31 +112,45 @@ def out_of_bounds(train: Tensor, test: Tensor, fake: Tensor) -> float:
     if len({points.shape[1:] for points in (train, test, fake)}) > 1 or not all(map(len, (train, test, fake))):
         shapes = ", ".join(str(tuple(points.shape)) for points in (train, test, fake))
         raise ValueError(f"train, test and fake must be (m, f), (n, f) and (l, f), none empty, got {shapes}")
-    train, test, fake = centered(train, test, fake)
-    limit = torch.quantile(_nearest(train, test).sqrt(), INSIDE)
-    return float((_nearest(train, fake).sqrt() > limit).double().mean())
+    limit = torch.quantile(_reach(train, test), INSIDE)
+    return float((_reach(train, fake) > limit).double().mean())
 
 
-def _nearest(bank: Tensor, points: Tensor) -> Tensor:
-    """Return squared distances `(n,)` of centered points to the nearest of `bank`."""
-    half_norms = bank.square().sum(1) / 2
-    blocks = row_blocks(len(points), len(bank))
-    closest = [torch.addmm(-half_norms, points[rows], bank.T).max(1).values for rows in blocks]
-    return (points.square().sum(1) - 2 * torch.cat(closest)).clamp_min(0)
+def _reach(bank: Tensor, points: Tensor) -> Tensor:
+    """Return distances `(n,)` of points to the nearest of `bank`."""
+    return nearest(bank, points, 1)[0][:, 0].sqrt()
 
 
-def _mean_within(x: Tensor) -> Tensor:
-    diagonal = (x.square().sum(1) / x.shape[1] + 1).pow(3).sum()
-    return (_kernel_sum(x, x) - diagonal) / (len(x) * (len(x) - 1))
+def _lifted(points: Tensor) -> Tensor:
+    """Return points `(n, d + 1)` whose products are x·y / d + 1."""
+    scaled = points.double() / points.shape[1] ** 0.5
+    return torch.cat([scaled, torch.ones_like(scaled[:, :1])], 1)
 
 
-def _kernel_sum(x: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([(rows @ y.T / x.shape[1] + 1).pow(3).sum() for rows in torch.split(x, CHUNK)]).sum()
+def _sums_by_pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sums of (a·b)³ over all pairs within x, within y, and across."""
+
+    def total(one: Tensor, other: Tensor) -> Tensor:
+        return torch.stack([(rows @ other.T).pow(3).sum() for rows in torch.split(one, CHUNK)]).sum()
+
+    return total(x, x), total(y, y), total(x, y)
 
 
-def _share(better: str, description: str, *, headline: bool = False, ceiling: float | None = None) -> Score:
-    floor = 0.0 if headline else None
-    return Score(better, description, "make", headline, (0, 1), floor=floor, ceiling=ceiling)
+def _sums_by_moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same from third moments, which are fewer than pairs: sums of a_i a_j a_k, each i <= j, k once."""
+    sums = []
+    for i in range(x.shape[1]):
+        one, other = ((points[:, i:] * points[:, i : i + 1]).T @ points[:, i:] for points in (x, y))
+        times = torch.full_like(one, 3.0)
+        times[0], times[:, 0] = 1.5, 1.5
+        times[0, 0] = 1.0
+        sums.append(torch.stack([(times * a * b).sum() for a, b in ((one, one), (other, other), (one, other))]))
+    within_x, within_y, across = torch.stack(sums).sum(0)
+    return within_x, within_y, across
+
+
+def _share(better: str, description: str, *, headline: bool = False) -> Score:
+    return Score(better, description, "make", headline, (0, 1), floor=0.0, ceiling=1.0)
 
 
 class Samples(Metric):
@@ -107,13 +163,32 @@ class Samples(Metric):
         "sample_precision": _share("none", "share of new images where real ones lie"),
         "sample_recall": _share("none", "share of real images where new ones lie"),
         "sample_density": Score(
-            "none", "crowding of new images around real ones, 1 = alike", "make", range=(0, float("inf"))
+            "none",
+            "crowding of new images around real ones, 1 = alike",
+            "make",
+            range=(0, float("inf")),
+            floor=0.0,
+            ceiling=1.0,
         ),
-        "sample_coverage": _share("up", "share of real images with a new one near", headline=True, ceiling=1.0),
-        "kernel_distance_samples": Score("down", "kernel distance of new images from real", "make", ceiling=0.0),
-        "out_of_bounds": _share("none", "share of new images far from all training images", ceiling=1 - INSIDE),
+        "sample_coverage": _share("up", "share of real images with a new one near", headline=True),
+        "kernel_distance_samples": Score(
+            "down",
+            "kernel distance of new images from real, in features of an in-domain classifier (64)",
+            "make",
+            floor="random_projection",
+            ceiling=0.0,
+        ),
+        "out_of_bounds": Score(
+            "none",
+            "share of new images far from all training images",
+            "make",
+            range=(0, 1),
+            floor="random_projection",
+            ceiling=1 - INSIDE,
+        ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border of a ball
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = 5000
 

@@ -9,19 +9,25 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.distances import nearest
 from latentbench_metrics.subsets import folds, labelled_train, some_rows
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
 
-ELEMENTS = 2**24  # of one block of distances
-SPARE = 16  # neighbors kept beyond k until their distances are exact
 FOLDS = 5
 NEIGHBORS = (1, 5, 10)
 BANK_SEED = 1_000_033  # of the noise of training codes: not the test codes' noise
 
 
 def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor, k: int) -> float:
-    """Share of codes whose k nearest training codes vote for their label; ties go to the lowest class.
+    """Share of codes whose k nearest training codes vote for their label, in [0, 1]; higher is better.
+
+    Ties of the vote go to the lowest class; of equally near codes the one in the lowest row is a neighbor.
+
+    Source: Cover and Hart 1967.
+
+    Traps: posterior means of a code without information (rate 0) still give 0.78 on Fashion-MNIST: read
+    `knn10_sample` beside it. Wide dimensions decide; more training codes give more.
 
     Args:
         train_codes: the bank `(m, d)`.
@@ -40,23 +46,12 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, label
 def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
     """Return the rows `(n, k)` of the k codes in `bank` `(m, d)` nearest to each query `(n, d)`, nearest first.
 
-    Candidates come from one matrix product of centered codes; their distances are then computed exactly.
+    Exactly, the lowest row first of equally near ones: see `distances.nearest`.
 
     Raises:
         ValueError: k is more than m.
     """
-    if k > len(bank):
-        raise ValueError(f"k (={k}) must be at most the number of bank codes (={len(bank)})")
-    center = bank.double().mean(0)
-    bank, queries = (bank - center).to(bank.dtype), (queries - center).to(bank.dtype)
-    half_norms = bank.square().sum(1) / 2
-    parts = []
-    rows = max(1, ELEMENTS // max(len(bank), bank.shape[1] * (k + SPARE)))
-    for chunk in torch.split(queries, rows):
-        likely = (chunk @ bank.T).sub_(half_norms).topk(min(k + SPARE, len(bank))).indices
-        distances = (bank[likely] - chunk[:, None]).square().sum(-1)
-        parts.append(likely.gather(1, distances.argsort(dim=1, stable=True)[:, :k]))
-    return torch.cat(parts)
+    return nearest(bank, queries, k)[1]
 
 
 def _votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
@@ -83,6 +78,7 @@ class Neighbors(Metric):
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    tolerance: ClassVar[float] = 0.005  # a vote between two classes may turn
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
 
@@ -108,6 +104,7 @@ class SampledNeighbors(Metric):
     }
     needs: ClassVar[tuple[str, ...]] = ("labels", "posterior")
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
+    tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = Neighbors.min_items
     max_items: ClassVar[int | None] = Neighbors.max_items
 

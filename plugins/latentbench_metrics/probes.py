@@ -31,6 +31,12 @@ def linear_probe_accuracy(
 
     Multinomial logistic regression with an L2 penalty on codes standardized over the training codes; at most
     20,000 of these, chosen by `seed`. C is the best of 0.01, 0.1, 1 and 10 on a fifth of at most 5000 of them.
+    In [0, 1], the share of the largest class by chance.
+
+    Source: Alain and Bengio 2016.
+
+    Traps: it grows with d: a random projection to many dimensions is read well. It does not see classes that lie
+    around each other: read `knn10` beside it. Solvers differ by up to 0.02.
 
     Args:
         train_codes: `(m, d)`.
@@ -100,6 +106,7 @@ class LinearProbe(Metric):
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
+    tolerance: ClassVar[float] = 0.005  # an item on the border may change sides
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
 

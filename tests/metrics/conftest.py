@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import warnings
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, Posterior
+from latentbench.testing import gallery
+from latentbench_datasets.lines import draw_lines
 
 DIM = 8
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -79,6 +83,47 @@ def space(digits):
 def make_space(digits):
     """A function that builds it anew; keyword arguments go to `LatentSpace`."""
     return lambda **changes: pca_space(digits, **changes)
+
+
+@pytest.fixture(scope="session")
+def suited(space):
+    """A function that gives a metric a space that has what it needs, always the same one."""
+    return cache(partial(suited_space, space))
+
+
+def suited_space(space, metric):
+    if metric.__name__ == "AcaiLines":
+        return turning_lines()
+    if metric.__name__ == "MsSsim":
+        return magnified(gallery(100, 50))
+    return known_space() if {"factors", "likelihood"} & set(metric.needs) else space
+
+
+@cache
+def known_space():
+    return gallery(600, 1000)
+
+
+def turning_lines():
+    """Lines whose code is the point of the circle at their angle; between two, the nearest line on the circle."""
+    angles = torch.rand(80, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 * math.pi
+    return LatentSpace(
+        codes=torch.stack([angles.cos(), angles.sin()], 1).float(),
+        inputs=torch.from_numpy(draw_lines(angles.numpy())),
+        factors=angles[:, None],
+        factor_names=("angle",),
+        factor_sizes=(0,),
+        decode=lambda codes: torch.from_numpy(draw_lines(torch.atan2(codes[:, 1], codes[:, 0]).double().numpy())),
+    )
+
+
+def magnified(space):
+    """The same images, each pixel four."""
+
+    def four(images):
+        return images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    return space.replaced(inputs=four(space.inputs), decode=lambda codes: four(space.decoder(codes)))
 
 
 def pca_space(digits, **changes):

@@ -9,17 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
+from latentbench_metrics import distances
 from latentbench_metrics.clusters import (
+    FisherRatio,
     KMeansAgreement,
     Separation,
     calinski_harabasz,
     davies_bouldin,
+    fisher_ratio,
     kmeans_agreement,
     knn_accuracy,
     partition_agreement,
     silhouette,
     silhouette_per_item,
 )
+from latentbench_metrics.distances import extreme, nearest
 from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, nearest_rows
 from latentbench_metrics.subsets import folds, pairs, some_rows
 
@@ -98,7 +102,7 @@ def test_silhouette_in_chunks_and_of_a_lonely_class(monkeypatch):
     labels[0] = 9
     whole = silhouette_per_item(codes, labels)
     assert whole[0] == 0
-    monkeypatch.setattr("latentbench_metrics.clusters.CHUNK", 7)
+    monkeypatch.setattr("latentbench_metrics.distances.BLOCK", 350)
     torch.testing.assert_close(silhouette_per_item(codes, labels), whole)
 
 
@@ -132,8 +136,83 @@ def test_neighbors_in_chunks(monkeypatch):
     codes, _ = blobs()
     whole = nearest_rows(codes, codes, 4)
     assert whole[:, 0].tolist() == list(range(len(codes)))
-    monkeypatch.setattr("latentbench_metrics.neighbors.ELEMENTS", 1000)
+    monkeypatch.setattr("latentbench_metrics.distances.ELEMENTS", 1000)
     assert torch.equal(nearest_rows(codes, codes, 4), whole)
+
+
+def by_sorting(bank, queries, k, own=None):
+    far = (bank.double()[None] - queries.double()[:, None]).square().sum(-1)
+    if own is not None:
+        far[torch.arange(len(queries)), own] = torch.inf
+    far, rows = far.sort(dim=1, stable=True)
+    return far[:, :k], rows[:, :k]
+
+
+def gaussian(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+CLOUDS = {
+    "normal": gaussian(900, 16),
+    "flat": gaussian(900, 2),
+    "wide": gaussian(300, 200),
+    "far away": gaussian(900, 3) + 1e4,
+    "grid": gaussian(900, 3).round(),
+    "all equal": torch.full((900, 4), 0.1),
+    "two tight lumps": torch.cat([1e-4 * gaussian(450, 3, dtype=torch.float64) + 100 * side for side in (-1, 1)]),
+    "tiny": 1e-30 * gaussian(900, 3),
+    "huge": 1e30 * gaussian(900, 3, dtype=torch.float64),
+    "outlier": torch.cat([gaussian(899, 3), torch.full((1, 3), 1e18)]),
+    "whole numbers": torch.arange(900)[:, None] % 7,
+}
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+@pytest.mark.parametrize("k", [1, 10, 40])
+def test_neighbors_are_those_of_a_stable_sort(name, k, monkeypatch):
+    monkeypatch.setattr(distances, "ELEMENTS", 50_000)
+    bank = CLOUDS[name]
+    own = torch.arange(0, len(bank), 7)
+    for left_out in (None, own):
+        found, rows = nearest(bank, bank[own], k, left_out)
+        expected, expected_rows = by_sorting(bank, bank[own], k, left_out)
+        assert torch.equal(rows, expected_rows)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def test_neighbors_of_few_and_of_foreign_queries():
+    bank = gaussian(5, 3)
+    for k in (1, 5):
+        assert torch.equal(nearest(bank, bank + 100, k)[1], by_sorting(bank, bank + 100, k)[1])
+    assert torch.equal(nearest(bank, bank.double(), 4, torch.arange(5))[1], by_sorting(bank, bank, 4, range(5))[1])
+    with pytest.raises(ValueError, match=r"k \(=5\) must be at most the number of bank codes"):
+        nearest(bank, bank, 5, torch.arange(5))
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (5, 100), (4, 5000), (1, 5003)])
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_largest_and_smallest_of_rows(shape, largest):
+    values = gaussian(*shape)
+    for k in (1, 3, 7):
+        found, columns = extreme(values, k, largest=largest)
+        assert torch.equal(found, values.topk(k, largest=largest).values)
+        assert torch.equal(values.gather(1, columns), found)
+    same = torch.ones(shape)
+    assert all(len(set(row)) == 3 for row in extreme(same, 3, largest=largest)[1].tolist())
+
+
+def test_equal_points_are_no_distance_apart(monkeypatch):
+    monkeypatch.setattr(distances, "BLOCK", 500)
+    points = gaussian(80, 5, dtype=torch.float64)
+    points = torch.cat([points, points[:20]])
+    (points,) = distances.centered(points + 1e3)
+    exact = (points[:, None] - points).square().sum(-1)
+    for others, own in ((points, 0.0), (None, 0.0), (None, math.inf)):
+        found = torch.cat([block.clone() for _, block in distances.distance_blocks(points, others, own)])
+        assert (found[:20, 80:].diagonal() == 0).all()
+        assert (found.diagonal() == own).all()
+        found.fill_diagonal_(0)
+        torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-12)
 
 
 def test_wrong_requests_are_refused():
@@ -141,6 +220,54 @@ def test_wrong_requests_are_refused():
         knn_accuracy(LINE, SIDES, LINE, SIDES, 5)
     with pytest.raises(ValueError, match="at least two classes"):
         silhouette(LINE, torch.zeros(4, dtype=torch.int64))
+
+
+def by_inverse(codes, labels):
+    """tr(S_W^-1 S_B) in numpy."""
+    x, y = codes.double().numpy(), labels.numpy()
+    within = sum(np.cov(x[y == c].T, bias=True).reshape(x.shape[1], -1) * (y == c).mean() for c in np.unique(y))
+    apart = [(x[y == c].mean(0) - x.mean(0), (y == c).mean()) for c in np.unique(y)]
+    return np.trace(np.linalg.inv(within) @ sum(w * np.outer(m, m) for m, w in apart))
+
+
+@pytest.mark.parametrize(("dim", "classes", "spread"), [(1, 2, 1.0), (5, 4, 1.0), (20, 10, 3.0), (3, 7, 0.2)])
+def test_fisher_ratio_agrees_with_numpy(dim, classes, spread):
+    codes, labels = blobs(dim=dim, classes=classes, spread=spread)
+    assert fisher_ratio(codes, labels) == pytest.approx(by_inverse(codes, labels), rel=1e-4)
+    assert fisher_ratio(codes.float(), labels) == pytest.approx(fisher_ratio(codes, labels), rel=1e-5)
+
+
+def test_fisher_ratio_of_two_gaussians_and_by_chance():
+    codes = gaussian(20_000, 6)
+    labels = torch.arange(20_000) % 2
+    assert fisher_ratio(codes, labels) == pytest.approx(6 / 20_000, abs=6e-4)
+    codes[labels == 1, 2] += 3
+    assert fisher_ratio(codes, labels) == pytest.approx(9 / 4, rel=0.05)
+
+
+@given(seed=st.integers(0, 10_000))
+@settings(max_examples=15, deadline=None)
+def test_fisher_ratio_is_affine_invariant(seed):
+    codes, labels = blobs(count=80, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(80, generator=generator)
+    value = fisher_ratio(codes, labels)
+    scales = 10 ** torch.empty(5, dtype=torch.float64).uniform_(-4, 4, generator=generator)
+    assert fisher_ratio((scales * codes - 7)[order], labels[order]) == pytest.approx(value, rel=1e-6)
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=generator, dtype=torch.float64))[0]
+    mix = turn @ torch.diag(torch.tensor([0.2, 1, 1, 2, 5], dtype=torch.float64)) @ turn.flip(0)
+    assert fisher_ratio(codes @ mix, labels) == pytest.approx(value, rel=2e-3)
+    assert fisher_ratio(codes, 9 - labels) == pytest.approx(value, rel=1e-9)
+
+
+def test_fisher_ratio_of_collapsed_codes():
+    codes, labels = blobs()
+    wide = torch.cat([codes, torch.zeros(300, 3), torch.full((300, 1), 0.1), codes[:, :1]], 1)  # one twice
+    assert fisher_ratio(wide, labels) == pytest.approx(fisher_ratio(codes, labels), rel=1e-4)
+    with pytest.raises(NotApplicableError, match="no class has two different codes"):
+        fisher_ratio(labels[:, None].float(), labels)
+    perfect = torch.stack([labels.double(), codes[:, 0]], 1)
+    assert 1e3 < fisher_ratio(perfect, labels) < math.inf
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-100, 100))
@@ -176,6 +303,9 @@ def test_metrics_on_digits(space):
     separation = Separation(Separation.Params()).compute(space)
     assert separation["silhouette"].shape == (len(space),)
     assert 0.05 < float(separation["silhouette"].mean()) < 0.5
+    ratio = FisherRatio(FisherRatio.Params()).compute(space)
+    assert ratio == {"fisher_ratio": fisher_ratio(space.codes, space.labels)}
+    assert 5 < ratio["fisher_ratio"] < 50
     found = Neighbors(Neighbors.Params()).compute(space)
     assert set(found) == {"knn1", "knn5", "knn10"}
     expected = knn_accuracy(space.train.codes, space.train.labels, space.codes, space.labels, 10)
@@ -220,7 +350,7 @@ def test_large_spaces_are_scored_on_the_same_seeded_items(monkeypatch, space):
 def test_what_a_space_lacks_makes_scores_not_applicable(space):
     bare = LatentSpace.from_arrays(codes=space.codes)
     assert bare.missing(Separation.needs) == "no labels"
-    for metric in (Separation, Neighbors, SampledNeighbors, KMeansAgreement):
+    for metric in (Separation, FisherRatio, Neighbors, SampledNeighbors, KMeansAgreement):
         with pytest.raises(NotApplicableError):
             metric(metric.Params()).compute(bare)
     same = LatentSpace.from_arrays(codes=torch.ones(30, 2), labels=torch.arange(30) % 3)
@@ -229,6 +359,8 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
     single = LatentSpace.from_arrays(codes=torch.randn(30, 2), labels=torch.zeros(30))
     with pytest.raises(NotApplicableError, match="1 classes in 30 items"):
         Separation(Separation.Params()).compute(single)
+    with pytest.raises(NotApplicableError, match="1 class: needs 2"):
+        FisherRatio(FisherRatio.Params()).compute(single)
     few = LatentSpace.from_arrays(codes=torch.randn(3, 2), labels=torch.zeros(3))
     tiny = LatentSpace.from_arrays(codes=torch.randn(30, 2), labels=torch.zeros(30), train=few)
     with pytest.raises(NotApplicableError, match="needs 10 training codes, has 3"):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace
-from latentbench_metrics.geometry import ActiveUnits, active_units
+from latentbench_metrics import geometry
+from latentbench_metrics.geometry import ActiveUnits, active_units, codebook_perplexity
 
 SPREADS = torch.tensor([1.0] * 3 + [1e-2] * 5)  # standard deviations: variances 1 and 1e-4
 
@@ -38,3 +42,34 @@ def test_metric_needs_codes_only():
         "active_units": 3.0
     }
     assert ActiveUnits.scores["active_units"].headline
+
+
+@pytest.mark.parametrize("size", [1, 2, 64, 1000])
+def test_m5_perplexity_of_even_use_and_of_a_single_entry(size):
+    assert codebook_perplexity(torch.full((size,), 7)) == pytest.approx(size, rel=1e-12)
+    assert codebook_perplexity(torch.eye(size)[0]) == 1
+
+
+def test_perplexity_agrees_with_scipy():
+    from scipy.stats import entropy
+
+    counts = torch.randint(0, 50, (200,), generator=torch.Generator().manual_seed(0))
+    expected = math.exp(entropy(counts.numpy()))
+    assert codebook_perplexity(counts) == pytest.approx(expected, rel=1e-12)
+    assert codebook_perplexity(counts.flip(0).float() / 3) == pytest.approx(expected, rel=1e-6)
+    assert codebook_perplexity(torch.cat([counts, torch.zeros(9)])) == pytest.approx(expected, rel=1e-6)
+    assert codebook_perplexity(torch.tensor([3, 1])) == pytest.approx(4 / 3**0.75)
+
+
+@pytest.mark.parametrize("counts", [[0, 0], [1, -1], [[1, 2]], [], [math.nan, 1]])
+def test_counts_that_are_none_are_refused(counts):
+    with pytest.raises(ValueError, match="counts must be"):
+        codebook_perplexity(torch.tensor(counts))
+
+
+def test_every_promised_name_is_here():
+    assert all(callable(getattr(geometry, name)) for name in geometry.__all__)
+    assert set(geometry.__all__) >= {
+        "two_nn", "two_nn_from_ratios", "levina_bickel", "trustworthiness", "continuity", "neighbor_recall",
+        "distance_correlation", "triplet_accuracy", "active_units", "participation_ratio", "codebook_perplexity",
+    }  # fmt: skip

@@ -1,20 +1,31 @@
 from __future__ import annotations
 
+import itertools
 import math
+import time
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentbench import LatentSpace, NotApplicableError
+from latentbench import DataSpec, LatentSpace, NotApplicableError
 from latentbench.latent.paths import linear_path, slerp, speed_squared
+from latentbench.plugins import Plugins
+from latentbench_metrics import path_geometry
 from latentbench_metrics.generation import kernel_distance
 from latentbench_metrics.interpolation import (
+    ClassSwitches,
+    GeodesicRatio,
+    JacobianSpectrum,
     PathEnergy,
     PathShape,
     WalkRealism,
+    class_switches,
     difference_speed_squared,
+    geodesic_ratio,
+    jacobian_spectrum,
     length_ratio,
     path_energy,
     second_difference,
@@ -69,16 +80,19 @@ def test_i5_slerp():
     assert slerp(one, -one, 0.5).isfinite().all()
 
 
-def test_i8_scaling_codes_and_decoder_together_changes_nothing():
-    starts, ends = normal(32, 3, seed=4), normal(32, 3, seed=5)
+@pytest.mark.parametrize(("factor", "dtype"), [(7, torch.float64), (1e-3, torch.float64), (8, torch.float32)])
+def test_i8_scaling_codes_and_decoder_together_changes_nothing(factor, dtype):
+    starts, ends = normal(32, 3, seed=4, dtype=dtype), normal(32, 3, seed=5, dtype=dtype)
 
     def scaled(codes):
-        return curved(codes / 7)
+        return curved(codes / factor)
 
-    assert path_energy(scaled, 7 * starts, 7 * ends) == pytest.approx(path_energy(curved, starts, ends), rel=1e-5)
+    for score in (path_energy, lambda *paths: geodesic_ratio(*paths, 8)):
+        expected = score(curved, starts, ends)
+        assert score(scaled, factor * starts, factor * ends) == pytest.approx(expected, abs=1e-5)
     for score in (length_ratio, second_difference, step_cv):
         expected = score(along(curved, starts, ends))
-        assert score(along(scaled, 7 * starts, 7 * ends)) == pytest.approx(expected, rel=1e-3)
+        assert score(along(scaled, factor * starts, factor * ends)) == pytest.approx(expected, abs=1e-5)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -137,10 +151,286 @@ def test_a_constant_decoder_is_not_applicable():
         path_energy(torch.zeros_like, normal(4, 2), normal(4, 2, seed=1))
 
 
-def test_the_seed_of_draws_matters_little_and_repeats():
-    starts, ends = normal(256, 3, seed=10), normal(256, 3, seed=11)
-    assert path_energy(curved, starts, ends, seed=1) == path_energy(curved, starts, ends, seed=1)
-    assert path_energy(curved, starts, ends, seed=1) == pytest.approx(path_energy(curved, starts, ends), rel=0.05)
+def curve(*parts):
+    """A decoder of codes (n, 1): the coordinates of a curve as functions of t."""
+    return lambda codes: torch.cat([part(codes) for part in parts], 1)
+
+
+def unit_paths(decode, end=1.0, points=64):
+    return along(
+        decode, torch.zeros(1, 1, dtype=torch.float64), torch.full((1, 1), end, dtype=torch.float64), points
+    )
+
+
+ENERGIES = [
+    (curve(lambda t: t, lambda t: t**2), 1.0, (1 + 4 / 3) / 2),
+    (curve(lambda t: t**8), 1.0, 64 / 15),  # squared speed of degree 14: still exact
+    (curve(lambda t: 3 * t**3 - t), 1.0, (81 / 5 - 18 / 3 + 1) / 4),
+    (
+        curve(lambda t: (2 * t).cos(), lambda t: (2 * t).sin(), lambda t: t / 2),
+        1.0,
+        4.25 / (4 * math.sin(1) ** 2 + 0.25),
+    ),
+    (curve(torch.sin), 2.0, 2 * (1 + math.sin(4) / 4) / math.sin(2) ** 2),
+    (curve(torch.exp), 1.5, 1.5 * (math.e**3 - 1) / 2 / (math.e**1.5 - 1) ** 2),
+]
+
+
+@pytest.mark.parametrize(("decode", "end", "expected"), ENERGIES)
+def test_energies_of_known_curves(decode, end, expected):
+    ends = torch.full((1, 1), end, dtype=torch.float64)
+    assert path_energy(decode, torch.zeros_like(ends), ends) == pytest.approx(expected, rel=1e-9)
+    assert path_energy(decode, torch.zeros_like(ends).float(), ends.float()) == pytest.approx(expected, rel=1e-5)
+    found = path_energy(decode, torch.zeros_like(ends), ends, speed=difference_speed_squared)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_energy_is_summed_over_pairs():
+    decode, (starts, ends) = curve(lambda t: t**2), torch.tensor([[[0.0], [0.0], [1.0]], [[1.0], [2.0], [3.0]]])
+    energies, chords = [4 / 3, 64 / 3, 4 * 26 / 3 * 2], [1, 16, 64]
+    assert path_energy(decode, starts, ends) == pytest.approx(sum(energies) / sum(chords), rel=1e-6)
+
+
+def test_the_order_of_pairs_does_not_matter():
+    starts, ends = normal(64, 3, seed=10, dtype=torch.float64), normal(64, 3, seed=11, dtype=torch.float64)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    expected = path_energy(curved, starts, ends)
+    assert path_energy(curved, starts[order], ends[order]) == pytest.approx(expected, rel=1e-12)
+    assert path_energy(curved, ends, starts) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nodes_agree_with_many_even_points():
+    starts, ends = normal(20, 3, seed=12, dtype=torch.float64), normal(20, 3, seed=13, dtype=torch.float64)
+    dense = along(curved, starts, ends, 2001)
+    energy = 2000 * dense.diff(dim=0).square().sum() / (dense[-1] - dense[0]).square().sum()
+    assert path_energy(curved, starts, ends) == pytest.approx(float(energy), rel=2e-3)
+
+
+@pytest.mark.parametrize("angle", [0.5, 2.0, 3.0, 5.0])
+def test_arcs_of_circles(angle):
+    arc = unit_paths(curve(torch.cos, torch.sin), angle, 200)
+    chord, turn = 2 * math.sin(angle / 2), angle / 199
+    assert length_ratio(arc) == pytest.approx(angle / chord, rel=1e-4)
+    assert second_difference(arc) == pytest.approx((2 - 2 * math.cos(turn)) ** 2 * 199**4 / chord**2, rel=1e-6)
+    assert step_cv(arc) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("rise", [0.3, 2.0])
+def test_a_helix(rise):
+    helix = unit_paths(curve(torch.cos, torch.sin, lambda t: rise * t), 7.0, 400)
+    chord = math.hypot(2 * math.sin(3.5), 7 * rise)
+    assert length_ratio(helix) == pytest.approx(7 * math.hypot(1, rise) / chord, rel=1e-4)
+    assert step_cv(helix) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("points", [3, 16, 65])
+def test_a_parabola(points):
+    parabola = unit_paths(curve(lambda t: t, lambda t: t**2), 1.0, points)
+    assert second_difference(parabola) == pytest.approx(4 / 2, rel=1e-6)
+    steps = points - 1
+    squares = unit_paths(curve(lambda t: t**2), 1.0, points)
+    assert step_cv(squares) == pytest.approx(math.sqrt((steps**2 - 1) / 3) / steps, rel=1e-9)
+    assert length_ratio(squares) == pytest.approx(1, rel=1e-12)
+
+
+def test_scores_of_paths_in_float32_are_those_of_float64():
+    starts, ends = normal(30, 3, seed=14, dtype=torch.float64), normal(30, 3, seed=15, dtype=torch.float64)
+    path = along(curved, starts, ends)
+    for score in (length_ratio, second_difference, step_cv):
+        assert score(path.float()) == pytest.approx(score(path), rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("dims", "outputs"), [(1, 4), (5, 30), (16, 17)])
+def test_i1_the_jacobian_of_a_linear_decoder(dims, outputs, dtype):
+    matrix = normal(dims, outputs, seed=1, dtype=dtype)
+    found = jacobian_spectrum(
+        lambda z: (z @ matrix).reshape(-1, 1, outputs), normal(40, dims, seed=2, dtype=dtype)
+    )
+    values = torch.linalg.svdvals(matrix.double())
+    condition = math.log10(np.linalg.cond(matrix.double().numpy()))
+    assert found == {
+        "condition_log10_q50": pytest.approx(condition, abs=1e-5),
+        "condition_log10_q95": pytest.approx(condition, abs=1e-5),
+        "lipschitz_q95": pytest.approx(float(values[0]), rel=1e-5),
+        "log_volume": pytest.approx(0.5 * float(torch.logdet(matrix.double() @ matrix.double().T)), abs=1e-4),
+        "anisotropy": pytest.approx(0, abs=1e-6),
+    }
+
+
+def test_jacobians_of_a_curved_decoder_are_those_of_autograd(monkeypatch):
+    codes = normal(30, 3, seed=3, dtype=torch.float64)
+    jacobians = torch.stack([torch.autograd.functional.jacobian(lambda z: curved(z[None])[0], z) for z in codes])
+    values = np.linalg.svd(jacobians.numpy(), compute_uv=False)
+    conditions = np.log10(values[:, 0] / values[:, -1])
+    expected = {
+        "condition_log10_q50": np.quantile(conditions, 0.5),
+        "condition_log10_q95": np.quantile(conditions, 0.95),
+        "lipschitz_q95": np.quantile(values[:, 0], 0.95),
+        "log_volume": np.log(values).sum(1).mean(),
+        "anisotropy": np.log(values[:, 0]).std(),
+    }
+    assert jacobian_spectrum(curved, codes) == pytest.approx(expected, rel=1e-9)
+    assert jacobian_spectrum(curved, codes.flip(0)) == pytest.approx(expected, rel=1e-9)
+    assert jacobian_spectrum(curved, codes.float()) == pytest.approx(expected, rel=1e-3)
+    monkeypatch.setattr(path_geometry, "IMAGES", 7)
+    assert jacobian_spectrum(curved, codes) == pytest.approx(expected, rel=1e-9)
+
+
+def test_jacobians_under_another_scale_of_codes():
+    codes = normal(30, 3, seed=3, dtype=torch.float64)
+    one, other = jacobian_spectrum(curved, codes), jacobian_spectrum(lambda z: curved(z / 7), 7 * codes)
+    for name in ("condition_log10_q50", "condition_log10_q95", "anisotropy"):
+        assert other[name] == pytest.approx(one[name], rel=1e-9)
+    assert other["lipschitz_q95"] == pytest.approx(one["lipschitz_q95"] / 7, rel=1e-9)
+    assert other["log_volume"] == pytest.approx(one["log_volume"] - 3 * math.log(7), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_singular_jacobians_stay_finite(dtype):
+    codes = normal(20, 4, seed=4, dtype=dtype)
+    dead = torch.diag(torch.tensor([2.0, 1, 0, 0], dtype=dtype))
+    narrow = normal(4, 2, seed=5, dtype=dtype)
+    turn = torch.linalg.qr(normal(4, 4, seed=6, dtype=torch.float64)).Q.to(dtype)
+    for matrix in (dead, turn @ dead @ turn.T, narrow):
+        found = jacobian_spectrum(lambda z, m=matrix: z @ m, codes)
+        top = torch.linalg.svdvals(matrix.double())
+        assert found["condition_log10_q50"] == pytest.approx(6, abs=1e-6)
+        assert found["lipschitz_q95"] == pytest.approx(float(top[0]), rel=1e-5)
+        expected = math.log(top[0]) + math.log(top[1]) + 2 * math.log(1e-6 * top[0])
+        assert found["log_volume"] == pytest.approx(expected, rel=1e-5)
+    partly = jacobian_spectrum(lambda z: z.clamp_min(0), torch.cat([codes, -codes.abs()]))
+    assert all(map(math.isfinite, partly.values()))
+    assert partly["condition_log10_q95"] == pytest.approx(6)
+    with pytest.raises(NotApplicableError, match="one output"):
+        jacobian_spectrum(torch.zeros_like, codes)
+    with pytest.raises(ValueError, match="codes must be"):
+        jacobian_spectrum(torch.tanh, codes[0])
+
+
+def sphere(codes):
+    high, angle = codes.unbind(1)
+    return torch.stack([high.cos() * angle.cos(), high.cos() * angle.sin(), high.sin()], 1)
+
+
+def test_the_sphere_stretches_by_the_cosine_of_the_latitude():
+    codes = torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.2, 0.0]], dtype=torch.float64)
+    found = jacobian_spectrum(sphere, codes)
+    assert found["condition_log10_q50"] == pytest.approx(-math.log10(math.cos(1)), rel=1e-6)
+    assert found["log_volume"] == pytest.approx((math.log(math.cos(1)) + math.log(math.cos(1.2))) / 3, rel=1e-6)
+    assert found["lipschitz_q95"] == pytest.approx(1)
+    assert found["anisotropy"] == pytest.approx(0, abs=1e-9)
+
+
+def test_geodesic_ratio_of_parallels():
+    starts = torch.tensor([[0.5, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    ends = starts + torch.tensor([0.0, 2.0], dtype=torch.float64)
+    parallels = 2 * starts[:, 0].cos()
+    circles = (sphere(starts) * sphere(ends)).sum(1).acos()
+    assert geodesic_ratio(sphere, starts, ends, 32) == pytest.approx(
+        float(parallels.sum() / circles.sum()), rel=1e-3
+    )
+    for i in range(2):
+        expected = float(parallels[i] / circles[i])
+        assert geodesic_ratio(sphere, starts[i, None], ends[i, None], 32) == pytest.approx(expected, rel=1e-3)
+        rough = geodesic_ratio(sphere, starts[i, None].float(), ends[i, None].float(), 32)
+        assert rough == pytest.approx(expected, rel=1e-3)
+
+
+def test_geodesic_ratio_does_not_depend_on_scale_or_order():
+    starts, ends = normal(6, 3, seed=16, dtype=torch.float64), normal(6, 3, seed=17, dtype=torch.float64)
+    expected = geodesic_ratio(curved, starts, ends, 8)
+    assert expected > 1.005
+    assert geodesic_ratio(lambda z: curved(z / 9), 9 * starts, 9 * ends, 8) == pytest.approx(expected, abs=1e-5)
+    assert geodesic_ratio(curved, starts.flip(0), ends.flip(0), 8) == pytest.approx(expected, abs=1e-5)
+    assert geodesic_ratio(curved, ends, starts, 8) == pytest.approx(expected, rel=1e-3)
+    assert geodesic_ratio(lambda z: z @ MIX, starts, ends, 8) == pytest.approx(1, abs=1e-9)
+    with pytest.raises(NotApplicableError, match="one output"):
+        geodesic_ratio(torch.zeros_like, starts, ends, 8)
+    with pytest.raises(ValueError, match="needs starts and ends"):
+        geodesic_ratio(curved, starts, ends[:2], 8)
+
+
+def test_callers_settings_have_no_influence():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 20), torch.nn.Tanh(), torch.nn.Linear(20, 30))
+    starts, ends = normal(8, 4, seed=18), normal(8, 4, seed=19)
+
+    def scores():
+        path = along(net, starts, ends).detach()
+        return [
+            path_energy(net, starts, ends), path_energy(net, starts, ends, speed=difference_speed_squared),
+            geodesic_ratio(net, starts, ends, 6), *jacobian_spectrum(net, starts).values(),
+        ], [score(path) for score in (length_ratio, second_difference, step_cv)]  # fmt: skip
+
+    expected = scores()[0]
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert scores()[0] == expected
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    assert all(weight.grad is None for weight in net.parameters())
+
+
+def test_class_switches_are_counted():
+    generator = torch.Generator().manual_seed(0)
+    classes = torch.randint(0, 3, (9, 20), generator=generator)
+    naive = [sum(a != b for a, b in itertools.pairwise(path)) for path in classes.T.tolist()]
+    assert class_switches(classes) == pytest.approx(sum(naive) / 20)
+    assert class_switches(classes[:, torch.randperm(20)]) == class_switches(classes)
+    assert class_switches(classes[:, 0]) == naive[0]
+    assert class_switches(torch.tensor([[0], [0], [4], [4]])) == 1
+    for bad in (classes[:1], classes[:, :0], classes[None]):
+        with pytest.raises(ValueError, match="classes must be"):
+            class_switches(bad)
+
+
+def test_the_network_of_the_features_names_classes(space):
+    from latentbench_metrics.features import in_domain_classes
+
+    predict = in_domain_classes(space)
+    classes = predict(space.inputs)
+    assert classes.dtype == torch.int64
+    assert float((classes == space.labels).double().mean()) > 0.95
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(predict(space.inputs), classes)
+    with pytest.raises(NotApplicableError, match="no training split"):
+        in_domain_classes(LatentSpace.from_arrays(codes=space.codes))
+
+
+def test_a_fade_between_pixels_changes_class_least(space):
+    metric = ClassSwitches(ClassSwitches.Params())
+    fade, pca = metric.compute(pixel_space(space))["class_switches"], metric.compute(space)["class_switches"]
+    assert 1.1 < fade < pca < 1.8  # so it has no better side
+
+
+def pixel_space(space):
+    return LatentSpace.from_arrays(
+        codes=space.inputs.flatten(1), inputs=space.inputs, labels=space.labels,
+        decode=lambda z: z.reshape(-1, 1, 8, 8), train=space.train,
+    )  # fmt: skip
+
+
+def test_linear_spaces_are_flat(space):
+    for flat in (space, pixel_space(space)):
+        assert GeodesicRatio(GeodesicRatio.Params()).compute(flat)["geodesic_ratio"] == pytest.approx(1, abs=1e-6)
+        assert PathEnergy(PathEnergy.Params()).compute(flat)["path_energy"] == pytest.approx(1, abs=1e-5)
+    scores = JacobianSpectrum(JacobianSpectrum.Params()).compute(pixel_space(space))
+    assert scores == {name: pytest.approx(s.ceiling, abs=1e-6) for name, s in JacobianSpectrum.scores.items()}
+    wide = LatentSpace.from_arrays(codes=normal(9, 129), decode=lambda z: z)
+    with pytest.raises(NotApplicableError, match="129 dimensions"):
+        JacobianSpectrum(JacobianSpectrum.Params()).compute(wide)
+
+
+def test_metrics_of_a_conv_decoder_are_quick_enough():
+    vae = Plugins().load("model", "vae")
+    model = vae(vae.Params(), DataSpec((1, 28, 28), "uint8", 1000))
+    bent = LatentSpace(codes=2 * normal(300, model.params.latent_dim), decode=model.decode)
+    for metric, limit in ((GeodesicRatio, 5), (JacobianSpectrum, 3)):
+        begin = time.process_time()
+        values = metric(metric.Params()).compute(bent)
+        assert time.process_time() - begin < limit
+        assert all(map(math.isfinite, values.values()))
 
 
 def test_walk_kd_orders_images_as_people_do(space, digits):
@@ -176,13 +466,7 @@ def test_metrics_on_digits(space):
 
 
 def test_pixels_as_codes_walk_like_fades(space):
-    images, train = space.inputs, space.train
-    pixels = LatentSpace.from_arrays(
-        codes=images.flatten(1), inputs=images, labels=space.labels, decode=lambda z: z.reshape(-1, 1, 8, 8),
-        train=train,
-    )  # fmt: skip
-    assert WalkRealism(WalkRealism.Params()).compute(pixels)["walk_kd"] == pytest.approx(1, abs=1e-4)
-    assert PathEnergy(PathEnergy.Params()).compute(pixels)["path_energy"] == pytest.approx(1, abs=1e-5)
+    assert WalkRealism(WalkRealism.Params()).compute(pixel_space(space))["walk_kd"] == pytest.approx(1, abs=1e-4)
 
 
 def test_path_energy_works_with_784_dimensions():
@@ -203,7 +487,7 @@ def test_an_opaque_decoder_goes_by_differences(space, digits):
 def test_what_a_space_lacks_makes_scores_not_applicable(space):
     bare = LatentSpace.from_arrays(codes=space.codes)
     assert bare.missing(PathEnergy.needs) == "no decoder"
-    for metric in (PathEnergy, PathShape, WalkRealism):
+    for metric in (PathEnergy, PathShape, WalkRealism, ClassSwitches, GeodesicRatio, JacobianSpectrum):
         with pytest.raises(NotApplicableError):
             metric(metric.Params()).compute(bare)
     given_only = LatentSpace.from_arrays(codes=space.codes, reconstructions=space.inputs)

@@ -16,6 +16,7 @@ from latentbench_metrics.geometry import (
     distance_correlation,
     neighbor_recall,
     participation_ratio,
+    triplet_accuracy,
     trustworthiness,
 )
 from latentbench_metrics.neighborhoods import Neighborhoods, neighborhoods_per_item
@@ -40,6 +41,7 @@ def test_m4_identity_isometry_and_scale():
         for score in SCORES:
             assert score(high, low, 10) == pytest.approx(1, abs=1e-9)
         assert distance_correlation(high, low) == pytest.approx(1, abs=1e-9)
+        assert triplet_accuracy(high, low) == pytest.approx(1, abs=1e-9)
 
 
 def test_m4_random_codes():
@@ -48,6 +50,7 @@ def test_m4_random_codes():
     assert continuity(high, low, 10) == pytest.approx(0.5, abs=0.02)
     assert neighbor_recall(high, low, 10) == pytest.approx(10 / 999, abs=0.004)
     assert distance_correlation(high, low) == pytest.approx(0, abs=0.03)
+    assert triplet_accuracy(high, low) == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("k", [1, 5, 10])
@@ -107,6 +110,51 @@ def test_distance_correlation_of_the_very_pairs(monkeypatch):
     assert distance_correlation(high, low.round(), 200, seed=5) == pytest.approx(spearmanr(*far).statistic)
 
 
+def test_triplet_accuracy_agrees_with_loops_over_all_triplets():
+    high, low = embedded(30)
+    far_high, far_low = (np.linalg.norm(x.numpy()[:, None] - x.numpy(), axis=2) for x in (high, low))
+    every = [(i, j, k) for i in range(30) for j in range(30) for k in range(30) if len({i, j, k}) == 3]
+    same = [(far_high[i, j] < far_high[i, k]) == (far_low[i, j] < far_low[i, k]) for i, j, k in every]
+    found = triplet_accuracy(high, low, seed=2)
+    assert found == pytest.approx(np.mean(same), abs=0.006)
+    assert triplet_accuracy(low, high, seed=2) == found
+    assert triplet_accuracy(high, low, 1000) == triplet_accuracy(high, low, 1000)
+    assert triplet_accuracy(high, low, 1000, seed=1) != triplet_accuracy(high, low, 1000)
+
+
+def test_triplets_are_of_three_different_items():
+    """Of three items with distances 1, 3 and 4 in one space and 1, 4 and 3 in the other."""
+    high, low = torch.tensor([[0.0], [1], [4]]), torch.tensor([[1.0], [0], [4]])
+    assert triplet_accuracy(high, low) == pytest.approx(2 / 3, abs=0.006)  # the far one's neighbors changed order
+
+
+def test_ties_count_half_but_in_both_spaces():
+    high, low = embedded(50)
+    assert triplet_accuracy(high, torch.ones(50, 2)) == 0.5
+    grid = (high * 2).round()
+    assert triplet_accuracy(grid, grid) == 1
+    far_high, far_low = (
+        torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist") for x in (high, low.round())
+    )
+    first = (far_high[:, :, None] - far_high[:, None]).sign()
+    agree = 1 - (first - (far_low[:, :, None] - far_low[:, None]).sign()).abs() / 2
+    i, j, k = torch.meshgrid(*[torch.arange(50)] * 3, indexing="ij")
+    expected = float(agree[(i != j) & (j != k) & (i != k)].mean())
+    assert triplet_accuracy(high, low.round()) == pytest.approx(expected, abs=0.006)
+
+
+@pytest.mark.parametrize("k", [1, 4, 12])
+def test_ranks_and_neighbors_of_discrete_codes(k):
+    """Of whole numbers, whose distances are equal by the dozen, ranks are of the strictly nearer."""
+    generator = torch.Generator().manual_seed(k)
+    high = torch.randint(0, 4, (90, 3), generator=generator).double()
+    far = torch.cdist(high, high, compute_mode="donot_use_mm_for_euclid_dist").square().round()
+    far.fill_diagonal_(torch.inf)
+    chosen = torch.randint(0, 90, (90, k), generator=generator)
+    expected = [[int((far[i] < far[i, j]).sum()) + 1 for j in chosen[i]] for i in range(90)]
+    assert neighborhoods._ranks(far, chosen).tolist() == expected
+
+
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-100, 100))
 @settings(max_examples=10, deadline=None)
 def test_declared_invariances_order_and_precision(seed, scale, shift):
@@ -119,6 +167,10 @@ def test_declared_invariances_order_and_precision(seed, scale, shift):
         assert score(high.float(), low.float(), 5) == pytest.approx(value, abs=0.01)
     moved = scale * low @ turn + shift
     assert distance_correlation(high, moved, 500) == pytest.approx(distance_correlation(high, low, 500), abs=1e-6)
+    assert triplet_accuracy(high, moved, 500) == pytest.approx(triplet_accuracy(high, low, 500), abs=2e-3)
+    assert triplet_accuracy(high.float(), low.float(), 500) == pytest.approx(
+        triplet_accuracy(high, low, 500), abs=5e-3
+    )
     assert participation_ratio(moved) == pytest.approx(participation_ratio(low), rel=1e-6)
 
 
@@ -142,6 +194,7 @@ def test_collapsed_codes_give_numbers():
     few = torch.arange(100)[:, None] % 3  # as a codebook of three
     assert all(math.isfinite(score(high, few, 10)) for score in SCORES)
     assert math.isfinite(distance_correlation(high, few))
+    assert 0 <= triplet_accuracy(high, few) <= 1
 
 
 def test_wrong_requests_are_refused():
@@ -154,6 +207,9 @@ def test_wrong_requests_are_refused():
         continuity(high, low, 3, distances=True)
     with pytest.raises(ValueError, match="equally many rows"):
         distance_correlation(high, low[1:])
+    for other in (low[1:], low[:2]):
+        with pytest.raises(ValueError, match="equally many rows, at least 3"):
+            triplet_accuracy(high[:2], other)
     with pytest.raises(NotApplicableError, match="equally far"):
         distance_correlation(high, torch.ones(20, 2))
     with pytest.raises(NotApplicableError, match="all codes are equal"):
@@ -168,10 +224,21 @@ def test_metric_on_digits(space):
     for score in SCORES:
         assert float(found[score.__name__].mean()) == pytest.approx(score(flat, space.codes, 10), abs=1e-12)
     assert 0.2 < found["neighbor_recall"].mean() < 0.9 < found["trustworthiness"].mean() < 1
-    assert 0.5 < found["distance_correlation"] < 1
+    assert 0.5 < found["distance_correlation"] < found["triplet_accuracy"] < 1
     pixels = LatentSpace.from_arrays(codes=flat, inputs=space.inputs)
     assert all(float(torch.as_tensor(v).mean()) == pytest.approx(1) for v in
                Neighborhoods(Neighborhoods.Params()).compute(pixels).values())  # fmt: skip
+
+
+def test_codes_that_carry_gradients_are_scored_alike():
+    high, low = embedded(40)
+    for score in SCORES:
+        assert score(high, low.clone().requires_grad_(), 5) == score(high, low, 5)
+    matrices = torch.cdist(high, high), torch.cdist(low, low)
+    assert continuity(matrices[0], matrices[1].clone().requires_grad_(), 5, distances=True) == continuity(
+        high, low, 5
+    )
+    assert triplet_accuracy(high, low.clone().requires_grad_(), 50) == triplet_accuracy(high, low, 50)
 
 
 def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):

@@ -51,6 +51,7 @@ def test_g1_a_sample_against_itself(dtype, offset, monkeypatch):
     monkeypatch.setattr(distances, "BLOCK", 5000)
     points = (normal(300, 16) + offset).to(dtype)
     assert precision_recall_density_coverage(points, points) == dict.fromkeys(NAMES, 1.0)
+    assert precision_recall_density_coverage(points, points.clone().requires_grad_()) == dict.fromkeys(NAMES, 1.0)
     assert precision_recall_density_coverage(points, points + 100) == dict.fromkeys(NAMES, 0.0)
 
 
@@ -72,6 +73,26 @@ def test_agrees_with_the_definition(k, spread, shift, monkeypatch):
     found = precision_recall_density_coverage(real, fake, k)
     assert list(found) == NAMES
     assert found == pytest.approx(by_definition(real, fake, k), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_points_on_the_edge_of_a_ball_are_outside(k):
+    """On a grid most distances are equal, and off the origin none is exact."""
+    whole = torch.randint(0, 4, (50, 2), generator=torch.Generator().manual_seed(k)).double()
+    real, fake = whole, whole.flip(1)[torch.randperm(50, generator=torch.Generator().manual_seed(k))]
+    expected = by_definition(real, fake, k)
+    assert precision_recall_density_coverage(real, fake, k) == pytest.approx(expected, abs=1e-12)
+    far = precision_recall_density_coverage((real + 4096).float(), (fake + 4096).float(), k)
+    assert far == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("dim", "spread"), [(3, 1.0), (64, 1.2)])
+def test_agrees_with_the_package_of_its_authors(dim, spread, capsys):
+    compute = pytest.importorskip("prdc").compute_prdc
+    real, fake = normal(300, dim), spread * normal(300, dim, seed=1)
+    expected = compute(real.numpy(), fake.numpy(), 5)
+    capsys.readouterr()
+    assert precision_recall_density_coverage(real, fake) == pytest.approx(expected, abs=1e-12)
 
 
 def test_duplicates_have_empty_balls():

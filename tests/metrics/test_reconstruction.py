@@ -7,13 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
+from latentbench_metrics import image_quality, item_errors
 from latentbench_metrics.reconstruction import (
     ExplainedVariance,
     ImageQuality,
+    MsSsim,
     Rate,
     Reconstruction,
     kl_normal,
     mae,
+    ms_ssim3,
+    ms_ssim3_per_image,
     mse,
     pixel_variance,
     psnr,
@@ -30,6 +34,14 @@ def images(count=6, side=28, channels=1, seed=0, dtype=torch.float32):
     clean = torch.rand(count, channels, side, side, generator=generator, dtype=torch.float64)
     noisy = (clean + 0.1 * torch.randn(clean.shape, generator=generator, dtype=torch.float64)).clamp(0, 1)
     return clean.to(dtype), noisy.to(dtype)
+
+
+def smooth_images(shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand((*shape[:2], shape[2] + 4, shape[3] + 4), generator=generator, dtype=torch.float64)
+    clean = (4 * (torch.nn.functional.avg_pool2d(noise, 5, 1) - 0.5) + 0.4).clamp(0, 1)
+    noisy = (clean + 0.1 * torch.randn(shape, generator=generator, dtype=torch.float64)).clamp(0, 1)
+    return clean, noisy
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (2, 1, 12, 12), (5, 3, 16, 20)])
@@ -79,8 +91,65 @@ def test_psnr_and_ssim_agree_with_torchmetrics(torchmetrics, channels):
     each = reference.peak_signal_noise_ratio(y, x, data_range=1.0, reduction="elementwise_mean", dim=(1, 2, 3))
     assert psnr(x, y, pooled=True) == pytest.approx(float(pooled), abs=1e-4)
     assert psnr(x, y) == pytest.approx(float(each), abs=1e-4)
-    similarity = reference.structural_similarity_index_measure(y, x, data_range=1.0)
-    assert ssim(x, y) == pytest.approx(float(similarity), abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 28, 28), (2, 3, 33, 40), (2, 2, 11, 64), (1, 1, 17, 12)])
+def test_ssim_agrees_with_torchmetrics(torchmetrics, shape):
+    x, y = smooth_images(shape)
+    similarity = torchmetrics.functional.image.structural_similarity_index_measure(y, x, data_range=1.0)
+    assert ssim(x, y) == pytest.approx(float(similarity), abs=1e-9)
+    assert ssim(x.float(), y.float()) == pytest.approx(float(similarity), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 28, 28), (3, 3, 29, 31), (2, 2, 64, 28), (1, 1, 90, 51)])
+def test_ms_ssim3_agrees_with_torchmetrics(torchmetrics, shape):
+    x, y = smooth_images(shape)
+    for noisy in (y, x.roll(3, -1), x.flip(0, 2)):
+        similarity = reference_ms_ssim3(torchmetrics, x, noisy)
+        assert 0.01 < similarity < 1
+        assert ms_ssim3(x, noisy) == pytest.approx(similarity, abs=1e-8)
+        assert ms_ssim3(x.float(), noisy.float()) == pytest.approx(similarity, abs=1e-6)
+
+
+def test_ms_ssim3_of_a_negative_is_zero_and_of_a_copy_one(torchmetrics):
+    x, _ = smooth_images((3, 1, 32, 32))
+    assert ms_ssim3(x, 1 - x) == reference_ms_ssim3(torchmetrics, x, 1 - x) == 0
+    assert ms_ssim3(x, x) == pytest.approx(1, abs=1e-12)
+
+
+def reference_ms_ssim3(torchmetrics, x, y):
+    measure = torchmetrics.functional.image.multiscale_structural_similarity_index_measure
+    return float(
+        measure(
+            y,
+            x,
+            betas=(0.0448, 0.2856, 0.3001),
+            gaussian_kernel=False,
+            kernel_size=7,
+            normalize="relu",
+            data_range=1.0,
+        )
+    )
+
+
+def test_ms_ssim3_of_the_pca_of_fashion_mnist(fashion_mnist):
+    train, _, test, _ = fashion_mnist
+    flat, images = train.flatten(1).double(), test[:2000]
+    mean = flat.mean(0)
+    axes = torch.linalg.eigh((flat - mean).T @ (flat - mean)).eigenvectors[:, -32:]
+    reconstructions = ((images.flatten(1) - mean) @ axes @ axes.T + mean).reshape(images.shape).float()
+    assert ms_ssim3(images, reconstructions) == pytest.approx(0.945, abs=5e-4)
+
+
+def test_chunks_do_not_change_image_scores(monkeypatch):
+    x, y = images(count=9, channels=2, side=30)
+    expected = [score(x, y) for score in (mse, mae, psnr_per_image, ssim_per_image, ms_ssim3_per_image)]
+    for chunk in (1, 2 * 30 * 30 * 4):
+        monkeypatch.setattr(item_errors, "CHUNK", chunk)
+        monkeypatch.setattr(image_quality, "CHUNK", chunk)
+        found = [score(x, y) for score in (mse, mae, psnr_per_image, ssim_per_image, ms_ssim3_per_image)]
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 def test_ssim_of_small_images_uses_the_largest_odd_window():
@@ -131,9 +200,9 @@ def test_pixel_variance_is_the_same_in_many_chunks():
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_order_and_precision_do_not_matter(seed):
-    x, y = images(seed=seed, side=12, dtype=torch.float64)
+    x, y = images(seed=seed, dtype=torch.float64)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    for score in (mse, mae, psnr, ssim):
+    for score in (mse, mae, psnr, ssim, ms_ssim3):
         value = score(x, y)
         assert score(x[order], y[order]) == pytest.approx(value, abs=1e-12)
         assert score(x.float(), y.float()) == pytest.approx(value, rel=1e-5)
@@ -144,6 +213,20 @@ def test_unequal_shapes_are_refused():
         mse(torch.zeros(2, 3), torch.zeros(2, 4))
     with pytest.raises(ValueError, match="needs images"):
         ssim(torch.zeros(2, 3), torch.zeros(2, 3))
+    for small in (torch.zeros(2, 3), torch.zeros(2, 1, 27, 40), torch.zeros(2, 1, 40, 27)):
+        with pytest.raises(ValueError, match="sides of at least 28"):
+            ms_ssim3(small, small)
+    with pytest.raises(ValueError, match="at least one item"):
+        mse(torch.zeros(0, 3), torch.zeros(0, 3))
+
+
+def test_scores_leave_their_arguments_alone():
+    x, y = images()
+    before = x.clone(), y.clone()
+    for score in (mse, mae, psnr, ssim, ms_ssim3):
+        score(x, y + 0.5)
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
 
 
 def test_metrics_on_digits(space):
@@ -168,17 +251,28 @@ def test_a_copy_has_a_finite_psnr_score():
     assert ImageQuality(ImageQuality.Params()).compute(copy)["psnr"].tolist() == [100.0] * len(x)
 
 
+def test_ms_ssim3_metric_takes_2000_images_and_needs_large_ones(space):
+    x, y = images(count=2100)
+    many = LatentSpace.from_arrays(codes=torch.zeros(2100, 2), inputs=x, reconstructions=y)
+    values = MsSsim(MsSsim.Params()).compute(many)["ms_ssim3"]
+    assert values.shape == (2000,)
+    assert float(values.mean()) == pytest.approx(ms_ssim3(x, y), abs=1e-3)
+    with pytest.raises(NotApplicableError, match="sides of at least 28, they are 8x8"):
+        MsSsim(MsSsim.Params()).compute(space)
+
+
 def test_what_a_space_lacks_makes_scores_not_applicable():
     x = torch.randn(30, 5)
     codes = LatentSpace.from_arrays(codes=x)
     assert codes.missing(Reconstruction.needs) == "no inputs"
     assert codes.missing(Rate.needs) == "no posterior"
-    for metric in (Reconstruction, Rate, ImageQuality):
+    for metric in (Reconstruction, Rate, ImageQuality, MsSsim):
         with pytest.raises(NotApplicableError):
             metric(metric.Params()).compute(codes)
     arrays = LatentSpace.from_arrays(codes=x, inputs=x, reconstructions=x)
-    with pytest.raises(NotApplicableError, match="not images"):
-        ImageQuality(ImageQuality.Params()).compute(arrays)
+    for metric in (ImageQuality, MsSsim):
+        with pytest.raises(NotApplicableError, match="not images"):
+            metric(metric.Params()).compute(arrays)
     flat = torch.ones(30, 5)
     same = LatentSpace.from_arrays(codes=flat, inputs=flat)
     still = LatentSpace.from_arrays(codes=x, inputs=flat, reconstructions=flat, train=same)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 
@@ -12,27 +11,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
-from latentbench_metrics.wasserstein import (
+from latentbench.latent.transport import pot
+from latentbench.testing import reordered
+from latentbench_metrics import matches, sinkhorn
+from latentbench_metrics.matches import (
+    ClassTransport,
     PriorMatch,
     ReconstructionMatch,
     SampleMatch,
+    SampleSinkhorn,
     SampleTransport,
+)
+from latentbench_metrics.wasserstein import (
     bures_w2_squared,
+    class_transport,
     gaussian_w2_squared,
     orthonormal_directions,
+    sinkhorn_divergence,
     sliced_w2_squared,
     w2_squared,
     w2_squared_split,
 )
 
-DISTANCES = (w2_squared, sliced_w2_squared, bures_w2_squared)
+DISTANCES = (w2_squared, sliced_w2_squared, bures_w2_squared, sinkhorn_divergence)
 
 
 @pytest.fixture(scope="module")
 def ot():
-    from latentbench_metrics.wasserstein import _pot
-
-    return _pot()
+    return pot()
 
 
 def normal(*shape, seed=0):
@@ -133,11 +139,255 @@ def test_bures_null_is_as_in_theory():
     assert np.mean(nulls) == pytest.approx(2 * dim / count + dim * (dim + 1) / (2 * count), rel=0.15)
 
 
+@pytest.mark.parametrize(("dim", "count"), [(2, 300), (20, 800)])
+def test_bures_null_elsewhere_and_of_any_covariance(dim, count):
+    mix = normal(dim, dim, seed=99) / math.sqrt(dim) + torch.eye(dim)
+    nulls = [
+        bures_w2_squared(normal(count, dim, seed=2 * s) @ mix, normal(count, dim, seed=2 * s + 1) @ mix)
+        for s in range(400 // dim)
+    ]
+    values = torch.linalg.eigvalsh(mix.T @ mix)
+    pairs = values * values[:, None] * (1 + torch.eye(dim)) / (values + values[:, None])
+    expected = 2 * values.sum() / count + pairs.sum() / count  # 2d/n + d(d+1)/(2n) for the identity
+    assert np.mean(nulls) == pytest.approx(float(expected), rel=0.12)
+
+
+@pytest.mark.parametrize(("dim", "projections"), [(1, 8), (2, 64), (5, 100), (20, 200), (64, 64)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sliced_shift_is_exact(dim, projections, dtype):
+    x, shift = normal(100, dim).to(dtype), normal(dim, seed=7).to(dtype)
+    expected = float(shift.double().square().sum()) / dim
+    assert sliced_w2_squared(x, x + shift, projections) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sliced_of_normals_is_the_mean_over_directions():
+    first, second = (normal(6, 6, seed=s) / 2 + torch.eye(6) for s in (10, 11))
+    directions = orthonormal_directions(6, 20_000, seed=12)
+    gaps = (directions @ first.T).norm(dim=1) - (directions @ second.T).norm(dim=1)
+    x, y = normal(20_000, 6) @ first, normal(20_000, 6, seed=1) @ second
+    assert sliced_w2_squared(x, y, projections=1200) == pytest.approx(float(gaps.square().mean()), rel=0.06)
+
+
 def test_splitting_removes_the_bias_of_exact_transport():
     x, y = normal(400, 8), normal(400, 8, seed=1)
     assert w2_squared(x, y) > 2.5
     assert w2_squared_split(x, y, seed=0) == pytest.approx(0, abs=0.2)
     assert w2_squared_split(x, y + 1 / math.sqrt(8), seed=0) == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.parametrize(("dim", "shift"), [(3, 2.0), (16, 1.0), (40, 0.0)])
+def test_split_has_no_bias_for_shifts(dim, shift):
+    values = [
+        w2_squared_split(normal(120, dim, seed=2 * s), normal(120, dim, seed=2 * s + 1) + shift, seed=s, splits=2)
+        for s in range(24)
+    ]
+    error = np.std(values, ddof=1) / math.sqrt(len(values))
+    assert np.mean(values) == pytest.approx(dim * shift**2, abs=3.5 * error)
+
+
+@pytest.mark.parametrize(("dim", "scale"), [(2, 3.0), (8, 2.0), (24, 0.5)])
+def test_split_loses_of_a_width_what_theory_says(dim, scale):
+    draws = [(normal(120, dim, seed=2 * s), normal(120, dim, seed=2 * s + 1)) for s in range(24)]
+    values = [w2_squared_split(x, scale * y, seed=s, splits=2) for s, (x, y) in enumerate(draws)]
+    null = np.mean([w2_squared(x[:60], y[:60]) for x, y in draws])
+    error = np.std(values, ddof=1) / math.sqrt(len(values))
+    assert np.mean(values) == pytest.approx((1 - scale) ** 2 * (dim - null / 2), abs=3.5 * error)
+
+
+def test_split_of_a_sample_and_itself_is_below_zero():
+    assert w2_squared_split(normal(100, 8), normal(100, 8), seed=0) < -1
+
+
+def test_split_averages_its_splits():
+    x, y = normal(60, 3), normal(60, 3, seed=1)
+    found = [w2_squared_split(x, y, seed=5, splits=n) for n in (1, 2)]
+    assert found[0] != found[1]
+    assert w2_squared_split(x, y, seed=5) == w2_squared_split(x, y, seed=5, splits=5)
+    with pytest.raises(ValueError, match="splits must be at least 1, got 0"):
+        w2_squared_split(x, y, seed=5, splits=0)
+    with pytest.raises(ValueError, match="at least 2 rows, got 1 and 60"):
+        w2_squared_split(x[:1], y, seed=5)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.1, 1.0, 30.0, 1e4, None])
+def test_w1_sinkhorn_divergence_of_a_shift(epsilon):
+    x, shift = normal(400, 3), torch.tensor([1.0, 2.0, 2.0])
+    assert sinkhorn_divergence(x, x + shift, epsilon) == pytest.approx(9, abs=0.01)
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    assert sinkhorn_divergence(x, (x + shift)[order], epsilon) == pytest.approx(9, abs=0.01)
+    assert sinkhorn_divergence(x.float(), (x + shift).float(), epsilon) == pytest.approx(9, abs=0.01)
+
+
+def entropic_by_pot(ot, x, y, epsilon):
+    """<P, C> + epsilon KL(P | ab) of POT's plan: what POT itself returns leaves out the second term."""
+    costs = ot.dist(x.numpy(), y.numpy())
+    n, m = costs.shape
+    weights = np.full(n, 1 / n), np.full(m, 1 / m)
+    options = {"method": "sinkhorn_log", "numItermax": 20_000, "stopThr": 1e-9, "warn": False}
+    plan = ot.sinkhorn(*weights, costs, epsilon, **options)
+    divergence = np.sum(plan * np.log(np.maximum(plan, 1e-300) * n * m))
+    return float((plan * costs).sum() + epsilon * divergence)
+
+
+def entropic_by_scaling(x, y, epsilon):
+    """The same by the textbook's alternating scaling of exp(-C / epsilon)."""
+    costs = torch.cdist(x, y).square().numpy()
+    kernel = np.exp(-costs / epsilon) / costs.size
+    left, right = np.ones(len(x)), np.ones(len(y))
+    for _ in range(5000):
+        left = 1 / len(x) / (kernel @ right)
+        right = 1 / len(y) / (left @ kernel)
+    return epsilon * float(np.log(left).mean() + np.log(right).mean())
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_sinkhorn_divergence_agrees_with_scaling_at_small_epsilon(epsilon, seed):
+    x, y = normal(20, 2, seed=2 * seed), 0.8 * normal(14, 2, seed=2 * seed + 1) + 0.2
+    across, left, right = (entropic_by_scaling(a, b, epsilon) for a, b in ((x, y), (x, x), (y, y)))
+    assert sinkhorn.entropic_cost(x, y, epsilon) == pytest.approx(across, rel=1e-6)
+    assert sinkhorn_divergence(x, y, epsilon) == pytest.approx(across - left / 2 - right / 2, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [5.0, 50.0])
+@pytest.mark.parametrize(("rows", "dim", "scale", "shift"), [(40, 3, 1.5, 1.0), (55, 10, 0.2, -2.0)])
+def test_sinkhorn_divergence_agrees_with_pot(ot, epsilon, rows, dim, scale, shift):
+    x, y = normal(40, dim), scale * normal(rows, dim, seed=1) + shift
+    across, left, right = (entropic_by_pot(ot, a, b, epsilon) for a, b in ((x, y), (x, x), (y, y)))
+    assert sinkhorn.entropic_cost(x, y, epsilon) == pytest.approx(across, rel=1e-6)
+    assert sinkhorn_divergence(x, y, epsilon) == pytest.approx(across - left / 2 - right / 2, rel=1e-5, abs=1e-6)
+
+
+def entropic_of_normals(a, b, epsilon):
+    """Janati 2020 (entropic transport between Gaussians), theorem 1; centered, regularized by 2s² = epsilon."""
+    half = epsilon / 2  # s²
+    eye = torch.eye(len(a), dtype=torch.float64)
+
+    def root(matrix):
+        values, vectors = torch.linalg.eigh(matrix)
+        return vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+
+    mixed = root(4 * root(a) @ b @ root(a) + half**2 * eye)
+    log = torch.linalg.slogdet(mixed + half * eye).logabsdet
+    constant = len(a) * half * (1 - math.log(2 * half)) + half * log
+    return float(a.trace() + b.trace() - mixed.trace() + constant)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0, 5.0])
+def test_sinkhorn_divergence_of_normals(share):
+    dim, shift = 3, torch.tensor([1.0, 0.0, -0.5]).double()
+    first, second = (normal(dim, dim, seed=s) / 2 + torch.eye(dim) for s in (20, 21))
+    a, b = first.T @ first, second.T @ second
+    epsilon = share * float(a.trace() + b.trace() + shift.square().sum())
+    entropic = [entropic_of_normals(*pair, epsilon) for pair in ((a, b), (a, a), (b, b))]
+    expected = float(shift.square().sum()) + entropic[0] - (entropic[1] + entropic[2]) / 2
+    draws = [
+        sinkhorn_divergence(
+            normal(1000, dim, seed=2 * s) @ first, normal(1000, dim, seed=2 * s + 1) @ second + shift, epsilon
+        )
+        for s in range(4)
+    ]
+    assert np.mean(draws) == pytest.approx(expected, rel=0.08)
+
+
+def test_sinkhorn_default_epsilon_is_half_the_mean_cost():
+    x, y = normal(50, 4), 2 * normal(70, 4, seed=1) + 1
+    epsilon = float(torch.cdist(x, y).square().mean()) / 2
+    assert sinkhorn.default_epsilon(x, y) == pytest.approx(epsilon, rel=1e-9)
+    assert sinkhorn_divergence(x, y) == pytest.approx(sinkhorn_divergence(x, y, epsilon), rel=1e-9)
+
+
+def test_sinkhorn_as_in_the_table_of_the_null():
+    null = sinkhorn_divergence(normal(1000, 16), normal(1000, 16, seed=1))
+    assert null == pytest.approx(0.1, abs=0.04)
+    shifted = sinkhorn_divergence(normal(1000, 16), normal(1000, 16, seed=1) + 0.25)
+    assert shifted - null == pytest.approx(1, abs=0.2)
+    assert sinkhorn_divergence(normal(300, 16), normal(300, 16, seed=1), epsilon=3.2) > 3
+
+
+def test_sinkhorn_goes_from_exact_transport_to_the_means():
+    x, y = normal(60, 2), 2 * normal(60, 2, seed=1) + 3
+    means = float((x.mean(0) - y.mean(0)).square().sum())
+    assert sinkhorn_divergence(x, y, epsilon=1e5) == pytest.approx(means, rel=1e-3)
+    assert sinkhorn_divergence(x, y, epsilon=0.05) == pytest.approx(w2_squared(x, y), rel=0.01)
+
+
+def test_sinkhorn_in_blocks(monkeypatch):
+    x, y = normal(50, 4), normal(37, 4, seed=1) + 1
+    whole = sinkhorn_divergence(x, y)
+    monkeypatch.setattr(sinkhorn, "BLOCK", 100)
+    assert sinkhorn_divergence(x, y) == pytest.approx(whole, rel=1e-9)
+
+
+def test_sinkhorn_says_what_is_wrong(monkeypatch):
+    x, y = normal(20, 3), normal(20, 3, seed=1)
+    for epsilon in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="epsilon must be above 0 and finite"):
+            sinkhorn_divergence(x, y, epsilon)
+    with pytest.raises(ValueError, match=r"none empty, got \(20, 3\) and \(0, 3\)"):
+        sinkhorn_divergence(x, y[:0])
+    monkeypatch.setattr(sinkhorn, "STEPS", 3)
+    with pytest.raises(ValueError, match=r"epsilon \(=0\.01\) is too small: no convergence in 3 steps"):
+        sinkhorn_divergence(x, y, 0.01)
+
+
+def test_sinkhorn_of_one_point():
+    assert sinkhorn_divergence(torch.ones(5, 2), torch.ones(4, 2)) == 0
+    assert sinkhorn_divergence(torch.ones(5, 2), torch.zeros(4, 2)) == pytest.approx(2)
+    assert sinkhorn_divergence(torch.ones(1, 2), torch.zeros(1, 2), epsilon=0.1) == pytest.approx(2)
+
+
+def three_classes(count=200, dim=5):
+    """Normals of three means and covariances, and the true distances between them."""
+    means = [torch.zeros(dim), torch.full((dim,), 0.7), torch.full((dim,), -1.0)]
+    roots = [torch.eye(dim), torch.eye(dim) + 0.3 * normal(dim, dim, seed=30), 2 * torch.eye(dim)]
+    covariances = [root.double().T @ root.double() for root in roots]
+    labels = torch.arange(3).repeat_interleave(count)
+    codes = torch.cat([normal(count, dim, seed=31 + i) @ roots[i].double() + means[i].double() for i in range(3)])
+    truth = [[gaussian_w2_squared(means[i], covariances[i], means[j], covariances[j]) for j in range(3)]
+             for i in range(3)]  # fmt: skip
+    return codes, labels, torch.tensor(truth, dtype=torch.float64)
+
+
+def test_class_transport_of_normals():
+    codes, labels, truth = three_classes(400)
+    found = class_transport(codes, labels)
+    np.testing.assert_allclose(found, truth, rtol=0.12, atol=1e-9)
+    assert torch.equal(found, found.T)
+    assert torch.equal(found.diagonal(), torch.zeros(3).double())
+    np.testing.assert_allclose(class_transport(codes.float(), labels), found, rtol=1e-4)
+    np.testing.assert_allclose(class_transport(3 * codes + 5, labels), 9 * found, rtol=1e-6)
+
+
+def test_class_transport_has_no_bias_at_unequal_numbers():
+    labels = torch.arange(2).repeat_interleave(torch.tensor([40, 200]))
+    found = [float(class_transport(normal(240, 8, seed=s), labels, seed=s)[0, 1]) for s in range(60)]
+    plain = bures_w2_squared(normal(40, 8), normal(200, 8, seed=1))
+    assert abs(np.mean(found)) < 3.5 * np.std(found, ddof=1) / math.sqrt(60) + 0.03
+    assert plain > 0.5
+
+
+def test_class_transport_takes_rows_by_label_in_order():
+    codes, labels, _ = three_classes(60)
+    renamed = torch.tensor([7, 2, -1])[labels]  # smallest label first
+    order = torch.tensor([2, 1, 0])
+    found = class_transport(codes, labels)
+    np.testing.assert_allclose(class_transport(codes, renamed), found[order][:, order], rtol=0.2)
+    assert torch.equal(class_transport(codes, labels, seed=1), class_transport(codes, labels, seed=1))
+    assert not torch.equal(class_transport(codes, labels, seed=1), found)
+
+
+def test_class_transport_where_codes_are_wide_or_collapsed(monkeypatch):
+    monkeypatch.setattr("latentbench_metrics.wasserstein.PER_CLASS", 20)
+    labels = torch.arange(2).repeat_interleave(30)
+    for codes in (normal(60, 100), torch.zeros(60, 3), torch.cat([normal(60, 2), torch.ones(60, 5)], 1)):
+        assert bool(class_transport(codes, labels).isfinite().all())
+    with pytest.raises(ValueError, match="two classes of four codes or more, got 1"):
+        class_transport(normal(60, 2), torch.zeros(60))
+    with pytest.raises(ValueError, match="the smallest of 1"):
+        class_transport(normal(60, 2), torch.arange(60) // 59)
+    with pytest.raises(ValueError, match=r"must be \(n, d\) and \(n,\), got \(60, 2\) and \(59,\)"):
+        class_transport(normal(60, 2), labels[:59])
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 10), shift=st.floats(-100, 100))
@@ -155,6 +405,10 @@ def test_order_shift_and_scale(seed, scale, shift):
 
 
 def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="at least 2 rows, got 1 and 5"):
+        bures_w2_squared(normal(1, 3), normal(5, 3))
+    with pytest.raises(ValueError, match="at least 1 rows, got 0 and 5"):
+        w2_squared(normal(5, 3)[:0], normal(5, 3))
     with pytest.raises(ValueError, match="equally many rows"):
         sliced_w2_squared(normal(4, 3), normal(5, 3))
     with pytest.raises(ValueError, match=r"\(n, d\) and \(m, d\), got \(4, 3\) and \(4, 2\)"):
@@ -165,10 +419,6 @@ def test_wrong_shapes_are_refused():
 def test_importing_the_module_does_not_import_pot():
     code = "import sys, latentbench_metrics.wasserstein; sys.exit('ot' in sys.modules or 'sklearn' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_pot_is_kept_from_importing_other_back_ends(ot):
-    assert {os.environ[f"POT_BACKEND_DISABLE_{name}"] for name in ("JAX", "CUPY", "TENSORFLOW")} == {"1"}
 
 
 def matching(count, width, mean=0.0):
@@ -218,3 +468,60 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
     for metric in (PriorMatch, SampleMatch, SampleTransport, ReconstructionMatch):
         with pytest.raises(NotApplicableError):
             metric(metric.Params()).compute(bare)
+
+
+def test_sinkhorn_of_samples_subtracts_the_null(make_space, space):
+    found = SampleSinkhorn(SampleSinkhorn.Params()).compute(space)["sinkhorn_divergence_samples"]
+    real, other, new = matches._real_and_new(space)
+    epsilon = sinkhorn.default_epsilon(real, other)
+    expected = sinkhorn_divergence(new, real, epsilon) - sinkhorn_divergence(other, real, epsilon)
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert 0 < found < SampleMatch(SampleMatch.Params()).compute(space)["bures_w2_squared_samples"]
+    images = space.train.inputs
+    alike = make_space(decode=lambda codes: images[torch.arange(len(codes))])
+    assert abs(SampleSinkhorn(SampleSinkhorn.Params()).compute(alike)["sinkhorn_divergence_samples"]) < 0.3 * found
+    blank = make_space(decode=lambda codes: torch.zeros(len(codes), 1, 8, 8))
+    assert SampleSinkhorn(SampleSinkhorn.Params()).compute(blank)["sinkhorn_divergence_samples"] > found
+
+
+def test_sinkhorn_of_samples_says_why_not(monkeypatch, space):
+    codes = torch.zeros(500, 8)
+    same = LatentSpace.from_arrays(
+        codes=codes, inputs=space.inputs[:1].expand(500, 1, 8, 8), decode=space.decode, train=space.train
+    )
+    with pytest.raises(NotApplicableError, match="all real images have equal features"):
+        SampleSinkhorn(SampleSinkhorn.Params()).compute(same)
+    monkeypatch.setattr(sinkhorn, "STEPS", 1)
+    with pytest.raises(NotApplicableError, match="too far from real ones: epsilon"):
+        SampleSinkhorn(SampleSinkhorn.Params()).compute(space)
+
+
+def classes_at(distance, spread=1.0, dim=4):
+    labels = torch.arange(5).repeat_interleave(100)
+    codes = spread * normal(500, dim) + distance * torch.nn.functional.one_hot(labels, dim + 1)[:, :dim]
+    return LatentSpace.from_arrays(codes=codes, labels=labels)
+
+
+def test_class_transport_score_is_distance_over_width():
+    score = ClassTransport(ClassTransport.Params())
+    found = [score.compute(classes_at(distance))["class_transport"] for distance in (0.0, 4.0, 8.0)]
+    assert found[0] == pytest.approx(0, abs=0.03)
+    # 6 of 10 pairs of classes are sqrt 2 apart, in units of `distance`, the other 4 one; 4 dimensions
+    assert found[1] == pytest.approx(4**2 * (6 * 2 + 4) / 10 / 4, rel=0.05)
+    assert found[2] == pytest.approx(4 * found[1], rel=0.05)
+    assert score.compute(classes_at(40.0, spread=10.0))["class_transport"] == pytest.approx(found[1], rel=0.01)
+    again = score.compute(reordered(classes_at(4.0), 3))["class_transport"]
+    assert again == pytest.approx(found[1], rel=ClassTransport.tolerance)
+
+
+def test_class_transport_score_says_why_not():
+    score = ClassTransport(ClassTransport.Params())
+    labels = torch.arange(5).repeat_interleave(20)
+    one = LatentSpace.from_arrays(codes=normal(100, 3), labels=torch.zeros(100))
+    with pytest.raises(NotApplicableError, match="1 classes of four items or more: needs 2"):
+        score.compute(one)
+    for codes in (torch.ones(100, 3), labels[:, None].float() + 100):
+        with pytest.raises(NotApplicableError, match="all codes of a class are equal"):
+            score.compute(LatentSpace.from_arrays(codes=codes, labels=labels))
+    few = LatentSpace.from_arrays(codes=normal(103, 3), labels=torch.cat([labels, torch.tensor([9, 9, 9])]))
+    assert math.isfinite(score.compute(few)["class_transport"])

@@ -19,7 +19,7 @@ class Wrong(Metric):
 
     scores = {
         "outside": Score("up", "more than it may be", range=(0, 1)),
-        "by_place": Score("none", "depends on the order of items"),
+        "by_place": Score("none", "depends on which item comes first"),
         "by_turn": Score("none", "depends on the axes"),
         "by_chance": Score("none", "never the same"),
         "ignorant": Score("up", "likes codes that know nothing"),
@@ -40,6 +40,15 @@ class Wrong(Metric):
         }
 
 
+class Broken(Metric):
+    \"\"\"Always raises.\"\"\"
+
+    scores = {"broken": Score("up", "nothing")}
+
+    def compute(self, space):
+        raise ZeroDivisionError("oh")
+
+
 class Picky(Metric):
     \"\"\"Never applicable.\"\"\"
 
@@ -52,6 +61,7 @@ class Picky(Metric):
 @hookimpl
 def register_metrics(register):
     register("wrong", Wrong, summary="breaks promises")
+    register("broken", Broken, summary="always raises")
     register("picky", Picky, summary="never applicable")
 """
 
@@ -68,11 +78,19 @@ def test_broken_promises_are_found(file):
     failed = {(check.score, check.space) for check in checks if not check.passed}
     by_score = {score: {space for found, space in failed if found == score} for score, _ in failed}
     assert by_score["outside"] == {"as it is"}
-    assert "items in another order" in by_score["by_place"]
+    assert "by_place" not in by_score, "metrics see items in an order that does not depend on how they lay"
     assert {"rotated codes", "permuted codes"} & by_score["by_turn"]
     assert "once more" in by_score["by_chance"]
     assert by_score["ignorant"] == {"random codes"}
     assert "fine" not in by_score
+
+
+def test_a_failure_fails_and_what_is_not_applicable_is_told(file):
+    broken, picky = (list(check_metric(name, Plugins([file]))) for name in ("broken", "picky"))
+    assert not any(check.passed for check in broken)
+    assert {check.reason for check in broken} == {"ZeroDivisionError: oh"}
+    assert all(check.passed for check in picky)
+    assert {check.reason for check in picky} == {"too picky"}
 
 
 @pytest.mark.parametrize("metric", ["knn", "separation", "r2", "rate", "active_units"])

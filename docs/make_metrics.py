@@ -1,0 +1,140 @@
+"""Write docs/metrics.md from what metrics declare and their docstrings: `python docs/make_metrics.py`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from latentbench.metric import PURPOSES, Metric, Score
+from latentbench.plugins import Plugins
+
+PAGE = Path(__file__).with_name("metrics.md")
+PACKAGE = "latentbench_metrics"
+HEAD = """# Metrics
+
+Written by `python docs/make_metrics.py` from what each metric declares and from the docstrings of the
+functions that compute it; a test fails when this page is old. `latentbench info NAME` shows the same for
+one metric or score, of any plugin, and `latentbench check NAME` tests it on a small space with known
+answers.
+
+Every function below takes tensors and can be imported from its module; the answers shown are doctests.
+`better` says which side is good: up, down, near:VALUE, or none for a score that something worthless can
+win: it is shown, never starred. Floor is what no learning at all gives, ceiling what no compression at all
+gives: a number, or the reference row of the same table that shows it. *Same within* is what another order
+of the items, another device or precision or a declared invariance may change in the score at most, as a
+share of it or absolutely, whichever is more.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    plugins = Plugins()
+    offers = [offer for offer in plugins.offers("metric") if offer.plugin.name.startswith("latentbench:")]
+    metrics = {offer.name: plugins.load("metric", offer.name) for offer in offers}
+    parts = [HEAD, _overview(metrics)]
+    for name in _modules():
+        module = import_module(f"{PACKAGE}.{name}")
+        functions = list(_functions(module))
+        here = {key: cls for key, cls in metrics.items() if cls.__module__ == module.__name__}
+        if functions or here:
+            parts.append(f"## {name}\n\n{_paragraph(inspect.getdoc(module) or '')}\n")
+            parts += [_function(function) for function in functions]
+            parts += [_metric(key, cls) for key, cls in here.items()]
+    return "\n".join(parts)
+
+
+def _overview(metrics: Mapping[str, type[Metric]]) -> str:
+    rows = ["| purpose | score | better | what it is | metric | tier |", "| --- | --- | --- | --- | --- | --- |"]
+    every = [(name, cls, score, cls.scores[score]) for name, cls in metrics.items() for score in cls.scores]
+    every.sort(key=lambda row: (PURPOSES.index(row[3].purpose), not row[3].headline, row[2]))
+    for name, cls, score, declared in every:
+        shown = f"**{score}**" if declared.headline else score
+        words = declared.description.replace("|", "\\|")
+        rows.append(f"| {declared.purpose} | {shown} | {declared.better} | {words} | {name} | {cls.tier} |")
+    return f"## All scores\n\nHeadline scores, which the default table shows, are bold.\n\n{_lines(rows)}"
+
+
+def _modules() -> list[str]:
+    package = import_module(PACKAGE)
+    return sorted(path.stem for path in Path(str(package.__file__)).parent.glob("[a-z]*.py"))
+
+
+def _functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
+    """Yield the score functions that a module defines: those whose docstring names a source."""
+    for name in module.__all__:
+        found = getattr(module, name)
+        if inspect.isfunction(found) and found.__module__ == module.__name__ and "\nSource: " in _doc(found):
+            yield found
+
+
+def _function(function: Callable[..., Any]) -> str:
+    text = _doc(function)
+    before, *doctests = re.split(r"(?m)^(?=>>> )", text, maxsplit=1)
+    prose = re.split(r"(?m)^(?:Args|Returns|Raises):$", before)[0]
+    blocks = [_paragraph(block) for block in prose.strip().split("\n\n")]
+    labelled = [re.sub(r"^(Source|Traps): ", r"- \1: ", block) for block in blocks]
+    plain, marked = ([block for block in labelled if block.startswith("- ") is side] for side in (False, True))
+    names = ", ".join(inspect.signature(function).parameters)
+    parts = [f"### `{function.__name__}({names})`\n", "\n\n".join(plain) + "\n", "\n".join(marked) + "\n"]
+    if doctests:
+        parts.append(f"```python\n{doctests[0].rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def _metric(name: str, cls: type[Metric]) -> str:
+    rows = [
+        "| score | what it is | better | range | codes | floor | ceiling |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    rows += [_score(score, declared) for score, declared in cls.scores.items()]
+    most = f", at most {cls.max_items}" if cls.max_items else ""
+    facts = [
+        f"version {cls.version}, tier {cls.tier}",
+        f"needs {', '.join(cls.needs) or 'codes only'}",
+        f"from {cls.min_items} test items{most}",
+        f"unchanged by {', '.join(cls.invariances) or 'no change of the codes'}",
+        f"same within {cls.tolerance:g}",
+    ]
+    return f"### Metric `{name}`\n\n{_paragraph(_doc(cls))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"
+
+
+def _score(name: str, score: Score) -> str:
+    unit = f" {score.unit}" if score.unit else ""
+    low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in score.range)
+    cells = [
+        name, score.description, score.better, f"{low} to {high}{unit}", score.codes, _bound(score.floor),
+        _bound(score.ceiling),
+    ]  # fmt: skip
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _bound(value: float | str | None) -> str:
+    if value is None:
+        return "none"
+    return f"row {value}" if isinstance(value, str) else f"{value:g}"
+
+
+def _doc(thing: object) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _paragraph(text: str) -> str:
+    """Join the lines of each paragraph."""
+    return "\n\n".join(" ".join(block.split()) for block in text.strip().split("\n\n"))
+
+
+def _lines(rows: list[str]) -> str:
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv and PAGE.read_text(encoding="utf-8") != page():
+        sys.exit(f"{PAGE.name} is old: run python docs/make_metrics.py")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,156 @@
+"""How many dimensions the cloud of codes has, told from the distances of nearest neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.distances import extreme, nearest, row_blocks
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["IntrinsicDimension", "levina_bickel", "two_nn", "two_nn_from_ratios"]
+
+NEIGHBORS = 20
+
+
+def two_nn(codes: Tensor, *, distances: bool = False) -> float:
+    """Intrinsic dimension from mu = r2 / r1, distances to the second and to the first neighbor; no better side.
+
+    (N - 1) / sum ln mu over the N codes that lie on no other, in dimensions, above 0. Exact neighbors, O(n²) time.
+
+    Source: Facco, d'Errico, Rodriguez and Laio 2017, with the maximum likelihood estimate in place of the fit.
+
+    Traps: noise smaller than the distance of neighbors is invisible, larger noise adds all d dimensions. Too low
+    in many dimensions for want of samples at the border: 8.6 for a cube of 10 dimensions, n = 2000. Compare at
+    equal n, and with the dimension of the inputs.
+
+    Args:
+        codes: `(n, d)`, n at least 3.
+        distances: `codes` is a matrix of distances `(n, n)`.
+
+    Raises:
+        ValueError: fewer than 3 codes, or a matrix that is not square.
+        NotApplicableError: fewer than two codes lie apart from all others, or all have r1 = r2.
+
+    >>> round(two_nn(torch.tensor([[0.0], [1], [3], [9]])), 3)
+    1.207
+    """
+    return _from_two(_distances_to_neighbors(codes, 2, distances=distances))
+
+
+def two_nn_from_ratios(ratios: Tensor) -> float:
+    """Intrinsic dimension from the ratios mu = r2 / r1 themselves, (N - 1) / sum ln mu; no better side.
+
+    mu is Pareto distributed with the dimension as exponent; the estimate has no bias, its standard deviation is
+    the dimension over sqrt(N - 2).
+
+    Source: Facco, d'Errico, Rodriguez and Laio 2017.
+
+    Traps: as for `two_nn`.
+
+    Args:
+        ratios: `(N,)`, N at least 2, none below 1.
+
+    Raises:
+        ValueError: fewer than two ratios, or one below 1 or infinite.
+        NotApplicableError: all ratios are 1.
+
+    >>> round(two_nn_from_ratios(torch.tensor([2.0, 2.0, 2.0])), 4)
+    0.9618
+    """
+    if ratios.ndim != 1 or len(ratios) < 2 or not bool(((ratios >= 1) & ratios.isfinite()).all()):
+        raise ValueError(f"ratios must be (N,) with N > 1, none below 1 or infinite, got {tuple(ratios.shape)}")
+    total = float(ratios.double().log().sum())
+    if total == 0:
+        raise NotApplicableError("each code has two neighbors equally far away")
+    return (len(ratios) - 1) / total
+
+
+def levina_bickel(codes: Tensor, k: int = NEIGHBORS, *, distances: bool = False) -> float:
+    """Intrinsic dimension from the distances T_1 ... T_k to k neighbors, by maximum likelihood; no better side.
+
+    1 over the mean over codes of 1 / (k - 1) sum over j < k of ln(T_k / T_j), in dimensions, above 0. Codes that
+    lie on another are left out. Exact neighbors, O(n²) time.
+
+    Source: Levina and Bickel 2005, inverses averaged as MacKay and Ghahramani 2005 show one must.
+
+    Traps: it looks farther than `two_nn`: less noise, more of curvature and of the border, so it is lower on many
+    dimensions. Compare at equal k and n.
+
+    Args:
+        codes: `(n, d)`.
+        k: number of neighbors, from 2 to n - 1.
+        distances: `codes` is a matrix of distances `(n, n)`.
+
+    Raises:
+        ValueError: k not in 2..n-1, or a matrix that is not square.
+        NotApplicableError: fewer than two codes lie apart from all others, or all neighbors are equally far.
+
+    >>> round(levina_bickel(torch.tensor([[0.0], [1], [3], [9]]), k=2), 3)
+    1.61
+    """
+    return _from_many(_distances_to_neighbors(codes, k, distances=distances))
+
+
+def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> Tensor:
+    """Return the distances `(n, k)` of each code to its k nearest others, ascending, in float64."""
+    if codes.ndim != 2 or (distances and codes.shape[0] != codes.shape[1]):
+        raise ValueError(f"codes must be (n, d), or distances (n, n), got {tuple(codes.shape)}")
+    if not 1 < k < len(codes):
+        raise ValueError(f"k (={k}) must be at least 2 and less than the number of codes (={len(codes)})")
+    if not distances:
+        return nearest(codes, codes, k, own=torch.arange(len(codes)))[0].sqrt()
+    parts = []
+    for rows in row_blocks(len(codes), len(codes)):
+        far = codes[rows].double()
+        far[torch.arange(len(rows)), rows] = torch.inf
+        parts.append(extreme(far, k, largest=False)[0])
+    return torch.cat(parts)
+
+
+def _apart(near: Tensor) -> Tensor:
+    near = near[near[:, 0] > 0]
+    if len(near) < 2:
+        raise NotApplicableError("fewer than two codes lie apart from all others")
+    return near
+
+
+def _from_two(near: Tensor) -> float:
+    near = _apart(near)
+    return two_nn_from_ratios(near[:, 1] / near[:, 0])
+
+
+def _from_many(near: Tensor) -> float:
+    logarithms = _apart(near).log()
+    inverse = float((logarithms[:, -1:] - logarithms[:, :-1]).mean())
+    if inverse == 0:
+        raise NotApplicableError("all neighbors of a code are equally far away")
+    return 1 / inverse
+
+
+def _score(description: str) -> Score:
+    return Score("none", description, "use", range=(0, float("inf")), floor="untrained", ceiling="pixels")
+
+
+class IntrinsicDimension(Metric):
+    """Dimensions of the cloud of codes, however it is curved, from the distances of neighbors."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "two_nn": _score("intrinsic dimension by two neighbors"),
+        f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension by {NEIGHBORS} neighbors"),
+    }
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    min_items: ClassVar[int] = NEIGHBORS + 1
+    max_items: ClassVar[int | None] = 10_000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both dimensions."""
+        codes = space.codes[some_rows(len(space), self.max_items)]
+        if len(codes) <= NEIGHBORS:
+            raise NotApplicableError(f"needs more than {NEIGHBORS} codes, has {len(codes)}")
+        near = _distances_to_neighbors(codes, NEIGHBORS, distances=False)
+        return {"two_nn": _from_two(near), f"levina_bickel_k{NEIGHBORS}": _from_many(near)}

@@ -1,0 +1,320 @@
+"""How probable inputs are under a model, in nats: likelihoods of reconstructions, the rate, and two bounds.
+
+A likelihood of real-valued inputs is a density: it may be above 1, its logarithm above 0, and nothing compares a
+density with the probabilities of a Bernoulli likelihood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Posterior, Score
+from latentbench.latent.space import SAMPLE_SEED
+from latentbench_metrics.item_errors import in_unit_range, item_mean, per_item, squared_errors
+from latentbench_metrics.subsets import some_rows
+
+__all__ = [
+    "ImportanceWeighted",
+    "Likelihoods",
+    "Rate",
+    "bernoulli_excess",
+    "bernoulli_nll",
+    "elbo",
+    "gaussian_nll",
+    "iwae",
+    "kl_normal",
+    "log_weights",
+    "rate",
+]
+
+ITEMS = 500  # fixed test items of iwae
+SAMPLES = 500  # importance samples of each
+LEAST_LOG = -100.0  # of a probability of 0, as in torch's binary cross entropy
+
+
+def bernoulli_nll(inputs: Tensor, probabilities: Tensor) -> float:
+    """-Σ x log p + (1 - x) log(1 - p) over input elements, mean over items; lower is better.
+
+    In nats per item, [0, inf). A probability of exactly 0 or 1 costs nothing where the input is the same, and at
+    most 100 nats where it is not.
+
+    Source: the usual definition; logarithms held at -100 as torch's `binary_cross_entropy` does.
+
+    Traps: on grey inputs it is no likelihood and its least value is their own entropy, not 0 (189.86 nats for
+    Fashion-MNIST): use `bernoulli_excess`. Elements are summed, so it grows with the image.
+
+    Args:
+        inputs: `(n, *shape)` in [0, 1].
+        probabilities: likewise.
+
+    Raises:
+        ValueError: unequal shapes, or values outside [0, 1].
+
+    >>> round(bernoulli_nll(torch.ones(2, 784), torch.full((2, 784), 0.5)), 4)
+    543.4274
+    """
+    _check_unit_range(inputs=inputs, probabilities=probabilities)
+    return item_mean(per_item(_cross_entropy, inputs, probabilities))
+
+
+def bernoulli_excess(inputs: Tensor, probabilities: Tensor) -> float:
+    """`bernoulli_nll` less its least value, the inputs' own entropy, mean over items; lower is better.
+
+    Σ x log(x / p) + (1 - x) log((1 - x) / (1 - p)) in nats per item, [0, inf): 0 for a copy.
+
+    Source: cross-entropy less entropy is the Kullback-Leibler divergence.
+
+    Traps: on grey inputs it is a sensible loss, but still no likelihood of the data: it cannot be compared with
+    nats of another likelihood.
+
+    Args:
+        inputs: `(n, *shape)` in [0, 1].
+        probabilities: likewise.
+
+    Raises:
+        ValueError: unequal shapes, or values outside [0, 1].
+
+    >>> grey = torch.full((1, 10), 0.5)
+    >>> bernoulli_excess(grey, grey), round(bernoulli_nll(grey, grey), 4)
+    (0.0, 6.9315)
+    """
+    _check_unit_range(inputs=inputs, probabilities=probabilities)
+    return item_mean(
+        per_item(lambda x, p: (_cross_entropy(x, p) - _cross_entropy(x, x)).clamp_min(0), inputs, probabilities)
+    )
+
+
+def gaussian_nll(inputs: Tensor, reconstructions: Tensor, sigma: float) -> float:
+    """D/2 ln(2πσ²) + squared error / 2σ², mean over items of D elements; lower is better.
+
+    In nats per item, of a density: below 0 when sigma is small.
+
+    Source: the normal density with one standard deviation for all elements; learn it as in Rybkin et al. 2021.
+
+    Traps: with a sigma that was not learned it is `mse` in other clothes; and it can be made as low as one likes
+    on inputs with few distinct values, such as 8-bit images, by a small sigma.
+
+    Args:
+        inputs: `(n, *shape)`.
+        reconstructions: likewise.
+        sigma: standard deviation, in units of the inputs.
+
+    Raises:
+        ValueError: unequal shapes, or sigma not above 0.
+
+    >>> x = torch.zeros(2, 784)
+    >>> round(gaussian_nll(x, x, sigma=1.0), 3)
+    720.448
+    """
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma must be above 0 and finite, got {sigma}")
+    errors = per_item(lambda x, y: squared_errors(x.double(), y.double()), inputs, reconstructions)
+    elements = inputs[0].numel()
+    return 0.5 * elements * (math.log(2 * math.pi * sigma**2) + item_mean(errors) / sigma**2)
+
+
+def kl_normal(mean: Tensor, variance: Tensor) -> float:
+    """Kullback-Leibler divergence of diagonal normals `(n, d)` from N(0, I), mean over items; no better side.
+
+    In nats per item, [0, inf).
+
+    Source: the closed form, as in Kingma and Welling 2014.
+
+    Traps: see `rate`.
+
+    Args:
+        mean: `(n, d)`.
+        variance: likewise, above 0.
+
+    >>> kl_normal(torch.ones(1, 1), torch.ones(1, 1))
+    0.5
+    """
+    return rate(Posterior(mean, variance), Posterior(torch.zeros_like(mean[0]), torch.ones_like(mean[0])))
+
+
+def rate(posterior: Posterior, prior: Posterior) -> float:
+    """Mean divergence of the posteriors from the prior: what a code tells about its input; no better side.
+
+    In nats per item, [0, inf).
+
+    Source: the rate of Alemi et al. 2018.
+
+    Traps: 0 is a collapsed posterior whose means can still look informative (kNN .775 on means, .114 on samples);
+    at another rate errors of reconstruction are not comparable.
+
+    Args:
+        posterior: mean and variance `(n, d)`.
+        prior: mean and variance `(d,)`.
+
+    >>> one = torch.ones(1, 2)
+    >>> rate(Posterior(one, one), Posterior(torch.zeros(2), torch.ones(2)))
+    1.0
+    """
+    return item_mean(posterior.kl(prior))
+
+
+def elbo(space: LatentSpace, seed: int = 0, samples: int = 1) -> float:
+    """Evidence lower bound E_q[log p(x|z) + log p(z) - log q(z|x)], mean over items; higher is better.
+
+    In nats per item, unbounded for densities. E_q[log p(x|z)] - KL(q || p), with the KL estimated from the same
+    posterior samples as the likelihood: without any noise where the posterior is exact. With seed 0 the first
+    sample is `space.code_samples`.
+
+    Source: Kingma and Welling 2014; the estimator is the one of Roeder et al. 2017.
+
+    Traps: compares models of one likelihood only. Below log p(x) by KL(q || true posterior), so a better encoder
+    raises it with the same decoder: read `iwae` beside it.
+
+    Args:
+        space: with inputs, posterior, prior and likelihood.
+        seed: of the posterior samples.
+        samples: posterior samples an item; each costs one decoding of all items.
+
+    Raises:
+        NotApplicableError: no posterior, prior or likelihood (a deterministic model), or infinite values.
+        ValueError: samples under 1.
+
+    >>> zero, one = torch.zeros(4, 1), torch.ones(4, 1)
+    >>> coin = lambda x, z: torch.full((len(z),), 0.5).log()
+    >>> collapsed = dict(posterior=Posterior(zero, one), prior=Posterior(zero[0], one[0]))
+    >>> round(elbo(LatentSpace(inputs=one, codes=zero, likelihood=coin, **collapsed)), 4)
+    -0.6931
+    """
+    return item_mean(log_weights(space, samples, seed))
+
+
+def iwae(space: LatentSpace, k: int = SAMPLES, seed: int = 0) -> float:
+    """Importance-weighted bound log 1/k Σ p(x, z_i) / q(z_i|x), mean over items; higher is better.
+
+    In nats per item, unbounded for densities. On 500 fixed items, or all where there are fewer; k = 1 is their
+    evidence lower bound. Rises with k toward log p(x).
+
+    Source: Burda et al. 2016, who take k = 5000; logarithms of sums in float64.
+
+    Traps: compares models of one likelihood and one k only. A posterior that is too narrow leaves it low however
+    large k is, and nothing in its value shows that.
+
+    Args:
+        space: with inputs, posterior, prior and likelihood.
+        k: posterior samples an item; each costs one decoding of the items.
+        seed: of the posterior samples.
+
+    Raises:
+        NotApplicableError: no posterior, prior or likelihood (a deterministic model), or infinite values.
+        ValueError: k under 1.
+
+    >>> zero, one = torch.zeros(4, 1), torch.ones(4, 1)
+    >>> coin = lambda x, z: torch.full((len(z),), 0.5).log()
+    >>> collapsed = dict(posterior=Posterior(zero, one), prior=Posterior(zero[0], one[0]))
+    >>> round(iwae(LatentSpace(inputs=one, codes=zero, likelihood=coin, **collapsed), k=9), 4)
+    -0.6931
+    """
+    return item_mean(_iwae_per_item(space, k, seed, ITEMS))
+
+
+def log_weights(space: LatentSpace, samples: int, seed: int = 0, items: int | None = None) -> Tensor:
+    """Return log p(x|z) + log p(z) - log q(z|x) of posterior samples, `(samples, n)` in float64, nats.
+
+    Args:
+        space: with inputs, posterior, prior and likelihood.
+        samples: posterior samples an item.
+        seed: of them; with seed 0 the first ones are `space.code_samples`.
+        items: look at this many fixed items, or None for all.
+
+    Raises:
+        NotApplicableError: no posterior, prior or likelihood, or infinite values.
+        ValueError: samples under 1.
+    """
+    if samples < 1:
+        raise ValueError(f"needs at least 1 posterior sample an item, got {samples}")
+    posterior, prior, mean = space.posterior, space.prior, space.posterior.mean
+    rows = some_rows(len(mean), items)
+    inputs = space.inputs[rows] if len(rows) < len(mean) else space.inputs
+    generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
+    weights = torch.empty(samples, len(rows), dtype=torch.float64, device=mean.device)
+    for weight in weights:
+        codes = posterior.sample(torch.randn(mean.shape, generator=generator).to(mean))
+        ratio = prior.log_prob(codes).double() - posterior.log_prob(codes).double()
+        weight.copy_(ratio[rows] + space.log_likelihood(inputs, codes[rows]).double())
+    bad = int((~torch.isfinite(weights)).any(0).sum())
+    if bad:
+        raise NotApplicableError(f"{bad} of {len(rows)} items have no finite likelihood or posterior density")
+    return weights
+
+
+def _iwae_per_item(space: LatentSpace, k: int, seed: int, items: int | None) -> Tensor:
+    return log_weights(space, k, seed, items).logsumexp(0) - math.log(k)
+
+
+def _cross_entropy(x: Tensor, p: Tensor) -> Tensor:
+    x, p = x.double(), p.double()
+    hit, miss = p.log().clamp_min(LEAST_LOG), torch.log1p(-p).clamp_min(LEAST_LOG)
+    return -(x * hit + (1 - x) * miss).flatten(1).sum(1)
+
+
+def _check_unit_range(**tensors: Tensor) -> None:
+    for name, values in tensors.items():
+        if values.numel() and not in_unit_range(values):
+            low, high = float(values.min()), float(values.max())
+            raise ValueError(f"{name} must lie in [0, 1], got values from {low:g} to {high:g}")
+
+
+class Rate(Metric):
+    """The rate; under 1 nat the posterior has collapsed onto the prior."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "rate": Score(
+            "none", "nats a code tells about its input", "use", True, (0, float("inf")), "nats",
+            flag_below=1.0, flag="collapsed",
+        ),
+    }  # fmt: skip
+    needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return the divergence of each item's posterior from the prior."""
+        return {"rate": space.posterior.kl(space.prior)}
+
+
+class Likelihoods(Metric):
+    """The evidence lower bound, from one posterior sample an item.
+
+    It has no floor and no ceiling: no reference model has a likelihood and a posterior.
+    """
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "elbo": Score("up", "evidence lower bound, of models with one likelihood", "keep", unit="nats"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "posterior", "prior", "likelihood")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    max_items: ClassVar[int | None] = 2000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return the bound of each item."""
+        return {"elbo": log_weights(space, 1, items=self.max_items)[0]}
+
+    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - the same for every space
+        """Say that only models with the same likelihood can be compared."""
+        return (
+            "nats of the model's own likelihood: values of models with another one cannot be compared (Gaussian "
+            "density against Bernoulli)"
+        )
+
+
+class ImportanceWeighted(Likelihoods):
+    """The importance-weighted bound, nearer to log p(x), from 500 posterior samples of each of 500 fixed items."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "iwae_k500": Score("up", "importance-weighted bound, of models with one likelihood", "keep", unit="nats"),
+    }
+    tier: ClassVar[Literal["quick", "full"]] = "full"
+    max_items: ClassVar[int | None] = ITEMS
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return the bound of each item."""
+        return {"iwae_k500": _iwae_per_item(space, SAMPLES, 0, self.max_items)}

@@ -1,0 +1,227 @@
+"""How far codes are from the prior, and new or reconstructed images from real ones, by optimal transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench.latent.sampling import sample_codes, sampler_name
+from latentbench_metrics.features import in_domain_features
+from latentbench_metrics.sinkhorn import default_epsilon, entropic_cost
+from latentbench_metrics.subsets import pairs, some_rows
+from latentbench_metrics.wasserstein import (
+    bures_w2_squared,
+    class_transport,
+    sliced_w2_squared,
+    w2_squared_split,
+)
+
+__all__ = [
+    "ClassTransport",
+    "PriorMatch",
+    "ReconstructionMatch",
+    "SampleMatch",
+    "SampleSinkhorn",
+    "SampleTransport",
+]
+
+FEATURES = "features of an in-domain classifier (64)"
+ITEMS = 2000
+ROUNDING = 1e-12  # variance within classes that is none, as a share of all
+SEED = 0
+TRANSPORT_SPLITS = 2  # of exact transport: its error over data sets is then 0.50, at 5 splits 0.46
+
+DISTANCES: Mapping[str, Callable[[Tensor, Tensor], float]] = {
+    "sliced_w2_squared": sliced_w2_squared,
+    "bures_w2_squared": bures_w2_squared,
+}
+
+
+def _above_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[str, float]:
+    """Distances of `fake` from `real`, less those of `other`, which is as real as `real`."""
+    return {f"{name}_{suffix}": far(fake, real) - far(other, real) for name, far in DISTANCES.items()}
+
+
+def _real_and_new(space: LatentSpace) -> tuple[Tensor, Tensor, Tensor]:
+    """Return features of real images, of as many others and of as many decoded new codes."""
+    features = in_domain_features(space)
+    first, second = pairs(len(space), ITEMS)
+    new = space.decode(sample_codes(space, len(first), SEED))
+    return features(space.inputs[first]), features(space.inputs[second]), features(new)
+
+
+def _prior(kind: str) -> Score:
+    words = f"{kind} distance of posterior samples from the prior, null subtracted"
+    return Score("none", words, "make", codes="sample", floor=0.0, ceiling=0.0)
+
+
+def _sampled(kind: str) -> Score:
+    words = f"{kind} distance of new images from real, null subtracted, in {FEATURES}"
+    return Score("down", words, "make", floor="random_projection", ceiling=0.0)
+
+
+def _reconstructed(kind: str) -> Score:
+    words = f"{kind} distance of reconstructions from real images, null subtracted, in {FEATURES}"
+    return Score("down", words, "keep", floor="random_projection", ceiling="pixels")
+
+
+class PriorMatch(Metric):
+    """Posterior samples against as many prior samples; a collapsed posterior is nearest: read it beside `rate`."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "sliced_w2_squared_prior": _prior("sliced"),
+        "bures_w2_squared_prior": _prior("Gaussian"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
+    tolerance: ClassVar[float] = 0.001
+    min_items: ClassVar[int] = 100
+    max_items: ClassVar[int | None] = ITEMS
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both distances."""
+        samples = space.code_samples[some_rows(len(space), self.max_items)]
+        prior, other = (sample_codes(space, len(samples), SEED + i) for i in (1, 2))
+        return _above_null(samples, prior, other, "prior")
+
+
+class SampleMatch(Metric):
+    """Decoded new codes against real test images, in in-domain features; null: other test images.
+
+    The Gaussian distance is the Fréchet distance of these features ("FID" elsewhere), less that of real images.
+    """
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "sliced_w2_squared_samples": _sampled("sliced"),
+        "bures_w2_squared_samples": _sampled("Fréchet (Gaussian)"),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    tolerance: ClassVar[float] = 0.005  # features are float32
+    min_items: ClassVar[int] = 200
+    max_items: ClassVar[int | None] = 2 * ITEMS
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both distances."""
+        real, other, new = _real_and_new(space)
+        return _above_null(new, real, other, "samples")
+
+    def note(self, space: LatentSpace) -> str:
+        """Say where new codes were drawn from."""
+        return f"new codes drawn from: {sampler_name(space)}"
+
+
+class SampleSinkhorn(Metric):
+    """Decoded new codes against real test images by entropic transport; epsilon comes from real images alone."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "sinkhorn_divergence_samples": _sampled("entropic (epsilon half the mean cost of real images)"),
+    }
+    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    tier: ClassVar = "full"
+    tolerance: ClassVar[float] = SampleMatch.tolerance  # likewise
+    min_items: ClassVar[int] = SampleMatch.min_items
+    max_items: ClassVar[int | None] = SampleMatch.max_items
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the divergence from real images less that of other real images, at one epsilon."""
+        real, other, new = _real_and_new(space)
+        epsilon = default_epsilon(real, other)
+        if epsilon == 0:
+            raise NotApplicableError("all real images have equal features")
+        try:
+            across = entropic_cost(new, real, epsilon) - entropic_cost(other, real, epsilon)
+            within = entropic_cost(new, new, epsilon) - entropic_cost(other, other, epsilon)
+        except ValueError as error:
+            raise NotApplicableError(f"new images are too far from real ones: {error}") from error
+        return {"sinkhorn_divergence_samples": across - within / 2}
+
+    note = SampleMatch.note
+
+
+class SampleTransport(Metric):
+    """Decoded new codes against at most 2000 real test images by exact transport, debiased by splitting."""
+
+    scores: ClassVar[Mapping[str, Score]] = {"w2_squared_split_samples": _sampled("exact")}
+    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    version: ClassVar[int] = 2
+    tier: ClassVar = "full"
+    tolerance: ClassVar[float] = 0.005  # likewise
+    min_items: ClassVar[int] = 1000
+    max_items: ClassVar[int | None] = ITEMS
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the distance; splitting subtracts the null already."""
+        if len(space) < self.min_items:
+            raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
+        features = in_domain_features(space)
+        real = space.inputs[some_rows(len(space), self.max_items)]
+        new = space.decode(sample_codes(space, len(real), SEED))
+        return {
+            "w2_squared_split_samples": w2_squared_split(features(new), features(real), SEED, TRANSPORT_SPLITS)
+        }
+
+    note = SampleMatch.note
+
+
+class ReconstructionMatch(Metric):
+    """Reconstructions against the inputs of other items, in in-domain features; null: their own inputs."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "sliced_w2_squared_reconstructions": _reconstructed("sliced"),
+        "bures_w2_squared_reconstructions": _reconstructed("Fréchet (Gaussian)"),
+    }
+    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    tolerance: ClassVar[float] = 0.005  # likewise
+    min_items: ClassVar[int] = SampleMatch.min_items
+    max_items: ClassVar[int | None] = SampleMatch.max_items
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both distances."""
+        features = in_domain_features(space)
+        first, second = pairs(len(space), ITEMS)
+        real, own = features(space.inputs[first]), features(space.inputs[second])
+        return _above_null(features(space.reconstructions[second]), real, own, "reconstructions")
+
+
+class ClassTransport(Metric):
+    """Distances between the classes' codes over their own width: mean of `class_transport` over mean variance.
+
+    Free of scale. No better side: it rewards codes that leave things out. On Fashion-MNIST 2 principal axes have
+    4.1 (where neighbors know 53 % of the labels), 16 have 2.9, 64 have 2.5 and all pixels 2.1 (85 %).
+    """
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "class_transport": Score(
+            "none",
+            "Gaussian transport between two classes' codes over the variance within one",
+            "group",
+            range=(-0.1, float("inf")),
+            floor=0.0,
+            ceiling="pixels",
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("labels",)
+    tier: ClassVar = "full"
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    tolerance: ClassVar[float] = 0.001
+    min_items: ClassVar[int] = 20
+    max_items: ClassVar[int | None] = 10_000
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the ratio; classes of fewer than four items are left out."""
+        rows = some_rows(len(space), self.max_items)
+        codes, labels = space.codes[rows].double(), space.labels[rows]
+        _, own, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+        kept = sizes >= 4
+        if int(kept.sum()) < 2:
+            raise NotApplicableError(f"{int(kept.sum())} classes of four items or more: needs 2")
+        spread = torch.stack([codes[own == i].var(0).sum() for i in torch.nonzero(kept)[:, 0]]).mean()
+        if not float(spread) > ROUNDING * float(codes.var(0).sum()):
+            raise NotApplicableError("all codes of a class are equal")
+        found = class_transport(codes[kept[own]], own[kept[own]], SEED)
+        pairs_of_classes = len(found) * (len(found) - 1)
+        return {"class_transport": float(found.sum() / pairs_of_classes / spread)}

@@ -1,0 +1,68 @@
+"""Nothing n x n is held: peak resident memory of fresh processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+CALLS = {
+    "silhouette": "clusters.silhouette(codes, labels)",
+    "two_nn": "geometry.two_nn(codes)",
+    "levina_bickel": "geometry.levina_bickel(codes)",
+    "neighborhoods": "neighborhoods.neighborhoods_per_item(codes, codes[:, :8], 10)",
+    "precision_recall_density_coverage": "prdc.precision_recall_density_coverage(codes, codes.flip(0) + 0.1)",
+    "knn_accuracy": "clusters.knn_accuracy(codes, labels, codes + 0.1, labels, 10)",
+    "code_drift": "robustness.code_drift(codes, codes + 0.1)",
+}
+PROGRAM = """
+import re, torch
+from pathlib import Path
+from latentbench_metrics import clusters, geometry, neighborhoods, prdc, robustness
+torch.set_num_threads(1)
+def run(count):
+    codes = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(count) % 10
+    {call}
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+run(100)
+before = peak()
+run({count})
+print(peak() - before)
+"""
+
+
+def growth(call, count):
+    """Of the peak, in MiB, over that of a small run, which loads what is loaded once.
+
+    Of the process's own memory: ru_maxrss starts at the size of the process that started it.
+    """
+    program = PROGRAM.format(call=call, count=count)
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"}
+    )
+    return float(found.stdout)
+
+
+def test_all_distances_at_once_would_be_seen():
+    assert growth("torch.cdist(codes, codes)", 10_000) > 370
+
+
+def test_twenty_thousand_codes():
+    assert growth("; ".join(CALLS[name] for name in ("two_nn", "knn_accuracy", "silhouette")), 20_000) < 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_twenty_thousand_codes_each(name):
+    assert growth(CALLS[name], 20_000) < 300
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_seventy_thousand_codes():
+    assert growth("; ".join(CALLS.values()), 70_000) < 2000
