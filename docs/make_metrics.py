@@ -79,6 +79,9 @@ def _function(function: Callable[..., Any]) -> str:
     before, *doctests = re.split(r"(?m)^(?=>>> )", text, maxsplit=1)
     prose = re.split(r"(?m)^(?:Args|Returns|Raises):$", before)[0]
     blocks = [_paragraph(block) for block in prose.strip().split("\n\n")]
+    blocks = [
+        words for block in blocks if (words := re.sub(r"\s*Arguments( and errors)? as for `\w+`\.", "", block))
+    ]
     labelled = [re.sub(r"^(Source|Traps): ", r"- \1: ", block) for block in blocks]
     plain, marked = ([block for block in labelled if block.startswith("- ") is side] for side in (False, True))
     names = ", ".join(inspect.signature(function).parameters)
@@ -99,7 +102,7 @@ def _metric(name: str, cls: type[Metric]) -> str:
         f"version {cls.version}, tier {cls.tier}",
         f"needs {', '.join(cls.needs) or 'codes only'}",
         f"from {cls.min_items} test items{most}",
-        f"unchanged by {', '.join(cls.invariances) or 'no change of the codes'}",
+        f"unchanged by {', '.join(cls.invariances)}" if cls.invariances else "depends on the codes' coordinates",
         f"same within {cls.tolerance:g}",
     ]
     return f"### Metric `{name}`\n\n{_paragraph(_doc(cls))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"

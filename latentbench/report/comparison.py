@@ -108,6 +108,7 @@ class Comparison:
         omitted: scores that a relative table cannot show.
         hidden: number of settings left out, as they were not chosen on the validation split.
         swept: some model has several settings: which is best is not read from these values.
+        empty: scores left out because they are not applicable to any column, by their reason.
     """
 
     dataset: str
@@ -121,6 +122,7 @@ class Comparison:
     omitted: tuple[str, ...] = ()
     hidden: int = 0
     swept: bool = False
+    empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

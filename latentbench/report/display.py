@@ -323,5 +323,8 @@ def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     parts += [f"{comparison.hidden} settings not chosen are left out (--all shows them)"] * bool(comparison.hidden)
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"without floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
+    parts += [
+        f"applicable to no model here: {', '.join(names)} ({why})" for why, names in comparison.empty.items()
+    ]
     parts += [f"mixed environments: {comparison.environments}"] if comparison.environments > 1 else []
     return tuple(parts)

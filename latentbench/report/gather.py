@@ -142,7 +142,7 @@ def _comparison(
     contests = {score: _contest(score, by_label, rivals[score], results) for score, by_label in groups.items()}
     verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
     verdicts |= {score: judged([contests[score]])[0] for score in shown if score not in verdicts}
-    rows = [_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()]
+    rows, empty = _parted([_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()])
     contenders = [record for record in records if not record["reference"]] or records
     trials = _asked(results, dataset)
     return Comparison(
@@ -156,7 +156,21 @@ def _comparison(
         len({_text(record["environment"]) for record in records if _has_value(record)}),
         hidden=len(hidden),
         swept=sweep is not None,
+        empty=empty,
     )
+
+
+def _parted(rows: Sequence[Row]) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
+    """Part from the rows those that are applicable to no column; keep all where nothing else would be left."""
+    told = [row for row in rows if not all(cell.status == "not applicable" for cell in row.cells)]
+    if not told:
+        return list(rows), {}
+    empty: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        if row not in told:
+            reason = next(cell.reason for cell in row.cells)
+            empty[reason] = (*empty.get(reason, ()), row.score)
+    return told, empty
 
 
 def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:

@@ -32,7 +32,11 @@ POSITIVE = (0.0, math.inf)
 
 
 def compression(inputs: Tensor, codes: Tensor) -> float:
-    """Numbers in an input over numbers in its code, D / d.
+    """Numbers in an input over numbers in its code, D / d; no better side.
+
+    Source: a count, as for any code.
+
+    Traps: it counts numbers, not bits: a float holds 32 of them, and `rate` tells how many are in use.
 
     >>> compression(torch.zeros(3, 1, 28, 28), torch.zeros(3, 16))
     49.0

@@ -50,7 +50,7 @@ def some(metric):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr("latentbench_metrics.dci.ROWS", 300)
+    monkeypatch.setattr("latentbench_metrics.dci.TREES", 10)
     for metric in METRICS:
         monkeypatch.setattr(metric, "min_items", 2)
 

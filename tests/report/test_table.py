@@ -382,3 +382,16 @@ def test_a_row_without_anyone_above_the_floor_has_no_star(drawn_results):
     text = printed(build.results())
     assert "no star, none better than the floor: walk_kd" in text
     assert not any(sign in next(line for line in text.splitlines() if line.startswith("walk")) for sign in "*=")
+
+
+def test_a_score_that_no_model_can_have_is_told_below_not_shown(builder):
+    build = builder
+    for label in ("pca", "ae", "vae"):
+        build.add(label, {"r2": 0.8, "ari": "no labels", "rate": 3.0 if label == "vae" else "no posterior"})
+    text = printed(build.results())
+    assert "ari" not in column_of(build.results(), "ae")
+    assert "applicable to no model here: ari (no labels)" in text
+    assert "rate" in column_of(build.results(), "ae")
+    alone = printed(build.results(), purposes=("group",))
+    assert "no labels" in alone
+    assert "group  ari" in alone
