@@ -126,17 +126,21 @@ def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
     return _taken(space, _order(len(space), seed))
 
 
-def random_codes(space: LatentSpace, seed: int = 0) -> LatentSpace:
-    """Return the space with codes that know nothing of their items: another item's, in both splits."""
+def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> LatentSpace:
+    """Return the space with normal noise for codes, in both splits, from an encoder that knows nothing.
 
-    def shuffle(space: LatentSpace, seed: int) -> LatentSpace:
-        order = _order(len(space), seed)
-        posterior = space.posterior.take(order) if "posterior" in space.supplies else None
-        codes = space.codes[order]
+    `width` times as wide in each dimension as the codes were, so that what is decoded from it is odd too: the
+    codes of other items would look well to scores that compare whole sets of images.
+    """
+
+    def drawn(space: LatentSpace, seed: int) -> LatentSpace:
+        noise = torch.randn(space.codes.shape, generator=torch.Generator().manual_seed(seed)).to(space.codes)
+        codes = space.codes.mean(0) + width * space.codes.std(0) * noise
+        posterior = Posterior(codes, space.posterior.variance) if "posterior" in space.supplies else None
         return space.replaced(codes=codes, posterior=posterior, encode=_lost(codes), reconstructions=None)
 
-    train = None if space.train is None else shuffle(space.train, seed + 1)
-    return shuffle(space, seed).replaced(train=train)
+    train = None if space.train is None else drawn(space.train, seed + 1)
+    return drawn(space, seed).replaced(train=train)
 
 
 def permuted_labels(space: LatentSpace, seed: int = 0) -> LatentSpace:

@@ -19,6 +19,7 @@ LABEL = "aspect"
 JITTER = 0.1  # of the step between two values of a factor
 SPREAD = 0.05  # standard deviation of the posterior, and of a pixel given its code
 REACH = 2.0  # pixels that x and y move for a step of 1 in the code
+WIDTH = 1.7  # standard deviation of a spot of middle size, in pixels
 WIDE = 3.0  # standard deviation of the dimension that holds the label
 SEEN = 1e-3  # light that counts as none, so that a dark image has a code too
 
@@ -56,28 +57,31 @@ def decode_spots(codes: Tensor) -> Tensor:
     """Draw the spots of codes `(n, 5)`: `(n, 1, 16, 16)` in [0, 1]; differentiable."""
     x, y, size, aspect, tone = codes.T[..., None, None]
     place = torch.arange(SIDE, dtype=codes.dtype, device=codes.device) - (SIDE - 1) / 2
-    width, stretch = 1.4 * torch.exp(0.2 * size), torch.exp(0.2 / WIDE * aspect)
+    width, stretch = WIDTH * torch.exp(0.2 * size), torch.exp(0.2 / WIDE * aspect)
     across = (place[None, None, :] - REACH * x) / (width * stretch)
     down = (place[None, :, None] - REACH * y) / (width / stretch)
-    light = torch.sigmoid(0.5 * tone + 0.5)
+    light = torch.sigmoid(0.5 * tone + 1.5)
     return (light * torch.exp(-0.5 * (across.square() + down.square())))[:, None]
 
 
 def encode_spots(images: Tensor) -> Tensor:
-    """Read the codes `(n, 5)` off images of spots `(n, 1, 16, 16)`: from their light, centers and variances."""
+    """Read the codes `(n, 5)` off images of spots `(n, 1, 16, 16)`: from their light, centers and variances.
+
+    The fourth power of the light is looked at, a spot half as wide, so that a little noise changes little.
+    """
     place = torch.arange(SIDE, dtype=images.dtype, device=images.device) - (SIDE - 1) / 2
-    light = images[:, 0]
-    mass = light.sum((1, 2)).clamp_min(SEEN)
+    light = images[:, 0].pow(4)
+    mass = light.sum((1, 2)).clamp_min(SEEN**4)
     means, widths = [], []
     for axis in (1, 2):  # of the sums: along x first
         profile = light.sum(axis) / mass[:, None]
         mean = (profile * place).sum(1)
         means.append(mean / REACH)
-        widths.append(((profile * place.square()).sum(1) - mean.square()).clamp_min(SEEN).sqrt())
+        widths.append(2 * ((profile * place.square()).sum(1) - mean.square()).clamp_min(SEEN).sqrt())
     wide, high = widths
-    size, aspect = (wide * high).sqrt().div(1.4).log() / 0.2, (wide / high).sqrt().log() / 0.2 * WIDE
-    tone = (mass / (2 * math.pi * wide * high)).clamp(SEEN, 1 - SEEN)
-    return torch.stack([*means, size, aspect, (tone.logit() - 0.5) / 0.5], 1)
+    size, aspect = (wide * high).sqrt().div(WIDTH).log() / 0.2, (wide / high).sqrt().log() / 0.2 * WIDE
+    tone = (mass / (math.pi / 2 * wide * high)).pow(0.25).clamp(SEEN, 1 - SEEN)
+    return torch.stack([*means, size, aspect, (tone.logit() - 1.5) / 0.5], 1)
 
 
 def _standard(values: Tensor) -> Tensor:
