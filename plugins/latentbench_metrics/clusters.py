@@ -300,6 +300,7 @@ class KMeansAgreement(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
+    version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.02  # another local optimum
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000

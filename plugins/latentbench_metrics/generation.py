@@ -188,6 +188,7 @@ class Samples(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border of a ball
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = 5000

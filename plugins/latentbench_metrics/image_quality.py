@@ -210,6 +210,7 @@ class ImageQuality(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 

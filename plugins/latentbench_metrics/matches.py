@@ -77,6 +77,7 @@ class PriorMatch(Metric):
         "bures_w2_squared_prior": _prior("Gaussian"),
     }
     needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
+    version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.001
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = ITEMS
@@ -99,6 +100,7 @@ class SampleMatch(Metric):
         "bures_w2_squared_samples": _sampled("Fréchet (Gaussian)"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.005  # features are float32
     min_items: ClassVar[int] = 200
     max_items: ClassVar[int | None] = 2 * ITEMS
@@ -174,6 +176,7 @@ class ReconstructionMatch(Metric):
         "bures_w2_squared_reconstructions": _reconstructed("Fréchet (Gaussian)"),
     }
     needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = SampleMatch.min_items

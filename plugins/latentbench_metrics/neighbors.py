@@ -103,6 +103,7 @@ class SampledNeighbors(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels", "posterior")
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = Neighbors.min_items

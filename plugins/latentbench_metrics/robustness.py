@@ -114,6 +114,7 @@ class Noise(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "encoder")
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # a vote between two classes may turn
     min_items: ClassVar[int] = Neighbors.min_items
@@ -149,6 +150,7 @@ class PixelShift(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = Noise.needs
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = Noise.invariances
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = Noise.min_items

@@ -84,6 +84,7 @@ class WalkRealism(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.01  # features are float32
     min_items: ClassVar[int] = 100
