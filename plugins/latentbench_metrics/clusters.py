@@ -228,6 +228,7 @@ class Separation(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     max_items: ClassVar[int | None] = 10_000
 

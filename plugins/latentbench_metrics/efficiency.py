@@ -122,6 +122,7 @@ class EncodeLatency(Metric):
         "encode_ms": Score("down", "time to encode 1000 inputs", "cost", range=POSITIVE, unit="ms", kind="cost"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "encoder")
+    tier: ClassVar = "full"
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the median of a few repeats."""
@@ -135,6 +136,7 @@ class DecodeLatency(Metric):
         "decode_ms": Score("down", "time to decode 1000 codes", "cost", range=POSITIVE, unit="ms", kind="cost"),
     }
     needs: ClassVar[tuple[str, ...]] = ("decoder",)
+    tier: ClassVar = "full"
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the median of a few repeats."""

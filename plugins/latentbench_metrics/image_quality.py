@@ -210,6 +210,7 @@ class ImageQuality(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
@@ -235,6 +236,7 @@ class MsSsim(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 

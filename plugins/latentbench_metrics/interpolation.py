@@ -199,6 +199,7 @@ class PathEnergy(Metric):
         ),
     }  # fmt: skip
     needs: ClassVar[tuple[str, ...]] = ("decoder",)
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001  # derivatives are float32
@@ -232,6 +233,7 @@ class PathShape(Metric):
         ),
     }  # fmt: skip
     needs: ClassVar[tuple[str, ...]] = ("decoder",)
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001

@@ -143,6 +143,7 @@ class IntrinsicDimension(Metric):
         "two_nn": _score("intrinsic dimension by two neighbors"),
         f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension by {NEIGHBORS} neighbors"),
     }
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = NEIGHBORS + 1
     max_items: ClassVar[int | None] = 10_000

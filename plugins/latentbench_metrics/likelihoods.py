@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -232,15 +232,17 @@ def log_weights(space: LatentSpace, samples: int, seed: int = 0, items: int | No
     """
     if samples < 1:
         raise ValueError(f"needs at least 1 posterior sample an item, got {samples}")
-    posterior, prior, mean = space.posterior, space.prior, space.posterior.mean
+    mean, prior = space.posterior.mean, space.prior
     rows = some_rows(len(mean), items)
-    inputs = space.inputs[rows] if len(rows) < len(mean) else space.inputs
+    everything = len(rows) == len(mean)
+    inputs = space.inputs if everything else space.inputs[rows]
+    posterior = space.posterior if everything else space.posterior.take(rows)
     generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
     weights = torch.empty(samples, len(rows), dtype=torch.float64, device=mean.device)
     for weight in weights:
-        codes = posterior.sample(torch.randn(mean.shape, generator=generator).to(mean))
+        codes = posterior.sample(torch.randn(mean.shape, generator=generator)[rows].to(mean))
         ratio = prior.log_prob(codes).double() - posterior.log_prob(codes).double()
-        weight.copy_(ratio[rows] + space.log_likelihood(inputs, codes[rows]).double())
+        weight.copy_(ratio + space.log_likelihood(inputs, codes).double())
     bad = int((~torch.isfinite(weights)).any(0).sum())
     if bad:
         raise NotApplicableError(f"{bad} of {len(rows)} items have no finite likelihood or posterior density")
@@ -291,6 +293,7 @@ class Likelihoods(Metric):
         "elbo": Score("up", "evidence lower bound, of models with one likelihood", "keep", unit="nats"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "posterior", "prior", "likelihood")
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 
@@ -312,7 +315,6 @@ class ImportanceWeighted(Likelihoods):
     scores: ClassVar[Mapping[str, Score]] = {
         "iwae_k500": Score("up", "importance-weighted bound, of models with one likelihood", "keep", unit="nats"),
     }
-    tier: ClassVar[Literal["quick", "full"]] = "full"
     max_items: ClassVar[int | None] = ITEMS
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:

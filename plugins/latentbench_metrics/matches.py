@@ -100,6 +100,7 @@ class SampleMatch(Metric):
         "bures_w2_squared_samples": _sampled("Fréchet (Gaussian)"),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.005  # features are float32
     min_items: ClassVar[int] = 200
@@ -176,6 +177,7 @@ class ReconstructionMatch(Metric):
         "bures_w2_squared_reconstructions": _reconstructed("Fréchet (Gaussian)"),
     }
     needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # likewise

@@ -14,6 +14,7 @@ from latentbench_metrics.distances import centered, distance_blocks, extreme, ro
 from latentbench_metrics.subsets import some_rows
 
 __all__ = [
+    "Distances",
     "Neighborhoods",
     "continuity",
     "distance_correlation",
@@ -229,30 +230,48 @@ def _score(description: str, lowest: float, *, headline: bool = False) -> Score:
 
 
 class Neighborhoods(Metric):
-    """Neighbors and distances among the codes against those among the inputs, of at most 5000 items."""
+    """Neighbors among the codes against those among the inputs, of at most 5000 items."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "neighbor_recall": _score("share of the 10 nearest inputs among the 10 nearest codes", 0, headline=True),
         "trustworthiness": _score("whether the 10 nearest codes are near as inputs", 0),
         "continuity": _score("whether the 10 nearest inputs are near as codes", 0),
-        "distance_correlation": _score("rank correlation of distances of inputs and codes", -1),
-        "triplet_accuracy": _score("share of triplets with the same nearer item among inputs and codes", 0),
     }
     needs: ClassVar[tuple[str, ...]] = ("inputs",)
-    version: ClassVar[int] = 2  # triplet_accuracy joined
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 1e-3  # the order of all but equal distances
     min_items: ClassVar[int] = 2 * NEIGHBORS + 1
     max_items: ClassVar[int | None] = 5000
 
-    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
-        """Return the first three of each item, and the last two of all."""
-        rows = some_rows(len(space), self.max_items)
-        inputs, codes = space.inputs[rows].flatten(1), space.codes[rows]
-        if bool((codes == codes[0]).all()):
-            raise NotApplicableError("all codes are equal")
-        return {
-            **neighborhoods_per_item(inputs, codes, NEIGHBORS),
-            "distance_correlation": distance_correlation(inputs, codes),
-            "triplet_accuracy": triplet_accuracy(inputs, codes),
-        }
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return all three of each item."""
+        return neighborhoods_per_item(*_inputs_and_codes(space, self.max_items), NEIGHBORS)
+
+
+class Distances(Metric):
+    """Distances among the codes against those among the inputs, over pairs and triplets of at most 5000 items."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "distance_correlation": _score("rank correlation of distances of inputs and codes", -1),
+        "triplet_accuracy": _score("share of triplets with the same nearer item among inputs and codes", 0),
+    }
+    needs: ClassVar[tuple[str, ...]] = Neighborhoods.needs
+    tier: ClassVar = "full"
+    invariances: ClassVar[tuple[str, ...]] = Neighborhoods.invariances
+    tolerance: ClassVar[float] = Neighborhoods.tolerance  # likewise
+    min_items: ClassVar[int] = 3
+    max_items: ClassVar[int | None] = Neighborhoods.max_items
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return both."""
+        both = _inputs_and_codes(space, self.max_items)
+        return {"distance_correlation": distance_correlation(*both), "triplet_accuracy": triplet_accuracy(*both)}
+
+
+def _inputs_and_codes(space: LatentSpace, most: int | None) -> tuple[Tensor, Tensor]:
+    rows = some_rows(len(space), most)
+    inputs, codes = space.inputs[rows].flatten(1), space.codes[rows]
+    if bool((codes == codes[0]).all()):
+        raise NotApplicableError("all codes are equal")
+    return inputs, codes

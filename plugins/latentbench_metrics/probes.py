@@ -105,6 +105,7 @@ class LinearProbe(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("labels",)
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
     tolerance: ClassVar[float] = 0.005  # an item on the border may change sides
     min_items: ClassVar[int] = 20

@@ -150,6 +150,7 @@ class PixelShift(Metric):
         ),
     }
     needs: ClassVar[tuple[str, ...]] = Noise.needs
+    tier: ClassVar = "full"
     version: ClassVar[int] = 2
     invariances: ClassVar[tuple[str, ...]] = Noise.invariances
     tolerance: ClassVar[float] = 0.005  # likewise

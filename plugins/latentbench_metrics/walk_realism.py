@@ -109,6 +109,7 @@ class ClassSwitches(Metric):
         ),
     }  # fmt: skip
     needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    tier: ClassVar = "full"
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.02  # an image on the border of two classes may change sides
     min_items: ClassVar[int] = 100

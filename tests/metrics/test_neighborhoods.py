@@ -19,7 +19,7 @@ from latentbench_metrics.geometry import (
     triplet_accuracy,
     trustworthiness,
 )
-from latentbench_metrics.neighborhoods import Neighborhoods, neighborhoods_per_item
+from latentbench_metrics.neighborhoods import Distances, Neighborhoods, neighborhoods_per_item
 
 SCORES = (trustworthiness, continuity, neighbor_recall)
 
@@ -218,7 +218,10 @@ def test_wrong_requests_are_refused():
 
 def test_metric_on_digits(space):
     plain = LatentSpace.from_arrays(codes=space.codes, inputs=space.inputs)
-    found = Neighborhoods(Neighborhoods.Params()).compute(plain)
+    found = {
+        **Neighborhoods(Neighborhoods.Params()).compute(plain),
+        **Distances(Distances.Params()).compute(plain),
+    }
     assert found["neighbor_recall"].shape == (len(space),)
     flat = space.inputs.flatten(1)
     for score in SCORES:
@@ -226,8 +229,9 @@ def test_metric_on_digits(space):
     assert 0.2 < found["neighbor_recall"].mean() < 0.9 < found["trustworthiness"].mean() < 1
     assert 0.5 < found["distance_correlation"] < found["triplet_accuracy"] < 1
     pixels = LatentSpace.from_arrays(codes=flat, inputs=space.inputs)
-    assert all(float(torch.as_tensor(v).mean()) == pytest.approx(1) for v in
-               Neighborhoods(Neighborhoods.Params()).compute(pixels).values())  # fmt: skip
+    for metric in (Neighborhoods, Distances):
+        for value in metric(metric.Params()).compute(pixels).values():
+            assert float(torch.as_tensor(value).mean()) == pytest.approx(1)
 
 
 def test_codes_that_carry_gradients_are_scored_alike():
@@ -252,7 +256,7 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
     with pytest.raises(NotApplicableError, match="no inputs"):
         Neighborhoods(Neighborhoods.Params()).compute(bare)
     collapsed = LatentSpace.from_arrays(codes=torch.full((50, 3), 0.1), inputs=space.inputs[:50])
-    for metric in (Neighborhoods, ParticipationRatio):
+    for metric in (Neighborhoods, Distances, ParticipationRatio):
         with pytest.raises(NotApplicableError, match="all codes are equal"):
             metric(metric.Params()).compute(collapsed)
     assert ParticipationRatio(ParticipationRatio.Params()).compute(bare) == {
