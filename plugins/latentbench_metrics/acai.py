@@ -136,7 +136,7 @@ class AcaiLines(Metric):
         ),
         "acai_smoothness": Score(
             "down", "how unevenly the line turns between two lines", "walk", range=(0, float("inf")),
-            floor=0.875, ceiling=0.0,
+            floor=0.88, ceiling=0.0,
         ),
     }  # fmt: skip
     needs: ClassVar[tuple[str, ...]] = ("inputs", "factors", "decoder")
