@@ -62,7 +62,7 @@ def test_twenty_thousand_codes_each(name):
     assert growth(CALLS[name], 20_000) < 300
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_seventy_thousand_codes():
     assert growth("; ".join(CALLS.values()), 70_000) < 2000
