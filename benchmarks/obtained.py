@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results" / "reference" / "obtained.json"
 PAGE = ROOT / "docs" / "obtained.md"
 PLUGINS = Plugins()
-HERE = "METRICS.md 11a, measured for this project with scikit-learn and POT"
+HERE = "measured apart, with scikit-learn and POT"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def scored(space: LatentSpace, *scores: str) -> dict[str, float]:
 
 
 SEPARATION = ("knn1", "knn5", "knn10", "silhouette", "davies_bouldin", "calinski_harabasz", "nmi", "ari")
-TABLE = {  # METRICS.md 11a
+TABLE = {
     "pixels": (None, 0.8497, 0.8554, 0.8515, 0.0462, 3.584, 728.6, 0.510, 0.350, None),
     "pca-2": (0.04610, 0.4485, 0.5070, 0.5295, -0.0329, 3.805, 1908.7, 0.410, 0.253, 0.5085),
     "pca-8": (0.02661, *[None] * 9),
@@ -231,7 +231,7 @@ ROWS = {
         Row(
             "dimension", "intrinsic dimension of the 10,000 Fashion-MNIST test images (784 pixels)",
             {"two_nn": (14, 16.5), "levina_bickel_k20": (7, 20)},
-            "TwoNN: 15.7 by a line fitted to 90 % of the ratios (METRICS.md 7; here: likelihood of all ratios); "
+            "TwoNN: 15.7 by a line fitted to 90 % of the ratios (scikit-dimension; here: likelihood of all ratios); "
             "Levina-Bickel: band around what Pope 2021 gives MNIST, 7 to 13", dimension, {},
         ),
         Row(
@@ -239,7 +239,7 @@ ROWS = {
             {"distance of true rotation": (0, 1e-6), "smoothness of true rotation": (0, 0.02),
              "distance of pixel fade": 6.2e-3, "smoothness of pixel fade": (0.8, 14 / 15),
              "distance between two random lines": 0.082, "distance of a blank image": 0.031},
-            "METRICS.md section 3, measured with lines drawn as Berthelot 2018 draws them", acai_calibration,
+            "measured apart, with lines drawn as Berthelot 2018 draws them", acai_calibration,
             {"distance of pixel fade": 1e-3, "distance between two random lines": 0.01,
              "distance of a blank image": 0.004},
         ),
@@ -256,7 +256,7 @@ ROWS = {
         Row(
             "mig-sprites", "sprites, d = 10, Bernoulli, 17,695 images x 20 epochs, 2 seeds",
             {"VAE": (0.05, 0.35), "beta-VAE": (0.1, 0.6)},
-            "dSprites, Chen's variant of MIG without shape: VAE .10, beta-VAE .21 (PEERS.md); bands, other data",
+            "dSprites, Chen's variant of MIG without shape: VAE .10, beta-VAE .21; bands, other data",
             partial(trained, "mig-sprites", {"vae": "VAE", "beta_vae(4)": "beta-VAE"}, **SPRITES), {}, quick=False,
         ),
         Row(

@@ -1,4 +1,4 @@
-"""The acceptance tests of METRICS.md, section 11b: its rows, set-ups and tolerances; R9 stands in test_engine."""
+"""The acceptance tests of the metrics, row by row of their definition: R9 stands in test_engine."""
 
 from __future__ import annotations
 
