@@ -231,7 +231,7 @@ ROWS = {
         Row(
             "dimension", "intrinsic dimension of the 10,000 Fashion-MNIST test images (784 pixels)",
             {"two_nn": (14, 16.5), "levina_bickel_k20": (7, 20)},
-            "TwoNN: 15.7 by a line fitted to 90 % of the ratios (scikit-dimension; here: likelihood of all ratios); "
+            "TwoNN: 15.7 by scikit-dimension's line through 90 % of the ratios (here: likelihood of all); "
             "Levina-Bickel: band around what Pope 2021 gives MNIST, 7 to 13", dimension, {},
         ),
         Row(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
-from latentbench_metrics.information import Array, as_arrays, check_shapes, equal_frequency
+from latentbench_metrics.information import Array, as_arrays, check_shapes, check_width, equal_frequency
 from latentbench_metrics.subsets import some_rows
 
 __all__ = ["Dci", "dci", "dci_scores", "factored_train"]
@@ -165,7 +165,7 @@ class Dci(Metric):
             "factors",
             range=(0, 1),
             floor="untrained",
-            ceiling="pixels",
+            ceiling=1.0,
         ),
     }
     needs: ClassVar[tuple[str, ...]] = ("factors",)
@@ -177,6 +177,7 @@ class Dci(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return all three."""
+        check_width(space.dim)
         rows = some_rows(len(space), self.max_items)
         codes, factors = space.codes[rows], space.factors[rows]
         train = factored_train(space)
