@@ -20,8 +20,8 @@ PACKAGE = "latentbench_metrics"
 HEAD = """# Metrics
 
 Written by `python docs/make_metrics.py` from what each metric declares and from the docstrings of the
-functions that compute it; a test fails when this page is old. `latentbench info NAME` shows the same for
-one metric or score, of any plugin, and `latentbench check NAME` tests it on a small space with known
+functions that compute it; a test fails when this page is old. `latentbench info r2` shows the same for
+one metric or score, of any plugin, and `latentbench check r2` tests it on a small space with known
 answers.
 
 Every function below takes tensors and can be imported from its module; the answers shown are doctests.

@@ -280,8 +280,11 @@ class LatentSpace:
         }
         tensors |= {name: value for name, value in self.__dict__.items() if name in LAZY}
         own = {name: value._version for name, value in tensors.items() if isinstance(value, Tensor)}
-        bank = self.train.stamp() if self.train is not None else {}
-        return own | {f"train {name}": version for name, version in bank.items()}
+        others = {"train": self.train, "arranged": self.__dict__.get("arranged")}
+        for which, space in others.items():
+            if space is not None:
+                own |= {f"{which} {name}": version for name, version in space.stamp().items()}
+        return own
 
     def changes(self, stamp: Mapping[str, int]) -> list[str]:
         """Name the tensors that were written into since `stamp` was taken; metrics must write into none."""

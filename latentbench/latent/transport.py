@@ -32,7 +32,9 @@ def image_barycenter(images: Tensor, weights: Tensor, reg: float = 0.01) -> Tens
     Images count as heaps of mass, each brought to mass 1; the result has the weighted mean of their masses.
     Debiased entropic transport by POT on the CPU in float64: the barycenter of two blobs is as sharp as they are.
 
-    Source: Janati 2020 (debiased Sinkhorn barycenters). Traps: the mean of several shapes need not be a shape
+    Source: Janati 2020 (debiased Sinkhorn barycenters).
+
+    Traps: the mean of several shapes need not be a shape
     from the data; images of several parts mix parts. Not for colors: their channels differ in mass.
 
     Args:
@@ -75,7 +77,9 @@ def displacement(x: Tensor, y: Tensor, t: float) -> Tensor:
     McCann's interpolation: the geodesic of the 2-Wasserstein distance, W2(x, result) = t W2(x, y). Row i of the
     result started at row i of `x`. O(n³) and n x n numbers, on the CPU in float64.
 
-    Source: McCann 1997. Traps: in many dimensions a small sample has chance partners, far from those of the
+    Source: McCann 1997.
+
+    Traps: in many dimensions a small sample has chance partners, far from those of the
     distributions behind it.
 
     Args:

@@ -42,6 +42,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     `bures_w2_squared_samples` is this distance less that of real images, so there is no second one.
 
     Source: Heusel 2017.
+
     Traps: biased upwards by 2d/n + d(d+1)/(2n) for white features: never compare across n or across features. It
     sees nothing beyond covariance: on linear features such as PCA a Gaussian fake is perfect.
 
@@ -65,6 +66,7 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
     About 0 when both are drawn alike, below 0 in half of such cases; the unit is that of k.
 
     Source: Binkowski 2018.
+
     Traps: k goes with the sixth power of the features' scale, so distances in different features do not compare;
     it sees moments up to the third alone.
 
@@ -96,6 +98,7 @@ def out_of_bounds(train: Tensor, test: Tensor, fake: Tensor) -> float:
     In [0, 1], 0.05 when fakes are as near as test points. Exact, in float64.
 
     Source: the rule of novelty detection by nearest neighbors, at the 95 % quantile of test data.
+
     Traps: blind to variety: one good image, or a copy of the training set, has 0. Read it beside coverage.
 
     Args:

@@ -22,6 +22,7 @@ def sinkhorn_divergence(x: Tensor, y: Tensor, epsilon: float | None = None) -> f
     samples: the squared 2-Wasserstein distance in the limit of small epsilon, that of the means for large.
 
     Source: Feydy 2019.
+
     Traps: equal distributions are above 0 in small samples, more so the smaller epsilon is (n = 1000, d = 16: 3.6
     at a tenth of the mean cost, 0.1 at half of it): subtract that of two real samples. Values at different epsilon
     do not compare, and a default epsilon moves with the samples.

@@ -36,6 +36,7 @@ def w2_squared(x: Tensor, y: Tensor) -> float:
     O(n³) time and n x m numbers, by POT on the CPU in float64.
 
     Source: Kantorovich's problem with cost |x - y|²; network simplex of Bonneel 2011.
+
     Traps: biased upwards by roughly n^(-2/d): 9.3 for two samples of 2000 from N(0, I_16), whose distance is 0.
     Compare at equal n and d only, and beside the value of two real samples.
 
@@ -62,6 +63,7 @@ def w2_squared_split(x: Tensor, y: Tensor, seed: int, splits: int = SPLITS) -> f
     The mean over random halves of ½ [W(x1, y1) + W(x2, y2) - W(x1, x2) - W(y1, y2)]; may be below 0.
 
     Source: the cross-term estimator of POT's `debias="split"`.
+
     Traps: no bias for equal distributions and for shifts, but for widths: for N(0, I_d) against N(0, s² I_d) it
     expects (1 - s)² (d - B / 2), B the value of `w2_squared` for two samples of n / 2 from N(0, I_d): two thirds
     of the truth at d = 16, n = 2000. Samples must be independent: where x and y share items it is below 0.
@@ -98,6 +100,7 @@ def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int =
     device, so that a shift by m gives |m|²/d exactly.
 
     Source: Bonneel 2015.
+
     Traps: it shrinks with d as other distances do not: a difference in one of d dimensions counts 1/d. Biased
     upwards by order 1/n whatever d is: subtract the value of two real samples.
 
@@ -144,6 +147,7 @@ def bures_w2_squared(x: Tensor, y: Tensor) -> float:
     trouble.
 
     Source: Dowson 1982; Heusel 2017 for features of images.
+
     Traps: it sees nothing beyond covariance: on linear features a Gaussian fake is perfect. Two samples of n from
     N(0, I_d) are 2d/n + d(d+1)/(2n) apart: compare at equal n and d, less the value of two real samples.
 
@@ -185,6 +189,7 @@ def class_transport(codes: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
     most 400 codes of a class, drawn by `seed`; sizes may differ.
 
     Source: Bures distance (Dowson 1982), halves as above.
+
     Traps: grows with the square of the codes' scale and sees nothing beyond covariance (5 to 25 % less than
     exact transport on Fashion-MNIST); exact transport by halves loses more to its bias (23 % against 3 % for
     normals of d = 16 with 200 codes each) and takes 20 times as long.
