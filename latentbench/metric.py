@@ -112,6 +112,8 @@ class Metric(ABC):
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
         """Return every declared score.
 
+        Items come in an order that their contents decide (`LatentSpace.arranged`), whatever order they lay in.
+
         A value is a float, or a 1-dim tensor with one number per test item: the score is then its mean, and its
         spread gives the standard error.
 
