@@ -42,7 +42,8 @@ def comparison_table(
     Args:
         results: of the run.
         purposes: show all scores of these purposes, and no others.
-        every: show all scores, and the reference models that feed the floor.
+        every: show all scores, and the reference models that feed the floor. Without it headline scores are shown,
+            or those that the run was asked for by name.
         relative: show (value - floor) / (ceiling - floor).
         ranks: show ranks instead of values.
 
@@ -132,10 +133,11 @@ def _comparison(
     for record in records:
         groups.setdefault(str(record["score"]), {}).setdefault(str(record["label"]), []).append(record)
     firsts = {score: next(iter(by_label.values()))[0] for score, by_label in groups.items()}
+    asked = bool(results.request["scores"])  # by name: then there are no others
     shown = {
         score: groups[score]
         for score, first in firsts.items()
-        if every or (first["purpose"] in purposes if purposes else first["headline"])
+        if every or (first["purpose"] in purposes if purposes else asked or first["headline"])
     }
     family = [score for score, first in firsts.items() if first["headline"]]
     rivals = {score: [column for column in columns if _contends(column, score, sweep)] for score in groups}

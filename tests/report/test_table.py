@@ -395,3 +395,10 @@ def test_a_score_that_no_model_can_have_is_told_below_not_shown(builder):
     alone = printed(build.results(), purposes=("group",))
     assert "no labels" in alone
     assert "group  ari" in alone
+
+
+def test_scores_asked_for_by_name_are_shown_headline_or_not(builder):
+    results = builder.add("ae", {"r2": 0.8, "mse": 0.01}).results()
+    assert "mse" not in column_of(results, "ae")
+    results.request["scores"] = ["r2", "mse"]
+    assert {"r2", "mse"} == column_of(results, "ae").keys()
