@@ -34,7 +34,7 @@ def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
             return take(np.load(file, allow_pickle=False))
     except FileNotFoundError:
         raise DataError(f"{path} must be a file, nothing is there; check the path") from None
-    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path} must be a NumPy file of plain arrays, it is none or holds pickled objects, which are "

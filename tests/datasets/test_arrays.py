@@ -378,3 +378,11 @@ def test_texts_of_the_command_line_are_understood(tmp_path):
     values = {"path": str(tmp_path), "size": "8", "test_share": "0.5", "classes": ("0", "1")}
     params = Arrays.Params.model_validate(values)
     assert (params.size, params.test_share, params.classes) == (8, 0.5, (0, 1))
+
+
+def test_an_archive_of_a_version_nobody_knows(tmp_path):
+    path = save(tmp_path / "x.npz", x=floats(3))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 163  # the version needed to read it, times ten
+    path.write_bytes(bytes(content))
+    assert refusal(path).startswith(f"{path} must be a NumPy file, it cannot be read (zip file version 16.3)")
