@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.plugins import KINDS, Plugins
 
@@ -55,9 +55,7 @@ def _metric(name: str, plugins: Plugins) -> str:
     """Return the metric of this name, or the one that gives the score of this name."""
     if name in plugins.names("metric"):
         return name
-    scores = {
-        score: metric for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores
-    }
+    scores = metrics_by_score(plugins)
     if name in scores:
         return scores[name]
     for kind in KINDS:

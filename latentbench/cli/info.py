@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins
@@ -48,27 +48,25 @@ def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
 
 
 def _explain_score(name: str, plugins: Plugins) -> None:
-    known: dict[str, tuple[str, type[Metric], Score]] = {}
-    for metric in plugins.names("metric"):
-        cls = plugins.load("metric", metric)
-        known |= {score: (metric, cls, declared) for score, declared in cls.scores.items()}
+    known = metrics_by_score(plugins)
     if name not in known:
         every = {*known, *(offered for kind in KINDS for offered in plugins.names(kind))}
         raise UnknownNameError(
             f"there is no dataset, model, metric or score {name!r}{near_matches(name, every)} "
             "(`latentbench list models` and its siblings show all)"
         )
-    metric, cls, declared = known[name]
+    metric = known[name]
+    cls = plugins.load("metric", metric)
     click.echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
     _show_terms(cls)
-    _show_score(name, declared)
+    _show_score(name, cls.scores[name])
 
 
 def _show_terms(cls: type[Metric]) -> None:
     most = f", at most {cls.max_items} are looked at" if cls.max_items else ""
     click.echo(f"  needs: {', '.join(cls.needs) or 'codes only'}; tier: {cls.tier}")
     click.echo(f"  test items: from {cls.min_items}{most}")
-    click.echo(f"  unchanged by: {', '.join(cls.invariances) or 'no change of the codes'}")
+    click.echo(f"  unchanged by: {', '.join(cls.invariances) or 'nothing declared'}")
     click.echo(f"  same on another device, in another order or precision: within {cls.tolerance:g}")
 
 

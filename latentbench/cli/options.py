@@ -10,7 +10,7 @@ import click
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 
-__all__ = ["load_plugins", "plugin_options", "read_params", "several", "split_names"]
+__all__ = ["load_plugins", "metrics_by_score", "plugin_options", "read_params", "several", "split_names"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +38,11 @@ def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
     for sentence in plugins.conflicts():
         click.echo(f"warning: {sentence}", err=True)
     return plugins
+
+
+def metrics_by_score(plugins: Plugins) -> dict[str, str]:
+    """Return the name of the metric that gives each score."""
+    return {score: metric for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
 
 
 def read_params(pairs: Iterable[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from latentbench.latent.space import exact_arithmetic
 
 __all__ = [
+    "decoded_path",
     "forward_derivatives",
     "geodesic",
     "geodesic_lengths",
@@ -45,6 +46,16 @@ def linear_path(starts: Tensor, ends: Tensor, points: int) -> Tensor:
     """
     t = torch.linspace(0, 1, points, dtype=starts.dtype, device=starts.device)[:, None, None]
     return torch.lerp(starts, ends, t)
+
+
+def decoded_path(decode: Decode, starts: Tensor, ends: Tensor, points: int) -> Tensor:
+    """Return what `decode` makes of straight paths, `(points, m, *shape)`; see `linear_path`.
+
+    >>> decoded_path(lambda z: 2 * z, torch.zeros(1, 1), torch.ones(1, 1), 3).flatten()
+    tensor([0., 1., 2.])
+    """
+    path = linear_path(starts, ends, points)
+    return torch.unflatten(decode(path.flatten(0, 1)), 0, path.shape[:2])
 
 
 def slerp(starts: Tensor, ends: Tensor, t: float) -> Tensor:

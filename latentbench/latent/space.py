@@ -230,15 +230,19 @@ class LatentSpace:
 
     @cached_property
     def arranged(self) -> LatentSpace:
-        """The same space with its items in `order`; `train` stays as it is. This is what metrics are given."""
-        has, order = self.supplies, self.order
+        """The same space with its items in `order`; this is what metrics are given."""
+        return self.take(self.order)
+
+    def take(self, rows: Tensor) -> LatentSpace:
+        """Return the space of just these items, by row number, in that order; `train` stays as it is."""
+        has = self.supplies
         return self.replaced(
-            codes=self.codes[order],
-            inputs=self.inputs[order] if "inputs" in has else None,
-            labels=self.labels[order] if "labels" in has else None,
-            factors=self.factors[order] if "factors" in has else None,
-            reconstructions=None if self._reconstructions is None else self.reconstructions[order],
-            posterior=self.posterior.take(order) if "posterior" in has else None,
+            codes=self.codes[rows],
+            inputs=self.inputs[rows] if "inputs" in has else None,
+            labels=self.labels[rows] if "labels" in has else None,
+            factors=self.factors[rows] if "factors" in has else None,
+            reconstructions=None if self._reconstructions is None else self.reconstructions[rows],
+            posterior=self.posterior.take(rows) if "posterior" in has else None,
         )
 
     def replaced(self, **changes: Any) -> LatentSpace:

@@ -123,7 +123,7 @@ def _in_coordinates(space: LatentSpace, change: _Affine) -> LatentSpace:
 
 def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
     """Return the space with its items in another order; the training split stays."""
-    return _taken(space, _order(len(space), seed))
+    return space.take(_order(len(space), seed))
 
 
 def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> LatentSpace:
@@ -167,18 +167,6 @@ def blurred(space: LatentSpace, width: int = 5) -> LatentSpace:
     if train is not None:
         train = train.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None)
     return space.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None, train=train)
-
-
-def _taken(space: LatentSpace, rows: Tensor) -> LatentSpace:
-    has = space.supplies
-    return space.replaced(
-        codes=space.codes[rows],
-        inputs=space.inputs[rows] if "inputs" in has else None,
-        labels=space.labels[rows] if "labels" in has else None,
-        factors=space.factors[rows] if "factors" in has else None,
-        reconstructions=None,
-        posterior=space.posterior.take(rows) if "posterior" in has else None,
-    )
 
 
 def _lost(codes: Tensor) -> Map:

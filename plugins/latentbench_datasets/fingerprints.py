@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentbench import cache_dir
+from latentbench import Params, cache_dir
 
-__all__ = ["remembered_fingerprint"]
+__all__ = ["drawn_fingerprint", "remembered_fingerprint"]
 
 
 def remembered_fingerprint(
@@ -39,6 +39,11 @@ def remembered_fingerprint(
     if _state(files, version, place) == state:
         _remember(memo, {**state, "fingerprint": fingerprint})
     return fingerprint
+
+
+def drawn_fingerprint(name: str, version: int, params: Params) -> str:
+    """Return the sha256 of name, version and parameters, which decide data that are drawn here, 64 hex digits."""
+    return _digest([name, version, params.model_dump(mode="json")])
 
 
 def _state(files: Sequence[Path], version: int, place: str) -> dict[str, Any]:

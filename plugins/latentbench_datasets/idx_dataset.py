@@ -65,7 +65,7 @@ class IdxDataset(Dataset):
 
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, without decoding files that are known already."""
-        settings = {"classes": self.params.classes}
+        settings = self.params.model_dump(mode="json", exclude={"path"})
         return remembered_fingerprint(self.files(), self.version, super().fingerprint, settings)
 
     def files(self) -> list[Path]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
+from latentbench_datasets.fingerprints import drawn_fingerprint
 
 __all__ = ["Lines", "draw_lines"]
 
@@ -42,8 +40,7 @@ class Lines(Dataset):
 
     def fingerprint(self) -> str:
         """Return the sha256 of name, version and parameters, which decide the data."""
-        decides = ["lines", self.version, self.params.model_dump(mode="json")]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return drawn_fingerprint("lines", self.version, self.params)
 
     def render(self, factors: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Draw the images of `factors`, angles in radians `(n, 1)`, as the splits hold them.

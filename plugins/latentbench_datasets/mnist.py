@@ -11,7 +11,6 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import Split
-from latentbench_datasets.fingerprints import remembered_fingerprint
 from latentbench_datasets.idx_dataset import TEST, IdxDataset
 
 Binarize = Literal["none", "threshold", "static"]
@@ -59,11 +58,6 @@ class MNIST(IdxDataset):
         ),
     }
     advice = "give a folder with the four idx files as `-p mnist.path=FOLDER`"
-
-    def fingerprint(self) -> str:
-        """Return the sha256 of the decoded arrays, without decoding files that are known already."""
-        settings = self.params.model_dump(mode="json", exclude={"path"})
-        return remembered_fingerprint(self.files(), self.version, super(IdxDataset, self).fingerprint, settings)
 
     def _read_split(self, image_file: Path, label_file: Path) -> Split:
         split = super()._read_split(image_file, label_file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from latentbench import DataError, Dataset, Split
+from latentbench_datasets.fingerprints import drawn_fingerprint
 
 __all__ = ["Sprites"]
 
@@ -67,8 +66,7 @@ class Sprites(Dataset):
 
     def fingerprint(self) -> str:
         """Return the sha256 of name, version and parameters, which decide the data."""
-        decides = ["sprites", self.version, self.params.model_dump(mode="json")]
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return drawn_fingerprint("sprites", self.version, self.params)
 
     @property
     def factor_sizes(self) -> tuple[int, ...]:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
 from latentbench_metrics.information import Array, as_arrays, check_shapes, check_width, equal_frequency
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.subsets import some_rows, train_with
 
-__all__ = ["Dci", "dci", "dci_scores", "factored_train"]
+__all__ = ["Dci", "dci", "dci_scores"]
 
 CLASSES = 10  # a factor is cut into at most
 STEPS = 64  # a code dimension is cut into at most: half the time
@@ -144,11 +144,6 @@ def _fitted(points: Array, classes: Array, fitted: int, seed: int) -> tuple[Arra
     return trees.feature_importances_.clip(0), float((trees.predict(points[fitted:]) == classes[fitted:]).mean())
 
 
-def factored_train(space: LatentSpace) -> LatentSpace | None:
-    """Return the training split's latent space if there is one with factors."""
-    return space.train if space.train is not None and "factors" in space.train.supplies else None
-
-
 class Dci(Metric):
     """Disentanglement, completeness and informativeness by trees fitted to 2000 training codes."""
 
@@ -180,7 +175,7 @@ class Dci(Metric):
         check_width(space.dim)
         rows = some_rows(len(space), self.max_items)
         codes, factors = space.codes[rows], space.factors[rows]
-        train = factored_train(space)
+        train = train_with(space, "factors")
         if train is None:
             found = dci(codes, factors, seed=0)
         else:
@@ -191,7 +186,7 @@ class Dci(Metric):
     def note(self, space: LatentSpace) -> str:
         """Say what the trees were fitted to where it is not the training split, and how wide codes are seen."""
         said = []
-        if factored_train(space) is None:
+        if train_with(space, "factors") is None:
             fitted = min(ROWS, min(len(space), self.max_items or len(space)) // 2)
             said.append(f"no training split with factors: fitted to {fitted} of the items, judged on the others")
         if space.dim > WIDE:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.paths import linear_path, speed_squared
+from latentbench.latent.paths import decoded_path, speed_squared
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics.acai import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness
 from latentbench_metrics.path_geometry import GeodesicRatio, JacobianSpectrum, geodesic_ratio, jacobian_spectrum
@@ -242,8 +242,7 @@ class PathShape(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return all three."""
         starts, ends = _ends(space)
-        path = linear_path(starts, ends, POINTS)
-        along = torch.unflatten(space.decode(path.flatten(0, 1)), 0, path.shape[:2])
+        along = decoded_path(space.decode, starts, ends, POINTS)
         return {
             "length_ratio": length_ratio(along),
             "second_difference": second_difference(along),

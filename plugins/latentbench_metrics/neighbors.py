@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench_metrics.distances import nearest
-from latentbench_metrics.subsets import folds, labelled_train, some_rows
+from latentbench_metrics.subsets import folds, some_rows, train_with
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
 
@@ -84,14 +84,14 @@ class Neighbors(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that its neighbors label rightly, else 0."""
-        train = labelled_train(space)
+        train = train_with(space, "labels")
         bank = None if train is None else train.codes
         found, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
         return {f"knn{k}": _votes_right(found[:, :k], labels) for k in NEIGHBORS}
 
     def note(self, space: LatentSpace) -> str:
         """Say where the bank comes from when it is not the training split."""
-        return "" if labelled_train(space) else "no labelled training split: seeded 5-fold on the test codes"
+        return "" if train_with(space, "labels") else "no labelled training split: seeded 5-fold on the test codes"
 
 
 class SampledNeighbors(Metric):
@@ -111,7 +111,7 @@ class SampledNeighbors(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that its neighbors label rightly, else 0."""
-        train = labelled_train(space)
+        train = train_with(space, "labels")
         bank = None if train is None else _sampled(train)
         found, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
         return {"knn10_sample": _votes_right(found, labels)}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.subsets import folds, labelled_train, some_rows
+from latentbench_metrics.subsets import folds, some_rows, train_with
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -115,14 +115,14 @@ class LinearProbe(Metric):
         """Return 1 for each item that the probe labels rightly, else 0."""
         rows = some_rows(len(space), self.max_items)
         codes, labels = space.codes[rows], space.labels[rows]
-        train = labelled_train(space)
+        train = train_with(space, "labels")
         if train is None:
             return {"linear_probe_accuracy": _in_folds(codes, labels)}
         return {"linear_probe_accuracy": linear_probe_per_item(train.codes, train.labels, codes, labels)}
 
     def note(self, space: LatentSpace) -> str:
         """Say where the probe was fitted when it is not the training split."""
-        return "" if labelled_train(space) else "no labelled training split: seeded 5-fold on the test codes"
+        return "" if train_with(space, "labels") else "no labelled training split: seeded 5-fold on the test codes"
 
 
 def _in_folds(codes: Tensor, labels: Tensor) -> Tensor:

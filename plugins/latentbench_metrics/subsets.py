@@ -7,12 +7,12 @@ from torch import Tensor
 
 from latentbench import LatentSpace
 
-__all__ = ["folds", "labelled_train", "pairs", "some_rows"]
+__all__ = ["folds", "pairs", "some_rows", "train_with"]
 
 
-def labelled_train(space: LatentSpace) -> LatentSpace | None:
-    """Return the training split's latent space if there is one with labels, a bank for probes."""
-    return space.train if space.train is not None and "labels" in space.train.supplies else None
+def train_with(space: LatentSpace, need: str) -> LatentSpace | None:
+    """Return the training split's space, a bank for probes, where there is one with "labels" or "factors"."""
+    return space.train if space.train is not None and need in space.train.supplies else None
 
 
 def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:

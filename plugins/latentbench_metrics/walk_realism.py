@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.paths import linear_path
+from latentbench.latent.paths import decoded_path
 from latentbench_metrics.features import in_domain_classes, in_domain_features
 from latentbench_metrics.generation import kernel_distance
 from latentbench_metrics.subsets import pairs, some_rows
@@ -117,8 +117,8 @@ class ClassSwitches(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the number."""
         starts, ends = _crossing_pairs(space, SWITCHING_PAIRS)
-        path = linear_path(space.codes[starts], space.codes[ends], POINTS)
-        classes = in_domain_classes(space)(space.decode(path.flatten(0, 1)))
+        images = decoded_path(space.decode, space.codes[starts], space.codes[ends], POINTS)
+        classes = in_domain_classes(space)(images.flatten(0, 1))
         return {"class_switches": class_switches(classes.reshape(POINTS, -1))}
 
 
