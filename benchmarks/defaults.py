@@ -25,7 +25,7 @@ from latentbench.model import GradientModel
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench.trial import build_model, load_splits
+from latentbench.fitting import build_model, load_splits
 
 SETTINGS = {
     "digits": {"hidden": (0, 128, 256), "learning_rate": (2e-3, 5e-3)},

@@ -4,6 +4,8 @@ Values are drawn from a known truth and judged by the code that marks every tabl
 item is its quality + the item's difficulty, shared by all models + an effect of model and item + an effect of the
 seed + noise of seed and item; 0/1 values tell whether that sum is above 0. Seeds and test items are drawn anew for
 every table and score: equal models are equal over all seeds and all test sets, not on those that are drawn.
+Nine scores are all headline scores of quality with a better side; without known factors a table has eight of them.
+Cost scores are in no family of several: each is judged alone, as a table of one score is here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from latentbench.report.stars import Contender, Contest, Verdict, judged
 TARGET = Path(__file__).parents[1] / "results" / "reference" / "separation.txt"
 REPEATS = 200
 SEEDS = (5, 10)
-SIZES = ((2, 1), (2, 9), (3, 1), (3, 9), (5, 1), (5, 9))  # models, scores
+SIZES = ((2, 1), (2, 9), (3, 1), (3, 9), (5, 1), (5, 9))  # models, scores of one family
 WITH_FIXED = 3, 9  # one of these models is deterministic
 POWER_SIZES = ((2, 1), (3, 9))
 GAPS = (0.5, 1.0, 2.0, 4.0)  # in standard deviations over seeds

@@ -170,6 +170,8 @@ def run(
     device: str = "auto",
     timeout: float | None = None,
     rerun: Rerun = "missing",
+    group_size: int | None = None,
+    timing: bool = False,
 ) -> Results:
     """Run what is missing of a benchmark and return all its results.
 
@@ -182,15 +184,19 @@ def run(
         device: "auto" (cuda where there is one), "cpu" or "cuda".
         timeout: seconds a trial may take.
         rerun: also do again what "failed", what "changed" in source since, or "all".
+        group_size: on CUDA, how many trials are trained together at most; 16 when left out.
+        timing: run trials alone, one at a time, so that their cost scores can be compared; those again that ran
+            beside others.
 
     Raises:
         RequestError: the request was wrong; nothing was run.
     """
-    from latentbench.runner import execute
+    from latentbench.runner import Execution, execute
 
     plugins = plugins or Plugins()
     place = default_folder(benchmark) if folder is None else Path(folder)
-    return execute(make_plan(benchmark, plugins), benchmark, place, plugins, workers, device, timeout, rerun)
+    how = Execution(workers, device, timeout, rerun, group_size, timing)
+    return execute(make_plan(benchmark, plugins, device), benchmark, place, plugins, how)
 
 
 def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | None = None) -> pd.DataFrame:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentbench.dataset import DataSpec
+from latentbench.fitting import build_model, load_splits, training_rows
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
 from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench.trial import Job, build_model, load_splits, training_rows
+from latentbench.trial import Job
 
 __all__ = ["Estimate", "estimate"]
 
@@ -47,12 +48,13 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
     timed: dict[str, Estimate] = {}
     found: dict[str, Estimate] = {}
     for job in jobs:
-        *looks, whole = job.trials
-        same = repr((whole.dataset, whole.model, whole.params, whole.budget))
-        if same not in timed:
-            timed[same] = _time_trial(whole, job.device, plugins)
-        found[whole.key] = timed[same]
-        found |= {look.key: replace(timed[same], train_seconds=0.0) for look in looks}
+        whole = {trial.training_key: trial for trial in job.trials}
+        for trial in job.trials:
+            same = repr((trial.dataset, trial.model, trial.params, whole[trial.training_key].budget))
+            if same not in timed:
+                timed[same] = _time_trial(whole[trial.training_key], job.device, plugins)
+            look = trial is not whole[trial.training_key]
+            found[trial.key] = replace(timed[same], train_seconds=0.0) if look else timed[same]
     return found
 
 
@@ -68,7 +70,7 @@ def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
         return Estimate(0.0, numbers * BYTES / 1e6)
     numbers += sum(weight.numel() for weight in model.parameters())
     few = train.take(np.arange(min(rows, STEPS * budget.batch_size)))
-    model.to(device)
+    model.place(device)
     with limited_threads(budget.threads):
         seconds = []
         for _ in range(2):  # the first pass also warms up

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
+from latentbench.machine import best_precision, choose_device
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
@@ -68,8 +69,8 @@ class _Found:
         return {"source": digest, "keyed_source": self.offer.plugin.editable}
 
 
-def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
-    """Resolve every name and expand the grid.
+def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> Plan:
+    """Resolve every name and expand the grid; precision "auto" becomes what the device does best.
 
     Raises:
         RequestError: anything in the request that cannot be done, before anything is run.
@@ -95,7 +96,7 @@ def make_plan(benchmark: Benchmark, plugins: Plugins) -> Plan:
     _refuse_unknown(benchmark, owners)
     trials: list[Trial] = []
     for asked in datasets:
-        trials += _dataset_trials(benchmark, asked, models)
+        trials += _dataset_trials(benchmark, asked, models, device)
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
     requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
@@ -143,11 +144,13 @@ def _asked_dataset(spec: str, plugins: Plugins) -> _AskedDataset:
     return _AskedDataset(path.stem, _find(plugins, "dataset", readers[0]), {"path": str(path), **given})
 
 
-def _dataset_trials(benchmark: Benchmark, asked: _AskedDataset, models: list[_Found]) -> Iterator[Trial]:
+def _dataset_trials(
+    benchmark: Benchmark, asked: _AskedDataset, models: list[_Found], device: str
+) -> Iterator[Trial]:
     name, found = asked.name, asked.found
     on = benchmark.on.get(name, {})
     params = override(benchmark.params, on.get("params", {}))
-    budgets = list(_budgets({**benchmark.budget, **on.get("budget", {})}))
+    budgets = list(_budgets({"precision": "auto", **benchmark.budget, **on.get("budget", {})}, device))
     chosen = {**_own(params, found.asked), **asked.given}
     dataset_params = _with_full_paths(build_params(found.cls.Params, chosen, f"dataset {name!r}"))
     outcome, fingerprint = None, ""
@@ -207,7 +210,7 @@ class _Setting:
     varied: Table
 
 
-def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
+def _budgets(values: Mapping[str, Any], device: str) -> Iterator[Budget]:
     """Yield a budget for each value of the fields that have several, and for each checkpoint on the way.
 
     A list of checkpoints always ends with the whole training, which is the trial without a checkpoint.
@@ -225,7 +228,10 @@ def _budgets(values: Mapping[str, Any]) -> Iterator[Budget]:
         if isinstance(stop, int) and isinstance(epochs, int) and stop > epochs:
             raise RequestError(f"checkpoint {stop} is past the last epoch, {epochs}; give more epochs")
     for chosen in itertools.product(*several.values()):
-        budget = build_params(Budget, {**single, **dict(zip(several, chosen, strict=True))}, "budget")
+        fields = {**single, **dict(zip(several, chosen, strict=True))}
+        if fields["precision"] == "auto":
+            fields["precision"] = best_precision(choose_device(device))
+        budget = build_params(Budget, fields, "budget")
         whole = budget.checkpoint == budget.epochs
         yield budget.model_copy(update={"checkpoint": None}) if whole else budget
 

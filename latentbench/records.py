@@ -12,7 +12,7 @@ import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -33,6 +33,7 @@ __all__ = [
     "Trial",
     "all_records",
     "deciding",
+    "progress_path",
     "remove_leftovers",
 ]
 
@@ -87,6 +88,11 @@ class Trial:
             "seed": self.seed,
         }
         return hashlib.sha256(canonical_json(named).encode()).hexdigest()
+
+    @property
+    def training_key(self) -> str:
+        """Key of the whole training, of which a trial with a checkpoint is a look on the way."""
+        return replace(self, budget={**self.budget, "checkpoint": None}).key
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the outcome as JSON."""
@@ -372,7 +378,16 @@ def all_records(run: Path) -> Iterator[Record]:
             yield Record(run, path.name)
 
 
+def progress_path(run: Path, key: str) -> Path:
+    """Where a trial in the middle of its training is saved."""
+    return run / "trials" / f".progress-{key}.safetensors"
+
+
 def remove_leftovers(run: Path) -> None:
-    """Remove work folders that killed workers left behind; call it with the run's lock held."""
+    """Remove what killed workers left behind, but for trials to go on with; call it with the run's lock held."""
     for path in (run / "trials").glob(".work-*"):
         shutil.rmtree(path, ignore_errors=True)
+    for path in (run / "trials").glob(".*.safetensors.*"):  # half written
+        path.unlink(missing_ok=True)
+    for record in all_records(run):
+        progress_path(run, record.key).unlink(missing_ok=True)

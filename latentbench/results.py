@@ -27,10 +27,12 @@ from latentbench.records import NOT_RUN, Outcome, Record, ScoreRequest, SplitNam
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Results", "load_results"]
+__all__ = ["COUNTS", "Results", "load_results"]
 
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 FORMAT = 2
+COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
+ALIKE = ("concurrency", "group_size")  # do not change what is found, only what it costs
 
 
 class Results:
@@ -97,7 +99,7 @@ class Results:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """One row per trial and score on the test split (docs/results.md); failures and gaps are rows too."""
-        frame = pd.DataFrame(list(self._rows("test", self.requests)))
+        frame = _counted(pd.DataFrame(list(self._rows("test", self.requests))))
         if frame.empty:
             raise RunFolderError(f"{self.path} asks for no score of any trial")
         return _with_references(frame)
@@ -106,7 +108,7 @@ class Results:
     def validation(self) -> pd.DataFrame:
         """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
         rows = list(self._rows("validation", deciding(self.requests)))
-        frame = pd.DataFrame(rows, columns=list(self.scores.columns))
+        frame = _counted(pd.DataFrame(rows, columns=list(self.scores.columns)))
         return frame if frame.empty else _with_references(frame)
 
     def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[dict[str, Any]]:
@@ -198,6 +200,7 @@ def _trial_columns(trial: Trial, split: SplitName) -> dict[str, Any]:
         "split": split,
         "train_seconds": outcome.cost.get("train_seconds", math.nan),
         "device": machine.get("device", ""),
+        **{name: machine.get(name) for name in COUNTS},
         "precision": trial.budget["precision"],
         "model_version": trial.model_version,
         "trial": trial.key,
@@ -206,7 +209,7 @@ def _trial_columns(trial: Trial, split: SplitName) -> dict[str, Any]:
         "varied": canonical_json(trial.traits["varied"]),
         "latent_dim": float(trial.params.get("latent_dim") or math.nan),
         "likelihood": _likelihood(trial.params),
-        "environment": short_hash({k: machine[k] for k in sorted(machine) if k != "concurrency"}, 8),
+        "environment": short_hash({k: machine[k] for k in sorted(machine) if k not in ALIKE}, 8),
     }
 
 
@@ -244,6 +247,10 @@ def _score_columns(
         "headline": bool(declared["headline"]),
         "description": declared["description"],
     }
+
+
+def _counted(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame if frame.empty else frame.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def _with_references(frame: pd.DataFrame) -> pd.DataFrame:

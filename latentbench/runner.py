@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,16 +18,20 @@ from latentbench.events import EventLog
 from latentbench.execution.local import default_workers, run_here, run_in_workers
 from latentbench.files import write_json
 from latentbench.grid import Plan
+from latentbench.machine import choose_device
+from latentbench.model import GradientModel
+from latentbench.params import per_member_fields
 from latentbench.plugins import Plugins
-from latentbench.records import Record, Trial, remove_leftovers
+from latentbench.records import Outcome, Record, Trial, progress_path, remove_leftovers
 from latentbench.results import FORMAT, Results
 from latentbench.trial import Job
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
 
-__all__ = ["execute", "pending_jobs"]
+__all__ = ["Execution", "count_pending", "describe_environment", "execute", "pending_jobs"]
 
+GROUP_SIZE = 16
 RECORDED = (
     "latentbench",
     "torch",
@@ -42,85 +46,120 @@ RECORDED = (
 )
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a run is done; no quality score depends on it.
+
+    Attributes:
+        workers: processes that run trials; None: one per core, or one for a GPU; 0: this very process.
+        device: "auto" (cuda where there is one), "cpu" or "cuda".
+        timeout: seconds a trial may take.
+        rerun: also do again what "failed", what "changed" in source since, or "all".
+        group_size: how many trials are trained together on CUDA, at most; None: 16. They differ in their seed and
+            PerMember parameters alone.
+        timing: run trials alone, one at a time, and those again that did not; their cost scores can be compared.
+    """
+
+    workers: int | None = None
+    device: str = "auto"
+    timeout: float | None = None
+    rerun: str = "missing"
+    group_size: int | None = None
+    timing: bool = False
+
+    def settled(self, threads: int) -> Execution:
+        """Return it with nothing left open, for trials of this many threads.
+
+        Raises:
+            RequestError: parts of it contradict each other, or the machine.
+        """
+        device = choose_device(self.device)
+        if self.timeout is not None and self.workers == 0:
+            raise RequestError("--timeout needs a worker process that can be ended; leave out --workers 0")
+        if self.timing and (self.workers or 1) > 1:
+            raise RequestError("--timing runs trials one at a time; leave out --workers")
+        if (self.group_size or 1) > 1 and (self.timing or device != "cuda"):
+            why = "--timing runs trials alone" if self.timing else "on a CPU, trials trained together are slower"
+            raise RequestError(f"--group-size {self.group_size}: {why}; leave it out")
+        workers = self.workers
+        if workers is None:
+            workers = 1 if self.timing or device == "cuda" else default_workers(threads)
+        group = self.group_size or (GROUP_SIZE if device == "cuda" and not self.timing else 1)
+        return replace(self, device=device, workers=workers, group_size=group)
+
+
 def execute(
-    plan: Plan,
-    benchmark: Benchmark,
-    folder: Path,
-    plugins: Plugins,
-    workers: int | None,
-    device: str,
-    timeout: float | None,
-    rerun: str,
+    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, execution: Execution | None = None
 ) -> Results:
     """Do what is missing of `plan` in `folder`; see `latentbench.run`.
 
     Raises:
+        RequestError: parts of the request contradict each other, or the machine.
         RunFolderError: the folder cannot be written, or another run is at work in it.
     """
-    device = choose_device(device)
-    if timeout is not None and workers == 0:
-        raise RequestError("--timeout needs a worker process that can be ended; leave out --workers 0")
+    how = (execution or Execution()).settled(max(trial.budget["threads"] for trial in plan.trials))
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         _write_request(plan, benchmark, folder, plugins)
         plugins.run_started(benchmark, folder)
         _discard_damaged(plan, folder)
-        _forget(plan, folder, rerun)
+        _forget(plan, folder, how)
         _record_unreadable(plan, folder)
-        threads = max(trial.budget["threads"] for trial in plan.trials)
-        count = workers if workers is not None else 1 if device == "cuda" else default_workers(threads)
-        jobs = pending_jobs(plan, folder, device, min(max(count, 1), len(plan.trials)))
-        if count == 0:
+        jobs = pending_jobs(plan, folder, how, plugins)
+        if how.workers == 0:
             run_here(jobs, plugins, _teller(plugins))
         else:
-            run_in_workers(jobs, plugins, _teller(plugins), count, timeout)
+            run_in_workers(jobs, plugins, _teller(plugins), how.workers or 1, how.timeout)
         results = Results(folder, plugins)
         results.write()
         plugins.run_finished(results)
     return results
 
 
-def choose_device(asked: str) -> str:
-    """Return "cuda" or "cpu" for "auto", or what was asked for.
-
-    Raises:
-        RequestError: CUDA is asked for and there is none.
-    """
-    import torch
-
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise RequestError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    if asked not in ("auto", "cpu", "cuda"):
-        raise RequestError(f"--device must be auto, cpu or cuda, got {asked!r}")
-    return asked if asked != "auto" else "cuda" if there else "cpu"
-
-
-def pending_jobs(plan: Plan, folder: Path, device: str, concurrency: int) -> list[Job]:
+def pending_jobs(plan: Plan, folder: Path, how: Execution, plugins: Plugins) -> list[Job]:
     """Return jobs for the trials that can be run and are not there yet, or lack a score.
 
-    Trials that are looks at one training (checkpoints) make one job.
+    Trials that are looks at one training (checkpoints) make one job, and so do those trained together.
     """
-    groups: dict[str, list[Trial]] = {}
+    trainings: dict[str, list[Trial]] = {}
     for trial in plan.trials:
         record = Record(folder, trial.key)
         wanting = not record.exists() or bool(record.damage()) or _lacks_scores(record, plan, trial)
         if trial.outcome is None and wanting:
-            groups.setdefault(replace(trial, budget={**trial.budget, "checkpoint": None}).key, []).append(trial)
+            trainings.setdefault(trial.training_key, []).append(trial)
+    parts = [
+        sorted(looks, key=lambda trial: trial.budget["checkpoint"] or math.inf) for looks in trainings.values()
+    ]
+    if (how.group_size or 1) > 1:
+        parts = _grouped(parts, folder, how.group_size or 1, plugins)
+    concurrency = min(max(how.workers or 1, 1), len(plan.trials))
     return [
-        Job(
-            tuple(sorted(trials, key=lambda trial: trial.budget["checkpoint"] or math.inf)),
-            plan.requests,
-            folder,
-            plan.validation_requests(trials[0]),
-            device,
-            concurrency,
-        )
-        for trials in groups.values()
+        Job(tuple(trials), plan.requests, folder, plan.validation_requests(trials[0]), how.device, concurrency)
+        for trials in parts
     ]
 
 
-def count_pending(plan: Plan, folder: Path, rerun: str) -> int:
+def _grouped(parts: list[list[Trial]], folder: Path, size: int, plugins: Plugins) -> list[list[Trial]]:
+    """Put trainings that can be done together into one part, at most `size` of them."""
+    groups: dict[str, list[list[Trial]]] = {}
+    for looks in parts:
+        to_train = [trial for trial in looks if not Record(folder, trial.key).exists()]
+        key = _group_key(to_train[-1], plugins) if to_train else ""
+        groups.setdefault(key or looks[-1].key, []).append(looks)
+    chunks = (group[at : at + size] for group in groups.values() for at in range(0, len(group), size))
+    return [[trial for looks in chunk for trial in looks] for chunk in chunks]
+
+
+def _group_key(trial: Trial, plugins: Plugins) -> str:
+    """What trials trained together have in common, as a key; empty for a model that is trained alone."""
+    model = plugins.load("model", trial.model)
+    if not (issubclass(model, GradientModel) and model.groupable):
+        return ""
+    free = dict.fromkeys(per_member_fields(model.Params))
+    return replace(trial, seed=0, params={**trial.params, **free}).key
+
+
+def count_pending(plan: Plan, folder: Path, how: Execution) -> int:
     """Return how many trials `execute` will run, before it has changed anything."""
     count = 0
     for trial in plan.trials:
@@ -128,20 +167,31 @@ def count_pending(plan: Plan, folder: Path, rerun: str) -> int:
         wanting = (
             not record.exists()
             or bool(record.damage())
-            or _stale(trial, record, rerun)
+            or _stale(trial, record, how)
             or _lacks_scores(record, plan, trial)
-            or any(record.scores_are_stale(request, rerun, split) for split, request in plan.asked(trial))
+            or any(record.scores_are_stale(request, how.rerun, split) for split, request in plan.asked(trial))
         )
         count += trial.outcome is None and wanting
     return count
 
 
-def _stale(trial: Trial, record: Record, rerun: str) -> bool:
+def _stale(trial: Trial, record: Record, how: Execution) -> bool:
     """Whether a record is to be made again."""
     outcome = record.read_trial().outcome
     failed = outcome is None or outcome.status != "ok"
-    changed = outcome is not None and outcome.source != trial.source
-    return rerun == "all" or (rerun == "failed" and failed) or (rerun == "changed" and changed)
+    asked = {"all": True, "failed": failed, "changed": _changed(trial, record)}
+    crowded = how.timing and not failed and outcome is not None and not _ran_alone(outcome)
+    return asked.get(how.rerun, False) or crowded
+
+
+def _changed(trial: Trial, record: Record) -> bool:
+    """Whether the model's source is another one now."""
+    outcome = record.read_trial().outcome
+    return outcome is not None and outcome.source != trial.source
+
+
+def _ran_alone(outcome: Outcome) -> bool:
+    return all(outcome.environment.get(name) == 1 for name in ("concurrency", "group_size"))
 
 
 def _lacks_scores(record: Record, plan: Plan, trial: Trial) -> bool:
@@ -173,20 +223,22 @@ def _record_unreadable(plan: Plan, folder: Path) -> None:
             record.publish()
 
 
-def _forget(plan: Plan, folder: Path, rerun: str) -> None:
+def _forget(plan: Plan, folder: Path, how: Execution) -> None:
     """Remove the records and scores that are to be made again; tell once of sources that have changed since."""
     changed: set[str] = set()
     for trial in plan.trials:
         record = Record(folder, trial.key)
+        if how.rerun == "all":
+            progress_path(folder, trial.key).unlink(missing_ok=True)
         if not record.exists():
             continue
-        if _stale(trial, record, rerun):
+        if _stale(trial, record, how):
             record.remove()
             continue
-        if _stale(trial, record, "changed"):
+        if _changed(trial, record):
             changed.add(f"model {trial.model}")
         for split, request in plan.asked(trial):
-            if record.scores_are_stale(request, rerun, split):
+            if record.scores_are_stale(request, how.rerun, split):
                 record.forget_scores(request, split)
             elif record.scores_are_stale(request, "changed", split):
                 changed.add(f"metric {request.metric}")

@@ -1,57 +1,40 @@
-"""One trial's life: seed, data, fit, look, score, record."""
+"""A job's life: train its trials, look, score, record."""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from latentbench.dataset import DataSpec, Split, Splits
-from latentbench.errors import ContractError, DivergedError, NotApplicableError
+from latentbench.dataset import DataSpec
+from latentbench.errors import NotApplicableError
+from latentbench.fitting import Emit, Look, build_model, close, fit, load_splits, training_rows
 from latentbench.latent.space import LatentSpace
-from latentbench.machine import (
-    environment,
-    limited_threads,
-    logged_to,
-    peak_memory,
-    reset_peak_memory,
-    seeded,
-)
+from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.model import GradientModel, Model
-from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Status, Trial
+from latentbench.records import Record, ScoreRequest, SplitName, Trial
 from latentbench.scoring import measure, unmeasured
-from latentbench.training.budget import Budget
-from latentbench.training.convergence import late_fall
-from latentbench.training.engine import derive_seed, train_model
 
-__all__ = ["Job", "build_model", "execute_job", "latent_space", "load_splits", "training_rows"]
+__all__ = ["Job", "execute_job", "latent_space"]
 
 LOG = logging.getLogger(__name__)
-Emit = Callable[[str, Mapping[str, Any]], None]
-LATE_FALL_LIMIT = 0.01
-ENDS: dict[type[BaseException], Status] = {DivergedError: "diverged", NotApplicableError: "skipped"}
-_WARM: set[tuple[str, str]] = set()  # (dataset, label) this process has trained before
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker runs: a trial, or several that are looks at one training (checkpoints), and their metrics.
+    """What a worker runs: a trial, or several, and their metrics.
 
     Attributes:
-        trials: what to train, the shortest first; equal but for the budget's checkpoint. Those whose record is
-            there are not trained again.
+        trials: what to train. Those that differ in the budget's checkpoint alone are looks at one training and
+            stand with the shortest first; trainings that differ in their seed and PerMember parameters alone are
+            done together. Those whose record is there are not trained again.
         requests: metrics to compute on the test split; only those without a file.
         validation: likewise on the validation split.
         run: the run's folder.
@@ -90,15 +73,6 @@ class Job:
         )
 
 
-@dataclass
-class _Look:
-    """A trained trial on its way to its scores; without its model it is reloaded."""
-
-    trial: Trial
-    record: Record
-    model: Model | None = None
-
-
 def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
     """Train what has no record yet, score it, and write everything down.
 
@@ -106,18 +80,20 @@ def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
     of "trial_started", "epoch_finished" and "trial_finished"; `values["trial"]` is the trial's key.
     """
     started = time.perf_counter()
-    emit("trial_started", {"trial": job.trials[-1].key})
+    begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the last look at each training
+    for key in (trial.key for trial in job.trials if trial.key in begun):
+        emit("trial_started", {"trial": key})
     with limited_threads(job.trials[-1].budget["threads"]):
         trained = _train(job, plugins, emit)
         for trial in job.trials:
-            look = trained.get(trial.key) or _Look(trial, Record(job.run, trial.key))
-            if trial is not job.trials[-1]:
+            look = trained.get(trial.key) or Look(trial, Record(job.run, trial.key))
+            if trial.key not in begun:
                 emit("trial_started", {"trial": trial.key})
             _finish(look, job, plugins, emit, started)
             look.model, started = None, time.perf_counter()
 
 
-def _finish(look: _Look, job: Job, plugins: Plugins, emit: Emit, started: float) -> None:
+def _finish(look: Look, job: Job, plugins: Plugins, emit: Emit, started: float) -> None:
     """Score a trial that went well, publish it and tell."""
     outcome = look.record.read_trial().outcome
     failed: dict[str, str] = {}
@@ -138,144 +114,50 @@ def _finish(look: _Look, job: Job, plugins: Plugins, emit: Emit, started: float)
     )
 
 
-def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, _Look]:
-    """Train once for all trials without a record; publish at once what can be reloaded: nothing is lost."""
+def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, Look]:
+    """Train what has no record, together what the job holds; publish at once what can be reloaded.
+
+    Trials that cannot be trained together are trained one by one, those that do not fit into memory in halves.
+    """
     todo = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
-    if not todo:
-        return {}
-    machine = environment(job.device, todo[-1].budget["threads"], job.concurrency)
-    looks = {trial.key: _Look(trial, Record.begin(job.run, trial.key)) for trial in todo}
-    with logged_to(looks[todo[-1].key].record.log_path):
-        try:
-            _fit(job, list(looks.values()), plugins, machine, emit)
-        except (Exception, SystemExit) as error:
-            LOG.exception("trial failed")
-            ends: list[Status] = [status for kind, status in ENDS.items() if isinstance(error, kind)]
-            status: Status = ends[0] if ends else "failed"
-            message = " ".join(str(error).split()) or "no message"
-            for look in looks.values():
-                if look.model is None:
-                    outcome = Outcome(
-                        status, type(error).__name__, message, environment=machine, source=look.trial.source
-                    )
-                    look.record.write_trial(look.trial, outcome)
-                    look.record.publish()
-    return looks
+    looks = [Look(trial, Record.begin(job.run, trial.key)) for trial in todo]
+    parts = [_trainings(looks)] if looks else []
+    while parts:
+        part = parts.pop(0)
+        machine = environment(job.device, todo[-1].budget["threads"], job.concurrency, len(part))
+        with logged_to(part[-1][-1].record.log_path):
+            parts[:0] = _train_together(part, job, machine, plugins, emit)
+    return {look.trial.key: look for look in looks}
 
 
-def _fit(job: Job, looks: list[_Look], plugins: Plugins, machine: Mapping[str, Any], emit: Emit) -> None:
-    """Build the model under the trials' seed and train it for the longest of them, with a look for each."""
-    trial = looks[-1].trial
-    budget = Budget.model_validate(trial.budget)
-    train = training_rows(trial, load_splits(plugins, trial).train)
-    if "train_limit" in trial.traits["varied"] and len(train) < (budget.train_limit or 0):
-        raise NotApplicableError(f"train_limit={budget.train_limit}, there are {len(train)} training rows")
-    model = build_model(trial, plugins, DataSpec.of(train))
-    _warm_up(model, train, budget, job)
-    by_epoch = {Budget.model_validate(look.trial.budget).trained_epochs: look for look in looks[:-1]}
-    history: list[dict[str, float]] = []
-    reset_peak_memory()
-    clock = _Clock()
-
-    def on_epoch(epoch: int, losses: Mapping[str, float]) -> None:
-        history.append(dict(losses))
-        emit("epoch_finished", {"trial": trial.key, "epoch": epoch, "losses": losses})
-        if epoch in by_epoch:
-            with clock.stopped():
-                keep(by_epoch[epoch], copy.deepcopy(model).eval())  # type: ignore[attr-defined]
-
-    def keep(look: _Look, model: Model) -> None:
-        cost = _cost(model, train, history, clock.seconds)
-        outcome = Outcome("ok", "", "", tuple(history), _flags(history), cost, machine, look.trial.source)
-        _keep(look, model, outcome, plugins)
-
-    with seeded(derive_seed(trial.seed, "stray")):  # for plugins that draw from torch's own generator all the same
-        if isinstance(model, GradientModel):
-            train_model(model.to(job.device), train, budget, trial.seed, on_epoch)
-        else:
-            model.fit(train, torch.Generator().manual_seed(derive_seed(trial.seed, "fit")))
-    with clock.stopped():
-        keep(looks[-1], model)
+def _trainings(looks: Sequence[Look]) -> list[list[Look]]:
+    """Group the looks at one training, the shortest first."""
+    found: dict[str, list[Look]] = {}
+    for look in looks:
+        found.setdefault(look.trial.training_key, []).append(look)
+    return [sorted(together, key=lambda look: look.epochs) for together in found.values()]
 
 
-class _Clock:
-    """Seconds since it was made, but for the time it was stopped."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.seconds = 0.0
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Stop it; `seconds` tells what it shows."""
-        self.seconds += time.perf_counter() - self._started
-        try:
-            yield
-        finally:
-            self._started = time.perf_counter()
-
-
-def _keep(look: _Look, model: Model, outcome: Outcome, plugins: Plugins) -> None:
-    """Write down a trained model, its codes and how it went."""
-    trial, record = look.trial, look.record
-    state = model.get_state()
-    if state is not None:
-        record.write_state(state)
-    if model.encoder != "none":
-        codes = LatentSpace.of_model(model, load_splits(plugins, trial).test, name=trial.label).codes
-        if codes.shape[1] != trial.params.get("latent_dim", codes.shape[1]):
-            raise ContractError(
-                f"{trial.label} gives codes of length {codes.shape[1]}, latent_dim is {trial.params['latent_dim']}"
-            )
-        record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
-    record.write_trial(trial, outcome)
-    if state is not None:
-        record.publish()
-    look.model = model
-
-
-def _warm_up(model: Model, train: Split, budget: Budget, job: Job) -> None:
-    """Train a copy for a step, once a process and model: the first trial must not pay for what torch loads."""
-    name = job.trials[-1].dataset, job.trials[-1].label
-    if not isinstance(model, GradientModel) or name in _WARM:
-        return
-    _WARM.add(name)
-    few = train.take(np.arange(min(len(train), budget.batch_size)))
-    with seeded(0), contextlib.suppress(Exception):  # what fails here fails again where it is recorded
-        train_model(
-            copy.deepcopy(model).to(job.device),
-            few,
-            budget.model_copy(update={"epochs": 2, "checkpoint": None}),
-            0,
-        )
-
-
-def training_rows(trial: Trial, train: Split) -> Split:
-    """Return what the budget lets a trial train on; a model reloaded is built for the same."""
-    limit = trial.budget["train_limit"]
-    if limit is None or limit >= len(train):
-        return train
-    return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
-
-
-def _cost(model: Model, train: Split, history: list[dict[str, float]], seconds: float) -> dict[str, float]:
-    cost = {"train_seconds": seconds}
-    if history:
-        cost["images_per_second"] = len(train) * len(history) / seconds
-    if isinstance(model, GradientModel):
-        cost["parameters"] = float(sum(weight.numel() for weight in model.parameters()))
-    peak = peak_memory()
-    if peak is not None:
-        cost["peak_memory_bytes"] = peak
-    return cost
-
-
-def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
-    """Make the model on the CPU, its weights drawn under the trial's own seed."""
-    found = plugins.load("model", trial.model)
-    with seeded(derive_seed(trial.seed, "weights")):
-        model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
-    return model
+def _train_together(
+    part: list[list[Look]], job: Job, machine: Mapping[str, Any], plugins: Plugins, emit: Emit
+) -> list[list[list[Look]]]:
+    """Train a part of a job; return the parts to try instead when it cannot be trained together."""
+    try:
+        fit(part, job.device, machine, plugins, emit)
+    except (Exception, SystemExit) as error:
+        LOG.exception("training failed")
+        if len(part) == 1:
+            close(part[0], error, machine)
+            return []
+        half = len(part) // 2
+        left = [[look for look in looks if look.model is None] for looks in part]
+        small = isinstance(error, torch.OutOfMemoryError)
+        halves = [left[:half], left[half:]] if small else [[looks] for looks in left]
+        pieces = [[looks for looks in piece if looks] for piece in halves]
+    else:
+        return []
+    free_memory()  # what the failed training held has gone with its error
+    return [piece for piece in pieces if piece]
 
 
 def latent_space(
@@ -299,7 +181,7 @@ def latent_space(
         model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
         model.set_state(state)
     if isinstance(model, GradientModel):
-        model.to(device).eval()
+        model.place(device).eval()
     outcome = trial.outcome
     return LatentSpace.of_model(
         model,
@@ -308,20 +190,6 @@ def latent_space(
         name=trial.label,
         fingerprint=trial.fingerprint,
         cost=outcome.cost if outcome else None,
-    )
-
-
-@lru_cache(maxsize=2)
-def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
-    found = plugins.load("dataset", dataset)
-    splits: Splits = found(build_params(found.Params, json.loads(params), f"dataset {dataset!r}")).splits()
-    return splits
-
-
-def load_splits(plugins: Plugins, trial: Trial) -> Splits:
-    """Load a trial's dataset, keeping the last two in memory."""
-    return _load_splits(
-        plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
     )
 
 
@@ -365,7 +233,3 @@ def _score_split(
         record.write_scores(request, rows, items, split)
         failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
     return failed
-
-
-def _flags(history: list[dict[str, float]]) -> tuple[str, ...]:
-    return ("not converged",) if late_fall(history) > LATE_FALL_LIMIT else ()

@@ -16,7 +16,7 @@ from latentbench.errors import RunFolderError
 from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.runner import count_pending, pending_jobs
+from latentbench.runner import Execution, count_pending, pending_jobs
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
     better floor ceiling status reason n_eval score_seconds train_seconds device precision model_version flags
@@ -434,8 +434,10 @@ def test_a_dry_run_counts_damaged_trials_and_repairs_nothing(tiny, tmp_path):
     go(tiny(), tmp_path)
     (path,) = tmp_path.rglob("trial.json")
     path.write_text("{")
-    plan = make_plan(tiny(), Plugins())
-    assert len(pending_jobs(plan, tmp_path, "cpu", 1)) == count_pending(plan, tmp_path, "missing") == 1
+    plugins = Plugins()
+    plan = make_plan(tiny(), plugins)
+    how = Execution(workers=1, device="cpu")
+    assert len(pending_jobs(plan, tmp_path, how, plugins)) == count_pending(plan, tmp_path, how) == 1
     assert path.read_text() == "{"
 
 

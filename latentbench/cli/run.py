@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latentbench.grid import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
+    from latentbench.runner import Execution
 
 __all__ = ["command"]
 
@@ -44,10 +45,17 @@ PARAM = "A parameter, as latent_dim=8 or beta_vae.beta=1,4,16 (several values sp
 @click.option("--batch-size", callback=several(int), metavar="N,...", help="Images per optimizer step.")
 @click.option("--learning-rate", callback=several(float), metavar="X,...", help="Highest step size.")
 @click.option("--train-limit", callback=several(int), metavar="N,...", help="Train on this many images only.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    help="Of training; default: bfloat16 where the chip has it.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Torch threads of a trial; part of its budget.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Trials at the same time; default: one per core.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a trial may take.")
+@click.option("--group-size", type=click.IntRange(1), help="Trials trained together on CUDA; default: 16.")
+@click.option("--timing", is_flag=True, help="Run trials alone, for clean times; those again that did not.")
 @click.option(
     "--rerun", type=click.Choice(["missing", "failed", "changed", "all"]), default="missing", show_default=True
 )
@@ -69,7 +77,7 @@ def command(
     plugins = load_plugins(files, blocked)
     wanted = read_benchmark(benchmark or preset, _changes(asked))
     folder = Path(asked["output"] or default_folder(wanted))
-    plan = make_plan(wanted, plugins)
+    plan = make_plan(wanted, plugins, asked["device"])
     if asked["dry_run"]:
         _print_estimate(plan, folder, plugins, asked)
         return 0
@@ -85,7 +93,7 @@ def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
         changes["scores"] = split_names(",".join(asked["scores"]))
     if asked["seeds"]:
         changes["seeds"] = asked["seeds"]
-    budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "threads")
+    budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "precision", "threads")
     changes["budget"] = {name: asked[name] for name in budget if asked[name] is not None}
     changes["params"] = read_params(asked["pairs"])
     return changes
@@ -97,21 +105,20 @@ def _execute(
     from latentbench.cli.progress import make_progress
     from latentbench.runner import count_pending, execute
 
-    progress = make_progress(count_pending(plan, folder, asked["rerun"]))
+    how = _how(asked)
+    progress = make_progress(count_pending(plan, folder, how))
     plugins.register(progress, "progress")
     try:
-        return execute(
-            plan,
-            benchmark,
-            folder,
-            plugins,
-            workers=asked["workers"],
-            device=asked["device"],
-            timeout=asked["timeout"],
-            rerun=asked["rerun"],
-        )
+        return execute(plan, benchmark, folder, plugins, how)
     finally:
         progress.close()
+
+
+def _how(asked: Mapping[str, Any]) -> Execution:
+    from latentbench.runner import Execution
+
+    names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
+    return Execution(**{name: asked[name] for name in names})
 
 
 def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
@@ -130,10 +137,10 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[str, Any]) -> None:
     """Print what is to be run, and what that takes on this machine."""
     from latentbench.estimate import estimate
-    from latentbench.execution.local import default_workers
-    from latentbench.runner import choose_device, pending_jobs
+    from latentbench.runner import pending_jobs
 
-    jobs = pending_jobs(plan, folder, choose_device(asked["device"]), 1)
+    how = _how(asked).settled(max(trial.budget["threads"] for trial in plan.trials))
+    jobs = pending_jobs(plan, folder, how, plugins)
     costs = estimate(jobs, plugins)
     rows: dict[tuple[str, str], list[float]] = {}
     for trial in (trial for job in jobs for trial in job.trials):
@@ -143,7 +150,7 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[s
     click.echo(f"{'dataset':<16}{'model':<28}{'trials':>7}{'training, min':>15}{'MB':>9}")
     for (dataset, label), (count, seconds, megabytes) in rows.items():
         click.echo(f"{dataset:<16}{label:<28}{count:>7}{seconds / 60:>15.2f}{megabytes:>9.1f}")
-    workers = min(len(jobs), asked["workers"] or default_workers(asked["threads"] or 1))
+    workers = min(len(jobs), how.workers or 1)
     total = sum(row[1] for row in rows.values()) / 60 / max(workers, 1)
     size = sum(row[2] for row in rows.values())
     count = sum(len(job.trials) for job in jobs)

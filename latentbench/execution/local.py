@@ -21,6 +21,14 @@ from latentbench.trial import Job, execute_job
 
 __all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
 
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # glibc gives big blocks back to the system at once and gets them again page by page; kept, training is a fifth
+    # faster (benchmarks/README.md)
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**35),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 Tell = Callable[[Trial, str, Mapping[str, Any]], None]
 
 
@@ -64,7 +72,7 @@ class _Worker:
     """One process, the thread that reads from it, and the job it is on."""
 
     def __init__(self, plugins: Plugins, messages: queue.Queue[tuple[_Worker, str | None]]) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        environment = {**WORKER_ENVIRONMENT, **os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "latentbench.execution.worker"],
             stdin=subprocess.PIPE,
@@ -151,12 +159,13 @@ class _Pool:
     def _handle(self, worker: _Worker, values: dict[str, Any], tell: Tell) -> None:
         event, job = values.pop("event"), worker.job
         assert job is not None  # noqa: S101 - the caller has looked
-        if event == "trial_started" and worker.timeout is not None:  # starting the process does not count
-            worker.deadline = time.monotonic() + worker.timeout
         if event == "trial_finished":
             worker.ended.add(values["trial"])
-            if len(worker.ended) == len(job.trials):
-                worker.job = None
+        if event != "epoch_finished" and worker.timeout is not None:  # starting the process does not count
+            trainings = {trial.training_key for trial in job.trials if trial.key not in worker.ended}
+            worker.deadline = time.monotonic() + worker.timeout * max(1, len(trainings))
+        if len(worker.ended) == len(job.trials):
+            worker.job = None
         tell(next(trial for trial in job.trials if trial.key == values["trial"]), event, values)
 
     def _end_late(self, tell: Tell) -> list[Job]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 __all__ = ["Style", "count", "measured", "number", "row_style"]
 
 MOST_PLACES = 6
-SMALLEST = 1e-4  # smaller numbers are written 4.3e-5
+SMALLEST, SMALLEST_ROUGH = 1e-4, 1e-3  # smaller numbers are written 4.3e-5
+BYTES = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on, in this unit
 EXACTLY, ROUGHLY = 1e-6, 1e-3  # shares of the value below which an interval is not shown
 SAME_SCALE = 100  # a row whose values differ by more than this factor has digits of its own in each cell
@@ -23,18 +24,22 @@ class Style:
         places: decimals that all cells share, or None where each has its own.
         bare: fractions lose their leading zero, as .874.
         rough: two digits are enough (seconds, bytes).
+        size: "GB", "MB" or "kB", which all cells share, or empty.
     """
 
     places: int | None = None
     bare: bool = False
     rough: bool = False
+    size: str = ""
 
 
-def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = False) -> Style:
+def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = False, unit: str = "") -> Style:
     """Choose a style for one row from the values and the half-intervals (NaN where there are none) of its cells.
 
     >>> row_style([0.8741, 0.8534], [0.0023, 0.0031])
-    Style(places=3, bare=True, rough=False)
+    Style(places=3, bare=True, rough=False, size='')
+    >>> row_style([2.1e9, 1.3e9, 9e8], [math.nan] * 3, rough=True, unit="B").size
+    'GB'
     """
     shown = [
         (value, half if _matters(half, value, rough) else math.nan)
@@ -43,7 +48,8 @@ def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = Fa
     ]
     sizes = [abs(value) for value, _ in shown]
     places = _shared_places(shown) if not rough and _same_scale(sizes) else None
-    return Style(places, bare=bool(sizes) and max(sizes) <= 1, rough=rough)
+    bare = bool(sizes) and max(sizes) <= 1
+    return Style(places, bare, rough, _size_of_most(sizes)) if unit == "B" else Style(places, bare, rough)
 
 
 def number(value: float, style: Style = Style()) -> str:
@@ -61,17 +67,23 @@ def measured(value: float, half: float, style: Style = Style()) -> str:
     """Write a mean with its half-interval; without one where it is NaN or nothing varies.
 
     >>> measured(0.8741, 0.0023, Style(3, bare=True)), measured(45.68, 0.61), measured(1.2e6, 5e4)
-    ('.874±.002', '45.7±0.6', '1.20M±0.05M')
+    ('.874±.002', '45.7±0.6', '1.20±.05M')
+    >>> measured(1.326e9, 2e6, Style(rough=True, size="GB"))
+    '1.326±.002GB'
     """
     if not math.isfinite(value):
         return "-" if math.isnan(value) else f"{value:+}".replace("+", "")
-    unit, sign = _unit(value, half)
+    unit, sign = _unit(value, half, style)
     scaled, spread = value / unit, half / unit if _matters(half, value, style.rough) else math.nan
     shared = style.places if unit == 1 else None
     places = _places(scaled, spread, style.rough) if shared is None else shared
     bare = style.bare and unit == 1
-    text = _fixed(scaled, places, bare) + sign
-    return text if not spread > 0 else f"{text}±{_fixed(spread, places, abs(scaled) < 1)}{sign}"
+    text = _fixed(scaled, places, bare)
+    if not spread > 0:
+        return text + sign
+    power = sign if sign.startswith("e") else ""  # 6.1±0.2e-4 could be read as 6.1±(0.2e-4)
+    short = abs(scaled) < 1 or sign != power
+    return f"{text}{power}±{_fixed(spread, places, short)}{sign}"
 
 
 def count(items: float) -> str:
@@ -88,6 +100,13 @@ def count(items: float) -> str:
 def _matters(half: float, value: float, rough: bool) -> bool:
     """Whether an interval is more than rounding."""
     return half > (ROUGHLY if rough else EXACTLY) * abs(value)
+
+
+def _size_of_most(sizes: Sequence[float]) -> str:
+    """Return the unit that suits the median of some numbers of bytes, but for zeros."""
+    sizes = sorted(size for size in sizes if size > 0)
+    middle = sizes[len(sizes) // 2] if sizes else 0
+    return next((name for name, size in BYTES.items() if middle >= size), "kB")
 
 
 def _same_scale(sizes: Sequence[float]) -> bool:
@@ -107,7 +126,7 @@ def _places(value: float, half: float, rough: bool) -> int:
     """Two digits of the interval; of these only the first where the value has three digits without the second."""
     wanted = _wanted(abs(value), 2 if rough else 3)
     if not half > 0:
-        whole = float(value).is_integer() and abs(value) > 1
+        whole = float(value).is_integer() and (abs(value) > 1 or (rough and value == 0))
         return 0 if whole else min(wanted, MOST_PLACES)
     two = 1 - math.floor(math.log10(half))
     return min(max(0, min(two, max(two - 1, wanted))), MOST_PLACES)
@@ -120,9 +139,11 @@ def _wanted(size: float, digits: int) -> int:
     return max(0, digits + extra - 1 - math.floor(math.log10(size)))
 
 
-def _unit(value: float, half: float) -> tuple[float, str]:
+def _unit(value: float, half: float, style: Style) -> tuple[float, str]:
+    if style.size:
+        return BYTES[style.size], style.size
     size = abs(value)
-    if 0 < size < SMALLEST and not half > 10 * size:
+    if 0 < size < (SMALLEST_ROUGH if style.rough else SMALLEST) and not half > 10 * size:
         exponent = math.floor(math.log10(size))
         return 10.0**exponent, f"e{exponent}"
     return next(((unit, sign) for start, unit, sign in STEPS if size >= start), (1.0, ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pandas as pd
 
 from latentbench.errors import RequestError, near_matches
 from latentbench.files import read_json
-from latentbench.report.cells import measured, number, row_style
+from latentbench.report.cells import Style, measured, number, row_style
+from latentbench.report.conditions import circumstances
 from latentbench.report.stars import FEWEST_SEEDS, LEVEL
 from latentbench.results import Results, load_results
 from latentbench.statistics import PairedDifference, holm, paired_difference
@@ -40,7 +41,9 @@ class Difference:
         mean_a: mean over common seeds; `mean_b` likewise.
         paired: of b - a over common seeds and test items; None under two common seeds.
         seeds: how many seeds they have in common.
-        p_value: Holm-adjusted over all rows.
+        kind: quality or cost, and its unit.
+        unequal: a cost of trials that ran under different conditions: nobody is better.
+        p_value: Holm-adjusted over all rows of quality; over the rows of one score for a cost.
     """
 
     dataset: str
@@ -52,6 +55,9 @@ class Difference:
     mean_b: float
     paired: PairedDifference | None
     seeds: int
+    kind: str = "quality"
+    unit: str = ""
+    unequal: bool = False
     p_value: float = math.nan
 
     @property
@@ -59,6 +65,8 @@ class Difference:
         """Better, worse or "=" for b against a; why there is none otherwise."""
         if self.better == "none":
             return "no better direction"
+        if self.unequal:
+            return "unequal conditions"
         if self.paired is None or self.seeds < FEWEST_SEEDS:
             return f"under {FEWEST_SEEDS} common seeds"
         if not self.p_value < 1 - LEVEL:
@@ -97,10 +105,24 @@ def compare(a: Side, b: Side, every: bool = False) -> list[Difference]:
         raise RequestError(
             "the two have no score of the same model and data set in common; name models as RUN:MODEL"
         )
-    adjusted = holm(
-        [math.nan if row.paired is None or row.better == "none" else row.paired.p_value for row in rows]
-    )
-    return [Difference(**{**row.__dict__, "p_value": float(p)}) for row, p in zip(rows, adjusted, strict=True)]
+    return [replace(row, p_value=p) for row, p in zip(rows, _adjusted(rows), strict=True)]
+
+
+def _adjusted(rows: Sequence[Difference]) -> list[float]:
+    """Correct over all rows of quality as one family, and over those of each cost score as one of its own."""
+    families: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        families.setdefault(row.score if row.kind == "cost" else "", []).append(place)
+    adjusted = [math.nan] * len(rows)
+    for places in families.values():
+        for place, p in zip(places, holm([_p(rows[place]) for place in places]), strict=True):
+            adjusted[place] = float(p)
+    return adjusted
+
+
+def _p(row: Difference) -> float:
+    told = row.better != "none" and not row.unequal
+    return row.paired.p_value if told and row.paired is not None else math.nan
 
 
 def gain(value: float, better: str) -> float:
@@ -142,18 +164,18 @@ def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
     ]
-    lines.append("paired over common seeds and test items, Holm over all rows, 95 %")
+    lines.append("paired over common seeds and test items, Holm over all quality rows, each cost by itself, 95 %")
     lines += [f"differs: {line}" for line in environment] or ["same environment and budget"]
     return "\n".join(lines)
 
 
 def _texts(row: Difference) -> list[str]:
-    style = row_style([row.mean_a, row.mean_b], [math.nan, math.nan])
+    style = row_style([row.mean_a, row.mean_b], [math.nan, math.nan], row.kind == "cost", row.unit)
     shift, half = math.nan, math.nan
     if row.paired is not None:
         shift = row.paired.mean
         half = row.paired.half(LEVEL)
-    difference = "-" if row.paired is None else measured(shift, half)
+    difference = "-" if row.paired is None else measured(shift, half, Style(rough=style.rough, size=style.size))
     means = [number(value, style) for value in (row.mean_a, row.mean_b)]
     return [row.dataset, row.a, row.b, row.score, row.better, *means, difference, row.verdict]
 
@@ -183,10 +205,25 @@ def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Ite
             continue
         paired, seeds = _paired(a.results, rows, b.results, others, str(score))
         common = rows["seed"].isin(others["seed"]), others["seed"].isin(rows["seed"])
-        means = float(rows["value"][common[0]].mean()), float(others["value"][common[1]].mean())
         yield Difference(
-            str(dataset), label_a, label_b, str(score), str(rows["better"].iloc[0]), *means, paired, seeds
+            str(dataset),
+            label_a,
+            label_b,
+            str(score),
+            str(rows["better"].iloc[0]),
+            float(rows["value"][common[0]].mean()),
+            float(others["value"][common[1]].mean()),
+            paired,
+            seeds,
+            kind=str(rows["kind"].iloc[0]),
+            unit=str(rows["unit"].iloc[0]),
+            unequal=rows["kind"].iloc[0] == "cost" and _unequal(rows, others),
         )
+
+
+def _unequal(rows: pd.DataFrame, others: pd.DataFrame) -> bool:
+    sides = {"a": rows.to_dict("records"), "b": others.to_dict("records")}
+    return bool(circumstances(sides, list(sides)).mixed)
 
 
 def _good(results: Results, label: str, every: bool) -> pd.DataFrame:

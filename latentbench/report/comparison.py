@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from latentbench.report.conditions import Circumstances
 from latentbench.report.stars import FEWEST_DATASETS, gains
 from latentbench.statistics import average_ranks, critical_difference
 
@@ -109,6 +110,7 @@ class Comparison:
         hidden: number of settings left out, as they were not chosen on the validation split.
         swept: some model has several settings: which is best is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
+        circumstances: under which conditions its costs came about.
     """
 
     dataset: str
@@ -123,6 +125,7 @@ class Comparison:
     hidden: int = 0
     swept: bool = False
     empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    circumstances: Circumstances = field(default_factory=Circumstances)
 
 
 @dataclass(frozen=True)
@@ -170,11 +173,15 @@ class Table:
 
 
 def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:
-    """Rank the models on each data set by their means, score by score: never over scores."""
+    """Rank the models on each data set by their means, score by score: never over scores.
+
+    Costs of trials that ran under unequal conditions have no rank.
+    """
     rows: dict[str, list[tuple[Comparison, Row]]] = {}
     for comparison in comparisons:
         for row in comparison.rows:
-            if row.headline and row.better != "none":
+            unequal = row.kind == "cost" and comparison.circumstances.mixed
+            if row.headline and row.better != "none" and not unequal:
                 rows.setdefault(row.score, []).append((comparison, row))
     return tuple(average for own in rows.values() if (average := _average(own)) is not None)
 

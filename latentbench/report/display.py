@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from latentbench.report.cells import Style, count, measured, number, row_style
 from latentbench.report.comparison import Cell, Column, Comparison, Row, Table
+from latentbench.report.conditions import told
 from latentbench.report.curves import Curve, Sweep
 from latentbench.report.stars import BEST, FEWEST_DATASETS, FEWEST_SEEDS
 from latentbench.report.summary import choices_reading, reading
@@ -108,6 +109,7 @@ def display(comparison: Comparison, table: Table) -> Display:
         _rank_signs(comparison) if table.ranks else _signs(comparison),
         (*reasons, *_flags(comparison.columns)),
         _cautions(comparison, table),
+        told(comparison.circumstances) if any(map(_costs, comparison.rows)) else (),
         *(_averages(table) if comparison is table.comparisons[-1] else ()),
     )
     said = () if table.ranks or table.relative or not rows else tuple(reading(comparison))
@@ -192,9 +194,8 @@ def _head(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
-    style = row_style(
-        [cell.mean for cell in row.cells], [cell.half for cell in row.cells], rough=row.kind == "cost"
-    )
+    means, halves = [cell.mean for cell in row.cells], [cell.half for cell in row.cells]
+    style = row_style(means, halves, row.kind == "cost", row.unit)
     cells = [_display_cell(cell, column, style, letters) for cell, column in zip(row.cells, columns, strict=True)]
     words = (
         row.purpose,
@@ -226,7 +227,7 @@ def _display_cell(cell: Cell, column: Column, style: Style, letters: dict[str, s
         told = cell.seeds == (column.ok if column.asked else cell.asked)  # by the heading of the column
         return DisplayCell(measured(cell.mean, cell.half, style), cell.mark, "" if told else share)
     if cell.status == "not applicable":
-        return DisplayCell(f"- {letters[cell.reason]}" if cell.reason else "-")
+        return DisplayCell(f"- {letters[cell.reason]}" if cell.reason in letters else "-")
     if cell.status == "failed":
         return DisplayCell(f"{share} {letters[cell.reason]}" if cell.reason in letters else share)
     return DisplayCell("...")
@@ -238,8 +239,9 @@ def _with_unit(row: Row) -> str:
 
 
 def _letters(rows: Sequence[Row]) -> dict[str, str]:
-    """Number the reasons why cells are empty: a, b, ... z, aa, ab."""
-    cells = [cell for row in rows for cell in row.cells if cell.status in ("not applicable", "failed")]
+    """Number the reasons why cells are empty, a, b, ... z, aa, ab; that some models have no such cost is plain."""
+    words = {"quality": ("not applicable", "failed"), "cost": ("failed",)}
+    cells = [cell for row in rows for cell in row.cells if cell.status in words[row.kind]]
     empty = [cell.reason for cell in cells if cell.reason]
     names = [first + second for first in ["", *string.ascii_lowercase] for second in string.ascii_lowercase]
     return dict(zip(dict.fromkeys(empty), names, strict=False))
@@ -283,6 +285,10 @@ def _averages(table: Table) -> list[tuple[str, ...]]:
         for one in told
     ]
     return [*lines, *([(f"{needed}: {', '.join(f'{one.score} {one.datasets}' for one in few)}",)] if few else [])]
+
+
+def _costs(row: Row) -> bool:
+    return row.kind == "cost" and any(cell.status == "ok" for cell in row.cells)
 
 
 def _starred(comparison: Comparison) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.records import NOT_RUN
 from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
+from latentbench.report.conditions import Circumstances, circumstances
 from latentbench.report.curves import Sweep, sweeps
 from latentbench.report.stars import Contender, Contest, Verdict, judged
 from latentbench.statistics import t_interval
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["check_purposes", "comparison_table", "datasets", "labels", "succeeded"]
 
 FAILED = ("failed", "diverged", "timeout")
+COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")  # as trials record them; first among costs
 
 Record = Mapping[str, Any]
 
@@ -139,11 +141,10 @@ def _comparison(
         for score, first in firsts.items()
         if every or (first["purpose"] in purposes if purposes else asked or first["headline"])
     }
-    family = [score for score, first in firsts.items() if first["headline"]]
+    here = _circumstances(records, columns)
     rivals = {score: [column for column in columns if _contends(column, score, sweep)] for score in groups}
     contests = {score: _contest(score, by_label, rivals[score], results) for score, by_label in groups.items()}
-    verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
-    verdicts |= {score: judged([contests[score]])[0] for score in shown if score not in verdicts}
+    verdicts = _verdicts(contests, shown.keys(), firsts, here)
     rows, empty = _parted([_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()])
     contenders = [record for record in records if not record["reference"]] or records
     trials = _asked(results, dataset)
@@ -159,7 +160,32 @@ def _comparison(
         hidden=len(hidden),
         swept=sweep is not None,
         empty=empty,
+        circumstances=here,
     )
+
+
+def _verdicts(
+    contests: Mapping[str, Contest], shown: Set[str], firsts: Mapping[str, Record], here: Circumstances
+) -> dict[str, Verdict]:
+    """Judge the headline scores of quality as one family, and every other score that is shown by itself.
+
+    So how busy a machine was changes no mark of quality; costs under unequal conditions are not judged at all.
+    """
+    costs = {score for score, first in firsts.items() if first["kind"] == "cost"}
+    family = [score for score, first in firsts.items() if first["headline"] and score not in costs]
+    verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
+    for score in shown - verdicts.keys():
+        unequal = score in costs and here.mixed
+        verdicts[score] = Verdict() if unequal else judged([contests[score]])[0]
+    return verdicts
+
+
+def _circumstances(records: Sequence[Record], columns: Sequence[Column]) -> Circumstances:
+    costs: dict[str, list[Record]] = {column.label: [] for column in columns}
+    for record in records:
+        if record["kind"] == "cost" and record["label"] in costs and _has_value(record):
+            costs[str(record["label"])].append(record)
+    return circumstances(costs, [column.label for column in columns if not column.reference])
 
 
 def _parted(rows: Sequence[Row]) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
@@ -184,8 +210,9 @@ def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:
     return column.label in chosen or column.model not in several
 
 
-def _order(row: Row) -> tuple[int, bool]:
-    return PURPOSES.index(row.purpose) if row.purpose in PURPOSES else len(PURPOSES), not row.headline
+def _order(row: Row) -> tuple[int, bool, int]:
+    purpose = PURPOSES.index(row.purpose) if row.purpose in PURPOSES else len(PURPOSES)
+    return purpose, not row.headline, COSTS.index(row.score) if row.score in COSTS else len(COSTS)
 
 
 def _columns(records: Sequence[Record], results: Results, dataset: str, every: bool) -> list[Column]:

@@ -88,7 +88,8 @@ def _entries(row: DisplayRow) -> list[str]:
 
 
 def _tex(text: str) -> str:
-    return "".join(LATEX.get(sign, sign) for sign in text)
+    """Escape what LaTeX would read otherwise: signs of its own, and two hyphens, which it joins to a dash."""
+    return "".join(LATEX.get(sign, sign) for sign in text).replace("--", "-{}-")
 
 
 def _text(text: str) -> str:

@@ -23,7 +23,7 @@ class Budget(Params):
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="torch optimizer")
     train_limit: int | None = Field(default=None, ge=2, description="train on this many images only")
     precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="of training; bfloat16: autocast"
+        default="float32", description="of training; auto (in a benchmark): bfloat16 where the chip has it"
     )
     threads: int = Field(default=1, ge=1, description="torch threads of a trial; results differ with it")
 

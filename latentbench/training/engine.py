@@ -1,26 +1,33 @@
-"""The training loop: one gradient model, data on the device, randomness from the trial's own generators."""
+"""The training loop: models on their device, data beside them, randomness from each trial's own generators."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from latentbench.dataset import Split
 from latentbench.errors import ContractError, DivergedError
-from latentbench.model import Batch, GradientModel, Losses, scale_inputs
+from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
 from latentbench.training.budget import Budget
+from latentbench.training.convolutions import FastWeightGradients, MatmulConvolutions
+from latentbench.training.cursors import Cursor, DeviceCursor, HostCursor
+from latentbench.training.graphs import StepGraphs
+from latentbench.training.members import Alone, Members, Stack
 
-__all__ = ["derive_seed", "train_model"]
+__all__ = ["State", "Trainer", "Training", "derive_seed", "train_group", "train_model"]
 
 History = list[dict[str, float]]
-WARM_UP = 0.05  # share of the steps in which the learning rate rises; without it VAEs collapse at 4e-3
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+SHARED = "step"  # of what an optimizer keeps, the one number that is the same for all members
+NOISE_BYTES = 64e6  # noise is drawn for as many steps at once as fit
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -45,106 +52,317 @@ def train_model(
         DivergedError: a loss stopped being finite.
         ContractError: `loss` gave no "total".
     """
-    trainer = _Trainer(model, split, budget, seed)
-    history: History = []
-    for epoch in range(1, budget.trained_epochs + 1):
-        losses = trainer.run_epoch()
-        if not all(map(math.isfinite, losses.values())):
-            bad = ", ".join(f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value))
-            raise DivergedError(
-                f"the loss stopped being finite in epoch {epoch} ({bad}); try a lower learning rate"
-            )
-        history.append(losses)
-        if on_epoch is not None:
+    training = Training([model], split, budget, [seed])
+    for epoch, (losses,) in training:
+        if losses is not None and on_epoch is not None:
             on_epoch(epoch, losses)
-    model.eval()
+    (history,) = training.histories
+    if isinstance(history, DivergedError):
+        raise history
     return history
 
 
-class _Trainer:
-    """State of one training run."""
+def train_group(
+    models: Sequence[GradientModel], split: Split, budget: Budget, seeds: Sequence[int]
+) -> list[History | DivergedError]:
+    """Train trials of one model together, in place, each as `train_model` would: its seed, order and noise.
 
-    def __init__(self, model: GradientModel, split: Split, budget: Budget, seed: int) -> None:
-        device = model.device
-        self.model, self.budget = model.train(), budget
-        self.inputs = torch.from_numpy(np.require(split.inputs, requirements=["C", "W"])).to(device)
-        self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(device)
-        self.factors = None if split.factors is None else torch.from_numpy(split.factors).float().to(device)
-        self.order = torch.Generator(device).manual_seed(derive_seed(seed, "order"))
-        self.noise = torch.Generator(device).manual_seed(derive_seed(seed, "noise"))
-        self.draws = model.noise_spec()
-        self.updates = type(model).update is not GradientModel.update
-        self.optimizers = dict(_optimizers(model, budget))
-        self.step = 0
-        self.steps = budget.epochs * math.ceil(len(split) / budget.batch_size)
-
-    def run_epoch(self) -> dict[str, float]:
-        """Go through the data once; read the losses off the device at the end."""
-        rows = len(self.inputs)
-        sums: dict[str, Tensor] = {}
-        order = torch.randperm(rows, generator=self.order, device=self.inputs.device)
-        for chunk in torch.split(order, self.budget.batch_size):
-            for name, value in self._train_batch(chunk).items():
-                sums[name] = sums.get(name, 0) + value.detach() * len(chunk)
-        return {name: float(value) / rows for name, value in sums.items()}
-
-    def _train_batch(self, rows: Tensor) -> Losses:
-        batch = Batch(
-            inputs=scale_inputs(self.inputs[rows]),
-            rows=rows,
-            labels=None if self.labels is None else self.labels[rows],
-            factors=None if self.factors is None else self.factors[rows],
-            progress=torch.tensor(self.step / self.steps, device=rows.device),
-        )
-        noise = {name: draw.sample(len(rows), self.noise) for name, draw in self.draws.items()}
-        losses: Losses = {}
-        for player, optimizer in self.optimizers.items():
-            _set_learning_rate(optimizer, self.budget.learning_rate, self.step / self.steps)
-            with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.budget.precision == "bfloat16"):
-                terms = self.model(batch, noise, **({"player": player} if player else {}))
-            _check_terms(terms)
-            optimizer.zero_grad(set_to_none=True)
-            terms["total"].backward()
-            optimizer.step()
-            losses |= {f"{player}_{name}" if player else name: value for name, value in terms.items()}
-        if self.updates:
-            self._update_buffers(batch, noise)
-        self.step += 1
-        return losses
-
-    def _update_buffers(self, batch: Batch, noise: Mapping[str, Tensor]) -> None:
-        buffers = dict(self.model.named_buffers())
-        with torch.no_grad():
-            for name, value in self.model.update(dict(buffers), batch, noise).items():
-                buffers[name].copy_(value)
-
-
-def _check_terms(terms: Any) -> None:
-    """Refuse what `loss` must not return.
+    They may differ in their weights, in their seed and in parameters marked PerMember. One that diverges has its
+    error as its result, and the others go on.
 
     Raises:
-        ContractError: not a mapping with a number named "total".
+        ContractError: the model says `groupable = False`, or `loss` gave no "total".
     """
-    if not isinstance(terms, Mapping):
-        raise ContractError(f"loss must return terms by name, as {{'total': ...}}, got {type(terms).__name__}")
-    if "total" not in terms:
-        raise ContractError(f"loss must return a term named 'total', got {', '.join(terms) or 'nothing'}")
-    for name, value in terms.items():
-        if not isinstance(value, Tensor) or value.ndim:
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
-            raise ContractError(f"loss must return 0-dim tensors, means over the batch; {name!r} is of {got}")
+    training = Training(models, split, budget, seeds)
+    for _ in training:
+        continue
+    return list(training.histories)
 
 
-def _optimizers(model: GradientModel, budget: Budget) -> Iterator[tuple[str, torch.optim.Optimizer]]:
-    """One optimizer for all parameters, or one a player."""
-    for player, prefixes in (model.players or {"": ("",)}).items():
-        chosen: list[nn.Parameter] = [p for name, p in model.named_parameters() if name.startswith(prefixes)]
+@dataclass(frozen=True)
+class State:
+    """A trial in the middle of its training.
+
+    Attributes:
+        tensors: weights, buffers, optimizer and random numbers by name, on the CPU.
+        history: losses of the epochs that are done.
+    """
+
+    tensors: Mapping[str, Tensor]
+    history: Sequence[Mapping[str, float]]
+
+
+@dataclass
+class Training:
+    """Training of one trial or of several together, epoch by epoch.
+
+    Iterating yields `(epoch, losses)`: after each epoch the mean losses of each trial, None for one that has
+    diverged. The models are up to date whenever it yields.
+
+    Attributes:
+        models: one, or several that can be stacked; on one device.
+        split: what to train on.
+        budget: what to spend.
+        seeds: one for each model.
+        matmul: of several, lay out convolutions as matrix products instead of grouped convolutions.
+        histories: losses of each epoch for each trial, or how it diverged.
+    """
+
+    models: Sequence[GradientModel]
+    split: Split
+    budget: Budget
+    seeds: Sequence[int]
+    matmul: bool = True
+    histories: list[History | DivergedError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        alone = len(self.models) == 1
+        self._members: Members = Alone(self.models[0]) if alone else Stack(self.models)
+        self.trainer = Trainer(self._members, self.split, self.budget, self.seeds, self.matmul)
+        self.histories = [[] for _ in self.models]
+
+    def __iter__(self) -> Iterator[tuple[int, list[Mapping[str, float] | None]]]:
+        first = 1 + max(len(history) for history in self.histories if isinstance(history, list))
+        for epoch in range(first, self.budget.trained_epochs + 1):
+            losses = self.trainer.run_epoch()
+            told = [self._note(epoch, index, one) for index, one in enumerate(losses)]
+            self._members.write_back()
+            yield epoch, told
+            if not any(isinstance(history, list) for history in self.histories):
+                break
+        for model in self.models:
+            model.eval()
+
+    def state(self, index: int) -> State:
+        """Return all that a trial needs to go on from here, as it lies on the CPU."""
+        return State(self.trainer.tensors(index), [dict(losses) for losses in self._history(index)])
+
+    def resume(self, states: Sequence[State]) -> None:
+        """Go on from where `state` was taken, of each trial after the same number of epochs.
+
+        The rest gives the same numbers as training in one go, bit for bit on a CPU.
+        """
+        self.histories = [[dict(losses) for losses in state.history] for state in states]
+        self.trainer.load([state.tensors for state in states], epochs=len(states[0].history))
+        self._members.write_back()
+
+    def _history(self, index: int) -> History:
+        history = self.histories[index]
+        return history if isinstance(history, list) else []
+
+    def _note(self, epoch: int, index: int, losses: dict[str, float]) -> Mapping[str, float] | None:
+        """Add to a trial's history; a diverged one has none any more."""
+        history = self.histories[index]
+        if isinstance(history, DivergedError):
+            return None
+        bad = ", ".join(f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value))
+        if bad:
+            self.histories[index] = DivergedError(
+                f"the loss stopped being finite in epoch {epoch} ({bad}); try a lower learning rate"
+            )
+            return None
+        history.append(losses)
+        return losses
+
+
+class Trainer:
+    """Weights, optimizer, data and random numbers of one training, on one device.
+
+    On CUDA each step is captured once as a graph and replayed; nothing is read back before an epoch ends.
+    """
+
+    def __init__(
+        self, members: Members, split: Split, budget: Budget, seeds: Sequence[int], matmul: bool = True
+    ) -> None:
+        weight = next(iter(members.weights.values()))
+        self.members, self.budget, self.device, self.dtype = members, budget, weight.device, weight.dtype
+        self.stacked = len(members.models) > 1
+        self.inputs = torch.from_numpy(np.require(split.inputs, requirements=["C", "W"])).to(self.device)
+        self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(self.device)
+        self.factors = None if split.factors is None else torch.from_numpy(split.factors).float().to(self.device)
+        self.orders = [self._generator(seed, "order") for seed in seeds]
+        self.noises = [self._generator(seed, "noise") for seed in seeds]
+        self.draws = members.models[0].noise_spec()
+        self.updates = type(members.models[0]).update is not GradientModel.update
+        self.steps_an_epoch = math.ceil(len(split) / budget.batch_size)
+        steps = budget.epochs * self.steps_an_epoch
+        captured = self.device.type == "cuda" and members.models[0].capturable
+        self.cursor: Cursor = DeviceCursor(steps, self.device) if captured else HostCursor(steps)
+        self.graphs = StepGraphs(self.device) if captured else None
+        self.optimizers = dict(_optimizers(members, budget, self.cursor.learning_rate(budget.learning_rate)))
+        self.convolutions = _convolutions(self.stacked and matmul, budget, self.device)
+        self.block = min(_rows_at_once(self.draws, len(seeds), budget.batch_size), len(split))
+        self._make_places()
+        self.sums: dict[str, Tensor] = {}
+
+    def _make_places(self) -> None:
+        """Make room for a block of rows and their noise."""
+        lead = (len(self.orders), self.block) if self.stacked else (self.block,)
+        self.rows = torch.zeros(lead, dtype=torch.int64, device=self.device)
+        self.noise = {
+            name: torch.zeros((*lead, *draw.shape), dtype=self.dtype, device=self.device)
+            for name, draw in self.draws.items()
+        }
+
+    def _generator(self, seed: int, purpose: str) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(derive_seed(seed, purpose))
+
+    def run_epoch(self) -> list[dict[str, float]]:
+        """Go through the data once; read the mean losses of each member off the device at the end."""
+        for _ in self.steps():
+            continue
+        return self.losses()
+
+    def steps(self) -> Iterator[None]:
+        """Go through the data once, yielding after every step: several trainers can take turns."""
+        for total in self.sums.values():
+            total.zero_()
+        count, size = len(self.inputs), self.budget.batch_size
+        orders = [torch.randperm(count, generator=generator, device=self.device) for generator in self.orders]
+        for begin in range(0, count, self.block):
+            block = min(self.block, count - begin)
+            self._load([order[begin : begin + block] for order in orders])
+            for left in range(block, 0, -size):
+                self._step(min(size, left))
+                yield
+
+    def losses(self) -> list[dict[str, float]]:
+        """Return the mean losses of the epoch that ended, for each member."""
+        table = torch.stack([total.expand(len(self.orders)) for total in self.sums.values()], dim=1)
+        rows = (table / len(self.inputs)).tolist()
+        return [dict(zip(self.sums, row, strict=True)) for row in rows]
+
+    def tensors(self, member: int) -> dict[str, Tensor]:
+        """Return what one member needs to go on after this epoch, as copies on the CPU."""
+        named = {f"weight.{name}": self._of(value, member) for name, value in self.members.weights.items()}
+        named |= {f"buffer.{name}": self._of(value, member) for name, value in self.members.buffers.items()}
+        for player, optimizer in self.optimizers.items():
+            for index, kept in optimizer.state_dict()["state"].items():
+                for name, value in kept.items():
+                    own = value if name == SHARED else self._of(value, member)
+                    named[f"optimizer.{player}.{index}.{name}"] = own
+        named |= {"order": self.orders[member].get_state(), "noise": self.noises[member].get_state()}
+        return {name: value.detach().cpu().clone() for name, value in named.items()}
+
+    def load(self, members: Sequence[Mapping[str, Tensor]], epochs: int) -> None:
+        """Take back what `tensors` gave for each member after so many epochs."""
+        with torch.no_grad():
+            for kind, places in (("weight", self.members.weights), ("buffer", self.members.buffers)):
+                for name, place in places.items():
+                    place.copy_(self._joined([named[f"{kind}.{name}"] for named in members]))
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(self._optimizer_state(player, optimizer, members))
+        for member, named in enumerate(members):
+            self.orders[member].set_state(named["order"])
+            self.noises[member].set_state(named["noise"])
+        self.cursor.jump(epochs * self.steps_an_epoch)
+
+    def _optimizer_state(
+        self, player: str, optimizer: torch.optim.Optimizer, members: Sequence[Mapping[str, Tensor]]
+    ) -> dict[str, Any]:
+        prefix = f"optimizer.{player}."
+        kept: dict[int, dict[str, Tensor]] = {}
+        for name, value in members[0].items():
+            if name.startswith(prefix):
+                index, field_name = name.removeprefix(prefix).split(".", 1)
+                joined = value if field_name == SHARED else self._joined([named[name] for named in members])
+                kept.setdefault(int(index), {})[field_name] = joined
+        return {"state": kept, "param_groups": optimizer.state_dict()["param_groups"]}
+
+    def _joined(self, tensors: list[Tensor]) -> Tensor:
+        return torch.stack(tensors) if self.stacked else tensors[0]
+
+    def _load(self, rows: list[Tensor]) -> None:
+        """Take each member's next rows and draw their noise; both lie where captured steps look for them."""
+        count = len(rows[0])
+        if self.graphs is None:
+            self._make_places()  # a model may keep what it was given
+        for member, chosen in enumerate(rows):
+            self._of(self.rows, member)[:count] = chosen
+            for name, draw in self.draws.items():
+                self._of(self.noise[name], member)[:count] = draw.sample(count, self.noises[member])
+        self.cursor.rewind()
+
+    def _of(self, tensor: Tensor, member: int) -> Tensor:
+        return tensor[member] if self.stacked else tensor
+
+    def _step(self, size: int) -> None:
+        if self.graphs is None:
+            self._train_batch(size)
+        else:
+            self.graphs.run(size, lambda: self._train_batch(size))
+
+    def _train_batch(self, size: int) -> None:
+        where = self.cursor.rows(size)
+        batch = self._batch(self.rows[..., where])
+        noise = {name: drawn[:, where] if self.stacked else drawn[where] for name, drawn in self.noise.items()}
+        for player, optimizer in self.optimizers.items():
+            self.cursor.set_learning_rate(optimizer, self.budget.learning_rate)
+            with self._arithmetic():
+                terms = self.members.terms(batch, noise, player)
+            optimizer.zero_grad(set_to_none=True)
+            terms["total"].sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            self._add(player, terms, size)
+        if self.updates:
+            self.members.update(batch, noise)
+        self.cursor.advance(size)
+
+    def _batch(self, rows: Tensor) -> Batch:
+        return Batch(
+            inputs=scale_inputs(self.inputs[rows]).to(self.dtype),
+            rows=rows,
+            labels=None if self.labels is None else self.labels[rows],
+            factors=None if self.factors is None else self.factors[rows].to(self.dtype),
+            progress=self.cursor.progress(self.device),
+        )
+
+    @contextlib.contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        half = self.budget.precision == "bfloat16"
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=half, cache_enabled=self.graphs is None
+        )
+        with self.convolutions(), autocast:
+            yield
+
+    def _add(self, player: str, terms: Losses, size: int) -> None:
+        """Add up the losses of the epoch, in place: captured steps know the place."""
+        for name, value in terms.items():
+            name = f"{player}_{name}" if player else name
+            if name not in self.sums:
+                self.sums[name] = torch.zeros_like(value, dtype=self.dtype)
+            self.sums[name] += value.detach() * size
+
+
+def _convolutions(
+    matmul: bool, budget: Budget, device: torch.device
+) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+    """Return how convolutions are done."""
+    if matmul:
+        return MatmulConvolutions
+    fast = device.type == "cpu" and budget.precision == "bfloat16"
+    return FastWeightGradients if fast else contextlib.nullcontext
+
+
+def _rows_at_once(draws: Mapping[str, Draw], members: int, batch_size: int) -> int:
+    """Return for how many rows noise is drawn at once: whole batches, not too much memory.
+
+    >>> _rows_at_once({"eps": Draw("normal", (16,))}, 1, 128)
+    999936
+    """
+    numbers = members * sum(math.prod(draw.shape) for draw in draws.values())
+    return batch_size * max(1, int(NOISE_BYTES / (4 * max(1, numbers) * batch_size)))
+
+
+def _optimizers(
+    members: Members, budget: Budget, learning_rate: float | Tensor
+) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+    """One optimizer for all weights, or one a player."""
+    captured = isinstance(learning_rate, Tensor) and budget.optimizer != "sgd"
+    options = {"capturable": True} if captured else {}
+    for player, prefixes in (members.models[0].players or {"": ("",)}).items():
+        chosen = [weight for name, weight in members.weights.items() if name.startswith(prefixes)]
         if not chosen:
             raise ContractError(f"no parameter's name begins with {' or '.join(prefixes)} (player {player!r})")
-        yield player, OPTIMIZERS[budget.optimizer](chosen, lr=budget.learning_rate, fused=True)
-
-
-def _set_learning_rate(optimizer: torch.optim.Optimizer, highest: float, progress: float) -> None:
-    rising = min(1.0, (progress + 1e-3) / WARM_UP)
-    for group in optimizer.param_groups:
-        group["lr"] = highest * rising * 0.5 * (1 + math.cos(math.pi * progress))
+        yield player, OPTIMIZERS[budget.optimizer](chosen, lr=learning_rate, fused=True, **options)

@@ -93,7 +93,7 @@ class Throughput(_Recorded):
     """Training speed."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "images_per_second": Score("up", "training speed", "cost", range=POSITIVE, unit="1/s", kind="cost"),
+        "images_per_second": Score("up", "training speed", "cost", True, POSITIVE, unit="1/s", kind="cost"),
     }
 
 
@@ -110,7 +110,7 @@ class PeakMemory(_Recorded):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "peak_memory_bytes": Score(
-            "down", "most memory while training", "cost", range=POSITIVE, unit="B", kind="cost"
+            "down", "most memory while training", "cost", True, POSITIVE, unit="B", kind="cost"
         ),
     }
 

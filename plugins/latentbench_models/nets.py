@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from latentbench import LatentbenchError
 
@@ -45,7 +45,7 @@ def make_encoder(
         layers += [nn.Conv2d(before, after, _kernel(size), stride=2, padding=1), nn.ReLU()]
     flat = widths[-1] * prod(sizes[-1])
     dense = [nn.Linear(flat, hidden), nn.ReLU()] if hidden else []
-    return nn.Sequential(*layers, nn.Flatten(), *dense, nn.Linear(hidden or flat, outputs))
+    return nn.Sequential(*layers, _FlattenPixels(), *dense, nn.Linear(hidden or flat, outputs))
 
 
 def make_decoder(
@@ -61,12 +61,32 @@ def make_decoder(
     layers: list[nn.Module] = [
         *([nn.Linear(latent_dim, hidden), nn.ReLU()] if hidden else []),
         nn.Linear(hidden or latent_dim, widths[-1] * prod(sizes[-1])),
-        nn.Unflatten(1, (widths[-1], *sizes[-1])),
+        _UnflattenPixels(widths[-1], *sizes[-1]),
     ]
     for stage in reversed(range(len(sizes) - 1)):
         before, after, kernel = widths[stage + 1], widths[stage], _kernel(sizes[stage])
         layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1)]
     return nn.Sequential(*layers)
+
+
+class _FlattenPixels(nn.Module):
+    """Flatten an image pixel by pixel: no copy where channels lie last, as they do while training."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map `(n, c, h, w)` to `(n, h * w * c)`."""
+        return image.permute(0, 2, 3, 1).flatten(1)
+
+
+class _UnflattenPixels(nn.Module):
+    """The way back."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.size = height, width, channels
+
+    def forward(self, flat: Tensor) -> Tensor:
+        """Map `(n, h * w * c)` to `(n, c, h, w)`."""
+        return flat.reshape(-1, *self.size).permute(0, 3, 1, 2)
 
 
 def _uses_mlp(backbone: Backbone, shape: tuple[int, ...]) -> bool:

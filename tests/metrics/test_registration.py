@@ -27,6 +27,8 @@ HEADLINES = {
     "rate": ("use", "none", None, None),
     "active_units": ("use", "none", None, None),
     "train_seconds": ("cost", "down", None, None),
+    "images_per_second": ("cost", "up", None, None),
+    "peak_memory_bytes": ("cost", "down", None, None),
 }
 NEEDS = {
     "inputs", "labels", "factors", "train", "encoder", "decoder", "decoder_gradient", "posterior", "prior",

@@ -22,7 +22,10 @@ SCORES = {
     "walk_kd": {"purpose": "walk", "better": "down", "floor": 1.0, "n_eval": 1000},
     "rate": {"purpose": "use", "better": "none", "floor": 0.0, "unit": "nats"},
     "train_seconds": {"purpose": "cost", "better": "down", "unit": "s", "kind": "cost", "n_eval": 1},
+    "images_per_second": {"purpose": "cost", "better": "up", "unit": "1/s", "kind": "cost", "n_eval": 1},
+    "peak_memory_bytes": {"purpose": "cost", "better": "down", "unit": "B", "kind": "cost", "n_eval": 1},
 }
+WIDE = {"ari": 10, "rate": 300, "train_seconds": 300, "images_per_second": 1e5, "peak_memory_bytes": 2e9}
 REFERENCES = {"pca": "yardstick", "pixels": "ceiling", "untrained": "floor", "random_projection": "floor"}
 
 
@@ -73,6 +76,7 @@ def record(trial, score, value, **changes):
         "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
         "varied": "{}", "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
+        "threads": 1, "concurrency": 2, "group_size": 1,
     }  # fmt: skip
     return row | SCORES.get(score, {}) | changes
 
@@ -97,7 +101,7 @@ class Builder:
     def _row(self, trial, score, mean, seed, seeds, spread, changes):
         if isinstance(mean, str):
             return record(trial, score, math.nan, status="not applicable", reason=mean, **changes)
-        wide = spread * (10 if score == "ari" else 300 if score in ("rate", "train_seconds") else 1)
+        wide = spread * WIDE.get(score, 1)
         rng = np.random.default_rng([len(score), *trial.label.encode()])
         steps = np.zeros(1) if trial.model in REFERENCES or seeds == 1 else rng.normal(size=seeds)
         return record(trial, score, mean + wide * (steps - steps.mean())[seed], **changes)
@@ -133,6 +137,8 @@ def drawn(seeds=5):
             "walk_kd": 1.38,
             "rate": no,
             "train_seconds": 2.0,
+            "images_per_second": "not recorded for this model",
+            "peak_memory_bytes": 655e6,
         },
     )
     build.add(
@@ -145,6 +151,8 @@ def drawn(seeds=5):
             "walk_kd": 0.62,
             "rate": no,
             "train_seconds": 94.0,
+            "images_per_second": 12_100.0,
+            "peak_memory_bytes": 640e6,
             "mse": 0.0125,
         },
         seeds=seeds,
@@ -159,6 +167,8 @@ def drawn(seeds=5):
             "walk_kd": 0.621,
             "rate": 45.7,
             "train_seconds": 75.0,
+            "images_per_second": 15_200.0,
+            "peak_memory_bytes": 642e6,
             "mse": 0.0147,
         },
         seeds=seeds,
@@ -173,6 +183,8 @@ def drawn(seeds=5):
             "walk_kd": 0.70,
             "rate": 22.6,
             "train_seconds": 91.0,
+            "images_per_second": 12_500.0,
+            "peak_memory_bytes": 690e6,
             "mse": 0.0245,
         },
         seeds=seeds,
@@ -187,6 +199,8 @@ def drawn(seeds=5):
             "walk_kd": 1.0,
             "rate": no,
             "train_seconds": "not trained here",
+            "images_per_second": "not recorded for this model",
+            "peak_memory_bytes": "not trained here",
         },
     )
     return build

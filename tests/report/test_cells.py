@@ -5,9 +5,9 @@ import pytest
 from latentbench.report.cells import count, measured, number, row_style
 
 
-def written(values, halves=None, rough=False):
+def written(values, halves=None, rough=False, unit=""):
     halves = halves or [math.nan] * len(values)
-    style = row_style(values, halves, rough)
+    style = row_style(values, halves, rough, unit)
     return [measured(value, half, style) for value, half in zip(values, halves, strict=True)]
 
 
@@ -55,8 +55,27 @@ def test_large_and_small_numbers_read_well(value, expected):
 
 def test_costs_are_rough():
     assert written([2.13, 94.2, 1_234_567], rough=True) == ["2.1", "94", "1.2M"]
-    assert written([94.2, 1.2e6], [2.1, 5e4], rough=True) == ["94±2", "1.20M±0.05M"]
+    assert written([94.2, 1.2e6], [2.1, 5e4], rough=True) == ["94±2", "1.20±.05M"]
     assert written([938.118e6], [2000.0], rough=True) == ["938M"]
+    assert written([0.00067, 0.0035, 6.13], rough=True) == ["6.7e-4", "0.0035", "6.1"]
+    assert written([6.1e-4], [2.2e-5], rough=True) == ["6.1e-4±0.2e-4"]
+
+
+@pytest.mark.parametrize(
+    ("values", "halves", "expected"),
+    [
+        ([951.2e6, 925e6], [NO, 36e6], ["951MB", "925±36MB"]),
+        ([1.67e9, 1.29e9, 0.95e9], [NO, 28e6, 51e6], ["1.7GB", "1.29±.03GB", "0.95±.05GB"]),
+        ([139e9, 12.4e9, 11.9e9], [NO, 0.4e9, NO], ["139GB", "12.4±.4GB", "12GB"]),
+        ([640e6, 2.1e9, 652e6], [NO, NO, NO], ["640MB", "2100MB", "652MB"]),  # the unit that suits the median
+        ([52_000.0, 0.0], [NO, NO], ["52kB", "0kB"]),
+        ([0.0, 0.0, 909e6], [NO, NO, NO], ["0MB", "0MB", "909MB"]),
+        ([NO, 3e6], [NO, 1e3], ["-", "3MB"]),
+        ([NO], [NO], ["-"]),
+    ],
+)
+def test_bytes_of_one_row_share_a_unit(values, halves, expected):
+    assert written(values, halves, rough=True, unit="B") == expected
 
 
 def test_rows_without_any_number_have_a_style():

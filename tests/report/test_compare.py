@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 from latentbench.report.compare import compare, differences_in_environment, read_side, regressions, render
 
-SCORES = ("r2", "knn", "active_units")
+SCORES = ("r2", "knn", "active_units", "train_seconds", "peak_memory_bytes")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,47 @@ def test_the_difference_is_that_of_the_means(runs):
     assert row.mean_b - row.mean_a == pytest.approx(frame.loc[("digits", "r2"), "vae"] - row.mean_a)
     assert row.paired.mean == pytest.approx(row.mean_b - row.mean_a)
     assert row.seeds == 5
+
+
+def with_costs(runs, **columns):
+    """The long run, its costs changed."""
+    side = read_side(f"{runs}/long")
+    of_costs = side.results.scores["kind"] == "cost"
+    for column, value in columns.items():
+        side.results.scores.loc[of_costs, column] = value
+    return side
+
+
+def test_timing_moves_no_p_value_of_quality(runs):
+    short = read_side(f"{runs}/short")
+    found = [
+        {(row.b, row.score): row.p_value for row in compare(short, side) if row.kind == "quality"}
+        for side in (
+            with_costs(runs),
+            with_costs(runs, value=1e6),
+            with_costs(runs, value=short.results.scores["value"]),
+        )
+    ]
+    assert found[0]["ae", "r2"] < 0.05
+    assert found[1] == pytest.approx(found[0], nan_ok=True)
+    assert found[2] == pytest.approx(found[0], nan_ok=True)
+
+
+def test_costs_are_compared_under_equal_conditions_only(runs):
+    def verdict(**columns):
+        rows = compare(read_side(f"{runs}/long"), with_costs(runs, **columns))
+        return {row.score: row.verdict for row in rows if row.b == "ae"}["train_seconds"]
+
+    assert verdict(value=1e6) == "worse"
+    assert verdict(value=1e6, concurrency=3) == "unequal conditions"
+    assert verdict(value=1e6, precision="other") == "worse"
+
+
+def test_memory_is_told_in_readable_units(runs):
+    text = render(compare(*[read_side(f"{runs}/{name}") for name in ("short", "long")]), [])
+    lines = [line for line in text.splitlines() if "peak_memory_bytes" in line]
+    assert len(lines) == 3
+    assert all(re.search(r"\d[kMG]B +[.\d]+[kMG]B", line) for line in lines)
 
 
 def test_only_the_headline_unless_all_is_asked_for(runs):

@@ -30,18 +30,22 @@ To keep the input (r2), to find similar items (knn10) and to walk from one item 
 To group items by kind (ari): ae, vae and beta_vae(4), not separable.
 No simple model does as well in any of these: pca, pixels (where it is not the measure).
 
-for    score          better  floor    pca            ae           vae  beta_vae(4)  pixels    n
-keep   r2                 up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
-find   knn10              up   .760   .837   * .862±.003   = .861±.003    .851±.002    .852  10k
-find   knn10_sample       up   .100    - a           - a   * .858±.003    .802±.002     - a  10k
-group  ari                up   .000   .365   * .422±.017   = .412±.027  = .371±.028    .350   3k
-walk   walk_kd          down  1.000  1.380  * 0.620±.003  = 0.621±.002   0.700±.002   1.000   1k
-use    rate, nats          -    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
-cost   train_seconds    down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3     - b    1
+for    score              better  floor    pca            ae           vae  beta_vae(4)  pixels    n
+keep   r2                     up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
+find   knn10                  up   .760   .837   * .862±.003   = .861±.003    .851±.002    .852  10k
+find   knn10_sample           up   .100    - a           - a   * .858±.003    .802±.002     - a  10k
+group  ari                    up   .000   .365   * .422±.017   = .412±.027  = .371±.028    .350   3k
+walk   walk_kd              down  1.000  1.380  * 0.620±.003  = 0.621±.002   0.700±.002   1.000   1k
+use    rate, nats              -    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
+cost   train_seconds        down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3       -    1
+cost   images_per_second      up      -      -      12.1±.2k    * 15.2±.2k     12.5±.2k       -    1
+cost   peak_memory_bytes    down      -  655MB     * 640±4MB     = 642±4MB      690±4MB       -    1
 * best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
 - no better direction   pca, pixels: deterministic, one trial each
 marks allow for other seeds, not for another test set: r2, knn10, knn10_sample, ari, walk_kd
-a no posterior   b not trained here
+a no posterior
+cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32
+clean times: latentbench run --timing
 floors: `latentbench info SCORE`
 more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
 """
@@ -97,7 +101,9 @@ def test_relative_puts_the_floor_at_zero_and_the_ceiling_at_one(drawn_results):
     cells = column_of(drawn_results().results(), "pixels", relative=True)
     assert {score: cell.mean for score, cell in cells.items()} == {"r2": 1.0, "knn10": 1.0, "ari": 1.0}
     text = printed(drawn_results().results(), relative=True)
-    assert "without floor or ceiling: knn10_sample, walk_kd, rate, train_seconds" in text
+    omitted = "knn10_sample, walk_kd, rate, train_seconds, images_per_second, peak_memory_bytes"
+    assert f"without floor or ceiling: {omitted}" in " ".join(text.split())
+    assert "cost:" not in text
 
 
 def test_relative_turns_a_score_that_should_be_low(builder):
@@ -286,15 +292,19 @@ def test_an_unknown_form_is_refused(drawn_results):
 
 RANKS = """\
 fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
-for    score          better  floor  pca   ae  vae  beta_vae(4)  pixels    n
-keep   r2                 up   .000    -  1-2  1-2            3       -  10k
-find   knn10              up   .760    -  1-2  1-2            3       -  10k
-find   knn10_sample       up   .100    -    -    1            2       -  10k
-group  ari                up   .000    -  1-3  1-3          1-3       -   3k
-walk   walk_kd          down  1.000    -  1-2  1-2            3       -   1k
-use    rate, nats          -    0.0    -    -    -            -       -  10k
-cost   train_seconds    down      -    -    3    1            2       -    1
+for    score              better  floor  pca   ae  vae  beta_vae(4)  pixels    n
+keep   r2                     up   .000    -  1-2  1-2            3       -  10k
+find   knn10                  up   .760    -  1-2  1-2            3       -  10k
+find   knn10_sample           up   .100    -    -    1            2       -  10k
+group  ari                    up   .000    -  1-3  1-3          1-3       -   3k
+walk   walk_kd              down  1.000    -  1-2  1-2            3       -   1k
+use    rate, nats              -    0.0    -    -    -            -       -  10k
+cost   train_seconds        down      -    -    3    1            2       -    1
+cost   images_per_second      up      -    -    3    1            2       -    1
+cost   peak_memory_bytes    down      -    -  1-2  1-2            3       -    1
 1-3 best and worst rank that the comparison leaves open (paired, Holm, 95 %)   - not ranked
+cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32
+clean times: latentbench run --timing
 critical difference: needs six data sets, here 1
 floors: `latentbench info SCORE`
 more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
@@ -402,3 +412,22 @@ def test_scores_asked_for_by_name_are_shown_headline_or_not(builder):
     assert "mse" not in column_of(results, "ae")
     results.request["scores"] = ["r2", "mse"]
     assert {"r2", "mse"} == column_of(results, "ae").keys()
+
+
+def marks_beside(builder, score, ae, vae):
+    """Marks of r2, in which the models are apart at p = 3 %, beside a score with these means."""
+    builder.add("ae", {"r2": 1.0, score: ae}).add("vae", {"r2": 1.0, score: vae})
+    for row in builder.rows:
+        if row["score"] == "r2":
+            row["value"] = 1.0 if row["label"] == "ae" else 0.978 + 0.01 * (row["seed"] - 2)
+    return {label: column_of(builder.results(), label)["r2"].mark for label in ("ae", "vae")}
+
+
+@pytest.mark.parametrize(("ae", "vae"), [(90.0, 90.0), (9.0, 90.0), (90.0, 9.0)])
+def test_how_busy_the_machine_was_moves_no_mark_of_quality(builder, ae, vae):
+    assert marks_beside(builder, "train_seconds", ae, vae) == {"ae": "*", "vae": ""}
+
+
+@pytest.mark.parametrize(("vae", "mark"), [(0.9, "="), (0.8, "")])
+def test_another_score_of_quality_does(builder, vae, mark):
+    assert marks_beside(builder, "knn10", 0.9, vae) == {"ae": "*", "vae": mark}

@@ -1,0 +1,63 @@
+"""Steps captured as CUDA graphs: launched by one call each, whatever number of kernels they hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+
+from latentbench.errors import ContractError
+
+__all__ = ["StepGraphs"]
+
+EAGER_STEPS = 3  # of each batch size before it is captured: libraries load and the optimizer makes its state
+
+
+class StepGraphs:
+    """Runs a training step: the first few times as it is, then from a graph captured for its batch size.
+
+    A captured step must find everything at the same place in memory and decide nothing by values on the device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._seen: Counter[int] = Counter()
+
+    def run(self, size: int, step: Callable[[], None]) -> None:
+        """Do one step on a batch of this size.
+
+        Raises:
+            ContractError: the step cannot be captured.
+        """
+        if size not in self._graphs and self._seen[size] < EAGER_STEPS:
+            self._seen[size] += 1
+            self._on_own_stream(step)
+            return
+        if size not in self._graphs:
+            self._graphs[size] = self._capture(step)
+        self._graphs[size].replay()
+
+    def _on_own_stream(self, step: Callable[[], None]) -> None:
+        """Run on the stream of the capture: gradients remember the stream they were first made on."""
+        current = torch.cuda.current_stream(self._stream.device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            step()
+        current.wait_stream(self._stream)
+
+    def _capture(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                step()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ContractError(
+                "loss cannot be captured as a CUDA graph: it must do the same work every step and read nothing "
+                f"back from the device (.item(), boolean masks); if it must, declare capturable = False ({reason})"
+            ) from error
+        return graph
