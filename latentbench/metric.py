@@ -90,6 +90,8 @@ class Metric(ABC):
             change in a score at most, as a share of its value or absolutely, whichever is more.
         min_items: fewest test items it may be computed from.
         max_items: most test items it looks at, or None for all; it takes a seeded subset above.
+        on_host: computed on the CPU whatever the trial's device (exact transport, trees): such scores can be made
+            beside the next training. All others stay on the device of the space's tensors.
     """
 
     class Params(latentbench.params.Params):
@@ -103,6 +105,7 @@ class Metric(ABC):
     tolerance: ClassVar[float] = 1e-4
     min_items: ClassVar[int] = 2
     max_items: ClassVar[int | None] = None
+    on_host: ClassVar[bool] = False
     params: Params
 
     def __init__(self, params: Params) -> None:

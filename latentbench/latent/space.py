@@ -18,7 +18,8 @@ from latentbench.model import Model, Posterior, as_inputs
 
 __all__ = ["LatentSpace", "exact_arithmetic"]
 
-BATCH = 512
+BATCH = 128  # rows at once on a CPU: what a layer makes of them stays in its caches
+LARGE_BATCH = 2048  # elsewhere
 SAMPLE_SEED = 1_000_003  # posterior samples are the same for every trial of equal shape: comparisons stay paired
 LAZY = ("codes", "inputs", "reconstructions", "code_samples")  # what is computed once and kept
 REASONS = {
@@ -226,7 +227,7 @@ class LatentSpace:
         columns = [part.detach().cpu().reshape(len(self), -1).numpy() for part in parts if part is not None]
         rows = (b"".join(column[row].tobytes() for column in columns) for row in range(len(self)))
         hashes = [hashlib.sha256(row).digest() for row in rows]
-        return torch.tensor(sorted(range(len(self)), key=hashes.__getitem__), device=self.device)
+        return torch.tensor(sorted(range(len(self)), key=hashes.__getitem__)).to(self.device)
 
     @cached_property
     def arranged(self) -> LatentSpace:
@@ -344,7 +345,7 @@ class LatentSpace:
         if isinstance(self._posterior, Posterior):
             return self._posterior
         with exact_arithmetic():
-            parts = [self._posterior(chunk) for chunk in torch.split(self.inputs, BATCH)]
+            parts = [self._posterior(chunk) for chunk in _batches(self.inputs)]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
@@ -400,7 +401,7 @@ class LatentSpace:
         if len(inputs) != len(codes):
             raise ValueError(f"inputs and codes must have equally many rows, got {len(inputs)} and {len(codes)}")
         with exact_arithmetic():
-            both = zip(torch.split(inputs, BATCH), torch.split(codes, BATCH), strict=True)
+            both = zip(_batches(inputs), _batches(codes), strict=True)
             parts = [self._likelihood(*chunk) for chunk in both]
         values = [part for part in parts if part is not None]
         if len(values) < len(parts):
@@ -410,7 +411,11 @@ class LatentSpace:
 
 def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     with exact_arithmetic():
-        return torch.cat([function(chunk) for chunk in torch.split(rows, BATCH)])
+        return torch.cat([function(chunk) for chunk in _batches(rows)])
+
+
+def _batches(rows: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(rows, BATCH if rows.device.type == "cpu" else LARGE_BATCH)
 
 
 def _checked_codes(codes: Tensor, name: str) -> Tensor:

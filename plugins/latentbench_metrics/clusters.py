@@ -305,6 +305,7 @@ class KMeansAgreement(Metric):
     tolerance: ClassVar[float] = 0.02  # another local optimum
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both agreements."""

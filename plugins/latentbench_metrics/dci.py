@@ -169,6 +169,7 @@ class Dci(Metric):
     tolerance: ClassVar[float] = 0.02  # rounding may move a cut of a tree
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return all three."""

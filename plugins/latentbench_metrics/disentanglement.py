@@ -310,6 +310,7 @@ class Mig(Metric):
     tolerance: ClassVar[float] = 0.01  # a flip, or rounding, moves items on the border of two bins
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both."""
@@ -332,6 +333,7 @@ class Sap(Metric):
     invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean gap."""
@@ -351,6 +353,7 @@ class FactorVae(Metric):
     tolerance: ClassVar[float] = 0.01  # a vote may go to a neighbor
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share of right votes."""
@@ -377,6 +380,7 @@ class Modularity(Metric):
     tolerance: ClassVar[float] = 0.01  # as for Mig
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean over informed dimensions."""

@@ -9,12 +9,15 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from latentbench.latent.space import exact_arithmetic
+from latentbench_metrics.blocks import at_once
+
 __all__ = ["centered", "distance_blocks", "extreme", "nearest", "row_blocks"]
 
-BLOCK = 2**19  # distances held at once,
+BLOCK = 2**19  # distances held at once on a CPU,
 ROWS = 16  # or those of so many rows
 ROUNDING = 1e-13  # of a matrix product in float64, relative to the points' squared norms
-ELEMENTS = 2**23  # of one block of likeness in the search for neighbors
+ELEMENTS = 2**22  # of one block of likeness in the search for neighbors, on a CPU
 SPARE = 16  # neighbors kept beyond k until their distances are exact
 UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
 
@@ -26,9 +29,9 @@ def centered(*clouds: Tensor) -> list[Tensor]:
     return [cloud - center for cloud in exact]
 
 
-def row_blocks(rows: int, columns: int) -> Iterator[Tensor]:
+def row_blocks(rows: int, columns: int, device: torch.device) -> Iterator[Tensor]:
     """Yield row numbers, ascending, few enough at once for their distances to `columns` points."""
-    yield from torch.split(torch.arange(rows), max(ROWS, BLOCK // columns))
+    yield from torch.split(torch.arange(rows, device=device), max(ROWS, at_once(BLOCK, device) // columns))
 
 
 def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -> Iterator[tuple[Tensor, Tensor]]:
@@ -46,20 +49,28 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
     x, others = x.detach(), (x if y is None else y).detach()
     ones, norms = x.new_ones(max(len(x), len(others)), 1), x.square().sum(1, keepdim=True)
     table = torch.cat([-2 * others, others.square().sum(1, keepdim=True), ones[: len(others)]], 1).T
-    blocks = list(row_blocks(len(x), len(others)))
+    blocks = list(row_blocks(len(x), len(others), x.device))
     scratch = x.new_empty(len(blocks[0]), len(others))
     for rows in blocks:
         found = scratch[: len(rows)]
         torch.mm(torch.cat([x[rows], ones[: len(rows)], norms[rows]], 1), table, out=found)
-        diagonal = torch.arange(len(rows)), rows
+        diagonal = torch.arange(len(rows), device=x.device), rows
         if y is None:
             found[diagonal] = math.inf
         limits = 2 * ROUNDING * norms[rows]
-        for row in (found.amin(1, keepdim=True) <= limits).nonzero()[:, 0].tolist():
-            found[row].masked_fill_(found[row] <= limits[row], 0)
+        _set_to_zero(found, limits)
         if y is None:
             found[diagonal] = own
         yield rows, found
+
+
+def _set_to_zero(found: Tensor, limits: Tensor) -> None:
+    """Set what is at most the row's limit `(b, 1)` to 0; on a CPU only rows that have some are gone through."""
+    if found.device.type != "cpu":
+        found.masked_fill_(found <= limits, 0)
+        return
+    for row in (found.amin(1, keepdim=True) <= limits).nonzero()[:, 0].tolist():
+        found[row].masked_fill_(found[row] <= limits[row], 0)
 
 
 def extreme(values: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Tensor]:
@@ -120,7 +131,9 @@ def nearest(bank: Tensor, queries: Tensor, k: int, own: Tensor | None = None) ->
     own = None if own is None else own.to(bank.device)
     for search in (_search_in_float32, _search_in_float64, _search_all):
         if len(left):
-            squared[left], rows[left], sure = search(bank, queries[left], k, None if own is None else own[left])
+            with exact_arithmetic():  # TF32 rounds more than is allowed for
+                found = search(bank, queries[left], k, None if own is None else own[left])
+            squared[left], rows[left], sure = found
             left = left[~sure]
     return squared, rows
 
@@ -160,7 +173,7 @@ _search_in_float32, _search_in_float64 = partial(_search, torch.float32), partia
 def _search_all(bank: Tensor, queries: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Return the same from all distances, those to equal points computed once."""
     distinct, inverse = torch.unique(bank, dim=0, return_inverse=True)
-    pieces = torch.split(distinct.double(), max(1, ELEMENTS // max(1, bank.shape[1])))
+    pieces = torch.split(distinct.double(), max(1, at_once(ELEMENTS, bank.device) // max(1, bank.shape[1])))
     found = []
     for number, query in enumerate(queries.double()):
         far = torch.cat([(piece - query).square_().sum(1) for piece in pieces])[inverse]
@@ -190,4 +203,4 @@ def _power_of_two(bank: Tensor, center: Tensor) -> float:
 
 
 def _rows_at_once(bank: Tensor, candidates: int) -> int:
-    return max(1, ELEMENTS // max(len(bank), bank.shape[1] * candidates))
+    return max(1, at_once(ELEMENTS, bank.device) // max(len(bank), bank.shape[1] * candidates))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
 from latentbench.latent.space import exact_arithmetic
+from latentbench_metrics.blocks import at_once
 from latentbench_metrics.subsets import some_rows
 
 __all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
@@ -24,10 +25,11 @@ ROWS = 20_000  # of the training split
 ITEMS = 60_000  # seen in training, all epochs together, within the limits below
 EPOCHS = (2, 30)
 BATCH = 128
+CHUNK = 128  # images read at once on a CPU
 LEARNING_RATE = 3e-3
 BUFFER_NAMES = ("low", "high", "mean", "scale")
 
-_networks: dict[str, _Network] = {}
+_networks: dict[tuple[str, torch.device], _Network] = {}
 
 
 def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
@@ -61,9 +63,10 @@ def _network(space: LatentSpace) -> _Network:
     if len(torch.unique(labels)) < 2:
         raise NotApplicableError("training labels hold a single class")
     key = _key(space.fingerprint or _digest(inputs, labels), inputs)
-    if key not in _networks:
-        _networks[key] = _cached_network(cache_dir() / "features" / f"{key}.safetensors", inputs, labels)
-    return _networks[key]
+    if (key, inputs.device) not in _networks:
+        network = _cached_network(cache_dir() / "features" / f"{key}.safetensors", inputs, labels)
+        _networks[key, inputs.device] = network.to(inputs.device)
+    return _networks[key, inputs.device]
 
 
 class _Network(nn.Module):
@@ -93,8 +96,8 @@ class _Network(nn.Module):
             return classes
 
     def read(self, inputs: Tensor) -> Tensor:
-        self.to(inputs.device)
-        return torch.cat([self.hidden(chunk.float()) for chunk in torch.split(inputs, 512)])
+        chunks = torch.split(inputs, at_once(CHUNK, inputs.device))
+        return torch.cat([self.hidden(chunk.float()) for chunk in chunks])
 
 
 def _convolutions(shape: tuple[int, ...]) -> nn.Sequential:

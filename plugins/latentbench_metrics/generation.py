@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
+from latentbench_metrics.blocks import at_once
 from latentbench_metrics.distances import nearest
 from latentbench_metrics.features import in_domain_features
 from latentbench_metrics.prdc import (
@@ -28,7 +29,7 @@ __all__ = [
     "precision_recall_density_coverage",
 ]
 
-CHUNK = 1024
+CHUNK = 1024  # rows of products held at once on a CPU
 BANK = 10_000  # training images that new ones are held against
 INSIDE = 0.95  # share of test images that is called in bounds
 NEIGHBORS = 5
@@ -135,7 +136,8 @@ def _sums_by_pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the sums of (a·b)³ over all pairs within x, within y, and across."""
 
     def total(one: Tensor, other: Tensor) -> Tensor:
-        return torch.stack([(rows @ other.T).pow(3).sum() for rows in torch.split(one, CHUNK)]).sum()
+        blocks = torch.split(one, at_once(CHUNK, one.device))
+        return torch.stack([(rows @ other.T).pow(3).sum() for rows in blocks]).sum()
 
     return total(x, x), total(y, y), total(x, y)
 

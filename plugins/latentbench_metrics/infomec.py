@@ -173,6 +173,7 @@ class InfoE(Metric):
     tolerance: ClassVar[float] = 0.01  # the probe stops early
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 5000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean share."""
@@ -197,6 +198,7 @@ class InfoMC(Metric):
     tolerance: ClassVar[float] = 0.01  # dimensions near the limit count or do not
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 5000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both, of codes that tell something."""

@@ -105,9 +105,9 @@ def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> Tensor
     if not distances:
         return nearest(codes, codes, k, own=torch.arange(len(codes)))[0].sqrt()
     parts = []
-    for rows in row_blocks(len(codes), len(codes)):
+    for rows in row_blocks(len(codes), len(codes), codes.device):
         far = codes[rows].double()
-        far[torch.arange(len(rows)), rows] = torch.inf
+        far[torch.arange(len(rows), device=codes.device), rows] = torch.inf
         parts.append(extreme(far, k, largest=False)[0])
     return torch.cat(parts)
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from latentbench_metrics.blocks import at_once
+
 __all__ = ["absolute_errors", "clipped", "in_unit_range", "item_mean", "per_item", "squared_errors", "unit_images"]
 
-CHUNK = 2**20  # input elements looked at at once
+CHUNK = 2**20  # input elements looked at at once on a CPU
 
 
 def squared_errors(inputs: Tensor, reconstructions: Tensor) -> Tensor:
@@ -33,7 +35,7 @@ def absolute_errors(inputs: Tensor, reconstructions: Tensor) -> Tensor:
 def per_item(
     score: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, reconstructions: Tensor, chunk: int | None = None
 ) -> Tensor:
-    """Return `score` `(n,)` of each item, from chunks of at most `chunk` input elements (or one item).
+    """Return `score` `(n,)` of each item, from chunks of at most `chunk` input elements (or one item) on a CPU.
 
     Raises:
         ValueError: unequal shapes, or no items.
@@ -42,7 +44,7 @@ def per_item(
         raise ValueError(f"inputs {tuple(inputs.shape)} and reconstructions {tuple(reconstructions.shape)} differ")
     if inputs.ndim == 0 or not inputs.numel():
         raise ValueError(f"inputs must be (n, *shape) with at least one item, got {tuple(inputs.shape)}")
-    rows = max(1, (chunk or CHUNK) * len(inputs) // inputs.numel())
+    rows = max(1, at_once(chunk or CHUNK, inputs.device) * len(inputs) // inputs.numel())
     both = zip(torch.split(inputs, rows), torch.split(reconstructions, rows), strict=True)
     return torch.cat([score(x, y) for x, y in both])
 

@@ -154,6 +154,7 @@ class SampleTransport(Metric):
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = 1000
     max_items: ClassVar[int | None] = ITEMS
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the distance; splitting subtracts the null already."""

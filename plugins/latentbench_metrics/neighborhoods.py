@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics.blocks import at_once
 from latentbench_metrics.distances import centered, distance_blocks, extreme, row_blocks
 from latentbench_metrics.subsets import some_rows
 
@@ -26,7 +27,7 @@ __all__ = [
 
 NEIGHBORS = 10
 PAIRS = TRIPLETS = 100_000
-PAIRS_AT_ONCE = 64
+PAIRS_AT_ONCE = 64  # on a CPU, whose caches they stay in
 
 
 def trustworthiness(high: Tensor, low: Tensor, k: int, *, distances: bool = False) -> float:
@@ -97,8 +98,9 @@ def neighborhoods_per_item(high: Tensor, low: Tensor, k: int, *, distances: bool
     _check(high, low, k, distances=distances)
     penalty = 2 / (k * (2 * len(high) - 3 * k - 1))
     found = torch.empty(3, len(high), dtype=torch.float64, device=high.device)
-    blocks = row_blocks(len(high), len(high)), *(_distances(space, given=distances) for space in (high, low))
-    for rows, far_high, far_low in zip(*blocks, strict=True):
+    blocks = row_blocks(len(high), len(high), high.device)
+    both = (_distances(space, given=distances) for space in (high, low))
+    for rows, far_high, far_low in zip(blocks, *both, strict=True):
         near_high, near_low = (extreme(far, k, largest=False)[1] for far in (far_high, far_low))
         trust, keep = (
             1 - penalty * (_ranks(far, near) - k).clamp_min(0).sum(1)
@@ -194,9 +196,9 @@ def _distances(space: Tensor, *, given: bool) -> Iterator[Tensor]:
     if not given:
         yield from (far for _, far in distance_blocks(centered(space)[0]))
         return
-    for rows in row_blocks(len(space), len(space)):
+    for rows in row_blocks(len(space), len(space), space.device):
         far = space[rows].detach().double()
-        far[torch.arange(len(rows)), rows] = torch.inf
+        far[torch.arange(len(rows), device=space.device), rows] = torch.inf
         yield far
 
 
@@ -212,9 +214,10 @@ def _sorted(rows: Tensor) -> Tensor:
 
 
 def _lengths(space: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return squared distances of the pairs of rows; few at once stay near the processor."""
+    """Return squared distances of the pairs of rows."""
     space = space.detach()
-    ends = (torch.split(rows.to(space.device), PAIRS_AT_ONCE) for rows in (first, second))
+    count = at_once(PAIRS_AT_ONCE, space.device)
+    ends = (torch.split(rows.to(space.device), count) for rows in (first, second))
     differences = (space.index_select(0, a) - space.index_select(0, b) for a, b in zip(*ends, strict=True))
     return torch.cat([difference.double().square_().sum(1) for difference in differences])
 

@@ -118,7 +118,8 @@ def _singular_values(decode: Decode, codes: Tensor) -> Tensor:
                 return velocity.flatten(1)
 
             jacobians = torch.vmap(push)(axes).permute(1, 2, 0).double()
-            found.append(torch.linalg.svdvals(jacobians))
+            triangles = torch.linalg.qr(jacobians, mode="r").R  # small ones, which a GPU takes all at once
+            found.append(torch.linalg.svdvals(triangles))
     values = torch.cat(found)
     return torch.nn.functional.pad(values, (0, width - values.shape[1]))
 

@@ -110,6 +110,7 @@ class LinearProbe(Metric):
     tolerance: ClassVar[float] = 0.005  # an item on the border may change sides
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
+    on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that the probe labels rightly, else 0."""

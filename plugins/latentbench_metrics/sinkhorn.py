@@ -7,11 +7,14 @@ import math
 import torch
 from torch import Tensor
 
+from latentbench_metrics.blocks import at_once
+
 __all__ = ["default_epsilon", "entropic_cost", "sinkhorn_divergence"]
 
-BLOCK = 2**19  # costs held at once
+BLOCK = 2**19  # costs held at once on a CPU
 STEPS = 3000
 TOLERANCE = 1e-5  # of the potentials, in units of epsilon; the cost is off by its square
+ROUNDING = torch.finfo(torch.float64).eps
 MEMORY = 20  # former steps that an accelerated one is mixed from
 
 
@@ -108,10 +111,11 @@ def _fixed_point(x: Tensor, y: Tensor, start: Tensor, epsilon: float, same: bool
 def _mixed(steps: list[Tensor], moves: list[Tensor]) -> Tensor:
     if len(moves) < 2:
         return steps[-1]
-    move = moves[-1][:, None]
     changes = torch.stack(moves[1:]) - torch.stack(moves[:-1])
-    weights: Tensor = torch.linalg.lstsq(changes.T.cpu(), move.cpu()).solution  # the CPU's takes any rank
-    mixed: Tensor = (torch.stack(steps[1:]) - torch.stack(steps[:-1])).T @ weights.to(move.device)
+    basis, triangle = torch.linalg.qr(changes.T)  # small enough for the CPU, whose solver takes any rank
+    share, least = basis.T @ moves[-1][:, None], ROUNDING * max(changes.shape)
+    weights: Tensor = torch.linalg.lstsq(triangle.cpu(), share.cpu(), rcond=least).solution
+    mixed: Tensor = (torch.stack(steps[1:]) - torch.stack(steps[:-1])).T @ weights.to(share.device)
     return steps[-1] - mixed[:, 0]
 
 
@@ -120,7 +124,7 @@ def _answers(x: Tensor, y: Tensor, potentials: Tensor, epsilon: float, same: boo
     there = potentials[-len(y) :] - y.square().sum(1)
     here = potentials[: len(x)] - x.square().sum(1)
     rows, columns = [], torch.full_like(there, -torch.inf)
-    size = max(1, BLOCK // len(y))
+    size = max(1, at_once(BLOCK, x.device) // len(y))
     for points, own in zip(torch.split(x, size), torch.split(here, size), strict=True):
         products = points @ y.T * (2 / epsilon)
         rows.append(torch.logsumexp(products + there / epsilon, 1))

@@ -257,9 +257,9 @@ def _cut(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sorted_rows(values: Tensor) -> Tensor:
-    if values.is_cuda:
+    if values.device.type != "cpu":
         return values.sort(dim=1).values
-    return torch.from_numpy(np.sort(values.cpu().numpy(), axis=1)).to(values.device)  # 12 times faster than torch
+    return torch.from_numpy(np.sort(values.numpy(), axis=1))  # 12 times as fast as torch
 
 
 def _checked(x: Tensor, y: Tensor, least: int = 1) -> tuple[Tensor, Tensor]:

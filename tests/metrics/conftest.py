@@ -134,10 +134,12 @@ def pca_space(digits, **changes):
     scales = scales[:DIM] / len(flat) ** 0.5
 
     def encode(inputs):
-        return (inputs.flatten(1) - mean) @ axes[:DIM].T / scales
+        here, down, size = (part.to(inputs.device) for part in (mean, axes[:DIM].T, scales))
+        return (inputs.flatten(1) - here) @ down / size
 
     def decode(codes):
-        return (codes * scales @ axes[:DIM] + mean).reshape(-1, 1, 8, 8)
+        here, up, size = (part.to(codes.device) for part in (mean, axes[:DIM], scales))
+        return (codes * size @ up + here).reshape(-1, 1, 8, 8)
 
     def look(inputs, labels, **more):
         posterior = Posterior(0.95 * encode(inputs), torch.full((len(inputs), DIM), 0.1))

@@ -1,70 +1,224 @@
-"""A GPU gives what the CPU gives."""
+"""Metrics give on another device what they give on the CPU, and stay there unless they say `on_host`.
+
+Without a GPU the other device is a pretended one: its tensors are refused together with those of the CPU, and what
+goes from it to the CPU is counted. Its numbers are kept on the CPU and computed by the CPU's own kernels.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
+import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 import latentbench_metrics
-from latentbench import LatentSpace, NotApplicableError
-from latentbench.testing import gallery
+from latentbench.latent.transport import displacement, image_barycenter
+from latentbench.scoring import compute
+from latentbench_metrics import acai, dci, likelihoods
+from latentbench_metrics.reconstruction import Reconstruction
 
 TARGETS = [target for target, _ in latentbench_metrics.METRICS.values() if "efficiency" not in target]
-GALLERY = {"factors", "likelihood"}  # the digits have none
+PRETENDED = torch.device("lazy:0")  # a kind that nobody has, which autograd runs in the caller's thread
+FEW = 400  # numbers that may go to the CPU at once: fewer than there are items
+MAY_DIFFER = {"index", "index_put", "index_put_", "_index_put_impl_", "copy_", "_to_copy"}  # on CUDA too
+
+
+class Away(torch.Tensor):
+    """A tensor of the pretended device."""
+
+    @staticmethod
+    def __new__(cls, kept):
+        away = torch.Tensor._make_wrapper_subclass(
+            cls, kept.shape, kept.stride(), kept.storage_offset(), dtype=kept.dtype, device=PRETENDED
+        )
+        away.kept = kept
+        return away
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @classmethod
+    def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
+        raise AssertionError(f"{operation} of a pretended tensor outside of `Pretended`")
+
+    def tolist(self):
+        return self.cpu().tolist()
+
+    def numpy(self):
+        raise AssertionError(f"{tuple(self.shape)} went to the CPU")
+
+
+class Pretended(TorchDispatchMode):
+    """Where the pretended device can be used.
+
+    It raises AssertionError where tensors of two devices meet or over `most` numbers go to the CPU at once.
+    """
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.moved = most, 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        name = operation._schema.name.removeprefix("aten::")
+        away = self._checked(name, args, kwargs)
+        if kwargs.get("device") is not None:
+            away = torch.device(kwargs["device"]).type == PRETENDED.type
+            kwargs["device"] = "cpu"
+        if name == "_efficientzerotensor":
+            operation = torch.ops.aten.zeros.default
+        kept = tree_map_only(Away, lambda tensor: tensor.kept, (args, kwargs))
+        found = operation(*kept[0], **kept[1])
+        if not away:
+            return found
+        found = tree_map_only(torch.Tensor, Away, found)
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Away)]
+        return return_and_correct_aliasing(operation, args, kwargs, found) if inputs else found
+
+    def _checked(self, name, args, kwargs):
+        """Return whether the operation is one of the pretended device."""
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        away = [tensor for tensor in tensors if isinstance(tensor, Away)]
+        if name == "_to_copy" and away and torch.device(kwargs.get("device") or PRETENDED).type == "cpu":
+            self._count(away[0])
+        elif name == "copy_" and away and not isinstance(args[0], Away):
+            self._count(away[0])
+            return False
+        elif away and any(tensor.ndim for tensor in tensors if not isinstance(tensor, Away)):
+            assert name in MAY_DIFFER, f"{name} of tensors on two devices"
+            assert isinstance(args[0], Away), f"{name} of a CPU tensor with indices elsewhere"
+        return bool(away)
+
+    def _count(self, tensor):
+        self.moved = max(self.moved, tensor.numel())
+        assert tensor.numel() <= self.most, f"{tuple(tensor.shape)} went to the CPU"
 
 
 def on(device, space):
-    """The same space there."""
-    return LatentSpace(
-        codes=space.codes.to(device),
-        inputs=space.inputs.to(device),
-        labels=space.labels.to(device),
-        encode=lambda inputs: space.encode(inputs.cpu()).to(device),
-        decode=_plane(space).to(device),
-        posterior=space.posterior.to(device),
-        prior=space.prior.to(device),
-        train=None if space.train is None else on(device, space.train),
-        device=device,
-    )
+    """The same space there, with the name of its data set, as in a trial."""
+    names = {"codes", *space.supplies} & {"codes", "inputs", "labels", "factors"}
+    changes = {name: getattr(space, name).to(device) for name in names}
+    changes |= {name: getattr(space, name).to(device) for name in {"posterior", "prior"} & space.supplies}
+    if space.factor_names == ("angle",):  # drawn by numpy
+        changes["decode"] = lambda codes: space.decode(getattr(codes, "kept", codes).cpu()).to(codes.device)
+    if space.train is not None:
+        changes["train"] = on(device, space.train)
+    return space.replaced(**changes, device=device, fingerprint=f"{space.name} to be moved")
 
 
-def _plane(space):
-    """The linear decoder of `space` as a module, which can move to a device."""
-    origin = space.decode(torch.zeros(1, space.dim)).flatten()
-    plane = torch.nn.Linear(space.dim, len(origin))
-    plane.weight.data = (space.decode(torch.eye(space.dim)).flatten(1) - origin).T.contiguous()
-    plane.bias.data = origin
-    return torch.nn.Sequential(plane, torch.nn.Unflatten(1, space.inputs.shape[1:]))
+@pytest.fixture(scope="module")
+def scored_here(suited):
+    """A function that returns the space that suits a metric, and its scores on the CPU."""
+
+    @cache
+    def scored(metric):
+        space = suited(metric)
+        return space, metric(metric.Params()).compute(on("cpu", space))
+
+    return scored
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A function that returns the class of a metric, for few items; slow ones do less."""
+    for module, name in ((likelihoods, "SAMPLES"), (dci, "TREES"), (acai, "PAIRS")):
+        monkeypatch.setattr(module, name, 10)
+
+    def loaded(target):
+        module, name = target.split(":")
+        metric = getattr(import_module(f"latentbench_metrics.{module}"), name)
+        monkeypatch.setattr(metric, "min_items", 2)
+        return metric
+
+    return loaded
+
+
+def mean(value):
+    return float(value.double().mean()) if isinstance(value, torch.Tensor) else value
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_metrics_stay_on_the_device_or_say_so(target, load, scored_here):
+    metric = load(target)
+    space, expected = scored_here(metric)
+    with Pretended(torch.inf if metric.on_host else FEW) as device, torch.no_grad():
+        moved = on(PRETENDED, space)
+        found = metric(metric.Params()).compute(moved)
+        metric(metric.Params()).note(moved)
+        values = {score: mean(value) for score, value in found.items()}
+    assert values == pytest.approx({score: mean(value) for score, value in expected.items()}, rel=1e-6, abs=1e-9)
+    assert metric.on_host == (device.moved > FEW)
+
+
+def test_items_are_arranged_on_the_device(space):
+    metric = Reconstruction(Reconstruction.Params())
+    expected = compute(metric, space)
+    with Pretended(torch.inf):
+        found = compute(metric, on(PRETENDED, space))
+        assert {values.device.type for values in found.values()} == {PRETENDED.type}
+        assert all(torch.equal(values.cpu(), expected[score]) for score, values in found.items())
+
+
+def test_transport_moves_clouds_and_images_of_a_device():
+    cloud = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    images = torch.zeros(2, 9, 9)
+    images[0, 2, 2] = images[1, 6, 6] = 1.0
+    expected = displacement(cloud, cloud.flip(0) + 1, 0.5), image_barycenter(images, torch.ones(2), reg=0.02)
+    with Pretended(torch.inf):
+        far, pictures = cloud.to(PRETENDED), images.to(PRETENDED)
+        found = displacement(far, far.flip(0) + 1, 0.5), image_barycenter(pictures, torch.ones(2), reg=0.02)
+        for there, here in zip(found, expected, strict=True):
+            assert there.device.type == PRETENDED.type
+            assert torch.allclose(there.cpu(), here)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("target", TARGETS)
-def test_cuda_agrees_with_the_cpu(target, space, monkeypatch):
-    module, name = target.split(":")
-    metric = getattr(import_module(f"latentbench_metrics.{module}"), name)
-    monkeypatch.setattr(metric, "min_items", 2)
-    move, start = (spots_on, gallery(600, 1000)) if GALLERY & set(metric.needs) else (on, space)
-    try:
-        here = metric(metric.Params()).compute(move("cpu", start))
-    except NotApplicableError:
-        with pytest.raises(NotApplicableError):
-            metric(metric.Params()).compute(move("cuda", start))
-        return
-    there = metric(metric.Params()).compute(move("cuda", start))
-    assert there.keys() == here.keys()
-    for score, value in here.items():
-        expected = float(torch.as_tensor(value).double().mean())
-        found = float(torch.as_tensor(there[score]).double().mean())
-        assert abs(found - expected) <= max(metric.tolerance, 1e-3) * max(1, abs(expected)), score
+def test_cuda_agrees_with_the_cpu(target, load, scored_here):
+    metric = load(target)
+    space, expected = scored_here(metric)
+    found = metric(metric.Params()).compute(on("cuda", space))
+    assert found.keys() == expected.keys()
+    for score, value in expected.items():
+        margin = max(metric.tolerance, 1e-3) * max(1, abs(mean(value)))
+        assert mean(found[score]) == pytest.approx(mean(value), rel=0, abs=margin), score
 
 
-def spots_on(device, space):
-    """The gallery there; its formulas compute on any device."""
-    train = None if space.train is None else spots_on(device, space.train)
-    tensors = {name: getattr(space, name).to(device) for name in ("codes", "inputs", "labels", "factors")}
-    return space.replaced(
-        **tensors, posterior=space.posterior.to(device), prior=space.prior.to(device), train=train, device=device
-    )
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda many: many.cpu(),
+        lambda many: many.to("cpu", torch.float64),
+        lambda many: many.tolist(),
+        lambda many: np.asarray(many),
+        lambda many: torch.empty(500).copy_(many),
+    ],
+)
+def test_the_pretended_device_tells_what_goes_to_the_cpu(move):
+    with Pretended(FEW) as device:
+        many = torch.ones(500).to(PRETENDED)
+        assert many.double().device == torch.zeros(2, device=many.device).device == torch.device(PRETENDED)
+        assert many.sum().item() == 500
+        assert device.moved == 0
+        with pytest.raises(AssertionError, match="went to the CPU"):
+            move(many)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda here, there: there + here,
+        lambda here, there: torch.cat([here, there]),
+        lambda here, there: here[there > 0],
+        lambda here, there: here.index_add_(0, there.long(), there),
+    ],
+)
+def test_the_pretended_device_refuses_tensors_of_two_devices(mix):
+    with Pretended(FEW):
+        here, there = torch.ones(3), torch.zeros(3).to(PRETENDED)
+        with pytest.raises(AssertionError, match=r"devices|elsewhere"):
+            mix(here, there)
