@@ -400,7 +400,12 @@ def _score_request(metric: _Found, chosen: Mapping[str, Any]) -> ScoreRequest:
     params = build_params(metric.cls.Params, _own(chosen, metric.asked), f"metric {metric.asked!r}")
     scores = {name: _declaration(score) for name, score in metric.cls.scores.items()}
     return ScoreRequest(
-        metric.asked, metric.cls.version, params.model_dump(mode="json"), scores, **metric.identity
+        metric.asked,
+        metric.cls.version,
+        params.model_dump(mode="json"),
+        scores,
+        **metric.identity,
+        on_host=metric.cls.on_host,
     )
 
 

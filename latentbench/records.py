@@ -151,6 +151,7 @@ class ScoreRequest:
         params: all its parameters, as JSON.
         source: sha256 of its source, in the file name only while its author is at work on it (`keyed_source`).
         scores: score name -> its declaration, as JSON.
+        on_host: it computes on the CPU whatever the trial's device.
     """
 
     metric: str
@@ -159,6 +160,7 @@ class ScoreRequest:
     scores: Mapping[str, Mapping[str, Any]]
     source: str = ""
     keyed_source: bool = False
+    on_host: bool = False
 
     @property
     def stem(self) -> str:

@@ -109,7 +109,7 @@ def execute(
         if how.workers == 0:
             run_here(jobs, plugins, _teller(plugins))
         else:
-            run_in_workers(jobs, plugins, _teller(plugins), how.workers or 1, how.timeout)
+            run_in_workers(jobs, plugins, _teller(plugins), how.workers or 1, how.timeout, default_workers(1))
         results = Results(folder, plugins)
         results.write()
         plugins.run_finished(results)
@@ -133,8 +133,17 @@ def pending_jobs(plan: Plan, folder: Path, how: Execution, plugins: Plugins) -> 
     if (how.group_size or 1) > 1:
         parts = _grouped(parts, folder, how.group_size or 1, plugins)
     concurrency = min(max(how.workers or 1, 1), len(plan.trials))
+    deferring = how.device == "cuda" and how.workers != 0 and any(request.on_host for request in plan.requests)
     return [
-        Job(tuple(trials), plan.requests, folder, plan.validation_requests(trials[0]), how.device, concurrency)
+        Job(
+            tuple(trials),
+            plan.requests,
+            folder,
+            plan.validation_requests(trials[0]),
+            how.device,
+            concurrency,
+            deferring,
+        )
         for trials in parts
     ]
 

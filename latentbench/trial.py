@@ -40,6 +40,7 @@ class Job:
         run: the run's folder.
         device: "cpu" or "cuda".
         concurrency: how many jobs run at the same time, for the record.
+        deferring: leave metrics that compute on the CPU to `follow_up`, beside the next training.
     """
 
     trials: tuple[Trial, ...]
@@ -48,6 +49,11 @@ class Job:
     validation: tuple[ScoreRequest, ...] = ()
     device: str = "cpu"
     concurrency: int = 1
+    deferring: bool = False
+
+    def follow_up(self, trial: Trial) -> Job:
+        """Return the job that computes what this one has left of a trial."""
+        return replace(self, trials=(trial,), device="cpu", deferring=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as JSON."""
@@ -199,7 +205,8 @@ def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Mode
     asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
     asked = ("test", job.requests), ("validation", job.validation)
     for split, requests in asked:
-        missing = [request for request in requests if record.read_scores(request, split) is None]
+        now = [request for request in requests if not (job.deferring and request.on_host)]
+        missing = [request for request in now if record.read_scores(request, split) is None]
         if missing:
             look = partial(latent_space, trial, record, plugins, model, job.device, split)
             failed |= _score_split(split, missing, look, record, plugins)

@@ -30,6 +30,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 Tell = Callable[[Trial, str, Mapping[str, Any]], None]
+_TellOfJob = Callable[[Job, Trial, str, Mapping[str, Any]], None]
 
 
 def default_workers(threads: int) -> int:
@@ -49,29 +50,63 @@ def run_here(jobs: Iterable[Job], plugins: Plugins, tell: Tell) -> None:
 
 
 def run_in_workers(
-    jobs: Iterable[Job], plugins: Plugins, tell: Tell, workers: int, timeout: float | None = None
+    jobs: Iterable[Job], plugins: Plugins, tell: Tell, workers: int, timeout: float | None = None, helpers: int = 1
 ) -> None:
-    """Run jobs in `workers` processes that stay warm from job to job.
+    """Run jobs in `workers` processes that stay warm from job to job, and what they defer in up to `helpers` more.
 
     A worker that dies (out of memory, a crash) or outlives `timeout` seconds on a trial fails that trial alone:
     another takes its place, and a job of several trials is split and run again one by one. Workers are ended when
     this returns, or raises.
     """
     waiting = deque(jobs)
-    pool = _Pool(plugins, min(workers, len(waiting)))
+    messages: _Messages = queue.Queue()
+    pools = _Pool(plugins, min(workers, len(waiting)), messages), _Pool(plugins, helpers, messages)
+    followed = _Followed(tell)
     try:
-        while waiting or pool.busy:
-            while waiting and pool.idle:
-                pool.start(waiting.popleft(), timeout)
-            waiting.extend(pool.wait(tell))
+        while waiting or followed.jobs or any(pool.busy for pool in pools):
+            for pool, queued in zip(pools, (waiting, followed.jobs), strict=True):
+                while queued and pool.idle:
+                    pool.start(queued.popleft(), timeout)
+            message = _next(messages)
+            waiting.extend(pools[0].handle(message, followed.first))
+            followed.jobs.extend(pools[1].handle(message, followed.second))
     finally:
-        pool.close()
+        for pool in pools:
+            pool.close()
+
+
+class _Followed:
+    """Jobs that follow others, and what is told of their trials: one end, when both are done."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.jobs: deque[Job] = deque()
+        self._tell = tell
+        self._held: dict[str, Mapping[str, Any]] = {}
+
+    def first(self, job: Job, trial: Trial, event: str, values: Mapping[str, Any]) -> None:
+        """Pass on what a job tells; a trial that leaves something for later has not ended yet."""
+        if event == "trial_finished" and job.deferring and values["status"] == "ok":
+            self._held[trial.key] = values
+            self.jobs.append(job.follow_up(trial))
+        else:
+            self._tell(trial, event, values)
+
+    def second(self, job: Job, trial: Trial, event: str, values: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """Pass on the end of a trial, as both jobs tell it."""
+        if event == "trial_finished":
+            before = self._held.pop(trial.key)
+            failed = {**before["failed_scores"], **values["failed_scores"]}
+            seconds = before["seconds"] + values["seconds"]
+            self._tell(trial, event, {**values, "failed_scores": failed, "seconds": seconds})
+
+
+_Messages = queue.Queue[tuple["_Worker", str | None]]
 
 
 class _Worker:
     """One process, the thread that reads from it, and the job it is on."""
 
-    def __init__(self, plugins: Plugins, messages: queue.Queue[tuple[_Worker, str | None]]) -> None:
+    def __init__(self, plugins: Plugins, messages: _Messages) -> None:
         environment = {**WORKER_ENVIRONMENT, **os.environ}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "latentbench.execution.worker"],
@@ -90,7 +125,7 @@ class _Worker:
         self.send({"files": plugins.files, "blocked": plugins.blocked})
         threading.Thread(target=self._read, args=(self.process.stdout, messages), daemon=True).start()
 
-    def _read(self, lines: IO[str], messages: queue.Queue[tuple[_Worker, str | None]]) -> None:
+    def _read(self, lines: IO[str], messages: _Messages) -> None:
         for line in lines:
             messages.put((self, line))
         messages.put((self, None))
@@ -116,12 +151,19 @@ class _Worker:
                     continue
 
 
-class _Pool:
-    """The workers and the one queue they all report to."""
+def _next(messages: _Messages) -> tuple[_Worker, str | None] | None:
+    """Wait a moment for a message."""
+    try:
+        return messages.get(timeout=0.2)
+    except queue.Empty:
+        return None
 
-    def __init__(self, plugins: Plugins, size: int) -> None:
-        self.plugins = plugins
-        self.messages: queue.Queue[tuple[_Worker, str | None]] = queue.Queue()
+
+class _Pool:
+    """Some workers, and the queue they report to."""
+
+    def __init__(self, plugins: Plugins, size: int, messages: _Messages) -> None:
+        self.plugins, self.messages = plugins, messages
         self.workers: list[_Worker] = []
         self.size = size
 
@@ -143,20 +185,18 @@ class _Pool:
         free.taken = time.monotonic()
         free.send(job.to_json())
 
-    def wait(self, tell: Tell) -> list[Job]:
-        """Handle the next message, or the jobs that are out of time; return jobs to do again."""
-        try:
-            worker, line = self.messages.get(timeout=0.2)
-        except queue.Empty:
-            return self._end_late(tell)
+    def handle(self, message: tuple[_Worker, str | None] | None, tell: _TellOfJob) -> list[Job]:
+        """Handle a message from one of its workers, and jobs that are out of time; return jobs to do again."""
         again: list[Job] = []
-        if line is None:
-            again = self._bury(worker, tell)
-        elif worker.job is not None:
-            self._handle(worker, json.loads(line), tell)
+        if message is not None and message[0] in self.workers:
+            worker, line = message
+            if line is None:
+                again = self._bury(worker, tell)
+            elif worker.job is not None:
+                self._read(worker, json.loads(line), tell)
         return [*again, *self._end_late(tell)]
 
-    def _handle(self, worker: _Worker, values: dict[str, Any], tell: Tell) -> None:
+    def _read(self, worker: _Worker, values: dict[str, Any], tell: _TellOfJob) -> None:
         event, job = values.pop("event"), worker.job
         assert job is not None  # noqa: S101 - the caller has looked
         if event == "trial_finished":
@@ -166,33 +206,33 @@ class _Pool:
             worker.deadline = time.monotonic() + worker.timeout * max(1, len(trainings))
         if len(worker.ended) == len(job.trials):
             worker.job = None
-        tell(next(trial for trial in job.trials if trial.key == values["trial"]), event, values)
+        tell(job, next(trial for trial in job.trials if trial.key == values["trial"]), event, values)
 
-    def _end_late(self, tell: Tell) -> list[Job]:
+    def _end_late(self, tell: _TellOfJob) -> list[Job]:
         now = time.monotonic()
         late = [worker for worker in self.busy if worker.deadline is not None and now > worker.deadline]
         outcome = Outcome("timeout", "Timeout", "the trial ran past --timeout")
         return [job for worker in late for job in self._fail(worker, tell, outcome)]
 
-    def _bury(self, worker: _Worker, tell: Tell) -> list[Job]:
+    def _bury(self, worker: _Worker, tell: _TellOfJob) -> list[Job]:
         """A worker's output ended: if it was on a job, that job has failed."""
-        if worker not in self.workers:
-            return []
         code = worker.process.wait()
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
         return self._fail(worker, tell, Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}"))
 
-    def _fail(self, worker: _Worker, tell: Tell, outcome: Outcome) -> list[Job]:
+    def _fail(self, worker: _Worker, tell: _TellOfJob, outcome: Outcome) -> list[Job]:
         """End a worker; fail its job's trial, or return a job for each of several that are not done."""
         self.workers.remove(worker)
         worker.end()
         job, worker.job = worker.job, None
-        left = [] if job is None else [trial for trial in job.trials if trial.key not in worker.ended]
-        if job is not None and len(job.trials) > 1:
+        if job is None:
+            return []
+        left = [trial for trial in job.trials if trial.key not in worker.ended]
+        if len(job.trials) > 1:
             return [replace(job, trials=(trial,)) for trial in left]
         for trial in left:
-            _record_failure(job, trial, outcome)  # type: ignore[arg-type]
+            _record_failure(job, trial, outcome)
             told = {
                 "status": outcome.status,
                 "error": outcome.error,
@@ -200,7 +240,7 @@ class _Pool:
                 "seconds": time.monotonic() - worker.taken,
                 "failed_scores": {},
             }
-            tell(trial, "trial_finished", told)
+            tell(job, trial, "trial_finished", told)
         return []
 
     def close(self) -> None:
