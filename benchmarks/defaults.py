@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentbench.benchmark import Benchmark
 from latentbench.dataset import DataSpec, Splits
+from latentbench.fitting import build_model, load_splits
 from latentbench.grid import make_plan
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import limited_threads
@@ -25,7 +26,6 @@ from latentbench.model import GradientModel
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench.fitting import build_model, load_splits
 
 SETTINGS = {
     "digits": {"hidden": (0, 128, 256), "learning_rate": (2e-3, 5e-3)},

@@ -45,6 +45,11 @@ class Look:
     model: Model | None = None
 
     @property
+    def open(self) -> bool:
+        """Whether nothing is known yet of how it ends."""
+        return self.model is None and not self.record.is_published
+
+    @property
     def epochs(self) -> int:
         """After how many epochs it looks at the training."""
         return Budget.model_validate(self.trial.budget).trained_epochs
@@ -221,7 +226,7 @@ def close(looks: Sequence[Look], error: BaseException, machine: Mapping[str, Any
     ends: list[Status] = [status for kind, status in ENDS.items() if isinstance(error, kind)]
     message = " ".join(str(error).split()) or "no message"
     for look in looks:
-        if look.model is None:
+        if look.open:
             outcome = Outcome(
                 ends[0] if ends else "failed",
                 type(error).__name__,

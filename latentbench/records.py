@@ -225,7 +225,7 @@ class Record:
 
     def publish(self) -> None:
         """Rename the folder into place, files and folder synced; a record that is already there stays."""
-        if self.folder == self.place:
+        if self.is_published:
             return
         for path in sorted(self.folder.rglob("*")):
             sync(path)
@@ -240,6 +240,11 @@ class Record:
                 self.folder.rename(self.place)
         sync(self.place.parent)
         self.folder = self.place
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it lies in its place."""
+        return self.folder == self.place
 
     def exists(self) -> bool:
         """Whether the trial has ended, well or not."""

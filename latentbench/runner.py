@@ -150,11 +150,11 @@ def pending_jobs(plan: Plan, folder: Path, how: Execution, plugins: Plugins) -> 
 
 def _grouped(parts: list[list[Trial]], folder: Path, size: int, plugins: Plugins) -> list[list[Trial]]:
     """Put trainings that can be done together into one part, at most `size` of them."""
-    groups: dict[str, list[list[Trial]]] = {}
+    groups: dict[tuple[bool, str], list[list[Trial]]] = {}
     for looks in parts:
         to_train = [trial for trial in looks if not Record(folder, trial.key).exists()]
         key = _group_key(to_train[-1], plugins) if to_train else ""
-        groups.setdefault(key or looks[-1].key, []).append(looks)
+        groups.setdefault((bool(key), key or looks[-1].key), []).append(looks)
     chunks = (group[at : at + size] for group in groups.values() for at in range(0, len(group), size))
     return [[trial for looks in chunk for trial in looks] for chunk in chunks]
 

@@ -156,7 +156,7 @@ def _train_together(
             close(part[0], error, machine)
             return []
         half = len(part) // 2
-        left = [[look for look in looks if look.model is None] for looks in part]
+        left = [[look for look in looks if look.open] for looks in part]
         small = isinstance(error, torch.OutOfMemoryError)
         halves = [left[:half], left[half:]] if small else [[looks] for looks in left]
         pieces = [[looks for looks in piece if looks] for piece in halves]

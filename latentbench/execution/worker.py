@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run jobs until standard input ends."""
+    """Run jobs until standard input ends, or a failed capture has made this process unsafe."""
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # plugins that print do not get between the events
     lines: queue.Queue[str] = queue.Queue()
@@ -26,6 +26,7 @@ def main() -> None:
     setup = json.loads(lines.get())
 
     from latentbench.plugins import Plugins
+    from latentbench.training.graphs import StepGraphs
     from latentbench.trial import Job, execute_job
 
     plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
@@ -33,7 +34,7 @@ def main() -> None:
     def emit(event: str, values: Mapping[str, Any]) -> None:
         events.write(json.dumps({"event": event, **values}) + "\n")
 
-    while True:
+    while not StepGraphs.broken:
         execute_job(Job.from_json(json.loads(lines.get())), plugins, emit)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentbench.convolutions import FastConvolutions
 from latentbench.dataset import Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.model import Model, Posterior, as_inputs
@@ -40,11 +41,12 @@ REASONS = {
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Compute without gradients, in float32 proper: no autocast, no TF32."""
+    """Compute without gradients, in float32 proper: no autocast, no TF32; convolutions the fast way."""
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        plain = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
+        with torch.no_grad(), plain[0], plain[1], FastConvolutions():
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

@@ -80,7 +80,7 @@ class HostCursor:
 
     def progress(self, device: torch.device) -> Tensor:
         """Return the share of the steps that is done."""
-        return torch.tensor(self.step / self.steps, device=device)
+        return torch.full((), self.step / self.steps, device=device)  # torch.tensor would wait for a GPU
 
     def learning_rate(self, highest: float) -> float:
         """Return the number itself."""

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentbench.convolutions import FastConvolutions, MatmulConvolutions
 from latentbench.dataset import Split
 from latentbench.errors import ContractError, DivergedError
 from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
 from latentbench.training.budget import Budget
-from latentbench.training.convolutions import FastWeightGradients, MatmulConvolutions
 from latentbench.training.cursors import Cursor, DeviceCursor, HostCursor
 from latentbench.training.graphs import StepGraphs
 from latentbench.training.members import Alone, Members, Stack
@@ -190,7 +190,7 @@ class Trainer:
         self.cursor: Cursor = DeviceCursor(steps, self.device) if captured else HostCursor(steps)
         self.graphs = StepGraphs(self.device) if captured else None
         self.optimizers = dict(_optimizers(members, budget, self.cursor.learning_rate(budget.learning_rate)))
-        self.convolutions = _convolutions(self.stacked and matmul, budget, self.device)
+        self.convolutions = _convolutions(self.stacked and matmul, self.device)
         self.block = min(_rows_at_once(self.draws, len(seeds), budget.batch_size), len(split))
         self._make_places()
         self.sums: dict[str, Tensor] = {}
@@ -242,7 +242,8 @@ class Trainer:
                     own = value if name == SHARED else self._of(value, member)
                     named[f"optimizer.{player}.{index}.{name}"] = own
         named |= {"order": self.orders[member].get_state(), "noise": self.noises[member].get_state()}
-        return {name: value.detach().cpu().clone() for name, value in named.items()}
+        plain = torch.contiguous_format  # safetensors takes no other
+        return {name: value.detach().cpu().clone(memory_format=plain) for name, value in named.items()}
 
     def load(self, members: Sequence[Mapping[str, Tensor]], epochs: int) -> None:
         """Take back what `tensors` gave for each member after so many epochs."""
@@ -260,12 +261,14 @@ class Trainer:
     def _optimizer_state(
         self, player: str, optimizer: torch.optim.Optimizer, members: Sequence[Mapping[str, Tensor]]
     ) -> dict[str, Any]:
-        prefix = f"optimizer.{player}."
+        prefix, weights = f"optimizer.{player}.", optimizer.param_groups[0]["params"]
         kept: dict[int, dict[str, Tensor]] = {}
         for name, value in members[0].items():
             if name.startswith(prefix):
                 index, field_name = name.removeprefix(prefix).split(".", 1)
                 joined = value if field_name == SHARED else self._joined([named[name] for named in members])
+                if field_name != SHARED:  # fused optimizers want it laid out in memory as its weight is
+                    joined = torch.empty_like(weights[int(index)]).copy_(joined)
                 kept.setdefault(int(index), {})[field_name] = joined
         return {"state": kept, "param_groups": optimizer.state_dict()["param_groups"]}
 
@@ -335,14 +338,11 @@ class Trainer:
             self.sums[name] += value.detach() * size
 
 
-def _convolutions(
-    matmul: bool, budget: Budget, device: torch.device
-) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+def _convolutions(matmul: bool, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:
     """Return how convolutions are done."""
     if matmul:
         return MatmulConvolutions
-    fast = device.type == "cpu" and budget.precision == "bfloat16"
-    return FastWeightGradients if fast else contextlib.nullcontext
+    return FastConvolutions if device.type == "cpu" else contextlib.nullcontext
 
 
 def _rows_at_once(draws: Mapping[str, Draw], members: int, batch_size: int) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import torch
 
@@ -18,7 +21,12 @@ class StepGraphs:
     """Runs a training step: the first few times as it is, then from a graph captured for its batch size.
 
     A captured step must find everything at the same place in memory and decide nothing by values on the device.
+
+    Attributes:
+        broken: a capture has failed in this process, which torch before 2.12 may not survive for long.
     """
+
+    broken: ClassVar[bool] = False
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -43,21 +51,30 @@ class StepGraphs:
         """Run on the stream of the capture: gradients remember the stream they were first made on."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
+        with torch.cuda.stream(self._stream), _no_word_of_capturing():
             step()
         current.wait_stream(self._stream)
 
     def _capture(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 step()
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
+            StepGraphs.broken = True
+            reason = " ".join(str(error.__context__ or error).split())[:200]  # the end of the capture hides it
             raise ContractError(
                 "loss cannot be captured as a CUDA graph: it must do the same work every step and read nothing "
                 f"back from the device (.item(), boolean masks); if it must, declare capturable = False ({reason})"
             ) from error
         return graph
+
+
+@contextlib.contextmanager
+def _no_word_of_capturing() -> Iterator[None]:
+    """Keep optimizers from telling that they are not captured: they will be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
+        yield

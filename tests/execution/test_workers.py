@@ -171,7 +171,7 @@ def test_an_interrupted_run_says_so_and_goes_on(toml, undisturbed, tmp_path):
 def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
     plugins = Plugins(files=(plugin_file(ODD),))
     odd = tiny(models=("Killed", "Sleeps", "Quits", "Loud", "ae"), scores=("active_units",))
-    results = latentbench.run(odd, tmp_path / "run", plugins=plugins, workers=1, timeout=5)
+    results = latentbench.run(odd, tmp_path / "run", plugins=plugins, workers=1, timeout=12)
     ended = {trial.label: trial.outcome for trial in results.trials}
     assert {label: (outcome.status, outcome.error) for label, outcome in ended.items()} == {
         "Killed": ("failed", "WorkerDied"),

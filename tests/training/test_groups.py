@@ -1,130 +1,277 @@
-"""The contract lets trials train together: one stack of weights, one call, the numbers of each alone."""
+"""A trial trained in a group equals the trial alone, whatever the model asks for; one that diverges ends alone."""
 
-from contextlib import contextmanager
+import inspect
 
 import pytest
 import torch
-from torch.func import functional_call, grad, stack_module_state, vmap
 
-from latentbench import Batch, DataSpec
+from latentbench import ContractError, DataSpec, GradientModel
+from latentbench.errors import DivergedError
 from latentbench.params import per_member_fields
 from latentbench.plugins import Plugins
+from latentbench.training.budget import Budget
+from latentbench.training.engine import Training, train_group, train_model
+from latentbench.training.members import Stack
 
-STEPS, ROWS, RATE = 30, 8, 1e-3
-DATA = DataSpec(shape=(1, 8, 8), dtype="uint8", n_train=ROWS)
+OWN = ("Small", "Centers", "Adversarial", "Informed", "Sloped")
+SEEDS = (0, 1, 5)
+BUDGET = Budget(epochs=9, batch_size=8, learning_rate=1e-2)  # of 44 rows: 54 steps, the last of an epoch with 4
 
 
-@pytest.fixture(scope="module")
-def plugins():
-    return Plugins()
-
-
-def make(plugins, name, seed, **params):
+def groupable(plugins, name):
     found = plugins.load("model", name)
-    torch.manual_seed(seed)
-    return found(found.Params(latent_dim=2, channels=4, **params), DATA).double()
+    return issubclass(found, GradientModel) and found.groupable
 
 
-@contextmanager
-def varied(model, values):
-    """Let parameters be 0-dim tensors around a call."""
-    before = model.params
-    model.params = before.model_copy(update=values)
-    try:
-        yield
-    finally:
-        model.params = before
+INSTALLED = Plugins()
+DISCOVERED = ("short_vae", *(name for name in INSTALLED.names("model") if groupable(INSTALLED, name)))
+CASES = {name: (name, {}, (1, 16, 16)) for name in DISCOVERED} | {name: (name, {}, (3, 4, 4)) for name in OWN}
+CASES |= {
+    "vae on odd color images": ("vae", {}, (3, 9, 10)),
+    "beta_vae of bits": ("beta_vae", {"likelihood": "bernoulli", "hidden": 8}, (1, 8, 8)),
+    "vae with a fixed sigma": ("vae", {"sigma": 0.3}, (1, 8, 8)),
+    "ae without convolutions": ("ae", {"backbone": "mlp"}, (3, 4, 4)),
+}
+# torch warns of itself when it first takes a forward derivative
+forward = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
 
 
-def gradients_of(model):
-    def total(weights, buffers, values, inputs, noise):
-        batch = Batch(inputs, torch.arange(len(inputs)), None, None, torch.tensor(0.0))
-        with varied(model, values):
-            return functional_call(model, (weights, buffers), (batch, noise))["total"]
-
-    return grad(total)
+@pytest.fixture
+def split_of(make_split):
+    """A function that returns data for a case."""
+    return lambda case: make_split(CASES[case][2])
 
 
-def data_of(model, member):
-    """Inputs and noise of every step, other ones for each member."""
-    generator = torch.Generator().manual_seed(member)
-    inputs = torch.rand(STEPS, ROWS, *DATA.shape, generator=generator, dtype=torch.float64)
-    noise = {
-        name: torch.randn(STEPS, ROWS, *draw.shape, generator=generator, dtype=torch.float64)
-        for name, draw in model.noise_spec().items()
-    }
-    return inputs, noise
+@pytest.fixture
+def make(models):
+    """A function that returns a model of a case in float64; what may differ in a group is multiplied."""
+
+    def model(case, split, seed, varied=1.0):
+        name, params, _ = CASES[case]
+        found = models(name)
+        params = params if name in OWN else {"latent_dim": 2, "channels": 4, **params}
+        plain = found.Params(**params)
+        values = {field: getattr(plain, field) * varied for field in per_member_fields(found.Params)}
+        torch.manual_seed(seed)
+        return found(found.Params(**{**params, **values}), DataSpec.of(split)).double()
+
+    return model
 
 
-def descend(weights, step_gradients):
-    """Plain gradient descent."""
-    for step in range(STEPS):
-        gradients = step_gradients(step, weights)
-        weights = {name: value - RATE * gradients[name] for name, value in weights.items()}
-    return weights
+@pytest.fixture
+def members(make):
+    """A function that returns the models of a group: of other seeds and with other parameters."""
+
+    def group(case, split, varied=(1.0, 0.3, 2.0)):
+        return [make(case, split, *each) for each in zip(SEEDS, varied, strict=True)]
+
+    return group
 
 
-def train_alone(model, member):
-    inputs, noise = data_of(model, member)
-
-    def step_gradients(step, weights):
-        for name, parameter in model.named_parameters():
-            parameter.data = weights[name]
-        batch = Batch(inputs[step], torch.arange(ROWS), None, None, torch.tensor(0.0))
-        total = model.loss(batch, {name: values[step] for name, values in noise.items()})["total"]
-        names, parameters = zip(*model.named_parameters(), strict=True)
-        return dict(zip(names, torch.autograd.grad(total, parameters), strict=True))
-
-    return descend({name: p.detach().clone() for name, p in model.named_parameters()}, step_gradients)
+def train_alone(models, split, budget, seeds=SEEDS):
+    return [train_model(model, split, budget, seed) for model, seed in zip(models, seeds, strict=True)]
 
 
-def train_together(models, values):
-    weights, buffers = stack_module_state(models)
-    weights = {name: value.detach() for name, value in weights.items()}
-    data = [data_of(model, member) for member, model in enumerate(models)]
-    inputs = torch.stack([given for given, _ in data])
-    noise = {name: torch.stack([drawn[name] for _, drawn in data]) for name in data[0][1]}
-    call = vmap(gradients_of(models[0]))
-
-    def step_gradients(step, weights):
-        drawn = {name: given[:, step] for name, given in noise.items()}
-        return call(weights, buffers, values, inputs[:, step], drawn)
-
-    return descend(weights, step_gradients)
+def assert_same(found, expected):
+    """Weights and buffers agree to a millionth."""
+    for one, other in zip(found, expected, strict=True):
+        for name, value in other.state_dict().items():
+            torch.testing.assert_close(one.state_dict()[name], value, rtol=1e-6, atol=1e-12, msg=name)
 
 
-def assert_same(together, alone, start):
-    for name, stacked in together.items():
-        for member, weights in enumerate(alone):
-            torch.testing.assert_close(stacked[member], weights[name], rtol=1e-6, atol=1e-12)
-    moved = [not torch.allclose(alone[0][name], value) for name, value in start.items()]
-    assert any(moved)
+def assert_same_histories(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert [set(losses) for losses in one] == [set(losses) for losses in other]
+        for mine, its in zip(one, other, strict=True):
+            assert mine == pytest.approx(its, rel=1e-6, abs=1e-12)
 
 
-def test_beta_vaes_of_two_seeds_and_two_betas_train_together(plugins):
-    cells = [(seed, beta) for seed in (0, 1) for beta in (1.0, 8.0)]
-    alone = [train_alone(make(plugins, "beta_vae", *cells[i][:1], beta=cells[i][1]), i) for i in range(4)]
-    models = [make(plugins, "beta_vae", seed, beta=1.0) for seed, _ in cells]
-    start = dict(models[0].named_parameters())
-    betas = torch.tensor([beta for _, beta in cells], dtype=torch.float64)
-    together = train_together(models, {"beta": betas})
-    assert_same(together, alone, start)
-    names = [name for name in together if name.startswith("encoder_net")]
-    assert any(not torch.allclose(together[name][0], together[name][1]) for name in names)  # beta reached them
+@forward
+@pytest.mark.parametrize("matmul", [True, False], ids=["products", "grouped"])
+@pytest.mark.parametrize("case", CASES)
+def test_trials_in_a_group_are_the_trials_alone(case, matmul, members, split_of):
+    split = split_of(case)
+    start, alone, together = (members(case, split) for _ in range(3))
+    histories = train_alone(alone, split, BUDGET)
+    training = Training(together, split, BUDGET, SEEDS, matmul=matmul)
+    for _ in training:
+        continue
+    assert_same(together, alone)
+    assert_same_histories(training.histories, histories)
+    assert not any(model.training for model in together)
+    for before, after in zip(start, together, strict=True):
+        assert before.params == after.params
+        moved = [not torch.allclose(p, q) for p, q in zip(before.parameters(), after.parameters(), strict=True)]
+        assert any(moved)
 
 
-@pytest.mark.parametrize("name", ["ae", "vae"])
-def test_trials_that_differ_in_their_seed_train_together(plugins, name):
-    alone = [train_alone(make(plugins, name, seed), seed) for seed in (0, 1)]
-    models = [make(plugins, name, seed) for seed in (0, 1)]
-    assert_same(train_together(models, {}), alone, dict(models[0].named_parameters()))
+@forward
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("case", ["beta_vae", *OWN])
+def test_every_optimizer_serves_a_group(case, optimizer, members, split_of):
+    split = split_of(case)
+    budget = BUDGET.model_copy(update={"optimizer": optimizer, "learning_rate": 1e-3})
+    alone, together = (members(case, split) for _ in range(2))
+    histories = train_alone(alone, split, budget)
+    assert_same_histories(train_group(together, split, budget, SEEDS), histories)
+    assert_same(together, alone)
 
 
-def test_beta_alone_may_vary_inside_a_group(plugins):
-    fields = {name: per_member_fields(plugins.load("model", name).Params) for name in ("ae", "vae", "beta_vae")}
-    assert fields == {"ae": frozenset(), "vae": frozenset(), "beta_vae": frozenset({"beta"})}
+def test_parameters_of_members_reach_the_loss(make, split_of):
+    split = split_of("beta_vae")
+    models = [make("beta_vae", split, seed=0, varied=varied) for varied in (1.0, 20.0)]
+    first, second = train_group(models, split, BUDGET, [3, 3])
+    assert first[0]["distortion"] != second[0]["distortion"]
+    assert second[-1]["rate"] < first[-1]["rate"] / 2
 
 
-def test_models_that_say_so_are_groupable(plugins):
-    assert all(plugins.load("model", name).groupable for name in ("ae", "vae", "beta_vae"))
-    assert not plugins.load("model", "pca").groupable
+def test_members_of_one_seed_and_one_start_are_one(make, split_of):
+    split = split_of("vae")
+    models = [make("vae", split, seed=0) for _ in range(2)]
+    first, second = train_group(models, split, BUDGET, [3, 3])
+    assert_same_histories([first], [second])
+
+
+def test_a_group_in_bfloat16_is_near_its_trials_alone(members, split_of):
+    split = split_of("vae")
+    budget = BUDGET.model_copy(update={"precision": "bfloat16"})
+    alone, together = ([model.float() for model in members("vae", split)] for _ in range(2))
+    histories = train_alone(alone, split, budget)
+    for found, expected in zip(train_group(together, split, budget, SEEDS), histories, strict=True):
+        assert found[-1]["total"] == pytest.approx(expected[-1]["total"], rel=0.02, abs=1)
+    assert {weight.dtype for model in together for weight in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("case", ["beta_vae", "Centers", "Adversarial"])
+def test_models_are_up_to_date_after_every_epoch(case, members, split_of):
+    split = split_of(case)
+    models = members(case, split)
+    for epoch, losses in Training(models, split, BUDGET, SEEDS):
+        alone = members(case, split)
+        looks = BUDGET.model_copy(update={"checkpoint": epoch})
+        expected = [history[-1] for history in train_alone(alone, split, looks)]
+        assert_same(models, alone)
+        assert_same_histories([losses], [expected])
+        if epoch == 3:
+            break
+    assert epoch == 3
+
+
+# what is drawn
+
+
+def test_each_member_has_the_order_and_the_noise_of_its_seed(monkeypatch, members, split_of):
+    monkeypatch.setattr("latentbench.training.engine.NOISE_BYTES", 1.0)  # one batch at a time
+    split = split_of("Informed")
+    alone, together = (members("Informed", split) for _ in range(2))
+    histories = train_alone(alone, split, BUDGET)
+    assert_same_histories(train_group(together, split, BUDGET, SEEDS), histories)
+    assert histories[0] != histories[1]
+
+
+# a member that diverges
+
+TOO_MUCH = {"beta_vae": 1e200, "Small": 1e200, "Centers": 1e160}
+
+
+@pytest.mark.parametrize("case", TOO_MUCH)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_that_diverges_ends_alone(case, place, members, split_of):
+    split = split_of(case)
+    budget = BUDGET.model_copy(update={"optimizer": "sgd", "learning_rate": 1e-3})
+    varied = [1.0, 0.3, 2.0]
+    varied[place] = TOO_MUCH[case]
+    alone, together = (members(case, split, varied) for _ in range(2))
+    with pytest.raises(DivergedError) as caught:
+        train_model(alone[place], split, budget, SEEDS[place])
+    found = train_group(together, split, budget, SEEDS)
+    assert isinstance(found[place], DivergedError)
+    assert str(found[place]).partition("(")[0] == "the loss stopped being finite in epoch 1 "
+    assert str(caught.value).partition("(")[0] == str(found[place]).partition("(")[0]
+    for other in {0, 1, 2} - {place}:
+        history = train_model(alone[other], split, budget, SEEDS[other])
+        assert_same_histories([found[other]], [history])
+        assert_same([together[other]], [alone[other]])
+
+
+@pytest.fixture
+def late(models):
+    """A function that returns models that diverge from some progress on."""
+
+    def group(split, *ends):
+        found = models("Late")
+        torch.manual_seed(0)
+        return [found(found.Params(pull=end), DataSpec.of(split)).double() for end in ends]
+
+    return group
+
+
+def test_members_diverge_in_epochs_of_their_own(make_split, late):
+    split = make_split()
+    seen = []
+    training = Training(late(split, 0.5, 2.0, 0.3), split, BUDGET, SEEDS)
+    for epoch, losses in training:
+        seen.append([one is None for one in losses])
+        assert epoch == len(seen)
+    assert seen == [[epoch >= 5, False, epoch >= 3] for epoch in range(1, 10)]
+    told = [str(history).split(" (")[0] for history in training.histories]
+    assert told[0] == "the loss stopped being finite in epoch 5"
+    assert len(training.histories[1]) == 9
+    assert told[2] == "the loss stopped being finite in epoch 3"
+
+
+def test_training_stops_when_all_have_diverged(make_split, late):
+    split = make_split()
+    training = Training(late(split, 0.2, 0.3), split, BUDGET, [0, 1])
+    assert [epoch for epoch, _ in training] == [1, 2, 3]
+    assert all(isinstance(history, DivergedError) for history in training.histories)
+
+
+# contracts
+
+
+def test_a_model_that_cannot_be_stacked_is_refused(make_split, models):
+    class Single(models("Small")):
+        groupable = False
+
+    split = make_split()
+    pair = [Single(Single.Params(), DataSpec.of(split)) for _ in range(2)]
+    with pytest.raises(ContractError, match=r"^Single says groupable = False; train its trials one by one$"):
+        train_group(pair, split, BUDGET, [0, 1])
+    assert len(train_group(pair[:1], split, BUDGET, [0])[0]) == BUDGET.epochs  # one is no group
+
+
+@pytest.mark.parametrize("losses", [torch.ones(()), {"loss": torch.ones(())}, {"total": torch.ones(3)}])
+def test_a_wrong_loss_is_told_in_a_group_as_it_is_alone(losses, make_split, models):
+    class Wrong(models("Small")):
+        def loss(self, batch, noise):
+            return losses
+
+    split = make_split()
+    pair = [Wrong(Wrong.Params(), DataSpec.of(split)) for _ in range(2)]
+    with pytest.raises(ContractError) as alone:
+        train_model(pair[0], split, BUDGET, 0)
+    with pytest.raises(ContractError) as together:
+        train_group(pair, split, BUDGET, [0, 1])
+    assert str(together.value) == str(alone.value)
+    assert str(alone.value).startswith("loss must return")
+
+
+def test_what_may_vary_inside_a_group(models):
+    fields = {name: per_member_fields(models(name).Params) for name in DISCOVERED}
+    expected = {"ae": frozenset(), "vae": frozenset(), "short_vae": frozenset(), "beta_vae": frozenset({"beta"})}
+    assert fields == expected
+
+
+def test_stacks_hold_the_weights_of_their_members(members, split_of):
+    split = split_of("vae")
+    models = members("vae", split)
+    stack = Stack(models)
+    for name, value in stack.weights.items():
+        assert all(torch.equal(value[i], dict(m.named_parameters())[name]) for i, m in enumerate(models))
+
+
+def test_the_samples_use_all_that_a_model_may_ask_for(models):
+    source = inspect.getsource(inspect.getmodule(models("Small")))
+    asked = ("batch.rows", "batch.labels", "batch.factors", "batch.progress", "def update", "players", "PerMember")
+    assert all(word in source for word in asked)

@@ -1,10 +1,11 @@
-"""Convolutions that train faster than torch's own, without the models knowing.
+"""Convolutions that are faster than torch's own, without the models knowing.
 
 Both are function modes: inside one, whatever calls `conv2d` or `conv_transpose2d`, a module of torch or a bare
 function, gets the same numbers (within rounding) by another way. What they do not cover goes to torch.
 
-`FastWeightGradients` is for one trial in bfloat16 on a CPU: there torch's gradient of the weights takes two to
-three times as long as laying out the windows as rows and one matrix product (benchmarks/README.md).
+`FastConvolutions` is for CPUs: there torch's gradient of the weights in bfloat16 takes two to three times as long
+as laying out the windows as rows and one matrix product, and its doubling of an image to few channels two to three
+times as long as another arrangement of the same sums (benchmarks/README.md).
 `MatmulConvolutions` is for stacked trials: a convolution over a stack of weights becomes a grouped convolution,
 for which few fast kernels exist; laid out as rows it becomes one batched matrix product.
 """
@@ -19,11 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["FastWeightGradients", "MatmulConvolutions"]
+__all__ = ["FastConvolutions", "MatmulConvolutions"]
 
 Pair = tuple[int, int]
 SMALLEST_WINDOW = 64  # numbers in a window of the smaller side; under it torch's own gradient is as fast
-OFF = False, False, False
+FEW_CHANNELS = 4
 
 
 class _Call(NamedTuple):
@@ -95,19 +96,45 @@ class _ConvolutionMode(TorchFunctionMode):
         raise NotImplementedError
 
 
-class FastWeightGradients(_ConvolutionMode):
-    """On a CPU under autocast to bfloat16: gradients of convolution weights by one matrix product."""
+class FastConvolutions(_ConvolutionMode):
+    """On a CPU: images doubled to few channels by another way, and in bfloat16 faster gradients of weights."""
 
     def convolve(self, call: _Call) -> Tensor | None:
         """Return the result where this pays."""
-        fits = call.input.device.type == "cpu" and torch.is_autocast_enabled("cpu") and _plain_autograd()
-        if not fits or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        if call.input.device.type != "cpu":
             return None
-        weight = call.weight.bfloat16()
-        bias = None if call.bias is None else call.bias.bfloat16()
+        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        if half:
+            bias = None if call.bias is None else call.bias.bfloat16()
+            call = call._replace(input=call.input.bfloat16(), weight=call.weight.bfloat16(), bias=bias)
+        doubles = _doubles(call)
+        if not _plain_autograd():
+            return _doubled(call.input, call.weight, call.bias) if doubles else None
+        if not (half or doubles):
+            return None
+        image, weight = (value.contiguous(memory_format=torch.channels_last) for value in call[:2])
         settings = call.stride, call.padding, call.output_padding, call.transposed
-        result: Tensor = _FastWeightGradient.apply(call.input.bfloat16(), weight, bias, *settings)
+        result: Tensor = _FastConvolution.apply(image, weight, call.bias, *settings)
         return result
+
+
+def _doubles(call: _Call) -> bool:
+    """Whether a transposed convolution doubles an image exactly, to few channels."""
+    shape = *call.weight.shape[2:], *call.stride, *call.padding, *call.output_padding
+    return call.transposed and shape == (4, 4, 2, 2, 1, 1, 0, 0) and call.weight.shape[1] <= FEW_CHANNELS
+
+
+def _doubled(image: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Double an image: each pixel's four children from its 3 x 3 neighbors at once, then set side by side.
+
+    Torch's transposed convolution to few channels takes two to three times as long on a CPU.
+    """
+    # taps of the 4 x 4 kernel that reach the first and the second child from the pixel before, itself and the next
+    taps = torch.tensor([[3, 1, 4], [4, 2, 0]])  # 4: none
+    kernels = functional.pad(weight, (0, 1, 0, 1))[:, :, taps][..., taps]
+    kernels = kernels.permute(1, 2, 4, 0, 3, 5).reshape(4 * weight.shape[1], len(weight), 3, 3)
+    shifts = None if bias is None else bias.repeat_interleave(4)
+    return functional.pixel_shuffle(functional.conv2d(image, kernels, shifts, padding=1), 2)
 
 
 def _plain_autograd() -> bool:
@@ -116,7 +143,7 @@ def _plain_autograd() -> bool:
     return not transformed and torch.autograd.forward_ad._current_level < 0
 
 
-class _FastWeightGradient(torch.autograd.Function):
+class _FastConvolution(torch.autograd.Function):
     """torch's convolution with another way to the gradients of weight and bias."""
 
     @staticmethod
@@ -130,11 +157,11 @@ class _FastWeightGradient(torch.autograd.Function):
         output_padding: Pair,
         transposed: bool,
     ) -> Tensor:
-        """Convolve with the channels last."""
-        input = input.contiguous(memory_format=torch.channels_last)  # noqa: A001
-        weight = weight.contiguous(memory_format=torch.channels_last)
+        """Convolve; what is saved must be what was given, or second derivatives would miss it."""
         ctx.save_for_backward(input, weight)
         ctx.settings = stride, padding, (1, 1), transposed, output_padding, 1
+        if _doubles(_Call(input, weight, bias, stride, padding, output_padding, transposed)):
+            return _doubled(input, weight, bias)
         result: Tensor = torch.ops.aten.convolution(input, weight, bias, *ctx.settings)
         return result
 
@@ -167,7 +194,7 @@ def _weight_gradient(ctx: Any, gradient: Tensor, input: Tensor, weight: Tensor) 
     stride, padding, dilation, transposed, _, _ = ctx.settings
     coarse, fine = (input, gradient) if transposed else (gradient, input)
     rows, (height, width), channels = coarse.shape[1], weight.shape[2:], weight.shape[1]
-    if channels * height * width >= SMALLEST_WINDOW:
+    if channels * height * width >= SMALLEST_WINDOW and fine.dtype == torch.bfloat16:
         product = _rows(coarse).T @ _windows(fine, coarse, (height, width), stride, padding)
         return product.view(rows, height, width, channels).permute(0, 3, 1, 2)
     if transposed:
@@ -287,6 +314,20 @@ class _Matmul(torch.autograd.Function):
         """Keep what the gradient needs."""
         image, weight, ctx.geometry, ctx.transposed = inputs
         ctx.save_for_backward(image, weight)
+        ctx.save_for_forward(image, weight)
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Tensor | None) -> Any:
+        """Return the derivative in a direction of image and weight; the result is linear in both."""
+        image, weight = ctx.saved_tensors
+        along_image, along_weight, _, _ = directions
+        parts = (along_image, weight), (image, along_weight)
+        made = [
+            _Matmul.apply(*part, ctx.geometry, ctx.transposed)
+            for part in parts
+            if all(value is not None for value in part)
+        ]
+        return made[0] if len(made) == 1 else made[0] + made[1]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
