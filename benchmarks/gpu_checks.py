@@ -21,8 +21,9 @@ from latentbench.model import as_inputs
 from latentbench.records import ScoreRequest
 from latentbench.scoring import measure
 from latentbench.training.budget import Budget
-from latentbench.training.engine import Trainer, train_model
+from latentbench.training.engine import train_model
 from latentbench.training.members import Alone, Stack
+from latentbench.training.trainer import Trainer
 
 __all__ = ["check_scores", "check_training"]
 

@@ -29,8 +29,9 @@ from latentbench.machine import best_precision, free_memory, seeded
 from latentbench.model import GradientModel, as_inputs
 from latentbench.params import build_params
 from latentbench.training.budget import Budget
-from latentbench.training.engine import Trainer, Training
+from latentbench.training.engine import Training
 from latentbench.training.members import Alone, Stack
+from latentbench.training.trainer import Trainer
 
 __all__ = ["time_others", "time_study", "time_target", "time_variants"]
 

@@ -29,7 +29,7 @@ from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import learning_rate_share
-from latentbench.training.engine import derive_seed
+from latentbench.training.trainer import derive_seed
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "results" / "reference" / "speed" / "same_scores.txt"

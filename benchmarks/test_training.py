@@ -20,7 +20,8 @@ from latentbench.model import GradientModel, Model
 from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget
-from latentbench.training.engine import derive_seed, train_model
+from latentbench.training.engine import train_model
+from latentbench.training.trainer import derive_seed
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Stopwatch

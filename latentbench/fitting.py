@@ -24,8 +24,9 @@ from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, Status, Trial, progress_path
 from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
-from latentbench.training.engine import Training, derive_seed
+from latentbench.training.engine import Training
 from latentbench.training.progress import Progress, read_progress, write_progress
+from latentbench.training.trainer import derive_seed
 
 __all__ = ["Look", "build_model", "close", "fit", "load_splits", "training_rows"]
 

@@ -11,10 +11,10 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn import functional
 
-from latentbench import DataSpec, GradientModel, Model, Split, convolutions
-from latentbench.convolutions import FastConvolutions, MatmulConvolutions
+from latentbench import DataSpec, GradientModel, Model, Split
+from latentbench.convolutions import FastConvolutions, MatmulConvolutions, cpu, matmul
 from latentbench.plugins import Plugins
-from latentbench.training import engine
+from latentbench.training import trainer
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 
@@ -65,10 +65,10 @@ def gradients(convolve, arguments):
 
 
 def counted(monkeypatch, function):
-    """Count the calls of an autograd function of this module."""
-    calls = []
-    plain = getattr(convolutions, function).apply
-    monkeypatch.setattr(getattr(convolutions, function), "apply", lambda *a: calls.append(1) or plain(*a))
+    """Count the calls of an autograd function."""
+    calls, found = [], {"_FastConvolution": cpu, "_Matmul": matmul}[function]
+    plain = getattr(found, function).apply
+    monkeypatch.setattr(getattr(found, function), "apply", lambda *a: calls.append(1) or plain(*a))
     return calls
 
 
@@ -140,7 +140,7 @@ def error(found, exact):
 @pytest.mark.parametrize("smallest", [1, 10**6], ids=["always", "never"])
 @pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions])
 def test_errors_of_bfloat16_are_those_of_torch(monkeypatch, mode, smallest):
-    monkeypatch.setattr(convolutions, "SMALLEST_WINDOW", smallest)
+    monkeypatch.setattr(cpu, "SMALLEST_WINDOW", smallest)
     for case in itertools.islice(cases(), 0, None, 2):
         convolve, arguments = make(*case)
         exact = gradients(convolve, arguments)
@@ -395,7 +395,7 @@ def test_training_in_bfloat16_on_a_cpu_uses_fast_gradients(monkeypatch, images, 
 def test_fast_gradients_train_to_what_torch_trains_to(monkeypatch, images):
     model = Plugins().load("model", "ae")
     fast, fast_state = trained(images, model, precision="bfloat16")
-    monkeypatch.setattr(engine, "FastConvolutions", nullcontext)
+    monkeypatch.setattr(trainer, "FastConvolutions", nullcontext)
     plain, plain_state = trained(images, model, precision="bfloat16")
     assert fast[-1]["total"] == pytest.approx(plain[-1]["total"], rel=1e-2)
     assert any(not torch.equal(fast_state[name], plain_state[name]) for name in fast_state)

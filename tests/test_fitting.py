@@ -16,7 +16,7 @@ from latentbench import fitting, load_results
 from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
-from latentbench.training import engine
+from latentbench.training import engine, trainer
 from latentbench.training.progress import Progress, read_progress, write_progress
 from latentbench.trial import Job, execute_job
 
@@ -81,13 +81,13 @@ def saved_often(monkeypatch):
 def epochs(monkeypatch):
     """The epochs that were trained, one number of steps for each."""
     found = []
-    plain = engine.Trainer.run_epoch
+    plain = trainer.Trainer.run_epoch
 
     def run_epoch(self):
         found.append(self.cursor.step // self.steps_an_epoch + 1)
         return plain(self)
 
-    monkeypatch.setattr(engine.Trainer, "run_epoch", run_epoch)
+    monkeypatch.setattr(trainer.Trainer, "run_epoch", run_epoch)
     monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
     return found
 

@@ -13,7 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from latentbench import ContractError, DataSpec
-from latentbench.training import engine, graphs
+from latentbench.training import graphs
+from latentbench.training import trainer as trainer_module
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import DeviceCursor, HostCursor
 from latentbench.training.engine import Training
@@ -230,7 +231,7 @@ def capture(trainer):
     trainer.cursor = DeviceCursor(trainer.cursor.steps, trainer.device)
     trainer.graphs = StepGraphs(trainer.device)
     rate = trainer.cursor.learning_rate(trainer.budget.learning_rate)
-    trainer.optimizers = dict(engine._optimizers(trainer.members, trainer.budget, rate))
+    trainer.optimizers = dict(trainer_module._optimizers(trainer.members, trainer.budget, rate))
 
 
 @pytest.fixture
@@ -288,7 +289,7 @@ def test_every_optimizer_can_be_captured(begin, eager, tapes, case, optimizer):
 
 
 def test_blocks_of_rows_and_noise_lie_where_captured_steps_look(begin, eager, tapes, monkeypatch):
-    monkeypatch.setattr(engine, "NOISE_BYTES", 8 * 4 * 2 * 3 * 2)  # two batches of a vae at once
+    monkeypatch.setattr(trainer_module, "NOISE_BYTES", 8 * 4 * 2 * 3 * 2)  # two batches of a vae at once
     expected = eager("vae", 3)
     captured = finish(begin("vae", 3, captured=True))
     assert captured.trainer.block == 16

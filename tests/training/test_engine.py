@@ -13,7 +13,8 @@ from latentbench.errors import DivergedError
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
-from latentbench.training.engine import derive_seed, train_model
+from latentbench.training.engine import train_model
+from latentbench.training.trainer import derive_seed
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

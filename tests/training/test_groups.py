@@ -161,7 +161,7 @@ def test_models_are_up_to_date_after_every_epoch(case, members, split_of):
 
 
 def test_each_member_has_the_order_and_the_noise_of_its_seed(monkeypatch, members, split_of):
-    monkeypatch.setattr("latentbench.training.engine.NOISE_BYTES", 1.0)  # one batch at a time
+    monkeypatch.setattr("latentbench.training.trainer.NOISE_BYTES", 1.0)  # one batch at a time
     split = split_of("Informed")
     alone, together = (members("Informed", split) for _ in range(2))
     histories = train_alone(alone, split, BUDGET)

@@ -1,0 +1,12 @@
+"""Convolutions that are faster than torch's own, without the models knowing.
+
+Both are function modes: inside one, whatever calls `conv2d` or `conv_transpose2d`, a module of torch or a bare
+function, gets the same numbers (within rounding) by another way. What they do not cover goes to torch.
+"""
+
+from __future__ import annotations
+
+from latentbench.convolutions.cpu import FastConvolutions
+from latentbench.convolutions.matmul import MatmulConvolutions
+
+__all__ = ["FastConvolutions", "MatmulConvolutions"]
