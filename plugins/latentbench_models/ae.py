@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 from torch import Tensor
 
@@ -37,6 +39,7 @@ class AE(GradientModel):
         """Parameters of the autoencoder."""
 
     params: Params
+    version: ClassVar[int] = 2  # since 2, features between convolutions and code are numbered pixel by pixel
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)

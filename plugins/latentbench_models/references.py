@@ -87,6 +87,7 @@ class Untrained(Model):
     """The autoencoder's encoder as it is initialized: what the architecture gives without learning."""
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+    version: ClassVar[int] = 2  # as of AE
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
     class Params(Model.Params):

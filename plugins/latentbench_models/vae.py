@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class VAE(GradientModel):
         """Parameters of the variational autoencoder."""
 
     params: Params
+    version: ClassVar[int] = 2  # as of AE
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
