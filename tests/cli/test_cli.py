@@ -150,7 +150,7 @@ def test_list_plugins_shows_failures(cli, tmp_path, monkeypatch):
 def test_info_explains_a_model(cli):
     status, out, _ = cli("info", "beta_vae")
     assert status == 0
-    assert out.startswith("model beta_vae, version 1, from latentbench:latentbench-models ")
+    assert out.startswith("model beta_vae, version 2, from latentbench:latentbench-models ")
     assert "Higgins et al. 2017" in out
     assert "beta = 4.0  (number, >= 0)  weight of the rate, in nats per image" in out
 
