@@ -21,14 +21,14 @@ from latentbench.machine import MemoryMeter, seeded
 from latentbench.model import GradientModel, Model
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, Status, Trial, progress_path
+from latentbench.records import Outcome, Record, SplitName, Status, Trial, progress_path
 from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
 from latentbench.training.engine import Training
 from latentbench.training.progress import Progress, read_progress, write_progress
 from latentbench.training.trainer import derive_seed
 
-__all__ = ["Look", "build_model", "close", "fit", "load_splits", "training_rows"]
+__all__ = ["Look", "build_model", "close", "fit", "load_splits", "look_through", "training_rows"]
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 LATE_FALL_LIMIT = 0.01
@@ -39,11 +39,16 @@ _WARM: set[tuple[str, str, int]] = set()  # (dataset, label, group size) this pr
 
 @dataclass
 class Look:
-    """A trial on its way: its record under work and, once it is trained, its model."""
+    """A trial on its way: its record under work and, once it is trained, its model and the test split's codes."""
 
     trial: Trial
     record: Record
     model: Model | None = None
+    space: LatentSpace | None = None
+
+    def forget(self) -> None:
+        """Let go of the model and what was seen through it."""
+        self.model = self.space = None
 
     @property
     def open(self) -> bool:
@@ -165,13 +170,13 @@ class _Task:
         if state is not None:
             record.write_state(state)
         if model.encoder != "none":
-            codes = LatentSpace.of_model(model, load_splits(self.plugins, trial).test, name=trial.label).codes
-            if codes.shape[1] != trial.params.get("latent_dim", codes.shape[1]):
+            look.space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost)
+            if look.space.dim != trial.params.get("latent_dim", look.space.dim):
                 raise ContractError(
-                    f"{trial.label} gives codes of length {codes.shape[1]}, "
+                    f"{trial.label} gives codes of length {look.space.dim}, "
                     f"latent_dim is {trial.params['latent_dim']}"
                 )
-            record.write_arrays("codes.npz", {"codes": codes.cpu().numpy()})
+            record.write_arrays("codes.npz", {"codes": look.space.codes.cpu().numpy()})
         flags = ("not converged",) if late_fall(history) > LATE_FALL_LIMIT else ()
         record.write_trial(trial, Outcome("ok", "", "", tuple(history), flags, cost, self.machine, trial.source))
         if state is not None:
@@ -250,6 +255,14 @@ def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
     with seeded(derive_seed(trial.seed, "weights")):
         model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
     return model
+
+
+def look_through(
+    model: Model, trial: Trial, splits: Splits, split: SplitName, cost: Mapping[str, float] | None
+) -> LatentSpace:
+    """Look at a split of a trial's data through its trained model, where the model is."""
+    shown, name = getattr(splits, split), trial.label
+    return LatentSpace.of_model(model, shown, splits.train, name=name, fingerprint=trial.fingerprint, cost=cost)
 
 
 def training_rows(trial: Trial, train: Split) -> Split:

@@ -14,12 +14,12 @@ import torch
 
 from latentbench.dataset import DataSpec
 from latentbench.errors import NotApplicableError
-from latentbench.fitting import Emit, Look, build_model, close, fit, load_splits, training_rows
+from latentbench.fitting import Emit, Look, build_model, close, fit, load_splits, look_through, training_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.model import GradientModel, Model
 from latentbench.plugins import Plugins
-from latentbench.records import Record, ScoreRequest, SplitName, Trial
+from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial
 from latentbench.scoring import measure, unmeasured
 
 __all__ = ["Job", "execute_job", "latent_space"]
@@ -96,7 +96,8 @@ def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
             if trial.key not in begun:
                 emit("trial_started", {"trial": trial.key})
             _finish(look, job, plugins, emit, started)
-            look.model, started = None, time.perf_counter()
+            look.forget()
+            started = time.perf_counter()
 
 
 def _finish(look: Look, job: Job, plugins: Plugins, emit: Emit, started: float) -> None:
@@ -105,7 +106,7 @@ def _finish(look: Look, job: Job, plugins: Plugins, emit: Emit, started: float) 
     failed: dict[str, str] = {}
     if outcome is not None and outcome.status == "ok":
         with logged_to(look.record.log_path):
-            failed = _score(job, plugins, look.record, replace(look.trial, outcome=outcome), look.model)
+            failed = _score(job, plugins, look, outcome)
     look.record.publish()
     emit(
         "trial_finished",
@@ -188,19 +189,12 @@ def latent_space(
         model.set_state(state)
     if isinstance(model, GradientModel):
         model.place(device).eval()
-    outcome = trial.outcome
-    return LatentSpace.of_model(
-        model,
-        getattr(splits, split),
-        splits.train,
-        name=trial.label,
-        fingerprint=trial.fingerprint,
-        cost=outcome.cost if outcome else None,
-    )
+    return look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None)
 
 
-def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Model | None) -> dict[str, str]:
+def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str, str]:
     """Compute the metrics that have no file yet; return score name -> message of those that failed."""
+    record, trial = look.record, replace(look.trial, outcome=outcome)
     failed: dict[str, str] = {}
     asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
     asked = ("test", job.requests), ("validation", job.validation)
@@ -208,21 +202,24 @@ def _score(job: Job, plugins: Plugins, record: Record, trial: Trial, model: Mode
         now = [request for request in requests if not (job.deferring and request.on_host)]
         missing = [request for request in now if record.read_scores(request, split) is None]
         if missing:
-            look = partial(latent_space, trial, record, plugins, model, job.device, split)
-            failed |= _score_split(split, missing, look, record, plugins)
+            make_space = partial(latent_space, trial, record, plugins, look.model, job.device, split)
+            made = look.space if split == "test" else None
+            failed |= _score_split(split, missing, made, make_space, record, plugins)
     return failed
 
 
 def _score_split(
     split: SplitName,
     requests: Sequence[ScoreRequest],
+    space: LatentSpace | None,
     make_space: Callable[[], LatentSpace],
     record: Record,
     plugins: Plugins,
 ) -> dict[str, str]:
-    space, status, reason = None, "", ""
+    """Compute metrics on a space, if none is at hand on one that is made."""
+    status, reason = "", ""
     try:
-        space = make_space()
+        space = make_space() if space is None else space
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except Exception as error:

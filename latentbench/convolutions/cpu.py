@@ -1,11 +1,13 @@
 """Convolutions for CPUs (benchmarks/README.md has the figures).
 
 Torch's gradient of the weights in bfloat16 takes two to three times as long as laying out the windows as rows and
-one matrix product; its doubling of an image to few channels takes as much longer than another order of the sums.
+one matrix product, and so does everything about an image of one channel. Windows once laid out serve the
+convolution, or the gradient of a transposed one, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,30 +18,47 @@ from latentbench.convolutions.calls import Call, ConvolutionMode, Pair
 
 __all__ = ["FastConvolutions"]
 
-SMALLEST_WINDOW = 64  # numbers in a window of the smaller side; under it torch's own gradient is as fast
+SMALLEST_WINDOW = 64  # numbers in a window of bfloat16; under it torch's own gradient is as fast
 FEW_CHANNELS = 4
+MOST_COPIES = 4  # of a pixel in windows that are laid out for more than one matrix product
+# taps of a 4 x 4 kernel that reach a pixel's first and second child from the pixel before, itself and the next one
+TAPS = torch.tensor([[3, 1, 4], [4, 2, 0]])  # 4: none
 
 
 class FastConvolutions(ConvolutionMode):
-    """On a CPU: images doubled to few channels by another way, and in bfloat16 faster gradients of weights."""
+    """On a CPU: images of few channels by another way, and in bfloat16 faster gradients."""
 
     def convolve(self, call: Call) -> Tensor | None:
         """Return the result where this pays."""
         if call.input.device.type != "cpu":
             return None
-        half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        if half:
+        if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
             bias = None if call.bias is None else call.bias.bfloat16()
             call = call._replace(input=call.input.bfloat16(), weight=call.weight.bfloat16(), bias=bias)
-        doubles = _doubles(call)
         if not _plain_autograd():
-            return _doubled(call.input, call.weight, call.bias) if doubles else None
-        if not (half or doubles):
+            return _doubled(call.input, call.weight, call.bias) if _doubles(call) else None
+        if not (_pays(call) or _doubles(call)):
             return None
         image, weight = (value.contiguous(memory_format=torch.channels_last) for value in call[:2])
-        settings = call.stride, call.padding, call.output_padding, call.transposed
-        result: Tensor = _FastConvolution.apply(image, weight, call.bias, *settings)
+        result: Tensor = _FastConvolution.apply(image, weight, *call[2:])
         return result
+
+
+def _pays(call: Call) -> bool:
+    """Whether windows laid out pay for the gradient of the weights alone."""
+    return _has_one_channel(call) or (
+        call.weight.dtype == torch.bfloat16 and call.weight.shape[1:].numel() >= SMALLEST_WINDOW
+    )
+
+
+def _has_one_channel(call: Call) -> bool:
+    """Whether the finer image has one channel and windows that overlap little."""
+    return call.weight.shape[1] == 1 and _copies(call) <= MOST_COPIES
+
+
+def _copies(call: Call) -> float:
+    """How often a pixel stands in the windows."""
+    return call.weight.shape[2] * call.weight.shape[3] / (call.stride[0] * call.stride[1])
 
 
 def _doubles(call: Call) -> bool:
@@ -53,9 +72,7 @@ def _doubled(image: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     Torch's transposed convolution to few channels takes two to three times as long on a CPU.
     """
-    # taps of the 4 x 4 kernel that reach the first and the second child from the pixel before, itself and the next
-    taps = torch.tensor([[3, 1, 4], [4, 2, 0]])  # 4: none
-    kernels = functional.pad(weight, (0, 1, 0, 1))[:, :, taps][..., taps]
+    kernels = functional.pad(weight, (0, 1, 0, 1))[:, :, TAPS][..., TAPS]
     kernels = kernels.permute(1, 2, 4, 0, 3, 5).reshape(4 * weight.shape[1], len(weight), 3, 3)
     shifts = None if bias is None else bias.repeat_interleave(4)
     return functional.pixel_shuffle(functional.conv2d(image, kernels, shifts, padding=1), 2)
@@ -68,7 +85,11 @@ def _plain_autograd() -> bool:
 
 
 class _FastConvolution(torch.autograd.Function):
-    """torch's convolution with another way to the gradients of weight and bias."""
+    """torch's convolution by windows of the finer image, laid out once.
+
+    The finer image is the input, or the output of a transposed convolution; each window belongs to a pixel of the
+    coarser one.
+    """
 
     @staticmethod
     def forward(
@@ -81,62 +102,68 @@ class _FastConvolution(torch.autograd.Function):
         output_padding: Pair,
         transposed: bool,
     ) -> Tensor:
-        """Convolve; what is saved must be what was given, or second derivatives would miss it."""
-        ctx.save_for_backward(input, weight)
-        ctx.settings = stride, padding, (1, 1), transposed, output_padding, 1
-        if _doubles(Call(input, weight, bias, stride, padding, output_padding, transposed)):
+        """Convolve."""
+        ctx.settings = stride, padding, output_padding, transposed
+        call = Call(input, weight, bias, *ctx.settings)
+        if _doubles(call):
+            ctx.save_for_backward(input, weight)
             return _doubled(input, weight, bias)
-        result: Tensor = torch.ops.aten.convolution(input, weight, bias, *ctx.settings)
-        return result
+        serves = _has_one_channel(call) or (ctx.needs_input_grad[1] and _copies(call) <= MOST_COPIES)
+        if transposed or not serves:
+            ctx.save_for_backward(input, weight)
+            return _usual(call)
+        windows, matrix = _windows(call, input), _as_matrix(weight)
+        ctx.save_for_backward(input, weight, windows)
+        made = windows @ matrix if bias is None else torch.addmm(bias, windows, matrix)
+        return _as_image(made, _coarse_size(call, input))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Return the gradients of input, weight and bias."""
-        input, weight = ctx.saved_tensors  # noqa: A001
+        input, weight, *kept = ctx.saved_tensors  # noqa: A001
+        call = Call(input, weight, None, *ctx.settings)
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        to_input, to_weight, to_bias = None, None, None
-        if ctx.needs_input_grad[0]:
-            to_input = _own_gradient(ctx, gradient, input, weight, 0)
-        if ctx.needs_input_grad[1]:
-            to_weight = _weight_gradient(ctx, gradient, input, weight)
-        if ctx.needs_input_grad[2]:
-            rows = _rows(gradient)
-            to_bias = (rows.new_ones(1, len(rows)) @ rows)[0]
+        coarse, fine = (input, gradient) if call.transposed else (gradient, input)
+        need_input, need_weight, need_bias = ctx.needs_input_grad[:3]
+        to_input, to_weight = None, None
+        if _pays(call) and (need_weight or call.transposed):
+            # windows that were kept have no history, which second derivatives need
+            again = not kept or torch.is_grad_enabled()
+            windows = _windows(call, fine) if again else kept[0]
+            to_weight = _weight_gradient(coarse, windows, weight) if need_weight else None
+            if need_input and call.transposed:
+                to_input = _as_image(windows @ _as_matrix(weight), input.shape[2:])
+        rest = need_input and to_input is None, need_weight and to_weight is None
+        if any(rest):
+            usual = _usual_gradients(call, gradient, rest)
+            to_input, to_weight = usual[0] if rest[0] else to_input, usual[1] if rest[1] else to_weight
+        to_bias = _rows(gradient).sum(0) if need_bias else None
         return to_input, to_weight, to_bias, None, None, None, None
 
 
-def _own_gradient(ctx: Any, gradient: Tensor, input: Tensor, weight: Tensor, which: int) -> Tensor:  # noqa: A002
-    """Torch's gradient of the input (0) or the weight (1)."""
-    mask = [which == 0, which == 1, False]
-    found = torch.ops.aten.convolution_backward(gradient, input, weight, None, *ctx.settings, mask)
-    result: Tensor = found[which]
+def _usual(call: Call) -> Tensor:
+    """Torch's convolution."""
+    image, weight, bias, stride, padding, output_padding, transposed = call
+    settings = stride, padding, (1, 1), transposed, output_padding, 1
+    result: Tensor = torch.ops.aten.convolution(image, weight, bias, *settings)
     return result
 
 
-def _weight_gradient(ctx: Any, gradient: Tensor, input: Tensor, weight: Tensor) -> Tensor:  # noqa: A002
-    """Gradient of the weight: rows of the coarse image times windows of the fine one."""
-    stride, padding, dilation, transposed, _, _ = ctx.settings
-    coarse, fine = (input, gradient) if transposed else (gradient, input)
-    rows, (height, width), channels = coarse.shape[1], weight.shape[2:], weight.shape[1]
-    if channels * height * width >= SMALLEST_WINDOW and fine.dtype == torch.bfloat16:
-        product = _rows(coarse).T @ _windows(fine, coarse, (height, width), stride, padding)
-        return product.view(rows, height, width, channels).permute(0, 3, 1, 2)
-    if transposed:
-        return _own_gradient(ctx, gradient, input, weight, 1)
-    swapped = stride, padding, dilation, True, _left_over(fine, coarse, (height, width), stride, padding), 1
-    found: Tensor = torch.ops.aten.convolution_backward(
-        fine, coarse, weight, None, *swapped, [False, True, False]
-    )[1]
-    return found
-
-
-def _left_over(fine: Tensor, coarse: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """Rows and columns of the fine image that no window reaches; the output padding of the transposed one."""
-    height, width = (
-        fine.shape[2 + side] + 2 * padding[side] - kernel[side] - (coarse.shape[2 + side] - 1) * stride[side]
-        for side in (0, 1)
+def _usual_gradients(call: Call, gradient: Tensor, needed: Sequence[bool]) -> Sequence[Tensor | None]:
+    """Torch's gradients of input and weight."""
+    image, weight, _, stride, padding, output_padding, transposed = call
+    settings = stride, padding, (1, 1), transposed, output_padding, 1
+    found: Sequence[Tensor | None] = torch.ops.aten.convolution_backward(
+        gradient, image, weight, None, *settings, [*needed, False]
     )
-    return height, width
+    return found[:2]
+
+
+def _weight_gradient(coarse: Tensor, windows: Tensor, weight: Tensor) -> Tensor:
+    """Gradient of the weight `(coarse channels, fine channels, height, width)`."""
+    rows, (across, fine, height, width) = _rows(coarse), weight.shape
+    product = rows.T @ windows if windows.is_contiguous() else (windows.T @ rows).T
+    return product.reshape(across, height, width, fine).permute(0, 3, 1, 2)
 
 
 def _rows(image: Tensor) -> Tensor:
@@ -144,15 +171,41 @@ def _rows(image: Tensor) -> Tensor:
     return image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
 
 
-def _windows(fine: Tensor, coarse: Tensor, kernel: Pair, stride: Pair, padding: Pair) -> Tensor:
-    """Lay out the window of each coarse pixel as a row `(n * h * w, kernel height * kernel width * c)`."""
-    image = fine.permute(0, 2, 3, 1)
-    if any(padding):
-        image = functional.pad(image, (0, 0, padding[1], padding[1], padding[0], padding[0]))
-    image = image.contiguous()
-    across, down, right, _ = image.stride()
-    (n, _, height, width), channels = coarse.shape, image.shape[3]
-    view = image.as_strided(
-        (n, height, width, kernel[0], kernel[1] * channels), (across, stride[0] * down, stride[1] * right, down, 1)
+def _as_image(rows: Tensor, size: Sequence[int]) -> Tensor:
+    """View rows `(n * h * w, c)` as images `(n, c, h, w)` of this height and width."""
+    return rows.view(-1, *size, rows.shape[1]).permute(0, 3, 1, 2)
+
+
+def _coarse_size(call: Call, fine: Tensor) -> Pair:
+    """Return height and width of the image that has a pixel for each window."""
+    height, width = (
+        (fine.shape[2 + side] + 2 * call.padding[side] - call.weight.shape[2 + side]) // call.stride[side] + 1
+        for side in (0, 1)
     )
-    return view.reshape(n * height * width, -1)
+    return height, width
+
+
+def _windows(call: Call, fine: Tensor) -> Tensor:
+    """Lay out each coarse pixel's window as a row `(n * h * w, kernel height * kernel width * channels)`.
+
+    Rows are contiguous, but for one channel columns are: copying takes time by the run of neighbors in memory.
+    """
+    kernel, size = call.weight.shape[2:], _coarse_size(call, fine)
+    if any(call.padding):
+        down, right = call.padding
+        fine = functional.pad(fine, (right, right, down, down))
+    if fine.shape[1] == 1:
+        across, _, down, right = fine.stride()
+        order = down, right, across, call.stride[0] * down, call.stride[1] * right
+        return fine.as_strided((*kernel, len(fine), *size), order).reshape(kernel.numel(), -1).T
+    image = fine.permute(0, 2, 3, 1).contiguous()
+    across, down, right, _ = image.stride()
+    steps = across, call.stride[0] * down, call.stride[1] * right, down
+    run = kernel[1] * image.shape[3]
+    rows = image.as_strided((len(fine), *size, kernel[0], run), (*steps, 1))
+    return rows.reshape(-1, kernel[0] * run)
+
+
+def _as_matrix(weight: Tensor) -> Tensor:
+    """Lay out weights as `(height * width * fine channels, coarse channels)`, like a window each."""
+    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1).T
