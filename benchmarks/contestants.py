@@ -105,7 +105,10 @@ def trials_of(work: Work) -> tuple[Trial, ...]:
 def train_split(work: Work) -> Split:
     """Return the training images."""
     trial = trials_of(work)[0]
-    return training_rows(trial, load_splits(PLUGINS, trial).train)
+    rows = training_rows(trial, load_splits(PLUGINS, trial).train)
+    if len(rows) < work.images:
+        sys.exit(f"--images {work.images}: there are {len(rows)} to train on")
+    return rows
 
 
 def plain_nets(work: Work, seed: int) -> Nets:

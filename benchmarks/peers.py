@@ -243,7 +243,7 @@ def write(rows: Sequence[Row], text: str) -> None:
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train one network in latentbench, in pythae and in bare loops.")
-    parser.add_argument("--images", type=int, default=60_000, help="training images of each trial")
+    parser.add_argument("--images", type=int, default=50_000, help="training images of each trial")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--trials", type=int, default=4, help="trials of the grid")
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")

@@ -1,8 +1,8 @@
 """Make the reference results again: `python benchmarks/reference.py quick`, or `standard` (about half an hour).
 
 Runs the preset into results/ (what is there already is not run again) and keeps the small files in
-results/reference/: the request, the environment, the scores, the tables and the figures, no weights. `quick` also
-renews the README's table, `standard` that of docs/reading.md.
+results/reference/: the request, the environment, the scores, the tables, the figures and what the time went to, no
+weights. `quick` also renews the README's table, `standard` that of docs/reading.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from latentbench import load_results
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
@@ -28,16 +32,59 @@ def latentbench(*arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
 
 
-def minutes(run: Path) -> float:
-    """Return how long the run took, all its sittings together, from its event log."""
-    total = started = last = 0.0
-    for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event["event"] == "run_started":
-            total += last - started
-            started = event["time"]
-        last = event["time"]
-    return (total + last - started) / 60
+@dataclass
+class Spent:
+    """Seconds of a run, all its sittings together, from its event log.
+
+    Attributes:
+        whole: from start to end.
+        around: before the first trial began and after the last ended.
+        in_trials: of all trials, each from its start to its end.
+    """
+
+    whole: float = 0.0
+    around: float = 0.0
+    in_trials: float = 0.0
+
+    @classmethod
+    def of_run(cls, run: Path) -> Spent:
+        """Read the log."""
+        sittings: list[list[dict[str, Any]]] = []
+        for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            if event["event"] == "run_started":
+                sittings.append([])
+            sittings[-1].append(event)
+        spent = cls()
+        for events in sittings:
+            whole = events[-1]["time"] - events[0]["time"]
+            begun = [event["time"] for event in events if event["event"] == "trial_started"]
+            ended = [event["time"] for event in events if event["event"] == "trial_finished"]
+            spent.whole += whole
+            spent.around += whole - (max(ended) - min(begun) if ended else 0.0)
+            spent.in_trials += sum(event["seconds"] for event in events if event["event"] == "trial_finished")
+        return spent
+
+
+def shares(run: Path) -> list[str]:
+    """Tell what the workers' time went to."""
+    results, spent = load_results(run), Spent.of_run(run)
+    outcomes = [trial.outcome for trial in results.trials if trial.outcome is not None]
+    workers = max(outcome.environment.get("concurrency", 1) for outcome in outcomes)
+    training = sum(outcome.cost.get("train_seconds", 0.0) for outcome in outcomes)
+    files = (path for trial in results.trials for path in (run / "trials" / trial.key / "scores").glob("*.json"))
+    scoring = sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files)
+    kinds = {
+        "training": training,
+        "scoring": scoring,
+        "loading, coding and writing within trials": spent.in_trials - training - scoring,
+        "start, tables and page": spent.around * workers,
+    }
+    busy = sum(kinds.values())
+    lines = [f"{seconds / busy:>7.2%}  {kind}" for kind, seconds in kinds.items()]
+    idle = 1 - busy / (workers * spent.whole)
+    head = f"{spent.whole / 60:.1f} minutes, {workers} workers; without a trial left to do: {idle:.1%} of their time"
+    return [f"latentbench run --preset {results.request['title']}", head, "of the rest:", *lines]
 
 
 def keep(run: Path, target: Path) -> None:
@@ -66,12 +113,15 @@ def renew(page: Path, path: Path) -> None:
 
 
 def main(preset: str) -> None:
-    """Run, keep, and tell how long it took."""
+    """Run, keep, and tell what the time went to."""
     run, target = ROOT / "results" / FOLDERS[preset], REFERENCE / FOLDERS[preset]
     latentbench("run", "--preset", preset, "-o", str(run.relative_to(ROOT)))
     keep(run, target)
     renew(PAGES[preset], target / "table.txt")
-    print(f"latentbench run --preset {preset}: {minutes(run):.1f} minutes; kept in {target.relative_to(ROOT)}")
+    told = "\n".join(shares(run)) + "\n"
+    (target / "time.txt").write_text(told, encoding="utf-8")
+    print(told, end="")
+    print(f"kept in {target.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
