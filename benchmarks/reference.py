@@ -83,8 +83,8 @@ def shares(run: Path) -> list[str]:
     busy = sum(kinds.values())
     lines = [f"{seconds / busy:>7.2%}  {kind}" for kind, seconds in kinds.items()]
     idle = 1 - busy / (workers * spent.whole)
-    head = f"{spent.whole / 60:.1f} minutes, {workers} workers; without a trial left to do: {idle:.1%} of their time"
-    return [f"latentbench run --preset {results.request['title']}", head, "of the rest:", *lines]
+    head = f"{spent.whole / 60:.1f} minutes, {workers} workers, idle at the end {idle:.1%}; of the rest:"
+    return [f"latentbench run --preset {results.request['title']}", head, *lines]
 
 
 def keep(run: Path, target: Path) -> None:

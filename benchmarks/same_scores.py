@@ -8,6 +8,8 @@ results/reference/speed/same_scores.txt. First weights, order of the data, noise
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -119,7 +121,7 @@ def main() -> None:
         frames = list(pool.map(plain_scores, make_plan(plain, Plugins()).trials))
     machine = environment("cpu", 1, 1)
     head = [
-        "python benchmarks/same_scores.py --write",
+        shlex.join(["python", "benchmarks/same_scores.py", *sys.argv[1:]]),
         f"fashion_mnist, {asked.epochs} epochs, {asked.seeds} seeds, mean ± standard deviation over seeds",
         f"{machine['device']}, torch {machine['torch']}",
     ]

@@ -381,6 +381,7 @@ LATE = {
     "below zero": ([-1.0, -2.0, -3.0], 0.5),
     "twenty epochs": ([float(20 - step) for step in range(20)], 2 / 19),
     "rises at the end": ([10.0, 0.0, 1.0], -0.1),
+    "one last epoch by chance": ([10.0] + [1.0] * 38 + [0.9], 0.05 / 9.1),
 }
 
 
