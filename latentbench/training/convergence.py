@@ -12,9 +12,9 @@ def late_fall(history: Sequence[Mapping[str, float]]) -> float:
     """Return the share of the loss's whole fall that came in the last tenth of the epochs.
 
     A negative log density has no natural zero, so the fall is measured against the fall since the first epoch and
-    not against the loss itself. Losses of single epochs are noisy: where a tenth is several epochs, what it began and
-    ended with are means over half as many. Over 0.01 a run counts as not converged. A single epoch holds the whole
-    fall: 1. 0 where the loss never fell, or there is no one loss but one a player.
+    not against the loss itself. Losses of single epochs are noisy: where a tenth is several epochs, what it began
+    and ended with are means over half as many. Over 0.01 a run counts as not converged. A single epoch holds the
+    whole fall: 1. 0 where the loss never fell, or there is no one loss but one a player.
 
     >>> late_fall([{"total": 10.0}, {"total": 2.0}, {"total": 0.0}])
     0.2
