@@ -43,9 +43,10 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write a JSON file that is whole or not there; infinities and NaN become null."""
-    write_atomically(path, (json.dumps(_finite(value), indent=1, sort_keys=True) + "\n").encode())
+    text = json.dumps(_finite(value), indent=1, sort_keys=True) + "\n"
+    write_atomically(path, text.encode(), durable=durable)
 
 
 def _finite(value: Any) -> Any:
@@ -58,15 +59,24 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under another name, sync it and rename it into place."""
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file under another name and rename it into place.
+
+    Args:
+        path: where to.
+        content: what.
+        durable: wait until it is on the disk, some milliseconds. Without, it survives a kill of the process but
+            may be lost or damaged when the whole system goes down: for what is noticed and made again then.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with part.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     part.replace(path)
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:

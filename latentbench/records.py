@@ -334,11 +334,14 @@ class Record:
         items: Mapping[str, npt.NDArray[Any]],
         split: SplitName = "test",
     ) -> None:
-        """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first."""
+        """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first.
+
+        The items are on the disk by then; the JSON, which says that there are scores, is made again when lost.
+        """
         (self.folder / "scores").mkdir(exist_ok=True)
         if items:
             self.write_arrays(request.file(split, "items.npz"), items)
-        write_json(self.folder / request.file(split, "json"), rows)
+        write_json(self.folder / request.file(split, "json"), rows, durable=False)
 
     def read_scores(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, Any] | None:
         """Read the scores of one metric, or None when they have not been made or are damaged, with a warning."""

@@ -134,9 +134,13 @@ def _download(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
             fetch(ARCHIVE, ARCHIVE_MD5, [mirror], part)
+            Path(part, FOLDER).mkdir()
             with tarfile.open(Path(part, ARCHIVE)) as archive:
                 for name in (*TRAIN, *TEST):
-                    archive.extract(f"{FOLDER}/{name}", part, filter="data")
+                    member = archive.extractfile(f"{FOLDER}/{name}")
+                    if member is None:
+                        raise tarfile.ExtractError(f"{FOLDER}/{name} is no file")
+                    Path(part, FOLDER, name).write_bytes(member.read())
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # an incomplete one
             Path(part, FOLDER).replace(folder / FOLDER)
     except (OSError, KeyError, tarfile.TarError) as error:

@@ -1,6 +1,7 @@
 """`pytest benchmarks` times what is there, plugins of others too, and says what it could not time."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +17,12 @@ def finished(tmp_path_factory):
     """What a small selection printed, and its JSON: test name -> benchmark."""
     path = tmp_path_factory.mktemp("benchmarks") / "speed.json"
     selection = "test_training and short_vae and 256 or test_decode and (pca or untrained) or --help"
+    # inside a worker of pytest-xdist, pytest-benchmark times nothing
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-k", selection,
          "--plugin", str(PLUGIN), "--benchmark-json", str(path)],
-        cwd=ROOT, capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True, env=outside,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, {each["name"]: each for each in json.loads(path.read_text())["benchmarks"]}
