@@ -39,10 +39,19 @@ _WARM: set[tuple[str, str, int]] = set()  # (dataset, label, group size) this pr
 
 @dataclass
 class Look:
-    """A trial on its way: its record under work and, once it is trained, its model and the test split's codes."""
+    """A trial on its way.
+
+    Attributes:
+        trial: what is asked for.
+        record: where it is written down.
+        alone: no other trial is on its way with it: what is seen through it may wait in memory for its scores.
+        model: once it is trained.
+        space: the test split seen through it, of one that is alone.
+    """
 
     trial: Trial
     record: Record
+    alone: bool = False
     model: Model | None = None
     space: LatentSpace | None = None
 
@@ -170,13 +179,13 @@ class _Task:
         if state is not None:
             record.write_state(state)
         if model.encoder != "none":
-            look.space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost)
-            if look.space.dim != trial.params.get("latent_dim", look.space.dim):
+            space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost)
+            if space.dim != trial.params.get("latent_dim", space.dim):
                 raise ContractError(
-                    f"{trial.label} gives codes of length {look.space.dim}, "
-                    f"latent_dim is {trial.params['latent_dim']}"
+                    f"{trial.label} gives codes of length {space.dim}, latent_dim is {trial.params['latent_dim']}"
                 )
-            record.write_arrays("codes.npz", {"codes": look.space.codes.cpu().numpy()})
+            record.write_arrays("codes.npz", {"codes": space.codes.cpu().numpy()})
+            look.space = space if look.alone else None  # it holds the test images too: one at a time
         flags = ("not converged",) if late_fall(history) > LATE_FALL_LIMIT else ()
         record.write_trial(trial, Outcome("ok", "", "", tuple(history), flags, cost, self.machine, trial.source))
         if state is not None:

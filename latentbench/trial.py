@@ -127,7 +127,7 @@ def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, Look]:
     Trials that cannot be trained together are trained one by one, those that do not fit into memory in halves.
     """
     todo = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
-    looks = [Look(trial, Record.begin(job.run, trial.key)) for trial in todo]
+    looks = [Look(trial, Record.begin(job.run, trial.key), alone=len(todo) == 1) for trial in todo]
     parts = [_trainings(looks)] if looks else []
     while parts:
         part = parts.pop(0)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -290,6 +291,18 @@ def test_a_job_of_several_trials_gives_each_its_record(betas, job_of, go):
             assert mine == pytest.approx(its, rel=1e-4)
         assert Record(job.run, trial.key).read_scores(job.requests[0])["scores"]
         assert expected.outcome.environment["group_size"] == 1
+
+
+def test_codes_are_made_once_of_a_trial_alone_and_wait_for_no_other(betas, job_of, monkeypatch):
+    made, plain = [], fitting.look_through
+    for module in ("fitting", "trial"):
+        monkeypatch.setattr(f"latentbench.{module}.look_through", lambda *given: made.append(given[1].key) or plain(*given))
+    job, plugins = job_of(betas())
+    execute_job(replace(job, trials=job.trials[:1]), plugins, lambda *_: None)
+    assert made == [job.trials[0].key]
+    made.clear()
+    execute_job(replace(job, run=job.run / "together"), plugins, lambda *_: None)
+    assert sorted(made) == sorted(2 * [each.key for each in job.trials])
 
 
 def test_checkpoints_and_groups_go_together(betas, job_of):
