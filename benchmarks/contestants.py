@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import latentbench
 from latentbench import Benchmark
@@ -43,12 +44,16 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Work:
-    """What every contestant is given: `trials` trials that differ in their seed."""
+    """What every contestant is given: `trials` trials that differ in their seed.
+
+    `hidden` is the width of a dense layer between convolutions and code; 0: none.
+    """
 
     trials: int
     images: int
     epochs: int
     batch: int
+    hidden: int = 0
 
     @property
     def steps(self) -> int:
@@ -87,7 +92,13 @@ def as_benchmark(work: Work) -> Benchmark:
         scores=("parameters",),
         budget={**budget, "learning_rate": LEARNING_RATE},
         on={},
-        params={"latent_dim": LATENT_DIM, "likelihood": "gaussian", "sigma": 1.0, "backbone": "conv"},
+        params={
+            "latent_dim": LATENT_DIM,
+            "likelihood": "gaussian",
+            "sigma": 1.0,
+            "backbone": "conv",
+            "hidden": work.hidden,
+        },
     )
 
 
@@ -111,17 +122,25 @@ def train_split(work: Work) -> Split:
     return rows
 
 
+def make_nets(wide: int) -> Nets:
+    """Return the network as one would write it down."""
+    flat = 64 * 7 * 7
+    inwards = [nn.Linear(flat, wide), nn.ReLU()] if wide else []
+    outwards = [nn.Linear(LATENT_DIM, wide), nn.ReLU()] if wide else []
+    encoder = [nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU()]
+    decoder = [nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1)]
+    return Nets(
+        nn.Sequential(*encoder, nn.Flatten(), *inwards, nn.Linear(wide or flat, 2 * LATENT_DIM)),
+        nn.Sequential(*outwards, nn.Linear(wide or LATENT_DIM, flat), nn.Unflatten(1, (64, 7, 7)), *decoder),
+    )
+
+
 def plain_nets(work: Work, seed: int) -> Nets:
-    """Return the network as one would write it down, with the first weights of latentbench's trial.
+    """Return the network with the first weights of latentbench's trial.
 
     Latentbench's own may number the features between convolutions and code differently: no other network.
     """
-    encoder = [nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU()]
-    decoder = [nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1)]
-    nets = Nets(
-        nn.Sequential(*encoder, nn.Flatten(), nn.Linear(64 * 7 * 7, 2 * LATENT_DIM)),
-        nn.Sequential(nn.Linear(LATENT_DIM, 64 * 7 * 7), nn.Unflatten(1, (64, 7, 7)), *decoder),
-    )
+    nets = make_nets(work.hidden)
     nets.load_state_dict(own_nets(work, seed).state_dict())
     return nets
 
@@ -132,6 +151,14 @@ def own_nets(work: Work, seed: int, record: Record | None = None) -> Nets:
     if record is not None:
         model.set_state(record.read_state() or {})
     return Nets(model.encoder_net, model.decoder_net)
+
+
+def flops_of_an_image(hidden: int) -> float:
+    """Count the floating-point operations of training on an image: convolutions and matrix products."""
+    nets = make_nets(hidden)
+    with FlopCounterMode(display=False) as counted:
+        nets(torch.zeros(1, 1, 28, 28), torch.zeros(1, LATENT_DIM)).backward()
+    return float(counted.get_total_flops())
 
 
 def final_loss(every: Sequence[Nets], work: Work) -> float:
@@ -333,7 +360,7 @@ def main() -> None:
     """Read the command line, let one contestant work, print its JSON last."""
     parser = argparse.ArgumentParser(description="Train in one contestant's way; peers.py compares them.")
     parser.add_argument("contestant", choices=tuple(CONTESTANTS))
-    for name in ("trials", "images", "epochs", "batch"):
+    for name in ("trials", "images", "epochs", "batch", "hidden"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = vars(parser.parse_args())
     print(json.dumps(measure(options.pop("contestant"), Work(**options))))

@@ -2,6 +2,7 @@
 
 A convolutional VAE (32 and 64 channels, d = 16, Gaussian likelihood with sigma 1) learns Fashion-MNIST on this
 machine's processor: the same images, first weights, batch size, epochs, optimizer and learning rates everywhere.
+There are two networks: the default one, and one with a dense layer of 256 between the convolutions and the code.
 The contestants (contestants.py), each in a fresh process, are given a grid of trials:
 
 - pythae: its BaseTrainer, one trial after the other on all cores;
@@ -28,10 +29,11 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -39,6 +41,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results" / "reference" / "speed"
 TOLERANCE = 0.05
+Line = tuple[int, int, str, str]  # hidden, batch, setting, contestant
 QUIET = 0.2  # cores that others may use before ratios between one thread and several stop meaning anything
 GRID, ALONE = "grid", "one trial"
 TURNS = (
@@ -54,6 +57,7 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NOTES = """
 at once: trials that train at the same time x threads of each.
 median, best: over the rounds, images per second of all trials together; to pythae: median of the rounds' ratios.
+GFLOP/s: at the median rate, of convolutions and matrix products alone.
 one trial: latentbench and tuned on one thread; pythae and plain, which train one by one anyway, on all cores.
 latentbench: from its first trial_started to its last trial_finished, with reading the data, codes of 10,000 test
 images and files; its training: by the trials' own images per second. run: all of `latentbench.run`, with starting.
@@ -68,6 +72,7 @@ class Row:
 
     Attributes:
         round: counts from 1.
+        hidden: width of the dense layer between convolutions and code; 0: none.
         batch: batch size.
         setting: a grid of trials, or one trial.
         contestant: who.
@@ -82,6 +87,7 @@ class Row:
     """
 
     round: int
+    hidden: int
     batch: int
     setting: str
     contestant: str
@@ -95,9 +101,9 @@ class Row:
     loss: float
 
     @property
-    def line(self) -> tuple[int, str, str]:
+    def line(self) -> Line:
         """What is one line of the table."""
-        return self.batch, self.setting, self.contestant
+        return self.hidden, self.batch, self.setting, self.contestant
 
 
 def measure_apart(contestant: str, **work: int) -> dict[str, Any]:
@@ -126,48 +132,52 @@ def _core_seconds_of_others() -> float:
 
 def compete(options: argparse.Namespace) -> Iterator[Row]:
     """Let all contestants have their turns, and tell of each."""
-    for number in range(1, options.rounds + 1):
-        for batch in options.batch:
-            for contestant, setting in TURNS:
-                work = {"images": options.images, "epochs": options.epochs, "batch": batch}
-                found = measure_apart(contestant, trials=options.trials if setting == GRID else 1, **work)
-                row = Row(number, batch, setting, contestant, **found)
-                rate = f"{row.images_per_second:.0f} images/s"
-                print(f"round {number}, batch {batch}, {setting}, {contestant}: {rate}", file=sys.stderr)
-                yield row
-                if (contestant, setting) in ONE_BY_ONE:
-                    yield replace(row, setting=ONE_BY_ONE[contestant, setting])
+    for number, hidden, batch in product(range(1, options.rounds + 1), options.hidden, options.batch):
+        work = {"images": options.images, "epochs": options.epochs, "batch": batch, "hidden": hidden}
+        for contestant, setting in TURNS:
+            found = measure_apart(contestant, trials=options.trials if setting == GRID else 1, **work)
+            row = Row(number, hidden, batch, setting, contestant, **found)
+            line = f"round {number}, hidden {hidden}, batch {batch}, {setting}, {contestant}"
+            print(f"{line}: {row.images_per_second:.0f} images/s", file=sys.stderr)
+            yield row
+            if (contestant, setting) in ONE_BY_ONE:
+                yield replace(row, setting=ONE_BY_ONE[contestant, setting])
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """Return images per second and ratios to pythae; latentbench has a second line, for its training alone."""
-    numbers = ["median", "best", "to pythae", "run, s", "loss", "others"]
-    grid = [["batch", "setting", "contestant", "precision", "at once", *numbers]]
+def table(rows: Sequence[Row], flops: Mapping[int, float]) -> list[str]:
+    """Return images per second and ratios to pythae; latentbench has a second line, for its training alone.
+
+    Args:
+        rows: what was measured.
+        flops: floating-point operations of training on one image, by width of the dense layer.
+    """
+    numbers = ["median", "best", "to pythae", "GFLOP/s", "run, s", "loss", "others"]
+    grid = [["hidden", "batch", "setting", "contestant", "precision", "at once", *numbers]]
     for line in _lines(rows):
-        own, peers = _chosen(rows, *line), _chosen(rows, *line[:2], "pythae")
+        own, peers = _chosen(rows, *line), _chosen(rows, *line[:3], "pythae")
         against = [row.images_per_second for row in peers]
         run = f"{median(row.run_seconds or 0 for row in own):.1f}" if own[0].run_seconds else ""
         start = [*map(str, line), own[0].precision, f"{own[0].processes} x {own[0].threads}"]
         end = [run, f"{mean(row.loss for row in own):.2f}", f"{mean(row.others for row in own):.1f}"]
-        grid.append([*start, *_speed([row.images_per_second for row in own], against), *end])
+        grid.append([*start, *_speed([row.images_per_second for row in own], against, flops[line[0]]), *end])
         if own[0].run_seconds:
-            training = _speed([row.training_images_per_second for row in own], against)
-            grid.append(["", "", "- its training", "", "", *training, "", "", ""])
-    return _aligned(grid, words=5)
+            training = _speed([row.training_images_per_second for row in own], against, flops[line[0]])
+            grid.append(["", "", "", "- its training", "", "", *training, "", "", ""])
+    return _aligned(grid, words=6)
 
 
-def _lines(rows: Sequence[Row]) -> list[tuple[int, str, str]]:
+def _lines(rows: Sequence[Row]) -> list[Line]:
     found = dict.fromkeys(row.line for row in rows)
-    return sorted(found, key=lambda line: line[:2])  # keeps the order of turns within a setting
+    return sorted(found, key=lambda line: line[:3])  # keeps the order of turns within a setting
 
 
 def _chosen(rows: Sequence[Row], *line: object) -> list[Row]:
     return [row for row in rows if row.line == line]
 
 
-def _speed(rates: Sequence[float], against: Sequence[float]) -> list[str]:
+def _speed(rates: Sequence[float], against: Sequence[float], flops: float) -> list[str]:
     ratio = median(rate / other for rate, other in zip(rates, against, strict=True))
-    return [f"{median(rates):.0f}", f"{max(rates):.0f}", f"{ratio:.2f}"]
+    return [f"{median(rates):.0f}", f"{max(rates):.0f}", f"{ratio:.2f}", f"{median(rates) * flops / 1e9:.0f}"]
 
 
 def _aligned(grid: Sequence[Sequence[str]], words: int) -> list[str]:
@@ -186,15 +196,15 @@ def _aligned(grid: Sequence[Sequence[str]], words: int) -> list[str]:
 def strays(rows: Sequence[Row]) -> list[str]:
     """Return a sentence for each contestant whose final loss is not that of the plain loop."""
     found = []
-    for batch, setting, contestant in _lines(rows):
+    for hidden, batch, setting, contestant in _lines(rows):
         own, expected = (
-            mean(row.loss for row in _chosen(rows, batch, name_of, name))
+            mean(row.loss for row in _chosen(rows, hidden, batch, name_of, name))
             for name_of, name in ((setting, contestant), (GRID, "plain"))
         )
         if not abs(own / expected - 1) <= TOLERANCE:
             found.append(
-                f"{contestant} ({setting}, batch {batch}) ends with a loss of {own:.2f}, the plain loop with "
-                f"{expected:.2f}: over {TOLERANCE:.0%} apart, they did not do the same work"
+                f"{contestant} ({setting}, batch {batch}, hidden {hidden}) ends with a loss of {own:.2f}, the plain "
+                f"loop with {expected:.2f}: over {TOLERANCE:.0%} apart, they did not do the same work"
             )
     return found
 
@@ -209,9 +219,15 @@ def unrest(rows: Sequence[Row]) -> list[str]:
 
 def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     """Return what was done, on what, and the table."""
+    sys.path.insert(0, str(ROOT))  # this script may be started from anywhere
+    from benchmarks.contestants import flops_of_an_image
+    from benchmarks.profile_step import ceiling
     from latentbench.plugins import Plugins
     from latentbench.runner import describe_environment
 
+    flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}
+    work = ", ".join(f"{flops[hidden] / 1e6:.1f} MFLOP an image with hidden={hidden}" for hidden in flops)
+    tops = ", ".join(f"{ceiling(precision):.0f} GFLOP/s in {precision}" for precision in ("float32", "bfloat16"))
     machine = f"{describe_environment(Plugins())['processor']}, {len(os.sched_getaffinity(0))} cores"
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "pythae", "latentbench"))
     size = f"{options.images} images, {options.epochs} epochs, {options.trials} trials in a grid"
@@ -221,8 +237,9 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
         f"{date.today()}, {machine}, {versions}",
         f"Fashion-MNIST, {size}, rounds: {options.rounds}",
         "VAE, conv 32-64, d = 16, Adam, learning rate 0.001 with latentbench's rise and cosine",
+        f"{work}; products of 2048 x 2048 matrices on all cores: {tops}",
         "",
-        *table(rows),
+        *table(rows, flops),
         *NOTES,
         *unrest(rows),
     ]
@@ -247,12 +264,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--trials", type=int, default=4, help="trials of the grid")
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[0, 256], help="widths of the dense layer")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one round, batch 64, 2,048 images")
+    parser.add_argument("--quick", action="store_true", help="one round, batch 64, 2,048 images, hidden 0")
     parser.add_argument("--write", action="store_true", help="renew results/reference/speed/peers.*")
     options = parser.parse_args()
     if options.quick:
-        options.images, options.epochs, options.batch, options.rounds = 2048, 2, [64], 1
+        options.images, options.epochs, options.batch, options.rounds, options.hidden = 2048, 2, [64], 1, [0]
     return options
 
 

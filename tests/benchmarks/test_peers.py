@@ -26,6 +26,7 @@ def peers():
 def row(peers):
     def make(number, contestant, rate, **changes):
         values = {
+            "hidden": 0,
             "batch": 64,
             "setting": "grid",
             "others": 0.0,
@@ -45,23 +46,37 @@ def row(peers):
 def test_ratios_are_taken_within_a_round(peers, row):
     theirs, ours = (1000.0, 500.0, 2000.0), (3000.0, 2000.0, 4000.0)
     rows = [row(n, name, rates[n]) for n in range(3) for name, rates in (("pythae", theirs), ("tuned", ours))]
-    _, pythae, tuned = map(str.split, peers.table(rows))
-    assert pythae[-5:] == ["1000", "2000", "1.00", "30.00", "0.0"]
-    assert tuned[-5:] == ["3000", "4000", "3.00", "30.00", "0.0"]
+    _, pythae, tuned = map(str.split, peers.table(rows, {0: 20e6}))
+    assert pythae[-6:] == ["1000", "2000", "1.00", "20", "30.00", "0.0"]
+    assert tuned[-6:] == ["3000", "4000", "3.00", "60", "30.00", "0.0"]
 
 
 def test_latentbench_has_a_line_for_its_training_alone(peers, row):
     own = row(0, "latentbench", 2000.0, training_images_per_second=4000.0, run_seconds=9.5)
-    *_, whole, training = map(str.split, peers.table([row(0, "pythae", 1000.0), own]))
-    assert whole[-6:] == ["2000", "2000", "2.00", "9.5", "30.00", "0.0"]
-    assert training == ["-", "its", "training", "4000", "4000", "4.00"]
+    *_, whole, training = map(str.split, peers.table([row(0, "pythae", 1000.0), own], {0: 20e6}))
+    assert whole[-7:] == ["2000", "2000", "2.00", "40", "9.5", "30.00", "0.0"]
+    assert training == ["-", "its", "training", "4000", "4000", "4.00", "80"]
+
+
+def test_networks_stand_apart_and_the_default_one_first(peers, row):
+    rows = [row(0, "pythae", rate, hidden=hidden) for hidden, rate in ((256, 500.0), (0, 1000.0))]
+    rows += [row(0, "tuned", rate, hidden=hidden) for hidden, rate in ((256, 2000.0), (0, 2000.0))]
+    _, *lines = map(str.split, peers.table(rows, {0: 20e6, 256: 30e6}))
+    assert [(line[0], line[3], line[-4]) for line in lines] == [
+        ("0", "pythae", "1.00"),
+        ("0", "tuned", "2.00"),
+        ("256", "pythae", "1.00"),
+        ("256", "tuned", "4.00"),
+    ]
 
 
 @pytest.mark.parametrize(("loss", "told"), [(31.0, False), (32.0, True), (28.0, True), (float("nan"), True)])
 def test_a_contestant_that_learns_something_else_is_named(peers, row, loss, told):
     rows = [row(0, "plain", 1000.0), row(0, "tuned", 1000.0, setting="one trial", loss=loss)]
     assert bool(peers.strays(rows)) is told
-    assert all(sentence.startswith("tuned (one trial, batch 64) ends") for sentence in peers.strays(rows))
+    assert all(
+        sentence.startswith("tuned (one trial, batch 64, hidden 0) ends") for sentence in peers.strays(rows)
+    )
 
 
 def test_other_programs_at_work_are_told(peers, row):
