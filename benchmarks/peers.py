@@ -203,8 +203,8 @@ def strays(rows: Sequence[Row]) -> list[str]:
         )
         if not abs(own / expected - 1) <= TOLERANCE:
             found.append(
-                f"{contestant} ({setting}, batch {batch}, hidden {hidden}) ends with a loss of {own:.2f}, the plain "
-                f"loop with {expected:.2f}: over {TOLERANCE:.0%} apart, they did not do the same work"
+                f"{contestant} ({setting}, batch {batch}, hidden {hidden}) ends with a loss of {own:.2f}, the "
+                f"plain loop with {expected:.2f}: over {TOLERANCE:.0%} apart, they did not do the same work"
             )
     return found
 
@@ -226,7 +226,7 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     from latentbench.runner import describe_environment
 
     flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}
-    work = ", ".join(f"{flops[hidden] / 1e6:.1f} MFLOP an image with hidden={hidden}" for hidden in flops)
+    work = ", ".join(f"hidden={hidden} takes {flops[hidden] / 1e6:.1f} MFLOP an image" for hidden in flops)
     tops = ", ".join(f"{ceiling(precision):.0f} GFLOP/s in {precision}" for precision in ("float32", "bfloat16"))
     machine = f"{describe_environment(Plugins())['processor']}, {len(os.sched_getaffinity(0))} cores"
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "pythae", "latentbench"))
@@ -237,7 +237,8 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
         f"{date.today()}, {machine}, {versions}",
         f"Fashion-MNIST, {size}, rounds: {options.rounds}",
         "VAE, conv 32-64, d = 16, Adam, learning rate 0.001 with latentbench's rise and cosine",
-        f"{work}; products of 2048 x 2048 matrices on all cores: {tops}",
+        work,
+        f"ceiling, products of 2048 x 2048 matrices on all cores: {tops}",
         "",
         *table(rows, flops),
         *NOTES,
@@ -260,7 +261,7 @@ def write(rows: Sequence[Row], text: str) -> None:
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train one network in latentbench, in pythae and in bare loops.")
-    parser.add_argument("--images", type=int, default=50_000, help="training images of each trial")
+    parser.add_argument("--images", type=int, default=30_000, help="training images of each trial")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--trials", type=int, default=4, help="trials of the grid")
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")
