@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -76,13 +77,20 @@ class Split:
         return replace(self, inputs=self.inputs[rows], labels=labels, factors=factors)
 
 
+Render = Callable[[Array], Array]
+
+
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of a dataset; `validation` is carved from train and the same for all seeds."""
+    """The three splits of a dataset; `validation` is carved from train and the same for all seeds.
+
+    `render` draws the inputs of any factors where the data are generated: what an edit should have given.
+    """
 
     train: Split
     validation: Split
     test: Split
+    render: Render | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +162,16 @@ class Dataset(ABC):
         """
         return fingerprint_arrays(*self.load())
 
+    def render(self, factors: npt.ArrayLike) -> Array:  # noqa: ARG002 - overridden by generated data
+        """Draw the inputs `(n, *shape)` of `factors` `(n, k)`; override it where the data are generated.
+
+        The factors of a split must give its very inputs.
+
+        Raises:
+            DataError: these data are not generated, or the factors lie outside what they can be.
+        """
+        raise DataError(f"{type(self).__name__} has no renderer: its data are not drawn from factors")
+
     def splits(self) -> Splits:
         """Load the data and carve the validation split from train."""
         train, test = self.load()
@@ -165,7 +183,8 @@ class Dataset(ABC):
                 f"train inputs have shape {train.inputs.shape[1:]} but test inputs {test.inputs.shape[1:]}"
             )
         train, validation = split_validation(train)
-        return Splits(train, validation, test)
+        renders = type(self).render is not Dataset.render
+        return Splits(train, validation, test, self.render if renders else None)
 
 
 def split_validation(train: Split) -> tuple[Split, Split]:

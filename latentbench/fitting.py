@@ -116,8 +116,11 @@ class _Task:
         ((look,),) = self.trainings
         clock = _Clock()
         model.fit(self.train, torch.Generator().manual_seed(derive_seed(look.trial.seed, "fit")))
+        codes = None
+        if model.encoder == "none":  # making the codes is what costs time, not `fit`
+            codes = look_through(model, look.trial, load_splits(self.plugins, look.trial), "test", None).codes
         with clock.stopped():
-            self._keep(look, model, [], clock)
+            self._keep(look, model, [], clock, codes)
 
     def fit_by_steps(self, models: Sequence[GradientModel]) -> None:
         """Train, looking on the way, and save now and then."""
@@ -171,21 +174,27 @@ class _Task:
             if look.epochs == epoch:
                 self._keep(look, _as_it_is(model, last=epoch == self.budget.trained_epochs), history, clock)
 
-    def _keep(self, look: Look, model: Model, history: list[dict[str, float]], clock: _Clock) -> None:
+    def _keep(
+        self,
+        look: Look,
+        model: Model,
+        history: list[dict[str, float]],
+        clock: _Clock,
+        codes: torch.Tensor | None = None,
+    ) -> None:
         """Write down a trained model, its codes and how it went; a model that can be reloaded is safe at once."""
         trial, record = look.trial, look.record
         cost = self._cost(model, history, clock)
         state = model.get_state()
         if state is not None:
             record.write_state(state)
-        if model.encoder != "none":
-            space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost)
-            if space.dim != trial.params.get("latent_dim", space.dim):
-                raise ContractError(
-                    f"{trial.label} gives codes of length {space.dim}, latent_dim is {trial.params['latent_dim']}"
-                )
-            record.write_arrays("codes.npz", {"codes": space.codes.cpu().numpy()})
-            look.space = space if look.alone else None  # it holds the test images too: one at a time
+        space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost, codes)
+        if space.dim != trial.params.get("latent_dim", space.dim):
+            raise ContractError(
+                f"{trial.label} gives codes of length {space.dim}, latent_dim is {trial.params['latent_dim']}"
+            )
+        record.write_arrays("codes.npz", {"codes": space.codes.cpu().numpy()})
+        look.space = space if look.alone else None  # it holds the test images too: one at a time
         flags = ("not converged",) if late_fall(history) > LATE_FALL_LIMIT else ()
         record.write_trial(trial, Outcome("ok", "", "", tuple(history), flags, cost, self.machine, trial.source))
         if state is not None:
@@ -267,11 +276,29 @@ def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
 
 
 def look_through(
-    model: Model, trial: Trial, splits: Splits, split: SplitName, cost: Mapping[str, float] | None
+    model: Model,
+    trial: Trial,
+    splits: Splits,
+    split: SplitName,
+    cost: Mapping[str, float] | None,
+    codes: torch.Tensor | None = None,
 ) -> LatentSpace:
-    """Look at a split of a trial's data through its trained model, where the model is."""
+    """Look at a split of a trial's data through its trained model, where the model is.
+
+    `codes` are those that a model without encoder has made of the split before.
+    """
     shown, name = getattr(splits, split), trial.label
-    return LatentSpace.of_model(model, shown, splits.train, name=name, fingerprint=trial.fingerprint, cost=cost)
+    return LatentSpace.of_model(
+        model,
+        shown,
+        splits.train,
+        splits.validation,
+        render=splits.render,
+        name=name,
+        fingerprint=trial.fingerprint,
+        cost=cost,
+        codes=codes,
+    )
 
 
 def training_rows(trial: Trial, train: Split) -> Split:

@@ -180,6 +180,8 @@ def _dataset_trials(
                     traits={
                         "reference": model.cls.reference,
                         "deterministic": model.cls.deterministic,
+                        "encoder": model.cls.encoder,
+                        "steps": issubclass(model.cls, GradientModel),
                         "varied": setting.varied,
                     },
                     outcome=outcome,

@@ -79,8 +79,8 @@ class Metric(ABC):
 
     Attributes:
         scores: score name -> its declaration. Names are unique over all metrics.
-        needs: any of inputs, labels, factors, train, encoder, decoder, decoder_gradient, posterior, prior,
-            likelihood, render, cost.
+        needs: any of inputs, labels, factors, train, validation, encoder, decoder, decoder_gradient, posterior,
+            prior, likelihood, render, cost.
         version: raise it when the same space would give another number.
         tier: "quick" (under 5 s on one CPU core at n = 2000) or "full".
         invariances: changes of the codes (and the maps with them) that leave the scores alone: any of shift,

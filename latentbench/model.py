@@ -122,7 +122,8 @@ class Model(ABC):
 
     Attributes:
         version: raise it when the same parameters and data give another model.
-        encoder: "amortized" (a function of the input), "optimized" (codes are fitted to each input) or "none".
+        encoder: "amortized" (a function of the input), "optimized" (codes are fitted to each input) or "none"
+            (codes are made of all items together: `embed`).
         decoder: "differentiable" (torch, gradients flow), "opaque" (values only) or "none".
         deterministic: the seed changes nothing; such a model runs once and has no interval.
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
@@ -164,6 +165,15 @@ class Model(ABC):
     @abstractmethod
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs `(n, *shape)` to codes `(n, d)`; posterior means for a probabilistic model."""
+
+    def embed(self, inputs: Tensor) -> Tensor:  # noqa: ARG002 - overridden where there is no encoder
+        """Return codes `(n, d)` of inputs `(n, *shape)` made of all of them together, as t-SNE does.
+
+        Override it, and `encode` to raise NotApplicableError, where `encoder` is "none": such codes depend on what
+        else is shown, and those of two splits do not lie in one space. Any random number comes from a seed that
+        `fit` has drawn from its generator, so that the same inputs get the same codes again.
+        """
+        raise ContractError(f"{type(self).__name__} declares encoder={self.encoder!r} but has no embed")
 
     def decode(self, codes: Tensor) -> Tensor:  # noqa: ARG002 - overridden where there is a decoder
         """Map codes `(n, d)` to reconstructions `(n, *shape)`. Override it unless `decoder` is "none"."""

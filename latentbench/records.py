@@ -320,12 +320,16 @@ class Record:
         arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
         write_atomically(self.folder / "model.safetensors", save(arrays))
 
+    @property
+    def reloadable(self) -> bool:
+        """Whether what the model learned was written."""
+        return (self.folder / "model.safetensors").is_file()
+
     def read_state(self) -> dict[str, npt.NDArray[Any]] | None:
         """Read it back, or None for a model that cannot be reloaded."""
         from safetensors.numpy import load_file
 
-        path = self.folder / "model.safetensors"
-        return load_file(path) if path.is_file() else None
+        return load_file(self.folder / "model.safetensors") if self.reloadable else None
 
     def write_scores(
         self,

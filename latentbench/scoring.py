@@ -36,7 +36,8 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
         found = plugins.load("metric", request.metric)
         used = min(len(space), found.max_items or len(space))
         metric = found(build_params(found.Params, request.params, f"metric {request.metric!r}"))
-        values, reason = compute(metric, space), metric.note(space.arranged)
+        values, notes = compute(metric, space), (space.note, metric.note(space.arranged))
+        reason = "; ".join(filter(None, notes))
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except (Exception, SystemExit) as error:

@@ -189,17 +189,21 @@ def latent_space(
         model.set_state(state)
     if isinstance(model, GradientModel):
         model.place(device).eval()
-    return look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None)
+    codes = None
+    if model.encoder == "none" and split == "test":  # what was scored is shown, on any machine
+        codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
+    return look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
 
 
 def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str, str]:
     """Compute the metrics that have no file yet; return score name -> message of those that failed."""
     record, trial = look.record, replace(look.trial, outcome=outcome)
     failed: dict[str, str] = {}
+    deferring = job.deferring and record.reloadable  # what cannot be reloaded is scored at once
     asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
     asked = ("test", job.requests), ("validation", job.validation)
     for split, requests in asked:
-        now = [request for request in requests if not (job.deferring and request.on_host)]
+        now = [request for request in requests if not (deferring and request.on_host)]
         missing = [request for request in now if record.read_scores(request, split) is None]
         if missing:
             make_space = partial(latent_space, trial, record, plugins, look.model, job.device, split)

@@ -198,6 +198,34 @@ def test_splits_are_train_validation_and_test():
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [90, 10, 7]
 
 
+class Drawn(Given):
+    """A dataset whose inputs are drawn from their factors."""
+
+    def __init__(self, rows=40):
+        factors = np.random.default_rng(0).normal(size=(rows, 2))
+        self.arrays = [self.split(part) for part in (factors[:-5], factors[-5:])]
+
+    def split(self, factors):
+        return Split(self.render(factors), None, factors, ("x", "y"), (0, 0))
+
+    def render(self, factors):
+        x, y = np.asarray(factors, np.float32).T
+        return np.stack([x + y, x - y, x * y], 1)
+
+
+def test_the_factors_of_a_split_render_its_inputs():
+    splits = Drawn().splits()
+    for split in (splits.train, splits.validation, splits.test):
+        np.testing.assert_array_equal(splits.render(split.factors), split.inputs)
+
+
+def test_data_that_are_not_drawn_have_no_renderer():
+    dataset = Given(split(100), split(7))
+    assert dataset.splits().render is None
+    with pytest.raises(DataError, match=r"^Given has no renderer: its data are not drawn from factors$"):
+        dataset.render(np.zeros((1, 2)))
+
+
 def test_the_fingerprint_is_that_of_train_and_test():
     train, test = split(100), split(7)
     assert Given(train, test).fingerprint() == fingerprint_arrays(train, test)

@@ -17,6 +17,8 @@ from latentbench.errors import RunFolderError
 from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
+from latentbench.report.table import comparison_table, render
+from latentbench.results import Results
 from latentbench.runner import Execution, count_pending, pending_jobs
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
@@ -25,9 +27,10 @@ COLUMNS = """dataset model label params epochs seed split family metric_version 
 
 ODD_MODELS = '''
 import math
+import time
 import torch
 from torch import nn
-from latentbench import DataError, Dataset, GradientModel, Model, Split, hookimpl
+from latentbench import DataError, Dataset, GradientModel, Model, NotApplicableError, Split, hookimpl
 
 class Flat(Model):
     """The first pixels; what is odd about it follows."""
@@ -52,6 +55,15 @@ class Raising(Flat):
 
 class NoEncoder(Flat):
     encoder = "none"
+
+class Together(NoEncoder):
+    decoder = "none"
+    made = 0
+    def encode(self, inputs): raise NotApplicableError("never asked")
+    def embed(self, inputs):
+        Together.made += 1
+        time.sleep(0.2)
+        return super().encode(inputs) - super().encode(inputs).mean(0)
 
 class NanLoss(GradientModel):
     class Params(Model.Params):
@@ -85,7 +97,7 @@ class Damaged(Dataset):
 
 @hookimpl
 def register_models(register):
-    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, NanLoss, LateNan, PerRow, Game):
+    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, Together, NanLoss, LateNan, PerRow, Game):
         register(found.__name__, found)
 
 @hookimpl
@@ -576,11 +588,66 @@ def test_a_model_that_cannot_be_reloaded_is_scored_with_its_trial(tiny, tmp_path
         results.latent_space(results.trials[0])
 
 
-def test_a_model_without_an_encoder_does_not_stop_the_run(tiny, tmp_path, plugins):
+def test_a_model_that_makes_no_codes_at_all_fails_alone(tiny, tmp_path, plugins):
     results = go(tiny(models=("NoEncoder", "Flat"), scores=("good", "items")), tmp_path, plugins)
     assert row(results, "items", label="Flat")["status"] == "ok"
-    missing = row(results, "items", label="NoEncoder")
-    assert (missing["status"], missing["reason"]) == ("not applicable", "no encoder")
+    assert results.failures == [
+        ("NoEncoder", 0, "failed", "NoEncoder declares encoder='none' but has no embed"),
+    ]
+
+
+@pytest.fixture
+def together(tiny, tmp_path, plugins):
+    """A run of a model that makes the codes of all test items together."""
+    wanted = ("knn10", "r2", "knn10_noise", "train_seconds")
+    return go(tiny(models=("Together", "Flat"), scores=wanted), tmp_path, plugins)
+
+
+def test_codes_made_together_are_scored_and_what_they_lack_is_said(together):
+    found = row(together, "knn10", label="Together")
+    assert found["status"] == "ok"
+    assert 0.1 < found["value"] < 1
+    assert found["reason"] == (
+        "codes are made of all items together (transductive); "
+        "no labelled training split: seeded 5-fold on the test codes"
+    )
+    reasons = {name: row(together, name, label="Together")["reason"] for name in ("r2", "knn10_noise")}
+    assert reasons == {
+        "r2": "no decoder",
+        "knn10_noise": "no encoder",
+    }
+    assert row(together, "knn10", label="Flat")["reason"] == ""
+    assert together.complete
+
+
+def test_making_codes_together_is_what_training_costs(together):
+    assert row(together, "train_seconds", label="Together")["value"] >= 0.2
+    assert row(together, "train_seconds", label="Flat")["value"] < 0.2
+
+
+def test_codes_made_together_are_made_once_and_read_again(together, plugins):
+    trial = next(trial for trial in together.trials if trial.label == "Together")
+    found = plugins.load("model", "Together")
+    assert found.made == 1
+    space = Results(together.path, plugins).latent_space(trial)
+    stored = Record(together.path, trial.key).read_arrays("codes.npz")["codes"]
+    assert np.array_equal(space.codes.numpy(), stored)
+    assert found.made == 1
+
+
+def test_a_table_marks_codes_made_together(together):
+    text = render(comparison_table(together))
+    assert "Together†" in text
+    assert "Flat†" not in text
+    assert "† codes made of all test items together (transductive)" in text
+
+
+def test_settings_of_a_model_that_makes_codes_together_are_chosen_on_the_validation_split(tiny, tmp_path, plugins):
+    results = go(
+        tiny(models=("Together",), scores=("silhouette",), params={"latent_dim": [2, 3]}), tmp_path, plugins
+    )
+    assert results.validation["status"].tolist() == ["ok", "ok"]
+    assert results.validation["n_eval"].tolist() == [143, 143]
 
 
 def test_the_train_limit_holds_and_what_was_trained_with_it_is_reloaded(tiny, tmp_path, plugins):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from latentbench.convolutions import FastConvolutions
-from latentbench.dataset import Split
+from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.model import Model, Posterior, as_inputs
 
@@ -22,12 +22,15 @@ __all__ = ["LatentSpace", "exact_arithmetic"]
 BATCH = 128  # rows at once on a CPU: what a layer makes of them stays in its caches
 LARGE_BATCH = 2048  # elsewhere
 SAMPLE_SEED = 1_000_003  # posterior samples are the same for every trial of equal shape: comparisons stay paired
+TOGETHER = "codes are made of all items together (transductive)"
+APART = "no encoder, so no codes of other splits in the same space"
 LAZY = ("codes", "inputs", "reconstructions", "code_samples")  # what is computed once and kept
 REASONS = {
     "inputs": "no inputs",
     "labels": "no labels",
     "factors": "no ground-truth factors",
     "train": "no training split",
+    "validation": "no validation split",
     "encoder": "no encoder",
     "decoder": "no decoder",
     "decoder_gradient": "no decoder with gradients",
@@ -63,16 +66,19 @@ class LatentSpace:
         name: how it is called in messages.
         device: where tensors live.
         train: the same look at the training split, or None.
+        validation: the same look at the validation split, on which strengths are chosen, or None.
         factor_names: names of the columns of `factors`.
         factor_sizes: number of values of each factor; 0 means continuous.
         fingerprint: sha256 of the data set, a cache key; None for plain arrays.
         cost: what training took: train_seconds, images_per_second, parameters, peak_memory_bytes.
+        note: what a reader must know of how codes were made; it stands in the rows of all scores.
+        absent: why something is missing, where the usual words ("no training split") would not be true.
     """
 
     def __init__(
         self,
         *,
-        codes: Tensor | None = None,
+        codes: Tensor | Callable[[], Tensor] | None = None,
         inputs: Tensor | Callable[[], Tensor] | None = None,
         labels: Tensor | None = None,
         factors: Tensor | None = None,
@@ -85,20 +91,26 @@ class LatentSpace:
         posterior: Posterior | Callable[[Tensor], Posterior | None] | None = None,
         prior: Posterior | None = None,
         likelihood: Callable[[Tensor, Tensor], Tensor | None] | None = None,
+        render: Callable[[Tensor], Tensor] | None = None,
         train: LatentSpace | None = None,
+        validation: LatentSpace | None = None,
         device: torch.device | str = "cpu",
         name: str = "latent space",
         fingerprint: str | None = None,
         cost: Mapping[str, float] | None = None,
+        note: str = "",
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         self._codes, self._inputs, self._labels, self._factors = codes, inputs, labels, factors
         self._reconstructions = reconstructions
         self._encode, self._decode, self._differentiable = encode, decode, differentiable
         self._posterior, self._prior, self._likelihood = posterior, prior, likelihood
-        self.train = train
+        self._render = render
+        self.train, self.validation = train, validation
         self.factor_names, self.factor_sizes = factor_names, factor_sizes
         self.device = torch.device(device)
-        self.name, self.fingerprint, self.cost = name, fingerprint, dict(cost or {})
+        self.name, self.fingerprint, self.cost, self.note = name, fingerprint, dict(cost or {}), note
+        self.absent = dict(absent or {})
 
     @classmethod
     def of_model(
@@ -106,12 +118,27 @@ class LatentSpace:
         model: Model,
         split: Split,
         train: Split | None = None,
+        validation: Split | None = None,
         *,
+        render: Render | None = None,
         name: str = "latent space",
         fingerprint: str | None = None,
         cost: Mapping[str, float] | None = None,
+        codes: Tensor | None = None,
     ) -> LatentSpace:
-        """Look at `split` through a fitted model; `train` is seen through it too where a probe wants it."""
+        """Look at `split` through a fitted model; `train` and `validation` are seen through it where asked for.
+
+        A model without encoder shows each split by itself: codes of two do not lie in one space. Such `codes`
+        `(n, d)` may be given where they have been made before.
+        """
+        together = model.encoder == "none"
+        embed = None if not together else lambda: model.embed(as_inputs(split.inputs, model.device))
+
+        def look(seen: Split | None, which: str) -> LatentSpace | None:
+            if together or seen is None:
+                return None
+            return cls.of_model(model, seen, render=render, name=f"{name}, {which}")
+
         probed = (
             model.posterior(as_inputs(split.inputs[:1], model.device)) if _overrides(model, "posterior") else None
         )
@@ -121,17 +148,22 @@ class LatentSpace:
             factors=None if split.factors is None else torch.tensor(split.factors, device=model.device),
             factor_names=split.factor_names,
             factor_sizes=split.factor_sizes,
-            encode=None if model.encoder == "none" else model.encode,
+            codes=embed if codes is None else codes.to(model.device),
+            encode=None if together else model.encode,
             decode=None if model.decoder == "none" else model.decode,
             differentiable=model.decoder == "differentiable",
             posterior=None if probed is None else model.posterior,
             prior=model.prior,
             likelihood=model.log_likelihood if _overrides(model, "log_likelihood") else None,
-            train=None if train is None else cls.of_model(model, train, name=f"{name}, train"),
+            render=None if render is None else lambda factors: _rendered(render, factors),
+            train=look(train, "train"),
+            validation=look(validation, "validation"),
             device=model.device,
             name=name,
             fingerprint=fingerprint,
             cost=cost,
+            note=TOGETHER if together else "",
+            absent=dict.fromkeys(("train", "validation"), APART) if together else None,
         )
 
     @classmethod
@@ -149,7 +181,9 @@ class LatentSpace:
         factor_sizes: tuple[int, ...] = (),
         posterior: Posterior | None = None,
         prior: Posterior | None = None,
+        render: Callable[[Tensor], Tensor] | None = None,
         train: LatentSpace | None = None,
+        validation: LatentSpace | None = None,
         name: str = "arrays",
     ) -> LatentSpace:
         """Build a latent space from plain arrays or tensors, all with n rows.
@@ -166,7 +200,9 @@ class LatentSpace:
             factor_sizes: k counts of values; 0 (continuous) when left out.
             posterior: mean and variance `(n, d)`.
             prior: mean and variance `(d,)`.
+            render: factors `(m, k)` to the inputs `(m, *shape)` that have them.
             train: the training split's latent space, for probes; without it they use seeded 5-fold splits.
+            validation: the validation split's, on which strengths of edits are chosen.
             name: how it is called in messages.
 
         Raises:
@@ -191,7 +227,9 @@ class LatentSpace:
             prior=prior,
             factor_names=factor_names or tuple(f"factor {i}" for i in range(width)),
             factor_sizes=factor_sizes or (0,) * width,
+            render=render,
             train=train,
+            validation=validation,
             name=name,
         )
         _checked_codes(space.codes, name)
@@ -205,6 +243,8 @@ class LatentSpace:
             "labels": self._labels is not None,
             "factors": self._factors is not None,
             "train": self.train is not None,
+            "validation": self.validation is not None,
+            "render": self._render is not None,
             "encoder": self._encode is not None,
             "decoder": self._decode is not None or self._reconstructions is not None,
             "decoder_gradient": self._decode is not None and self._differentiable,
@@ -217,7 +257,9 @@ class LatentSpace:
 
     def missing(self, needs: tuple[str, ...]) -> str | None:
         """Return why a metric with these `needs` is not applicable here, or None when it is."""
-        return next((REASONS.get(need, f"no {need}") for need in needs if need not in self.supplies), None)
+        lacking = sorted((need for need in needs if need not in self.supplies), key=self.absent.__contains__)
+        reasons = {**REASONS, **self.absent}
+        return next((reasons.get(need, f"no {need}") for need in lacking), None)
 
     @cached_property
     def order(self) -> Tensor:
@@ -268,11 +310,15 @@ class LatentSpace:
             "posterior": self._posterior,
             "prior": self._prior,
             "likelihood": self._likelihood,
+            "render": self._render,
             "train": self.train,
+            "validation": self.validation,
             "device": self.device,
             "name": self.name,
             "fingerprint": self.fingerprint,
             "cost": self.cost,
+            "note": self.note,
+            "absent": self.absent,
         }
         return LatentSpace(**{**kept, **changes})
 
@@ -287,7 +333,7 @@ class LatentSpace:
         }
         tensors |= {name: value for name, value in self.__dict__.items() if name in LAZY}
         own = {name: value._version for name, value in tensors.items() if isinstance(value, Tensor)}
-        others = {"train": self.train, "arranged": self.__dict__.get("arranged")}
+        others = {"train": self.train, "validation": self.validation, "arranged": self.__dict__.get("arranged")}
         for which, space in others.items():
             if space is not None:
                 own |= {f"{which} {name}": version for name, version in space.stamp().items()}
@@ -298,7 +344,7 @@ class LatentSpace:
         return [name for name, version in self.stamp().items() if version != stamp.get(name, 0)]
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.codes if self._inputs is None else self.inputs)  # codes may take long to make
 
     @property
     def dim(self) -> int:
@@ -326,10 +372,16 @@ class LatentSpace:
             raise NotApplicableError(REASONS["factors"])
         return self._factors
 
+    def render(self, factors: Tensor) -> Tensor:
+        """Return the inputs `(m, *shape)` that have these factors `(m, k)`, as the data set draws them."""
+        if self._render is None:
+            raise NotApplicableError(REASONS["render"])
+        return self._render(factors).to(self.device)
+
     @cached_property
     def codes(self) -> Tensor:
         """Codes `(n, d)`: posterior means for a probabilistic model."""
-        codes = self._made_codes() if self._codes is None else self._codes
+        codes = self._made_codes() if self._codes is None or callable(self._codes) else self._codes
         _checked_codes(codes, self.name)
         if self._inputs is not None and len(codes) != len(self.inputs):
             raise ContractError(f"{self.name}: {len(self.inputs)} inputs were encoded to {len(codes)} codes")
@@ -337,6 +389,9 @@ class LatentSpace:
 
     def _made_codes(self) -> Tensor:
         """A model whose posterior is at hand need not encode again: `encode` returns posterior means."""
+        if callable(self._codes):
+            with exact_arithmetic():
+                return self._codes()
         return self.posterior.mean if callable(self._posterior) else self.encode(self.inputs)
 
     @cached_property
@@ -344,10 +399,14 @@ class LatentSpace:
         """The distribution of the code of each row."""
         if self._posterior is None:
             raise NotApplicableError(REASONS["posterior"])
-        if isinstance(self._posterior, Posterior):
-            return self._posterior
+        return self._posterior if isinstance(self._posterior, Posterior) else self.posterior_of(self.inputs)
+
+    def posterior_of(self, inputs: Tensor) -> Posterior:
+        """Return the distribution of the code of each of other inputs `(m, *shape)`, in batches."""
+        if not callable(self._posterior):
+            raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            parts = [self._posterior(chunk) for chunk in _batches(self.inputs)]
+            parts = [self._posterior(chunk) for chunk in _batches(inputs)]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
@@ -427,6 +486,10 @@ def _checked_codes(codes: Tensor, name: str) -> Tensor:
         bad = int((~torch.isfinite(codes)).any(dim=1).sum())
         raise ContractError(f"{name}: {bad} of {len(codes)} codes hold NaN or infinity")
     return codes
+
+
+def _rendered(render: Render, factors: Tensor) -> Tensor:
+    return as_inputs(render(factors.double().cpu().numpy()))
 
 
 def _overrides(model: Model, method: str) -> bool:

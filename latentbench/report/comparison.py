@@ -82,7 +82,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its heading, its model, how its trials ended; flag -> number of trials that carry it."""
+    """One column: its heading, its model, how its trials ended; flag -> number of trials that carry it.
+
+    `together`: codes are made of all test items together, so that its scores are no forecast for other items: they
+    are shown and not compared.
+    """
 
     label: str
     reference: str = ""
@@ -91,6 +95,12 @@ class Column:
     ok: int = 0
     asked: int = 0
     model: str = ""
+    together: bool = False
+
+    @property
+    def contends(self) -> bool:
+        """Whether it may be starred."""
+        return not (self.reference or self.flags or self.together)
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,7 @@ def _average(rows: Sequence[tuple[Comparison, Row]]) -> AverageRanks | None:
         {
             column.label: float(gains([cell.mean], row.better)[0])
             for column, cell in zip(comparison.columns, own.cells, strict=True)
-            if not column.reference and not column.flags and math.isfinite(cell.mean)
+            if column.contends and math.isfinite(cell.mean)
         }
         for comparison, own in rows
     ]

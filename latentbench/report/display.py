@@ -27,6 +27,10 @@ __all__ = [
 WORDS_OF_SCORES = ("for", "score", "better", "floor")
 WORDS = {5: "five", 6: "six"}
 FEWEST_WORD = WORDS.get(FEWEST_SEEDS, str(FEWEST_SEEDS))
+TOGETHER = "†"
+TOLD_TOGETHER = (
+    "codes made of all test items together (transductive), probes cross-validated on them: not compared"
+)
 LONG_UNITS = {"s": "_seconds", "B": "_bytes", "1/s": "_per_second"}
 
 
@@ -102,7 +106,7 @@ def display(comparison: Comparison, table: Table) -> Display:
     letters = _letters(comparison.rows)
     shape = _rank_row if table.ranks else _display_row
     rows = tuple(shape(row, comparison.columns, letters) for row in comparison.rows)
-    headings = tuple(f"! {column.label}" if column.flags else column.label for column in comparison.columns)
+    headings = tuple(map(_heading, comparison.columns))
     under = tuple(f"{column.ok}/{column.asked} ok" * (column.ok < column.asked) for column in comparison.columns)
     reasons = () if table.ranks else tuple(f"{letter} {reason}" for reason, letter in letters.items())
     legend = (
@@ -114,6 +118,10 @@ def display(comparison: Comparison, table: Table) -> Display:
     )
     said = () if table.ranks or table.relative or not rows else tuple(reading(comparison))
     return Display(_head(comparison), headings, under, rows, tuple(line for line in legend if line), said)
+
+
+def _heading(column: Column) -> str:
+    return f"{'! ' * bool(column.flags)}{column.label}{TOGETHER * column.together}"
 
 
 def is_told_by_axes(comparison: Comparison, table: Table) -> bool:
@@ -309,7 +317,9 @@ def _left_out(comparison: Comparison) -> list[str]:
     return [
         column.label
         for column, most in zip(comparison.columns, seeds, strict=True)
-        if most and not column.reference and (column.flags or (most < FEWEST_SEEDS and not column.deterministic))
+        if most
+        and not (column.reference or column.together)
+        and (column.flags or (most < FEWEST_SEEDS and not column.deterministic))
     ]
 
 
@@ -327,6 +337,8 @@ def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     if _compared(comparison) and (names := _left_out(comparison)):
         parts.append(f"not compared (flagged, or under {FEWEST_WORD} seeds): {', '.join(names)}")
     parts += [f"{comparison.hidden} settings not chosen are left out (--all shows them)"] * bool(comparison.hidden)
+    if any(column.together for column in comparison.columns):
+        parts.append(f"{TOGETHER} {TOLD_TOGETHER}")
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"without floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
     parts += [

@@ -152,7 +152,7 @@ def _comparison(
         dataset,
         tuple(columns),
         tuple(sorted(rows, key=_order)),
-        _budget(contenders),
+        _budget(contenders, {str(trial.label) for trial in trials if not trial.traits.get("steps", True)}),
         _most_seeds(contenders),
         sum(map(succeeded, trials)),
         len(trials),
@@ -223,11 +223,13 @@ def _columns(records: Sequence[Record], results: Results, dataset: str, every: b
     for record in records:
         by_label.setdefault(str(record["label"]), []).append(record)
     traits: dict[str, Mapping[str, Any]] = {str(trial.label): trial.traits for trial in trials}
+    together = {str(trial.label) for trial in trials if trial.traits.get("encoder") == "none"}
     traits |= {label: own[0] for label, own in by_label.items()}
     models = {str(trial.label): str(trial.model).rpartition("/")[2] for trial in trials}
     columns = {
-        label: _column(
-            label, models.get(label, ""), by_label.get(label, []), traits[label], ok[label], asked[label]
+        label: replace(
+            _column(label, models.get(label, ""), by_label.get(label, []), traits[label], ok[label], asked[label]),
+            together=label in together,
         )
         for label in traits
     }
@@ -248,9 +250,7 @@ def _contest(
     score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results
 ) -> Contest:
     contenders = [
-        _contender(column, by_label.get(column.label, []), score, results)
-        for column in columns
-        if not column.reference and not column.flags
+        _contender(column, by_label.get(column.label, []), score, results) for column in columns if column.contends
     ]
     everything = [record for own in by_label.values() for record in own]
     return Contest(contenders, str(everything[0]["better"]), _common_number(everything, "floor"))
@@ -314,9 +314,11 @@ def _relative(comparison: Comparison) -> Comparison:
     return replace(comparison, rows=tuple(row for row in scaled.values() if row is not None), omitted=omitted)
 
 
-def _budget(records: Sequence[Record]) -> tuple[str, ...]:
+def _budget(records: Sequence[Record], stepless: Set[str]) -> tuple[str, ...]:
+    """What the heading says of the contenders; epochs of those that take steps."""
     dims = sorted({int(record["latent_dim"]) for record in records if _number(record["latent_dim"]) > 0})
-    epochs = sorted({int(record["epochs"]) for record in records if _number(record["epochs"]) > 0})
+    trained = [record for record in records if record["label"] not in stepless]
+    epochs = sorted({int(record["epochs"]) for record in trained if _number(record["epochs"]) > 0})
     likelihoods = dict.fromkeys(_text(record["likelihood"]) for record in records)
     parts = [f"d={','.join(map(str, dims))}"] if dims else []
     parts += [f"{','.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"] if epochs else []

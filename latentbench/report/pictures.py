@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from latentbench.records import Trial
     from latentbench.results import Results
 
-__all__ = ["Picture", "Pictures", "median_trial", "pictures"]
+__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_rows"]
 
 IMAGES = 10
 STEPS = 10
@@ -115,7 +115,7 @@ class _Look:
 
 def _look(label: str, trial: Trial, space: LatentSpace, note: str) -> _Look:
     classes = space.labels.cpu().numpy() if "labels" in space.supplies else None
-    rows = _shown_rows(len(space), classes)
+    rows = shown_rows(len(space), classes)
     some = np.unique(np.linspace(0, len(space) - 1, MOST_POINTS).round().astype(int))
     places, shares = pca_map(space.codes[some].cpu().numpy())
     own = None if classes is None else classes[some]
@@ -139,7 +139,7 @@ def _path(ends: Tensor) -> Tensor:
     return flat.reshape(STEPS, *ends.shape[1:])
 
 
-def _shown_rows(n: int, classes: Array | None) -> Array:
+def shown_rows(n: int, classes: Array | None) -> Array:
     """The first test item of each class; evenly spaced ones without classes. The same for all models."""
     if classes is not None and len(np.unique(classes)) > 1:
         return np.asarray(np.unique(classes, return_index=True)[1][:IMAGES])

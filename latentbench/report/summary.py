@@ -184,7 +184,8 @@ def _reaches(cell: Cell, best: float, row: Row) -> bool:
 
 def _without_stars(comparison: Comparison) -> str:
     rows = [row for row in comparison.rows if row.better in ("up", "down") and row.purpose in AIMS]
-    contenders = [place for place, column in enumerate(comparison.columns) if not column.reference]
+    places = [place for place, column in enumerate(comparison.columns) if not column.reference]
+    contenders = [place for place in places if not comparison.columns[place].together] or places
     for row in rows:
         cells = {comparison.columns[place].label: row.cells[place] for place in contenders}
         means = {label: cell.mean for label, cell in cells.items() if cell.status == "ok"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,17 +118,26 @@ def _in_coordinates(space: LatentSpace, change: _Affine) -> LatentSpace:
         likelihood=(lambda inputs, codes: space.log_likelihood(inputs, change.back(codes)))
         if "likelihood" in has
         else None,
-        train=None if space.train is None else _in_coordinates(space.train, change),
+        **_others(space, lambda other, _: _in_coordinates(other, change)),
     )
 
 
+def _others(space: LatentSpace, change: Callable[[LatentSpace, int], LatentSpace]) -> dict[str, Any]:
+    """Change the looks at the other splits likewise; each is given a number of its own."""
+    looks = {"train": space.train, "validation": space.validation}
+    return {
+        name: None if other is None else change(other, number)
+        for number, (name, other) in enumerate(looks.items(), 1)
+    }
+
+
 def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
-    """Return the space with its items in another order; the training split stays."""
+    """Return the space with its items in another order; the other splits stay."""
     return space.take(_order(len(space), seed))
 
 
 def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> LatentSpace:
-    """Return the space with normal noise for codes, in both splits, from an encoder that knows nothing.
+    """Return the space with normal noise for codes, in all splits, from an encoder that knows nothing.
 
     `width` times as wide in each dimension as the codes were, so that what is decoded from it is odd too: the
     codes of other items would look well to scores that compare whole sets of images.
@@ -139,12 +149,11 @@ def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> Laten
         posterior = Posterior(codes, space.posterior.variance) if "posterior" in space.supplies else None
         return space.replaced(codes=codes, posterior=posterior, encode=_lost(codes), reconstructions=None)
 
-    train = None if space.train is None else drawn(space.train, seed + 1)
-    return drawn(space, seed).replaced(train=train)
+    return drawn(space, seed).replaced(**_others(space, lambda other, number: drawn(other, seed + number)))
 
 
 def permuted_labels(space: LatentSpace, seed: int = 0) -> LatentSpace:
-    """Return the space with the labels and factors of other items, in both splits."""
+    """Return the space with the labels and factors of other items, in all splits."""
 
     def shuffle(space: LatentSpace, seed: int) -> LatentSpace:
         order = _order(len(space), seed)
@@ -152,8 +161,7 @@ def permuted_labels(space: LatentSpace, seed: int = 0) -> LatentSpace:
         factors = space.factors[order] if "factors" in space.supplies else None
         return space.replaced(labels=labels, factors=factors)
 
-    train = None if space.train is None else shuffle(space.train, seed + 1)
-    return shuffle(space, seed).replaced(train=train)
+    return shuffle(space, seed).replaced(**_others(space, lambda other, number: shuffle(other, seed + number)))
 
 
 def blurred(space: LatentSpace, width: int = 5) -> LatentSpace:
@@ -163,10 +171,8 @@ def blurred(space: LatentSpace, width: int = 5) -> LatentSpace:
     def blur(images: Tensor) -> Tensor:
         return torch.nn.functional.avg_pool2d(images, width, 1, width // 2, count_include_pad=False)
 
-    train = space.train
-    if train is not None:
-        train = train.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None)
-    return space.replaced(decode=lambda codes: blur(decode(codes)), reconstructions=None, train=train)
+    changes = {"decode": lambda codes: blur(decode(codes)), "reconstructions": None}
+    return space.replaced(**changes, **_others(space, lambda other, _: other.replaced(**changes)))
 
 
 def _lost(codes: Tensor) -> Map:

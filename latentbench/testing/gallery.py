@@ -16,6 +16,7 @@ __all__ = ["FACTORS", "decode_spots", "encode_spots", "gallery"]
 SIDE = 16
 FACTORS = {"x": 8, "y": 8, "size": 4, "aspect": 3, "tone": 4}
 LABEL = "aspect"
+VALIDATION = 300
 JITTER = 0.1  # of the step between two values of a factor
 SPREAD = 0.05  # standard deviation of the posterior, and of a pixel given its code
 REACH = 2.0  # pixels that x and y move for a step of 1 in the code
@@ -31,11 +32,13 @@ def gallery(count: int = 1000, train: int = 1500, seed: int = 0) -> LatentSpace:
     tone, one a dimension, each of mean 0 and variance about 1; the aspect, which is the label (tall, round, wide),
     is three times as wide, so that classes are clusters. Encoder and decoder are formulas in torch, each other's
     inverse up to a spot's tails beyond the border. Factors are the five numbers before a little jitter, on a grid
-    of 8 x 8 x 4 x 3 x 4. Posteriors are narrow, the prior is the standard normal, the likelihood a Gaussian.
+    of 8 x 8 x 4 x 3 x 4; `render` draws them without jitter. Posteriors are narrow, the prior is the standard
+    normal, the likelihood a Gaussian.
 
     Args:
         count: rows of the test split.
-        train: rows of the training split, `space.train`; the two share no grid point.
+        train: rows of the training split, `space.train`; the two share no grid point. Up to 300 more make the
+            validation split.
         seed: of the choice of grid points and of the jitter.
 
     Raises:
@@ -46,11 +49,11 @@ def gallery(count: int = 1000, train: int = 1500, seed: int = 0) -> LatentSpace:
         raise ValueError(f"count and train must be at least 1 and {points} in all, got {count} and {train}")
     generator = torch.Generator().manual_seed(seed)
     grid = torch.tensor(list(itertools.product(*map(range, FACTORS.values()))), dtype=torch.float64)
-    rows = grid[torch.randperm(points, generator=generator)[: count + train]]
-    jitter = JITTER * torch.randn(rows.shape, generator=generator, dtype=torch.float64)
-    inputs = decode_spots(_standard(rows + jitter).float())
-    seen = _look(inputs[count:], rows[count:], None)
-    return _look(inputs[:count], rows[:count], seen)
+    order = torch.randperm(points, generator=generator)
+    rows = grid[order[: count + train]]
+    inputs = _drawn(rows, generator)
+    seen = _look(inputs[count:], rows[count:], "train")
+    return _look(inputs[:count], rows[:count], "", seen, _validation(grid, order[count + train :], generator))
 
 
 def decode_spots(codes: Tensor) -> Tensor:
@@ -86,12 +89,30 @@ def encode_spots(images: Tensor) -> Tensor:
 
 def _standard(values: Tensor) -> Tensor:
     """Turn numbers of grid values into codes of mean 0 and variance about 1."""
-    sizes = torch.tensor(list(FACTORS.values()), dtype=values.dtype)
-    wide = torch.tensor([WIDE if name == LABEL else 1.0 for name in FACTORS], dtype=values.dtype)
+    sizes = torch.tensor(list(FACTORS.values())).to(values)
+    wide = torch.tensor([WIDE if name == LABEL else 1.0 for name in FACTORS]).to(values)
     return (values - (sizes - 1) / 2) / ((sizes.square() - 1) / 12).sqrt() * wide
 
 
-def _look(inputs: Tensor, factors: Tensor, train: LatentSpace | None) -> LatentSpace:
+def _drawn(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw spots of these factors with a little jitter."""
+    jitter = JITTER * torch.randn(rows.shape, generator=generator, dtype=torch.float64)
+    return decode_spots(_standard(rows + jitter).float())
+
+
+def _validation(grid: Tensor, order: Tensor, generator: torch.Generator) -> LatentSpace | None:
+    """Look at a few more grid points, if there are any left."""
+    rows = grid[order[:VALIDATION]]
+    return _look(_drawn(rows, generator), rows, "validation") if len(rows) else None
+
+
+def _look(
+    inputs: Tensor,
+    factors: Tensor,
+    split: str,
+    train: LatentSpace | None = None,
+    validation: LatentSpace | None = None,
+) -> LatentSpace:
     codes = encode_spots(inputs)
     zeros = torch.zeros_like(codes[0])
     return LatentSpace(
@@ -106,9 +127,11 @@ def _look(inputs: Tensor, factors: Tensor, train: LatentSpace | None) -> LatentS
         posterior=Posterior(codes, torch.full_like(codes, SPREAD**2)),
         prior=Posterior(zeros, torch.ones_like(zeros)),
         likelihood=_log_likelihood,
+        render=lambda factors: decode_spots(_standard(factors.double()).float()),
         train=train,
+        validation=validation,
         cost={"train_seconds": 1.0, "images_per_second": 1.0, "parameters": 1.0, "peak_memory_bytes": 1.0},
-        name="gallery" if train is not None else "gallery, train",
+        name=f"gallery, {split}" if split else "gallery",
     )
 
 

@@ -12,7 +12,13 @@ from latentbench.records import Record
 from latentbench.runner import Execution, pending_jobs
 
 ODD = """
-from latentbench import LatentSpace, Metric, Score, hookimpl
+from latentbench import LatentSpace, Metric, Model, Score, hookimpl
+
+class Pickled(Model):
+    decoder = "none"
+    class Params(Model.Params):
+        latent_dim: int = 2
+    def encode(self, inputs): return inputs.flatten(1)[:, : self.params.latent_dim]
 
 class Fine(Metric):
     scores = {"fine": Score("up", "one")}
@@ -32,6 +38,10 @@ class Deadly(Metric):
         os._exit(3)
 
 @hookimpl
+def register_models(register):
+    register("pickled", Pickled, summary="")
+
+@hookimpl
 def register_metrics(register):
     register("fine", Fine, summary="")
     register("broken", Broken, summary="")
@@ -46,10 +56,14 @@ def plugins(tmp_path):
     return Plugins((str(path),))
 
 
-def deferred(plugins, folder, *scores):
+def deferred(plugins, folder, *scores, model="vae"):
     """Two small trials whose jobs leave metrics of the host for later, as on CUDA; the events they tell."""
     benchmark = Benchmark(
-        models=["vae"], references=[], seeds=2, scores=["r2", *scores], budget={"epochs": 1, "train_limit": 200}
+        models=[model],
+        references=[],
+        seeds=2,
+        scores=["r2", *scores],
+        budget={"epochs": 1, "train_limit": 200},
     )
     plan = make_plan(benchmark, plugins)
     jobs = pending_jobs(plan, folder, Execution(workers=1, device="cpu"), plugins)
@@ -73,6 +87,14 @@ def test_what_is_left_for_later_is_computed_and_told_once(plugins, tmp_path):
         assert all(record.read_scores(request) is not None for request in plan.requests)
     assert [values["failed_scores"] for values in ends(told)] == [{"broken": "RuntimeError: no"}] * 2
     assert [values["status"] for values in ends(told)] == ["ok", "ok"]
+
+
+def test_nothing_is_left_for_later_of_a_model_that_cannot_be_reloaded(plugins, tmp_path):
+    plan, told = deferred(plugins, tmp_path / "run", "fine", model="pickled")
+    assert len(ends(told)) == 2
+    (fine,) = [request for request in plan.requests if request.metric == "fine"]
+    for trial in plan.trials:
+        assert Record(tmp_path / "run", trial.key).read_scores(fine)["scores"]["fine"]["value"] == 1.0
 
 
 def test_the_next_training_does_not_wait_for_them(plugins, tmp_path):

@@ -431,3 +431,50 @@ def test_how_busy_the_machine_was_moves_no_mark_of_quality(builder, ae, vae):
 @pytest.mark.parametrize(("vae", "mark"), [(0.9, "="), (0.8, "")])
 def test_another_score_of_quality_does(builder, vae, mark):
     assert marks_beside(builder, "knn10", 0.9, vae) == {"ae": "*", "vae": mark}
+
+
+def with_a_map(drawn_results, **scores):
+    """The drawn table beside a model whose codes are made of all test items together."""
+    build = drawn_results()
+    build.add("tsne", {"r2": "no decoder", "knn10": 0.95, "ari": 0.9, **scores})
+    for trial in build.trials:
+        trial.traits = {**trial.traits, "encoder": "none" if trial.label == "tsne" else "amortized"}
+    return build.results()
+
+
+def test_a_model_that_makes_codes_together_is_marked_and_not_compared(drawn_results):
+    results = with_a_map(drawn_results)
+    text = printed(results)
+    assert "tsne†" in text
+    assert "vae†" not in text
+    told = "† codes made of all test items together (transductive), probes cross-validated on them: not compared"
+    assert told in text
+    assert "tsne" not in text.split("\n\n")[0]  # what the numbers say
+    cells = column_of(results, "tsne")
+    assert cells["knn10"].mean == pytest.approx(0.95)
+    assert {cell.mark for cell in cells.values()} == {""}
+    assert column_of(results, "ae")["knn10"].mark == "*"
+    assert "not compared (flagged" not in text
+
+
+def test_its_mark_stands_in_every_form_and_it_has_no_rank(drawn_results):
+    results = with_a_map(drawn_results)
+    for form in ("md", "html"):
+        assert "tsne†" in printed(results, form)
+    assert {cell.rank for cell in column_of(results, "tsne", ranks=True).values()} == {None}
+    assert "tsne†" not in printed(drawn_results().results())
+
+
+def test_the_heading_tells_epochs_of_those_that_take_steps(builder):
+    build = builder.add("ae", {"r2": 0.5}).add("umap", {"r2": 0.4}, epochs=8)
+    assert "4,8 epochs" in printed(build.results())
+    for trial in build.trials:
+        trial.traits = {**trial.traits, "steps": trial.label == "ae"}
+    assert "  4 epochs  " in printed(build.results())
+
+
+def test_alone_it_is_read_like_any_other(builder):
+    builder.add("tsne", {"knn10": 0.95})
+    for trial in builder.trials:
+        trial.traits = {**trial.traits, "encoder": "none"}
+    assert "tsne†" in printed(builder.results())

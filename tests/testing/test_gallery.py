@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from latentbench.latent.space import REASONS
 from latentbench.testing import CHANGES, blurred, gallery, moved, permuted_labels, random_codes, reordered
 from latentbench.testing.gallery import decode_spots
 
@@ -14,11 +15,14 @@ def space():
     return gallery()
 
 
-def test_it_supplies_everything_but_a_renderer(space):
-    assert space.supplies == {
-        "inputs", "labels", "factors", "train", "encoder", "decoder", "decoder_gradient", "posterior", "prior",
-        "likelihood", "cost",
-    }  # fmt: skip
+def test_it_supplies_everything(space):
+    assert space.supplies == REASONS.keys()
+
+
+def test_no_grid_point_is_in_two_splits(space):
+    points = [{tuple(row) for row in look.factors.tolist()} for look in (space, space.train, space.validation)]
+    assert [len(own) for own in points] == [1000, 1500, 300]
+    assert len(set.union(*points)) == 2800
 
 
 def test_codes_are_right(space):
