@@ -36,9 +36,24 @@ def register_datasets(register: Callable[..., None]) -> None:
         summary="737,280 squares, ellipses and hearts with 5 known factors, 64x64 black and white, from your file",
     )
     register(
+        "faces",
+        "latentbench_datasets.faces:Faces",
+        summary="13,111 cartoon faces with 19 known factors, 64x64 in color, drawn when asked for",
+    )
+    register(
         "fashion_mnist",
         "latentbench_datasets.fashion_mnist:FashionMNIST",
         summary="70,000 pictures of clothes in 10 classes, 28x28 grey",
+    )
+    register(
+        "garments",
+        "latentbench_datasets.garments:Garments",
+        summary="13,111 shoes and clothes with 7 known factors, 28x28 grey, drawn when asked for",
+    )
+    register(
+        "furniture",
+        "latentbench_datasets.furniture:Furniture",
+        summary="2,500 chairs, tables and couches with 7 known factors, as signed distances, drawn when asked for",
     )
     register(
         "lines",

@@ -74,7 +74,7 @@ class Arrays(Dataset):
             train, test = _split(parts[0], self.params.test_share, self._path())
         if self.params.classes is None:
             self._check_classes(train, test, names)
-        train, test = keep_classes(train, test, self.params.classes)
+        train, test = keep_classes(train, test, self.params.classes, self.params.train_classes)
         self._check_count(len(train) + len(test), " of these classes" if self.params.classes else "")
         return train, test
 

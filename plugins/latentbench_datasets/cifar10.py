@@ -55,11 +55,11 @@ class CIFAR10(Dataset):
         train, test = _read_split(files[: len(TRAIN)]), _read_split(files[len(TRAIN) :])
         for split in (train, test):
             _check_counts(split, files[0].parent)
-        return keep_classes(train, test, self.params.classes)
+        return keep_classes(train, test, self.params.classes, self.params.train_classes)
 
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, without decoding files that are known already."""
-        settings = {"classes": self.params.classes}
+        settings = {"classes": self.params.classes, "train_classes": self.params.train_classes}
         return remembered_fingerprint(self.files(), self.version, super().fingerprint, settings)
 
     def files(self) -> list[Path]:

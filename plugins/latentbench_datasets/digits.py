@@ -34,4 +34,6 @@ class Digits(Dataset):
             np.arange(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0
         )
         everything = Split(images, labels)
-        return keep_classes(everything.take(train), everything.take(test), self.params.classes)
+        return keep_classes(
+            everything.take(train), everything.take(test), self.params.classes, self.params.train_classes
+        )

@@ -61,7 +61,7 @@ class IdxDataset(Dataset):
         """
         files = self.files()
         train, test = self._read_split(*files[:2]), self._read_split(*files[2:])
-        return keep_classes(train, test, self.params.classes)
+        return keep_classes(train, test, self.params.classes, self.params.train_classes)
 
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, without decoding files that are known already."""

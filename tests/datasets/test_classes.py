@@ -126,6 +126,60 @@ def test_data_without_labels():
         keep_classes(split([0, 1]), bare, (0, 1))
 
 
+# classes to train on
+
+
+def test_train_keeps_the_classes_it_is_trained_on_and_test_keeps_all():
+    train, test = keep_classes(split([5, 9, 1, 5, 0]), split([1, 9, 0]), None, (0, 5))
+    assert train.labels.tolist() == [5, 5, 0]
+    assert train.inputs[:, 0].tolist() == [0, 3, 4]
+    assert test.labels.tolist() == [1, 9, 0]
+
+
+def test_classes_to_train_on_among_those_kept():
+    train, test = keep_classes(split([5, 9, 1, 5, 0]), split([1, 9, 9, 5]), (1, 5, 9), (5, 9))
+    assert train.labels.tolist() == [1, 2, 1]  # of 1, 5, 9
+    assert test.labels.tolist() == [0, 2, 2, 1]
+
+
+def test_one_class_to_train_on_is_enough():
+    found = build_params(LabeledParams, {"train_classes": "5"}, "dataset 'x'").train_classes
+    assert found == (5,)
+    assert keep_classes(split([5, 9]), split([5, 9]), None, found)[0].labels.tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected"),
+    [
+        ([0, 1, 4], None, "train_classes must name classes of the dataset (0, 1, 4), got 3; leave 3 out"),
+        ([0, 1, 3], (0, 1), "train_classes must be among those that classes keeps (0, 1), got 3; leave 3 out"),
+        (
+            None,
+            None,
+            "train_classes can be chosen only where there are labels, got none; give labels or leave it out",
+        ),
+    ],
+)
+def test_classes_to_train_on_that_are_not_there(labels, classes, expected):
+    data = Split(np.zeros((3, 1), np.float32)) if labels is None else split(labels)
+    with pytest.raises(DataError) as caught:
+        keep_classes(data, data, classes, (0, 3))
+    assert str(caught.value) == expected
+
+
+def test_no_classes_to_train_on():
+    with pytest.raises(RequestError, match="train_classes must name at least 1 class, as train_classes=5"):
+        build_params(LabeledParams, {"train_classes": ()}, "dataset 'x'")
+
+
+def test_digits_without_some_in_training():
+    whole, found = Digits(Digits.Params()), Digits(Digits.Params(train_classes=(1, 2, 3)))
+    splits = found.splits()
+    assert set(splits.train.labels) == set(splits.validation.labels) == {1, 2, 3}
+    np.testing.assert_array_equal(splits.test.labels, whole.splits().test.labels)
+    assert found.fingerprint() != whole.fingerprint()
+
+
 # in the datasets
 
 

@@ -1,0 +1,247 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from latentbench import DataError
+from latentbench.dataset import fingerprint_arrays
+from latentbench_datasets import furniture
+from latentbench_datasets.furniture import Furniture, union_distances
+
+CHAIR, TABLE, COUCH = range(3)
+SMALL = {"train": 60, "test": 20}
+MIDDLE = [0.5] * 6
+
+
+def dataset(**params):
+    return Furniture(Furniture.Params(**params))
+
+
+def centers(size):
+    return (2 * np.arange(size) + 1) / size - 1
+
+
+def drawn(kind, shares=MIDDLE, **params):
+    return dataset(**{**SMALL, **params}).render([[kind, *shares]])[0, 0]
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return dataset().load()
+
+
+@pytest.fixture(scope="module")
+def space():
+    return dataset(dims=3, size=24, **SMALL).load()
+
+
+# distances
+
+
+def test_one_box_has_the_distances_of_a_box():
+    """Beside a face, beyond an edge and a corner, and at three depths inside."""
+    spans = [(np.array([-0.4]), np.array([0.2])), (np.array([-0.5]), np.array([0.5]))]
+    axes = [np.array([-0.7, -0.1, 0.1, 0.5]), np.array([0.0, 0.4, 0.9])]
+    expected = [[0.3, -0.3, -0.1, 0.3], [0.3, -0.1, -0.1, 0.3], [0.5, 0.4, 0.4, 0.5]]
+    np.testing.assert_allclose(union_distances([spans], axes)[0], expected, atol=1e-6)
+    tall = [*spans, (np.array([-0.1]), np.array([0.1]))]
+    found = union_distances([tall], [np.array([0.5]), np.array([0.9]), np.array([0.0, 1.3])])
+    np.testing.assert_allclose(found.ravel(), [0.5, 1.3], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [CHAIR, TABLE, COUCH])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_distances_are_those_to_the_nearest_point_inside_or_outside(kind, dims):
+    """Held against a search on a finer grid, which is right up to half the diagonal of one of its cells."""
+    size, fine = (32, 256) if dims == 2 else (16, 80)
+    shares = np.random.default_rng(kind).uniform(size=4 + dims)
+    found = drawn(kind, shares, dims=dims, size=size)
+    solid = drawn(kind, shares, dims=dims, size=fine) < 0
+    grid = np.stack(np.meshgrid(*[centers(fine)] * dims, indexing="ij"), -1)
+    asked = np.stack(np.meshgrid(*[centers(size)] * dims, indexing="ij"), -1)
+    shell = ndimage.binary_dilation(solid) & ~ndimage.binary_erosion(solid)
+    inner, outer = cKDTree(grid[solid & shell]), cKDTree(grid[~solid & shell])
+    slack = np.sqrt(dims) / fine
+    outside = found > 0
+    np.testing.assert_allclose(inner.query(asked[outside])[0], found[outside], atol=2 * slack)
+    depth = outer.query(asked[~outside])[0]
+    assert (-found[~outside] <= depth + 2 * slack).all()
+    assert (-found[~outside] > 0.3 * depth - 2 * slack).all()
+
+
+def test_inside_and_outside_are_never_mistaken_and_no_seam_shows(plane):
+    """Distances change by no more than the way from pixel to pixel, and every piece is one without holes of 0."""
+    for split in plane:
+        values = split.inputs[:, 0]
+        for axis in (1, 2):
+            assert abs(np.diff(values, axis=axis)).max() <= 2 / 64 + 1e-5
+        for piece in values[::20]:
+            assert ndimage.label(piece < 0)[1] == 1
+        assert ((values < 0).sum((1, 2)) > 100).all()
+        assert (values > 0).any((1, 2)).all()
+
+
+# pieces
+
+
+def test_what_the_splits_hold(plane):
+    for split, count in zip(plane, (2000, 500), strict=True):
+        assert split.inputs.shape == (count, 1, 64, 64)
+        assert split.inputs.dtype == np.float32
+        names = ("kind", "width", "height", "thickness", "leg_thickness", "leg_inset", "panel")
+        assert split.factor_names == names
+        assert split.factor_sizes == (3, 0, 0, 0, 0, 0, 0)
+        np.testing.assert_array_equal(split.labels, split.factors[:, 0])
+        assert (np.bincount(split.labels) > 0.25 * count).all()
+        assert abs(np.corrcoef(split.factors.T) - np.eye(7)).max() < 0.15
+
+
+def test_space_has_a_depth_too(space):
+    train, test = space
+    assert train.inputs.shape == (60, 1, 24, 24, 24)
+    assert test.factor_names[-1] == "depth"
+    assert test.factors.shape == (20, 8)
+    deep = [drawn(TABLE, [*MIDDLE, depth], dims=3) < 0 for depth in (0, 1)]
+    found = [solid.any((1, 2)).sum() for solid in deep]
+    assert found == pytest.approx([0.8 * 16, 1.5 * 16], abs=1)
+
+
+def test_the_plane_shows_the_outline_of_the_body():
+    """Seen along z, whatever the depth: where the body is at any z."""
+    for kind in (CHAIR, TABLE, COUCH):
+        for shares in np.random.default_rng(kind).uniform(size=(5, 6)):
+            flat = drawn(kind, shares, size=32) < 0
+            body = drawn(kind, [*shares, 0.7], dims=3, size=32) < 0
+            np.testing.assert_array_equal(body.any(0), flat)
+
+
+def test_nothing_leaves_the_scene():
+    corners = np.array(np.meshgrid(range(3), *[[0, 1]] * 6)).reshape(7, -1).T
+    values = dataset().render(corners)[:, 0]
+    assert values[:, [0, -1]].min() > 0
+    assert values[:, :, [0, -1]].min() > 0
+
+
+def spans(piece):
+    """Lowest and highest x and y inside, to a pixel."""
+    along = centers(piece.shape[-1])
+    columns, rows = along[(piece < 0).any(0)], -along[(piece < 0).any(1)]
+    return columns.min(), columns.max(), rows.min(), rows.max()
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "height"),
+    [(CHAIR, 0.9, 0.7 + 0.65), (TABLE, 1.45, 0.95), (COUCH, 1.5, 0.5 + 0.45)],
+    ids=["chair", "table", "couch"],
+)
+def test_pieces_stand_on_the_floor_and_are_as_wide_and_high_as_they_say(kind, width, height):
+    left, right, low, high = spans(drawn(kind, size=256))
+    pixel = 2 / 256
+    assert low == pytest.approx(-0.9, abs=pixel)
+    assert right - left == pytest.approx(width, abs=2 * pixel)
+    assert left + right == pytest.approx(0, abs=pixel)
+    assert high - low == pytest.approx(height, abs=2 * pixel)
+
+
+def test_a_chair_has_its_back_on_the_left_and_others_are_the_same_from_both_sides():
+    chair, table, couch = (drawn(kind) < 0 for kind in (CHAIR, TABLE, COUCH))
+    upper = chair[:36]  # over the seat
+    assert upper[:, :32].sum() > 50
+    assert not upper[:, 32:].any()
+    for piece in (table, couch):
+        np.testing.assert_array_equal(piece, piece[:, ::-1])
+    rows = couch[(couch[:, 32]).argmax() :]
+    assert rows[0].sum() < rows[10].sum()  # arms are lower than the back
+
+
+@pytest.mark.parametrize("kind", [CHAIR, TABLE, COUCH])
+@pytest.mark.parametrize("column", range(1, 7))
+def test_every_factor_shows_smoothly_in_every_kind(kind, column):
+    path = np.tile([kind, *MIDDLE], (41, 1))
+    path[:, column] = np.linspace(0, 1, 41)
+    values = dataset().render(path)[:, 0]
+    assert (abs(values[0] - values[-1]) > 0.01).sum() > 40
+    assert abs(np.diff(values, axis=0)).max() < 0.02
+
+
+def test_render_gives_the_stored_pieces_in_any_order(plane, space):
+    for params, (train, _) in (({}, plane), ({"dims": 3, "size": 24, **SMALL}, space)):
+        rows = np.random.default_rng(0).permutation(60)
+        np.testing.assert_array_equal(dataset(**params).render(train.factors[rows]), train.inputs[rows])
+
+
+def test_chunks_make_no_difference(monkeypatch, plane):
+    monkeypatch.setattr(furniture, "CHUNK", 7 * 64**2)
+    np.testing.assert_array_equal(dataset().render(plane[0].factors[:50]), plane[0].inputs[:50])
+
+
+def test_images_are_the_distances_seen(plane):
+    images = dataset(form="image").render(plane[0].factors[:40])
+    assert images.dtype == np.uint8
+    far = plane[0].inputs[:40]
+    assert (images[far < -1 / 64] == 255).all()
+    assert (images[far > 1 / 64] == 0).all()
+    edge = abs(far) < 0.9 / 64
+    np.testing.assert_allclose(images[edge] / 255, 0.5 - far[edge] * 32, atol=0.003)
+    fine = (dataset(size=256).render(plane[0].factors[:40])[:, 0] < 0).reshape(40, 64, 4, 64, 4).mean((2, 4))
+    assert abs(images[:, 0] / 255 - fine).mean() < 0.01
+
+
+# requests
+
+
+@pytest.mark.parametrize(
+    ("factors", "expected"),
+    [
+        (
+            np.zeros((2, 6)),
+            "factors of furniture must be numbers (n, 7), got shape (2, 6); give the columns kind, ",
+        ),
+        ([[3, *MIDDLE]], "kind must be from 0 to 2, got 3; keep to its range"),
+        ([[0.5, *MIDDLE]], "kind must be 0 (chair), 1 (table) or 2 (couch), got a value between two; round it"),
+        ([[0, *MIDDLE[1:], 1.5]], "panel must be from 0 to 1, got 1.5; keep to its range"),
+        ([[0, np.nan, *MIDDLE[1:]]], "width must be from 0 to 1, got nan; keep to its range"),
+    ],
+)
+def test_factors_that_cannot_be_drawn(factors, expected):
+    with pytest.raises(DataError) as caught:
+        dataset().render(factors)
+    assert str(caught.value).startswith(expected)
+
+
+def test_no_factors_give_no_pieces():
+    assert dataset().render(np.zeros((0, 7))).shape == (0, 1, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"dims": 3, "form": "image"}, "form=image needs dims=2, got dims=3"),
+        ({"dims": 4}, "Input should be 2 or 3"),
+        ({"size": 15}, "greater than or equal to 16"),
+        ({"dims": 3, "train": 100_000}, "at most 1,000,000,000 values together, they make 3,293,184,000"),
+    ],
+)
+def test_requests_that_make_no_sense(params, expected):
+    with pytest.raises(ValidationError, match=expected):
+        Furniture.Params(**params)
+
+
+def test_fewer_pieces_are_the_first_of_more_and_seeds_give_others():
+    few, many = dataset(**SMALL).load(), dataset(train=70, test=30).load()
+    for one, other in zip(few, many, strict=True):
+        np.testing.assert_array_equal(one.inputs, other.inputs[: len(one)])
+    assert not np.array_equal(dataset(seed=1, **SMALL).load()[0].factors, few[0].factors)
+    assert not np.array_equal(few[0].factors[:20], few[1].factors)
+
+
+def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apart(monkeypatch):
+    assert fingerprint_arrays(*dataset(**SMALL).load()) == fingerprint_arrays(*dataset(**SMALL).load())
+    monkeypatch.setattr(Furniture, "render", None)
+    changes = ({}, {"dims": 3}, {"form": "image"}, {"size": 33}, {"train": 60}, {"test": 60}, {"seed": 1})
+    found = [dataset(**params).fingerprint() for params in changes]
+    monkeypatch.setattr(Furniture, "version", Furniture.version + 1)
+    found.append(dataset().fingerprint())
+    assert len(set(found)) == 8
+    assert all(len(each) == 64 for each in found)
