@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLORS", "MOST_CLASSES", "code_map", "data_uri", "montage", "png_bytes"]
+__all__ = ["COLORS", "MOST_CLASSES", "code_map", "data_uri", "draw_classes", "montage", "png_bytes"]
 
 # Petroff 2021, "Accessible Color Sequences for Data Visualization": ten colors
 COLORS = (
@@ -89,15 +89,29 @@ def code_map(places: NDArray[np.float64], labels: NDArray[np.int64] | None = Non
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.04)
-    size = min(max(DOT_AREA / len(places), 6), 24)
-    for number, rows, color, marker in _classes(places, labels):
-        x, y = places[rows].T
-        axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0)
-        if number is not None:
-            _write(axes, number, np.median(places[rows], axis=0))
+    draw_classes(axes, places, labels, min(max(DOT_AREA / len(places), 6), 24))
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DOTS_PER_INCH, transparent=True, metadata={"Software": None})
     return out.getvalue()
+
+
+def draw_classes(
+    axes: Axes, places: NDArray[np.float64], labels: NDArray[np.int64] | None, size: float, numbers: bool = True
+) -> None:
+    """Draw a dot for each code, in the color and with the marker of its class.
+
+    Args:
+        axes: where to.
+        places: `(n, 2)`.
+        labels: class numbers `(n,)`.
+        size: area of a dot in square points.
+        numbers: write each class's number at the median of its places.
+    """
+    for number, rows, color, marker in _classes(places, labels):
+        x, y = places[rows].T
+        axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0, rasterized=True)
+        if numbers and number is not None:
+            _write(axes, number, np.median(places[rows], axis=0))
 
 
 def _classes(

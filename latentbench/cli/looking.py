@@ -1,0 +1,176 @@
+"""What the verbs that look into one trial of a run share: choosing it, its items, and where to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from latentbench.cli.options import plugin_options
+from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
+from latentbench.plugins import Plugins
+
+if TYPE_CHECKING:
+    from latentbench.latent.space import LatentSpace
+    from latentbench.records import Trial
+    from latentbench.results import Results
+
+__all__ = ["Look", "applicable", "check_item", "echo_paths", "figure_stem", "look_at", "look_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Look:
+    """One trial of a run and its latent space (the test split).
+
+    Attributes:
+        results: the run.
+        trial: the trial that was chosen.
+        space: the test split seen through its model.
+        folder: where figures go.
+    """
+
+    results: Results
+    trial: Trial
+    space: LatentSpace
+    folder: Path
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a figure's description says of it."""
+        return {"dataset": self.trial.dataset, "model": self.trial.label, "seed": self.trial.seed}
+
+    @property
+    def name(self) -> str:
+        """How titles call it."""
+        return f"{self.trial.label}, {self.trial.dataset}, seed {self.trial.seed}"
+
+
+def look_options(command: F) -> F:
+    """Add the argument RUN and the options --model, --dataset, --seed, -o and those of plugins."""
+    options = (
+        click.argument("run", type=click.Path()),
+        click.option("--model", "-m", metavar="NAME", help="Model, as the table calls it; needed with several."),
+        click.option("--dataset", "-d", metavar="NAME", help="Data set; needed with several."),
+        click.option("--seed", type=int, help="Trial to look at; default: that of the median error."),
+        click.option("-o", "--output", type=click.Path(), help="Folder to write to; default: RUN/VERB."),
+    )
+    command = plugin_options(command)
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def look_at(
+    run: str,
+    verb: str,
+    plugins: Plugins,
+    model: str | None = None,
+    dataset: str | None = None,
+    seed: int | None = None,
+    output: str | None = None,
+) -> Look:
+    """Open the trial that the options name.
+
+    Raises:
+        RequestError: several fit, the trial did not end well, or its model cannot be reloaded.
+        UnknownNameError: a name that the run does not have.
+    """
+    from latentbench.report.pictures import median_trial
+    from latentbench.results import Results
+
+    results = Results(Path(run), plugins)
+    data = _chosen("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
+    rows = [trial for trial in results.trials if trial.dataset == data]
+    label = _chosen("model", _whole(model, rows), [trial.label for trial in rows], "--model")
+    if seed is None:
+        trial = median_trial(results, data, label)
+        if trial is None:
+            raise RequestError(f"no trial of {label} on {data} ended well; see `latentbench table {run}`")
+    else:
+        seeds = {trial.seed: trial for trial in rows if trial.label == label}
+        if seed not in seeds:
+            raise RequestError(f"--seed must be one of {', '.join(map(str, sorted(seeds)))}, got {seed}")
+        trial = seeds[seed]
+        if trial.outcome is None or trial.outcome.status != "ok":
+            raise RequestError(f"{label} with seed {seed} did not end well; choose another --seed")
+    try:
+        space = results.latent_space(trial)
+    except NotApplicableError as error:
+        raise RequestError(f"{error}; it cannot be looked at afterwards") from error
+    return Look(results, trial, space, Path(output) if output else results.path / verb)
+
+
+@contextmanager
+def applicable(look: Look) -> Iterator[None]:
+    """Say of what a model lacks, within, that the request was wrong.
+
+    Raises:
+        RequestError: instead of NotApplicableError.
+    """
+    try:
+        yield
+    except NotApplicableError as error:
+        raise RequestError(
+            f"{look.trial.label} on {look.trial.dataset}: {error}; choose another --model"
+        ) from error
+
+
+def check_item(space: LatentSpace, number: int, option: str) -> int:
+    """Return the number of a test item.
+
+    Raises:
+        RequestError: there is no such item.
+    """
+    if not 0 <= number < len(space):
+        raise RequestError(f"{option} must be a test item from 0 to {len(space) - 1}, got {number}")
+    return number
+
+
+def figure_stem(look: Look, *parts: str) -> Path:
+    """Return where a figure of this look goes, without ending: data set, model, seed and what it shows.
+
+    The same request goes to the same place.
+    """
+    names = [look.trial.dataset, look.trial.label, f"seed{look.trial.seed}", *filter(None, parts)]
+    return look.folder / "-".join(re.sub(r"[^A-Za-z0-9_.=+]+", "_", name).strip("_") for name in names)
+
+
+def echo_paths(paths: Sequence[Path]) -> None:
+    """Say what was written, one path a line."""
+    for path in paths:
+        click.echo(str(path))
+
+
+def _whole(asked: str | None, rows: Sequence[Trial]) -> str | None:
+    """Return the label of the whole training where a model has looks on the way too: `vae` for vae(epochs=10)."""
+    if asked in {trial.label for trial in rows}:
+        return asked
+    on_the_way = {trial.training_key for trial in rows if trial.budget["checkpoint"] is not None}
+    named = [trial for trial in rows if asked in (None, trial.label.partition("(")[0])]
+    labels = {trial.label for trial in named if trial.budget["checkpoint"] is None}
+    looked_at = any(trial.key in on_the_way for trial in named)
+    return labels.pop() if looked_at and len(labels) == 1 else asked
+
+
+def _chosen(what: str, asked: str | None, names: Sequence[str], option: str) -> str:
+    """Return the one name that is meant."""
+    known = list(dict.fromkeys(names))
+    if asked is None:
+        if len(known) == 1:
+            return known[0]
+        raise RequestError(f"this run has several: choose a {what} with {option}, one of {', '.join(known)}")
+    if asked in known:
+        return asked
+    meant = [name for name in known if name.partition("(")[0] == asked]  # beta_vae for beta_vae(4)
+    if len(meant) == 1:
+        return meant[0]
+    raise UnknownNameError(
+        f"this run has no {what} {asked!r}{near_matches(asked, known)}; it has {', '.join(known)}"
+    )

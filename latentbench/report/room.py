@@ -1,0 +1,102 @@
+"""How much room the words around a sheet of images need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import RendererBase
+    from matplotlib.figure import Figure
+
+    from latentbench.report.artwork import Sheet
+
+__all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "room_of"]
+
+DOTS_PER_INCH = 100
+POINTS = 9  # of the text
+LINE = 0.2  # inches that a line of it is high
+MARGIN = 0.08  # inches around all
+CURVE = 1.3  # inches that the curves are high
+NUMBERS = 0.5  # inches left of the curves for their numbers
+KEY = 0.45  # inches beside a name in the key of the curves
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where the parts of a sheet stand, in inches.
+
+    Attributes:
+        left: of the images, and of the curves.
+        bottom: of the images.
+        wide: of the images.
+        high: likewise.
+        width: of the whole.
+        height: likewise.
+        columns: their titles, in lines.
+        upright: whether they are turned, as they are too long.
+        keys: names of curves in a line of the key.
+        key: lines of it.
+    """
+
+    left: float
+    bottom: float
+    wide: float
+    high: float
+    width: float
+    height: float
+    columns: Sequence[str]
+    upright: bool
+    keys: int
+    key: int
+
+    def part(self, left: float, bottom: float, wide: float, high: float) -> tuple[float, float, float, float]:
+        """Return a rectangle in shares of the figure."""
+        return left / self.width, bottom / self.height, wide / self.width, high / self.height
+
+
+def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -> Room:
+    """Measure all words and give each the room that it needs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.font_manager import FontProperties
+
+    renderer: RendererBase = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+
+    def inches(text: str, points: float = POINTS) -> float:
+        font = FontProperties(size=points)
+        pixels = renderer.get_text_width_height_descent(text, font, False)[0]
+        return math.ceil(pixels) / DOTS_PER_INCH  # pixels of images fall on pixels of the sheet
+
+    wide, high = picture[1] / DOTS_PER_INCH, picture[0] / DOTS_PER_INCH
+    columns = [_in_lines(title, column / DOTS_PER_INCH, inches) for title in sheet.columns]
+    longest = max((inches(line) for title in columns for line in title.split("\n")), default=0)
+    upright = longest > column / DOTS_PER_INCH
+    above = max(map(inches, sheet.columns), default=0) if upright else _lines(columns) * LINE
+    names = max(map(inches, sheet.curves), default=0) + KEY
+    left = max(max(map(inches, sheet.rows), default=0) + 2 * MARGIN, NUMBERS if sheet.curves else MARGIN)
+    keys = max(1, min(len(sheet.curves), int(wide / names)))
+    key = -(-len(sheet.curves) // keys)
+    bottom = key * LINE + CURVE + 2 * LINE + 2 * MARGIN if sheet.curves else MARGIN
+    top = (1.5 * LINE if sheet.title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
+    words = MARGIN + inches(sheet.title, POINTS + 2), left + names * bool(sheet.curves)
+    width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
+    titles = sheet.columns if upright else columns
+    return Room(left, bottom, wide, high, width, height, titles, upright, keys, key)
+
+
+def _in_lines(title: str, room: float, inches: Callable[[str], float]) -> str:
+    """Break a title between words where a line would be longer than the room."""
+    lines: list[str] = []
+    for word in title.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and inches(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _lines(titles: Sequence[str]) -> int:
+    return max((title.count("\n") + 1 for title in titles), default=0)
