@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from latentbench.latent.descent import minimize
 from latentbench.latent.space import exact_arithmetic
 
 __all__ = [
@@ -22,20 +22,17 @@ __all__ = [
     "linear_path",
     "refined_path",
     "slerp",
+    "spaced_evenly",
     "speed_squared",
+    "wave_basis",
 ]
 
 PARALLEL = 1 - 1e-7  # above this cosine slerp is a straight line
 CODES = 1024  # decoded at once
 REFINE = 4  # points a step at which the length of a path is measured
 ITERATIONS = 60
-MEMORY = 10  # steps that L-BFGS remembers
-SHORTENINGS = 12  # of a step, before a pair is given up
-SUFFICIENT = 1e-4  # share of the promised descent that a step must keep
-CONVERGED = 1e-6  # relative gain of a step that is the last one
 
 Decode = Callable[[Tensor], Tensor]
-Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def linear_path(starts: Tensor, ends: Tensor, points: int) -> Tensor:
@@ -129,6 +126,39 @@ def geodesic_lengths(
     return _shortest(decode, starts, ends, steps, iterations)[1:]
 
 
+def spaced_evenly(path: Tensor, lengths: Tensor, points: int) -> Tensor:
+    """Return codes `(points, d)` on the broken line through `path` `(p, d)`, evenly by the lengths of its steps.
+
+    Args:
+        path: at least two codes.
+        lengths: of its steps `(p - 1,)` in float64, from 0; where all are 0, they count as equal.
+        points: at least 2; the first and the last are those of the path, unchanged.
+
+    >>> spaced_evenly(torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([1.0, 3.0]), 3).flatten()
+    tensor([0.0000, 1.3333, 2.0000])
+    """
+    lengths = lengths if float(lengths.sum()) > 0 else torch.ones_like(lengths)
+    ahead = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    places = torch.linspace(0, 1, points, dtype=ahead.dtype, device=ahead.device) * ahead[-1]
+    step = (torch.searchsorted(ahead, places, right=True) - 1).clamp(0, len(lengths) - 1)
+    share = torch.where(lengths[step] > 0, (places - ahead[step]) / lengths[step], 0).clamp(0, 1)
+    found = torch.lerp(path[step], path[step + 1], share[:, None].to(path))
+    return torch.cat([path[:1], found[1:-1], path[-1:]])
+
+
+def wave_basis(steps: int, waves: int, device: torch.device) -> Tensor:
+    """Return waves `(steps + 1, waves)` in float64 that a path may be bent by: 0 at both ends, each of energy 1.
+
+    The energy of a path z is steps Σ|z_{i+1} - z_i|², so that short waves are lower than long ones.
+
+    >>> basis = wave_basis(4, 2, torch.device("cpu"))
+    >>> (4 * basis.diff(dim=0).square().sum(0)).tolist()
+    [1.0, 1.0]
+    """
+    frequencies = torch.arange(1, waves + 1, dtype=torch.float64, device=device) * (math.pi / 2 / steps)
+    return _sines(steps, waves, device) / (math.sqrt(2) * steps * frequencies.sin())
+
+
 @contextmanager
 def forward_derivatives() -> Iterator[None]:
     """Let decoders have forward derivatives in float32 proper, whatever attention they use."""
@@ -176,8 +206,7 @@ def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
     """
     steps, (count, width) = len(straight) - 1, straight.shape[1:]
     waves = steps // 2
-    frequencies = torch.arange(1, waves + 1, dtype=torch.float64, device=straight.device) * (math.pi / 2 / steps)
-    basis = _sines(steps, waves, straight.device) / (math.sqrt(2) * steps * frequencies.sin())
+    basis = wave_basis(steps, waves, straight.device)
     reach = torch.linalg.vector_norm(straight[-1] - straight[0], dim=1, dtype=torch.float64)
 
     def path(rows: Tensor, heights: Tensor) -> Tensor:
@@ -199,66 +228,7 @@ def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
     still = basis.new_zeros(count, waves * width)
     unit = energy(every, still)
     unit = torch.where(unit > 0, unit, 1)
-    return path(every, _minimize(evaluate, still, iterations))
-
-
-def _minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
-    """Minimize m functions from `places` `(m, k)` by L-BFGS (Nocedal 1980), side by side.
-
-    Each has a memory and steps of its own, which `torch.optim.LBFGS` of their sum would share between them.
-
-    Args:
-        evaluate: row numbers `(r,)` and places `(r, k)` of those functions to values `(r,)` and slopes `(r, k)`.
-        places: where to begin.
-        iterations: how many at most.
-    """
-    running = torch.arange(len(places), device=places.device)
-    values, slopes = evaluate(running, places)
-    memory: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
-    for _ in range(iterations):
-        directions = _descent(slopes, memory)
-        before = places, values, slopes
-        places, values, slopes = _search(evaluate, running, before, directions)
-        memory.append((places - before[0], slopes - before[2]))
-        running = running[(before[1] - values > CONVERGED * values)[running]]
-        if not len(running):
-            break
-    return places
-
-
-def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the directions `(m, k)` of L-BFGS from pairs (change of place, change of slope)."""
-    direction, parts = -slopes / 2, []
-    for moved, turned in reversed(memory):
-        curvature = _dot(moved, turned)
-        inverse = torch.where(curvature > 0, 1 / curvature, 0)
-        part = inverse * _dot(moved, direction)
-        direction = direction - part * turned
-        parts.append((moved, turned, inverse, part))
-    if parts:
-        moved, turned, inverse, _ = parts[0]
-        direction = direction * torch.where(inverse > 0, 2 / (inverse * _dot(turned, turned)), 1)
-    for moved, turned, inverse, part in reversed(parts):
-        direction = direction + moved * (part - inverse * _dot(turned, direction))
-    return torch.where(_dot(direction, slopes) < 0, direction, -slopes / 2)
-
-
-def _search(
-    evaluate: Evaluate, rows: Tensor, before: tuple[Tensor, Tensor, Tensor], directions: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return places, values and slopes after steps that descend enough; as before where none was found."""
-    places, values, slopes = (part.clone() for part in before)
-    promised = SUFFICIENT * _dot(directions, slopes)[:, 0]
-    size = 1.0
-    for _ in range(SHORTENINGS):
-        tried = before[0][rows] + size * directions[rows]
-        found, steepness = evaluate(rows, tried)
-        good = found <= before[1][rows] + size * promised[rows]
-        places[rows[good]], values[rows[good]], slopes[rows[good]] = tried[good], found[good], steepness[good]
-        rows, size = rows[~good], size * 0.4
-        if not len(rows):
-            break
-    return places, values, slopes
+    return path(every, minimize(evaluate, still, iterations))
 
 
 def _lengths(decode: Decode, path: Tensor) -> Tensor:
@@ -283,7 +253,3 @@ def _sines(steps: int, waves: int, device: torch.device) -> Tensor:
     sines = torch.sin(t * math.pi * torch.arange(1, waves + 1, dtype=torch.float64, device=device))
     sines[-1] = 0
     return sines
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum(1, keepdim=True)

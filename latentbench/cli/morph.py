@@ -1,0 +1,216 @@
+"""`latentbench morph`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
+from latentbench.cli.options import load_plugins, several, split_names
+from latentbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from latentbench.latent.graph import CodeGraph
+
+__all__ = ["command"]
+
+POINTS, EDGE_POINTS = 12, 5
+FRAMES = 41  # there; as many but the ends lead back
+MILLISECONDS = 60
+
+
+@click.command("morph")
+@look_options
+@click.option("--from", "start", type=int, metavar="ITEM", help="Test item to start from.")
+@click.option("--to", "end", type=int, metavar="ITEM", help="Test item to arrive at.")
+@click.option("--via", multiple=True, type=int, metavar="ITEM", help="Test item in between; may be repeated.")
+@click.option(
+    "--blend",
+    "corners",
+    callback=several(int, always=True),
+    metavar="ITEM,ITEM,...",
+    help="Instead: fill the triangle between three test items, or the square between four.",
+)
+@click.option(
+    "--path",
+    default="linear",
+    show_default=True,
+    metavar="PATH",
+    help="linear, slerp, norm, geodesic or graph; several with commas, or all.",
+)
+@click.option("--points", type=int, help="Images in a row (default: 12) or along an edge of a blend (5).")
+@click.option(
+    "--neighbors", type=click.IntRange(min=1), default=10, show_default=True, help="Of a code in the graph."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="Of the sheet.",
+)
+@click.option(
+    "--animation",
+    "moving",
+    type=click.Choice(["webp", "gif", "none"]),
+    default="webp",
+    show_default=True,
+    help="Of the way from item to item; a blend has none.",
+)
+def command(
+    run: str,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    via: tuple[int, ...],
+    corners: list[int] | None,
+    path: str,
+    points: int | None,
+    neighbors: int,
+    form: Any,
+    moving: str,
+) -> None:
+    """Turn one test item into another through the codes of a model of the run folder RUN.
+
+    Writes a strip of images (each path, then a fade of pixels and optimal transport beside it), an animation of
+    the same, and a table of numbers. Items count from 0, in the order of the test split.
+    """
+    paths = _paths(path)
+    look = look_at(run, "morph", load_plugins(files, blocked), model, dataset, seed, output)
+    if corners is not None:
+        if start is not None or end is not None or via:
+            raise RequestError("give --from and --to, or --blend, not both")
+        items = _corners(look, corners)
+    else:
+        items = _way(look, start, end, via)
+    count = _points(points, EDGE_POINTS if corners else POINTS, 2 if corners else len(items))
+    with applicable(look):
+        graph = _graph(look, neighbors) if "graph" in paths else None
+        if corners is None:
+            written = _write_strip(look, items, paths, count, graph, form, moving)
+        else:
+            written = _write_blend(look, items, paths, count, graph, form)
+    echo_paths(written)
+
+
+def _write_strip(
+    look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any, moving: Any
+) -> list[Path]:
+    from latentbench.report.artwork import animation, draw_sheet, write_figure
+    from latentbench.report.morphs import frames, morphed, morphed_sheet, numbers
+
+    morph = morphed(look.space, items, points, paths, graph)
+    _tell(morph.notes)
+    sheet = morphed_sheet(morph, f"From {' to '.join(map(str, items))}: {look.name}")
+    drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
+    if moving != "none":
+        finer = morphed(
+            look.space, items, max(FRAMES, points), [way for way in paths if way in _names(morph)], graph
+        )
+        drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
+    return write_figure(_stem(look, items, paths), drawn, numbers(look.space, morph))
+
+
+def _write_blend(
+    look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
+) -> list[Path]:
+    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.report.morphs import blended, blended_sheet, numbers
+
+    morph = blended(look.space, items, points - 1, paths, graph)
+    _tell(morph.notes)
+    sheet = blended_sheet(morph, look.name)
+    drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
+    return write_figure(_stem(look, items, paths, "blend_"), drawn, numbers(look.space, morph))
+
+
+def _paths(text: str) -> list[str]:
+    """Read the names of paths.
+
+    Raises:
+        UnknownNameError: one that there is not.
+    """
+    from latentbench.latent.interpolation import PATHS, check_path
+
+    names = list(PATHS) if text.strip() == "all" else list(dict.fromkeys(split_names(text)))
+    for name in names or [text]:
+        check_path(name)
+    return names
+
+
+def _way(look: Look, start: int | None, end: int | None, via: Sequence[int]) -> list[int]:
+    """Return the items to go through."""
+    if start is None or end is None:
+        raise RequestError("give the two test items --from and --to, or three or four with --blend")
+    options = ["--from", *["--via"] * len(via), "--to"]
+    items = [
+        check_item(look.space, item, option) for item, option in zip([start, *via, end], options, strict=True)
+    ]
+    for place in range(len(items) - 1):
+        if items[place] == items[place + 1]:
+            both = f"{options[place]} and {options[place + 1]}"
+            raise RequestError(f"{both} must be two different items, got {items[place]} twice")
+    return items
+
+
+def _corners(look: Look, corners: Sequence[int]) -> list[int]:
+    """Return the items to blend."""
+    if len(corners) not in (3, 4) or len(set(corners)) < len(corners):
+        raise RequestError(
+            f"--blend takes three or four different test items as in 3,50,77, got {','.join(map(str, corners))}"
+        )
+    return [check_item(look.space, item, "--blend") for item in corners]
+
+
+def _points(asked: int | None, usual: int, least: int) -> int:
+    """Return how many points to draw."""
+    if asked is None:
+        return max(usual, least)
+    if asked < least:
+        raise RequestError(f"--points must be at least {least} here, got {asked}")
+    return asked
+
+
+def _graph(look: Look, neighbors: int) -> CodeGraph:
+    from latentbench.latent.graph import code_graph
+
+    look.space.decode(look.space.codes[:1])  # a model without a decoder is told before the search
+    graph = code_graph(look.space.codes, neighbors)
+    if graph.bridges:
+        _tell(
+            [f"the neighbor graph falls apart; {graph.bridges} bridges join its parts (more --neighbors: fewer)"]
+        )
+    return graph
+
+
+def _names(morph: Any) -> list[str]:
+    return [row.name for row in morph.rows]
+
+
+def _about(look: Look, items: Sequence[int], paths: Sequence[str]) -> dict[str, Any]:
+    return {**look.about, "items": list(items), "paths": list(paths)}
+
+
+def _stem(look: Look, items: Sequence[int], paths: Sequence[str], kind: str = "") -> Path:
+    """Return the file to write to, without its ending: no other trial, items or paths share it."""
+    from latentbench.latent.interpolation import PATHS
+
+    trial = f"{look.trial.dataset}-{look.trial.label}-{look.trial.seed}"
+    ways = "all" if len(paths) == len(PATHS) else "-".join(paths)
+    name = f"{kind}{trial}_{'-'.join(map(str, items))}_{ways}"
+    return look.folder / re.sub(r"[^\w.-]+", "_", name)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)

@@ -1,0 +1,89 @@
+"""Many small minimizations side by side, by L-BFGS."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["Evaluate", "minimize"]
+
+MEMORY = 10  # steps that L-BFGS remembers
+SHORTENINGS = 12  # of a step, before a function is given up
+SUFFICIENT = 1e-4  # share of the promised descent that a step must keep
+CONVERGED = 1e-6  # relative gain of a step that is the last one
+
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
+    """Minimize m functions from `places` `(m, k)` by L-BFGS (Nocedal 1980), side by side.
+
+    Each has a memory and steps of its own, which `torch.optim.LBFGS` of their sum would share between them.
+
+    Args:
+        evaluate: row numbers `(r,)` and places `(r, k)` of those functions to values `(r,)` and slopes `(r, k)`.
+        places: where to begin.
+        iterations: how many at most.
+
+    Returns:
+        Places `(m, k)`, where no function is higher than where it began.
+
+    >>> def bowls(rows, places):
+    ...     return (places - 3).square().sum(1), 2 * (places - 3)
+    >>> minimize(bowls, torch.zeros(2, 1), 5).flatten()
+    tensor([3., 3.])
+    """
+    running = torch.arange(len(places), device=places.device)
+    values, slopes = evaluate(running, places)
+    memory: deque[tuple[Tensor, Tensor]] = deque(maxlen=MEMORY)
+    for _ in range(iterations):
+        directions = _descent(slopes, memory)
+        before = places, values, slopes
+        places, values, slopes = _search(evaluate, running, before, directions)
+        memory.append((places - before[0], slopes - before[2]))
+        running = running[(before[1] - values > CONVERGED * values)[running]]
+        if not len(running):
+            break
+    return places
+
+
+def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return the directions `(m, k)` of L-BFGS from pairs (change of place, change of slope)."""
+    direction, parts = -slopes / 2, []
+    for moved, turned in reversed(memory):
+        curvature = _dot(moved, turned)
+        inverse = torch.where(curvature > 0, 1 / curvature, 0)
+        part = inverse * _dot(moved, direction)
+        direction = direction - part * turned
+        parts.append((moved, turned, inverse, part))
+    if parts:
+        moved, turned, inverse, _ = parts[0]
+        direction = direction * torch.where(inverse > 0, 2 / (inverse * _dot(turned, turned)), 1)
+    for moved, turned, inverse, part in reversed(parts):
+        direction = direction + moved * (part - inverse * _dot(turned, direction))
+    return torch.where(_dot(direction, slopes) < 0, direction, -slopes / 2)
+
+
+def _search(
+    evaluate: Evaluate, rows: Tensor, before: tuple[Tensor, Tensor, Tensor], directions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return places, values and slopes after steps that descend enough; as before where none was found."""
+    places, values, slopes = (part.clone() for part in before)
+    promised = SUFFICIENT * _dot(directions, slopes)[:, 0]
+    size = 1.0
+    for _ in range(SHORTENINGS):
+        tried = before[0][rows] + size * directions[rows]
+        found, steepness = evaluate(rows, tried)
+        good = found <= before[1][rows] + size * promised[rows]
+        places[rows[good]], values[rows[good]], slopes[rows[good]] = tried[good], found[good], steepness[good]
+        rows, size = rows[~good], size * 0.4
+        if not len(rows):
+            break
+    return places, values, slopes
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(1, keepdim=True)

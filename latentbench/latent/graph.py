@@ -1,0 +1,193 @@
+"""The neighbor graph of codes: shortest paths that stay near the data, and means along them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentbench.latent.paths import spaced_evenly
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+__all__ = ["CodeGraph", "code_graph"]
+
+ROWS = 1024  # whose distances to all codes are held at once
+NEIGHBORS = 10
+
+Decode = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class CodeGraph:
+    """Codes, each joined to its nearest neighbors; made by `code_graph`.
+
+    Attributes:
+        codes: `(n, d)`.
+        edges: rows of `codes` `(e, 2)`; each edge stands once and may be walked both ways.
+        lengths: of the edges, `(e,)` in float64.
+        neighbors: that each code was joined to.
+        bridges: how many edges were added between parts that lay apart.
+        decode: what lengths are measured through; None where they are those of codes.
+    """
+
+    codes: Tensor
+    edges: Tensor
+    lengths: Tensor
+    neighbors: int
+    bridges: int
+    decode: Decode | None = None
+
+    def route(self, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the shortest path between two codes `(d,)`: codes `(p, d)`, and lengths `(p - 1,)` of its steps.
+
+        Each of the two is joined to the nearest codes of the graph, or to the other where that is as near.
+        """
+        from scipy.sparse.csgraph import dijkstra
+
+        codes, edges, lengths = self._with(torch.stack([start, end]))
+        source = len(self.codes)
+        far, before = dijkstra(
+            _matrix(edges, lengths, len(codes)), indices=np.array(source), return_predecessors=True
+        )
+        nodes = [source + 1]
+        while nodes[-1] != source:
+            nodes.append(int(before[nodes[-1]]))
+        way = nodes[::-1]
+        return codes[way], torch.from_numpy(np.diff(far[way])).to(codes.device)
+
+    def path(self, start: Tensor, end: Tensor, points: int) -> Tensor:
+        """Return codes `(points, d)` along the shortest path between two codes `(d,)`, evenly by its length."""
+        return spaced_evenly(*self.route(start, end), points)
+
+    def mean(self, corners: Tensor, weights: Tensor) -> Tensor:
+        """Return for each row of weights `(m, k)` the code with the least sum of squared distances, `(m, d)`.
+
+        Distances run along the graph to the corners `(k, d)` and count by their weights. The answer is a code of
+        the graph or a corner: between them a graph has nothing.
+        """
+        from scipy.sparse.csgraph import dijkstra
+
+        codes, edges, lengths = self._with(corners)
+        sources = np.arange(len(self.codes), len(codes))
+        far = torch.from_numpy(dijkstra(_matrix(edges, lengths, len(codes)), indices=sources)).to(codes.device)
+        return codes[(weights.double() @ far.square()).argmin(1)]
+
+    def _with(self, anchors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return codes, edges and lengths of the graph that has these codes `(k, d)` as its last ones, too."""
+        codes = torch.cat([self.codes, anchors.to(self.codes)])
+        own = torch.arange(len(self.codes), len(codes), device=codes.device)
+        added = _edges(codes, own, self.neighbors)
+        lengths = torch.cat([self.lengths, _lengths(codes, added, self.decode)])
+        return codes, torch.cat([self.edges, added]), lengths
+
+
+def code_graph(codes: Tensor, neighbors: int = NEIGHBORS, decode: Decode | None = None) -> CodeGraph:
+    """Join each code to its nearest neighbors, in either direction.
+
+    Parts that lie apart are bridged by the shortest edges between them, so that there is a path from each code to
+    each; `bridges` says how many there are, and their length is what it is.
+
+    Source: Chen 2019, "Fast Approximate Geodesics for Deep Generative Models"; of an edge that is measured through
+    the decoder the chord is taken, |g(a) - g(b)|.
+
+    Args:
+        codes: `(n, d)`, at least one.
+        neighbors: how many, at least 1; all where there are fewer.
+        decode: codes `(m, d)` to outputs `(m, *shape)`; edges have the length of codes without it.
+
+    Raises:
+        ValueError: no codes, or no neighbors.
+
+    >>> graph = code_graph(torch.tensor([[0.0], [1.0], [2.0], [7.0], [8.0]]), neighbors=1)
+    >>> graph.edges.tolist(), graph.bridges
+    ([[0, 1], [1, 2], [3, 4], [2, 3]], 1)
+    >>> graph.path(torch.tensor([0.0]), torch.tensor([8.0]), 3).flatten()
+    tensor([0., 4., 8.])
+    """
+    if codes.ndim != 2 or not len(codes) or neighbors < 1:
+        raise ValueError(f"needs codes (n, d) and neighbors from 1, got {tuple(codes.shape)} and {neighbors}")
+    joined = _edges(codes, torch.arange(len(codes), device=codes.device), neighbors)
+    bridges = _bridges(codes, joined)
+    edges = torch.cat([joined, bridges])
+    return CodeGraph(codes, edges, _lengths(codes, edges, decode), neighbors, len(bridges), decode)
+
+
+def _edges(codes: Tensor, rows: Tensor, neighbors: int) -> Tensor:
+    """Return the edges `(e, 2)` from these rows of codes to their nearest others, each once."""
+    count = min(neighbors, len(codes) - 1)
+    found = [rows.new_zeros(0, 2)]
+    for some, far in _distances(codes, rows):
+        far[torch.arange(len(some)), some] = torch.inf
+        near = far.topk(count, largest=False).indices
+        found.append(torch.stack([some[:, None].expand_as(near), near], 2).reshape(-1, 2))
+    return _once(torch.cat(found))
+
+
+def _bridges(codes: Tensor, edges: Tensor) -> Tensor:
+    """Return the shortest edges `(b, 2)` that make one part of all (Borůvka 1926)."""
+    from scipy.sparse.csgraph import connected_components
+
+    added = edges.new_zeros(0, 2)
+    while True:
+        both = torch.cat([edges, added])
+        parts, part = connected_components(_matrix(both, torch.ones(len(both)), len(codes)), directed=False)
+        if parts == 1:
+            return added
+        added = _once(torch.cat([added, _shortest_out(codes, torch.from_numpy(part).to(codes.device))]))
+
+
+def _shortest_out(codes: Tensor, part: Tensor) -> Tensor:
+    """Return the shortest edge out of each part, `(parts, 2)`."""
+    rows = torch.arange(len(codes), device=codes.device)
+    nearest = [
+        far.masked_fill(part[some, None] == part, torch.inf).min(1) for some, far in _distances(codes, rows)
+    ]
+    far = torch.cat([found.values for found in nearest])
+    partner = torch.cat([found.indices for found in nearest])
+    order = far.argsort(stable=True)
+    order = order[part[order].argsort(stable=True)]  # by part, in each the nearest first
+    first = torch.cat([order[:1], order[1:][part[order].diff() > 0]])
+    return torch.stack([first, partner[first]], 1)
+
+
+def _distances(codes: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield some of the rows `(r,)` and their distances `(r, n)` to all codes, until all rows had their turn."""
+    bank = codes.double() - codes.double().mean(0)
+    for some in torch.split(rows, ROWS):
+        yield some, torch.cdist(bank[some], bank)
+
+
+def _once(edges: Tensor) -> Tensor:
+    """Return each edge once, whichever way it runs."""
+    sorted_edges: Tensor = torch.unique(edges.sort(1).values, dim=0)
+    return sorted_edges
+
+
+def _lengths(codes: Tensor, edges: Tensor, decode: Decode | None) -> Tensor:
+    """Return the lengths `(e,)` of edges in float64, of codes or of what they are decoded to."""
+    nodes, places = torch.unique(edges, return_inverse=True)
+    ends = codes[nodes] if decode is None else decode(codes[nodes]).flatten(1)
+    parts = [
+        torch.linalg.vector_norm(ends[pair[:, 1]].double() - ends[pair[:, 0]].double(), dim=1)
+        for pair in torch.split(places, ROWS)
+    ]
+    return torch.cat(parts)
+
+
+def _matrix(edges: Tensor, lengths: Tensor, nodes: int) -> csr_array[Any]:
+    """Return the lengths as a symmetric sparse matrix; edges of length 0 are kept."""
+    from scipy.sparse import coo_array
+
+    (rows, columns), values = edges.cpu().numpy().T, lengths.cpu().numpy()
+    places: tuple[NDArray[np.int64], NDArray[np.int64]] = (
+        np.concatenate([rows, columns]),
+        np.concatenate([columns, rows]),
+    )
+    return coo_array((np.concatenate([values, values]), places), shape=(nodes, nodes)).tocsr()

@@ -1,0 +1,202 @@
+"""Interpolation between two, three or more codes under a chosen metric: along paths, and by weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentbench.errors import UnknownNameError, near_matches
+from latentbench.latent.graph import CodeGraph, code_graph
+from latentbench.latent.means import geodesic_mean, spherical_mean
+from latentbench.latent.paths import geodesic, linear_path, refined_path, slerp, spaced_evenly
+from latentbench.latent.space import LatentSpace
+
+__all__ = ["PATHS", "blend", "check_path", "interpolate", "leg_ends", "simplex_weights"]
+
+PATHS = ("linear", "slerp", "norm", "geodesic", "graph")
+FINE = 16  # steps between two codes that a geodesic is found with, at least
+FINER = 8  # points to each of them, when it is measured
+
+
+def interpolate(
+    space: LatentSpace, anchors: Tensor, points: int, path: str = "linear", *, graph: CodeGraph | None = None
+) -> Tensor:
+    """Return codes `(points, d)` on a path through all anchors in order; each anchor is one of them, unchanged.
+
+    - `linear`: straight.
+    - `slerp`: on the sphere about the origin (White 2016), see `paths.slerp`; straight between parallel codes.
+    - `norm`: the straight path, each of its codes brought to the norm that is linear between the two ends; at the
+      origin, where a code has no direction, it stays.
+    - `geodesic`: the shortest under the decoder's pull-back metric, evenly by its length; see `paths.geodesic`.
+    - `graph`: the shortest along edges between neighboring codes of the data, evenly by its length.
+
+    `slerp` and `norm` are about the origin: meant for priors N(0, I), meaningless where codes do not center there.
+
+    Args:
+        space: whose decoder and codes count.
+        anchors: `(k, d)`, k at least 2.
+        points: at least k. Steps are shared out as evenly as can be between the k - 1 legs.
+        path: one of `PATHS`.
+        graph: for `graph`; that of `space.codes` with lengths of codes where left out.
+
+    Raises:
+        UnknownNameError: no such path.
+        NotApplicableError: `geodesic` without a decoder that has gradients.
+        ValueError: anchors that are not `(k, d)`, or fewer points than anchors.
+
+    >>> space = LatentSpace.from_arrays(codes=torch.eye(2))
+    >>> interpolate(space, space.codes, 3, "norm")
+    tensor([[1.0000, 0.0000],
+            [0.7071, 0.7071],
+            [0.0000, 1.0000]])
+    """
+    check_path(path)
+    _check_codes(space, anchors, 2)
+    if points < len(anchors):
+        raise ValueError(f"needs at least one point for each of {len(anchors)} anchors, got {points}")
+    if path == "graph" and graph is None:
+        graph = code_graph(space.codes)
+    ends = leg_ends(len(anchors), points)
+    legs = [
+        _leg(space, anchors[leg], anchors[leg + 1], ends[leg + 1] - ends[leg], path, graph)[1:]
+        for leg in range(len(anchors) - 1)
+    ]
+    return torch.cat([anchors[:1], *legs])
+
+
+def leg_ends(anchors: int, points: int) -> list[int]:
+    """Return which of `points` on a path are its anchors.
+
+    >>> leg_ends(3, 12)
+    [0, 5, 11]
+    """
+    return [number * (points - 1) // (anchors - 1) for number in range(anchors)]
+
+
+def blend(
+    space: LatentSpace, corners: Tensor, weights: Tensor, path: str = "linear", *, graph: CodeGraph | None = None
+) -> Tensor:
+    """Return codes `(m, d)` between corners by barycentric weights; all weight on a corner gives that corner.
+
+    - `linear`: the weighted mean.
+    - `slerp`: the Fréchet mean on the sphere about the origin, see `means.spherical_mean`.
+    - `norm`: the weighted mean, brought to the weighted mean of the norms.
+    - `geodesic`: the Fréchet mean under the decoder's pull-back metric, see `means.geodesic_mean`.
+    - `graph`: the Fréchet mean among the codes of the data along the neighbor graph, see `graph.CodeGraph.mean`;
+      so it moves in jumps, from item to item.
+
+    Args:
+        space: whose decoder and codes count.
+        corners: `(k, d)`.
+        weights: `(m, k)`, nothing below 0; each row is brought to sum 1.
+        path: one of `PATHS`.
+        graph: as for `interpolate`.
+
+    Raises:
+        UnknownNameError: no such path.
+        NotApplicableError: `geodesic` without a decoder that has gradients.
+        ValueError: corners that are not `(k, d)`; weights that are not `(m, k)`, below 0, or a row of zeros.
+
+    >>> space = LatentSpace.from_arrays(codes=torch.eye(3))
+    >>> blend(space, space.codes, simplex_weights(3, 1), "slerp")
+    tensor([[1., 0., 0.],
+            [0., 1., 0.],
+            [0., 0., 1.]])
+    """
+    check_path(path)
+    _check_codes(space, corners, 1)
+    shares = _shares(weights, len(corners)).to(corners.device)
+    if path == "geodesic":
+        found = geodesic_mean(space.decoder, corners, shares)
+    elif path == "graph":
+        found = (graph or code_graph(space.codes)).mean(corners, shares)
+    elif path == "slerp":
+        found = spherical_mean(corners, shares)
+    else:
+        found = _straight(corners, shares, keep_norm=path == "norm")
+    alone = shares.max(1)
+    return torch.where(alone.values[:, None] == 1, corners[alone.indices], found)
+
+
+def simplex_weights(k: int, steps: int) -> Tensor:
+    """Return weights `(m, k)` in float64, each row of sum 1, that cover what lies between k corners evenly.
+
+    - k = 2: a line of `steps` steps, m = steps + 1.
+    - k = 3: a triangle, row by row from the first corner down to the edge between the second (left) and the third;
+      row i has i + 1 points, m = (steps + 1)(steps + 2) / 2.
+    - k = 4: a square, bilinear, in reading order; so are its corners. m = (steps + 1)².
+
+    Raises:
+        ValueError: another k, or no steps.
+
+    >>> simplex_weights(3, 2).tolist()[3:]
+    [[0.0, 1.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]
+    """
+    if k not in (2, 3, 4) or steps < 1:
+        raise ValueError(f"k must be 2, 3 or 4 and steps at least 1, got {k} and {steps}")
+    t = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    line = torch.stack([1 - t, t], 1)
+    if k == 2:
+        return line
+    if k == 4:
+        return (line[:, None, :, None] * line[None, :, None, :]).reshape(-1, 4)
+    rows = [torch.tensor([steps - i, i - j, j]) for i in range(steps + 1) for j in range(i + 1)]
+    return torch.stack(rows).double() / steps
+
+
+def check_path(path: str) -> None:
+    """Raise UnknownNameError where there is no such path."""
+    if path not in PATHS:
+        raise UnknownNameError(
+            f"there is no path {path!r}{near_matches(path, PATHS)}; there are {', '.join(PATHS)}"
+        )
+
+
+def _leg(space: LatentSpace, start: Tensor, end: Tensor, steps: int, path: str, graph: CodeGraph | None) -> Tensor:
+    """Return a path `(steps + 1, d)` between two codes, the last of them exact."""
+    ends, t = torch.stack([start, end]), torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=start.device)
+    if path == "geodesic":
+        found = _geodesic(space, start, end, steps + 1)
+    elif path == "graph" and graph is not None:
+        found = graph.path(start, end, steps + 1)
+    elif path == "slerp":
+        one, other = start[None].double(), end[None].double()
+        found = torch.cat([slerp(one, other, float(share)) for share in t]).to(start)
+    elif path == "norm":
+        found = _straight(ends, torch.stack([1 - t, t], 1), keep_norm=True)
+    else:
+        found = linear_path(start[None], end[None], steps + 1)[:, 0]
+    return torch.cat([start[None], found[1:-1], end[None]])
+
+
+def _geodesic(space: LatentSpace, start: Tensor, end: Tensor, points: int) -> Tensor:
+    path = refined_path(geodesic(space.decoder, start[None], end[None], max(FINE, points - 1)), FINER)[:, 0]
+    images = space.decode(path).flatten(1).double()
+    return spaced_evenly(path, torch.linalg.vector_norm(images.diff(dim=0), dim=1), points)
+
+
+def _straight(corners: Tensor, shares: Tensor, *, keep_norm: bool) -> Tensor:
+    """Return weighted means `(m, d)`, with weighted mean norms if asked for."""
+    codes = corners.double()
+    mean = shares @ codes
+    if not keep_norm:
+        return mean.to(corners)
+    norm = torch.linalg.vector_norm(mean, dim=1, keepdim=True)
+    wanted = shares @ torch.linalg.vector_norm(codes, dim=1, keepdim=True)
+    return torch.where(norm > 0, mean * (wanted / norm), 0).to(corners)
+
+
+def _check_codes(space: LatentSpace, codes: Tensor, least: int) -> None:
+    if codes.ndim != 2 or len(codes) < least or codes.shape[1] != space.dim:
+        raise ValueError(f"needs at least {least} codes (k, {space.dim}), got shape {tuple(codes.shape)}")
+
+
+def _shares(weights: Tensor, corners: int) -> Tensor:
+    """Return weights `(m, k)` of sum 1 in float64."""
+    shares = weights.double()
+    if shares.ndim != 2 or shares.shape[1] != corners:
+        raise ValueError(f"weights must be (m, {corners}), one for each corner, got {tuple(weights.shape)}")
+    total = shares.sum(1, keepdim=True)
+    if not bool((shares >= 0).all()) or not bool((total > 0).all()) or not bool(total.isfinite().all()):
+        raise ValueError("weights must be finite and nothing below 0, and no row all 0")
+    return shares / total

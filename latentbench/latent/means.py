@@ -1,0 +1,140 @@
+"""Weighted means of codes (Fréchet means): on the sphere, and under a decoder's pull-back metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.descent import minimize
+from latentbench.latent.paths import wave_basis
+from latentbench.latent.space import exact_arithmetic
+
+__all__ = ["geodesic_mean", "spherical_mean"]
+
+ROUNDS = 200  # of the spherical mean
+STILL = 1e-12  # radians: where it has arrived
+TINY = 1e-7  # below it a direction is none
+STEPS, ITERATIONS = 16, 80  # of the geodesics to a mean, and of their search
+CODES = 1024  # decoded at once
+LIGHTEST = 1e-3  # weight that is lifted fully to the others' steepness
+
+Decode = Callable[[Tensor], Tensor]
+
+
+def spherical_mean(corners: Tensor, weights: Tensor) -> Tensor:
+    """Return weighted means of directions on the sphere about the origin, with weighted mean lengths, `(m, d)`.
+
+    The direction has the least weighted sum of squared angles to those of the corners, from their straight mean
+    on (Buss 2001). Of two corners of equal length this is `slerp`. Where the directions cancel out, as those of
+    opposite codes of equal weight, there is none, and the straight mean is returned.
+
+    Args:
+        corners: `(k, d)`.
+        weights: `(m, k)`, each row of sum 1.
+
+    >>> third = torch.full((1, 3), 1 / 3)
+    >>> spherical_mean(2 * torch.eye(3), third)
+    tensor([[1.1547, 1.1547, 1.1547]])
+    """
+    codes, shares = corners.double(), weights.double()
+    lengths = torch.linalg.vector_norm(codes, dim=1, keepdim=True)
+    units = torch.where(lengths > 0, codes / lengths, 0)
+    middle = shares @ units
+    size = torch.linalg.vector_norm(middle, dim=1, keepdim=True)
+    mean = torch.where(size > TINY, middle / size, 0)
+    for _ in range(ROUNDS):
+        pull = _pull(mean, units, shares)
+        angle = torch.linalg.vector_norm(pull, dim=1, keepdim=True)
+        mean = angle.cos() * mean + torch.sinc(angle / torch.pi) * pull
+        if not len(angle) or float(angle.max()) < STILL:
+            break
+    return torch.where(size > TINY, mean * (shares @ lengths), shares @ codes).to(corners)
+
+
+def geodesic_mean(
+    decode: Decode, corners: Tensor, weights: Tensor, *, steps: int = STEPS, iterations: int = ITERATIONS
+) -> Tensor:
+    """Return Fréchet means `(m, d)`: codes with the least weighted sum of squared distances to corners.
+
+    Distances are those of the decoder's pull-back metric JᵀJ (Shao 2018): a mean and the k paths to it are found
+    at once by L-BFGS, as those of least energy Σ_k w_k steps Σ_i|g(z_{i+1}) - g(z_i)|², each path bent by
+    steps // 2 waves. A local minimum, from the straight mean on.
+
+    Args:
+        decode: codes `(n, d)` to outputs `(n, *shape)`, in torch with gradients.
+        corners: `(k, d)`.
+        weights: `(m, k)`, nothing below 0, each row of sum 1.
+        steps: of each path, at least 2.
+        iterations: of L-BFGS, at most.
+
+    Raises:
+        ValueError: fewer than two steps.
+
+    >>> halves = torch.tensor([[0.5, 0.5]])
+    >>> geodesic_mean(lambda z: 3 * z, torch.tensor([[0.0], [1.0]]), halves)
+    tensor([[0.5000]])
+    """
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
+    rows = max(1, CODES // (len(corners) * (steps + 1)))
+    with exact_arithmetic():
+        parts = [_Star(decode, corners, some, steps).settled(iterations) for some in torch.split(weights, rows)]
+    return torch.cat(parts)
+
+
+class _Star:
+    """Paths from k corners that meet in one code, for each of m rows of weights."""
+
+    def __init__(self, decode: Decode, corners: Tensor, weights: Tensor, steps: int) -> None:
+        self.decode, self.corners, self.weights = decode, corners, weights.double()
+        self.center = self.weights @ corners.double()
+        apart = corners.double() - self.center[:, None]
+        self.reach = torch.linalg.vector_norm(apart, dim=2).amax(1)
+        self.basis = wave_basis(steps, steps // 2, corners.device)
+        self.t = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=corners.device)
+
+    def settled(self, iterations: int) -> Tensor:
+        """Return where the paths of least energy meet, `(m, d)`."""
+        (count, corners), width = self.weights.shape, self.corners.shape[1]
+        still = self.center.new_zeros(count, width * (1 + corners * self.basis.shape[1]))
+        unit = self.energy(torch.arange(count, device=still.device), still)
+        unit = torch.where(unit > 0, unit, 1)
+
+        def evaluate(rows: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():
+                variable = places.detach().requires_grad_()
+                energies = self.energy(rows, variable) / unit[rows]
+                (slopes,) = torch.autograd.grad(energies.sum(), variable)
+            return energies.detach(), slopes
+
+        found = minimize(evaluate, still, iterations)
+        means: Tensor = self.center + self.reach[:, None] * found[:, :width]
+        return means.to(self.corners)
+
+    def energy(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Return the energies `(r,)` of some stars; places are those of the center, then of the waves."""
+        paths = self.paths(rows, places)
+        images = self.decode(paths.flatten(0, 2).to(self.corners)).flatten(1)
+        moved = torch.unflatten(images, 0, paths.shape[:3]).double().diff(dim=0).square().sum((0, 3))
+        energies: Tensor = (len(self.basis) - 1) * (self.weights[rows] * moved).sum(1)
+        return energies
+
+    def paths(self, rows: Tensor, places: Tensor) -> Tensor:
+        """Return the paths `(steps + 1, r, k, d)`: light ones move more easily, so that all are as steep."""
+        width, corners = self.corners.shape[1], self.corners.double()
+        reach = self.reach[rows]
+        center = self.center[rows] + reach[:, None] * places[:, :width]
+        straight = torch.lerp(corners, center[:, None], self.t[:, None, None, None])
+        heights = torch.unflatten(places[:, width:], 1, (len(corners), self.basis.shape[1], width))
+        ease = reach[:, None] / self.weights[rows].clamp_min(LIGHTEST).sqrt()
+        return straight + torch.einsum("sw,rkwd,rk->srkd", self.basis, heights, ease)
+
+
+def _pull(mean: Tensor, units: Tensor, shares: Tensor) -> Tensor:
+    """Return the weighted mean `(m, d)` of the arcs from each mean to the corners, as tangent vectors."""
+    cosine = (mean @ units.T).clamp(-1, 1)
+    angle = cosine.acos()
+    stretch = shares * torch.where(angle.sin() > TINY, angle / angle.sin(), 1)  # opposite: no way is shorter
+    return stretch @ units - (stretch * cosine).sum(1, keepdim=True) * mean

@@ -1,0 +1,239 @@
+"""Morphs between items: what each path of codes makes of the way, beside a pixel fade and optimal transport."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentbench.latent.graph import CodeGraph
+from latentbench.latent.interpolation import blend, interpolate, leg_ends, simplex_weights
+from latentbench.latent.paths import linear_path
+from latentbench.latent.space import LatentSpace
+from latentbench.latent.transport import image_barycenter, image_displacement
+from latentbench.report.artwork import Sheet, as_pictures, frame, patchwork, side_by_side
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Morph", "Row", "blended", "blended_sheet", "frames", "morphed", "morphed_sheet", "numbers"]
+
+FADE, TRANSPORT = "pixel fade", "optimal transport"
+STEP = "change of the image from one column to the next (Euclidean)"
+PLACES = {3: ("top", "left", "right"), 4: ("top left", "top right", "bottom left", "bottom right")}
+ASIDE = 10  # pixels beside a triangle or a square
+MOVIE = 112  # pixels of the shorter side of an image that moves, at least
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way from item to item.
+
+    Attributes:
+        name: the path, or what stands beside it.
+        images: `(m, *shape)`, decoded or mixed.
+        codes: `(m, d)`; None where images themselves were mixed.
+    """
+
+    name: str
+    images: Tensor
+    codes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Morph:
+    """Several ways between the same items.
+
+    Attributes:
+        items: numbers of the rows of the latent space.
+        places: name -> `(m,)`, where each point stands: `t`, or the weight of each item.
+        rows: the ways, all of m points.
+        notes: a sentence for each way that was left out.
+    """
+
+    items: tuple[int, ...]
+    places: Mapping[str, Tensor]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+
+def morphed(
+    space: LatentSpace, items: Sequence[int], points: int, paths: Sequence[str], graph: CodeGraph | None = None
+) -> Morph:
+    """Go from item to item along each path in `points` points; see `interpolation.interpolate`.
+
+    The pixel fade and optimal transport mix the inputs, leg by leg. A path that this model cannot have is left out
+    where there are others, with a note.
+
+    Raises:
+        NotApplicableError: no decoder, no inputs, or the only path cannot be had.
+    """
+    paths, notes = _possible(space, paths)
+    ways = [(path, interpolate(space, space.codes[list(items)], points, path, graph=graph)) for path in paths]
+    rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
+    images, ends = space.inputs[list(items)], leg_ends(len(items), points)
+    rows.append(Row(FADE, _legs(images, ends, _fade)))
+    transport, refused = _transported(lambda: _legs(images, ends, _displaced))
+    t = torch.linspace(0, 1, points, dtype=torch.float64)
+    return Morph(tuple(items), {"t": t}, (*rows, *transport), (*notes, *refused))
+
+
+def blended(
+    space: LatentSpace, items: Sequence[int], steps: int, paths: Sequence[str], graph: CodeGraph | None = None
+) -> Morph:
+    """Fill the triangle or the square between three or four items; see `blend` and `simplex_weights`.
+
+    The pixel fade is the weighted mean of the inputs, optimal transport their barycenter.
+
+    Raises:
+        NotApplicableError: no decoder, no inputs, or the only path cannot be had.
+        ValueError: another number of items, or no steps.
+    """
+    paths, notes = _possible(space, paths)
+    weights = simplex_weights(len(items), steps).to(space.device)
+    ways = [(path, blend(space, space.codes[list(items)], weights, path, graph=graph)) for path in paths]
+    rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
+    images = space.inputs[list(items)]
+    mean = (weights @ images.double().flatten(1)).to(images).reshape(-1, *images.shape[1:])
+    transport, refused = _transported(lambda: torch.stack([_barycenter(images, some) for some in weights]))
+    places = {f"weight_{item}": own for item, own in zip(items, weights.T.cpu(), strict=True)}
+    return Morph(tuple(items), places, (*rows, Row(FADE, mean), *transport), (*notes, *refused))
+
+
+def numbers(space: LatentSpace, morph: Morph) -> pd.DataFrame:
+    """Return a row for each point of each way.
+
+    Columns: path, point, then where it stands (t or weights); step, the Euclidean distance of the decoded image
+    from the point before, code_step, that of the code (both along t); nearest and nearest_item, the distance to
+    the nearest code of the space but those of the items themselves, and its number; z0, z1, ... the code.
+    """
+    import pandas as pd
+
+    parts = []
+    for row in morph.rows:
+        part: dict[str, Any] = {"path": row.name, "point": np.arange(len(row.images))}
+        part |= {name: values.numpy() for name, values in morph.places.items()}
+        if "t" in morph.places:
+            part["step"] = np.append(np.nan, steps(row.images))
+            part["code_step"] = np.nan if row.codes is None else np.append(np.nan, steps(row.codes))
+        parts.append(pd.DataFrame({**part, **_about_codes(space, morph.items, row.codes)}))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(nearest_item=table["nearest_item"].astype("Int64"))
+
+
+def steps(values: Tensor) -> Array:
+    """Return the Euclidean distances `(m - 1,)` between neighbors of `(m, *shape)`."""
+    distances = torch.linalg.vector_norm(values.double().flatten(1).diff(dim=0), dim=1)
+    return np.asarray(distances.cpu().numpy())
+
+
+def morphed_sheet(morph: Morph, title: str) -> Sheet:
+    """Lay a morph out: a row each way, a column each point, the lengths of steps below."""
+    ends = leg_ends(len(morph.items), len(morph.places["t"]))
+    named = dict(zip(ends, (f"item {item}" for item in morph.items), strict=True))
+    columns = [named.get(place, f"{float(t):.2f}") for place, t in enumerate(morph.places["t"])]
+    return Sheet(
+        images=np.stack(_pictures(morph)),
+        rows=[row.name for row in morph.rows],
+        columns=columns,
+        title=title,
+        curves={row.name: steps(row.images) for row in morph.rows},
+        curve_title=STEP,
+    )
+
+
+def blended_sheet(morph: Morph, title: str) -> Sheet:
+    """Lay out the triangle or square of each way, one beside the other."""
+    corners = ", ".join(
+        f"item {item} {place}" for item, place in zip(morph.items, PLACES[len(morph.items)], strict=True)
+    )
+    filled = _framed([patchwork(own, _rows(len(own), len(morph.items))) for own in _pictures(morph)])
+    return Sheet(images=filled[None], columns=[row.name for row in morph.rows], title=f"{title} ({corners})")
+
+
+def frames(morph: Morph) -> list[Array]:
+    """Return the frames of a morph, there and back: all ways side by side, each under its name."""
+    titles = [row.name for row in morph.rows]
+    moving = zip(*_pictures(morph), strict=True)
+    there = [side_by_side([frame(image, MOVIE) for image in images], titles) for images in moving]
+    return there + there[-2:0:-1]
+
+
+def _framed(panels: Sequence[Array]) -> Array:
+    """Put a margin of white on either side of panels `(c, h, w)`."""
+    return np.pad(np.stack(panels), ((0, 0), (0, 0), (0, 0), (ASIDE, ASIDE)), constant_values=1)
+
+
+def _rows(points: int, corners: int) -> Sequence[int]:
+    """Return how many points each row of a triangle or a square has."""
+    if corners == 4:
+        return [math.isqrt(points)] * math.isqrt(points)
+    return range(1, (math.isqrt(8 * points + 1) + 1) // 2)
+
+
+def _possible(space: LatentSpace, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the paths that this model can have, and notes of the others; where there is one, it is kept."""
+    reason = space.missing(("decoder_gradient",))
+    if reason is None or len(paths) == 1:
+        return list(paths), []
+    space.decode(space.codes[:1])  # without any decoder there is nothing to show
+    return [path for path in paths if path != "geodesic"], [f"geodesic is left out: {reason}"] * (
+        "geodesic" in paths
+    )
+
+
+def _legs(images: Tensor, ends: Sequence[int], way: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
+    """Go from image to image, leg by leg."""
+    points = [ends[leg + 1] - ends[leg] + 1 for leg in range(len(images) - 1)]
+    legs = [way(images[leg], images[leg + 1], own)[1:] for leg, own in enumerate(points)]
+    return torch.cat([images[:1], *legs])
+
+
+def _fade(start: Tensor, end: Tensor, points: int) -> Tensor:
+    flat = linear_path(start.reshape(1, -1), end.reshape(1, -1), points)
+    return flat.reshape(points, *start.shape)
+
+
+def _displaced(start: Tensor, end: Tensor, points: int) -> Tensor:
+    return image_displacement(start, end, torch.linspace(0, 1, points, dtype=torch.float64))
+
+
+def _barycenter(images: Tensor, weights: Tensor) -> Tensor:
+    """Return the barycenter `(1, h, w)`; of one image that image, sharp."""
+    alone = int(weights.argmax())
+    return images[alone] if float(weights[alone]) == 1 else image_barycenter(images, weights)
+
+
+def _transported(make: Callable[[], Tensor]) -> tuple[list[Row], list[str]]:
+    """Return the row of optimal transport, or a note why these inputs have none."""
+    try:
+        return [Row(TRANSPORT, make())], []
+    except ValueError as error:
+        return [], [f"{TRANSPORT} is left out: {error}"]
+
+
+def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None) -> dict[str, Any]:
+    """Return the nearest other item of each code, and the codes themselves; nothing without codes."""
+    if codes is None:
+        return {"nearest": np.nan, "nearest_item": np.nan}
+    far = torch.cdist(codes.double(), space.codes.double())
+    far[:, list(items)] = torch.inf
+    near = far.min(1)
+    own = {f"z{number}": column for number, column in enumerate(codes.T.cpu().numpy())}
+    return {"nearest": near.values.cpu().numpy(), "nearest_item": near.indices.cpu().numpy(), **own}
+
+
+def _pictures(morph: Morph) -> list[Array]:
+    """Return the images of each row, all read as the inputs are, which the fade consists of."""
+    count = len(morph.rows[0].images)
+    fade = next(row.images for row in morph.rows if row.name == FADE)
+    together = as_pictures(torch.cat([row.images for row in morph.rows]), like=fade)
+    return [together[start : start + count] for start in range(0, len(together), count)]

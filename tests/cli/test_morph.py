@@ -1,0 +1,352 @@
+import io
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from latentbench import LatentSpace
+from latentbench.cli import main
+from latentbench.latent.interpolation import PATHS, interpolate, leg_ends, simplex_weights
+from latentbench.report.morphs import blended, frames, morphed, morphed_sheet, numbers
+from latentbench.results import Results
+
+PLUGIN = '''
+from latentbench import Model, hookimpl
+
+class Blind(Model):
+    """Has no decoder."""
+    decoder = "none"
+    class Params(Model.Params):
+        latent_dim: int = 3
+    def fit(self, train, generator): pass
+    def encode(self, inputs): return inputs.flatten(1)[:, 10:13]
+    def get_state(self): return {}
+    def set_state(self, state): pass
+
+@hookimpl
+def register_models(register):
+    register("blind", Blind, summary="has no decoder")
+'''
+TOML = """
+models = ["vae", "blind"]
+references = []
+seeds = 1
+scores = ["r2"]
+params = {latent_dim = 3}
+budget = {epochs = 2, batch_size = 64, train_limit = 400}
+[on.digits]
+budget = {epochs = 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("morph")
+    (place / "odd.py").write_text(PLUGIN)
+    (place / "mine.toml").write_text(TOML)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
+        with pytest.raises(SystemExit) as ended:
+            main(["run", str(place / "mine.toml"), "--plugin", str(place / "odd.py"), "--workers", "0",
+                  "-o", str(place / "run")])  # fmt: skip
+    assert ended.value.code == 0
+    return place
+
+
+@pytest.fixture
+def morph(folder, capsys, monkeypatch):
+    """A function that runs the verb and returns its status, the paths it told, and its messages."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+    def call(*arguments, model="vae"):
+        with pytest.raises(SystemExit) as ended:
+            main(["morph", str(folder / "run"), "--plugin", str(folder / "odd.py"), "--model", model,
+                  *map(str, arguments)])  # fmt: skip
+        told = capsys.readouterr()
+        return ended.value.code, told.out.splitlines(), told.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def space(folder):
+    results = Results(folder / "run")
+    return results.latent_space(next(trial for trial in results.trials if trial.label == "vae"))
+
+
+def opened(path):
+    return Image.open(io.BytesIO(Path(path).read_bytes()))
+
+
+def rows_of(table, path):
+    return table[table["path"] == path].reset_index(drop=True)
+
+
+def codes_of(table):
+    return torch.tensor(table[["z0", "z1", "z2"]].to_numpy(), dtype=torch.float32)
+
+
+def test_a_strip_an_animation_and_numbers(morph, space, tmp_path):
+    status, written, err = morph("--from", 12, "--to", 45, "-o", tmp_path, "--points", 7)
+    assert (status, err) == (0, "")
+    assert written == [str(tmp_path / f"digits-vae-0_12-45_linear.{ending}") for ending in ("png", "webp", "csv")]
+    sheet, moving = opened(written[0]), opened(written[1])
+    assert sheet.width > 7 * 56
+    assert sheet.height > 3 * 56
+    assert '"items": [12, 45]' in sheet.info["Description"]
+    assert moving.n_frames == 80
+    assert moving.width >= 3 * 112
+    table = pd.read_csv(written[2])
+    assert table.columns.tolist() == [
+        "path", "point", "t", "step", "code_step", "nearest", "nearest_item", "z0", "z1", "z2"
+    ]  # fmt: skip
+    assert table["path"].tolist() == ["linear"] * 7 + ["pixel fade"] * 7 + ["optimal transport"] * 7
+    assert rows_of(table, "linear")["t"].tolist() == pytest.approx(np.linspace(0, 1, 7))
+
+
+def test_numbers_are_those_of_the_codes(morph, space, tmp_path):
+    _, written, _ = morph(
+        "--from", 3, "--via", 8, "--to", 20, "--path", "all", "-o", tmp_path, "--animation", "none"
+    )
+    assert [path.rpartition(".")[2] for path in written] == ["png", "csv"]
+    assert written[0].endswith("digits-vae-0_3-8-20_all.png")
+    table = pd.read_csv(written[1])
+    assert table["path"].unique().tolist() == [*PATHS, "pixel fade", "optimal transport"]
+    for path in PATHS:
+        own = rows_of(table, path)
+        codes = codes_of(own)
+        expected = interpolate(space, space.codes[[3, 8, 20]], 12, path)
+        torch.testing.assert_close(codes, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(codes[leg_ends(3, 12)], space.codes[[3, 8, 20]])
+        images = space.decode(codes).flatten(1).double()
+        assert np.isnan(own["step"][0])
+        np.testing.assert_allclose(own["step"][1:], images.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(own["code_step"][1:], codes.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-5)
+        far = torch.cdist(codes.double(), space.codes.double())
+        assert not set(own["nearest_item"]) & {3, 8, 20}
+        np.testing.assert_allclose(
+            own["nearest"], far.numpy()[range(12), own["nearest_item"].astype(int)], rtol=1e-4, atol=1e-5
+        )
+        far[:, [3, 8, 20]] = torch.inf
+        np.testing.assert_allclose(own["nearest"], far.amin(1), rtol=1e-4, atol=1e-5)
+    fade = rows_of(table, "pixel fade")
+    steps = (space.inputs[8] - space.inputs[3]).norm() / 5
+    np.testing.assert_allclose(fade["step"][1:6], float(steps), rtol=1e-4)
+    assert fade[["code_step", "nearest", "z0"]].isna().all().all()
+
+
+def test_ways_beside_the_codes_begin_and_end_with_the_items(space):
+    made = morphed(space, [3, 8, 20], 9, ["linear"])
+    for row in made.rows[1:]:
+        torch.testing.assert_close(row.images[[0, 4, 8]], space.inputs[[3, 8, 20]], rtol=0, atol=1e-6)
+    assert [row.name for row in made.rows] == ["linear", "pixel fade", "optimal transport"]
+    masses = made.rows[2].images[:5].sum((1, 2, 3))
+    torch.testing.assert_close(masses, torch.linspace(float(masses[0]), float(masses[-1]), 5), rtol=1e-4, atol=0)
+
+
+def test_the_sheet_says_where_the_items_are(space):
+    sheet = morphed_sheet(morphed(space, [3, 8, 20], 5, ["linear", "norm"]), "title")
+    assert sheet.columns == ["item 3", "0.25", "item 8", "0.75", "item 20"]
+    assert list(sheet.rows) == list(sheet.curves) == ["linear", "norm", "pixel fade", "optimal transport"]
+    assert sheet.images.shape == (4, 5, 1, 8, 8)
+    assert all(len(values) == 4 for values in sheet.curves.values())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_path_alone(morph, tmp_path, path):
+    status, written, _ = morph(
+        "--from",
+        0,
+        "--to",
+        1,
+        "--path",
+        path,
+        "--points",
+        4,
+        "--format",
+        "svg",
+        "--animation",
+        "gif",
+        "-o",
+        tmp_path,
+    )
+    assert status == 0
+    assert [re.sub(r".*\.", "", name) for name in written] == ["svg", "gif", "csv"]
+    svg = (tmp_path / f"digits-vae-0_0-1_{path}.svg").read_text()
+    assert f">{path}<" in svg
+    assert ">From 0 to 1: vae, digits, seed 0<" in svg
+    assert opened(written[1]).format == "GIF"
+
+
+def test_the_same_command_writes_the_same_files(morph, tmp_path):
+    for name in ("a", "b"):
+        assert morph("--from", 5, "--to", 6, "--path", "geodesic,graph", "-o", tmp_path / name)[0] == 0
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == [f"digits-vae-0_5-6_geodesic-graph.{ending}" for ending in ("csv", "png", "webp")]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_figures_go_into_the_run_unless_told(morph, folder):
+    status, written, _ = morph("--from", 1, "--to", 2, "--points", 3, "--animation", "none")
+    assert status == 0
+    assert written[0] == str(folder / "run" / "morph" / "digits-vae-0_1-2_linear.png")
+
+
+def test_a_blend_of_three_and_of_four(morph, tmp_path):
+    for items, points, count in (("3,50,77", 3, 6), ("3,50,77,8", 2, 4)):
+        arguments = "--path", "linear,slerp", "--points", points, "-o", tmp_path
+        status, written, err = morph("--blend", items, *arguments)
+        assert (status, err) == (0, "")
+        name = items.replace(",", "-")
+        assert written == [
+            str(tmp_path / f"blend_digits-vae-0_{name}_linear-slerp.{end}") for end in ("png", "csv")
+        ]
+        table = pd.read_csv(written[1])
+        assert len(table) == 4 * count
+        weights = [f"weight_{item}" for item in items.split(",")]
+        own = rows_of(table, "slerp")
+        np.testing.assert_allclose(own[weights], simplex_weights(len(weights), points - 1))
+        assert table["path"].unique().tolist() == ["linear", "slerp", "pixel fade", "optimal transport"]
+        assert opened(written[0]).width > 4 * points * 56
+
+
+def test_a_blend_meets_its_items(space):
+    made = blended(space, [3, 50, 77], 1, ["linear", "geodesic"])
+    for row in made.rows[:2]:
+        torch.testing.assert_close(row.codes, space.codes[[3, 50, 77]])
+    for row in made.rows[2:]:
+        torch.testing.assert_close(row.images, space.inputs[[3, 50, 77]], rtol=0, atol=1e-6)
+    table = numbers(space, made)
+    assert "t" not in table
+    assert "step" not in table
+
+
+# wrong requests
+
+WRONG = {
+    "nothing": ([], "give the two test items --from and --to, or three or four with --blend"),
+    "no end": (["--from", 1], "give the two test items --from and --to, or three or four with --blend"),
+    "outside": (["--from", 1, "--to", 99999], "--to must be a test item from 0 to "),
+    "negative": (["--from", -1, "--to", 2], "--from must be a test item from 0 to "),
+    "via outside": (["--from", 1, "--via", 99999, "--to", 2], "--via must be a test item from 0 to "),
+    "equal": (["--from", 7, "--to", 7], "--from and --to must be two different items, got 7 twice"),
+    "equal via": (
+        ["--from", 7, "--via", 7, "--to", 8],
+        "--from and --via must be two different items, got 7 twice",
+    ),
+    "unknown path": (
+        ["--from", 1, "--to", 2, "--path", "geodesik"],
+        "there is no path 'geodesik'; did you mean 'geodesic'?; there are linear, slerp, norm, geodesic, graph",
+    ),
+    "no path": (["--from", 1, "--to", 2, "--path", ""], "there is no path ''"),
+    "points": (["--from", 1, "--via", 5, "--to", 2, "--points", 2], "--points must be at least 3 here, got 2"),
+    "both": (["--from", 1, "--to", 2, "--blend", "1,2,3"], "give --from and --to, or --blend, not both"),
+    "two corners": (["--blend", "1,2"], "--blend takes three or four different test items as in 3,50,77, got 1,2"),
+    "equal corners": (["--blend", "1,2,2"], "--blend takes three or four different test items"),
+    "corner outside": (["--blend", "1,2,99999"], "--blend must be a test item from 0 to "),
+    "blend of one": (["--blend", "1,2,3", "--points", 1], "--points must be at least 2 here, got 1"),
+    "no numbers": (["--blend", "1,x,3"], "expected whole numbers separated by commas, got '1,x,3'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_request_ends_with_status_2_and_one_sentence(morph, tmp_path, case):
+    arguments, sentence = WRONG[case]
+    status, out, err = morph(*arguments, "-o", tmp_path)
+    assert (status, out) == (2, [])
+    assert sentence in err
+    assert "Traceback" not in err
+    if err.startswith("latentbench: "):
+        assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["linear", "geodesic", "graph", "all"])
+@pytest.mark.parametrize("items", [["--from", 1, "--to", 2], ["--blend", "1,2,3"]], ids=["way", "blend"])
+def test_a_model_without_a_decoder_is_refused(morph, tmp_path, path, items):
+    status, out, err = morph(*items, "--path", path, "-o", tmp_path, model="blind")
+    assert (status, out) == (2, [])
+    assert re.fullmatch(r"latentbench: blind on digits: no decoder.*; choose another --model\n", err)
+    assert not list(tmp_path.iterdir())
+
+
+# other kinds of data
+
+
+def plain_space(images, decode=None, **changes):
+    codes = torch.randn(len(images), 2, generator=torch.Generator().manual_seed(0))
+    return LatentSpace.from_arrays(
+        codes=codes, inputs=images, decode=decode or (lambda z: _like(z, images)), **changes
+    )
+
+
+def _like(codes, images):
+    grown = codes.sigmoid().mean(1)[:, None, None, None]
+    return grown * torch.as_tensor(images[0]).expand(len(codes), *images.shape[1:])
+
+
+def test_transport_of_colors_is_left_out_with_a_note():
+    images = np.random.default_rng(0).random((6, 3, 8, 8)).astype(np.float32)
+    for made in (
+        morphed(plain_space(images), [0, 1], 4, ["linear"]),
+        blended(plain_space(images), [0, 1, 2], 2, ["norm"]),
+    ):
+        assert [row.name for row in made.rows][1:] == ["pixel fade"]
+        assert len(made.notes) == 1
+        assert made.notes[0].startswith("optimal transport is left out: images must be grey")
+
+
+def test_signed_distances_move_without_transport():
+    lines = np.linspace(-1, 1, 16, dtype=np.float32)
+    discs = np.stack([np.hypot(lines[:, None], lines) - size for size in (0.2, 0.4, 0.6, 0.8)])[:, None]
+    space = plain_space(discs, lambda z: torch.as_tensor(discs[:1]) + z[:, :1, None, None] * 0.1)
+    made = morphed(space, [0, 2, 3], 5, ["linear"])
+    assert [row.name for row in made.rows] == ["linear", "pixel fade"]
+    assert "nothing below 0" in made.notes[0]
+    fade = morphed_sheet(made, "").images[1]
+    assert (fade[:, 0, 8, 8] > 0.9).all()  # inside is white
+    assert (fade[:, 0, 0, 0] < 0.1).all()
+    assert len({shown.shape for shown in frames(made)}) == 1
+
+
+def test_a_shape_that_vanishes_on_the_way_is_still_read_as_a_distance():
+    lines = np.linspace(-1, 1, 16, dtype=np.float32)
+    discs = np.stack([np.hypot(lines[:, None], lines) - 0.5] * 3)[:, None]
+    space = plain_space(discs, lambda z: torch.full((len(z), 1, 16, 16), 0.4))  # outside everywhere
+    shown = morphed_sheet(morphed(space, [0, 1], 3, ["linear"]), "").images
+    assert shown[0].max() < 0.01
+
+
+def test_a_decoder_that_undershoots_still_makes_images():
+    images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
+    space = plain_space(images, lambda z: torch.full((len(z), 1, 8, 8), -0.2))
+    assert morphed_sheet(morphed(space, [0, 1], 3, ["linear"]), "").images[0].max() == 0
+
+
+def test_a_path_without_gradients_is_left_out_only_beside_others():
+    images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
+    space = plain_space(images).replaced(differentiable=False)
+    made = morphed(space, [0, 1], 3, PATHS)
+    assert [row.name for row in made.rows] == [
+        "linear",
+        "slerp",
+        "norm",
+        "graph",
+        "pixel fade",
+        "optimal transport",
+    ]
+    assert made.notes == ("geodesic is left out: no decoder with gradients",)
+
+
+def test_frames_go_there_and_back():
+    images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
+    made = frames(morphed(plain_space(images), [0, 1], 6, ["linear"]))
+    assert len(made) == 10
+    for place in range(1, 5):
+        np.testing.assert_array_equal(made[place], made[10 - place])
