@@ -1,4 +1,4 @@
-"""Optimal transport as a way to move: between two clouds of points, and to the middle of a few grey images."""
+"""Optimal transport as a way to move: between clouds of points, between grey images, and to their middle."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from types import ModuleType
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-__all__ = ["displacement", "image_barycenter", "pot"]
+from latentbench.latent.debiased import LEAST_REG, debiased_barycenters
 
-STEPS = 10_000  # of the barycenter, at most
-TOLERANCE = 1e-6  # of its marginals, where POT stops
+__all__ = ["displacement", "image_barycenter", "image_barycenters", "image_displacement", "pot"]
+
+MOST_LIT = 8192  # pixels of an image that may hold mass: the plan between two has the square of it
+STEPS = 10_000  # of a barycenter, at most
+TOLERANCE = 1e-5  # of its marginals
+WIDTH = 1.5  # squared pixels of entropy: shapes merge, even areas stay even
 
 
 def pot() -> ModuleType:
@@ -26,27 +29,10 @@ def pot() -> ModuleType:
     return module
 
 
-def image_barycenter(images: Tensor, weights: Tensor, reg: float = 0.01) -> Tensor:
+def image_barycenter(images: Tensor, weights: Tensor, reg: float | None = None) -> Tensor:
     """Return the Wasserstein barycenter of grey images: shapes move to the middle instead of fading.
 
-    Images count as heaps of mass, each brought to mass 1; the result has the weighted mean of their masses.
-    Debiased entropic transport by POT on the CPU in float64: the barycenter of two blobs is as sharp as they are.
-
-    Source: Janati 2020 (debiased Sinkhorn barycenters).
-
-    Traps: the mean of several shapes need not be a shape
-    from the data; images of several parts mix parts. Not for colors: their channels differ in mass.
-
-    Args:
-        images: `(k, h, w)` or `(k, 1, h, w)`, nothing below 0, none all 0.
-        weights: `(k,)`, nothing below 0; brought to sum 1.
-        reg: entropy, in squared units of the longer side; 0.004 to 0.02 is sensible, below it does not merge.
-
-    Returns:
-        `(h, w)` or `(1, h, w)`, like an image given.
-
-    Raises:
-        ValueError: colors, wrong shapes or signs, or a reg for which nothing converges.
+    One row of weights `(k,)` for `image_barycenters`, which see; `(h, w)` or `(1, h, w)`, like an image given.
 
     >>> image = torch.zeros(9, 9)
     >>> image[2, 2] = 3.0
@@ -54,21 +40,116 @@ def image_barycenter(images: Tensor, weights: Tensor, reg: float = 0.01) -> Tens
     >>> int(middle.argmax()) == 4 * 9 + 2, round(float(middle.sum()), 3)
     (True, 3.0)
     """
+    if weights.ndim != 1:
+        raise ValueError(f"weights must be {len(images)} numbers from 0, got shape {tuple(weights.shape)}")
+    return image_barycenters(images, weights[None], reg)[0]
+
+
+def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None) -> Tensor:
+    """Return the Wasserstein barycenters of grey images under several weights, all at once.
+
+    Images count as heaps of mass, each brought to mass 1; a result has the weighted mean of their masses. Debiased
+    entropic transport in float64: the barycenter of two blobs is as sharp as they are. A single weight above 0
+    gives that image back, bit for bit. With weights that go evenly between the corners of a triangle or a square:
+    all that lies between three or four images.
+
+    Source: Janati 2020 (debiased Sinkhorn barycenters).
+
+    Traps: the mean of several shapes need not be a shape from the data; images of several parts mix parts. A reg
+    of many squared pixels leaves rings and edges on even areas; one far below a squared pixel takes long. Not for
+    colors: their channels differ in mass.
+
+    Args:
+        images: `(k, h, w)` or `(k, 1, h, w)`, nothing below 0, none all 0.
+        weights: `(m, k)`, nothing below 0; each row brought to sum 1.
+        reg: entropy, in squared units of the longer side, from 0.0015; where left out 1.5 squared pixels, or the
+            least.
+
+    Returns:
+        `(m, h, w)` or `(m, 1, h, w)`, like the images, of their floating type, else float32.
+
+    Raises:
+        ValueError: colors, wrong shapes or signs, a reg below 0.0015, or nothing converges.
+
+    >>> image = torch.zeros(9, 9)
+    >>> image[2, 2] = 1.0
+    >>> corners = torch.stack([image, image.roll(4, 0), image.roll(4, 1)])
+    >>> found = image_barycenters(corners, torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), reg=0.02)
+    >>> [divmod(int(one.argmax()), 9) for one in found]
+    [(6, 2), (4, 4)]
+    """
+    _check_grey(images)
+    if reg is None:
+        reg = max(LEAST_REG, WIDTH / max(*images.shape[-2:], 2) ** 2)
     shares = _check(images, weights, reg)
-    height, width = images.shape[-2:]
-    side = max(height, width)
-    grey = images.reshape(-1, height, width).double()
+    grey = images.detach().reshape(-1, *images.shape[-2:]).double()
     masses = grey.sum((1, 2))
-    square = pad(grey / masses[:, None, None], (0, side - width, 0, side - height))
-    found, log = pot().bregman.convolutional_barycenter2d_debiased(
-        square.cpu().numpy(), reg, shares.cpu().numpy(), method="sinkhorn_log", numItermax=STEPS,
-        stopThr=TOLERANCE, log=True, warn=False,
-    )  # fmt: skip
-    middle = torch.from_numpy(found)[:height, :width].to(images.device)
-    if log["niter"] + 1 >= STEPS or not bool(middle.isfinite().all()):
-        raise ValueError(f"no barycenter found in {STEPS} steps: reg (={reg}) is too small for these images")
-    scaled = middle * ((shares * masses).sum() / middle.sum())
-    return scaled.reshape(images.shape[1:]).to(images.dtype if images.is_floating_point() else torch.float32)
+    mixed = (shares > 0).sum(1) > 1
+    middles = grey[shares.argmax(1)]
+    if bool(mixed.any()):
+        heaps = grey / masses[:, None, None]
+        found, error = debiased_barycenters(heaps, shares[mixed], reg, STEPS, TOLERANCE)
+        if not error < TOLERANCE:
+            raise ValueError(f"no barycenter found in {STEPS} steps: reg (={reg}) is too small for these images")
+        middles[mixed] = found * ((shares @ masses)[mixed] / found.sum((1, 2)))[:, None, None]
+    kind = images.dtype if images.is_floating_point() else torch.float32
+    return middles.reshape(-1, *images.shape[1:]).to(kind)
+
+
+def image_displacement(start: Tensor, end: Tensor, shares: Tensor, finer: int = 1) -> Tensor:
+    """Return grey images on the way from `start` to `end` along which mass moves instead of fading.
+
+    McCann's interpolation of two images as heaps of mass on their lit pixels: the exact plan is found once, each
+    bit of mass goes straight from its pixel to its partner, and lands on the four pixels around it. For the plan
+    both masses are brought to 1; the total goes linearly from one to the other. Share 0 gives `start` and share 1
+    gives `end`, bit for bit. By POT on the CPU in float64, O(n³) in the number n of lit pixels.
+
+    Source: McCann 1997.
+
+    Traps: of several equally cheap plans, which grids often have, one is taken; parts of shapes may tear on the
+    way. Landing between pixels blurs by up to 1/4 squared pixel. Where a small shape becomes a large one, pixels
+    come apart and leave a grid of holes; `finer` 2 closes them. Not for colors: their channels differ in mass.
+
+    Args:
+        start: `(h, w)` or `(1, h, w)`, nothing below 0, not all 0.
+        end: likewise, of the same shape.
+        shares: `(points,)`, in [0, 1].
+        finer: each pixel goes in finer x finer parts; 2 takes some 40 times as long to plan. At most 8192 parts.
+
+    Returns:
+        `(points, 1, h, w)`, of the floating type of `start`, else float32.
+
+    Raises:
+        ValueError: colors, wrong shapes or signs, too many parts, or shares outside [0, 1].
+
+    >>> start = torch.zeros(1, 1, 5)
+    >>> start[0, 0, 0] = 3.0
+    >>> image_displacement(start, start.flip(2), torch.tensor([0.0, 0.5, 0.625])).flatten(1)
+    tensor([[3.0000, 0.0000, 0.0000, 0.0000, 0.0000],
+            [0.0000, 0.0000, 3.0000, 0.0000, 0.0000],
+            [0.0000, 0.0000, 1.5000, 1.5000, 0.0000]])
+    """
+    if start.shape != end.shape or start.ndim not in (2, 3):
+        shapes = f"{tuple(start.shape)} and {tuple(end.shape)}"
+        raise ValueError(f"start and end must both be (h, w) or (1, h, w), of one size, got {shapes}")
+    if shares.ndim != 1 or not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError(f"shares must be (points,), in [0, 1], got {shares.tolist()}")
+    if finer < 1:
+        raise ValueError(f"finer must be at least 1, got {finer}")
+    _check_grey(torch.stack([start, end]))
+    kind = start.dtype if start.is_floating_point() else torch.float32
+    first, last = (image.detach().reshape(1, *start.shape[-2:]).to(kind) for image in (start, end))
+    sources, targets, moved = _plan(first[0].double().cpu(), last[0].double().cpu(), finer)
+    masses = float(first.double().sum()), float(last.double().sum())
+    frames = torch.empty(len(shares), *first.shape, dtype=kind, device=start.device)
+    for frame, share in zip(frames, shares.tolist(), strict=True):
+        if share in (0, 1):
+            frame.copy_(last if share else first)
+        else:
+            mass = (1 - share) * masses[0] + share * masses[1]
+            width = (1 + (finer - 1) * 4 * share * (1 - share)) / finer  # parts come apart on the way
+            frame.copy_(_land(torch.lerp(sources, targets, share), moved * mass, width, frame.shape[1:]))
+    return frames
 
 
 def displacement(x: Tensor, y: Tensor, t: float) -> Tensor:
@@ -112,15 +193,51 @@ def _partners(x: Tensor, y: Tensor) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(pot().dist(here, there))[1])
 
 
-def _check(images: Tensor, weights: Tensor, reg: float) -> Tensor:
+def _plan(start: Tensor, end: Tensor, finer: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sources and targets `(m, 2)` in rows and columns, and the share `(m,)` of all mass that goes so."""
+    parts = [image.repeat_interleave(finer, 0).repeat_interleave(finer, 1) for image in (start, end)]
+    places = [(image.nonzero().double() - (finer - 1) / 2) / finer for image in parts]
+    if (most := max(map(len, places))) > MOST_LIT:
+        each = f", {finer * finer} for each of them" if finer > 1 else ""
+        raise ValueError(f"images may have {MOST_LIT} pixels above 0{each}, got {most}: make them smaller")
+    heaps = [image[image > 0] / image.sum() for image in parts]
+    costs = pot().dist(*(place.numpy() for place in places))
+    plan = torch.from_numpy(pot().emd(*(heap.numpy() for heap in heaps), costs, numItermax=1_000_000))
+    from_, to = plan.nonzero(as_tuple=True)
+    moved = plan[from_, to]
+    return places[0][from_], places[1][to], moved / moved.sum()
+
+
+def _land(places: Tensor, masses: Tensor, width: float, size: torch.Size) -> Tensor:
+    """Return an image `(h, w)` of masses `(m,)` on squares of a width up to 1 around places `(m, 2)`."""
+    corner, rim = places.floor(), torch.tensor(size) - 1
+    beyond = ((places - corner - 0.5) / width + 0.5).clamp(0, 1)
+    image = torch.zeros(size[0] * size[1], dtype=masses.dtype)
+    for step in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        row, column = torch.minimum(corner + torch.tensor(step), rim).clamp_min(0).long().unbind(1)  # none is lost
+        parts = torch.where(torch.tensor(step) == 1, beyond, 1 - beyond).prod(1)
+        image += torch.bincount(row * size[1] + column, parts * masses, len(image))
+    return image.reshape(size)
+
+
+def _check_grey(images: Tensor) -> None:
     if images.ndim == 4 and images.shape[1] > 1:
-        raise ValueError(f"images must be grey, got {images.shape[1]} channels: their masses differ")
+        raise ValueError(
+            f"images must be grey, got {images.shape[1]} channels: their masses differ; make them grey first"
+        )
     if images.ndim not in (3, 4) or not images.numel():
         raise ValueError(f"images must be (k, h, w) or (k, 1, h, w), got {tuple(images.shape)}")
-    if not bool((images >= 0).all()) or not bool((images.flatten(1) > 0).any(1).all()):
-        raise ValueError("images must hold nothing below 0, and none may be all 0")
-    if weights.shape != images.shape[:1] or not bool((weights >= 0).all()) or not float(weights.sum()) > 0:
+    good = bool(((images >= 0) & (images < math.inf)).all()) and bool((images.flatten(1) > 0).any(1).all())
+    if not good:
+        raise ValueError("images must hold finite numbers, nothing below 0, and none may be all 0")
+
+
+def _check(images: Tensor, weights: Tensor, reg: float) -> Tensor:
+    """Return the weights, each row of sum 1."""
+    shaped = weights.ndim == 2 and len(weights) and weights.shape[1] == len(images)
+    if not shaped or not bool((weights >= 0).all()) or not bool((weights.sum(1) > 0).all()):
         raise ValueError(f"weights must be {len(images)} numbers from 0, not all 0, got {weights.tolist()}")
-    if not reg > 0 or not math.isfinite(reg):
-        raise ValueError(f"reg must be above 0, got {reg}")
-    return weights.double().to(images.device) / weights.double().sum().to(images.device)
+    if not LEAST_REG <= reg < math.inf:
+        raise ValueError(f"reg must be at least {LEAST_REG}, got {reg}")
+    shares = weights.detach().double().to(images.device)
+    return shares / shares.sum(1, keepdim=True)

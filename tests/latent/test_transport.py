@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.latent.transport import displacement, image_barycenter, pot
+from latentbench.latent.debiased import debiased_barycenters
+from latentbench.latent.transport import (
+    displacement,
+    image_barycenter,
+    image_barycenters,
+    image_displacement,
+    pot,
+)
 
 
 def normal(*shape, seed=0):
@@ -65,6 +72,50 @@ def test_standard_deviations_are_averaged():
     assert wide == pytest.approx((9, 9), rel=0.03)  # the middle of N(0, 2²) and N(0, 4²)
 
 
+@pytest.mark.parametrize("reg", [0.0015, 0.01, 0.05])
+def test_the_batched_iteration_gives_the_numbers_of_pot(reg):
+    heaps = torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    heaps[:, :3, :3] = heaps[1, 5:] = 0
+    heaps /= heaps.sum((1, 2), keepdim=True)
+    weights = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.1, 0.9]], dtype=torch.float64)
+    found, error = debiased_barycenters(heaps, weights, reg, 60, 0.0)
+    errors = []
+    for one, weight in zip(found, weights, strict=True):
+        expected, log = pot().bregman.convolutional_barycenter2d_debiased(
+            heaps.numpy(),
+            reg,
+            weight.numpy(),
+            method="sinkhorn_log",
+            numItermax=60,
+            stopThr=0,
+            log=True,
+            warn=False,
+        )
+        np.testing.assert_allclose(one.numpy(), expected, rtol=1e-8, atol=1e-15)
+        errors.append(log["err"][-1])
+    assert error == pytest.approx(max(errors), rel=1e-6)
+
+
+def test_barycenters_of_many_weights_are_those_of_each_and_corners_are_exact():
+    images = torch.stack([blob(8, 8), 3 * blob(20, 12), blob(10, 20)])[:, None].float()
+    weights = torch.tensor([[1.0, 1.0, 2.0], [0.0, 5.0, 0.0], [1.0, 1.0, 0.0]])
+    found = image_barycenters(images, weights)
+    assert found.shape == (3, 1, 28, 28)
+    assert torch.equal(found[1], images[1])
+    for one, row in zip(found, weights, strict=True):
+        torch.testing.assert_close(one, image_barycenter(images, row), rtol=0, atol=1e-4)
+    assert place(found[2, 0])[0] == pytest.approx((14, 10), abs=0.05)
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.5])
+def test_images_far_apart_are_merged(weight):
+    images = torch.stack([blob(2, 2), blob(25, 25)])
+    where, wide = place(image_barycenter(images, torch.tensor([weight, 1 - weight])))
+    near, far = (place(image)[0][0] for image in images)  # the edge cuts the blobs
+    assert where == pytest.approx((weight * near + (1 - weight) * far,) * 2, abs=0.05)
+    assert wide == pytest.approx(place(images[0])[1], rel=0.05)  # POT's own products of matrices leave them apart
+
+
 def test_barycenter_leaves_its_arguments_and_repeats():
     images, weights = torch.stack([blob(8, 8), blob(20, 20)]), torch.tensor([1.0, 3.0])
     before = images.clone(), weights.clone()
@@ -84,7 +135,8 @@ def test_barycenter_refuses_what_it_cannot_do():
         (images, torch.ones(3), 0.01, "weights must be 2 numbers"),
         (images, torch.tensor([1.0, -1.0]), 0.01, "weights must be 2 numbers"),
         (images, torch.zeros(2), 0.01, "not all 0"),
-        (images, halves, 0.0, "reg must be above 0"),
+        (images, torch.ones(2, 2), 0.01, "weights must be 2 numbers from 0, got shape"),
+        (images, halves, 0.0, "reg must be at least 0.0015, got 0.0"),
     ):
         with pytest.raises(ValueError, match=words):
             image_barycenter(wrong, weights, reg)
@@ -93,7 +145,111 @@ def test_barycenter_refuses_what_it_cannot_do():
 def test_no_barycenter_says_so(monkeypatch):
     monkeypatch.setattr("latentbench.latent.transport.STEPS", 12)
     with pytest.raises(ValueError, match="no barycenter found in 12 steps"):
-        image_barycenter(torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2), reg=0.001)
+        image_barycenter(torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2), reg=0.002)
+
+
+def w2(one, other):
+    """Root of the exact cost between two images as heaps of mass 1, in pixels."""
+    rows, columns = torch.meshgrid(*(torch.arange(side).double() for side in one.shape), indexing="ij")
+    places = torch.stack([rows.flatten(), columns.flatten()], 1).numpy()
+    heaps = [(image.double() / image.double().sum()).flatten().numpy() for image in (one, other)]
+    return math.sqrt(pot().emd2(*heaps, pot().dist(places, places)))
+
+
+def test_a_displaced_blob_is_the_blob_in_the_middle():
+    size = 20, 26
+    start, end = blob(6, 7, *size, variance=1), blob(12, 17, *size, variance=1)
+    start, end = (torch.where(image > 1e-4, image, 0) for image in (start, end))
+    frames = image_displacement(start, end, torch.tensor([0.0, 0.5, 1.0]))
+    assert frames.shape == (3, 1, *size)
+    torch.testing.assert_close(frames[1, 0], start.roll((3, 5), (0, 1)), rtol=1e-9, atol=1e-12)
+    assert torch.equal(frames[0, 0], start)
+    assert torch.equal(frames[2, 0], end)
+
+
+def test_the_way_of_images_is_as_long_as_the_share_and_straight():
+    size = 16, 16
+    start, end = torch.zeros(size), torch.zeros(size)
+    start[1:4, 1:5], end[9:12, 9:13] = torch.rand(3, 4, generator=torch.Generator().manual_seed(0)), 2.0
+    end[10, 10] = 0.5
+    far = w2(start, end)
+    for share in (0.25, 0.5, 0.75):
+        (middle,) = image_displacement(start, end, torch.tensor([share]))
+        assert w2(start, middle[0]) == pytest.approx(share * far, abs=0.08)  # landing between pixels blurs
+        assert w2(middle[0], end) == pytest.approx((1 - share) * far, abs=0.08)
+
+
+def test_mass_goes_linearly_and_there_is_the_way_back():
+    generator = torch.Generator().manual_seed(0)
+    start, end = torch.zeros(1, 12, 9), torch.zeros(1, 12, 9)
+    start[0, 1:4, 1:4], end[0, 7:11, 3:8] = torch.rand(3, 3, generator=generator), 5.0
+    shares = torch.linspace(0, 1, 7)
+    there, back = image_displacement(start, end, shares), image_displacement(end, start, 1 - shares)
+    masses = torch.lerp(start.sum(), end.sum(), shares)
+    torch.testing.assert_close(there.sum((1, 2, 3)), masses)
+    torch.testing.assert_close(back.sum((1, 2, 3)), masses)
+    rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(9.0), indexing="ij")
+    for places in (rows, columns):  # centers go straight whichever of equally cheap plans is taken
+        centers = [(way[:, 0] * places).sum((1, 2)) / masses for way in (there, back)]
+        torch.testing.assert_close(centers[0], torch.lerp(centers[0][0], centers[0][-1], shares))
+        torch.testing.assert_close(centers[0], centers[1])
+    assert there.dtype == torch.float32
+    assert bool((there >= 0).all())
+
+
+def test_ends_are_exact_and_arguments_are_left():
+    start, end = (torch.rand(1, 9, 14, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    before = start.clone(), end.clone()
+    frames = image_displacement(start, end, torch.tensor([1.0, 0.0, 0.3]))
+    assert torch.equal(frames[0], end)
+    assert torch.equal(frames[1], start)
+    assert torch.equal(start, before[0])
+    assert torch.equal(end, before[1])
+    assert torch.equal(frames, image_displacement(start, end, torch.tensor([1.0, 0.0, 0.3])))
+    shown = (255 * start).to(torch.uint8)
+    (same,) = image_displacement(shown, shown, torch.tensor([0.4]))
+    torch.testing.assert_close(same, shown.float())  # nothing need move
+    assert image_displacement(start, end, torch.empty(0)).shape == (0, 1, 9, 14)
+
+
+def test_finer_parts_close_the_holes_of_a_shape_that_grows():
+    start, end = torch.zeros(24, 24), torch.zeros(24, 24)
+    start[10:14, 10:14], end[5:19, 5:19] = 12.25, 1.0
+    shares = torch.tensor([0.0, 1e-4, 0.5, 1 - 1e-4, 1.0])
+    coarse, fine = (image_displacement(start, end, shares, finer)[:, 0] for finer in (1, 4))
+    inside = slice(9, 15)  # the square of 9 pixels in the middle, without its rim
+    assert float(fine[2, inside, inside].std()) < 0.25 * float(coarse[2, inside, inside].std())
+    assert float(fine[2].sum()) == pytest.approx(196, rel=1e-5)
+    assert place(fine[2])[0] == pytest.approx((11.5, 11.5), abs=1e-4)
+    assert torch.equal(fine[0], start)
+    assert torch.equal(fine[-1], end)
+    for near, close in ((1, 0), (3, 4)):  # no leap at the ends
+        assert float((fine[near] - fine[close]).abs().sum()) < 0.005 * 196
+
+
+def test_image_displacement_refuses_what_it_cannot_do(monkeypatch):
+    image, half = blob(8, 8), torch.tensor([0.5])
+    for start, end, shares, words in (
+        (torch.rand(3, 8, 8), torch.rand(3, 8, 8), half, "images must be grey, got 3 channels"),
+        (image, image[:, :20], half, r"of one size, got \(28, 28\) and \(28, 20\)"),
+        (torch.rand(8), torch.rand(8), half, r"got \(8,\) and \(8,\)"),
+        (image, torch.zeros(28, 28), half, "none may be all 0"),
+        (image, image - 0.5, half, "nothing below 0"),
+        (image, image * math.nan, half, "finite numbers"),
+        (image, image * math.inf, half, "finite numbers"),
+        (image, image, torch.tensor([1.5]), r"shares must be \(points,\), in \[0, 1\], got \[1.5\]"),
+        (image, image, torch.tensor(0.5), "shares must be"),
+        (image, image, torch.tensor([math.nan]), "shares must be"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            image_displacement(start, end, shares)
+    with pytest.raises(ValueError, match="finer must be at least 1, got 0"):
+        image_displacement(image, image, half, finer=0)
+    monkeypatch.setattr("latentbench.latent.transport.MOST_LIT", 100)
+    with pytest.raises(ValueError, match="100 pixels above 0, 9 for each of them, got 7056"):
+        image_displacement(image, image, half, finer=3)
+    with pytest.raises(ValueError, match="images may have 100 pixels above 0, got 784: make them smaller"):
+        image_displacement(image, image, half)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,0 +1,204 @@
+"""`latentbench transport`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
+from latentbench.cli.options import load_plugins, several
+from latentbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from latentbench.plugins import Plugins
+    from latentbench.report.transport import Moved
+
+__all__ = ["command"]
+
+SIDE = 5  # pictures along the side of a square between four
+
+
+@click.command("transport")
+@look_options
+@click.option("--items", metavar="I,J,...", callback=several(int, always=True), help="Test images: two or more.")
+@click.option("--classes", metavar="A,B", callback=several(int, always=True), help="Two classes of codes.")
+@click.option(
+    "--signals", metavar="FILE", type=click.Path(), help="Signals of a CSV file (a column each) or .npy."
+)
+@click.option(
+    "--weights", metavar="W,W,...", callback=several(float, always=True), help="Of the items or signals."
+)
+@click.option(
+    "--points",
+    type=click.IntRange(3, 25),
+    default=9,
+    show_default=True,
+    help="Pictures along the way between two.",
+)
+def command(
+    run: str | None,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    items: list[int] | None,
+    classes: list[int] | None,
+    signals: str | None,
+    weights: list[float] | None,
+    points: int,
+) -> None:
+    """Move mass instead of fading: optimal transport of images, of classes of codes, or of signals.
+
+    --items: Wasserstein barycenters of test images beside Euclidean means; of two images the way between them, of
+    four all that lies between the corners of a square, of others, or under --weights, their mean. --classes: codes
+    of one class on their way to another, decoded, beside the line between the classes' means. --signals: the same
+    as for images, of curves that are nowhere below 0, without RUN. Writes pictures and their numbers as CSV.
+    """
+    _check_request(run, items, classes, signals, weights)
+    if signals is not None:
+        echo_paths(_signals(Path(signals), weights, points, output))
+        return
+    plugins = load_plugins(files, blocked)
+    if items is not None:
+        look = look_at(
+            str(run), "transport", plugins, model or _any_model(str(run), plugins, dataset), dataset, seed, output
+        )
+        echo_paths(_items(look, items, weights, points))
+    else:
+        look = look_at(str(run), "transport", plugins, model, dataset, seed, output)
+        echo_paths(_classes(look, classes or [], points))
+
+
+next(given for given in command.params if given.name == "run").required = False  # signals come from a file
+
+
+def _check_request(run: str | None, items: Any, classes: Any, signals: Any, weights: Any) -> None:
+    """Refuse what does not go together."""
+    given = [
+        f"--{name}" for name, value in (("items", items), ("classes", classes), ("signals", signals)) if value
+    ]
+    if len(given) != 1:
+        raise RequestError(f"give one of --items, --classes and --signals, got {' and '.join(given) or 'none'}")
+    if (run is None) != (given == ["--signals"]):
+        raise RequestError(
+            "--signals takes no RUN" if run is not None else f"{given[0]} needs a RUN, the folder of a run"
+        )
+    if weights and classes:
+        raise RequestError("--weights goes with --items or --signals, got --classes")
+    if items and len(items) < 2:
+        raise RequestError(f"--items must name two images or more, as --items 3,50, got {len(items)}")
+    if classes and len(classes) != 2:
+        raise RequestError(f"--classes must name two classes, as --classes 5,9, got {len(classes)}")
+
+
+def _any_model(run: str, plugins: Plugins, dataset: str | None) -> str | None:
+    """Return a model through which the test images can be seen; they are the same for all."""
+    from latentbench.results import Results
+
+    well = (
+        trial for trial in Results(Path(run), plugins).trials if trial.outcome and trial.outcome.status == "ok"
+    )
+    return next((trial.label for trial in well if dataset in (None, trial.dataset)), None)
+
+
+def _items(look: Look, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
+    from latentbench.report.transport import image_grid, image_means, image_strip
+
+    rows = [check_item(look.space, item, "--items") for item in items]
+    names = [f"item {row}" for row in rows]
+    title = f"{look.trial.dataset}, test items {', '.join(map(str, rows))}"
+    with _asked(look):
+        images = look.space.inputs[rows]
+        if weights is None and len(rows) == 2:
+            moved = image_strip(images, points, title)
+        elif weights is None and len(rows) == 4:
+            moved = image_grid(images, names, SIDE, title)
+        else:
+            moved = image_means(images, names, _weights(weights, len(rows)), title)
+    about = {"dataset": look.trial.dataset, "items": rows, "weights": weights}
+    return _written(look.folder / f"items-{'-'.join(map(str, rows))}", moved, about)
+
+
+def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
+    from latentbench.report.transport import class_morph
+
+    title = f"{look.name}: from class {classes[0]} to class {classes[1]}"
+    with _asked(look):
+        moved = class_morph(look.space, classes[0], classes[1], points, 0, title)
+    return _written(look.folder / f"classes-{classes[0]}-{classes[1]}", moved, {**look.about, "classes": classes})
+
+
+def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
+    from latentbench.report.artwork import write_figure
+    from latentbench.report.signals import signal_figure, signal_weights
+
+    signals, names = _read_signals(path)
+    if len(signals) < 2:
+        raise RequestError(f"{path} must hold two signals or more, got {len(signals)}")
+    shown = (
+        signal_weights(len(signals), points, SIDE) if weights is None else _weights(weights, len(signals))[None]
+    )
+    try:
+        picture, numbers = signal_figure(
+            signals, names, shown, path.name, {"signals": path.name, "weights": weights}
+        )
+    except ValueError as error:
+        raise RequestError(f"{path}: {error}") from error
+    folder = Path(output) if output else path.parent / "transport"
+    return write_figure(folder / f"signals-{path.stem}", {"png": picture}, numbers)
+
+
+def _read_signals(path: Path) -> tuple[Tensor, list[str]]:
+    """Read signals `(k, n)` and their names: the columns of a CSV file with a header, or the rows of an array."""
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+            names = [f"signal {row}" for row in range(len(array) if array.ndim else 0)]
+        else:
+            table = pd.read_csv(path)
+            array, names = table.to_numpy().T, [str(name) for name in table.columns]
+        signals = torch.from_numpy(np.array(array, dtype=np.float64))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"signals cannot be read from {path}: {error}") from error
+    if signals.ndim != 2:
+        raise RequestError(f"{path} must hold an array (signals, places), got shape {tuple(signals.shape)}")
+    return signals, names
+
+
+def _weights(weights: list[float] | None, count: int) -> Tensor:
+    import torch
+
+    if weights is not None and len(weights) != count:
+        raise RequestError(f"--weights must be {count} numbers, one for each, got {len(weights)}")
+    return torch.ones(count) if weights is None else torch.tensor(weights)
+
+
+@contextmanager
+def _asked(look: Look) -> Iterator[None]:
+    """Say of what transport refuses that the request was wrong."""
+    try:
+        with applicable(look):
+            yield
+    except ValueError as error:
+        raise RequestError(f"{look.trial.dataset}: {error}") from error
+
+
+def _written(stem: Path, moved: Moved, about: dict[str, Any]) -> list[Path]:
+    from latentbench.report.artwork import animation, draw_sheet, write_figure
+
+    drawn = {"png": draw_sheet(moved.sheet, about=about)}
+    if moved.frames:
+        drawn["webp"] = animation(moved.frames)
+    return write_figure(stem, drawn, moved.numbers)

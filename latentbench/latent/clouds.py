@@ -1,0 +1,74 @@
+"""Morphs of one class into another: a cloud of codes, each moved to its own partner."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.space import LatentSpace
+from latentbench.latent.transport import displacement
+
+__all__ = ["class_codes", "cloud_morph"]
+
+MOST = 1000  # codes of each class: partners are found in time of the cube of it
+
+
+def cloud_morph(
+    space: LatentSpace, from_class: int, to_class: int, shares: Tensor, count: int = 200, seed: int = 0
+) -> Tensor:
+    """Return the codes of one class on their way to those of another, `(points, n, d)`.
+
+    McCann's interpolation of equally large samples of the two classes under the exact assignment, the one of least
+    summed squared distance: unlike the line between the classes' means, the cloud keeps its spread, and both ends
+    are codes of items. Row i belongs to one code all the way; decode `result[:, i]` to see it.
+
+    Source: McCann 1997.
+
+    Traps: partners are the cheapest all together, none need be the nearest of its own; codes between two classes
+    may lie where no data is.
+
+    Args:
+        space: its codes and labels.
+        from_class: number of a class.
+        to_class: of another.
+        shares: `(points,)`, in [0, 1].
+        count: codes of each class, at most; the smaller class decides where it has fewer.
+        seed: of which items are drawn.
+
+    Raises:
+        ValueError: a class without items or given twice, shares outside [0, 1], or a count not from 1 to 1000.
+        NotApplicableError: no labels.
+
+    >>> codes = torch.tensor([[0.0], [1.0], [12.0], [10.0]])
+    >>> space = LatentSpace.from_arrays(codes=codes, labels=[5, 5, 9, 9])
+    >>> cloud_morph(space, 5, 9, torch.tensor([0.0, 0.5, 1.0]))[:, :, 0].sort(1).values
+    tensor([[ 0.0000,  1.0000],
+            [ 5.0000,  6.5000],
+            [10.0000, 12.0000]])
+    """
+    if from_class == to_class:
+        raise ValueError(f"a morph needs two classes, got {from_class} twice")
+    if shares.ndim != 1 or not bool(((shares >= 0) & (shares <= 1)).all()):
+        raise ValueError(f"shares must be (points,), in [0, 1], got {shares.tolist()}")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"count must be from 1 to {MOST}, got {count}")
+    clouds = [class_codes(space, number) for number in (from_class, to_class)]
+    size = min(count, *map(len, clouds))
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [cloud[torch.randperm(len(cloud), generator=generator)[:size].to(cloud.device)] for cloud in clouds]
+    partners = displacement(drawn[0], drawn[1], 1)
+    return torch.lerp(drawn[0], partners, shares.to(partners)[:, None, None])
+
+
+def class_codes(space: LatentSpace, number: int) -> Tensor:
+    """Return the codes `(n, d)` of a class.
+
+    Raises:
+        ValueError: no item is of that class.
+        NotApplicableError: no labels.
+    """
+    rows = (space.labels == number).nonzero()[:, 0]
+    if not len(rows):
+        known = ", ".join(map(str, torch.unique(space.labels).tolist()))
+        raise ValueError(f"no item is of class {number}; classes here are {known}")
+    return space.codes[rows]

@@ -1,0 +1,63 @@
+"""Debiased entropic barycenters of heaps on a grid, under many weights at once: logarithms by matrix products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["LEAST_REG", "debiased_barycenters"]
+
+LEAST_REG = 0.0015  # exp(-1 / reg), the least entry of a kernel, is still a number in float64
+DARK = 1e-30  # mass of a pixel without any
+INNER = 10  # steps of the debiasing potential for each step of the others
+CHECK = 10  # steps between two looks at the error
+
+
+def debiased_barycenters(
+    heaps: Tensor, weights: Tensor, reg: float, steps: int, tolerance: float
+) -> tuple[Tensor, float]:
+    """Return barycenters `(m, h, w)` and how far the worst is from its conditions.
+
+    The iteration is that of POT's `convolutional_barycenter2d_debiased` with method "sinkhorn_log" and gives its
+    numbers. That sums h * h * w exponentials for each of its convolutions; here they are products of small
+    matrices, each line relative to its largest entry, which loses nothing as long as exp(-1 / reg) can be held.
+
+    Source: Janati 2020 (debiased Sinkhorn barycenters), algorithm 1.
+
+    Args:
+        heaps: `(k, h, w)` in float64, each of sum 1.
+        weights: `(m, k)` in float64, each row of sum 1.
+        reg: entropy in squared units of the longer side, from `LEAST_REG`.
+        steps: at most.
+        tolerance: the sum over pixels of the deviation between the k marginals, under which to stop.
+    """
+    height, width = heaps.shape[1:]
+    kernels = [_kernel(side, max(height, width), reg, heaps) for side in (height, width)]
+    logs = (heaps + DARK).log()
+    potentials = heaps.new_zeros(len(weights), *heaps.shape)
+    bias = heaps.new_zeros(len(weights), height, width)
+    error = float("inf")
+    for step in range(1, steps + 1):
+        reached = _convolved(logs - _convolved(potentials, kernels), kernels)
+        found = bias + torch.einsum("mk,mkhw->mhw", weights, reached)
+        for _ in range(INNER):
+            bias = (bias + found - _convolved(bias, kernels)) / 2
+        if step % CHECK == 0:
+            error = float((potentials + reached).exp().std(1, correction=0).sum((1, 2)).amax())
+            if error < tolerance and step > 2 * CHECK:
+                break
+        potentials = found[:, None] - reached
+    return found.exp(), error
+
+
+def _kernel(side: int, longer: int, reg: float, like: Tensor) -> Tensor:
+    places = torch.arange(side, dtype=like.dtype, device=like.device) / max(longer - 1, 1)
+    return (-(places[:, None] - places).square() / reg).exp()
+
+
+def _convolved(logs: Tensor, kernels: list[Tensor]) -> Tensor:
+    """Return the logarithm of what a Gaussian kernel makes of exp(logs), along both axes."""
+    most = logs.amax(-1, keepdim=True)
+    logs = ((logs - most).exp() @ kernels[1]).log() + most
+    most = logs.amax(-2, keepdim=True)
+    return (kernels[0] @ (logs - most).exp()).log() + most

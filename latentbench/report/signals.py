@@ -1,0 +1,133 @@
+"""Curves of optimal transport in one dimension: signals between signals, by moving and by fading."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.signals import signal_barycenters
+from latentbench.report.figures import COLORS
+from latentbench.report.panels import INK, SOFT, settings
+from latentbench.report.transport import corner_weights
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["signal_figure", "signal_weights"]
+
+WAYS = ("Wasserstein", "Euclidean")
+DOTS_PER_INCH = 100
+
+
+def signal_weights(count: int, points: int, side: int) -> Tensor:
+    """Return the weights `(m, k)` that a figure of `count` signals shows: a way, a square, or their middle."""
+    if count == 2:
+        shares = torch.linspace(0, 1, points)
+        return torch.stack([1 - shares, shares], 1)
+    return corner_weights(side) if count == 4 else torch.ones(1, count)
+
+
+def signal_figure(
+    signals: Tensor, names: Sequence[str], weights: Tensor, title: str, about: Mapping[str, Any] | None = None
+) -> tuple[bytes, pd.DataFrame]:
+    """Draw barycenters of signals `(k, n)` under weights `(m, k)` beside their Euclidean means, as PNG.
+
+    One row of weights is drawn over the signals; the rows of a square of four in panels of their own; those of a
+    way between two as one panel of curves for each kind of mean.
+
+    Returns:
+        The picture, and its numbers: a row for each row of weights and place.
+
+    Raises:
+        ValueError: signals or weights that `signal_barycenters` refuses.
+    """
+    import pandas as pd
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    moved = signal_barycenters(signals, weights)
+    parts = weights / weights.sum(1, keepdim=True)
+    ways = {"Wasserstein": moved, "Euclidean": (parts.double() @ signals.double()).to(moved)}
+    with settings():
+        figure = _drawn(signals, names, parts, ways)
+        FigureCanvasAgg(figure)
+        figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+        out = io.BytesIO()
+        told = {"Software": None, "Description": json.dumps(dict(about or {}), sort_keys=True)}
+        figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata=told, facecolor="white")
+    return out.getvalue(), pd.DataFrame(list(_numbers(names, parts, ways)))
+
+
+def _drawn(signals: Tensor, names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+    if len(parts) == 1:
+        return _one(signals, names, parts[0], ways)
+    if parts.shape[1] == 4:
+        return _square(ways)
+    return _way(parts, ways)
+
+
+def _one(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+    """Draw the signals thin and both means over them."""
+    figure, (panel,) = _panels(1, 1, (7, 3))
+    for place, (name, signal) in enumerate(zip(names, signals, strict=True)):
+        dash = ("-", "--", ":", "-.")[place % 4]
+        panel.plot(
+            signal.cpu(), color=SOFT, linewidth=0.9, linestyle=dash, label=f"{name}: {float(part[place]):.2f}"
+        )
+    for color, (way, values) in zip(COLORS, ways.items(), strict=False):
+        panel.plot(values[0].cpu(), color=color, linewidth=2, label=way, linestyle="-" if way == WAYS[0] else "--")
+    panel.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _way(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+    """Draw one panel of curves for each kind of mean, from the first signal (dark) to the last (light)."""
+    from matplotlib import colormaps
+
+    figure, panels = _panels(1, 2, (9, 3))
+    for panel, (way, curves) in zip(panels, ways.items(), strict=True):
+        for share, curve in zip(parts[:, 1].tolist(), curves, strict=True):
+            end = share in (0, 1)
+            shade = colormaps["viridis"](0.9 * share)
+            panel.plot(curve.cpu(), color=shade, linewidth=2.2 if end else 1.1, label=f"{share:.2f}")
+        panel.set_title(way)
+    panels[1].legend(
+        frameon=False, fontsize=8, title="share", title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1)
+    )
+    return figure
+
+
+def _square(ways: Mapping[str, Tensor]) -> Figure:
+    """Draw a square of panels, both means in each; the four signals are in the corners."""
+    side = round(len(ways[WAYS[0]]) ** 0.5)
+    figure, panels = _panels(side, side, (1.9 * side, 1.2 * side + 0.3))
+    for place, panel in enumerate(panels):
+        for color, style, (way, curves) in zip(COLORS, ("-", "--"), ways.items(), strict=False):
+            panel.plot(curves[place].cpu(), color=color, linestyle=style, linewidth=1.4, label=way)
+        panel.set_xticks([])
+        panel.set_yticks([])
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8
+    )
+    return figure
+
+
+def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+
+
+def _numbers(names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Iterator[dict[str, float]]:
+    for number, part in enumerate(parts.tolist()):
+        given = {f"{place}: {name}": value for place, (name, value) in enumerate(zip(names, part, strict=True))}
+        curves = zip(*(values[number].tolist() for values in ways.values()), strict=True)
+        for place, values in enumerate(curves):
+            yield {**given, "place": place, **dict(zip(ways, values, strict=True))}

@@ -1,0 +1,214 @@
+"""Pictures of optimal transport: what mass that moves makes of images and codes, beside what fading makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentbench.latent.clouds import class_codes, cloud_morph
+from latentbench.latent.transport import image_barycenters, image_displacement
+from latentbench.report.artwork import Sheet, as_pictures, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentbench.latent.space import LatentSpace
+
+__all__ = ["Moved", "class_morph", "corner_weights", "image_grid", "image_means", "image_strip"]
+
+BETWEEN = 3  # frames of an animation for each step between columns
+MOST_PARTS = 4096  # of an image, for which a plan is found in seconds
+SHOWN = 8  # codes of a cloud that are decoded
+GAP = 12  # pixels between the two sides of a frame
+WIDE = 110  # pixels: there is room for a title of two words above an image
+EXACT = "donot_use_mm_for_euclid_dist"  # a code's distance to itself is 0
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One figure: the sheet, the numbers behind it, and frames `(h, w, 3)` uint8 where something moves."""
+
+    sheet: Sheet
+    numbers: pd.DataFrame
+    frames: list[Array] = field(default_factory=list)
+
+
+def image_strip(images: Tensor, points: int, title: str) -> Moved:
+    """Draw the way from one image to another, `(2, 1, h, w)`, by transport above that by fading.
+
+    Below it: on how many pixels the mass of each image stands, which two fading shapes double.
+
+    Raises:
+        ValueError: images that `image_displacement` refuses.
+    """
+    shares = torch.linspace(0, 1, BETWEEN * (points - 1) + 1)
+    ways = {
+        "optimal transport": image_displacement(images[0], images[1], shares, _finer(images)),
+        "pixel fade": torch.lerp(images[0], images[1], shares[:, None, None, None]),
+    }
+    drawn = np.stack([as_pictures(way[::BETWEEN]) for way in ways.values()])
+    sheet = Sheet(
+        drawn,
+        tuple(ways),
+        [f"{share:.2f}" for share in shares[::BETWEEN].tolist()],
+        title,
+        {name: _lit_pixels(way[::BETWEEN]).numpy() for name, way in ways.items()},
+        "pixels that the mass stands on",
+    )
+    numbers = [_rows(name, {"share": shares, **_told(way)}) for name, way in ways.items()]
+    pairs = zip(*(as_pictures(way) for way in ways.values()), strict=True)
+    return Moved(sheet, _table(numbers), _there_and_back([_beside(_large(a), _large(b)) for a, b in pairs]))
+
+
+def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> Moved:
+    """Draw what lies between four images `(4, 1, h, w)` in the corners: barycenters left, means right.
+
+    Raises:
+        ValueError: images that `image_barycenter` refuses.
+    """
+    weights = corner_weights(side)
+    ways = _ways(images, weights)
+    halves = [as_pictures(way).reshape(side, side, *images.shape[1:]) for way in ways.values()]
+    blank = np.ones((side, 1, *images.shape[1:]), np.float32)
+    columns = ["" for _ in range(2 * side + 1)]
+    columns[side // 2], columns[side + 1 + side // 2] = "Wasserstein", "Euclidean"
+    numbers = [_rows(name, {**_columns(names, weights), **_told(way)}) for name, way in ways.items()]
+    return Moved(Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title), _table(numbers))
+
+
+def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: str) -> Moved:
+    """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)` and their mean.
+
+    Raises:
+        ValueError: images or weights that `image_barycenter` refuses.
+    """
+    ways = _ways(images, weights[None])
+    drawn = np.concatenate([as_pictures(images), *(as_pictures(way) for way in ways.values())])
+    times = -(-WIDE // drawn.shape[3])
+    parts = (weights / weights.sum()).tolist()
+    columns = [f"{name}: {part:.2f}" for name, part in zip(names, parts, strict=True)]
+    numbers = [_rows(name, {**_columns(names, weights[None]), **_told(way)}) for name, way in ways.items()]
+    return Moved(
+        Sheet(drawn.repeat(times, 2).repeat(times, 3)[None], (), [*columns, *ways], title), _table(numbers)
+    )
+
+
+def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int, seed: int, title: str) -> Moved:
+    """Draw codes of one class moved to their partners in another, decoded, above the line between class means.
+
+    Below it: how far codes on the way are from the nearest code of the split.
+
+    Raises:
+        ValueError: classes that `cloud_morph` refuses.
+        NotApplicableError: no labels, no decoder, or outputs that are no images.
+    """
+    shares = torch.linspace(0, 1, BETWEEN * (points - 1) + 1, device=space.device)
+    cloud = cloud_morph(space, from_class, to_class, shares, seed=seed)
+    first, last = (class_codes(space, number).mean(0) for number in (from_class, to_class))
+    ways = {"moved codes": cloud, "class means": torch.lerp(first, last, shares[:, None])[:, None]}
+    decoded = [as_pictures(space.decode(way[:, :SHOWN].flatten(0, 1)), like=space.inputs) for way in ways.values()]
+    drawn = [one.reshape(len(shares), -1, *one.shape[1:]) for one in decoded]
+    near = {name: _nearest(space, way) for name, way in ways.items()}
+    images = np.concatenate(drawn, 1).swapaxes(0, 1)
+    rows = [f"code {number + 1}" for number in range(drawn[0].shape[1])] + ["class means"]
+    sheet = Sheet(
+        images[:, ::BETWEEN],
+        rows,
+        [f"{share:.2f}" for share in shares[::BETWEEN].tolist()],
+        title,
+        {name: values[::BETWEEN].cpu().numpy() for name, values in near.items()},
+        "distance to the nearest code of an item",
+    )
+    numbers = [
+        _rows(name, {"share": shares, "nearest_code": near[name], "spread": way.var(1, correction=0).sum(1)})
+        for name, way in ways.items()
+    ]
+    frames = [_beside(_tiled(many), frame(one[0])) for many, one in zip(*drawn, strict=True)]
+    return Moved(sheet, _table(numbers), _there_and_back(frames))
+
+
+def corner_weights(side: int) -> Tensor:
+    """Return weights of four corners `(side * side, 4)`, bilinear, row by row: top left, top right, bottom ones.
+
+    >>> corner_weights(3)[4]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    t = torch.linspace(0, 1, side)
+    across = torch.stack([1 - t, t])
+    return torch.einsum("ar,bc->rcab", across, across).reshape(side * side, 4)
+
+
+def _finer(images: Tensor) -> int:
+    """Return into how many parts along each side pixels go: two, unless the plan would take long."""
+    return 2 if 4 * int((images > 0).flatten(1).sum(1).amax()) <= MOST_PARTS else 1
+
+
+def _ways(images: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    means = torch.einsum("mk,kchw->mchw", weights / weights.sum(1, keepdim=True), images)
+    return {"Wasserstein": image_barycenters(images, weights), "Euclidean": means}
+
+
+def _lit_pixels(images: Tensor) -> Tensor:
+    """Return on how many pixels the mass of each image `(n, ...)` stands: (sum)² over sum of squares."""
+    flat = images.flatten(1).double()
+    return flat.sum(1).square() / flat.square().sum(1)
+
+
+def _nearest(space: LatentSpace, way: Tensor) -> Tensor:
+    """Return the mean distance `(points,)` of codes on the way, `(points, n, d)`, to the nearest of an item."""
+    return torch.stack([torch.cdist(codes, space.codes, compute_mode=EXACT).amin(1).mean() for codes in way])
+
+
+def _told(images: Tensor) -> dict[str, Tensor]:
+    return {"mass": images.flatten(1).sum(1), "lit_pixels": _lit_pixels(images)}
+
+
+def _columns(names: Sequence[str], weights: Tensor) -> dict[str, Tensor]:
+    parts = weights / weights.sum(1, keepdim=True)
+    return {f"{place}: {name}": column for place, (name, column) in enumerate(zip(names, parts.T, strict=True))}
+
+
+def _rows(way: str, values: Mapping[str, Tensor]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({"way": way, **{name: column.double().cpu().numpy() for name, column in values.items()}})
+
+
+def _table(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(parts, ignore_index=True)
+
+
+def _large(image: Array) -> Array:
+    return frame(image).repeat(2, 0).repeat(2, 1)
+
+
+def _tiled(images: Array) -> Array:
+    """Lay images `(n, c, h, w)` out as a frame of two rows; of one where they are an odd number."""
+    rows = 1 if len(images) % 2 else 2
+    shown = [frame(image) for image in images]
+    columns = len(shown) // rows
+    return np.concatenate([np.concatenate(shown[row * columns :][:columns], 1) for row in range(rows)])
+
+
+def _beside(left: Array, right: Array) -> Array:
+    """Put two frames side by side on white."""
+    height = max(len(left), len(right))
+    sheet = np.full((height, left.shape[1] + GAP + right.shape[1], 3), 255, np.uint8)
+    for part, place in ((left, 0), (right, left.shape[1] + GAP)):
+        top = (height - len(part)) // 2
+        sheet[top : top + len(part), place : place + part.shape[1]] = part
+    return sheet
+
+
+def _there_and_back(frames: list[Array]) -> list[Array]:
+    return [*frames, *frames[-2:0:-1]]
