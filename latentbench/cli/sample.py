@@ -1,0 +1,108 @@
+"""`latentbench sample`."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
+from latentbench.cli.options import load_plugins
+from latentbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from latentbench.report.samples import Made
+
+__all__ = ["command"]
+
+HOW = ("auto", "prior", "gaussian", "mixture", "grid", "variations", "inverse")
+BELONGS = {"item": "variations", "width": "variations", "map_kind": "inverse", "points": "inverse"}
+POINTS = 2000
+
+
+@click.command("sample")
+@look_options
+@click.option(
+    "--how",
+    type=click.Choice(HOW),
+    default="auto",
+    show_default=True,
+    help="Where codes come from; auto: the prior, or a Gaussian fitted to the training codes.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    help="Images; a square number for grids.",
+)
+@click.option("--item", type=int, help="Test item to vary; with --how variations.")
+@click.option("--width", type=click.FloatRange(0), help="Of its neighborhood; 1 is as wide as found (default).")
+@click.option("--map", "map_kind", type=click.Choice(("pca", "umap")), help="Map to invert; default: umap.")
+@click.option("--points", type=click.IntRange(40), help=f"Test items on the map; default: {POINTS}.")
+@click.option(
+    "--seed-draw", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is drawn."
+)
+def command(
+    run: str,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    how: str,
+    **options: Any,
+) -> None:
+    """Decode new codes of a model of the run folder RUN; write a sheet of images, and their codes as CSV.
+
+    --how prior, gaussian or mixture draws codes; grid runs through the two dimensions that vary most; variations
+    draws around the code of one test item; inverse goes from a grid between four corners of a map back to codes,
+    by the map's own inverse and by its nearest neighbors, and says how far both are off.
+    """
+    for name, owner in BELONGS.items():
+        if options[name] is not None and how != owner:
+            raise RequestError(f"--{name.partition('_')[0]} goes with --how {owner}, got --how {how}")
+    if how == "variations" and options["item"] is None:
+        raise RequestError("--how variations needs the number of a test item, as --item 12")
+    side = _side(options["count"]) if how in ("grid", "inverse") else 0
+    look = look_at(run, "sample", load_plugins(files, blocked), model, dataset, seed, output)
+    with applicable(look):
+        made = _made(look, how, side, options)
+    echo_paths(_written(look, how, made, options))
+
+
+def _side(count: int) -> int:
+    side = math.isqrt(count)
+    if side * side != count or side < 2:
+        near = max(2, round(math.sqrt(count))) ** 2
+        raise RequestError(f"a grid needs --count to be a square number, 4 or more, got {count}; take {near}")
+    return side
+
+
+def _made(look: Look, how: str, side: int, options: dict[str, Any]) -> Made:
+    from latentbench.report.samples import draws, grid, inverse_grid, varied
+
+    space, name, drawn = look.space, look.name, options["seed_draw"]
+    if how == "grid":
+        return grid(space, side, name)
+    if how == "variations":
+        item = check_item(space, options["item"], "--item")
+        width = 1.0 if options["width"] is None else options["width"]
+        return varied(space, item, options["count"], drawn, width, name)
+    if how == "inverse":
+        points = options["points"] or POINTS
+        return inverse_grid(space, options["map_kind"] or "umap", side, points, drawn, name)
+    return draws(space, options["count"], drawn, how, name)  # type: ignore[arg-type]  # click has checked it
+
+
+def _written(look: Look, how: str, made: Made, options: dict[str, Any]) -> list[Any]:
+    from latentbench.report.artwork import draw_sheet, write_figure
+
+    given = {name: value for name, value in options.items() if value is not None}
+    about = {**look.about, "how": how, **given}
+    parts = [look.trial.dataset, look.trial.label, how, options["map_kind"] or ""]
+    stem = "-".join(re.sub(r"[^A-Za-z0-9_.=+]+", "_", part) for part in parts if part)
+    return write_figure(look.folder / stem, {"png": draw_sheet(made.sheet, about=about)}, made.numbers)

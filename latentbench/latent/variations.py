@@ -1,0 +1,74 @@
+"""Variations of one input: codes from the neighborhood of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from latentbench.errors import NotApplicableError
+from latentbench.latent.sampling import training_codes
+from latentbench.latent.space import LatentSpace
+from latentbench.model import Posterior
+
+__all__ = ["neighborhood_name", "variations"]
+
+NEIGHBORS = 20
+
+
+def neighborhood_name(space: LatentSpace) -> str:
+    """Say what `variations` draws from."""
+    if "posterior" in space.supplies:
+        return "its posterior"
+    return f"a Gaussian with the covariance of its {NEIGHBORS} nearest codes"
+
+
+def variations(space: LatentSpace, item: int | Tensor, count: int, seed: int, width: float = 1.0) -> Tensor:
+    """Draw `count` codes `(count, d)` around the code of one input; decoded, they vary it.
+
+    They come from its posterior, where there is one, with its standard deviation times `width`. Elsewhere a
+    Gaussian stands in for it: the mean is the input's own code, the covariance that of the codes of its 20
+    nearest neighbors in the training split (among the other items where there is none), likewise widened. A
+    width of 0 gives the code itself, so that its decoded variations are the reconstruction.
+
+    Args:
+        space: the latent space.
+        item: row number of an item of it, or an input `(*shape)`.
+        count: how many.
+        seed: of the noise.
+        width: of the neighborhood, at least 0; 1 is as wide as found.
+
+    Raises:
+        NotApplicableError: an input for a space without encoder, or fewer than 20 neighbors.
+        ValueError: an item that is not there, or a width below 0.
+    """
+    if not width >= 0:
+        raise ValueError(f"width must be at least 0, got {width}")
+    if isinstance(item, int) and not 0 <= item < len(space):
+        raise ValueError(f"item must be from 0 to {len(space) - 1}, got {item}")
+    generator = torch.Generator().manual_seed(seed)
+    if "posterior" in space.supplies:
+        noise = width * torch.randn((count, space.dim), generator=generator).to(space.device)
+        return _posterior(space, item).sample(noise)
+    code = space.codes[item] if isinstance(item, int) else space.encode(item[None])[0]
+    apart = _neighbors(space, item, code)
+    noise = torch.randn((count, len(apart)), generator=generator).to(apart)
+    drawn: Tensor = code + width * (noise @ apart / (len(apart) - 1) ** 0.5).float()
+    return drawn
+
+
+def _posterior(space: LatentSpace, item: int | Tensor) -> Posterior:
+    if isinstance(item, int):
+        return space.posterior.take(torch.tensor([item], device=space.device))
+    return space.posterior_of(item[None])
+
+
+def _neighbors(space: LatentSpace, item: int | Tensor, code: Tensor) -> Tensor:
+    """Return the codes `(20, d)` nearest to one, less their mean, in float64: a root of their covariance."""
+    bank = training_codes(space)
+    apart = torch.linalg.vector_norm(bank - code, dim=1)
+    if space.train is None and isinstance(item, int):
+        apart[item] = torch.inf
+    if int(torch.isfinite(apart).sum()) < NEIGHBORS:
+        raise NotApplicableError(f"a neighborhood needs {NEIGHBORS} other codes, there are fewer")
+    near = bank[apart.topk(NEIGHBORS, largest=False).indices].double()
+    return near - near.mean(0)

@@ -1,0 +1,201 @@
+"""Sheets of what a decoder makes of new codes: draws, the manifold grid, variations, and grids over a map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentbench.errors import NotApplicableError
+from latentbench.latent.grids import active_dimensions, corner_items, four_corner_grid, manifold_grid
+from latentbench.latent.inverse import (
+    Inverse,
+    InverseErrors,
+    NeighborInverse,
+    PlaneInverse,
+    UmapInverse,
+    inverse_error,
+)
+from latentbench.latent.sampling import Source, sample_codes, sampler_name
+from latentbench.latent.space import LatentSpace
+from latentbench.latent.variations import neighborhood_name, variations
+from latentbench.report.artwork import Sheet, as_pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MAPS", "Made", "MapKind", "draws", "grid", "inverse_grid", "varied"]
+
+MapKind = Literal["pca", "umap"]
+MAPS: Mapping[MapKind, str] = {"pca": "PCA", "umap": "UMAP"}
+HELD_OUT = 64  # items that inverses are tried on
+FEWEST = 40  # items of a map
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sheet and the numbers behind it."""
+
+    sheet: Sheet
+    numbers: pd.DataFrame
+
+
+def draws(space: LatentSpace, count: int, seed: int, how: Source, name: str) -> Made:
+    """Decode `count` new codes; see `sample_codes`."""
+    codes = sample_codes(space, count, seed, how)
+    columns = _wide(count)
+    images = _in_rows(_decoded(space, codes), columns)
+    title = f"{name}: {count} images of codes drawn from {sampler_name(space, how)}"
+    return Made(Sheet(images, title=title), _numbers(codes, columns))
+
+
+def grid(space: LatentSpace, side: int, name: str) -> Made:
+    """Decode the manifold grid through the two dimensions that vary most; see `manifold_grid`."""
+    codes = manifold_grid(space, side).flatten(0, 1)
+    first, second = active_dimensions(space)[:2].tolist()
+    of = "the prior" if "prior" in space.supplies else "the training codes"
+    title = f"{name}: quantiles of {of}, dimension {first} to the right, {second} upwards"
+    return Made(Sheet(_in_rows(_decoded(space, codes), side), title=title), _numbers(codes, side))
+
+
+def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> Made:
+    """Decode variations of a test item, below it and its reconstruction; see `variations`."""
+    codes = variations(space, item, count, seed, width)
+    columns = max(2, _wide(count))
+    first = torch.cat([space.inputs[item : item + 1], space.decode(space.codes[item : item + 1])])
+    images = np.concatenate(
+        [_in_rows(as_pictures(first, like=space.inputs), columns), _in_rows(_decoded(space, codes), columns)]
+    )
+    rows = ["input, reconstruction", "variations", *[""] * (len(images) - 2)]
+    title = f"{name}: {count} variations of item {item}, from {neighborhood_name(space)}, width {width:g}"
+    numbers = _numbers(codes, columns)
+    numbers["row"] += 1
+    return Made(Sheet(images, rows=rows, title=title), numbers)
+
+
+def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> Made:
+    """Decode a grid between four corners of a map, by its own inverse and by neighbors, side by side.
+
+    The map is made of `points` test items, drawn by `seed`; both inverses are tried on 64 other ones, and the
+    sheet says how far the decoded images are from theirs. Corners are as `corner_items` finds them.
+
+    Raises:
+        NotApplicableError: too few test items, no inputs, no decoder.
+    """
+    mapped, held = _chosen_items(len(space), points, seed)
+    codes = space.codes[mapped].cpu().numpy().astype(np.float64)
+    own: PlaneInverse | UmapInverse = PlaneInverse(codes) if kind == "pca" else UmapInverse(codes, seed)
+    labels = space.labels[mapped].cpu().numpy() if "labels" in space.supplies else None
+    corners = corner_items(own.places, labels)
+    places = four_corner_grid(own.places[corners], side).reshape(-1, 2)
+    there = own.place(space.codes[held].cpu().numpy())
+    ways: dict[str, Inverse] = {
+        f"{MAPS[kind]}'s inverse": own,
+        "10 nearest on the map": NeighborInverse(own.places, codes),
+    }
+    errors = {way: inverse_error(inverse, space, held, there) for way, inverse in ways.items()}
+    found = {way: _tensor(inverse.invert(places), space) for way, inverse in ways.items()}
+    parts = [_in_rows(_decoded(space, each), side) for each in found.values()]
+    gap = np.ones_like(parts[0][:, :1])
+    sheet = Sheet(
+        np.concatenate([parts[0], gap, parts[1]], axis=1),
+        columns=_captions(errors, side),
+        title=f"{name}: between {_corner_names(mapped[corners], labels, corners)}, on {_map_name(kind, own)} of "
+        f"{len(mapped):,} test codes; errors of {len(held)} others",
+    )
+    tables = [_inverse_numbers(way, found[way], ways[way], places, errors[way], side) for way in ways]
+    return Made(sheet, _together(tables))
+
+
+def _chosen_items(total: int, points: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the row numbers of the items of a map, and of those held out."""
+    held = min(HELD_OUT, total // 4)
+    points = min(points, total - held)
+    if points < FEWEST:
+        raise NotApplicableError(f"a map needs {FEWEST} test items or more, here are {max(points, 0)}")
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    return order[:points], order[points : points + held]
+
+
+def _map_name(kind: MapKind, own: PlaneInverse | UmapInverse) -> str:
+    if isinstance(own, PlaneInverse):
+        return f"the PCA plane ({1 - own.unexplained:.0%} of variance)"
+    return f"a {MAPS[kind]} map"
+
+
+def _corner_names(items: Tensor, labels: Array | None, rows: Array) -> str:
+    numbers = ", ".join(str(int(item)) for item in items)
+    classes = "" if labels is None else f" (classes {', '.join(str(int(each)) for each in labels[rows])})"
+    return f"test items {numbers}{classes}"
+
+
+def _captions(errors: Mapping[str, InverseErrors], side: int) -> list[str]:
+    """Write each way's name and errors over the middle of its half."""
+    titles = [""] * (2 * side + 1)
+    for number, (way, found) in enumerate(errors.items()):
+        words = f"{way}: mse {found.image:.4f} from images, {found.reconstruction:.4f} from reconstructions"
+        titles[number * (side + 1) + side // 2] = words
+    return titles
+
+
+def _inverse_numbers(
+    way: str, codes: Tensor, inverse: Inverse, places: Array, errors: InverseErrors, side: int
+) -> pd.DataFrame:
+    table = _numbers(codes, side)
+    about: dict[str, Any] = {
+        "inverse": way,
+        "x": places[:, 0],
+        "y": places[:, 1],
+        "distance_to_data": inverse.support(places),
+        "held_out_image_mse": errors.image,
+        "held_out_reconstruction_mse": errors.reconstruction,
+    }
+    for number, (column, values) in enumerate(about.items()):
+        table.insert(number, column, values)
+    return table
+
+
+def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(tables, ignore_index=True)
+
+
+def _numbers(codes: Tensor, columns: int) -> pd.DataFrame:
+    """Return one row an image: where it stands on the sheet, and its code."""
+    import pandas as pd
+
+    values = codes.cpu().numpy()
+    table = pd.DataFrame(values, columns=[f"z{number}" for number in range(values.shape[1])])
+    order = np.arange(len(values))
+    table.insert(0, "row", order // columns)
+    table.insert(1, "column", order % columns)
+    return table
+
+
+def _decoded(space: LatentSpace, codes: Tensor) -> Array:
+    return as_pictures(space.decode(codes), like=space.inputs)
+
+
+def _wide(count: int) -> int:
+    """Return how many columns make a sheet four times as wide as high: titles are long."""
+    return math.ceil(2 * math.sqrt(count))
+
+
+def _in_rows(images: Array, columns: int) -> Array:
+    """Lay images `(n, c, h, w)` out in rows; the last is filled up with white."""
+    rows = -(-len(images) // columns)
+    white = np.ones((rows * columns - len(images), *images.shape[1:]), images.dtype)
+    return np.concatenate([images, white]).reshape(rows, columns, *images.shape[1:])
+
+
+def _tensor(codes: Array, space: LatentSpace) -> Tensor:
+    return torch.as_tensor(codes, dtype=torch.float32).to(space.device)

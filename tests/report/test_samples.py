@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+
+from latentbench.errors import NotApplicableError
+from latentbench.latent.grids import manifold_grid
+from latentbench.latent.sampling import sample_codes
+from latentbench.latent.space import LatentSpace
+from latentbench.report import samples
+from latentbench.report.artwork import as_pictures
+from latentbench.report.samples import draws, grid, inverse_grid, varied
+from latentbench.testing import gallery
+
+
+@pytest.fixture(scope="module")
+def spots():
+    return gallery(300, 100)
+
+
+def codes_of(made):
+    return made.numbers.filter(regex=r"^z\d+$").to_numpy()
+
+
+def pictures(space, codes):
+    return as_pictures(space.decode(torch.tensor(codes, dtype=torch.float32)))
+
+
+def test_draws_stand_in_rows_beside_their_codes(spots):
+    made = draws(spots, 7, 3, "gaussian", "spots")
+    assert made.sheet.images.shape == (2, 6, 1, 16, 16)
+    np.testing.assert_array_equal(codes_of(made), sample_codes(spots, 7, 3, "gaussian"))
+    for number, (row, column) in enumerate(made.numbers[["row", "column"]].to_numpy()):
+        shown = made.sheet.images[row, column]
+        np.testing.assert_allclose(shown, pictures(spots, codes_of(made)[number : number + 1])[0], atol=1e-6)
+    assert (made.sheet.images[1, 1:] == 1).all()  # white
+    assert made.sheet.title == "spots: 7 images of codes drawn from a full Gaussian fitted to the training codes"
+
+
+def test_a_grid_says_what_it_runs_through(spots):
+    made = grid(spots, 4, "spots")
+    np.testing.assert_array_equal(codes_of(made).reshape(4, 4, 5), manifold_grid(spots, 4))
+    assert "quantiles of the prior, dimension 3 to the right" in made.sheet.title  # the aspect varies most
+    bare = grid(spots.replaced(prior=None), 4, "spots")
+    assert "quantiles of the training codes" in bare.sheet.title
+
+
+def test_variations_begin_with_the_item(spots):
+    made = varied(spots, 5, 6, 0, 1.0, "spots")
+    assert made.sheet.images.shape == (3, 5, 1, 16, 16)
+    np.testing.assert_allclose(made.sheet.images[0, 0], spots.inputs[5])
+    np.testing.assert_allclose(made.sheet.images[0, 1], spots.reconstructions[5])
+    assert made.numbers["row"].min() == 1
+    assert made.sheet.title == "spots: 6 variations of item 5, from its posterior, width 1"
+
+
+def test_both_inverses_stand_side_by_side_with_their_errors(spots):
+    made = inverse_grid(spots, "pca", 4, 200, 0, "spots")
+    assert made.sheet.images.shape == (4, 9, 1, 16, 16)
+    table = made.numbers
+    assert table["inverse"].unique().tolist() == ["PCA's inverse", "10 nearest on the map"]
+    for number, way in enumerate(table["inverse"].unique()):
+        rows = table[table["inverse"] == way]
+        shown = made.sheet.images[:, 5 * number : 5 * number + 4].reshape(16, 1, 16, 16)
+        decoded = pictures(spots, rows.filter(regex=r"^z\d+$").to_numpy())
+        np.testing.assert_allclose(shown, decoded, atol=1e-5)
+        caption = made.sheet.columns[5 * number + 2]
+        assert caption.startswith(f"{way}: mse {rows['held_out_image_mse'].iloc[0]:.4f} from images")
+    corners = table.iloc[[0, 3, 12, 15]]
+    assert (corners["distance_to_data"] == 0).all()
+    assert "of 200 test codes; errors of 64 others" in made.sheet.title
+
+
+def test_neighbors_at_a_corner_give_the_item_there(spots):
+    made = inverse_grid(spots, "pca", 4, 200, 0, "spots")
+    corner = codes_of(made)[16]
+    assert (np.abs(spots.codes.numpy() - corner).max(axis=1) < 1e-6).any()
+
+
+def test_umap_stands_beside_neighbors(spots, monkeypatch):
+    monkeypatch.setattr(samples, "UmapInverse", lambda codes, seed: samples.PlaneInverse(codes))  # JIT takes 20 s
+    made = inverse_grid(spots, "umap", 2, 60, 0, "spots")
+    assert made.sheet.images.shape == (2, 5, 1, 16, 16)
+    assert made.numbers["inverse"].unique().tolist() == ["UMAP's inverse", "10 nearest on the map"]
+    assert np.isfinite(codes_of(made)).all()
+
+
+def test_a_map_needs_items(spots):
+    with pytest.raises(NotApplicableError, match="a map needs 40 test items or more, here are 8"):
+        inverse_grid(spots.take(torch.arange(10)), "pca", 4, 200, 0, "spots")
+
+
+def test_what_is_no_picture_says_so():
+    flat = LatentSpace.from_arrays(codes=torch.randn(50, 3), inputs=torch.randn(50, 3), decode=lambda codes: codes)
+    with pytest.raises(NotApplicableError, match="only images of one or three channels can be drawn"):
+        draws(flat, 4, 0, "auto", "flat")
