@@ -1,0 +1,91 @@
+"""`latentbench map`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import look_options
+
+if TYPE_CHECKING:
+    from latentbench.cli.looking import Look
+    from latentbench.latent.projection import Map
+    from latentbench.plugins import Plugins
+
+__all__ = ["command"]
+
+
+@click.command("map")
+@look_options
+@click.option("--method", "methods", metavar="NAME,...", default="pca,tsne,umap", show_default=True)
+@click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
+@click.option("--by", metavar="label|FACTOR", help="What colors show; default: label, where there is one.")
+@click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of t-SNE and UMAP.")
+@click.option(
+    "--map-seeds",
+    "repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Make so many maps and say how much they differ.",
+)
+@click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
+def command(
+    run: str,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    methods: str,
+    count: int,
+    by: str | None,
+    map_seed: int,
+    repeats: int,
+    form: Any,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+) -> None:
+    """Draw maps of a model's codes by PCA, t-SNE and UMAP, side by side, with their trust scores.
+
+    RUN is a run's folder. A map is made once and stored with the trial; `--model pixels` maps the data themselves.
+    """
+    from latentbench.cli.looking import applicable, echo_paths, figure_stem, look_at
+    from latentbench.cli.options import load_plugins, split_names
+    from latentbench.latent.projection import check_method
+    from latentbench.report.artwork import write_figure
+    from latentbench.report.map_figure import draw_maps, map_numbers, one_coloring
+
+    names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
+    plugins = load_plugins(files, blocked)
+    look = look_at(run, "map", plugins, model, dataset, seed, output)
+    seeds = range(map_seed, map_seed + repeats)
+    with applicable(look):
+        made = [_maps(look, name, count, seeds, plugins) for name in names]
+    first = [maps[0] for maps in made]
+    coloring = one_coloring(look.space, first[0].rows, by)
+    about = {**look.about, "methods": names, "map_seed": map_seed, "items": len(first[0].rows)}
+    notes = {maps[0].method: _agreement(maps) for maps in made}
+    drawn = draw_maps(first, coloring, look.name, form, about, notes)
+    stem = figure_stem(look, *names, "" if coloring.name == "label" else coloring.name)
+    echo_paths(write_figure(stem, {form: drawn}, map_numbers(first, coloring)))
+
+
+def _maps(look: Look, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
+    """Return the maps by a method; PCA draws nothing, one is enough."""
+    from latentbench.records import Record
+    from latentbench.report.maps import trial_map
+
+    record = Record(look.results.path, look.trial.key)
+    wanted = seeds[:1] if method == "pca" else seeds
+    return [trial_map(record, look.space, method, plugins, seed=seed, count=count) for seed in wanted]
+
+
+def _agreement(maps: list[Map]) -> str:
+    """Say how much the other seeds' maps differ from the first."""
+    from latentbench.latent.projection import disparity
+
+    others = [disparity(other.places, maps[0].places) for other in maps[1:]]
+    if not others:
+        return ""
+    return f"disparity to {len(others)} other seed{'s' * (len(others) > 1)} {sum(others) / len(others):.3f}"

@@ -1,0 +1,98 @@
+"""`latentbench tour`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import look_options
+
+if TYPE_CHECKING:
+    from latentbench.cli.looking import Look
+    from latentbench.plugins import Plugins
+    from latentbench.report.tours import Film
+
+__all__ = ["command"]
+
+
+@click.command("tour")
+@look_options
+@click.option("--method", type=click.Choice(["pca", "tsne", "umap"]), default="umap", show_default=True)
+@click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
+@click.option("--clusters", type=click.IntRange(1), default=30, show_default=True, help="Stops of the tour.")
+@click.option(
+    "--seconds-per-stop",
+    "seconds",
+    type=click.FloatRange(0.16, 60),
+    help="Default: 0.8; from epoch to epoch 1.6.",
+)
+@click.option("--forming", is_flag=True, help="Show the map at each checkpoint of the run instead.")
+@click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of map and clusters.")
+@click.option("--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True)
+def command(
+    run: str,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    method: str,
+    count: int,
+    clusters: int,
+    seconds: float | None,
+    forming: bool,
+    map_seed: int,
+    form: Any,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+) -> None:
+    """Film a model's map: a dot visits each cluster, what the decoder makes of its code beside it.
+
+    With --forming: how the map forms over the epochs of a run made with `latentbench run --checkpoints 1,2,5,10`.
+    """
+    from latentbench.cli.looking import applicable, echo_paths, figure_stem, look_at
+    from latentbench.cli.options import load_plugins
+    from latentbench.report.artwork import animation, write_figure
+    from latentbench.report.tours import MILLISECONDS
+
+    plugins = load_plugins(files, blocked)
+    look = look_at(run, "tour", plugins, model, dataset, seed, output)
+    with applicable(look):
+        if forming:
+            film = _forming(look, method, count, map_seed, seconds or 1.6, plugins)
+        else:
+            film = _tour(look, method, count, map_seed, clusters, seconds or 0.8, plugins)
+    stem = figure_stem(look, method, "forming" if forming else "")
+    echo_paths(write_figure(stem, {form: animation(film.frames, MILLISECONDS, form)}, film.numbers))
+
+
+def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins) -> Film:
+    """Film the round trip through the clusters."""
+    from latentbench.errors import NotApplicableError
+    from latentbench.records import Record
+    from latentbench.report.maps import trial_map
+    from latentbench.report.tours import cluster_tour
+
+    if reason := look.space.missing(("decoder",)):
+        raise NotApplicableError(f"{reason}, so a tour has nothing to show (`latentbench map` needs none)")
+    record = Record(look.results.path, look.trial.key)
+    made = trial_map(record, look.space, method, plugins, seed=seed, count=count)
+    return cluster_tour(look.space, made, clusters, seconds, seed)
+
+
+def _forming(look: Look, method: str, count: int, seed: int, seconds: float, plugins: Plugins) -> Film:
+    """Film the maps of all looks at the training; each but the last begins where the next one lies."""
+    from latentbench.records import Record
+    from latentbench.report.maps import trial_map
+    from latentbench.report.tours import forming_film, looks_on_the_way
+
+    trials = looks_on_the_way(look.results, look.trial)
+    maps, start = [], None
+    for trial in reversed(trials):
+        space = look.space if trial.key == look.trial.key else look.results.latent_space(trial)
+        record = Record(look.results.path, trial.key)
+        maps.append(trial_map(record, space, method, plugins, seed=seed, count=count, start=start))
+        start = maps[-1].places
+    rows = maps[0].rows
+    labels = look.space.labels.cpu().numpy()[rows] if "labels" in look.space.supplies else None
+    return forming_film(maps[::-1], trials, labels, seconds)

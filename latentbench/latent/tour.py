@@ -1,0 +1,187 @@
+"""A tour of a map of codes: where it stops, in which order, and the curve on which it goes from stop to stop."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Stops", "round_trip", "tour_path", "tour_stops"]
+
+STARTS = 20  # stops from which a round trip is begun, the shortest one wins
+LONGEST_MOVE = 3  # stops that are put elsewhere together
+GAIN = 1e-10  # of the whole way: what is less is rounding
+SHORTEST = 1e-3  # of the longest leg: equal stops are given so much time
+
+Points = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Where a tour stops.
+
+    Attributes:
+        rows: for each of the k clusters the number of the code at which to stop, `(k,)`.
+        classes: the class of each, which is that of most codes of its cluster, or None without labels.
+        clusters: the cluster of each code, `(n,)`.
+    """
+
+    rows: Numbers
+    classes: Numbers | None
+    clusters: Numbers
+
+
+def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int = 30, seed: int = 0) -> Stops:
+    """Choose a stop for each cluster that k-means finds on a map: the code of its class nearest its center.
+
+    Its class is that of most of its codes; of equally frequent ones the one with the lowest number.
+
+    Args:
+        places: the map, `(n, 2)`.
+        labels: class numbers `(n,)`; without them the code nearest the center is the stop.
+        clusters: how many, from 1 to the number of different places.
+        seed: of k-means.
+
+    Raises:
+        ValueError: too many clusters, or none.
+
+    >>> stops = tour_stops([[0, 0], [1, 0], [3, 0], [20, 0], [21, 0], [22, 0]], [7, 7, 5, 5, 5, 5], clusters=2)
+    >>> sorted(zip(stops.rows.tolist(), stops.classes.tolist()))
+    [(1, 7), (4, 5)]
+    """
+    from sklearn.cluster import KMeans
+
+    points = np.asarray(places, dtype=np.float64)
+    different = len(np.unique(points, axis=0))
+    if not 1 <= clusters <= different:
+        raise ValueError(f"clusters must be from 1 to {different}, the number of different places, got {clusters}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "KMeans is known to have a memory leak")  # of its own, on Windows
+        means = KMeans(clusters, n_init=4, random_state=seed).fit(points)
+    own = None if labels is None else np.asarray(labels, dtype=np.int64)
+    found = means.labels_.astype(np.int64)
+    rows = [_stop(points, own, np.flatnonzero(found == k), means.cluster_centers_[k]) for k in range(clusters)]
+    chosen = np.array(rows, dtype=np.int64)
+    return Stops(chosen, None if own is None else own[chosen], found)
+
+
+def round_trip(points: ArrayLike) -> Numbers:
+    """Return the order `(k,)` of a short round trip through points `(k, d)`, beginning with point 0.
+
+    Tours by nearest neighbors from up to twenty points, each improved until no two legs (2-opt, Croes 1958) and no
+    place of up to three stops (Or 1976) can be exchanged for shorter ones; the shortest of them. A local minimum,
+    for a dozen points mostly the shortest of all.
+
+    >>> round_trip([[0, 0], [5, 5], [0, 5], [5, 0]])
+    array([0, 2, 1, 3])
+    """
+    places = np.asarray(points, dtype=np.float64)
+    far = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    if len(places) < 4:
+        return np.arange(len(places), dtype=np.int64)
+    tours = [_improved(_greedy(start, far), far) for start in range(min(STARTS, len(places)))]
+    best = min(tours, key=lambda order: _length(order, far))
+    best = np.roll(best, -int(np.flatnonzero(best == 0)[0]))
+    return best if best[1] < best[-1] else np.roll(best[::-1], 1)  # one of the two directions, always the same
+
+
+def tour_path(stops: ArrayLike, steps: int, rest: int = 0) -> Points:
+    """Return a closed smooth curve through stops, slow near each of them.
+
+    A periodic cubic spline whose legs take the square root of their length (centripetal: it makes no loops where
+    short legs meet long ones). Every `steps` points it is exactly at a stop.
+
+    Args:
+        stops: `(k, d)`, in the order in which they are visited.
+        steps: points from one stop to the next.
+        rest: how many of them stay at the stop.
+
+    Returns:
+        `(k * steps, d)`; after the last point comes the first one again.
+
+    Raises:
+        ValueError: no stop, or `rest` not in 0 .. steps - 1.
+
+    >>> tour_path([[0.0], [1.0]], steps=2)[:, 0]
+    array([0. , 0.5, 1. , 0.5])
+    """
+    from scipy.interpolate import CubicSpline
+
+    places = np.asarray(stops, dtype=np.float64)
+    if places.ndim != 2 or not len(places) or not 0 <= rest < steps:
+        raise ValueError(f"needs stops (k, d) and rest (={rest}) below steps (={steps}), got {places.shape}")
+    if len(places) == 1:
+        return places.repeat(steps, axis=0)
+    closed = np.concatenate([places, places[:1]])
+    legs = np.sqrt(np.linalg.norm(np.diff(closed, axis=0), axis=1))
+    legs = np.maximum(legs, SHORTEST * legs.max()) if legs.max() > 0 else np.ones(len(places))
+    knots = np.concatenate([[0.0], legs.cumsum()])
+    share = np.clip((np.arange(steps) - max(rest - 1, 0)) / (steps - max(rest - 1, 0)), 0, 1)
+    eased = share**2 * (3 - 2 * share)
+    times = knots[:-1, None] + legs[:, None] * eased
+    return np.asarray(CubicSpline(knots, closed, bc_type="periodic")(times.reshape(-1)))
+
+
+def _stop(points: Points, labels: Numbers | None, members: Numbers, center: Points) -> int:
+    """Return the member of the most frequent class that is nearest the center."""
+    if labels is not None:
+        classes, counts = np.unique(labels[members], return_counts=True)
+        members = members[labels[members] == classes[counts.argmax()]]
+    return int(members[np.linalg.norm(points[members] - center, axis=1).argmin()])
+
+
+def _greedy(start: int, far: Points) -> Numbers:
+    """Go on to the nearest point that was not visited."""
+    order, left = [start], np.ones(len(far), bool)
+    left[start] = False
+    while left.any():
+        order.append(int(np.where(left, far[order[-1]], np.inf).argmin()))
+        left[order[-1]] = False
+    return np.array(order, dtype=np.int64)
+
+
+def _improved(order: Numbers, far: Points) -> Numbers:
+    """Exchange legs and move stops as long as that makes the way shorter."""
+    least = GAIN * _length(order, far)
+    while True:
+        shorter = _two_opt(order, far, least)
+        shorter = _or_opt(order, far, least) if shorter is None else shorter
+        if shorter is None:
+            return order
+        order = shorter
+
+
+def _two_opt(order: Numbers, far: Points, least: float) -> Numbers | None:
+    """Turn the part of the way around that saves most, or return None."""
+    after = np.roll(order, -1)
+    legs = far[order, after]
+    saved = legs[:, None] + legs[None] - far[np.ix_(order, order)] - far[np.ix_(after, after)]
+    first, last = np.unravel_index(np.triu(saved, 2).argmax(), saved.shape)
+    if saved[first, last] <= least or last <= first:
+        return None
+    turned = order.copy()
+    turned[first + 1 : last + 1] = order[first + 1 : last + 1][::-1]
+    return turned
+
+
+def _or_opt(order: Numbers, far: Points, least: float) -> Numbers | None:
+    """Put up to three neighboring stops elsewhere, either way around, or return None."""
+    for length in range(1, min(LONGEST_MOVE, len(order) - 2) + 1):
+        for start in range(len(order)):
+            rolled = np.roll(order, -start)
+            part, rest = rolled[:length], rolled[length:]
+            after = np.roll(rest, -1)
+            saved = far[rest[-1], part[0]] + far[part[-1], rest[0]] - far[rest[-1], rest[0]]
+            for piece in (part, part[::-1]):
+                cost = far[rest, piece[0]] + far[piece[-1], after] - far[rest, after]
+                where = int(cost.argmin())
+                if saved - cost[where] > least:
+                    return np.concatenate([rest[: where + 1], piece, rest[where + 1 :]])
+    return None
+
+
+def _length(order: Numbers, far: Points) -> float:
+    return float(far[order, np.roll(order, -1)].sum())

@@ -1,0 +1,189 @@
+"""Maps side by side: dots colored by class or by a value, what was done and how far to trust it below each."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentbench.errors import UnknownNameError, near_matches
+from latentbench.latent.projection import Map
+from latentbench.latent.space import LatentSpace
+from latentbench.report.artwork import SheetFormat
+from latentbench.report.figures import MOST_CLASSES, draw_classes
+from latentbench.report.maps import JUDGES
+from latentbench.report.panels import INK, SOFT, figure_bytes, settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NAMES", "Coloring", "draw_maps", "map_numbers", "one_coloring"]
+
+NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+PANEL = 3.5  # inches, of a map
+GAP = 0.12
+TOP, LINE = 0.62, 0.19  # inches: title and headings; a line of words
+BAR = 0.75  # beside the last map, for the scale of a factor
+DOT_AREA = 6000  # square points, of all dots together
+DOTS_PER_INCH = 144
+
+
+@dataclass(frozen=True)
+class Coloring:
+    """What the color of a dot means.
+
+    Attributes:
+        name: "label", the name of a factor, or nothing.
+        classes: class numbers `(m,)`, each class in a color and with a marker of its own.
+        values: `(m,)`, from dark to bright (viridis).
+    """
+
+    name: str = ""
+    classes: NDArray[np.int64] | None = None
+    values: NDArray[np.float64] | None = None
+
+    @property
+    def words(self) -> str:
+        """What a reader must know of it."""
+        if self.values is not None:
+            return f"color: {self.name}"
+        if self.classes is None:
+            return ""
+        many = len(np.unique(self.classes))
+        return (
+            f"{many} classes, too many for colors" if many > MOST_CLASSES else "numbers: classes, at their medians"
+        )
+
+
+def one_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None = None) -> Coloring:
+    """Return how the items `rows` of a space are colored: by "label" or a factor; by label where it has them.
+
+    Raises:
+        UnknownNameError: the space has no such thing.
+    """
+    known = [*(["label"] if "labels" in space.supplies else []), *space.factor_names]
+    if by is None:
+        by = "label" if "label" in known else None
+    if by is None:
+        return Coloring()
+    if by not in known:
+        has = f"it has {', '.join(known)}" if known else "it has neither labels nor factors"
+        raise UnknownNameError(f"--by: these items have no {by!r}{near_matches(by, known)}; {has}")
+    if by == "label":
+        return Coloring(by, classes=space.labels.cpu().numpy()[rows])
+    return Coloring(by, values=space.factors.cpu().numpy()[rows, space.factor_names.index(by)])
+
+
+def draw_maps(
+    maps: Sequence[Map],
+    coloring: Coloring,
+    title: str,
+    form: SheetFormat = "png",
+    about: Mapping[str, Any] | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> bytes:
+    """Draw maps of the same items side by side.
+
+    Args:
+        maps: one or more.
+        coloring: of their items.
+        title: above all.
+        form: png, svg or pdf, the latter with text as text and the dots as a picture.
+        about: written into the file's description.
+        notes: a line more under the map of a method.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = [[*_trust_lines(made), *filter(None, [(notes or {}).get(made.method)])] for made in maps]
+    below = LINE * (max(map(len, lines)) + 0.6)
+    size = len(maps) * (PANEL + GAP) + GAP + (BAR if coloring.values is not None else 0), TOP + PANEL + below
+    with settings():
+        figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
+        FigureCanvasAgg(figure)
+        for place, (made, words) in enumerate(zip(maps, lines, strict=True)):
+            left = GAP + place * (PANEL + GAP)
+            box = left / size[0], below / size[1], PANEL / size[0], PANEL / size[1]
+            _draw_panel(figure.add_axes(box), made, coloring, words)
+        heading = f"{title}: {len(maps[0].rows):,} codes" + (f"; {coloring.words}" if coloring.words else "")
+        figure.text(GAP / size[0], 1 - 0.08 / size[1], heading, va="top", fontsize=10, color=INK)
+        if coloring.values is not None:
+            _draw_scale(figure, coloring, size, below)
+        return _encoded(figure, form, heading, dict(about or {}))
+
+
+def map_numbers(maps: Sequence[Map], coloring: Coloring) -> pd.DataFrame:
+    """Return the numbers of a figure: one row an item and map, with what colors it."""
+    import pandas as pd
+
+    shown = coloring.classes if coloring.values is None else coloring.values
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "method": made.method,
+                "seed": made.seed,
+                "item": made.rows,
+                "x": made.places[:, 0],
+                "y": made.places[:, 1],
+                **({coloring.name: shown} if shown is not None else {}),
+            }
+        )
+        for made in maps
+    )
+
+
+def _draw_panel(axes: Axes, made: Map, coloring: Coloring, words: Sequence[str]) -> None:
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.04)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#ddd")
+    area = min(max(DOT_AREA / len(made.places), 1.5), 20)
+    if coloring.values is None:
+        draw_classes(axes, made.places, coloring.classes, area)
+    else:
+        x, y = made.places.T
+        axes.scatter(x, y, s=area, c=coloring.values, cmap="viridis", linewidths=0, rasterized=True)
+    axes.set_title(NAMES[made.method])
+    told = "\n".join(words)
+    axes.annotate(
+        told, (0, 0), (0, -6), "axes fraction", "offset points", va="top", fontsize=8, color=SOFT, linespacing=1.35
+    )
+
+
+def _trust_lines(made: Map) -> list[str]:
+    """Return scores, two a line, and how the map was made."""
+    scores = [f"{JUDGES[name]} {value:.3f}" for name, value in made.trust.items()]
+    pairs = [", ".join(scores[place : place + 2]) for place in range(0, len(scores), 2)]
+    made_by = {
+        "tsne": "perplexity {perplexity:g}, seed {seed}",
+        "umap": "{neighbors} neighbors, minimal distance {spacing:g}, seed {seed}",
+    }
+    how = made_by[made.method].format(seed=made.seed, **made.settings) if made.method in made_by else ""
+    return [*pairs, ", ".join(filter(None, [how, f"{made.seconds:.2g} s"]))]
+
+
+def _draw_scale(figure: Figure, coloring: Coloring, size: tuple[float, float], below: float) -> None:
+    """Draw the scale of the values at the right."""
+    left = size[0] - BAR + 0.05
+    box = left / size[0], (below + PANEL / 6) / size[1], 0.13 / size[0], PANEL * 2 / 3 / size[1]
+    bar = figure.colorbar(figure.axes[0].collections[0], cax=figure.add_axes(box))
+    bar.outline.set_visible(False)
+    bar.ax.set_title(coloring.name, fontsize=8, loc="left", fontweight="normal")
+
+
+def _encoded(figure: Figure, form: SheetFormat, title: str, about: Mapping[str, Any]) -> bytes:
+    """Write the figure, the same bytes every time."""
+    described = json.dumps(about, sort_keys=True)
+    if form != "png":
+        return figure_bytes(figure, form, title, described)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None, "Description": described})
+    return out.getvalue()

@@ -1,0 +1,144 @@
+"""Maps of a trial's codes: made once, judged by the metrics, and stored with the trial."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentbench.files import short_hash
+from latentbench.grid import metric_requests
+from latentbench.latent.projection import MAP_VERSION, Map, make_map, map_settings, shown_rows
+from latentbench.latent.space import LatentSpace
+from latentbench.records import Record, ScoreRequest
+from latentbench.scoring import measure
+
+if TYPE_CHECKING:
+    from latentbench.plugins import Plugins
+
+__all__ = ["COUNT", "JUDGES", "trial_map"]
+
+COUNT = 2000
+JUDGES = {  # score -> how it is called under a map
+    "trustworthiness": "trustworthiness",
+    "continuity": "continuity",
+    "neighbor_recall": "neighbor recall",
+    "knn10": "10-NN accuracy",
+    "distance_correlation": "distance correlation",
+}
+
+
+def trial_map(
+    record: Record,
+    space: LatentSpace,
+    method: str,
+    plugins: Plugins,
+    *,
+    seed: int = 0,
+    count: int = COUNT,
+    start: NDArray[np.float64] | None = None,
+) -> Map:
+    """Return the map of a trial's codes, with its trust scores, from the trial's folder or made and put there.
+
+    The file `maps/METHOD-vVERSION-HASH.npz` is named by all that decides the places: method, seed, items, settings
+    and version. One that is damaged is made again, with a warning; trust scores are made again where a metric
+    has changed.
+
+    Args:
+        record: the trial's folder.
+        space: its latent space, codes in the order of the test split.
+        method: pca, tsne or umap.
+        plugins: where the metrics come from.
+        seed: of the method.
+        count: how many codes at most; see `latentbench.latent.projection.shown_rows`.
+        start: see `latentbench.latent.projection.make_map`.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        NotApplicableError: too few codes.
+    """
+    seed = 0 if method == "pca" else seed
+    rows = shown_rows(len(space), count)
+    decides = {"seed": seed, "items": [len(space), len(rows)], "settings": map_settings(method, len(rows), start)}
+    name = f"maps/{method}-v{MAP_VERSION}-{short_hash(decides)}.npz"
+    requests = _judges(plugins)
+    judges = [request.stem for request in requests]
+    found, judged = _read(record, name, rows)
+    if found is not None and judged == judges:
+        return found
+    made = found or make_map(space.codes.cpu().numpy(), method, seed, count, start)
+    scored = replace(made, trust=_trust(made, space, requests, plugins))
+    _write(record, name, scored, judges)
+    return scored
+
+
+def _judges(plugins: Plugins) -> list[ScoreRequest]:
+    """Return the metrics that judge maps, of those that are there."""
+    there = {score for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
+    wanted = tuple(score for score in JUDGES if score in there)
+    return metric_requests(wanted, plugins) if wanted else []  # no name would mean all
+
+
+def _trust(made: Map, space: LatentSpace, requests: Sequence[ScoreRequest], plugins: Plugins) -> dict[str, float]:
+    """Return what metrics say of a map: how well places show the codes, and in 10-NN accuracy the classes.
+
+    Places are judged as any codes are, the codes as their inputs. A score that does not apply here (no labels,
+    collapsed codes) is left out.
+    """
+    codes = space.codes.cpu().numpy()[made.rows]
+    labels = space.labels.cpu().numpy()[made.rows] if "labels" in space.supplies else None
+    seen = LatentSpace.from_arrays(codes=made.places, inputs=codes, labels=labels, name=f"{made.method} map")
+    trust: dict[str, float] = {}
+    for request in requests:
+        stored, _ = measure(request, plugins, seen)
+        rows: Mapping[str, Any] = stored["scores"]
+        trust |= {name: row["value"] for name, row in rows.items() if name in JUDGES and row["status"] == "ok"}
+        for row in (row for row in rows.values() if row["status"] == "failed"):
+            warnings.warn(f"{request.metric} cannot judge the map by {made.method}: {row['reason']}", stacklevel=4)
+            break
+    return {name: trust[name] for name in JUDGES if name in trust}
+
+
+def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | None, list[str]]:
+    """Read a stored map and who judged it; (None, []) where there is none or it is damaged."""
+    if not (record.folder / name).is_file():
+        return None, []
+    try:
+        arrays = record.read_arrays(name)
+        about = json.loads(str(arrays["about"]))
+        judged = about.pop("judges")
+        found = Map(rows=arrays["rows"], places=arrays["places"], **about)
+        if not np.array_equal(found.rows, rows) or found.places.shape != (len(rows), 2):
+            raise ValueError("it shows other items")
+        if not np.isfinite(found.places).all():
+            raise ValueError("it holds NaN or infinity")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        warnings.warn(f"{record.folder / name} is damaged and made again ({error})", stacklevel=3)
+        return None, []
+    return found, judged
+
+
+def _write(record: Record, name: str, made: Map, judges: Sequence[str]) -> None:
+    """Store a map; a folder that cannot be written costs time the next time, nothing else."""
+    about = {
+        "method": made.method,
+        "seed": made.seed,
+        "settings": dict(made.settings),
+        "seconds": made.seconds,
+        "library": made.library,
+        "trust": dict(made.trust),
+        "judges": list(judges),
+    }
+    try:
+        (record.folder / "maps").mkdir(exist_ok=True)
+        record.write_arrays(name, {"rows": made.rows, "places": made.places, "about": np.array(json.dumps(about))})
+    except OSError as error:
+        warnings.warn(
+            f"the map by {made.method} cannot be stored ({error}) and is made again next time", stacklevel=3
+        )

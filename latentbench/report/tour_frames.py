@@ -1,0 +1,202 @@
+"""Frames of animations of a map: a tour with the decoded image beside it, and a space that forms over epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentbench.report.artwork import frame
+from latentbench.report.figures import draw_classes
+from latentbench.report.panels import settings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.ImageFont import FreeTypeFont
+
+__all__ = ["MapCanvas", "forming_frames", "tour_frames"]
+
+SIDE = 320  # pixels that a map is high, and wide at least
+WIDEST = 1.5  # times that it is wide at most
+IMAGE = 224  # pixels that an image should be wide, by repeating its own
+MARGIN = 12
+DOTS_PER_INCH = 100
+DOT_AREA = 5000  # square points, of all dots together
+DOT = 6.0  # pixels, radius of the moving dot
+ROOM = 0.05  # around the places, as a share of their range
+INK, PAPER, LINE = (30, 30, 34), (255, 255, 255), "#55555e"
+
+Places = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Picture = NDArray[np.uint8]
+
+
+class MapCanvas:
+    """Draws maps as pictures `(h, w, 3)`, all to one scale, which is the same along both axes.
+
+    Args:
+        places: `(n, 2)`, all that will be drawn.
+        labels: class numbers `(m,)` of the items of a map.
+
+    Attributes:
+        size: (w, h) in pixels.
+    """
+
+    def __init__(self, places: Places, labels: Labels | None) -> None:
+        low, high = places.min(axis=0), places.max(axis=0)
+        reach = np.maximum(high - low, 1e-9 * ((high - low).max() or 1.0)) * (1 + 2 * ROOM)
+        self.labels = labels
+        self.size = round(SIDE * float(np.clip(reach[0] / reach[1], 1, WIDEST))), SIDE
+        self.unit = float((reach / self.size).max())  # of the map, in a pixel
+        self.corner = (low + high) / 2 - self.unit * np.array(self.size) / 2
+
+    @cached_property
+    def axes(self) -> Axes:
+        """The axes, as large as the picture."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        inches = self.size[0] / DOTS_PER_INCH, self.size[1] / DOTS_PER_INCH
+        figure = Figure(figsize=inches, dpi=DOTS_PER_INCH, facecolor="white")
+        FigureCanvasAgg(figure)
+        return figure.add_axes((0.0, 0.0, 1.0, 1.0))
+
+    def draw(self, places: Places, line: Places | None = None) -> Picture:
+        """Draw a map, and a closed line on it."""
+        with settings():
+            self.axes.clear()
+            self.axes.set_axis_off()
+            draw_classes(self.axes, places, self.labels, min(max(DOT_AREA / len(places), 1.2), 16))
+            if line is not None:
+                x, y = np.concatenate([line, line[:1]]).T
+                self.axes.plot(x, y, color=LINE, linewidth=0.8, alpha=0.7, zorder=2.5)
+            self.axes.set_xlim(self.corner[0], self.corner[0] + self.unit * self.size[0])
+            self.axes.set_ylim(self.corner[1], self.corner[1] + self.unit * self.size[1])
+            canvas: Any = self.axes.figure.canvas
+            canvas.draw()
+            return np.array(canvas.buffer_rgba())[..., :3].copy()
+
+    def pixels(self, places: Places) -> Places:
+        """Return where places lie in the picture, `(n, 2)`: across from the left, down from the top."""
+        across, up = ((places - self.corner) / self.unit).T
+        return np.stack([across, self.size[1] - up], axis=1)
+
+
+def tour_frames(
+    places: Places, labels: Labels | None, path: Places, images: NDArray[Any], words: Sequence[str]
+) -> list[Picture]:
+    """Draw a tour: the map with a dot on its way, beside what the decoder makes of where it is.
+
+    Args:
+        places: the map, `(n, 2)`.
+        labels: class numbers `(n,)`.
+        path: where the dot is in each frame, `(frames, 2)`.
+        images: what is decoded there, `(frames, 1 or 3, h, w)` in [0, 1].
+        words: what to write above the image.
+
+    Returns:
+        A frame `(h, w, 3)` for each point of the path.
+    """
+    canvas = MapCanvas(np.concatenate([places, path]), labels)
+    map_picture, spots = canvas.draw(places, path), canvas.pixels(path)
+    return [
+        _beside(_with_dot(map_picture, spot), _enlarged(image), told)
+        for spot, image, told in zip(spots, images, words, strict=True)
+    ]
+
+
+def forming_frames(
+    maps: Sequence[Places], labels: Labels | None, epochs: Sequence[int], steps: int, rest: int
+) -> tuple[list[Picture], list[tuple[int, float]]]:
+    """Draw a space that forms: dots move smoothly from each map to the next.
+
+    Args:
+        maps: places `(n, 2)` of the same items, at two or more epochs.
+        labels: class numbers `(n,)`.
+        epochs: when each map was made.
+        steps: frames from one map to the next.
+        rest: frames for which each map stands still.
+
+    Returns:
+        The frames, and for each of them which map it begins from and how far it is on the way to the next.
+    """
+    canvas = MapCanvas(np.concatenate(maps), labels)
+    frames, moments = [], list(_moments(len(maps), steps, rest))
+    standing: dict[int, Picture] = {}
+    for first, share in moments:
+        if share == 0 and first in standing:
+            frames.append(standing[first])
+            continue
+        last = min(first + 1, len(maps) - 1)
+        picture = canvas.draw((1 - share) * maps[first] + share * maps[last])
+        now = f"epoch {epochs[first]}" if share == 0 else f"epoch {epochs[first]} to {epochs[last]}"
+        frames.append(_below(picture, f"{now} of {epochs[-1]}", (first + share) / (len(maps) - 1)))
+        if share == 0:
+            standing[first] = frames[-1]
+    return frames, moments
+
+
+def _moments(maps: int, steps: int, rest: int) -> Iterator[tuple[int, float]]:
+    """Yield (map, eased share of the way to the next) for each frame; the last map stands twice as long."""
+    for first in range(maps):
+        yield from [(first, 0.0)] * (rest if first < maps - 1 else 2 * rest)
+        for step in range(1, steps) if first < maps - 1 else ():
+            share = step / steps
+            yield first, share**2 * (3 - 2 * share)
+
+
+def _with_dot(picture: Picture, spot: Places) -> Picture:
+    """Draw a white dot with a dark rim, at any fraction of a pixel."""
+    drawn = picture.astype(np.float64)
+    down, across = np.mgrid[: picture.shape[0], : picture.shape[1]] + 0.5
+    distance = np.hypot(across - spot[0], down - spot[1])[..., None]
+    for radius, color in ((DOT, INK), (DOT - 2, PAPER)):
+        cover = np.clip(radius - distance + 0.5, 0, 1)
+        drawn = drawn * (1 - cover) + cover * np.array(color)
+    return drawn.round().astype(np.uint8)
+
+
+def _enlarged(image: NDArray[Any]) -> Picture:
+    """Make a frame of an image, as large as fits the space for it."""
+    small = frame(image)
+    times = max(1, IMAGE // max(small.shape[:2]))
+    return small.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _beside(picture: Picture, image: Picture, words: str) -> Picture:
+    """Put the map at the left, the image at the right in the middle, and words above it."""
+    high, wide = max(SIDE, image.shape[0] + 2 * (MARGIN + 24)), picture.shape[1]
+    page = np.full((high, wide + image.shape[1] + 2 * MARGIN, 3), 255, np.uint8)
+    page[(high - SIDE) // 2 : (high - SIDE) // 2 + SIDE, :wide] = picture
+    top, left = (high - image.shape[0]) // 2, wide + MARGIN
+    page[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return _written(page, words, (left, top - 22))
+
+
+def _below(picture: Picture, words: str, share: float) -> Picture:
+    """Write words below a picture, with a bar that tells how far the animation is."""
+    wide = picture.shape[1]
+    page = np.full((SIDE + 34, wide, 3), 255, np.uint8)
+    page[:SIDE] = picture
+    page[SIDE + 28 : SIDE + 32, MARGIN : wide - MARGIN] = 225
+    page[SIDE + 28 : SIDE + 32, MARGIN : MARGIN + round(share * (wide - 2 * MARGIN))] = INK
+    return _written(page, words, (MARGIN, SIDE + 4))
+
+
+def _written(page: Picture, words: str, place: tuple[int, int]) -> Picture:
+    from PIL import Image, ImageDraw
+
+    canvas = Image.fromarray(page)
+    ImageDraw.Draw(canvas).text(place, words, fill=INK, font=_font())
+    return np.asarray(canvas)
+
+
+def _font() -> FreeTypeFont:
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 15)

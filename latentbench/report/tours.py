@@ -1,0 +1,152 @@
+"""Tours of a latent space as films: through the clusters of its map, and through the epochs of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latentbench.errors import RequestError
+from latentbench.latent.projection import Map, align
+from latentbench.latent.space import LatentSpace
+from latentbench.latent.tour import round_trip, tour_path, tour_stops
+from latentbench.report.artwork import as_pictures
+from latentbench.report.tour_frames import forming_frames, tour_frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from latentbench.records import Trial
+    from latentbench.results import Results
+
+__all__ = ["Film", "cluster_tour", "forming_film", "looks_on_the_way"]
+
+MILLISECONDS = 80  # a frame is shown
+REST = 0.25  # of the time for a stop: the dot stands still
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames `(h, w, 3)` of one size, and the numbers behind them."""
+
+    frames: Sequence[NDArray[np.uint8]]
+    numbers: pd.DataFrame
+
+
+def cluster_tour(space: LatentSpace, made: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
+    """Film the round trip through the clusters of a map, decoding on the way.
+
+    k-means on the map; the stop of a cluster is the code of its most frequent class nearest its center; the order
+    is a short round trip by distances between codes; between stops a periodic cubic spline through the codes is
+    decoded, and the dot follows one through their places. Only at stops does the dot lie where its code lies:
+    between them there are no places for codes on a t-SNE or UMAP map.
+
+    Args:
+        space: with a decoder that makes images.
+        made: the map, of items of this space.
+        clusters: how many stops.
+        seconds: for each stop and the way to the next.
+        seed: of k-means.
+
+    Raises:
+        NotApplicableError: the space has no decoder, or it makes no images.
+        RequestError: more clusters than places.
+    """
+    codes = space.codes[torch.as_tensor(made.rows, device=space.codes.device)].cpu().double().numpy()
+    as_pictures(space.decode(space.codes[:1]))
+    labels = space.labels.cpu().numpy()[made.rows] if "labels" in space.supplies else None
+    try:
+        stops = tour_stops(made.places, labels, clusters, seed)
+    except ValueError as error:
+        raise RequestError(f"--clusters: {error}") from error
+    order = round_trip(codes[stops.rows])
+    rows, classes = stops.rows[order], None if stops.classes is None else stops.classes[order]
+    steps, rest = _frames(seconds)
+    path, spots = (tour_path(points[rows], steps, rest) for points in (codes, made.places))
+    decoded = space.decode(torch.as_tensor(path, dtype=torch.float32, device=space.device))
+    images = as_pictures(decoded, like=space.inputs[made.rows])
+    words = _stop_words(classes, len(rows), steps, rest)
+    numbers = _tour_numbers(path, spots, made.rows[rows].repeat(steps), classes, steps)
+    return Film(tour_frames(made.places, labels, spots, images, words), numbers)
+
+
+def looks_on_the_way(results: Results, trial: Trial) -> list[Trial]:
+    """Return the looks at a trial's training that ended well, the first epoch first.
+
+    Raises:
+        RequestError: there is one only.
+    """
+    looks = [other for other in results.trials if other.training_key == trial.training_key]
+    well = [look for look in looks if look.outcome is not None and look.outcome.status == "ok"]
+    if len(well) < 2:
+        raise RequestError(
+            f"{trial.label} was looked at after its last epoch only; make a run that looks on the way, "
+            f"as `latentbench run -m {trial.model} --checkpoints 1,2,5,10 -o FOLDER`"
+        )
+    return sorted(well, key=_epochs)
+
+
+def forming_film(
+    maps: Sequence[Map], trials: Sequence[Trial], labels: NDArray[np.int64] | None, seconds: float = 1.6
+) -> Film:
+    """Film how a space forms: the maps of the same items after some epochs, each laid on the last one.
+
+    Args:
+        maps: one for each look at the training, of the same items.
+        trials: the looks, in order.
+        labels: class numbers of the items.
+        seconds: from each map to the next.
+    """
+    import pandas as pd
+
+    laid = [align(made.places, maps[-1].places) for made in maps]
+    epochs = [_epochs(trial) for trial in trials]
+    frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds))
+    tables = [
+        pd.DataFrame({"epoch": epoch, "frame": frame, "item": maps[-1].rows, "x": places[:, 0], "y": places[:, 1]})
+        for number, (epoch, places) in enumerate(zip(epochs, laid, strict=True))
+        for frame in [moments.index((number, 0.0))]
+    ]
+    return Film(frames, pd.concat(tables))
+
+
+def _epochs(trial: Trial) -> int:
+    return int(trial.budget["checkpoint"] or trial.budget["epochs"])
+
+
+def _frames(seconds: float) -> tuple[int, int]:
+    """Return how many frames a stop takes and for how many of them nothing moves."""
+    steps = max(2, round(seconds * 1000 / MILLISECONDS))
+    return steps, max(1, round(REST * steps))
+
+
+def _stop_words(classes: NDArray[np.int64] | None, stops: int, steps: int, rest: int) -> list[str]:
+    """Return what stands above the image in each frame: the stop, or from which class to which."""
+    words = []
+    for stop in range(stops):
+        if classes is None:
+            here = there = f"stop {stop + 1} of {stops}"
+        else:
+            own, following = classes[stop], classes[(stop + 1) % stops]
+            here = f"class {own}"
+            there = here if own == following else f"class {own} to {following}"
+        words += [here] * rest + [there] * (steps - rest)
+    return words
+
+
+def _tour_numbers(
+    path: NDArray[Any], spots: NDArray[Any], items: NDArray[Any], classes: NDArray[np.int64] | None, steps: int
+) -> pd.DataFrame:
+    """Return one row a frame: its stop (the last one passed), that one's item and class, place and code."""
+    import pandas as pd
+
+    frames = np.arange(len(path))
+    values: dict[str, Any] = {"frame": frames, "stop": frames // steps, "item": items}
+    if classes is not None:
+        values["class"] = classes.repeat(steps)
+    values |= {"x": spots[:, 0], "y": spots[:, 1], **{f"code {i}": path[:, i] for i in range(path.shape[1])}}
+    return pd.DataFrame(values)

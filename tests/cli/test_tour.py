@@ -1,0 +1,165 @@
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from latentbench.cli import main
+from latentbench.results import load_results
+
+NO_DECODER = '''
+from latentbench import Model, hookimpl
+
+class Corner(Model):
+    """The first pixels, without a way back."""
+    decoder = "none"
+    def fit(self, train, generator): pass
+    def encode(self, inputs): return inputs.flatten(1)[:, :20]
+    def get_state(self): return {}
+    def set_state(self, state): pass
+
+@hookimpl
+def register_models(register):
+    register("corner", Corner, summary="a model without decoder")
+'''
+TOML = """
+models = ["ae", "pca", "corner"]
+references = []
+seeds = 1
+scores = ["r2"]
+budget = {epochs = 3, checkpoint = [1, 2], batch_size = 64, train_limit = 200}
+params = {latent_dim = 4}
+[on.digits]
+budget = {epochs = 3}
+"""
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """A function that runs a command in this process and returns its status, output and messages."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
+
+    def run(*arguments):
+        status = call(*arguments)
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run with looks at an autoencoder after one, two and three epochs, and at others once."""
+    folder = tmp_path_factory.mktemp("tour")
+    (folder / "corner.py").write_text(NO_DECODER)
+    (folder / "small.toml").write_text(TOML)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
+        plugin = ("--plugin", folder / "corner.py")
+        status = call("run", folder / "small.toml", "--workers", 0, *plugin, "-o", folder / "run")
+    assert status == 0
+    return folder / "run"
+
+
+def pictures(path):
+    """Frames `(n, h, w, 3)` of an animation."""
+    with Image.open(path) as film:
+        frames = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            frames.append(np.asarray(film.convert("RGB")).astype(int))
+    return np.stack(frames)
+
+
+def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
+    asked = ("tour", run, "-m", "ae", "--method", "pca", "--clusters", 5, "--seconds-per-stop", 0.32)
+    status, out, err = cli(*asked, "--count", 200, "-o", tmp_path)
+    assert (status, err) == (0, "")
+    film, numbers = out.split()
+    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca.webp")
+    frame = pd.read_csv(numbers)
+    assert len(frame) == 20
+    assert frame["frame"].tolist() == list(range(20))
+    assert frame["stop"].tolist() == np.arange(5).repeat(4).tolist()
+    at_stops = frame[frame["frame"] % 4 == 0]
+    assert at_stops["item"].nunique() == 5
+    results = load_results(run)
+    space = results.latent_space(next(t for t in results.trials if t.label == "ae(epochs=3)"))
+    items = at_stops["item"].tolist()
+    codes = space.codes[items].numpy()
+    np.testing.assert_allclose(at_stops[[f"code {i}" for i in range(4)]], codes, atol=1e-6)
+    assert at_stops["class"].tolist() == space.labels[items].tolist()
+    shown = pictures(film)
+    assert len(shown) == 20
+    assert (np.abs(np.diff(shown, axis=0)).max(axis=(1, 2, 3)) > 30).all()  # something moves in every frame
+
+
+def test_the_dot_is_where_the_numbers_say(cli, run, tmp_path):
+    asked = ("tour", run, "-m", "pca", "--method", "pca", "--clusters", 3, "--seconds-per-stop", 0.16)
+    assert cli(*asked, "--format", "gif", "-o", tmp_path)[0] == 0
+    shown = pictures(tmp_path / "digits-pca-seed0-pca.gif")[:, :, :300]  # of the map, at least 320 wide
+    frame = pd.read_csv(tmp_path / "digits-pca-seed0-pca.csv")
+    common = np.median(shown, axis=0)
+    spots = []
+    for picture in shown:
+        rows, columns = np.nonzero(np.abs(picture - common).max(axis=2) > 60)
+        spots.append((columns.mean(), -rows.mean()))
+    for axis, name in enumerate("xy"):
+        assert np.corrcoef(np.array(spots)[:, axis], frame[name])[0, 1] > 0.98
+
+
+def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
+    asked = ("tour", run, "-m", "ae", "--forming", "--method", "pca", "--count", 100, "--seconds-per-stop", 0.4)
+    status, out, err = cli(*asked, "-o", tmp_path)
+    assert (status, err) == (0, "")
+    film, numbers = out.split()
+    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-forming.webp")
+    frame = pd.read_csv(numbers)
+    assert frame.groupby("epoch").size().to_dict() == {1: 100, 2: 100, 3: 100}
+    assert frame.groupby("epoch")["frame"].first().tolist() == [0, 5, 10]
+    last = frame[frame["epoch"] == 3]
+    middle = last[["x", "y"]].mean()
+    for epoch in (1, 2):
+        own = frame[frame["epoch"] == epoch]
+        assert own["item"].tolist() == last["item"].tolist()
+        np.testing.assert_allclose(own[["x", "y"]].mean(), middle, atol=1e-9)
+        turned = own[["x", "y"]].to_numpy() - middle.to_numpy()
+        product = turned.T @ (last[["x", "y"]].to_numpy() - middle.to_numpy())
+        np.testing.assert_allclose(product, product.T, atol=1e-8)  # no turn brings it nearer
+    with Image.open(film) as opened:
+        assert opened.n_frames >= 10
+
+
+def test_every_look_keeps_its_map(cli, run, tmp_path):
+    asked = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
+    assert cli(*asked, "-o", tmp_path)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")}
+    content = (tmp_path / "digits-ae_epochs=3-seed0-tsne-forming.webp").read_bytes()
+    assert len(before) == 3
+    assert cli(*asked, "-o", tmp_path)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")} == before
+    assert (tmp_path / "digits-ae_epochs=3-seed0-tsne-forming.webp").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("-m", "corner"), "corner on digits: no decoder, so a tour has nothing to show"),
+        (("-m", "pca", "--forming"), "make a run that looks on the way, as `latentbench run -m pca --checkpoints"),
+        (("-m", "pca", "--method", "pca", "--count", 20), "--clusters: clusters must be from 1 to 20"),
+        (("-m", "aa"), "this run has no model 'aa'"),
+    ],
+    ids=["decoder", "checkpoints", "clusters", "name"],
+)
+def test_what_cannot_be_is_said_in_a_sentence(cli, run, asked, told):
+    status, out, err = cli("tour", run, "--plugin", run.parent / "corner.py", *asked)
+    assert (status, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1
