@@ -1,0 +1,128 @@
+"""`latentbench edit`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli.looking import applicable, check_item, echo_paths, look_at, look_options
+from latentbench.cli.options import load_plugins
+from latentbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from latentbench.latent.space import LatentSpace
+    from latentbench.report.edit_sheet import Change, PlannedEdit
+
+__all__ = ["command"]
+
+HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
+
+
+@click.command("edit")
+@look_options
+@click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, as smile=+1.")
+@click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; as often as wanted.")
+@click.option("--item", "-i", "items", type=int, multiple=True, metavar="N", help="Test item to edit, any number.")
+@click.option("--how", type=click.Choice(HOW), default=HOW[0], show_default=True, help="To find directions by.")
+@click.option(
+    "--lock", multiple=True, metavar="NAME", help="Attribute whose direction is taken out of all others."
+)
+@click.option(
+    "--strength", default="auto", metavar="NUMBER", help="Factor of all changes; default: by validation."
+)
+@click.option("--reencode", is_flag=True, help="Begin each step from the code of the last step's image.")
+def command(
+    run: str,
+    model: str | None,
+    dataset: str | None,
+    seed: int | None,
+    output: str | None,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    attribute: str,
+    then: tuple[str, ...],
+    items: tuple[int, ...],
+    how: Any,
+    lock: tuple[str, ...],
+    strength: str,
+    reencode: bool,
+) -> None:
+    """Change attributes of test items of the run folder RUN, one after another, and draw every step.
+
+    NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9). STEPS, +1 when left out, goes
+    up or down: of two values to the higher or lower one, else by standard deviations within the factor's range; a
+    class goes to the other one, or back. Without --item the first four items are edited that the first change
+    changes. Strengths are those that are best on the validation split where items can be drawn from factors, and
+    the true image of each step then stands below it; elsewhere the strength is 1, the gap between the means.
+
+    Writes RUN/edit/CHANGES.png and .csv, the numbers.
+    """
+    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.report.edit_sheet import draw_edits, edited_by_default, plan_edits
+
+    changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)
+    look = look_at(run, "edit", load_plugins(files, blocked), model, dataset, seed, output)
+    rows = [check_item(look.space, number, "--item") for number in items]
+    _check_drawn(look.space, how, changes)
+    with applicable(look):
+        edits = plan_edits(look.space, changes, how, amount, lock)
+        rows = rows or edited_by_default(look.space, edits[0])
+        if not rows:
+            raise RequestError(f"no test item is changed by {changes[0]}; choose others with --item")
+        sheet, numbers = draw_edits(look.space, rows, edits, reencode=reencode)
+    title = f"{look.name}: {_told(edits, how, amount)}{', re-encoded' if reencode else ''}"
+    about = {**look.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
+    picture = draw_sheet(replace(sheet, title=title), "png", about)
+    stem = re.sub(r"[^\w.+-]+", "_", ",".join(map(str, changes)))
+    echo_paths(write_figure(look.folder / stem, {"png": picture}, numbers))
+
+
+def _change(text: str) -> Change:
+    """Read NAME=STEPS.
+
+    Raises:
+        RequestError: no name, or steps that are no number or 0.
+    """
+    from latentbench.report.edit_sheet import Change
+
+    name, equals, steps = text.partition("=")
+    number = _number(steps) if equals else 1.0
+    if not name or not number:
+        raise RequestError(f"a change is NAME=STEPS as in smile=+1, with steps other than 0, got {text!r}")
+    return Change(name, number)
+
+
+def _strength(text: str) -> float | None:
+    """Read "auto" as None.
+
+    Raises:
+        RequestError: neither auto nor a number.
+    """
+    number = _number(text)
+    if text != "auto" and number is None:
+        raise RequestError(f"--strength must be auto or a number, got {text!r}")
+    return number
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text) else None
+
+
+def _check_drawn(space: LatentSpace, how: str, changes: Sequence[Change]) -> None:
+    """Say of pairs of items that nobody can draw that the request was wrong."""
+    classes = [change.attribute for change in changes if change.attribute.startswith("label:")]
+    if how == "paired" and (classes or "render" not in space.supplies):
+        what = f"{classes[0]} is no factor of theirs" if classes else "these data cannot be drawn"
+        raise RequestError(f"--how paired draws items with one factor changed, but {what}; choose another --how")
+
+
+def _told(edits: Sequence[PlannedEdit], how: str, given: float | None) -> str:
+    """Write out the edits and their strengths."""
+    parts = ", ".join(f"{one.change} x {one.strength:.2f}" for one in edits)
+    by = "given" if given is not None else "by validation" if all(one.chosen for one in edits) else "1: means' gap"
+    return f"{parts} ({how}, strength {by})"

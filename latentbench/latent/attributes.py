@@ -1,0 +1,233 @@
+"""Attribute directions: which way codes go when one attribute changes, estimated on the training split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from latentbench.errors import NotApplicableError
+from latentbench.latent.goals import Attribute, attribute_names, find_attribute
+from latentbench.latent.space import REASONS, LatentSpace
+
+__all__ = [
+    "Direction",
+    "How",
+    "attribute_direction",
+    "attribute_names",
+    "balanced_means",
+    "mean_difference",
+    "orthogonalized",
+    "paired",
+    "probe_normal",
+    "random_direction",
+]
+
+How = Literal["mean_difference", "balanced_means", "probe_normal", "paired"]
+CHUNK = 4096  # rows turned to float64 at once: codes of the pixels themselves are wide
+PAIRS = 500  # training items drawn with one factor changed
+PROBE_ROWS = 20_000
+DETERMINED = 0.999  # a factor that correlates so with the attribute is the attribute
+LOST = 1e-6  # share of its length under which nothing is left of a direction
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Which way codes go, and how far, when an attribute changes.
+
+    Attributes:
+        name: of the attribute.
+        vector: `(d,)`; added once it moves codes by one unit.
+        unit: what a strength of 1 means: the gap between two classes, or one unit of a factor.
+        how: it was found.
+    """
+
+    name: str
+    vector: Tensor
+    unit: str
+    how: str
+
+
+def attribute_direction(
+    space: LatentSpace,
+    attribute: str | Attribute,
+    how: How = "balanced_means",
+    *,
+    orthogonal_to: Sequence[str | Attribute] = (),
+    seed: int = 0,
+) -> Direction:
+    """Return the direction of an attribute, from the codes of the training split.
+
+    Args:
+        space: its `train` is looked at, and nothing else of its data.
+        attribute: name of a factor, or a pair of classes as "label:5->9".
+        how: "mean_difference", "balanced_means" (the other factors held still), "probe_normal", or "paired" (of
+            items drawn twice, which needs a renderer and an encoder); see the functions of these names.
+        orthogonal_to: attributes that shall not change: their directions, found the same way, are taken out.
+        seed: of the choice of items that are drawn twice.
+
+    Raises:
+        UnknownNameError: there is no such attribute.
+        NotApplicableError: what it takes is missing: training codes, factors, a renderer.
+
+    >>> z = torch.tensor([[0.0, 0], [0, 1], [2, 0], [2, 1]])
+    >>> train = LatentSpace.from_arrays(codes=z, factors=z / z.max(0).values, factor_names=("hat", "beard"))
+    >>> attribute_direction(train.replaced(train=train), "hat").vector
+    tensor([2., 0.])
+    """
+    goal = find_attribute(space, attribute) if isinstance(attribute, str) else attribute
+    vector = _of_pairs(space, goal, seed) if how == "paired" else _of_codes(_train(space), goal, how)
+    found = Direction(goal.name, vector, goal.unit, how)
+    others = [attribute_direction(space, other, how, seed=seed) for other in orthogonal_to]
+    return orthogonalized(found, others) if others else found
+
+
+def mean_difference(codes: Tensor, values: Tensor) -> Tensor:
+    """Return the change of codes `(m, d)` per unit of an attribute's values `(m,)`: `(d,)`.
+
+    For values 0 and 1 the difference of the two means (Larsen 2016, "Autoencoding beyond pixels using a learned
+    similarity metric"); for a continuous attribute the slope of the codes' regression on it.
+
+    >>> mean_difference(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]))
+    tensor([4.])
+    """
+    return _sum(codes, _slope(values))
+
+
+def balanced_means(codes: Tensor, values: Tensor, others: Tensor) -> Tensor:
+    """Return the same with other attributes `(m, k)` held still: `(d,)`.
+
+    Codes are regressed on all attributes jointly, which undoes correlations between them: White 2016, "Sampling
+    Generative Networks". Others that are constant, or the attribute itself again, are left out; without any it is
+    the mean difference.
+
+    >>> z = torch.tensor([[0.0], [0], [1], [11]])
+    >>> balanced_means(z, torch.tensor([0, 1, 0, 1]), torch.tensor([[0], [0], [1], [1]]))
+    tensor([5.])
+    """
+    columns = torch.cat([values.double()[:, None], others.double()], 1)
+    columns = columns - columns.mean(0)
+    spread = columns.square().mean(0).sqrt()
+    scaled = columns / torch.where(spread > 0, spread, 1)
+    same = (scaled * scaled[:, :1]).mean(0).abs() > DETERMINED
+    same[0] = False
+    weights = torch.linalg.pinv(scaled[:, (spread > 0) & ~same])[0] / spread[0]
+    return _sum(codes, weights)
+
+
+def probe_normal(codes: Tensor, values: Tensor) -> Tensor:
+    """Return the normal of a linear probe, as long as the attribute is apart along it: `(d,)`.
+
+    The probe is a logistic regression of two values and a ridge regression of more, on at most 20,000 codes, all
+    dimensions scaled alike. A strength of 1 moves by the gap between the means along the normal, or by what goes
+    with one unit of a continuous attribute.
+
+    Source: the unit normal is InterFaceGAN's: Shen 2020, "Interpreting the Latent Space of GANs".
+
+    >>> z = torch.tensor([[0.0, 3], [0, -3], [2, 3], [2, -3]])
+    >>> probe_normal(z, torch.tensor([0, 0, 1, 1])).round(decimals=6) + 0.0
+    tensor([2., 0.])
+    """
+    normal = torch.nn.functional.normalize(_probe_weights(codes, values), dim=0)
+    apart = (_slope(values) * (codes.double() @ normal)).sum()
+    return (normal * apart).to(codes.dtype)
+
+
+def paired(before: Tensor, after: Tensor, change: Tensor) -> Tensor:
+    """Return the change of codes `(m, d)` per unit of the one factor that changed, by `change` `(m,)`: `(d,)`.
+
+    Least squares; for changes of one size the mean of the differences, turned to one side.
+
+    >>> paired(torch.tensor([[0.0], [3.0]]), torch.tensor([[1.0], [0.0]]), torch.tensor([1, -1]))
+    tensor([2.])
+    """
+    weights = change.double() / change.double().square().sum()
+    return _sum(after - before, weights)
+
+
+def orthogonalized(direction: Direction, others: Sequence[Direction]) -> Direction:
+    """Return what is left of a direction without its parts along others: they stay as they are (Shen 2020).
+
+    Raises:
+        NotApplicableError: nothing is left.
+
+    >>> one, other = (Direction(name, torch.tensor(v), "", "") for name, v in (("a", [3.0, 4]), ("b", [0.0, 9])))
+    >>> orthogonalized(one, [other]).vector
+    tensor([3., 0.])
+    """
+    vector = direction.vector.double()
+    axes = torch.linalg.qr(torch.stack([other.vector.double() for other in others], 1)).Q
+    left = vector - axes @ (axes.T @ vector)
+    if left.norm() <= LOST * vector.norm():
+        names = ", ".join(other.name for other in others)
+        raise NotApplicableError(f"{direction.name} has no direction of its own beside {names}")
+    return replace(direction, vector=left.to(direction.vector.dtype))
+
+
+def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
+    """Return a random direction `(d,)` of the given length, spread as the codes `(n, d)` are: a control."""
+    weights = torch.randn(len(codes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    vector = _sum(codes, (weights - weights.mean()).to(codes.device))
+    return torch.nn.functional.normalize(vector, dim=0) * length
+
+
+def _train(space: LatentSpace) -> LatentSpace:
+    if space.train is None:
+        raise NotApplicableError(REASONS["train"])
+    return space.train
+
+
+def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:
+    codes = train.codes if goal.column is not None else train.codes[goal.rows]
+    if how == "balanced_means":
+        return balanced_means(codes, goal.values, _others(train, goal))
+    return {"mean_difference": mean_difference, "probe_normal": probe_normal}[how](codes, goal.values)
+
+
+def _others(train: LatentSpace, goal: Attribute) -> Tensor:
+    """Return the factors other than the attribute, `(m, k)`; none where none are known."""
+    if "factors" not in train.supplies:
+        return goal.values[:, None][:, :0]
+    factors = train.factors[goal.rows]
+    columns = [column for number, column in enumerate(factors.T) if number != goal.column]
+    return torch.stack(columns, 1) if columns else factors[:, :0]
+
+
+def _of_pairs(space: LatentSpace, goal: Attribute, seed: int) -> Tensor:
+    if goal.column is None:
+        raise NotApplicableError(f"{goal.name} is no factor: items cannot be drawn with that alone changed")
+    order = torch.randperm(len(goal.rows), generator=torch.Generator().manual_seed(seed))[:PAIRS]
+    here = _train(space).factors[order.to(goal.rows.device)].double()
+    there = here.clone()
+    there[:, goal.column] = goal.opposite(here[:, goal.column])
+    codes = [space.encode(space.render(factors)) for factors in (here, there)]
+    return paired(codes[0], codes[1], (there - here)[:, goal.column])
+
+
+def _slope(values: Tensor) -> Tensor:
+    """Return weights `(m,)` whose sum of products with any numbers is their slope over `values`."""
+    centered = values.double() - values.double().mean()
+    return centered / centered.square().sum()
+
+
+def _sum(codes: Tensor, weights: Tensor) -> Tensor:
+    parts = zip(torch.split(codes, CHUNK), torch.split(weights, CHUNK), strict=True)
+    total = torch.stack([weight @ some.double() for some, weight in parts]).sum(0)
+    return total.to(codes.dtype)
+
+
+def _probe_weights(codes: Tensor, values: Tensor) -> Tensor:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    rows = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:PROBE_ROWS].to(codes.device)
+    points, known = codes[rows].double().cpu(), values[rows].double().cpu()
+    points = points - points.mean(0)
+    points = points / points.square().mean().sqrt().clamp_min(torch.finfo(torch.float32).tiny)
+    two = len(torch.unique(known)) == 2
+    probe = LogisticRegression(max_iter=1000) if two else Ridge()
+    target = (known > known.mean()).numpy() if two else known.numpy()
+    weights = torch.from_numpy(probe.fit(points.numpy(), target).coef_.reshape(-1))
+    return weights.to(codes.device)

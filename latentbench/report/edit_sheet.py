@@ -1,0 +1,216 @@
+"""A sheet of edits: items, their reconstructions, and every step of a chain beside what it should have given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from latentbench.latent.attributes import Direction, How, attribute_direction
+from latentbench.latent.edits import (
+    Counterfactual,
+    Originals,
+    Step,
+    best_strength,
+    chain,
+    counterfactual,
+    masked_error,
+    validation_items,
+)
+from latentbench.latent.goals import Attribute, find_attribute
+from latentbench.latent.space import LatentSpace
+from latentbench.report.artwork import Sheet, as_pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Change", "PlannedEdit", "draw_edits", "edited_by_default", "plan_edits"]
+
+FIRST_ITEMS = 4
+WIDE = 104  # pixels of an image's shorter side, at least
+DRAWN = {"validation", "render", "encoder"}  # what a strength is chosen with
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is asked for: an attribute, and how many steps up or down."""
+
+    attribute: str
+    steps: float
+
+    def __str__(self) -> str:
+        return f"{self.attribute}={self.steps:+g}"
+
+
+@dataclass(frozen=True)
+class PlannedEdit:
+    """A change, the direction it goes, and how far.
+
+    Attributes:
+        change: what was asked for.
+        attribute: of the training split.
+        direction: of codes.
+        strength: factor of what the attribute changes by.
+        chosen: whether validation chose the strength.
+    """
+
+    change: Change
+    attribute: Attribute
+    direction: Direction
+    strength: float
+    chosen: bool
+
+
+def plan_edits(
+    space: LatentSpace, changes: Sequence[Change], how: How, strength: float | None, locked: Sequence[str] = ()
+) -> list[PlannedEdit]:
+    """Find the directions of changes, and their strengths where they are not given.
+
+    Strengths come from the validation split where items can be drawn, else they are 1: the gap between the means.
+
+    Raises:
+        UnknownNameError: there is no such attribute.
+        NotApplicableError: the space lacks what it takes.
+    """
+    planned = []
+    for change in changes:
+        attribute = find_attribute(space, change.attribute)
+        direction = attribute_direction(space, attribute, how, orthogonal_to=locked)
+        chosen = strength is None and attribute.column is not None and space.supplies >= DRAWN
+        used = 1.0 if strength is None else strength
+        if chosen:
+            used = best_strength(space, counterfactual(space, validation_items(space), attribute), direction)
+        planned.append(PlannedEdit(change, attribute, direction, used, chosen))
+    return planned
+
+
+def edited_by_default(space: LatentSpace, edit: PlannedEdit) -> list[int]:
+    """Return the first four items that an edit changes: of the first class of a pair, or without the attribute."""
+    if edit.attribute.column is None:
+        first, second = map(int, edit.attribute.name.removeprefix("label:").split("->"))
+        fits = space.labels == (first if edit.change.steps > 0 else second)
+    else:
+        values = space.factors[:, edit.attribute.column].double()
+        fits = edit.attribute.moved(values, edit.change.steps) != values
+    return [int(row) for row in fits.nonzero()[:FIRST_ITEMS, 0].tolist()]
+
+
+def draw_edits(
+    space: LatentSpace, rows: Sequence[int], edits: Sequence[PlannedEdit], *, reencode: bool
+) -> tuple[Sheet, pd.DataFrame]:
+    """Edit items, and return the sheet, without a title, and the numbers of every step.
+
+    Raises:
+        NotApplicableError: no decoder, or no images.
+    """
+    items = _items(space, rows)
+    aims, amounts = _amounts(items, edits)
+    steps = chain(
+        space,
+        items.codes,
+        [(one.direction, one.strength * amount) for one, amount in zip(edits, amounts, strict=True)],
+        reencode=reencode,
+    )
+    truths = _truths(space, items, edits, aims)
+    return _sheet(rows, items, edits, steps, truths), _numbers(rows, items, edits, steps, truths)
+
+
+def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
+    picked = torch.tensor(rows, device=space.device)
+    known = "factors" in space.supplies
+    factors = space.factors[picked].double() if known else torch.zeros(len(rows), 0, device=space.device)
+    codes = space.codes[picked]
+    return Originals(factors, space.inputs[picked], codes, space.decode(codes))
+
+
+def _amounts(items: Originals, edits: Sequence[PlannedEdit]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return where each edit leads a factor, and by how much it changes it; a class goes by its steps."""
+    factors, aims, amounts = items.factors.clone(), [], []
+    for one in edits:
+        if one.attribute.column is None:
+            aim = amount = torch.full((len(factors),), one.change.steps, device=factors.device)
+        else:
+            values = factors[:, one.attribute.column].clone()
+            aim = one.attribute.moved(values, one.change.steps)
+            factors[:, one.attribute.column], amount = aim, aim - values
+        aims.append(aim)
+        amounts.append(amount)
+    return aims, amounts
+
+
+def _truths(
+    space: LatentSpace, items: Originals, edits: Sequence[PlannedEdit], aims: Sequence[Tensor]
+) -> list[Counterfactual]:
+    """Return the true counterfactual of each step, as far as there are any."""
+    if not space.supplies >= {"render", "encoder", "factors"}:
+        return []
+    classes = (number for number, one in enumerate(edits) if one.attribute.column is None)
+    known = next(classes, len(edits))
+    attributes = [one.attribute for one in edits]
+    return [counterfactual(space, items, *attributes[:step], aims=aims[:step]) for step in range(1, known + 1)]
+
+
+def _sheet(
+    rows: Sequence[int],
+    items: Originals,
+    edits: Sequence[PlannedEdit],
+    steps: Sequence[Step],
+    truths: Sequence[Counterfactual],
+) -> Sheet:
+    """Two lines an item where truths are known: what came out, and below it what should have."""
+    made = [items.inputs, *(step.outputs for step in steps)]
+    pictures = _pictures(torch.cat([*made, *(case.truth for case in truths)]), items.inputs)
+    grid = pictures.reshape(-1, len(rows), *pictures.shape[1:]).swapaxes(0, 1)
+    lines, titles = grid[:, : len(made)], [f"item {row}" for row in rows]
+    if truths:
+        below = np.ones_like(lines)
+        below[:, 2 : 2 + len(truths)] = grid[:, len(made) :]
+        lines = np.stack([lines, below], 1).reshape(-1, *lines.shape[1:])
+        titles = [title for row in titles for title in (row, "true image")]
+    return Sheet(lines, titles, ["input", "reconstruction", *(str(one.change) for one in edits)])
+
+
+def _pictures(values: Tensor, inputs: Tensor) -> NDArray[Any]:
+    """Return images wide enough for the words above them."""
+    pictures = as_pictures(values, like=inputs)
+    times = -(-WIDE // min(pictures.shape[2:]))
+    return pictures.repeat(times, 2).repeat(times, 3)
+
+
+def _numbers(
+    rows: Sequence[int],
+    items: Originals,
+    edits: Sequence[PlannedEdit],
+    steps: Sequence[Step],
+    truths: Sequence[Counterfactual],
+) -> pd.DataFrame:
+    """One row an item and step; errors against the truth are mean squares, masked ones where it differs."""
+    import pandas as pd
+
+    found: list[dict[str, Any]] = []
+    for number, (one, step) in enumerate(zip(edits, steps[1:], strict=True)):
+        columns = {
+            "code_change": (step.codes - items.codes).double().norm(dim=1),
+            "image_change": (step.outputs - items.outputs).double().square().flatten(1).mean(1).sqrt(),
+            **(_errors(items, step, truths[number]) if number < len(truths) else {}),
+        }
+        for place, row in enumerate(rows):
+            about = {"item": row, "step": number + 1, "edit": str(one.change), "how": one.direction.how,
+                     "strength": one.strength}  # fmt: skip
+            found.append({**about, **{name: float(values[place]) for name, values in columns.items()}})
+    return pd.DataFrame(found)
+
+
+def _errors(items: Originals, step: Step, case: Counterfactual) -> dict[str, Tensor]:
+    looks = {"edited": step.outputs, "unedited": items.outputs, "reconstructed": case.ideal}
+    whole = torch.ones_like(case.changed)
+    return {
+        f"{name}{what}": masked_error(images, case.truth, mask)
+        for name, mask in (("error_", whole), ("masked_error_", case.changed))
+        for what, images in looks.items()
+    }
