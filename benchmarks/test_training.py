@@ -37,10 +37,14 @@ def test_training(
 ) -> None:
     trial = planned(plugins, gradient_model, batch_size)
     budget = Budget.model_validate(trial.budget)
-    model = build_model(trial, plugins, DataSpec.of(images))
+    name = f"{trial.label}, batch {batch_size}, {budget.precision}"
+    try:
+        model = build_model(trial, plugins, DataSpec.of(images))
+    except NotApplicableError as error:
+        stopwatch.skip(name, str(error))
     assert isinstance(model, GradientModel)
     history = stopwatch(
-        f"{trial.label}, batch {batch_size}, {budget.precision}",
+        name,
         lambda fresh: train_model(fresh, images, budget, 0),
         warm_up=lambda: train_model(copy.deepcopy(model), images.take(np.arange(FEW)), budget, 0),
         setup=lambda: ((copy.deepcopy(model),), {}),

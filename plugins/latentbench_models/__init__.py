@@ -9,9 +9,14 @@ from latentbench import hookimpl
 MODELS = {
     "ae": ("ae:AE", "autoencoder"),
     "beta_vae": ("beta_vae:BetaVAE", "variational autoencoder with a weight on the rate"),
+    "network": ("network:Network", "a layer of a network of your own"),
+    "deepsdf": ("deepsdf:DeepSDF", "auto-decoder of signed distances: codes are fitted, points are decoded"),
+    "image_autodecoder": ("image_autodecoder:ImageAutodecoder", "auto-decoder of images: codes are fitted"),
     "pca": ("pca:PCA", "principal components (reference row)"),
     "pixels": ("references:Pixels", "the inputs themselves, no compression (reference row)"),
     "random_projection": ("references:RandomProjection", "random orthonormal directions (reference row)"),
+    "tsne": ("tsne:TSNE", "t-SNE, a map of the test items without encoder or decoder"),
+    "umap": ("umap:UMAP", "UMAP, a map without decoder"),
     "untrained": ("references:Untrained", "the autoencoder's encoder without training (reference row)"),
     "vae": ("vae:VAE", "variational autoencoder"),
 }

@@ -71,4 +71,7 @@ class PCA(SklearnModel):
     def set_state(self, state: dict[str, Any]) -> None:
         """Take mean and components back."""
         self.mean = torch.from_numpy(np.asarray(state["mean"], dtype=np.float32))
-        self.components = torch.from_numpy(np.asarray(state["components"], dtype=np.float32))
+        rows = np.array(
+            state["components"], dtype=np.float32, order="C"
+        )  # as they are reloaded: products round alike
+        self.components = torch.from_numpy(rows)

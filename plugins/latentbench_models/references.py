@@ -62,7 +62,7 @@ class RandomProjection(Model):
         if wanted > size:
             raise NotApplicableError(f"{size} numbers an input have no {wanted} orthonormal directions")
         gaussian = torch.randn(size, wanted, generator=generator, dtype=torch.float64)
-        self.directions = torch.linalg.qr(gaussian).Q.float()
+        self.directions = torch.linalg.qr(gaussian).Q.float().contiguous()  # as they are reloaded
         self.mean = as_inputs(train.inputs).flatten(1).mean(0)
 
     def encode(self, inputs: Tensor) -> Tensor:

@@ -6,7 +6,16 @@ import torch
 from sklearn import decomposition
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from latentbench import Batch, ContractError, DataSpec, GradientModel, LatentbenchError, NotApplicableError, Split
+from latentbench import (
+    Batch,
+    ContractError,
+    DataSpec,
+    GradientModel,
+    LatentbenchError,
+    Model,
+    NotApplicableError,
+    Split,
+)
 from latentbench.errors import RequestError
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
@@ -19,11 +28,17 @@ MODELS = [
     name for name in PLUGINS.names("model") if "latentbench-models" in PLUGINS.find("model", name).plugin.name
 ]
 CLASSES = {name: PLUGINS.load("model", name) for name in MODELS}
+RELOADED = [name for name in MODELS if CLASSES[name].get_state is not Model.get_state]
 GRADIENT = [name for name, found in CLASSES.items() if issubclass(found, GradientModel)]
 IMAGES = [(1, 8, 8), (1, 9, 9), (1, 28, 28), (1, 17, 23), (3, 32, 32), (3, 64, 64)]
 LONG = {("pca", (3, 32, 32))}
+SLOW = {"umap"}  # numba compiles for most of a minute
+SHAPES_ONLY = {"deepsdf"}  # take signed distances and nothing else
+OF_IMAGES = [name for name in MODELS if name not in SHAPES_ONLY]
+GRADIENT_OF_IMAGES = [name for name in GRADIENT if name not in SHAPES_ONLY]
 VECTORS = [(5,), (4, 6)]
-SMALL = {"latent_dim": 3, "channels": 4}
+SMALL = {"latent_dim": 3, "channels": 4, "n_neighbors": 5, "perplexity": 5, "iterations": 250, "dimensions": 3}
+SMALL |= {"source": "torch.nn:Flatten", "fit_steps": 5}
 DIGIT = (1, 8, 8)
 
 
@@ -31,6 +46,10 @@ def split_of(shape, rows=24, dtype=np.uint8):
     rng = np.random.default_rng(0)
     whole = rng.integers(0, 256, size=(rows, *shape), dtype=np.uint8)
     return Split(whole if dtype == np.uint8 else (whole / 64 - 2).astype(np.float32))
+
+
+def suited_split(name):
+    return split_of(DIGIT, dtype=np.float32 if name in SHAPES_ONLY else np.uint8)
 
 
 def make(name, split, seed=0, **params):
@@ -54,6 +73,15 @@ def floats(split):
     return inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs
 
 
+def codes_of(model, inputs):
+    return model.embed(inputs) if model.encoder == "none" else model.encode(inputs)
+
+
+def some(names):
+    """Mark the slow ones of these models."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in names]
+
+
 def batch_of(split):
     return Batch(floats(split), torch.arange(len(split)), None, None, torch.tensor(0.5))
 
@@ -64,8 +92,15 @@ def noise_of(model, rows, seed=0):
 
 
 def test_all_built_in_models_are_looked_at():
-    assert {"ae", "vae", "beta_vae", "pca", "pixels", "random_projection", "untrained"} <= set(MODELS)
+    assert {"ae", "vae", "beta_vae", "pca", "pixels", "random_projection", "untrained"} <= set(RELOADED)
+    assert {"network", "tsne", "umap"} <= set(MODELS)
     assert {"ae", "vae", "beta_vae"} <= set(GRADIENT)
+
+
+@pytest.mark.parametrize("name", [name for name, found in CLASSES.items() if found.encoder == "none"])
+def test_what_has_no_encoder_says_so(name):
+    with pytest.raises(NotApplicableError):
+        make(name, split_of(DIGIT)).encode(floats(split_of(DIGIT)))
 
 
 # shapes
@@ -74,9 +109,9 @@ def test_all_built_in_models_are_looked_at():
 def check_shapes(name, split, **params):
     model = fitted(name, split, **params)
     inputs, shape = floats(split), split.inputs.shape[1:]
-    width = 3 if "latent_dim" in CLASSES[name].Params.model_fields else math.prod(shape)
+    width = 3 if {"latent_dim", "dimensions"} & set(CLASSES[name].Params.model_fields) else math.prod(shape)
     with torch.no_grad():
-        codes = model.encode(inputs)
+        codes = codes_of(model, inputs)
         assert codes.shape == (len(split), width)
         assert codes.dtype == torch.float32
         assert torch.isfinite(codes).all()
@@ -98,8 +133,8 @@ def check_shapes(name, split, **params):
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        pytest.param(name, shape, marks=pytest.mark.slow if (name, shape) in LONG else ())
-        for name in MODELS
+        pytest.param(name, shape, marks=pytest.mark.slow if (name, shape) in LONG or name in SLOW else ())
+        for name in OF_IMAGES
         for shape in IMAGES
     ],
     ids=str,
@@ -109,18 +144,18 @@ def test_shapes_of_images(name, shape):
 
 
 @pytest.mark.parametrize("shape", VECTORS, ids=str)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some(OF_IMAGES))
 def test_shapes_of_float_arrays(name, shape):
     check_shapes(name, split_of(shape, dtype=np.float32), backbone="mlp")
 
 
-@pytest.mark.parametrize("name", GRADIENT)
+@pytest.mark.parametrize("name", GRADIENT_OF_IMAGES)
 def test_images_go_through_the_mlp_too(name):
     check_shapes(name, split_of(DIGIT), backbone="mlp")
 
 
 @pytest.mark.parametrize("shape", [(1, 7, 7), (1, 28, 7), (12,)], ids=str)
-@pytest.mark.parametrize("name", [*GRADIENT, "untrained"])
+@pytest.mark.parametrize("name", [*GRADIENT_OF_IMAGES, "untrained"])
 def test_what_is_too_small_for_convolutions_says_so(name, shape):
     with pytest.raises(LatentbenchError) as caught:
         make(name, split_of(shape, dtype=np.float32), backbone="conv")
@@ -130,7 +165,7 @@ def test_what_is_too_small_for_convolutions_says_so(name, shape):
     )
 
 
-@pytest.mark.parametrize("name", GRADIENT)
+@pytest.mark.parametrize("name", GRADIENT_OF_IMAGES)
 def test_reconstructions_of_images_lie_between_0_and_1(name):
     model = fitted(name, split_of(DIGIT))
     with torch.no_grad():
@@ -142,9 +177,9 @@ def test_reconstructions_of_images_lie_between_0_and_1(name):
 # state and seeds
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", RELOADED)
 def test_a_reloaded_model_gives_the_same_bits(name):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     first, second = fitted(name, split, seed=0), make(name, split, seed=1)
     state = first.get_state()
     assert all(isinstance(value, np.ndarray) for value in state.values())
@@ -153,15 +188,15 @@ def test_a_reloaded_model_gives_the_same_bits(name):
         if isinstance(model, GradientModel):
             model.eval()
     with torch.no_grad():
-        codes = first.encode(floats(split))
-        assert torch.equal(codes, second.encode(floats(split)))
+        codes = codes_of(first, floats(split))
+        assert torch.equal(codes, codes_of(second, floats(split)))
         if first.decoder != "none":
             assert torch.equal(first.decode(codes), second.decode(codes))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", RELOADED)
 def test_a_state_does_not_change_with_the_model_it_was_loaded_into(name):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     state = {key: value.copy() for key, value in fitted(name, split).get_state().items()}
     kept = {key: value.copy() for key, value in state.items()}
     model = make(name, split)
@@ -171,20 +206,20 @@ def test_a_state_does_not_change_with_the_model_it_was_loaded_into(name):
     assert all(np.array_equal(state[key], kept[key]) for key in kept)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some(MODELS))
 def test_encoding_twice_gives_the_same_bits(name):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     model = fitted(name, split)
     with torch.no_grad():
-        assert torch.equal(model.encode(floats(split)), model.encode(floats(split)))
+        assert torch.equal(codes_of(model, floats(split)), codes_of(model, floats(split)))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some(MODELS))
 def test_the_seed_decides_unless_the_model_is_deterministic(name):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     models = [fitted(name, split, seed) for seed in (0, 0, 1)]
     with torch.no_grad():
-        first, again, other = (model.encode(floats(split)) for model in models)
+        first, again, other = (codes_of(model, floats(split)) for model in models)
     assert torch.equal(first, again)
     assert torch.equal(first, other) == CLASSES[name].deterministic
 
@@ -195,7 +230,7 @@ def test_the_seed_decides_unless_the_model_is_deterministic(name):
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("name", GRADIENT)
 def test_the_loss_is_a_pure_function(name, likelihood):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     model = make(name, split, likelihood=likelihood)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     batch, noise = batch_of(split), noise_of(model, len(split))
@@ -210,7 +245,7 @@ def test_the_loss_is_a_pure_function(name, likelihood):
 
 @pytest.mark.parametrize("name", GRADIENT)
 def test_gradients_reach_every_parameter(name):
-    split = split_of(DIGIT)
+    split = suited_split(name)
     model = make(name, split)
     model.loss(batch_of(split), noise_of(model, len(split)))["total"].backward()
     still = [key for key, value in model.named_parameters() if value.grad is None or not value.grad.any()]

@@ -1,0 +1,80 @@
+"""Surfaces of decoded signed distances, as triangles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from latentbench.errors import RequestError
+from latentbench.latent.space import exact_arithmetic
+
+__all__ = ["Mesh", "decoded_meshes", "surface"]
+
+
+class Mesh(NamedTuple):
+    """Triangles in space.
+
+    Attributes:
+        vertices: float32 `(v, 3)`: x to the right, y up and z to the front, the grid filling [-1, 1] along each.
+        faces: int64 `(f, 3)`, rows of `vertices`; counterclockwise as seen from outside.
+    """
+
+    vertices: npt.NDArray[np.float32]
+    faces: npt.NDArray[np.int64]
+
+
+def decoded_meshes(decode: Callable[[Tensor], Tensor], codes: Tensor, *, level: float = 0.0) -> list[Mesh]:
+    """Return the surface of what each code decodes to; see `surface`.
+
+    Args:
+        decode: codes `(n, d)` to grids of signed distances `(n, 1, depth, height, width)`, in torch.
+        codes: `(n, d)`.
+        level: the distance at which the surface lies.
+
+    Raises:
+        RequestError: decoded grids have another shape, or scikit-image is not installed.
+    """
+    meshes = []
+    for code in codes:
+        with exact_arithmetic():
+            grids = decode(code[None])
+        if grids.ndim != 5 or grids.shape[1] != 1:
+            raise RequestError(
+                f"a mesh needs grids of distances (n, 1, depth, height, width), got {tuple(grids.shape)}; decode "
+                "bodies in space, as of furniture with dims=3"
+            )
+        meshes.append(surface(grids[0, 0].detach().cpu().numpy(), level=level))
+    return meshes
+
+
+def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
+    """Return where the distances in `grid` `(depth, height, width)` are `level`, between the centers of voxels.
+
+    Rows go down and the first axis goes to the front, as in the dataset `furniture`. A grid without a surface
+    gives a mesh without vertices; one that the border cuts is open there.
+
+    Source: marching cubes, Lorensen and Cline 1987, in the version of Lewiner et al. 2003, by scikit-image.
+
+    Raises:
+        RequestError: scikit-image is not installed.
+    """
+    if not grid.min() < level < grid.max():
+        return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64))
+    places, faces, _, _ = _measure().marching_cubes(np.asarray(grid, np.float32), level)
+    scaled = (2 * places + 1) / np.array(grid.shape) - 1
+    z, down, x = scaled.T
+    return Mesh(np.stack([x, -down, z], axis=1).astype(np.float32), faces.astype(np.int64))
+
+
+def _measure() -> ModuleType:
+    try:
+        from skimage import measure
+    except ImportError:
+        raise RequestError("meshes need scikit-image; run pip install 'latentbench[meshes]'") from None
+    found: ModuleType = measure
+    return found

@@ -1,0 +1,159 @@
+"""Where a user's own network comes from: the callable that makes it, its weights, and a digest of both."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib.util
+import inspect
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentbench import DataError
+
+__all__ = ["fingerprint", "make_network", "read_weights", "split_source"]
+
+ENDINGS = (".safetensors", ".pt", ".pth")
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """Split "my_net.py:make_net" or "package.module:make_net".
+
+    >>> split_source("my_net.py:make_net")
+    ('my_net.py', 'make_net')
+
+    Raises:
+        DataError: one of both is missing.
+    """
+    place, _, name = source.rpartition(":")
+    if not place or not name.isidentifier():
+        raise DataError(
+            f"network.source must be FILE.py:NAME or PACKAGE.MODULE:NAME, as my_net.py:make_net, got {source!r}"
+        )
+    return place, name
+
+
+def fingerprint(source: str, weights: str) -> str:
+    """Return 16 hex digits of the sha256 of the file that makes the network and of its weights.
+
+    What that file imports, or reads by itself, is not in it.
+
+    Raises:
+        DataError: there is no such file or module.
+    """
+    digest = hashlib.sha256(_source_file(split_source(source)[0]).read_bytes())
+    if weights:
+        with _weights_file(weights).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def make_network(source: str, shape: tuple[int, ...]) -> nn.Module:
+    """Make the network; a callable that has an argument without a default is given the shape of an input.
+
+    Raises:
+        DataError: the file cannot be imported, holds no such name, or makes no network.
+    """
+    place, name = split_source(source)
+    found = getattr(_module(place), name, None)
+    if isinstance(found, nn.Module):
+        return copy.deepcopy(found)  # other trials load other weights into it
+    if not callable(found):
+        raise DataError(f"network.source: {place} has no callable {name!r}")
+    try:
+        made = found(shape) if _wants_shape(found) else found()
+    except Exception as error:
+        raise DataError(f"network.source: {source} raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise DataError(f"network.source: {source} must return a torch.nn.Module, got {type(made).__name__}")
+    return made
+
+
+def read_weights(path: str) -> dict[str, Tensor]:
+    """Read a state dict, tensors only: safetensors, or what `torch.save` wrote of one.
+
+    Raises:
+        DataError: the file is damaged or holds something else.
+    """
+    file = _weights_file(path)
+    try:
+        read: Any = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
+    except Exception as error:
+        raise DataError(f"network.weights: {path} cannot be read ({type(error).__name__}: {error})") from error
+    if not isinstance(read, dict) or not all(isinstance(value, Tensor) for value in read.values()):
+        raise DataError(f"network.weights: {path} must hold a state dict of tensors alone; save net.state_dict()")
+    return read
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    loaded: dict[str, Tensor] = load_file(file)
+    return loaded
+
+
+def _read_torch(file: Path) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _weights_file(path: str) -> Path:
+    file = Path(path).expanduser()
+    if file.suffix not in ENDINGS:
+        raise DataError(f"network.weights must end in {', '.join(ENDINGS)}, got {path!r}")
+    return _there(file, path, "weights")
+
+
+def _source_file(place: str) -> Path:
+    if place.endswith(".py"):
+        return _there(Path(place).expanduser(), place, "source")
+    try:
+        found = importlib.util.find_spec(place)
+    except (ImportError, ValueError):  # of the package it would lie in
+        found = None
+    if found is None or found.origin is None:
+        raise DataError(f"network.source: there is no module {place!r}; a file is named with its ending .py")
+    return Path(found.origin)
+
+
+def _there(file: Path, path: str, field: str) -> Path:
+    if not file.is_file():
+        raise DataError(f"network.{field}: there is no file {path} in {Path.cwd()}")
+    return file
+
+
+def _module(place: str) -> ModuleType:
+    """Import a module, or a file under a name of its own that changes with its content."""
+    if not place.endswith(".py"):
+        return import_module(place)
+    file = _source_file(place).resolve()
+    digest = hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:16]
+    name = f"latentbench_network_{file.stem}_{digest}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise DataError(f"network.source: {place} is no Python file")
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise DataError(
+                f"network.source: {place} cannot be imported ({type(error).__name__}: {error})"
+            ) from error
+    return sys.modules[name]
+
+
+def _wants_shape(make: Any) -> bool:
+    """Whether a callable has a positional argument without a default."""
+    try:
+        arguments = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # of some written in C nothing is known
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(one.kind in positional and one.default is inspect.Parameter.empty for one in arguments)

@@ -1,0 +1,76 @@
+"""t-SNE: a map of the items it is shown, without encoder and without decoder."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latentbench import Model, NotApplicableError
+
+__all__ = ["TSNE"]
+
+
+class TSNE(Model):
+    """t-SNE: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE", by scikit-learn, started from PCA.
+
+    It learns nothing that other items could be mapped by: `embed` makes a map of the items it is given, all
+    together, and two maps, of two splits, do not lie in one space. Started from PCA it draws no random numbers:
+    the same items give the same map again, up to rounding; a trial's map is the one in its `codes.npz`.
+    """
+
+    encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "none"
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+    deterministic: ClassVar[bool] = True
+    groupable: ClassVar[bool] = False
+    label_params: ClassVar[tuple[str, ...]] = ("dimensions",)
+
+    class Params(Model.Params):
+        """Parameters of t-SNE; its `dimensions` are no `latent_dim`, for a map has three at most."""
+
+        dimensions: int = Field(default=2, ge=1, le=3, description="dimensions of the map")
+        perplexity: float = Field(default=30.0, gt=1, description="neighbors that count, about; fewer than items")
+        iterations: int = Field(default=1000, ge=250, description="steps of gradient descent")
+
+    params: Params
+
+    def encode(self, inputs: Tensor) -> Tensor:  # noqa: ARG002 - the same for all
+        """Say that there is no encoder."""
+        raise NotApplicableError("t-SNE has no encoder")
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Map inputs `(n, *shape)` to places `(n, dimensions)`, n above the perplexity.
+
+        Raises:
+            NotApplicableError: too few items, or inputs of fewer numbers than the map has dimensions.
+        """
+        from sklearn import manifold
+
+        rows, wanted = inputs.flatten(1).cpu().numpy(), self.params
+        if len(rows) <= wanted.perplexity:
+            raise NotApplicableError(
+                f"t-SNE of perplexity {wanted.perplexity:g} needs more items than that, there are {len(rows)}"
+            )
+        if rows.shape[1] < wanted.dimensions:
+            raise NotApplicableError(
+                f"a map of {wanted.dimensions} dimensions needs as many numbers an input, got {rows.shape[1]}"
+            )
+        made = manifold.TSNE(
+            wanted.dimensions,
+            perplexity=wanted.perplexity,
+            init="pca",
+            learning_rate="auto",
+            max_iter=wanted.iterations,
+            random_state=0,  # of the PCA, where that is large
+        ).fit_transform(rows)
+        return torch.from_numpy(np.asarray(made, dtype=np.float32))
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing was learned."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""

@@ -1,0 +1,100 @@
+"""UMAP: a map learned from the training items, into which others are placed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from latentbench import DataSpec, Model, NotApplicableError, SklearnModel, Split
+
+__all__ = ["UMAP"]
+
+LARGE = 4096  # from this many items on umap-learn searches neighbors by other code
+
+
+class UMAP(SklearnModel):
+    """UMAP: McInnes, Healy and Melville 2018, "Uniform Manifold Approximation and Projection", by umap-learn.
+
+    Fitted on the training items; other items are placed among those, in batches: where one comes to lie can depend
+    a little on what is placed with it. It cannot be reloaded without pickle, so its scores are made with the
+    trial. It has no decoder: the inverse of umap-learn takes a good part of a second an image.
+    """
+
+    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+
+    class Params(Model.Params):
+        """Parameters of UMAP."""
+
+        latent_dim: int = Field(default=2, ge=1, le=256, description="dimensions of the map")
+        n_neighbors: int = Field(default=15, ge=2, description="neighbors an item is tied to")
+        min_dist: float = Field(default=0.1, ge=0, lt=1, description="least distance of items on the map")
+
+    params: Params
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        super().__init__(params, data)
+        needed = max(params.n_neighbors, params.latent_dim + 1)
+        if data.n_train <= needed:
+            raise NotApplicableError(
+                f"umap with n_neighbors={params.n_neighbors} and latent_dim={params.latent_dim} "
+                f"needs more than {needed} training items, there are {data.n_train}"
+            )
+        _compile(data.n_train >= LARGE)
+
+    def make_estimator(self, seed: int) -> Any:
+        """Return umap-learn's UMAP on one thread: more of them draw in no order."""
+        return _umap(
+            n_components=self.params.latent_dim,
+            n_neighbors=self.params.n_neighbors,
+            min_dist=self.params.min_dist,
+            random_state=seed,
+            transform_seed=seed,
+        )
+
+    def fit(self, train: Split, generator: torch.Generator) -> None:
+        """Fit the map."""
+        with _without_warnings():
+            super().fit(train, generator)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Place inputs `(n, *shape)` on the map."""
+        with _without_warnings():
+            return super().encode(inputs)
+
+
+@cache
+def _compile(large: bool) -> None:
+    """Let numba compile, once a process and before the clock of the first trial runs: most of a minute."""
+    rows = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    with _without_warnings():
+        _umap(n_neighbors=5, n_epochs=3, random_state=0, force_approximation_algorithm=large).fit(rows).transform(
+            -rows
+        )
+
+
+def _umap(**params: Any) -> Any:
+    with _without_warnings():
+        import umap
+
+    return umap.UMAP(n_jobs=1, **params)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Do not pass on what umap, numba and scikit-learn tell the authors of programs.
+
+    As that TensorFlow is not installed, or that a start by eigenvectors did not converge and the map starts from
+    noise: neither is in a user's hands.
+    """
+    with warnings.catch_warnings():
+        for module in ("umap", "numba", "pynndescent", "sklearn"):
+            warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
+        yield
