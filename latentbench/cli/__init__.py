@@ -15,12 +15,19 @@ __all__ = ["main"]
 VERBS = {
     "check": "Test a metric on a small space with known answers.",
     "compare": "Compare two runs, or two models, score by score.",
+    "edit": "Change attributes of items, one after another, and draw every step.",
     "env": "Print versions, hardware and plugins.",
     "info": "Explain a dataset, model, metric or score.",
     "list": "List datasets, models, metrics or plugins.",
+    "morph": "Turn one test item into another, along paths of codes.",
+    "map": "Draw maps of a model's codes: PCA, t-SNE, UMAP.",
     "report": "Write the report page of a run.",
     "run": "Train, look, score and compare.",
+    "show": "Draw reconstructions of all models, or traversals of one.",
+    "sample": "Draw new codes, grids and variations of a model, and invert its maps.",
     "table": "Print the comparison table of a run.",
+    "transport": "Move images, classes of codes and signals by optimal transport.",
+    "tour": "Film a tour of a model's map, or how it forms.",
 }
 
 
