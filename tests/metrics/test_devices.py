@@ -104,8 +104,9 @@ def on(device, space):
     changes |= {name: getattr(space, name).to(device) for name in {"posterior", "prior"} & space.supplies}
     if space.factor_names == ("angle",):  # drawn by numpy
         changes["decode"] = lambda codes: space.decode(getattr(codes, "kept", codes).cpu()).to(codes.device)
-    if space.train is not None:
-        changes["train"] = on(device, space.train)
+    for other in ("train", "validation"):
+        if getattr(space, other) is not None:
+            changes[other] = on(device, getattr(space, other))
     return space.replaced(**changes, device=device, fingerprint=f"{space.name} to be moved")
 
 

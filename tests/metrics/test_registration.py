@@ -22,6 +22,7 @@ HEADLINES = {
     "neighbor_recall": ("near", "up", "untrained", "pixels"),
     "walk_kd": ("walk", "down", 1.0, "pixels"),
     "sample_coverage": ("make", "up", 0.0, 1.0),
+    "edit_gain": ("steer", "up", 0.0, 1.0),
     "dci_disentanglement": ("factors", "up", 0.0, 1.0),
     "knn10_noise": ("shift", "up", "untrained", "pixels"),
     "rate": ("use", "none", None, None),
@@ -32,7 +33,7 @@ HEADLINES = {
 }
 NEEDS = {
     "inputs", "labels", "factors", "train", "encoder", "decoder", "decoder_gradient", "posterior", "prior",
-    "likelihood", "render", "cost",
+    "likelihood", "render", "validation", "cost",
 }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_names_are_sorted_and_lead_to_metrics():
 
 def test_score_names_are_unique():
     names = [name for cls in classes() for name in cls.scores]
-    assert len(names) == len(set(names)) == 79
+    assert len(names) == len(set(names)) == 89
 
 
 def test_every_quality_score_states_its_floor_and_its_ceiling_or_has_none():

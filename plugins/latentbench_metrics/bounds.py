@@ -1,0 +1,167 @@
+"""Only within the bounds of the data: whether new images are told from real ones, and new classes by errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench.latent.sampling import sample_codes, sampler_name
+from latentbench_metrics.features import in_domain_features
+from latentbench_metrics.item_errors import squared_errors
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["ClassifiedBounds", "HeldOutClasses", "ood_auroc", "out_of_bounds_classifier"]
+
+INSIDE = 0.95  # share of real test images that the classifier must leave in bounds
+SEED = 0
+
+
+def out_of_bounds_classifier(train: Tensor, test: Tensor, known: Tensor, fake: Tensor) -> float:
+    """Share of fakes that a classifier of real against generated puts outside where 95 % of test points are.
+
+    Lower is better, in [0, 1]; 0.05 when fakes cannot be told from test points. The classifier, a support vector
+    machine with a Gaussian kernel (C = 1, width from the variance), learns `train` from `known`; its threshold is
+    the 95 % quantile over `test`; `fake` is new to it.
+
+    Source: the classifier two-sample test of Lopez-Paz and Oquab 2017, read at one error rate instead of as an
+    accuracy.
+
+    Traps: copies of training images pass. Unlike `out_of_bounds` it sees variety: one good image again and again
+    is told at once, and fakes that are blurred alike. More points make a sharper classifier: compare at equal n.
+
+    Args:
+        train: features of real points to learn from, `(m, f)`.
+        test: features of other real points, `(n, f)`.
+        known: features of generated points to learn from, `(k, f)`.
+        fake: features of other generated points, `(l, f)`.
+
+    Raises:
+        ValueError: unequal f, or an empty set.
+
+    >>> real, far = torch.linspace(0, 1, 20)[:, None], torch.linspace(5, 6, 20)[:, None]
+    >>> out_of_bounds_classifier(real, real, far, torch.tensor([[0.5], [5.2], [5.7], [0.2]]))
+    0.5
+    """
+    parts = train, test, known, fake
+    if len({points.shape[1:] for points in parts}) > 1 or not all(map(len, parts)):
+        shapes = ", ".join(str(tuple(points.shape)) for points in parts)
+        raise ValueError(f"train, test, known and fake must be (n, f) of one f, none empty, got {shapes}")
+    from sklearn.svm import SVC
+
+    real, other, seen, new = (points.double().cpu().numpy() for points in parts)
+    points = torch.cat([train, known]).double().cpu().numpy()
+    machine = SVC(C=1.0, kernel="rbf", gamma="scale").fit(points, [0] * len(real) + [1] * len(seen))
+    limit = torch.quantile(torch.from_numpy(machine.decision_function(other)), INSIDE)
+    return float((torch.from_numpy(machine.decision_function(new)) > limit).double().mean())
+
+
+def ood_auroc(errors: Tensor, held_out: Tensor) -> float:
+    """Share of pairs of a held-out and a seen item in which the held-out one has the larger error.
+
+    Higher is better, in [0, 1]: 1 when errors separate the two, 0.5 when they tell nothing; ties count half.
+
+    Source: the area under the ROC curve by Mann and Whitney's statistic; reconstruction error as a sign of novelty
+    is as old as Japkowicz 1995.
+
+    Traps: errors grow with contrast and detail, whatever a model has learned: dark, plain held-out classes have
+    small ones, so that values below 0.5 occur. Compare models on the same classes only, and with `pca`.
+
+    Args:
+        errors: one number an item, `(n,)`.
+        held_out: `(n,)`, whether the item is of a class that training lacked.
+
+    Raises:
+        ValueError: unequal lengths, or only items of one kind.
+
+    >>> ood_auroc(torch.tensor([1.0, 2.0, 3.0, 3.0]), torch.tensor([False, True, False, True]))
+    0.625
+    """
+    positive = held_out.bool()
+    if errors.shape != positive.shape or errors.ndim != 1 or not positive.any() or positive.all():
+        raise ValueError(
+            f"needs errors (n,) and held_out (n,) of both kinds, got {tuple(errors.shape)} and "
+            f"{tuple(held_out.shape)} with {int(positive.sum())} held out"
+        )
+    _, place, counts = torch.unique(errors.double(), return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[place].double()
+    count = int(positive.sum())
+    wins = float(ranks[positive].sum()) - count * (count + 1) / 2
+    return wins / (count * (len(errors) - count))
+
+
+class ClassifiedBounds(Metric):
+    """Decoded new codes against at most 2000 training images, by a classifier on in-domain features."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "out_of_bounds_classifier": Score(
+            "down",
+            "share of new images that a classifier tells from real ones",
+            "make",
+            range=(0, 1),
+            floor="random_projection",
+            ceiling=1 - INSIDE,
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border
+    min_items: ClassVar[int] = 100
+    max_items: ClassVar[int | None] = 2000
+    on_host: ClassVar[bool] = True
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the share."""
+        features = in_domain_features(space)
+        rows = some_rows(len(space), self.max_items)
+        real = space.train.inputs  # type: ignore[union-attr]  # a training split is needed
+        bank = real[some_rows(len(real), len(rows))]
+        known, fake = torch.split(features(space.decode(sample_codes(space, 2 * len(rows), SEED))), len(rows))
+        found = out_of_bounds_classifier(features(bank), features(space.inputs[rows]), known, fake)
+        return {"out_of_bounds_classifier": found}
+
+    def note(self, space: LatentSpace) -> str:
+        """Say where new codes were drawn from."""
+        return f"new codes drawn from: {sampler_name(space)}"
+
+
+class HeldOutClasses(Metric):
+    """AUROC of the reconstruction error, for test items of classes that training lacked against all others."""
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "ood_auroc": Score(
+            "up",
+            "AUROC of reconstruction error for classes held out of training",
+            "shift",
+            range=(0, 1),
+            floor=0.5,
+            ceiling=1.0,
+        ),
+    }
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+
+    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+        """Return the area."""
+        held_out = _held_out(space)
+        if not held_out.any():
+            raise NotApplicableError(
+                "every class of the test split was seen in training; hold some out, as with train_classes=0,1,2"
+            )
+        if held_out.all():
+            raise NotApplicableError("no class of the test split was seen in training")
+        return {"ood_auroc": ood_auroc(squared_errors(space.inputs, space.reconstructions), held_out)}
+
+    def note(self, space: LatentSpace) -> str:
+        """Name the classes that were held out."""
+        classes = torch.unique(space.labels[_held_out(space)]).tolist()
+        return f"held out of training: {', '.join(map(str, classes))}"
+
+
+def _held_out(space: LatentSpace) -> Tensor:
+    """Tell `(n,)` of which items training knew no other of the same class."""
+    if space.train is None:
+        raise NotApplicableError("no training split")
+    return ~torch.isin(space.labels, torch.unique(space.train.labels))

@@ -1,0 +1,69 @@
+"""What edits are scored on: attributes, items, directions; shared by gains, chains and flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError
+from latentbench.latent.attributes import Direction, How, attribute_names, random_direction
+from latentbench.latent.goals import Attribute, find_attribute
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_told"]
+
+ITEMS = 200
+MOST = 6  # attributes that are edited unless they are named
+
+
+class EditParams(Metric.Params):
+    """What is edited, and how directions are found."""
+
+    attributes: tuple[str, ...] = Field(
+        default=(), description="factors to edit; without any the binary ones, or else all, six at most"
+    )
+    how: How = Field(default="balanced_means", description="how directions are found on the training split")
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def scored_attributes(space: LatentSpace, names: Sequence[str] = ()) -> list[Attribute]:
+    """Return the attributes of these names; without any all binary factors, or else all factors, at most six.
+
+    Raises:
+        NotApplicableError: no factors in the training split.
+        UnknownNameError: there is no such attribute.
+    """
+    if not attribute_names(space):
+        raise NotApplicableError("no ground-truth factors in the training split")
+    found = [find_attribute(space, name) for name in names or _varying(space)]
+    return found if names else ([one for one in found if one.binary] or found)[:MOST]
+
+
+def _varying(space: LatentSpace) -> Iterator[str]:
+    for name, factor in zip(attribute_names(space), space.train.factors.T, strict=True):  # type: ignore[union-attr]
+        if (factor != factor[0]).any():
+            yield name
+
+
+def scored_factors(space: LatentSpace, count: int | None = ITEMS) -> Tensor:
+    """Return the factors `(m, k)` of the test items that are edited, in float64."""
+    return space.factors[some_rows(len(space), count).to(space.device)].double()
+
+
+def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Direction:
+    """Return a random direction of equal length, another one for each `seed`."""
+    codes = (space.train or space).codes
+    vector = random_direction(codes, direction.vector.norm(), seed)
+    return Direction(direction.name, vector, direction.unit, "random")
+
+
+def strengths_told(how: str, strengths: Sequence[tuple[str, float]]) -> str:
+    """Write out what was edited."""
+    parts = ", ".join(f"{name} x {strength:.2f}" for name, strength in strengths)
+    return f"directions by {how}, strengths by validation: {parts}"

@@ -1,0 +1,131 @@
+"""Whether a judge of images, which knows nothing of codes, sees an edit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench.latent.attributes import attribute_direction
+from latentbench.latent.edits import edit
+from latentbench.latent.goals import Attribute
+from latentbench_metrics.edit_choices import (
+    ITEMS,
+    EditParams,
+    control_direction,
+    scored_attributes,
+    scored_factors,
+)
+from latentbench_metrics.features import in_domain_classes
+from latentbench_metrics.subsets import some_rows
+
+__all__ = ["FlipRate", "attribute_judge", "flip_rate"]
+
+
+def flip_rate(before: Tensor, after: Tensor, target: Tensor) -> float:
+    """Share of edited items that a judge sees on the wanted side, and did not see there before; higher is better.
+
+    In [0, 1].
+
+    Source: the attribute accuracy of InterFaceGAN (Shen 2020), by a judge that did not make the direction.
+
+    Traps: It says whether an attribute arrives, not what else came with it: read `edit_leak` beside it. A judge is
+    fooled where images are unlike those it learned from. An item whose reconstruction is already on the wanted
+    side counts as not flipped.
+
+    Args:
+        before: the judge's view of decoded unedited codes `(m, ...)`, bool.
+        after: of decoded edited codes.
+        target: the side that was wanted.
+
+    >>> from torch import tensor
+    >>> flip_rate(tensor([False, True]), tensor([True, True]), tensor([True, True]))
+    0.5
+    """
+    return float(_flipped(before, after, target).mean())
+
+
+def _flipped(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
+    return ((before != target) & (after == target)).double()
+
+
+def attribute_judge(space: LatentSpace, attributes: Sequence[Attribute]) -> Callable[[Tensor], Tensor]:
+    """Return a function from images `(n, *shape)` to the sides of all attributes `(n, attributes)`, bool.
+
+    The classifier of `latentbench_metrics.features`, trained on the training images: its classes are the
+    combinations of sides, a side being high or low.
+
+    Raises:
+        NotApplicableError: no training split with factors and inputs.
+    """
+    if space.train is None:
+        raise NotApplicableError("no training split")
+    bits = 2 ** torch.arange(len(attributes), device=space.device)
+    labels = (_sides(attributes, space.train.factors) * bits).sum(1)
+    learned = space.train.replaced(labels=labels, inputs=space.train.inputs)
+    words = " ".join([space.fingerprint or "", *(attribute.name for attribute in attributes)])
+    named = hashlib.sha256(words.encode()).hexdigest() if space.fingerprint else None
+    classes = in_domain_classes(space.replaced(train=learned, fingerprint=named))
+    return lambda images: classes(images)[:, None] // bits % 2 == 1
+
+
+def _sides(attributes: Sequence[Attribute], factors: Tensor) -> Tensor:
+    return torch.stack([one.is_high(factors[:, one.column]) for one in attributes], 1)
+
+
+class FlipRate(Metric):
+    """Attributes of 200 test items edited at strength 1, the gap between the means; a classifier of images judges.
+
+    Attributes and directions as for `edit_gain`. The judge learns the training images' factors and sees no code;
+    the row says how often it is right on the test images.
+    """
+
+    scores: ClassVar[Mapping[str, Score]] = {
+        "flip_rate": Score(
+            "up", "share of edits at strength 1 that a classifier of images sees", "steer", range=(0, 1),
+            floor=0.0, ceiling=1.0,
+        ),
+        "flip_rate_random": Score(
+            "none", "the same share for a random direction of equal length", "steer", range=(0, 1),
+            floor=0.0, ceiling=0.0,
+        ),
+    }  # fmt: skip
+    needs: ClassVar[tuple[str, ...]] = ("inputs", "factors", "train", "decoder")
+    tier: ClassVar = "full"
+    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation")
+    tolerance: ClassVar[float] = 0.01  # an image on the border may change sides
+    min_items: ClassVar[int] = 10
+    max_items: ClassVar[int | None] = ITEMS
+
+    Params = EditParams
+    params: EditParams
+
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+        """Return the share of attributes that flip, for each item."""
+        attributes = scored_attributes(space, self.params.attributes)
+        judge = attribute_judge(space, attributes)
+        factors = scored_factors(space, self.max_items)
+        codes = space.codes[some_rows(len(space), self.max_items).to(space.device)]
+        before, wanted = judge(space.decode(codes)), ~_sides(attributes, factors)
+        flips: dict[str, list[Tensor]] = {"flip_rate": [], "flip_rate_random": []}
+        for number, attribute in enumerate(attributes):
+            values = factors[:, attribute.column]
+            change = attribute.opposite(values) - values
+            direction = attribute_direction(space, attribute, self.params.how)
+            for name, way in zip(flips, (direction, control_direction(space, direction, number)), strict=True):
+                after = judge(edit(space, codes, way, change).outputs)
+                flips[name].append(_flipped(before[:, number], after[:, number], wanted[:, number]))
+        return {name: torch.stack(found).mean(0) for name, found in flips.items()}
+
+    def note(self, space: LatentSpace) -> str:
+        """Say how good the judge is."""
+        attributes = scored_attributes(space, self.params.attributes)
+        rows = some_rows(len(space), self.max_items).to(space.device)
+        right = attribute_judge(space, attributes)(space.inputs[rows]) == _sides(attributes, space.factors[rows])
+        shares = zip(attributes, right.double().mean(0).tolist(), strict=True)
+        told = ", ".join(f"{one.name} {share:.2f}" for one, share in shares)
+        return f"directions by {self.params.how}; the judge is right of real images: {told}"
