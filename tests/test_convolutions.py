@@ -419,8 +419,11 @@ def test_training_in_bfloat16_on_a_cpu_uses_fast_gradients(monkeypatch, images, 
 
 def test_fast_gradients_train_to_what_torch_trains_to(monkeypatch, images):
     model = Plugins().load("model", "ae")
-    fast, fast_state = trained(images, model, precision="bfloat16")
+    calls = counted(monkeypatch, "_FastConvolution")
+    fast, _ = trained(images, model, precision="bfloat16")
+    assert calls
+    calls.clear()
     monkeypatch.setattr(trainer, "FastConvolutions", nullcontext)
-    plain, plain_state = trained(images, model, precision="bfloat16")
+    plain, _ = trained(images, model, precision="bfloat16")
     assert fast[-1]["total"] == pytest.approx(plain[-1]["total"], rel=1e-2)
-    assert any(not torch.equal(fast_state[name], plain_state[name]) for name in fast_state)
+    assert not calls  # the bits may still be equal: that is for the processor to say
