@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import applicable, check_item, echo_paths, look_at, look_options
-from latentbench.cli.options import load_plugins
+from latentbench.cli.looking import (
+    Asked,
+    applicable,
+    check_items,
+    echo_paths,
+    figure_stem,
+    items_option,
+    look_options,
+)
+from latentbench.cli.naming import other_choices
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,10 +32,10 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 
 
 @click.command("edit")
-@look_options
+@look_options()
 @click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, as smile=+1.")
 @click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; as often as wanted.")
-@click.option("--item", "-i", "items", type=int, multiple=True, metavar="N", help="Test item to edit, any number.")
+@items_option("Test items to edit; default: the first four that the first change changes.")
 @click.option("--how", type=click.Choice(HOW), default=HOW[0], show_default=True, help="To find directions by.")
 @click.option(
     "--lock", multiple=True, metavar="NAME", help="Attribute whose direction is taken out of all others."
@@ -37,16 +45,10 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 )
 @click.option("--reencode", is_flag=True, help="Begin each step from the code of the last step's image.")
 def command(
-    run: str,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
+    asked: Asked,
     attribute: str,
     then: tuple[str, ...],
-    items: tuple[int, ...],
+    items: list[int] | None,
     how: Any,
     lock: tuple[str, ...],
     strength: str,
@@ -56,30 +58,30 @@ def command(
 
     NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9). STEPS, +1 when left out, goes
     up or down: of two values to the higher or lower one, else by standard deviations within the factor's range; a
-    class goes to the other one, or back. Without --item the first four items are edited that the first change
-    changes. Strengths are those that are best on the validation split where items can be drawn from factors, and
-    the true image of each step then stands below it; elsewhere the strength is 1, the gap between the means.
+    class goes to the other one, or back. Strengths are those that are best on the validation split where items can
+    be drawn from factors, and the true image of each step then stands below it; elsewhere the strength is 1, the
+    gap between the means.
 
-    Writes RUN/edit/CHANGES.png and .csv, the numbers.
+    Writes a picture, and its numbers as CSV.
     """
     from latentbench.report.artwork import draw_sheet, write_figure
     from latentbench.report.edit_sheet import draw_edits, edited_by_default, plan_edits
 
     changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)
-    look = look_at(run, "edit", load_plugins(files, blocked), model, dataset, seed, output)
-    rows = [check_item(look.space, number, "--item") for number in items]
+    look = asked.look("edit")
+    rows = check_items(look.space, items or [])
     _check_drawn(look.space, how, changes)
     with applicable(look):
         edits = plan_edits(look.space, changes, how, amount, lock)
         rows = rows or edited_by_default(look.space, edits[0])
         if not rows:
-            raise RequestError(f"no test item is changed by {changes[0]}; choose others with --item")
+            raise RequestError(f"no test item is changed by {changes[0]}; choose others with --items")
         sheet, numbers = draw_edits(look.space, rows, edits, reencode=reencode)
     title = f"{look.name}: {_told(edits, how, amount)}{', re-encoded' if reencode else ''}"
     about = {**look.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
     picture = draw_sheet(replace(sheet, title=title), "png", about)
-    stem = re.sub(r"[^\w.+-]+", "_", ",".join(map(str, changes)))
-    echo_paths(write_figure(look.folder / stem, {"png": picture}, numbers))
+    stem = figure_stem(look, ",".join(map(str, changes)), *other_choices("attribute", "then"))
+    echo_paths(write_figure(stem, {"png": picture}, numbers))
 
 
 def _change(text: str) -> Change:

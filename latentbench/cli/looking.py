@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from latentbench.cli.options import plugin_options
+from latentbench.cli.naming import file_name
+from latentbench.cli.options import load_plugins, plugin_options, several
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
-from latentbench.plugins import Plugins
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
+    from latentbench.plugins import Plugins
     from latentbench.records import Trial
     from latentbench.results import Results
 
-__all__ = ["Look", "applicable", "check_item", "echo_paths", "figure_stem", "look_at", "look_options"]
+__all__ = [
+    "Asked",
+    "Look",
+    "applicable",
+    "check_item",
+    "check_items",
+    "chosen",
+    "echo_paths",
+    "figure_stem",
+    "items_option",
+    "look_at",
+    "look_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the options that all these verbs have say: the run, which trial of it, where to write, plugins.
+
+    `run` is empty where a verb can do without and none was given.
+    """
+
+    run: str
+    model: str | None
+    dataset: str | None
+    seed: int | None
+    output: str | None
+    files: tuple[str, ...]
+    blocked: tuple[str, ...]
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Those of the command, loaded when first asked for."""
+        return load_plugins(self.files, self.blocked)
+
+    def look(self, verb: str) -> Look:
+        """Open the trial; see `look_at`."""
+        return look_at(self.run, verb, self.plugins, self.model, self.dataset, self.seed, self.output)
 
 
 @dataclass(frozen=True)
@@ -52,19 +90,32 @@ class Look:
         return f"{self.trial.label}, {self.trial.dataset}, seed {self.trial.seed}"
 
 
-def look_options(command: F) -> F:
-    """Add the argument RUN and the options --model, --dataset, --seed, -o and those of plugins."""
+def look_options(*, run_needed: bool = True) -> Callable[[F], F]:
+    """Add the argument RUN and --model, --dataset, --seed, -o and the options of plugins, given as `Asked`."""
     options = (
-        click.argument("run", type=click.Path()),
+        click.argument("run", type=click.Path(), required=run_needed, default=None if run_needed else ""),
         click.option("--model", "-m", metavar="NAME", help="Model, as the table calls it; needed with several."),
         click.option("--dataset", "-d", metavar="NAME", help="Data set; needed with several."),
         click.option("--seed", type=int, help="Trial to look at; default: that of the median error."),
         click.option("-o", "--output", type=click.Path(), help="Folder to write to; default: RUN/VERB."),
     )
-    command = plugin_options(command)
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: F) -> F:
+        @wraps(command)
+        def bundled(**given: Any) -> None:
+            command(Asked(**{field.name: given.pop(field.name) for field in fields(Asked)}), **given)
+
+        added = plugin_options(bundled)
+        for option in reversed(options):
+            added = option(added)
+        return added  # type: ignore[return-value]  # a click command takes its options by name
+
+    return add
+
+
+def items_option(help_text: str) -> Callable[[F], F]:
+    """Add --items, test items with commas between them."""
+    return click.option("--items", callback=several(int, always=True), metavar="N,...", help=help_text)
 
 
 def look_at(
@@ -86,9 +137,9 @@ def look_at(
     from latentbench.results import Results
 
     results = Results(Path(run), plugins)
-    data = _chosen("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
+    data = chosen("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
     rows = [trial for trial in results.trials if trial.dataset == data]
-    label = _chosen("model", _whole(model, rows), [trial.label for trial in rows], "--model")
+    label = chosen("model", _whole(model, rows), [trial.label for trial in rows], "--model")
     if seed is None:
         trial = median_trial(results, data, label)
         if trial is None:
@@ -105,6 +156,28 @@ def look_at(
     except NotApplicableError as error:
         raise RequestError(f"{error}; it cannot be looked at afterwards") from error
     return Look(results, trial, space, Path(output) if output else results.path / verb)
+
+
+def chosen(what: str, asked: str | None, names: Sequence[str], option: str) -> str:
+    """Return the one name that is meant: the only one there is, the one asked for, or the one that begins so.
+
+    Raises:
+        RequestError: several, and none is asked for.
+        UnknownNameError: no such name.
+    """
+    known = list(dict.fromkeys(names))
+    if asked is None:
+        if len(known) == 1:
+            return known[0]
+        raise RequestError(f"this run has several: choose a {what} with {option}, one of {', '.join(known)}")
+    if asked in known:
+        return asked
+    meant = [name for name in known if name.partition("(")[0] == asked]  # beta_vae for beta_vae(4)
+    if len(meant) == 1:
+        return meant[0]
+    raise UnknownNameError(
+        f"this run has no {what} {asked!r}{near_matches(asked, known)}; it has {', '.join(known)}"
+    )
 
 
 @contextmanager
@@ -133,13 +206,14 @@ def check_item(space: LatentSpace, number: int, option: str) -> int:
     return number
 
 
-def figure_stem(look: Look, *parts: str) -> Path:
-    """Return where a figure of this look goes, without ending: data set, model, seed and what it shows.
+def check_items(space: LatentSpace, numbers: Sequence[int]) -> list[int]:
+    """Return the numbers of several test items, given by --items."""
+    return [check_item(space, number, "--items") for number in numbers]
 
-    The same request goes to the same place.
-    """
-    names = [look.trial.dataset, look.trial.label, f"seed{look.trial.seed}", *filter(None, parts)]
-    return look.folder / "-".join(re.sub(r"[^A-Za-z0-9_.=+]+", "_", name).strip("_") for name in names)
+
+def figure_stem(look: Look, *parts: str) -> Path:
+    """Return where a figure of this look goes, without ending: data set, model, seed and what it shows."""
+    return look.folder / file_name(look.trial.dataset, look.trial.label, f"seed{look.trial.seed}", *parts)
 
 
 def echo_paths(paths: Sequence[Path]) -> None:
@@ -157,20 +231,3 @@ def _whole(asked: str | None, rows: Sequence[Trial]) -> str | None:
     labels = {trial.label for trial in named if trial.budget["checkpoint"] is None}
     looked_at = any(trial.key in on_the_way for trial in named)
     return labels.pop() if looked_at and len(labels) == 1 else asked
-
-
-def _chosen(what: str, asked: str | None, names: Sequence[str], option: str) -> str:
-    """Return the one name that is meant."""
-    known = list(dict.fromkeys(names))
-    if asked is None:
-        if len(known) == 1:
-            return known[0]
-        raise RequestError(f"this run has several: choose a {what} with {option}, one of {', '.join(known)}")
-    if asked in known:
-        return asked
-    meant = [name for name in known if name.partition("(")[0] == asked]  # beta_vae for beta_vae(4)
-    if len(meant) == 1:
-        return meant[0]
-    raise UnknownNameError(
-        f"this run has no {what} {asked!r}{near_matches(asked, known)}; it has {', '.join(known)}"
-    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import look_options
+from latentbench.cli.looking import Asked, look_options
 
 if TYPE_CHECKING:
     from latentbench.cli.looking import Look
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("map")
-@look_options
+@look_options()
 @click.option("--method", "methods", metavar="NAME,...", default="pca,tsne,umap", show_default=True)
 @click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
 @click.option("--by", metavar="label|FACTOR", help="What colors show; default: label, where there is one.")
@@ -32,42 +32,36 @@ __all__ = ["command"]
 )
 @click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 def command(
-    run: str,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
+    asked: Asked,
     methods: str,
     count: int,
     by: str | None,
     map_seed: int,
     repeats: int,
     form: Any,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
 ) -> None:
     """Draw maps of a model's codes by PCA, t-SNE and UMAP, side by side, with their trust scores.
 
     RUN is a run's folder. A map is made once and stored with the trial; `--model pixels` maps the data themselves.
     """
-    from latentbench.cli.looking import applicable, echo_paths, figure_stem, look_at
-    from latentbench.cli.options import load_plugins, split_names
+    from latentbench.cli.looking import applicable, echo_paths, figure_stem
+    from latentbench.cli.naming import other_choices
+    from latentbench.cli.options import split_names
     from latentbench.latent.projection import check_method
     from latentbench.report.artwork import write_figure
     from latentbench.report.map_figure import draw_maps, map_numbers, one_coloring
 
     names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
-    plugins = load_plugins(files, blocked)
-    look = look_at(run, "map", plugins, model, dataset, seed, output)
+    look = asked.look("map")
     seeds = range(map_seed, map_seed + repeats)
     with applicable(look):
-        made = [_maps(look, name, count, seeds, plugins) for name in names]
+        made = [_maps(look, name, count, seeds, asked.plugins) for name in names]
     first = [maps[0] for maps in made]
     coloring = one_coloring(look.space, first[0].rows, by)
     about = {**look.about, "methods": names, "map_seed": map_seed, "items": len(first[0].rows)}
     notes = {maps[0].method: _agreement(maps) for maps in made}
     drawn = draw_maps(first, coloring, look.name, form, about, notes)
-    stem = figure_stem(look, *names, "" if coloring.name == "label" else coloring.name)
+    stem = figure_stem(look, *names, *other_choices("methods"))
     echo_paths(write_figure(stem, {form: drawn}, map_numbers(first, coloring)))
 
 

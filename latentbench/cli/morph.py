@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
-from latentbench.cli.options import load_plugins, several, split_names
+from latentbench.cli.looking import Asked, Look, applicable, check_item, echo_paths, figure_stem, look_options
+from latentbench.cli.naming import other_choices
+from latentbench.cli.options import several, split_names
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MILLISECONDS = 60
 
 
 @click.command("morph")
-@look_options
+@look_options()
 @click.option("--from", "start", type=int, metavar="ITEM", help="Test item to start from.")
 @click.option("--to", "end", type=int, metavar="ITEM", help="Test item to arrive at.")
 @click.option("--via", multiple=True, type=int, metavar="ITEM", help="Test item in between; may be repeated.")
@@ -63,13 +63,7 @@ MILLISECONDS = 60
     help="Of the way from item to item; a blend has none.",
 )
 def command(
-    run: str,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
+    asked: Asked,
     start: int | None,
     end: int | None,
     via: tuple[int, ...],
@@ -86,7 +80,7 @@ def command(
     the same, and a table of numbers. Items count from 0, in the order of the test split.
     """
     paths = _paths(path)
-    look = look_at(run, "morph", load_plugins(files, blocked), model, dataset, seed, output)
+    look = asked.look("morph")
     if corners is not None:
         if start is not None or end is not None or via:
             raise RequestError("give --from and --to, or --blend, not both")
@@ -118,7 +112,7 @@ def _write_strip(
             look.space, items, max(FRAMES, points), [way for way in paths if way in _names(morph)], graph
         )
         drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
-    return write_figure(_stem(look, items, paths), drawn, numbers(look.space, morph))
+    return write_figure(_stem(look, items), drawn, numbers(look.space, morph))
 
 
 def _write_blend(
@@ -131,7 +125,7 @@ def _write_blend(
     _tell(morph.notes)
     sheet = blended_sheet(morph, look.name)
     drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
-    return write_figure(_stem(look, items, paths, "blend_"), drawn, numbers(look.space, morph))
+    return write_figure(_stem(look, items, "blend"), drawn, numbers(look.space, morph))
 
 
 def _paths(text: str) -> list[str]:
@@ -201,14 +195,10 @@ def _about(look: Look, items: Sequence[int], paths: Sequence[str]) -> dict[str, 
     return {**look.about, "items": list(items), "paths": list(paths)}
 
 
-def _stem(look: Look, items: Sequence[int], paths: Sequence[str], kind: str = "") -> Path:
-    """Return the file to write to, without its ending: no other trial, items or paths share it."""
-    from latentbench.latent.interpolation import PATHS
-
-    trial = f"{look.trial.dataset}-{look.trial.label}-{look.trial.seed}"
-    ways = "all" if len(paths) == len(PATHS) else "-".join(paths)
-    name = f"{kind}{trial}_{'-'.join(map(str, items))}_{ways}"
-    return look.folder / re.sub(r"[^\w.-]+", "_", name)
+def _stem(look: Look, items: Sequence[int], kind: str = "") -> Path:
+    """Return the file to write to, without its ending: no other trial, items or choices share it."""
+    way = "-".join(map(str, items))
+    return figure_stem(look, kind, way, *other_choices("start", "end", "via", "corners"))
 
 
 def _tell(notes: Sequence[str]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
-from latentbench.cli.options import load_plugins
+from latentbench.cli.looking import Asked, Look, applicable, check_item, echo_paths, figure_stem, look_options
+from latentbench.cli.naming import other_choices
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ POINTS = 2000
 
 
 @click.command("sample")
-@look_options
+@look_options()
 @click.option(
     "--how",
     type=click.Choice(HOW),
@@ -45,17 +44,7 @@ POINTS = 2000
 @click.option(
     "--seed-draw", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is drawn."
 )
-def command(
-    run: str,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
-    how: str,
-    **options: Any,
-) -> None:
+def command(asked: Asked, how: str, **options: Any) -> None:
     """Decode new codes of a model of the run folder RUN; write a sheet of images, and their codes as CSV.
 
     --how prior, gaussian or mixture draws codes; grid runs through the two dimensions that vary most; variations
@@ -68,7 +57,7 @@ def command(
     if how == "variations" and options["item"] is None:
         raise RequestError("--how variations needs the number of a test item, as --item 12")
     side = _side(options["count"]) if how in ("grid", "inverse") else 0
-    look = look_at(run, "sample", load_plugins(files, blocked), model, dataset, seed, output)
+    look = asked.look("sample")
     with applicable(look):
         made = _made(look, how, side, options)
     echo_paths(_written(look, how, made, options))
@@ -103,6 +92,5 @@ def _written(look: Look, how: str, made: Made, options: dict[str, Any]) -> list[
 
     given = {name: value for name, value in options.items() if value is not None}
     about = {**look.about, "how": how, **given}
-    parts = [look.trial.dataset, look.trial.label, how, options["map_kind"] or ""]
-    stem = "-".join(re.sub(r"[^A-Za-z0-9_.=+]+", "_", part) for part in parts if part)
-    return write_figure(look.folder / stem, {"png": draw_sheet(made.sheet, about=about)}, made.numbers)
+    stem = figure_stem(look, how, *other_choices("how"))
+    return write_figure(stem, {"png": draw_sheet(made.sheet, about=about)}, made.numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import applicable, check_item, echo_paths, look_at, look_options
-from latentbench.cli.options import load_plugins, several
+from latentbench.cli.looking import (
+    Asked,
+    applicable,
+    check_item,
+    check_items,
+    chosen,
+    echo_paths,
+    figure_stem,
+    items_option,
+    look_options,
+)
+from latentbench.cli.naming import file_name, other_choices
 from latentbench.errors import NotApplicableError, RequestError
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ ITEMS = (
 
 
 @click.command("show")
-@look_options
+@look_options()
 @click.option(
     "--what",
     type=click.Choice(["reconstructions", "traversals"]),
@@ -37,26 +46,24 @@ ITEMS = (
     show_default=True,
     help="Of all models (or of --model) on the same items; or one dimension of a model's codes after the other.",
 )
-@click.option("--items", callback=several(int, always=True), metavar="N,...", help=ITEMS)
+@items_option(ITEMS)
 @click.option(
     "--dims", type=click.IntRange(1), default=10, show_default=True, help="Most active dimensions shown."
 )
 @click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images a dimension.")
-def command(run: str, files: tuple[str, ...], blocked: tuple[str, ...], **asked: Any) -> None:
+def command(asked: Asked, what: str, items: list[int] | None, dims: int, steps: int) -> None:
     """Draw what the models of the run folder RUN decode, and write the numbers beside it.
 
     Reconstructions: input, reconstruction and difference of fixed test items, for every model that decodes.
     Traversals: one row for each dimension, the most active first, from its 5 % to its 95 % quantile.
     """
-    plugins = load_plugins(files, blocked)
-    if asked["what"] == "reconstructions":
-        from latentbench.results import Results
-
-        paths = _show_reconstructions(Results(Path(run), plugins), asked)
+    if what == "reconstructions":
+        paths = _show_reconstructions(asked, items)
     else:
-        look = look_at(run, "show", plugins, *(asked[name] for name in ("model", "dataset", "seed", "output")))
+        look = asked.look("show")
         with applicable(look):
-            paths = [path for item in asked["items"] or [None] for path in _show_traversals(look, item, asked)]
+            starts = items or (None,)
+            paths = [path for start in starts for path in _show_traversals(look, start, dims, steps)]
     echo_paths(paths)
 
 
@@ -71,17 +78,20 @@ class _Seen:
     errors: Any
 
 
-def _show_reconstructions(results: Results, asked: Mapping[str, Any]) -> list[Path]:
-    from latentbench.report.gather import labels
+def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
+    from latentbench.report.gather import datasets, labels
+    from latentbench.results import Results
 
-    dataset = _dataset(results, asked["dataset"])
+    results = Results(Path(asked.run), asked.plugins)
+    dataset = chosen("data set", asked.dataset, datasets(results), "--dataset")
     known = labels(results, dataset)
-    wanted = [label for label in known if asked["model"] in (None, label, label.partition("(")[0])]
+    wanted = [label for label in known if asked.model in (None, label, label.partition("(")[0])]
     if not wanted:
-        raise RequestError(f"this run has no model {asked['model']!r} on {dataset}; it has {', '.join(known)}")
-    seen, items = [], asked["items"]
+        raise RequestError(f"this run has no model {asked.model!r} on {dataset}; it has {', '.join(known)}")
+    name = file_name(dataset, asked.model or "", *_seed(asked.seed), "reconstructions", *other_choices("what"))
+    seen = []
     for label in wanted:
-        trial = _trial(results, dataset, label, asked["seed"])
+        trial = _trial(results, dataset, label, asked.seed)
         if trial is None or trial.traits["reference"] == "ceiling":
             continue  # the inputs themselves
         try:
@@ -92,11 +102,9 @@ def _show_reconstructions(results: Results, asked: Mapping[str, Any]) -> list[Pa
             seen.append(found)
     if not seen:
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
-    folder = Path(asked["output"]) if asked["output"] else results.path / "show"
+    folder = Path(asked.output) if asked.output else results.path / "show"
     about = {"dataset": dataset, "items": items, "seeds": {one.label: one.seed for one in seen}}
-    return _written(
-        folder / f"reconstructions-{_plain(dataset)}", _sheet(dataset, items, seen), about, _rows(items, seen)
-    )
+    return _written(folder / name, _sheet(dataset, items or [], seen), about, _rows(items or [], seen))
 
 
 def _reconstructed(results: Results, trial: Trial, items: Sequence[int] | None) -> tuple[_Seen, list[int]]:
@@ -107,7 +115,7 @@ def _reconstructed(results: Results, trial: Trial, items: Sequence[int] | None) 
     space = results.latent_space(trial)
     labels = space.labels.cpu().numpy() if "labels" in space.supplies else None
     rows = list(map(int, shown_rows(len(space), labels))) if items is None else list(items)
-    inputs = space.inputs[[check_item(space, row, "--items") for row in rows]]
+    inputs = space.inputs[check_items(space, rows)]
     codes = space.encode(inputs) if "encoder" in space.supplies else space.codes[rows]
     outputs = space.decode(codes)
     errors = (outputs - inputs).double().square().flatten(1).mean(1).cpu().numpy()
@@ -135,13 +143,13 @@ def _rows(items: Sequence[int], seen: Sequence[_Seen]) -> list[dict[str, Any]]:
     ]
 
 
-def _show_traversals(look: Look, item: int | None, asked: Mapping[str, Any]) -> list[Path]:
+def _show_traversals(look: Look, item: int | None, most: int, steps: int) -> list[Path]:
     from latentbench.latent.traversal import activity, activity_unit, most_active, quantile_levels, traverse
     from latentbench.report.artwork import Sheet, as_pictures
 
-    space, steps = look.space, asked["steps"]
+    space = look.space
     start = "the mean code" if item is None else f"item {check_item(space, item, '--items')}"
-    dims, unit = most_active(space, asked["dims"]), activity_unit(space)
+    dims, unit = most_active(space, most), activity_unit(space)
     codes = traverse(space, item, dims, steps)
     pictures = as_pictures(space.decode(codes.flatten(0, 1)), like=space.inputs)
     levels, active = quantile_levels(steps).tolist(), activity(space)[dims].tolist()
@@ -165,9 +173,9 @@ def _show_traversals(look: Look, item: int | None, asked: Mapping[str, Any]) -> 
         for row, (dim, value) in enumerate(zip(dims, active, strict=True))
         for step, level in enumerate(levels)
     ]
-    where = "" if item is None else f"-item{item}"
-    name = f"traversals-{_plain(look.trial.dataset)}-{_plain(look.trial.label)}{where}"
-    return _written(look.folder / name, sheet, {**look.about, "start": start}, rows)
+    where = "" if item is None else f"item={item}"
+    stem = figure_stem(look, "traversals", where, *other_choices("what", "items"))
+    return _written(stem, sheet, {**look.about, "start": start}, rows)
 
 
 def _written(stem: Path, sheet: Sheet, about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Path]:
@@ -176,17 +184,6 @@ def _written(stem: Path, sheet: Sheet, about: Mapping[str, Any], rows: Sequence[
     from latentbench.report.artwork import draw_sheet, write_figure
 
     return write_figure(stem, {form: draw_sheet(sheet, form, about) for form in FORMS}, pd.DataFrame(rows))
-
-
-def _dataset(results: Results, asked: str | None) -> str:
-    from latentbench.report.gather import datasets
-
-    known = datasets(results)
-    if asked is None and len(known) > 1:
-        raise RequestError(f"this run has several: choose a data set with --dataset, one of {', '.join(known)}")
-    if asked is not None and asked not in known:
-        raise RequestError(f"this run has no data set {asked!r}; it has {', '.join(known)}")
-    return asked or known[0]
 
 
 def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Trial | None:
@@ -200,5 +197,5 @@ def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Tria
     return next((trial for trial in mine if trial.seed == seed and succeeded(trial)), None)
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text).strip("_")
+def _seed(seed: int | None) -> list[str]:
+    return [] if seed is None else [f"seed{seed}"]

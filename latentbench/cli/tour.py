@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import look_options
+from latentbench.cli.looking import Asked, look_options
 
 if TYPE_CHECKING:
     from latentbench.cli.looking import Look
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("tour")
-@look_options
+@look_options()
 @click.option("--method", type=click.Choice(["pca", "tsne", "umap"]), default="umap", show_default=True)
 @click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
 @click.option("--clusters", type=click.IntRange(1), default=30, show_default=True, help="Stops of the tour.")
@@ -31,11 +31,7 @@ __all__ = ["command"]
 @click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of map and clusters.")
 @click.option("--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True)
 def command(
-    run: str,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
+    asked: Asked,
     method: str,
     count: int,
     clusters: int,
@@ -43,26 +39,23 @@ def command(
     forming: bool,
     map_seed: int,
     form: Any,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
 ) -> None:
     """Film a model's map: a dot visits each cluster, what the decoder makes of its code beside it.
 
     With --forming: how the map forms over the epochs of a run made with `latentbench run --checkpoints 1,2,5,10`.
     """
-    from latentbench.cli.looking import applicable, echo_paths, figure_stem, look_at
-    from latentbench.cli.options import load_plugins
+    from latentbench.cli.looking import applicable, echo_paths, figure_stem
+    from latentbench.cli.naming import other_choices
     from latentbench.report.artwork import animation, write_figure
     from latentbench.report.tours import MILLISECONDS
 
-    plugins = load_plugins(files, blocked)
-    look = look_at(run, "tour", plugins, model, dataset, seed, output)
+    look = asked.look("tour")
     with applicable(look):
         if forming:
-            film = _forming(look, method, count, map_seed, seconds or 1.6, plugins)
+            film = _forming(look, method, count, map_seed, seconds or 1.6, asked.plugins)
         else:
-            film = _tour(look, method, count, map_seed, clusters, seconds or 0.8, plugins)
-    stem = figure_stem(look, method, "forming" if forming else "")
+            film = _tour(look, method, count, map_seed, clusters, seconds or 0.8, asked.plugins)
+    stem = figure_stem(look, method, *other_choices("method"))
     echo_paths(write_figure(stem, {form: animation(film.frames, MILLISECONDS, form)}, film.numbers))
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Look, applicable, check_item, echo_paths, look_at, look_options
-from latentbench.cli.options import load_plugins, several
+from latentbench.cli.looking import (
+    Asked,
+    Look,
+    applicable,
+    check_items,
+    echo_paths,
+    figure_stem,
+    items_option,
+    look_options,
+)
+from latentbench.cli.naming import file_name, other_choices
+from latentbench.cli.options import several
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from latentbench.plugins import Plugins
     from latentbench.report.transport import Moved
 
 __all__ = ["command"]
@@ -25,8 +35,8 @@ SIDE = 5  # pictures along the side of a square between four
 
 
 @click.command("transport")
-@look_options
-@click.option("--items", metavar="I,J,...", callback=several(int, always=True), help="Test images: two or more.")
+@look_options(run_needed=False)
+@items_option("Test images: two or more.")
 @click.option("--classes", metavar="A,B", callback=several(int, always=True), help="Two classes of codes.")
 @click.option(
     "--signals", metavar="FILE", type=click.Path(), help="Signals of a CSV file (a column each) or .npy."
@@ -42,13 +52,7 @@ SIDE = 5  # pictures along the side of a square between four
     help="Pictures along the way between two.",
 )
 def command(
-    run: str | None,
-    model: str | None,
-    dataset: str | None,
-    seed: int | None,
-    output: str | None,
-    files: tuple[str, ...],
-    blocked: tuple[str, ...],
+    asked: Asked,
     items: list[int] | None,
     classes: list[int] | None,
     signals: str | None,
@@ -62,35 +66,25 @@ def command(
     of one class on their way to another, decoded, beside the line between the classes' means. --signals: the same
     as for images, of curves that are nowhere below 0, without RUN. Writes pictures and their numbers as CSV.
     """
-    _check_request(run, items, classes, signals, weights)
+    _check_request(asked.run, items, classes, signals, weights)
     if signals is not None:
-        echo_paths(_signals(Path(signals), weights, points, output))
-        return
-    plugins = load_plugins(files, blocked)
-    if items is not None:
-        look = look_at(
-            str(run), "transport", plugins, model or _any_model(str(run), plugins, dataset), dataset, seed, output
-        )
+        echo_paths(_signals(Path(signals), weights, points, asked.output))
+    elif items is not None:
+        look = replace(asked, model=asked.model or _any_model(asked)).look("transport")
         echo_paths(_items(look, items, weights, points))
     else:
-        look = look_at(str(run), "transport", plugins, model, dataset, seed, output)
-        echo_paths(_classes(look, classes or [], points))
+        echo_paths(_classes(asked.look("transport"), classes or [], points))
 
 
-next(given for given in command.params if given.name == "run").required = False  # signals come from a file
-
-
-def _check_request(run: str | None, items: Any, classes: Any, signals: Any, weights: Any) -> None:
+def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: Any) -> None:
     """Refuse what does not go together."""
     given = [
         f"--{name}" for name, value in (("items", items), ("classes", classes), ("signals", signals)) if value
     ]
     if len(given) != 1:
         raise RequestError(f"give one of --items, --classes and --signals, got {' and '.join(given) or 'none'}")
-    if (run is None) != (given == ["--signals"]):
-        raise RequestError(
-            "--signals takes no RUN" if run is not None else f"{given[0]} needs a RUN, the folder of a run"
-        )
+    if bool(run) == (given == ["--signals"]):
+        raise RequestError("--signals takes no RUN" if run else f"{given[0]} needs a RUN, the folder of a run")
     if weights and classes:
         raise RequestError("--weights goes with --items or --signals, got --classes")
     if items and len(items) < 2:
@@ -99,20 +93,19 @@ def _check_request(run: str | None, items: Any, classes: Any, signals: Any, weig
         raise RequestError(f"--classes must name two classes, as --classes 5,9, got {len(classes)}")
 
 
-def _any_model(run: str, plugins: Plugins, dataset: str | None) -> str | None:
+def _any_model(asked: Asked) -> str | None:
     """Return a model through which the test images can be seen; they are the same for all."""
     from latentbench.results import Results
 
-    well = (
-        trial for trial in Results(Path(run), plugins).trials if trial.outcome and trial.outcome.status == "ok"
-    )
-    return next((trial.label for trial in well if dataset in (None, trial.dataset)), None)
+    trials = Results(Path(asked.run), asked.plugins).trials
+    well = (trial for trial in trials if trial.outcome and trial.outcome.status == "ok")
+    return next((trial.label for trial in well if asked.dataset in (None, trial.dataset)), None)
 
 
 def _items(look: Look, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
     from latentbench.report.transport import image_grid, image_means, image_strip
 
-    rows = [check_item(look.space, item, "--items") for item in items]
+    rows = check_items(look.space, items)
     names = [f"item {row}" for row in rows]
     title = f"{look.trial.dataset}, test items {', '.join(map(str, rows))}"
     with _asked(look):
@@ -124,7 +117,7 @@ def _items(look: Look, items: list[int], weights: list[float] | None, points: in
         else:
             moved = image_means(images, names, _weights(weights, len(rows)), title)
     about = {"dataset": look.trial.dataset, "items": rows, "weights": weights}
-    return _written(look.folder / f"items-{'-'.join(map(str, rows))}", moved, about)
+    return _written(look.folder / file_name(look.trial.dataset, *other_choices()), moved, about)
 
 
 def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
@@ -133,7 +126,7 @@ def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
     title = f"{look.name}: from class {classes[0]} to class {classes[1]}"
     with _asked(look):
         moved = class_morph(look.space, classes[0], classes[1], points, 0, title)
-    return _written(look.folder / f"classes-{classes[0]}-{classes[1]}", moved, {**look.about, "classes": classes})
+    return _written(figure_stem(look, *other_choices()), moved, {**look.about, "classes": classes})
 
 
 def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
@@ -153,7 +146,8 @@ def _signals(path: Path, weights: list[float] | None, points: int, output: str |
     except ValueError as error:
         raise RequestError(f"{path}: {error}") from error
     folder = Path(output) if output else path.parent / "transport"
-    return write_figure(folder / f"signals-{path.stem}", {"png": picture}, numbers)
+    stem = folder / file_name("signals", path.stem, *other_choices("signals"))
+    return write_figure(stem, {"png": picture}, numbers)
 
 
 def _read_signals(path: Path) -> tuple[Tensor, list[str]]:

@@ -3,11 +3,10 @@ import io
 import json
 import subprocess
 import sys
-import warnings
 
 import pytest
 
-from latentbench.cli import VERBS, main
+from latentbench.cli import VERBS
 from latentbench.plugins import Plugins
 
 TOML = """
@@ -51,20 +50,6 @@ def register_metrics(register):
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return call
-
-
-@pytest.fixture
 def toml(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(TOML)
@@ -72,15 +57,9 @@ def toml(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(finished_run):
     """A finished run to print."""
-    folder = tmp_path_factory.mktemp("cli")
-    (folder / "mine.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit):
-            main(["run", str(folder / "mine.toml"), "--workers", "0", "-o", str(folder / "run")])
-    return folder / "run"
+    return finished_run(TOML)
 
 
 def process(*arguments):

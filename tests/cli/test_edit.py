@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from latentbench.cli import main
 from latentbench.latent.attributes import attribute_direction
 from latentbench.report.edit_sheet import Change, draw_edits, edited_by_default, plan_edits
 from latentbench.testing import gallery
@@ -17,30 +14,10 @@ SPRITES = "sprites:size=16:scales=3:orientations=2:positions=6"
 SMALL = ["-p", "latent_dim=4", "--epochs", "2", "--seeds", "1", "--workers", "0", "-s", "r2"]
 
 
-@pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(finished_run):
     """A finished run of two models on data with factors, and on digits, which have none."""
-    folder = tmp_path_factory.mktemp("edit") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as ended:
-            main(["run", "-d", SPRITES, "-d", "digits", "-m", "pca", "-m", "ae", *SMALL, "-o", str(folder)])
-    assert ended.value.code == 0
-    return folder
+    return finished_run(None, "-d", SPRITES, "-d", "digits", "-m", "pca", "-m", "ae", *SMALL)
 
 
 def sprites(cli, *options):
@@ -48,10 +25,10 @@ def sprites(cli, *options):
 
 
 def test_a_chain_is_drawn_with_its_true_images_and_numbers(cli, run):
-    status, out, err = sprites(cli, run, "--attribute", "x=+1", "--then", "scale=-1", "--item", 3, "--item", 10)
+    status, out, err = sprites(cli, run, "--attribute", "x=+1", "--then", "scale=-1", "--items", "3,10")
     assert status == 0, err
     picture, numbers = out.split()
-    assert picture == str(run / "edit" / "x_+1_scale_-1.png")
+    assert picture == str(run / "edit" / "sprites-pca-seed0-x=+1_scale=-1-items=3_10.png")
     table = pd.read_csv(numbers)
     assert table["item"].tolist() == [3, 10] * 2
     assert table["edit"].tolist() == ["x=+1"] * 2 + ["scale=-1"] * 2
@@ -99,7 +76,7 @@ def test_other_ways_to_find_directions(cli, run, how):
             "is NAME=STEPS as in smile=+1, with steps other than 0, got 'x=much'",
         ),
         (["--attribute", "x=0"], "steps other than 0"),
-        (["--attribute", "x", "--item", "999"], "--item must be a test item from 0 to"),
+        (["--attribute", "x", "--items", "999"], "--items must be a test item from 0 to"),
         (["--attribute", "x", "--strength", "some"], "--strength must be auto or a number, got 'some'"),
         (["--attribute", "label:0->9"], "there is no class 9 in the training labels; classes here: 0, 1, 2"),
         (["--attribute", "label:1-"], "a pair of classes is written 'label:5->9'"),

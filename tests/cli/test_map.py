@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from latentbench.cli import main
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report import maps
@@ -44,39 +43,22 @@ budget = {epochs = 1}
 ALL = ("trustworthiness", "continuity", "neighbor_recall", "knn10", "distance_correlation")
 
 
-def call(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
+def cli(cli):
+    """The same with warnings that are shown, as in a process of their own."""
 
-    def run(*arguments):
+    def call(*words):
         with warnings.catch_warnings():
-            warnings.simplefilter("default")  # they are shown, as in a process of their own
-            status = call(*arguments)
-        told = capsys.readouterr()
-        return status, told.out, told.err
+            warnings.simplefilter("default")
+            return cli(*words)
 
-    return run
+    return call
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(finished_run):
     """A finished run of four small models on digits."""
-    folder = tmp_path_factory.mktemp("map")
-    (folder / "corner.py").write_text(NO_DECODER)
-    (folder / "small.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        plugin = ("--plugin", folder / "corner.py")
-        status = call("run", folder / "small.toml", "--workers", 0, *plugin, "-o", folder / "run")
-    assert status == 0
-    return folder / "run"
+    return finished_run(TOML, plugin=NO_DECODER)
 
 
 def stored(run, model):
@@ -89,7 +71,7 @@ def test_maps_stand_side_by_side_with_their_numbers(cli, run, tmp_path):
     status, out, err = cli("map", run, "-m", "ae", "--count", 150, "-o", tmp_path)
     assert (status, err) == (0, "")
     picture, numbers = map(str.strip, out.splitlines())
-    assert picture == str(tmp_path / "digits-ae-seed0-pca-tsne-umap.png")
+    assert picture == str(tmp_path / "digits-ae-seed0-pca-tsne-umap-count=150.png")
     with Image.open(picture) as image:
         assert image.width > 2 * image.height
         assert json.loads(image.info["Description"]) == {
@@ -112,12 +94,12 @@ def test_the_second_call_reads_the_stored_map(cli, run, tmp_path):
     out = cli(*asked)[1]
     first = time.perf_counter() - begun
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in stored(run, "ae")}
-    content = (tmp_path / "digits-ae-seed0-tsne.png").read_bytes()
+    content = (tmp_path / "digits-ae-seed0-tsne-count=300.png").read_bytes()
     begun = time.perf_counter()
     assert cli(*asked)[:2] == (0, out)
     assert time.perf_counter() - begun < first
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in stored(run, "ae")} == before
-    assert (tmp_path / "digits-ae-seed0-tsne.png").read_bytes() == content
+    assert (tmp_path / "digits-ae-seed0-tsne-count=300.png").read_bytes() == content
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
@@ -169,7 +151,7 @@ def test_trust_is_judged_again_where_a_metric_changed(run, monkeypatch):
 
 @pytest.mark.parametrize("form", ["svg", "pdf"])
 def test_other_formats_have_their_words_as_text(cli, run, tmp_path, form):
-    asked = ("map", run, "-m", "corner", "--plugin", run.parent / "corner.py", "--method", "pca")
+    asked = ("map", run, "-m", "corner", "--plugin", run.parent / "plugin.py", "--method", "pca")
     out = cli(*asked, "--format", form, "-o", tmp_path)[1]
     content = (tmp_path / f"digits-corner-seed0-pca.{form}").read_bytes()
     assert str(tmp_path / "digits-corner-seed0-pca.csv") in out
@@ -195,7 +177,7 @@ def test_maps_of_several_seeds_say_how_much_they_differ(cli, run, tmp_path):
         "svg",
     )
     assert cli(*asked, "-o", tmp_path)[0] == 0
-    text = (tmp_path / "digits-pixels-seed0-pca-tsne.svg").read_text()
+    text = (tmp_path / "digits-pixels-seed0-pca-tsne-count=100-map-seeds=2.svg").read_text()
     assert text.count("disparity to 1 other seed 0.") == 1
 
 

@@ -1,6 +1,5 @@
 import io
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 
 from latentbench import LatentSpace
-from latentbench.cli import main
 from latentbench.latent.interpolation import PATHS, interpolate, leg_ends, simplex_weights
 from latentbench.report.morphs import blended, frames, morphed, morphed_sheet, numbers
 from latentbench.results import Results
@@ -45,30 +43,18 @@ budget = {epochs = 2}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("morph")
-    (place / "odd.py").write_text(PLUGIN)
-    (place / "mine.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as ended:
-            main(["run", str(place / "mine.toml"), "--plugin", str(place / "odd.py"), "--workers", "0",
-                  "-o", str(place / "run")])  # fmt: skip
-    assert ended.value.code == 0
-    return place
+def folder(finished_run):
+    return finished_run(TOML, plugin=PLUGIN).parent
 
 
 @pytest.fixture
-def morph(folder, capsys, monkeypatch):
-    """A function that runs the verb and returns its status, the paths it told, and its messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+def morph(folder, cli):
+    """A function that types the verb and returns its status, the paths it told, and its messages."""
 
-    def call(*arguments, model="vae"):
-        with pytest.raises(SystemExit) as ended:
-            main(["morph", str(folder / "run"), "--plugin", str(folder / "odd.py"), "--model", model,
-                  *map(str, arguments)])  # fmt: skip
-        told = capsys.readouterr()
-        return ended.value.code, told.out.splitlines(), told.err
+    def call(*words, model="vae"):
+        plugin = "--plugin", folder / "plugin.py"
+        status, out, err = cli("morph", folder / "run", *plugin, "--model", model, *words)
+        return status, out.splitlines(), err
 
     return call
 
@@ -94,7 +80,9 @@ def codes_of(table):
 def test_a_strip_an_animation_and_numbers(morph, space, tmp_path):
     status, written, err = morph("--from", 12, "--to", 45, "-o", tmp_path, "--points", 7)
     assert (status, err) == (0, "")
-    assert written == [str(tmp_path / f"digits-vae-0_12-45_linear.{ending}") for ending in ("png", "webp", "csv")]
+    assert written == [
+        str(tmp_path / f"digits-vae-seed0-12-45-points=7.{ending}") for ending in ("png", "webp", "csv")
+    ]
     sheet, moving = opened(written[0]), opened(written[1])
     assert sheet.width > 7 * 56
     assert sheet.height > 3 * 56
@@ -114,7 +102,7 @@ def test_numbers_are_those_of_the_codes(morph, space, tmp_path):
         "--from", 3, "--via", 8, "--to", 20, "--path", "all", "-o", tmp_path, "--animation", "none"
     )
     assert [path.rpartition(".")[2] for path in written] == ["png", "csv"]
-    assert written[0].endswith("digits-vae-0_3-8-20_all.png")
+    assert written[0].endswith("digits-vae-seed0-3-8-20-path=all.png")
     table = pd.read_csv(written[1])
     assert table["path"].unique().tolist() == [*PATHS, "pixel fade", "optimal transport"]
     for path in PATHS:
@@ -177,7 +165,7 @@ def test_each_path_alone(morph, tmp_path, path):
     )
     assert status == 0
     assert [re.sub(r".*\.", "", name) for name in written] == ["svg", "gif", "csv"]
-    svg = (tmp_path / f"digits-vae-0_0-1_{path}.svg").read_text()
+    svg = Path(written[0]).read_text()
     assert f">{path}<" in svg
     assert ">From 0 to 1: vae, digits, seed 0<" in svg
     assert opened(written[1]).format == "GIF"
@@ -187,7 +175,7 @@ def test_the_same_command_writes_the_same_files(morph, tmp_path):
     for name in ("a", "b"):
         assert morph("--from", 5, "--to", 6, "--path", "geodesic,graph", "-o", tmp_path / name)[0] == 0
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == [f"digits-vae-0_5-6_geodesic-graph.{ending}" for ending in ("csv", "png", "webp")]
+    assert names == [f"digits-vae-seed0-5-6-path=geodesic_graph.{ending}" for ending in ("csv", "png", "webp")]
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -195,7 +183,7 @@ def test_the_same_command_writes_the_same_files(morph, tmp_path):
 def test_figures_go_into_the_run_unless_told(morph, folder):
     status, written, _ = morph("--from", 1, "--to", 2, "--points", 3, "--animation", "none")
     assert status == 0
-    assert written[0] == str(folder / "run" / "morph" / "digits-vae-0_1-2_linear.png")
+    assert written[0] == str(folder / "run" / "morph" / "digits-vae-seed0-1-2-points=3.png")
 
 
 def test_a_blend_of_three_and_of_four(morph, tmp_path):
@@ -203,10 +191,8 @@ def test_a_blend_of_three_and_of_four(morph, tmp_path):
         arguments = "--path", "linear,slerp", "--points", points, "-o", tmp_path
         status, written, err = morph("--blend", items, *arguments)
         assert (status, err) == (0, "")
-        name = items.replace(",", "-")
-        assert written == [
-            str(tmp_path / f"blend_digits-vae-0_{name}_linear-slerp.{end}") for end in ("png", "csv")
-        ]
+        name = f"digits-vae-seed0-blend-{items.replace(',', '-')}-path=linear_slerp-points={points}"
+        assert written == [str(tmp_path / f"{name}.{end}") for end in ("png", "csv")]
         table = pd.read_csv(written[1])
         assert len(table) == 4 * count
         weights = [f"weight_{item}" for item in items.split(",")]

@@ -1,12 +1,9 @@
 import json
 import math
-import warnings
 
 import pandas as pd
 import pytest
 from PIL import Image
-
-from latentbench.cli import main
 
 TOML = """
 models = ["vae"]
@@ -18,30 +15,10 @@ params = {latent_dim = 3}
 """
 
 
-@pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(finished_run):
     """A finished run of small models on digits."""
-    folder = tmp_path_factory.mktemp("sample")
-    (folder / "mine.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit):
-            main(["run", str(folder / "mine.toml"), "--workers", "0", "-o", str(folder / "run")])
-    return folder / "run"
+    return finished_run(TOML)
 
 
 CASES = {
@@ -61,7 +38,7 @@ def test_a_sheet_and_its_numbers_are_written(cli, run, tmp_path, how):
     status, out, err = cli("sample", run, "--model", model, "--how", how, *options, "-o", tmp_path)
     assert (status, err) == (0, "")
     picture, table = (tmp_path / f"{name}" for name in (path.rpartition("/")[2] for path in out.splitlines()))
-    assert picture.name.startswith(f"digits-{model}-{how}")
+    assert picture.name.startswith(f"digits-{model}-seed0-{how}-count=9")
     with Image.open(picture) as drawn:
         about = json.loads(drawn.text["Description"])
     assert about["model"] == model
@@ -74,13 +51,15 @@ def test_a_sheet_and_its_numbers_are_written(cli, run, tmp_path, how):
 def test_the_run_keeps_them_where_nothing_else_is_said(cli, run):
     status, out, _ = cli("sample", run, "--model", "vae", "--count", 4)
     assert status == 0
-    assert out.splitlines() == [str(run / "sample" / f"digits-vae-auto.{ending}") for ending in ("png", "csv")]
+    assert out.splitlines() == [
+        str(run / "sample" / f"digits-vae-seed0-auto-count=4.{ending}") for ending in ("png", "csv")
+    ]
 
 
 def test_draws_follow_their_seed(cli, run, tmp_path):
     def drawn(seed, folder):
         cli("sample", run, "-m", "vae", "--count", 4, "--seed-draw", seed, "-o", tmp_path / folder)
-        return (tmp_path / folder / "digits-vae-auto.csv").read_bytes()
+        return (tmp_path / folder / f"digits-vae-seed0-auto-count=4-seed-draw={seed}.csv").read_bytes()
 
     assert drawn(1, "a") == drawn(1, "b")
     assert drawn(1, "a") != drawn(2, "c")
@@ -121,7 +100,7 @@ def test_a_wrong_request_ends_with_status_2_and_one_sentence(cli, run, tmp_path,
 
 def test_the_picture_is_as_large_as_its_images(cli, run, tmp_path):
     cli("sample", run, "-m", "vae", "--count", 16, "-o", tmp_path)
-    with Image.open(tmp_path / "digits-vae-auto.png") as drawn:
+    with Image.open(tmp_path / "digits-vae-seed0-auto-count=16.png") as drawn:
         assert drawn.width >= 8 * 56
         assert drawn.height >= 2 * 56
-    assert math.isfinite(pd.read_csv(tmp_path / "digits-vae-auto.csv")["z0"].sum())
+    assert math.isfinite(pd.read_csv(tmp_path / "digits-vae-seed0-auto-count=16.csv")["z0"].sum())

@@ -1,7 +1,5 @@
 """`latentbench show`: pictures of what models decode, and the numbers beside them."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ from PIL import Image
 
 import latentbench
 from latentbench import Benchmark
-from latentbench.cli import main
 from latentbench.latent.traversal import activity
 from latentbench.plugins import Plugins
 from latentbench.report import artwork
@@ -58,16 +55,13 @@ def finished(tmp_path_factory):
 
 
 @pytest.fixture
-def show(finished, tmp_path, capsys, monkeypatch):
+def show(finished, tmp_path, cli):
     """A function that types `latentbench show` and returns its status, the files it names and its messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
 
     def call(*words):
         plugin = finished.path.parent / "mapped.py"
-        with pytest.raises(SystemExit) as ended:
-            main(["show", str(finished.path), "--plugin", str(plugin), "-o", str(tmp_path / "out"), *words])
-        told = capsys.readouterr()
-        return ended.value.code, told.out.split(), told.err
+        status, out, err = cli("show", finished.path, "--plugin", plugin, "-o", tmp_path / "out", *words)
+        return status, out.split(), err
 
     return call
 
@@ -158,7 +152,7 @@ def test_traversals_start_from_items(show):
     status, paths, _ = show("--what", "traversals", "-m", "pca", "--items", "4,9", "--dims", "2")
     assert status == 0
     stems = {path.rpartition("/")[2].partition(".")[0] for path in paths}
-    assert stems == {"traversals-digits-pca-item4", "traversals-digits-pca-item9"}
+    assert stems == {f"digits-pca-seed0-traversals-item={item}-dims=2" for item in (4, 9)}
     numbers = pd.read_csv(next(path for path in paths if path.endswith("csv")))
     assert sorted(set(numbers["dim"])) == [0, 1]
     assert set(numbers["unit"]) == {"variance"}
@@ -193,8 +187,7 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(show, case):
     assert f"latentbench: {expected}" in told
 
 
-def test_items_that_are_no_pictures_say_so(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+def test_items_that_are_no_pictures_say_so(tmp_path, cli):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "points.npz", inputs=rng.normal(size=(200, 6)).astype(np.float32))
     benchmark = Benchmark(
@@ -207,8 +200,6 @@ def test_items_that_are_no_pictures_say_so(tmp_path, capsys, monkeypatch):
     results = latentbench.run(benchmark, tmp_path / "run", workers=0)
     assert isinstance(results, Results)
     for what in ("reconstructions", "traversals"):
-        with pytest.raises(SystemExit) as ended:
-            main(["show", str(tmp_path / "run"), "--what", what])
-        assert ended.value.code == 2
-        told = capsys.readouterr().err
+        status, _, told = cli("show", tmp_path / "run", "--what", what)
+        assert status == 2
         assert "only images of one or three channels can be drawn, these items have shape (6,)" in told

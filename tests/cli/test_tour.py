@@ -1,11 +1,8 @@
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from latentbench.cli import main
 from latentbench.results import load_results
 
 NO_DECODER = '''
@@ -35,37 +32,10 @@ budget = {epochs = 3}
 """
 
 
-def call(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
-@pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
-
-    def run(*arguments):
-        status = call(*arguments)
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(finished_run):
     """A finished run with looks at an autoencoder after one, two and three epochs, and at others once."""
-    folder = tmp_path_factory.mktemp("tour")
-    (folder / "corner.py").write_text(NO_DECODER)
-    (folder / "small.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        plugin = ("--plugin", folder / "corner.py")
-        status = call("run", folder / "small.toml", "--workers", 0, *plugin, "-o", folder / "run")
-    assert status == 0
-    return folder / "run"
+    return finished_run(TOML, plugin=NO_DECODER)
 
 
 def pictures(path):
@@ -83,7 +53,7 @@ def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
     status, out, err = cli(*asked, "--count", 200, "-o", tmp_path)
     assert (status, err) == (0, "")
     film, numbers = out.split()
-    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca.webp")
+    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=200-clusters=5-seconds-per-stop=0.32.webp")
     frame = pd.read_csv(numbers)
     assert len(frame) == 20
     assert frame["frame"].tolist() == list(range(20))
@@ -104,8 +74,11 @@ def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
 def test_the_dot_is_where_the_numbers_say(cli, run, tmp_path):
     asked = ("tour", run, "-m", "pca", "--method", "pca", "--clusters", 3, "--seconds-per-stop", 0.16)
     assert cli(*asked, "--format", "gif", "-o", tmp_path)[0] == 0
-    shown = pictures(tmp_path / "digits-pca-seed0-pca.gif")[:, :, :300]  # of the map, at least 320 wide
-    frame = pd.read_csv(tmp_path / "digits-pca-seed0-pca.csv")
+    film, numbers = (
+        tmp_path / f"digits-pca-seed0-pca-clusters=3-seconds-per-stop=0.16.{end}" for end in ("gif", "csv")
+    )
+    shown = pictures(film)[:, :, :300]  # of the map, at least 320 wide
+    frame = pd.read_csv(numbers)
     common = np.median(shown, axis=0)
     spots = []
     for picture in shown:
@@ -120,7 +93,7 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
     status, out, err = cli(*asked, "-o", tmp_path)
     assert (status, err) == (0, "")
     film, numbers = out.split()
-    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-forming.webp")
+    assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=100-seconds-per-stop=0.4-forming.webp")
     frame = pd.read_csv(numbers)
     assert frame.groupby("epoch").size().to_dict() == {1: 100, 2: 100, 3: 100}
     assert frame.groupby("epoch")["frame"].first().tolist() == [0, 5, 10]
@@ -141,11 +114,12 @@ def test_every_look_keeps_its_map(cli, run, tmp_path):
     asked = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
     assert cli(*asked, "-o", tmp_path)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")}
-    content = (tmp_path / "digits-ae_epochs=3-seed0-tsne-forming.webp").read_bytes()
+    film = tmp_path / "digits-ae_epochs=3-seed0-tsne-count=60-seconds-per-stop=0.16-forming.webp"
+    content = film.read_bytes()
     assert len(before) == 3
     assert cli(*asked, "-o", tmp_path)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")} == before
-    assert (tmp_path / "digits-ae_epochs=3-seed0-tsne-forming.webp").read_bytes() == content
+    assert film.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -159,7 +133,7 @@ def test_every_look_keeps_its_map(cli, run, tmp_path):
     ids=["decoder", "checkpoints", "clusters", "name"],
 )
 def test_what_cannot_be_is_said_in_a_sentence(cli, run, asked, told):
-    status, out, err = cli("tour", run, "--plugin", run.parent / "corner.py", *asked)
+    status, out, err = cli("tour", run, "--plugin", run.parent / "plugin.py", *asked)
     assert (status, out) == (2, "")
     assert told in err
     assert err.count("\n") == 1

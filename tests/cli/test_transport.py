@@ -1,14 +1,11 @@
 """The verb `transport` through the real command line, on a tiny run of digits."""
 
 import json
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-
-from latentbench.cli import main
 
 TOML = """
 models = ["ae", "beta_vae"]
@@ -36,31 +33,10 @@ def register_datasets(register):
 '''
 
 
-@pytest.fixture
-def cli(capsys, monkeypatch):
-    """A function that runs a command in this process and returns its status, output and messages."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        told = capsys.readouterr()
-        return ended.value.code, told.out, told.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(finished_run):
     """A finished run of two models."""
-    folder = tmp_path_factory.mktemp("transport")
-    (folder / "mine.toml").write_text(TOML)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as ended:
-            main(["run", str(folder / "mine.toml"), "--workers", "0", "-o", str(folder / "run")])
-    assert ended.value.code == 0
-    return folder / "run"
+    return finished_run(TOML)
 
 
 def written(out):
@@ -126,7 +102,7 @@ def test_signals_of_a_file(cli, tmp_path, count):
     status, out, err = cli("transport", "--signals", tmp_path / "peaks.csv", "--points", 3)
     assert (status, err) == (0, "")
     paths = written(out)
-    assert paths["png"] == str(tmp_path / "transport" / "signals-peaks.png")
+    assert paths["png"] == str(tmp_path / "transport" / "signals-peaks-points=3.png")
     numbers = pd.read_csv(paths["csv"])
     even = numbers[np.isclose(numbers.filter(like="peak"), 1 / count).all(axis=1)]
     center = (even["Wasserstein"] * even["place"]).sum() / even["Wasserstein"].sum()

@@ -1,0 +1,50 @@
+"""Names of the files that verbs write: the same request goes to the same file, another one to another."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import click
+
+__all__ = ["file_name", "other_choices"]
+
+UNTOLD = frozenset(
+    {"run", "model", "dataset", "seed", "output", "files", "blocked", "form", "moving"}
+)  # which trial is told otherwise, the ending tells the format
+LONGEST = 150  # characters; file systems take 255 bytes, endings included
+
+
+def file_name(*parts: str) -> str:
+    """Join what a file shows to a name that every file system takes.
+
+    >>> file_name("digits", "vae(beta=4)", "", "label:3->8")
+    'digits-vae_beta=4-label_3_8'
+    """
+    name = "-".join(re.sub(r"->|[^\w.=+-]+", "_", part).strip("_") for part in parts if part)
+    if len(name.encode()) <= LONGEST:
+        return name
+    digest = hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]
+    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{digest}"
+
+
+def other_choices(*told: str) -> list[str]:
+    """Return the options of the running command that are not at their defaults, as `name=value`.
+
+    Args:
+        told: parameters that the name tells anyway.
+    """
+    context = click.get_current_context()
+    found = []
+    for option in context.command.params:
+        value = context.params[str(option.name)]
+        if option.name not in UNTOLD | {*told} and value not in (option.get_default(context), None, ()):
+            found.append(_choice(option, value))
+    return found
+
+
+def _choice(option: click.Parameter, value: object) -> str:
+    name = option.opts[0].lstrip("-")
+    if value is True:
+        return name
+    return f"{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}"
