@@ -310,8 +310,8 @@ class Record:
 
     def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """Read arrays back; no pickle."""
-        with np.load(self.folder / name, allow_pickle=False) as file:
-            return dict(file)
+        with (self.folder / name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)  # numpy leaves a damaged file open that it opened itself
 
     def write_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write what a model learned as `model.safetensors`."""

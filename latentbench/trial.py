@@ -190,7 +190,7 @@ def latent_space(
     if isinstance(model, GradientModel):
         model.place(device).eval()
     codes = None
-    if model.encoder == "none" and split == "test":  # what was scored is shown, on any machine
+    if model.encoder != "amortized" and split == "test":  # what was scored is shown; a search takes long
         codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
     return look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
 

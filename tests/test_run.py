@@ -65,6 +65,13 @@ class Together(NoEncoder):
         time.sleep(0.2)
         return super().encode(inputs) - super().encode(inputs).mean(0)
 
+class Searched(Flat):
+    encoder = "optimized"
+    asked = 0
+    def encode(self, inputs):
+        Searched.asked += len(inputs)
+        return super().encode(inputs)
+
 class NanLoss(GradientModel):
     class Params(Model.Params):
         latent_dim: int = 2
@@ -97,7 +104,7 @@ class Damaged(Dataset):
 
 @hookimpl
 def register_models(register):
-    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, Together, NanLoss, LateNan, PerRow, Game):
+    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, Together, Searched, NanLoss, LateNan, PerRow, Game):
         register(found.__name__, found)
 
 @hookimpl
@@ -648,6 +655,19 @@ def test_settings_of_a_model_that_makes_codes_together_are_chosen_on_the_validat
     )
     assert results.validation["status"].tolist() == ["ok", "ok"]
     assert results.validation["n_eval"].tolist() == [143, 143]
+
+
+def test_codes_that_were_searched_for_are_not_searched_for_again(tiny, tmp_path, plugins):
+    results = go(tiny(models=("Searched",), scores=("knn10",)), tmp_path, plugins)
+    (trial,) = results.trials
+    stored = Record(tmp_path, trial.key).read_arrays("codes.npz")["codes"]
+    model = plugins.load("model", "Searched")
+    before = model.asked
+    space = results.latent_space(trial)
+    assert np.array_equal(space.codes.numpy(), stored)
+    assert model.asked == before
+    assert torch.equal(space.encode(space.inputs[:5]), space.codes[:5])  # new inputs are
+    assert model.asked == before + 5
 
 
 def test_the_train_limit_holds_and_what_was_trained_with_it_is_reloaded(tiny, tmp_path, plugins):

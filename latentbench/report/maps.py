@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentbench.files import short_hash
 from latentbench.grid import metric_requests
-from latentbench.latent.projection import MAP_VERSION, Map, make_map, map_settings, shown_rows
+from latentbench.latent.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record, ScoreRequest
 from latentbench.scoring import measure
@@ -22,9 +22,10 @@ from latentbench.scoring import measure
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
 
-__all__ = ["COUNT", "JUDGES", "trial_map"]
+__all__ = ["COUNT", "JUDGES", "stored_maps", "trial_map"]
 
 COUNT = 2000
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile)
 JUDGES = {  # score -> how it is called under a map
     "trustworthiness": "trustworthiness",
     "continuity": "continuity",
@@ -105,20 +106,45 @@ def _trust(made: Map, space: LatentSpace, requests: Sequence[ScoreRequest], plug
     return {name: trust[name] for name in JUDGES if name in trust}
 
 
+def stored_maps(record: Record) -> list[Map]:
+    """Return the maps that are stored with a trial: of each method that of the lowest seed and the most codes.
+
+    Damaged ones, and those of another version, are passed over.
+    """
+    found: dict[str, Map] = {}
+    for path in sorted((record.folder / "maps").glob(f"*-v{MAP_VERSION}-*.npz")):
+        try:
+            made, _ = _load(record, f"maps/{path.name}")
+        except DAMAGED:
+            continue
+        best = found.get(made.method)
+        if best is None or (made.seed, -len(made.rows)) < (best.seed, -len(best.rows)):
+            found[made.method] = made
+    return [found[method] for method in METHODS if method in found]
+
+
+def _load(record: Record, name: str) -> tuple[Map, list[str]]:
+    """Read a stored map and who judged it; any of DAMAGED where it is not one."""
+    arrays = record.read_arrays(name)
+    about = json.loads(str(arrays["about"]))
+    judged = about.pop("judges")
+    found = Map(rows=arrays["rows"], places=arrays["places"], **about)
+    if found.places.shape != (len(found.rows), 2):
+        raise ValueError("it shows other items")
+    if not np.isfinite(found.places).all():
+        raise ValueError("it holds NaN or infinity")
+    return found, judged
+
+
 def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | None, list[str]]:
-    """Read a stored map and who judged it; (None, []) where there is none or it is damaged."""
+    """Read a stored map of these items and who judged it; (None, []) where there is none or it is damaged."""
     if not (record.folder / name).is_file():
         return None, []
     try:
-        arrays = record.read_arrays(name)
-        about = json.loads(str(arrays["about"]))
-        judged = about.pop("judges")
-        found = Map(rows=arrays["rows"], places=arrays["places"], **about)
-        if not np.array_equal(found.rows, rows) or found.places.shape != (len(rows), 2):
+        found, judged = _load(record, name)
+        if not np.array_equal(found.rows, rows):
             raise ValueError("it shows other items")
-        if not np.isfinite(found.places).all():
-            raise ValueError("it holds NaN or infinity")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+    except DAMAGED as error:
         warnings.warn(f"{record.folder / name} is damaged and made again ({error})", stacklevel=3)
         return None, []
     return found, judged

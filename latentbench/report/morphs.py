@@ -22,7 +22,7 @@ from latentbench.report.artwork import Sheet, as_pictures, frame, patchwork, sid
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Morph", "Row", "blended", "blended_sheet", "frames", "morphed", "morphed_sheet", "numbers"]
+__all__ = ["Morph", "Row", "blended", "blended_sheet", "frames", "mixed", "morphed", "morphed_sheet", "numbers"]
 
 FADE, TRANSPORT = "pixel fade", "optimal transport"
 STEP = "change of the image from one column to the next (Euclidean)"
@@ -79,11 +79,20 @@ def morphed(
     paths, notes = _possible(space, paths)
     ways = [(path, interpolate(space, space.codes[list(items)], points, path, graph=graph)) for path in paths]
     rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
-    images, ends = space.inputs[list(items)], leg_ends(len(items), points)
-    rows.append(Row(FADE, _legs(images, ends, _fade)))
-    transport, refused = _transported(lambda: _legs(images, ends, _displaced))
+    beside, refused = mixed(space.inputs[list(items)], points)
     t = torch.linspace(0, 1, points, dtype=torch.float64)
-    return Morph(tuple(items), {"t": t}, (*rows, *transport), (*notes, *refused))
+    return Morph(tuple(items), {"t": t}, (*rows, *beside), (*notes, *refused))
+
+
+def mixed(images: Tensor, points: int) -> tuple[list[Row], list[str]]:
+    """Mix images `(k, *shape)` themselves, leg by leg, in `points` points: what stands beside paths of codes.
+
+    Returns:
+        The pixel fade and, where such images have it, optimal transport; or a note why not.
+    """
+    ends = leg_ends(len(images), points)
+    transport, refused = _transported(lambda: _legs(images, ends, _displaced))
+    return [Row(FADE, _legs(images, ends, _fade)), *transport], refused
 
 
 def blended(

@@ -11,22 +11,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError
-from latentbench.latent.paths import linear_path
-from latentbench.latent.projection import pca_map
+from latentbench.latent.interpolation import interpolate
+from latentbench.latent.projection import Map, pca_map, shown_rows
+from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
+from latentbench.records import Record
+from latentbench.report.artwork import as_pictures
 from latentbench.report.figures import code_map, data_uri, montage, png_bytes
 from latentbench.report.gather import labels as columns_of
 from latentbench.report.gather import succeeded
+from latentbench.report.map_figure import NAMES
+from latentbench.report.maps import COUNT, stored_maps
+from latentbench.report.maps import JUDGES as TRUST
+from latentbench.report.morphs import mixed
+from latentbench.report.reconstructions import reconstructions
+from latentbench.report.traversals import Traversals, traversals
 
 if TYPE_CHECKING:
     from latentbench.records import Trial
     from latentbench.results import Results
 
-__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_rows"]
+__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 
 IMAGES = 10
 STEPS = 10
-MOST_POINTS = 2000
+MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
 NO_IMAGES = "The inputs are not gray or RGB images: there is nothing to look at."
 NO_DECODER = "No model here decodes."
@@ -51,10 +60,11 @@ class Pictures:
 
     Attributes:
         reconstructions: the inputs, then one strip for each model.
-        walks: the fade of pixels, then one strip for each model.
+        walks: the fade of pixels, optimal transport, then one strip for each model.
         walk: from where to where.
-        maps: one for each model.
-        points: what the maps show.
+        traversals: for each model the dimensions that are most active.
+        samples: for each model that has a prior, images of codes drawn from it.
+        maps: for each model the plane of most variance, then the maps that are stored with the trial.
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
     """
@@ -62,8 +72,9 @@ class Pictures:
     reconstructions: tuple[Picture, ...] = ()
     walks: tuple[Picture, ...] = ()
     walk: str = ""
+    traversals: tuple[Picture, ...] = ()
+    samples: tuple[Picture, ...] = ()
     maps: tuple[Picture, ...] = ()
-    points: str = ""
     sentence: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
 
@@ -90,60 +101,73 @@ def pictures(results: Results, dataset: str) -> Pictures:
         if trial is None:
             continue
         try:
-            looks.append(_look(label, trial, results.latent_space(trial), _note(results, trial)))
+            stored = stored_maps(Record(results.path, trial.key))
+            looks.append(_look(trial, results.latent_space(trial), _note(results, trial), stored))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((label, f"{type(error).__name__}: {error}"))
     return _drawn(looks, tuple(skipped))
 
 
+def shown_items(space: LatentSpace) -> list[int]:
+    """Return the first test item of each class; evenly spaced ones without classes. The same for all models."""
+    if "labels" in space.supplies:
+        classes = space.labels.cpu().numpy()
+        if len(np.unique(classes)) > 1:
+            return [int(row) for row in np.unique(classes, return_index=True)[1][:IMAGES]]
+    return [int(row) for row in np.unique(np.linspace(0, len(space) - 1, IMAGES).round().astype(int))]
+
+
 @dataclass(frozen=True)
 class _Look:
-    """What is taken out of one latent space, which may then be forgotten."""
+    """What is taken out of one latent space, which may then be forgotten; images `(m, c, h, w)` in [0, 1]."""
 
     label: str
     note: str
-    rows: Array
-    total: int
-    classes: Array | None
-    places: Array
-    shares: Array
+    items: list[int]
+    maps: tuple[Picture, ...]
     inputs: Array | None = None
-    fade: Array | None = None
+    beside: tuple[tuple[str, Array], ...] = ()
     reconstructions: Array | None = None
     walk: Array | None = None
+    traversals: Traversals | None = None
+    samples: Array | None = None
 
 
-def _look(label: str, trial: Trial, space: LatentSpace, note: str) -> _Look:
-    classes = space.labels.cpu().numpy() if "labels" in space.supplies else None
-    rows = shown_rows(len(space), classes)
-    some = np.unique(np.linspace(0, len(space) - 1, MOST_POINTS).round().astype(int))
-    places, shares = pca_map(space.codes[some].cpu().numpy())
-    own = None if classes is None else classes[some]
-    look = _Look(label, note, rows, len(space), own, places, shares)
+def _look(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Look:
+    items = shown_items(space)
+    look = _Look(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
     if "inputs" not in space.supplies or not _are_images(space.inputs):
         return look
-    inputs, fade = space.inputs[rows].cpu().numpy(), _path(space.inputs[rows[:2]]).cpu().numpy()
-    look = replace(look, inputs=inputs, fade=fade)
-    if trial.traits["reference"] == "ceiling" or "decoder" not in space.supplies:
+    rows, _ = mixed(space.inputs[items[:2]], STEPS)
+    beside = tuple((row.name, as_pictures(row.images, like=space.inputs)) for row in rows)
+    look = replace(look, inputs=as_pictures(space.inputs[items]), beside=beside)
+    if trial.traits["reference"] == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
         return look
+    look = replace(look, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
+    return _with_decoded(look, space) if _decodes(space) else look
+
+
+def _with_decoded(look: _Look, space: LatentSpace) -> _Look:
+    """Add what a decoder makes of codes that no item has."""
+    walk = interpolate(space, space.codes[look.items[:2]], STEPS, "linear")
+    look = replace(
+        look,
+        walk=as_pictures(space.decode(walk), like=space.inputs),
+        traversals=traversals(space, None, MOST_DIMENSIONS, LEVELS),
+    )
+    if "prior" not in space.supplies:
+        return look
+    drawn = sample_codes(space, IMAGES, 0, "prior")
+    return replace(look, samples=as_pictures(space.decode(drawn), like=space.inputs))
+
+
+def _decodes(space: LatentSpace) -> bool:
+    """Whether codes can be decoded; a space may hold reconstructions as an array alone."""
     try:
-        walk = space.decode(_path(space.codes[rows[:2]])).cpu().numpy()
-        return replace(look, reconstructions=space.decode(space.codes[rows]).cpu().numpy(), walk=walk)
-    except NotApplicableError:  # reconstructions were given as an array
-        return replace(look, reconstructions=space.reconstructions[rows].cpu().numpy())
-
-
-def _path(ends: Tensor) -> Tensor:
-    """Return the straight line from the first to the last row, `(STEPS, *shape)`."""
-    flat = linear_path(ends[:1].flatten(1), ends[-1:].flatten(1), STEPS)[:, 0]
-    return flat.reshape(STEPS, *ends.shape[1:])
-
-
-def shown_rows(n: int, classes: Array | None) -> Array:
-    """The first test item of each class; evenly spaced ones without classes. The same for all models."""
-    if classes is not None and len(np.unique(classes)) > 1:
-        return np.asarray(np.unique(classes, return_index=True)[1][:IMAGES])
-    return np.unique(np.linspace(0, n - 1, IMAGES).round().astype(int))
+        space.decode(space.codes[:1])
+    except NotApplicableError:
+        return False
+    return True
 
 
 def _are_images(inputs: Tensor) -> bool:
@@ -158,16 +182,14 @@ def _note(results: Results, trial: Trial) -> str:
 def _drawn(looks: Sequence[_Look], skipped: tuple[tuple[str, str], ...]) -> Pictures:
     if not looks:
         return Pictures(sentence=NO_MODEL, skipped=skipped)
-    first = next((look for look in looks if look.inputs is not None), looks[0])
-    shown, total = len(first.places), first.total
-    points = f"{shown:,} of {total:,} test items" if shown < total else f"all {total:,} test items"
-    bare = Pictures(maps=tuple(map(_map, looks)), points=points, sentence=NO_IMAGES, skipped=skipped)
-    return bare if first.inputs is None else _with_strips(bare, first, looks)
+    bare = Pictures(maps=tuple(made for look in looks for made in look.maps), sentence=NO_IMAGES, skipped=skipped)
+    first = next((look for look in looks if look.inputs is not None), None)
+    return bare if first is None else _with_strips(bare, first, looks)
 
 
 def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictures:
-    inputs = _strip("input", "", first.inputs, f"{len(first.rows)} test images")
-    fade = _strip("pixel fade", "the two images mixed", first.fade, f"{STEPS} mixtures of two test images")
+    inputs = _strip("input", "", first.inputs, f"{len(first.items)} test images")
+    beside = [_strip(name, "", images, f"{STEPS} mixtures of two test images") for name, images in first.beside]
     made = [
         _strip(look.label, look.note, look.reconstructions, f"the same images, reconstructed by {look.label}")
         for look in looks
@@ -176,25 +198,53 @@ def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictur
         _strip(look.label, look.note, look.walk, f"{STEPS} images that {look.label} decodes along a straight line")
         for look in looks
     ]
+    samples = [
+        _strip(
+            look.label, look.note, look.samples, f"{IMAGES} codes drawn from the prior, decoded by {look.label}"
+        )
+        for look in looks
+    ]
     found = tuple(filter(None, made))
     return replace(
         bare,
         reconstructions=tuple(filter(None, [inputs, *found])),
-        walks=tuple(filter(None, [fade, *walks])),
-        walk=f"from test item {first.rows[0]} to test item {first.rows[min(1, len(first.rows) - 1)]}",
+        walks=tuple(filter(None, [*beside, *walks])) if any(walks) else (),
+        walk=f"from test item {first.items[0]} to test item {first.items[min(1, len(first.items) - 1)]}",
+        traversals=tuple(_traversals(look.label, look.note, look.traversals) for look in looks if look.traversals),
+        samples=tuple(filter(None, samples)),
         sentence="" if found else NO_DECODER,
     )
 
 
 def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | None:
-    if images is None or images.ndim != 4 or images.shape[1] not in (1, 3):
+    if images is None:
         return None
     return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt)
 
 
-def _map(look: _Look) -> Picture:
-    percent = f"{look.shares.sum():.0%} of the variance"
-    note = ", ".join(filter(None, [percent, look.note]))
-    kinds = "" if look.classes is None else f", {len(np.unique(look.classes))} classes, each named by its number"
-    alt = f"PCA map of {len(look.places)} codes of {look.label}{kinds}"
-    return Picture(look.label, note, data_uri(code_map(look.places, look.classes)), alt)
+def _traversals(label: str, note: str, found: Traversals) -> Picture:
+    dims = ", ".join(f"{dim} ({value:.2g})" for dim, value in zip(found.dims, found.activity, strict=True))
+    told = f"from above: dimension ({found.unit}) {dims}"
+    alt = f"{len(found.dims)} dimensions of {label}, each run through its quantiles"
+    return Picture(label, ", ".join(filter(None, [note, told])), data_uri(png_bytes(montage(found.pictures))), alt)
+
+
+def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> list[Picture]:
+    """Draw the plane of most variance, which costs nothing, and what else has been made of these codes."""
+    rows = shown_rows(len(space), COUNT)
+    places, shares = pca_map(space.codes[rows].cpu().numpy())
+    drawn = [_map(label, f"PCA, {shares.sum():.0%} of the variance", note, space, rows, places)]
+    for made in stored:
+        if made.method != "pca":
+            trust = [f"{TRUST[name]} {value:.2f}" for name, value in made.trust.items()][:1]
+            drawn.append(_map(label, ", ".join([NAMES[made.method], *trust]), note, space, made.rows, made.places))
+    return drawn
+
+
+def _map(label: str, method: str, note: str, space: LatentSpace, rows: Array, places: Array) -> Picture:
+    classes = space.labels.cpu().numpy()[rows] if "labels" in space.supplies else None
+    shown = f"{len(rows):,} of {len(space):,} items" if len(rows) < len(space) else f"all {len(space):,} items"
+    kinds = "" if classes is None else f", {len(np.unique(classes))} classes, each named by its number"
+    alt = f"{method.partition(',')[0]} map of {len(rows)} codes of {label}{kinds}"
+    told = ", ".join(filter(None, [method, shown, note]))
+    return Picture(label, told, data_uri(code_map(places, classes)), alt)

@@ -5,13 +5,21 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+import latentbench
+from latentbench.latent.sampling import sample_codes
+from latentbench.plugins import Plugins
+from latentbench.records import Record
+from latentbench.report.artwork import as_pictures
+from latentbench.report.figures import code_map, data_uri, montage, png_bytes
 from latentbench.report.gather import comparison_table
+from latentbench.report.maps import trial_map
 from latentbench.report.page import write_report
 from latentbench.report.pictures import median_trial, pictures
 from latentbench.report.plots import plots
 from latentbench.report.summary import sentences, warnings
 
 EVIL = "<script>alert('x')</script>"
+MODELS = ["pca", "ae", "vae", "beta_vae(4)"]
 VOID = {"meta", "img", "link", "br", "input", "hr"}
 
 
@@ -76,7 +84,8 @@ def test_holds_the_table_the_pictures_and_the_maps(page, full):
     assert len([alt for alt in alts if "reconstructed by" in alt]) == 4  # pca, ae, vae, beta_vae; never pixels
     assert len([alt for alt in alts if "along a straight line" in alt]) == 4
     assert len([alt for alt in alts if alt.startswith("PCA map")]) == 5
-    assert len([alt for alt in alts if "mixtures" in alt]) == 1
+    assert len([alt for alt in alts if "mixtures" in alt]) == 2  # faded and moved
+    assert len([alt for alt in alts if "run through its quantiles" in alt]) == 4
     assert "seed 1, the median" in shown.text
 
 
@@ -191,21 +200,64 @@ def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
     results = full()
     trial = results.trials[-2]
     space = results.latent_space(trial)
-    look = _look(trial.label, trial, space, "")
-    start, end = look.rows[:2]
+    look = _look(trial, space, "")
+    start, end = look.items[:2]
     assert space.labels[start] != space.labels[end]
-    assert look.fade.shape == (10, 1, 8, 8)
-    assert (look.fade[0] == space.inputs[start].numpy()).all()
-    assert (look.fade[-1] == space.inputs[end].numpy()).all()
-    ends = space.reconstructions[[start, end]].numpy()
+    assert [name for name, _ in look.beside] == ["pixel fade", "optimal transport"]
+    for _, mixtures in look.beside:
+        assert mixtures.shape == (10, 1, 8, 8)
+        assert (mixtures[0] == space.inputs[start].numpy()).all()
+        assert (mixtures[-1] == space.inputs[end].numpy()).all()
+    ends = space.reconstructions[[start, end]].numpy().clip(0, 1)
     assert abs(look.walk[[0, -1]] - ends).max() < 1e-5
 
 
 def test_all_models_are_shown_on_the_same_items(full):
     seen = pictures(full(), "fashion_mnist")
-    assert [picture.label for picture in seen.walks] == ["pixel fade", "pca", "ae", "vae", "beta_vae(4)"]
-    assert [picture.label for picture in seen.reconstructions] == ["input", "pca", "ae", "vae", "beta_vae(4)"]
-    assert seen.points == "all 1,797 test items"
+    assert [picture.label for picture in seen.walks] == ["pixel fade", "optimal transport", *MODELS]
+    assert [picture.label for picture in seen.reconstructions] == ["input", *MODELS]
+    assert [picture.label for picture in seen.traversals] == MODELS
+    assert seen.maps[1].note.endswith(", all 1,797 items, seed 0, the median")
+
+
+@pytest.fixture(scope="module")
+def digits(tiny, tmp_path_factory):
+    """A real run of a model with a prior and of one without, and a t-SNE map of the first."""
+    results = latentbench.run(tiny(models=("vae", "ae")), tmp_path_factory.mktemp("page") / "run", workers=0)
+    trial = results.trials[0]
+    made = trial_map(
+        Record(results.path, trial.key), results.latent_space(trial), "tsne", Plugins(), seed=1, count=100
+    )
+    return results, made
+
+
+def test_models_with_a_prior_show_images_drawn_from_it(digits):
+    results, _ = digits
+    seen = pictures(results, "digits")
+    assert [picture.label for picture in seen.samples] == ["vae"]
+    space = results.latent_space(results.trials[0])
+    drawn = as_pictures(space.decode(sample_codes(space, 10, 0, "prior")))
+    assert seen.samples[0].uri == data_uri(png_bytes(montage(drawn[None])))
+    assert [picture.label for picture in seen.traversals] == ["vae", "ae"]
+    assert re.search(r"dimension \(nats\) \d \([\d.e-]+\), \d", seen.traversals[0].note)
+    assert "dimension (variance)" in seen.traversals[1].note
+
+
+def test_stored_maps_are_shown_and_damaged_ones_passed_over(digits):
+    results, made = digits
+    maps = pictures(results, "digits").maps
+    assert [picture.label for picture in maps] == ["vae", "vae", "ae"]
+    assert maps[1].note.startswith("t-SNE, trustworthiness ")
+    assert maps[1].note.endswith("100 of 360 items")
+    labels = results.latent_space(results.trials[0]).labels.numpy()[made.rows]
+    assert maps[1].uri == data_uri(code_map(made.places, labels))
+    (stored,) = (Record(results.path, results.trials[0].key).folder / "maps").glob("tsne-*")
+    content = stored.read_bytes()
+    stored.write_bytes(content[:100])
+    try:
+        assert [picture.label for picture in pictures(results, "digits").maps] == ["vae", "ae"]
+    finally:
+        stored.write_bytes(content)
 
 
 def test_the_median_seed_is_shown(builder):
