@@ -130,7 +130,9 @@ def animation(frames: Sequence[Array], milliseconds: int = 80, form: Literal["we
         raise ValueError(f"frames must be at least one, all of one size, got sizes {sorted(shapes)}")
     first, *others = [Image.fromarray(np.ascontiguousarray(one)) for one in frames]
     out = io.BytesIO()
-    options: dict[str, Any] = {"quality": 80, "method": 4} if form == "webp" else {"optimize": True}
+    options: dict[str, Any] = (
+        {"quality": 80, "method": 4, "minimize_size": True} if form == "webp" else {"optimize": True}
+    )
     first.save(
         out, format=form.upper(), save_all=True, append_images=others, duration=milliseconds, loop=0, **options
     )

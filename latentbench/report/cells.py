@@ -13,6 +13,7 @@ SMALLEST, SMALLEST_ROUGH = 1e-4, 1e-3  # smaller numbers are written 4.3e-5
 BYTES = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on, in this unit
 EXACTLY, ROUGHLY = 1e-6, 1e-3  # shares of the value below which an interval is not shown
+FAR = 0.01  # of the unit that the bytes of a row share: what is smaller has a unit of its own
 SAME_SCALE = 100  # a row whose values differ by more than this factor has digits of its own in each cell
 
 
@@ -24,7 +25,7 @@ class Style:
         places: decimals that all cells share, or None where each has its own.
         bare: fractions lose their leading zero, as .874.
         rough: two digits are enough (seconds, bytes).
-        size: "GB", "MB" or "kB", which all cells share, or empty.
+        size: "GB", "MB" or "kB", which all cells share but those that would be 0.00 in it, or empty.
     """
 
     places: int | None = None
@@ -70,6 +71,8 @@ def measured(value: float, half: float, style: Style = Style()) -> str:
     ('.874±.002', '45.7±0.6', '1.20±.05M')
     >>> measured(1.326e9, 2e6, Style(rough=True, size="GB"))
     '1.326±.002GB'
+    >>> number(4.1e3, Style(rough=True, size="MB"))
+    '4.1kB'
     """
     if not math.isfinite(value):
         return "-" if math.isnan(value) else f"{value:+}".replace("+", "")
@@ -140,9 +143,10 @@ def _wanted(size: float, digits: int) -> int:
 
 
 def _unit(value: float, half: float, style: Style) -> tuple[float, str]:
-    if style.size:
-        return BYTES[style.size], style.size
     size = abs(value)
+    if style.size:
+        shared = style.size if size == 0 or size >= FAR * BYTES[style.size] else _size_of_most([size])
+        return BYTES[shared], shared
     if 0 < size < (SMALLEST_ROUGH if style.rough else SMALLEST) and not half > 10 * size:
         exponent = math.floor(math.log10(size))
         return 10.0**exponent, f"e{exponent}"

@@ -46,12 +46,21 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: its heading, a note, the picture itself as a data URI, and what it shows in words."""
+    """One picture.
+
+    Attributes:
+        label: its heading.
+        note: below that.
+        uri: the picture itself, as a data URI.
+        alt: what it shows, in words.
+        columns: how many images lie side by side in it; 0: it is no strip of images.
+    """
 
     label: str
     note: str
     uri: str
     alt: str
+    columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -219,14 +228,14 @@ def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictur
 def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | None:
     if images is None:
         return None
-    return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt)
+    return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt, len(images))
 
 
 def _traversals(label: str, note: str, found: Traversals) -> Picture:
     dims = ", ".join(f"{dim} ({value:.2g})" for dim, value in zip(found.dims, found.activity, strict=True))
-    told = f"from above: dimension ({found.unit}) {dims}"
+    told = ", ".join(filter(None, [note, f"from above dimension ({found.unit}) {dims}"]))
     alt = f"{len(found.dims)} dimensions of {label}, each run through its quantiles"
-    return Picture(label, ", ".join(filter(None, [note, told])), data_uri(png_bytes(montage(found.pictures))), alt)
+    return Picture(label, told, data_uri(png_bytes(montage(found.pictures))), alt, len(found.levels))
 
 
 def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> list[Picture]:

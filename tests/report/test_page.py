@@ -239,7 +239,7 @@ def test_models_with_a_prior_show_images_drawn_from_it(digits):
     drawn = as_pictures(space.decode(sample_codes(space, 10, 0, "prior")))
     assert seen.samples[0].uri == data_uri(png_bytes(montage(drawn[None])))
     assert [picture.label for picture in seen.traversals] == ["vae", "ae"]
-    assert re.search(r"dimension \(nats\) \d \([\d.e-]+\), \d", seen.traversals[0].note)
+    assert re.search(r"from above dimension \(nats\) \d \([\d.e-]+\), \d", seen.traversals[0].note)
     assert "dimension (variance)" in seen.traversals[1].note
 
 
