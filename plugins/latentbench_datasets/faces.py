@@ -9,15 +9,15 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from latentbench_datasets.face_parts import paint_face
-from latentbench_datasets.factor_dataset import Columns, FactorDataset
 from latentbench_datasets.factor_design import FactorRange
+from latentbench_datasets.factor_pictures import Columns, FactorPictures
 
 __all__ = ["Faces"]
 
 MOST_PIXELS = 4_000_000_000
 
 
-class Faces(FactorDataset):
+class Faces(FactorPictures):
     """Cartoon faces in color, 64x64, with 16 continuous and 3 binary factors, drawn when asked for.
 
     x and y shift the face right and down, in 64ths of the side; tilt turns it counterclockwise, in degrees. smile
@@ -30,7 +30,7 @@ class Faces(FactorDataset):
     continuous factor, and only where its feature is.
     """
 
-    class Params(FactorDataset.Params):
+    class Params(FactorPictures.Params):
         """How many faces, how large, and which."""
 
         factors: ClassVar = (
@@ -50,9 +50,9 @@ class Faces(FactorDataset):
             FactorRange("hair_length"),
             FactorRange("hair_tone"),
             FactorRange("background"),
-            FactorRange("glasses", binary=True),
-            FactorRange("hat", binary=True),
-            FactorRange("beard", binary=True),
+            FactorRange("glasses", size=2),
+            FactorRange("hat", size=2),
+            FactorRange("beard", size=2),
         )
         size: int = Field(default=64, ge=32, le=256, description="height and width of the pictures")
 

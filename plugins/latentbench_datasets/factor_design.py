@@ -4,58 +4,86 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
-__all__ = ["FactorDesign", "FactorRange"]
+__all__ = ["FactorDesign", "FactorRange", "Source"]
 
 Table = npt.NDArray[np.float64]
+Source = Literal["normal", "uniform"]
 BLOCK = 4096  # rows drawn at once; fewer rows are the first ones of more
 LEAST = 0.01  # share of the rows that a holdout must leave
+TINY = 2.0**-60  # a uniform number may be 0, whose normal one is infinite
 CORRELATION = "NAME+NAME=NUMBER, as a+b=0.5"
 HOLDOUT = "NAME=VALUE or NAME=LOW..HIGH joined by +, as a=1+b=0.5..1"
 
 
 @dataclass(frozen=True)
 class FactorRange:
-    """A factor and its values: all between `low` and `high`, or only 0 and 1 where it is binary."""
+    """A factor and its values: all between `low` and `high`, or only 0, 1, ... where it has a `size`.
+
+    Attributes:
+        name: what it is called.
+        low: the smallest value; 0 where it has a size.
+        high: the largest value; one less than the size where it has one.
+        size: how many values it has, 0 for a continuous factor, as `Split.factor_sizes` holds it.
+        meanings: what 0, 1, ... stand for, to be told with them; none where that is plain.
+    """
 
     name: str
     low: float = 0.0
     high: float = 1.0
-    binary: bool = False
+    size: int = 0
+    meanings: tuple[str, ...] = ()
 
-    @property
-    def size(self) -> int:
-        """How many values it has, 0 for a continuous factor, as `Split.factor_sizes` holds it."""
-        return 2 if self.binary else 0
+    def __post_init__(self) -> None:
+        if self.size:
+            object.__setattr__(self, "high", self.size - 1.0)
 
     @property
     def words(self) -> str:
-        """Its values in words, as "0 or 1"."""
-        return "0 or 1" if self.binary else f"from {self.low:g} to {self.high:g}"
+        """Its values in words, as "0 or 1".
+
+        >>> FactorRange("kind", size=3, meanings=("chair", "table", "couch")).words
+        '0 (chair), 1 (table) or 2 (couch)'
+        """
+        if not self.size:
+            return f"from {self.low:g} to {self.high:g}"
+        meant = [f" ({meaning})" for meaning in self.meanings] or [""] * self.size
+        *others, last = (f"{value}{meaning}" for value, meaning in enumerate(meant))
+        return f"{', '.join(others)} or {last}"
 
     def has(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Say of each value whether the factor can take it."""
         given = np.asarray(values, dtype=np.float64)
         found: npt.NDArray[np.bool_] = (given >= self.low) & (given <= self.high)
-        return found & (given % 1 == 0) if self.binary else found
+        return found & (given % 1 == 0) if self.size else found
+
+    def spread(self, shares: Table) -> Table:
+        """Turn numbers that are even over [0, 1] into values that are as frequent as each other."""
+        if not self.size:
+            return self.low + (self.high - self.low) * shares
+        return np.minimum(np.floor(self.size * shares), self.high)
 
 
 @dataclass(frozen=True)
 class FactorDesign:
-    """How rows of factors are drawn: continuous ones evenly over their range, binary ones 0 or 1 with chance 1/2.
+    """How rows of factors are drawn: evenly over a range, or each value of a few with the same chance.
 
     Attributes:
         factors: the columns.
         correlation: pairs that go together, each as "smile+glasses=0.8". The number is the correlation of the two
             columns, from -1 to 1 (to 0.866 either way for a continuous with a binary factor: they can have no
             more). Pairs are joined by a Gaussian copula: normal numbers with the correlation that gives the wanted
-            one are turned into each factor's own distribution, which stays as it is.
+            one are turned into each factor's own distribution, which stays as it is. A factor of three values or
+            more is a choice between kinds: no order, no correlation.
         holdout: combinations that never occur, each as "glasses=1+hat=1" or "smile=0.5..1+beard=1"; rows that hold
             one are drawn again, so what is left of the distribution stays as it is.
+        source: the random numbers that rows are made of. One is as good as the other, but they give other rows: a
+            data set stays with the one it has.
 
     Raises:
         ValueError: an unknown name, a value out of range, correlations that no numbers can have together, or a
@@ -65,6 +93,7 @@ class FactorDesign:
     factors: tuple[FactorRange, ...]
     correlation: tuple[str, ...] = ()
     holdout: tuple[str, ...] = ()
+    source: Source = "normal"
     _root: tuple[list[int], Table] = field(init=False, repr=False, compare=False)
     _boxes: tuple[dict[int, tuple[float, float]], ...] = field(init=False, repr=False, compare=False)
 
@@ -78,7 +107,7 @@ class FactorDesign:
     def draw(self, count: int, rng: np.random.Generator) -> Table:
         """Return `count` rows `(count, k)` in float64, in no order; the first rows do not depend on `count`.
 
-        >>> factors = FactorRange("smile", -1.0), FactorRange("hat", binary=True)
+        >>> factors = FactorRange("smile", -1.0), FactorRange("hat", size=2)
         >>> rows = FactorDesign(factors, ("smile+hat=0.8",)).draw(20_000, np.random.default_rng(0))
         >>> round(float(np.corrcoef(rows.T)[0, 1]), 2), round(float(rows[:, 1].mean()), 2)
         (0.8, 0.5)
@@ -99,15 +128,19 @@ class FactorDesign:
         return rows[~out]
 
     def _block(self, rng: np.random.Generator) -> Table:
-        normal = rng.standard_normal((BLOCK, len(self.factors)))
         chosen, root = self._root
-        free = normal[:, chosen]
+        shape = BLOCK, len(self.factors)
+        if self.source == "normal":
+            normal = rng.standard_normal(shape)
+            shares, free = ndtr(normal), normal[:, chosen]
+        else:
+            shares = rng.uniform(size=shape)
+            free = ndtri(shares[:, chosen].clip(TINY))
         for column, weights in zip(chosen, root, strict=True):
-            normal[:, column] = (free * weights).sum(1)
-        rows = ndtr(normal)
-        for factor, column in zip(self.factors, rows.T, strict=True):
-            column[:] = column >= 0.5 if factor.binary else factor.low + (factor.high - factor.low) * column
-        return np.asarray(rows)
+            shares[:, column] = ndtr((free * weights).sum(1))
+        return np.stack(
+            [factor.spread(column) for factor, column in zip(self.factors, shares.T, strict=True)], axis=1
+        )
 
     def _read_correlations(self) -> tuple[list[int], Table]:
         """Return which columns are correlated, and a root of the covariance of the normal numbers behind them."""
@@ -134,6 +167,12 @@ class FactorDesign:
         pair = self._index(first), self._index(second)
         if pair[0] == pair[1]:
             raise ValueError(f"must name two factors, not {first!r} twice")
+        for factor in (self.factors[index] for index in pair):
+            if factor.size > 2:
+                raise ValueError(
+                    f"must not use {factor.name}, whose {factor.size} values have no order; hold out combinations "
+                    "with it instead"
+                )
         most = _most(self.factors[pair[0]], self.factors[pair[1]])
         if not 0 < abs(value) <= most:
             raise ValueError(f"must be from -{most:.4g} to {most:.4g} and not 0 for {names}; it is {number}")
@@ -151,7 +190,7 @@ class FactorDesign:
             factor = self.factors[index]
             if not factor.has([low, high]).all():
                 raise ValueError(f"must keep {name} {factor.words}, not {part!r}")
-            if low > high or (low == high and not factor.binary):
+            if low > high or (low == high and not factor.size):
                 raise ValueError(
                     f"must give {name} a range, as {name}={factor.low:g}..{factor.high:g}, not {part!r}"
                 )
@@ -177,7 +216,7 @@ def _read_number(text: str) -> float | None:
 
 def _most(first: FactorRange, second: FactorRange) -> float:
     """Return the largest correlation that two factors can have: an even spread is no function of 0 and 1."""
-    return 1.0 if first.binary == second.binary else math.sqrt(12) / 4
+    return 1.0 if first.size == second.size else math.sqrt(12) / 4
 
 
 def _behind(first: FactorRange, second: FactorRange, wanted: float) -> float:
@@ -186,8 +225,8 @@ def _behind(first: FactorRange, second: FactorRange, wanted: float) -> float:
     By Sheppard's theorem on the quadrant of two normal numbers, for both ways of making a factor: by the sign
     (binary) and by the distribution function, which is the chance that a third, independent number is smaller.
     """
-    if first.binary and second.binary:
+    if first.size and second.size:
         return math.sin(math.pi * wanted / 2)
-    if first.binary or second.binary:
+    if first.size or second.size:
         return math.sqrt(2) * math.sin(math.pi * wanted / math.sqrt(12))
     return 2 * math.sin(math.pi * wanted / 6)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from latentbench import DataError, Dataset, Split
-from latentbench_datasets.fingerprints import drawn_fingerprint
+from latentbench_datasets.factor_dataset import FactorDataset
+from latentbench_datasets.factor_design import FactorRange
 
 __all__ = ["Furniture", "union_distances"]
 
@@ -34,12 +34,13 @@ MOST_VALUES = 1_000_000_000
 CHUNK = 2**20  # distances computed at once
 
 
-class Furniture(Dataset):
+class Furniture(FactorDataset):
     """Chairs, tables and couches as unions of boxes, in the plane or in space, with all their factors known.
 
     Chairs are seen from the side, their back on the left, couches from the front; the plane shows the outline of
     what stands in space. Factors are the kind, which is also the label (0 chair, 1 table, 2 couch), and the sizes
-    of its parts, each from 0, the smallest that this kind has, to 1, its largest, uniform and independent:
+    of its parts, each from 0, the smallest that this kind has, to 1, its largest. Factors are even and independent
+    but as `correlation` and `holdout` say in train and validation; the test split always has all of them:
 
     - `width` from left to right; `depth` from front to back, of space only,
     - `height` of a seat or a table's top over the floor,
@@ -53,10 +54,11 @@ class Furniture(Dataset):
     first of three axes goes from the back to the front. See `union_distances` for how exact the distances are.
     """
 
-    class Params(Dataset.Params):
+    class Params(FactorDataset.Params):
         """What is drawn, and how much of it."""
 
-        dims: Literal[2, 3] = Field(default=2, description="2: outlines in the plane; 3: bodies in space")
+        factors: ClassVar = (FactorRange("kind", size=len(KINDS), meanings=KINDS), *map(FactorRange, RANGES))
+        dims: int = Field(default=2, ge=2, le=3, description="2: outlines in the plane; 3: bodies in space")
         form: Literal["sdf", "image"] = Field(
             default="sdf", description="sdf: signed distances, negative inside; image: white outlines, of dims=2"
         )
@@ -65,7 +67,11 @@ class Furniture(Dataset):
         )
         train: int = Field(default=2000, ge=50, le=1_000_000, description="pieces to learn from")
         test: int = Field(default=500, ge=10, le=1_000_000, description="pieces to test with")
-        seed: int = Field(default=0, ge=0, description="of the factors")
+
+        @property
+        def varied(self) -> tuple[FactorRange, ...]:
+            """The kind and the sizes of its parts; in the plane without the last, the depth."""
+            return self.factors[: 5 + self.dims]
 
         @model_validator(mode="after")
         def _can_be_drawn(self) -> Furniture.Params:
@@ -79,27 +85,10 @@ class Furniture(Dataset):
             return self
 
     params: Params
+    title = "furniture"
+    source = "uniform"
 
-    def load(self) -> tuple[Split, Split]:
-        """Return train and test; fewer pieces are the first ones of more, and test has a stream of its own."""
-        return self._draw_split(self.params.train, 0), self._draw_split(self.params.test, 1)
-
-    def fingerprint(self) -> str:
-        """Return the sha256 of name, version and parameters, which decide the data."""
-        return drawn_fingerprint("furniture", self.version, self.params)
-
-    @property
-    def factor_names(self) -> tuple[str, ...]:
-        """The kind and the sizes, in the order of the columns of factors."""
-        return ("kind", *list(RANGES)[: 6 if self.params.dims == 2 else 7])
-
-    def render(self, factors: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Draw pieces of `factors` `(n, 7)`, or `(n, 8)` in space, as the splits hold them.
-
-        Raises:
-            DataError: the factors have another shape, or values outside their range.
-        """
-        values = self._check(factors)
+    def _render(self, values: Array) -> npt.NDArray[Any]:
         dims, size = self.params.dims, self.params.size or SIZES[self.params.dims]
         drawn = np.empty((len(values), 1, *(size,) * dims), np.float32 if self.params.form == "sdf" else np.uint8)
         along = (2 * np.arange(size) + 1) / size - 1
@@ -111,28 +100,8 @@ class Furniture(Dataset):
             drawn[chosen, 0] = distances if self.params.form == "sdf" else _covered(distances, 2 / size)
         return drawn
 
-    def _draw_split(self, count: int, stream: int) -> Split:
-        names = self.factor_names
-        factors = np.random.default_rng([self.params.seed, stream]).uniform(size=(count, len(names)))
-        factors[:, 0] = np.floor(len(KINDS) * factors[:, 0])
-        sizes = (len(KINDS), *(0,) * (len(names) - 1))
-        return Split(self.render(factors), factors[:, 0].astype(np.int64), factors, names, sizes)
-
-    def _check(self, factors: npt.ArrayLike) -> Array:
-        values, names = np.asarray(factors, dtype=np.float64), self.factor_names
-        if values.ndim != 2 or values.shape[1] != len(names):
-            raise DataError(
-                f"factors of furniture must be numbers (n, {len(names)}), got shape {values.shape}; give the "
-                f"columns {', '.join(names)}"
-            )
-        for name, column in zip(names, values.T, strict=True):
-            most = len(KINDS) - 1 if name == "kind" else 1
-            wrong = ~((column >= 0) & (column <= most))
-            if wrong.any():
-                raise DataError(f"{name} must be from 0 to {most}, got {column[wrong][0]:g}; keep to its range")
-        if (values[:, 0] % 1 != 0).any():
-            raise DataError("kind must be 0 (chair), 1 (table) or 2 (couch), got a value between two; round it")
-        return values
+    def _label(self, columns: dict[str, Array]) -> npt.NDArray[np.int64]:
+        return columns["kind"].astype(np.int64)
 
 
 def union_distances(boxes: Sequence[Box], axes: Sequence[Array]) -> npt.NDArray[np.float32]:

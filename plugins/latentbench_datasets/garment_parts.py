@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_dataset import Columns
+from latentbench_datasets.factor_pictures import Columns
 from latentbench_datasets.shapes import Canvas, Size, box, ellipse, polygon, under
 
 __all__ = ["SIDE", "paint_clothes", "paint_shoes"]

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_dataset import Columns, FactorDataset
 from latentbench_datasets.factor_design import FactorRange
+from latentbench_datasets.factor_pictures import Columns, FactorPictures
 from latentbench_datasets.garment_parts import SIDE, paint_clothes, paint_shoes
 
 __all__ = ["CLASSES", "PROTOTYPES", "Garments"]
@@ -25,7 +25,7 @@ PROTOTYPES: Mapping[str, tuple[float, ...]] = {
 }
 
 
-class Garments(FactorDataset):
+class Garments(FactorPictures):
     """Shoes and clothes in the look of Fashion-MNIST, 28x28 grey on black, with 7 known factors.
 
     kind is 0 for shoes (sandal, shoe, ankle boot) and 1 for clothes (shirt, dress). The six others run from 0 to 1
@@ -49,11 +49,11 @@ class Garments(FactorDataset):
     straight line is a garment, too, and `render` draws it.
     """
 
-    class Params(FactorDataset.Params):
+    class Params(FactorPictures.Params):
         """How many garments, and which."""
 
         factors: ClassVar = (
-            FactorRange("kind", binary=True),
+            FactorRange("kind", size=2),
             FactorRange("height"),
             FactorRange("width"),
             FactorRange("openness"),

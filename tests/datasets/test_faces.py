@@ -8,7 +8,7 @@ from latentbench.dataset import fingerprint_arrays
 from latentbench.errors import RequestError
 from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
-from latentbench_datasets import factor_dataset
+from latentbench_datasets import factor_pictures
 from latentbench_datasets.faces import Faces
 from latentbench_datasets.shapes import Canvas
 
@@ -79,7 +79,7 @@ def test_render_gives_the_stored_pictures_in_any_order(loaded):
 
 
 def test_neither_chunks_nor_windows_make_a_difference(loaded, monkeypatch):
-    monkeypatch.setattr(factor_dataset, "CHUNK", 7)
+    monkeypatch.setattr(factor_pictures, "CHUNK", 7)
     np.testing.assert_array_equal(dataset().render(loaded[1].factors), loaded[1].inputs)
     monkeypatch.setattr(Canvas, "window", lambda self, *sides: self)
     np.testing.assert_array_equal(dataset().render(loaded[1].factors), loaded[1].inputs)

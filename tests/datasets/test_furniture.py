@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -5,6 +7,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from latentbench import DataError
+from latentbench.cli import main
 from latentbench.dataset import fingerprint_arrays
 from latentbench_datasets import furniture
 from latentbench_datasets.furniture import Furniture, union_distances
@@ -188,6 +191,66 @@ def test_images_are_the_distances_seen(plane):
     assert abs(images[:, 0] / 255 - fine).mean() < 0.01
 
 
+# correlations and holdouts
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """A function that returns splits whose pieces are not drawn but are their factors: many are slow to draw."""
+    monkeypatch.setattr(Furniture, "_render", lambda self, values: values.astype(np.float32))
+    return lambda **params: dataset(**params).splits()
+
+
+def column(split, name):
+    return split.factors[:, split.factor_names.index(name)]
+
+
+@pytest.mark.parametrize(("seed", "dims"), [(0, 2), (3, 3)])
+def test_without_options_factors_are_those_there_always_were(seed, dims):
+    """They came from one call of NumPy for each split, before there were options."""
+    splits = dataset(seed=seed, dims=dims, size=16, train=5000, test=50).load()
+    for stream, split in enumerate(splits):
+        expected = np.random.default_rng([seed, stream]).uniform(size=(len(split), 5 + dims))
+        expected[:, 0] = np.floor(3 * expected[:, 0])
+        np.testing.assert_array_equal(split.factors, expected)
+
+
+@pytest.mark.parametrize(
+    ("pair", "number"), [("width+height", 0.8), ("panel+leg_inset", -0.5), ("width+depth", 1)]
+)
+def test_a_correlation_is_of_train_and_validation_alone(undrawn, pair, number):
+    splits = undrawn(dims=3, size=16, train=20_000, test=20_000, correlation=f"{pair}={number}")
+    together = np.concatenate([splits.train.factors, splits.validation.factors])
+    names = splits.train.factor_names
+    expected = np.eye(8)
+    first, second = (names.index(name) for name in pair.split("+"))
+    expected[first, second] = expected[second, first] = number
+    assert abs(np.corrcoef(together.T) - expected).max() < 0.03
+    assert abs(np.corrcoef(splits.validation.factors.T) - expected).max() < 0.09
+    assert abs(np.corrcoef(splits.test.factors.T) - np.eye(8)).max() < 0.03
+
+
+def test_held_out_combinations_are_in_the_test_split_alone(undrawn):
+    splits = undrawn(train=20_000, test=2000, holdout=("kind=1+width=0.5..1", "kind=2"))
+    for split, wide_tables, couches in (
+        (splits.train, 0, 0),
+        (splits.validation, 0, 0),
+        (splits.test, 1 / 6, 1 / 3),
+    ):
+        wide = (column(split, "kind") == 1) & (column(split, "width") >= 0.5)
+        assert wide.mean() == pytest.approx(wide_tables, abs=0.03 if wide_tables else 0)
+        assert (split.labels == 2).mean() == pytest.approx(couches, abs=0.03 if couches else 0)
+    plain = undrawn(train=50, test=2000)
+    np.testing.assert_array_equal(splits.test.factors, plain.test.factors)
+
+
+def test_pieces_with_options_are_drawn_from_their_factors():
+    options = {"correlation": "width+height=0.8", "holdout": "kind=0+panel=0.5..1"}
+    train, test = dataset(**SMALL, **options).load()
+    np.testing.assert_array_equal(dataset().render(train.factors), train.inputs)
+    np.testing.assert_array_equal(test.inputs, dataset(**SMALL).load()[1].inputs)
+
+
 # requests
 
 
@@ -198,8 +261,8 @@ def test_images_are_the_distances_seen(plane):
             np.zeros((2, 6)),
             "factors of furniture must be numbers (n, 7), got shape (2, 6); give the columns kind, ",
         ),
-        ([[3, *MIDDLE]], "kind must be from 0 to 2, got 3; keep to its range"),
-        ([[0.5, *MIDDLE]], "kind must be 0 (chair), 1 (table) or 2 (couch), got a value between two; round it"),
+        ([[3, *MIDDLE]], "kind must be 0 (chair), 1 (table) or 2 (couch), got 3; keep to its range"),
+        ([[0.5, *MIDDLE]], "kind must be 0 (chair), 1 (table) or 2 (couch), got 0.5; keep to its range"),
         ([[0, *MIDDLE[1:], 1.5]], "panel must be from 0 to 1, got 1.5; keep to its range"),
         ([[0, np.nan, *MIDDLE[1:]]], "width must be from 0 to 1, got nan; keep to its range"),
     ],
@@ -218,7 +281,9 @@ def test_no_factors_give_no_pieces():
     ("params", "expected"),
     [
         ({"dims": 3, "form": "image"}, "form=image needs dims=2, got dims=3"),
-        ({"dims": 4}, "Input should be 2 or 3"),
+        ({"dims": 1}, "greater than or equal to 2"),
+        ({"dims": 4}, "less than or equal to 3"),
+        ({"seed": 2**32}, "less than 4294967296"),
         ({"size": 15}, "greater than or equal to 16"),
         ({"dims": 3, "train": 100_000}, "at most 1,000,000,000 values together, they make 3,293,184,000"),
     ],
@@ -226,6 +291,56 @@ def test_no_factors_give_no_pieces():
 def test_requests_that_make_no_sense(params, expected):
     with pytest.raises(ValidationError, match=expected):
         Furniture.Params(**params)
+
+
+NAMES = "kind, width, height, thickness, leg_thickness, leg_inset, panel"
+REFUSED = {
+    "correlation=width": "correlation must be NAME+NAME=NUMBER, as a+b=0.5, not 'width', got 'width'",
+    "correlation=width+heigth=0.5": f"correlation must use the factors {NAMES}, not 'heigth', got ",
+    "correlation=width+depth=0.5": f"correlation must use the factors {NAMES}, not 'depth', got ",
+    "correlation=width+height=1.1": "correlation must be from -1 to 1 and not 0 for width+height; it is 1.1, got ",
+    "correlation=kind+width=0.5": (
+        "correlation must not use kind, whose 3 values have no order; hold out combinations with it instead, got "
+    ),
+    "holdout=kind=3": "holdout must keep kind 0 (chair), 1 (table) or 2 (couch), not 'kind=3', got 'kind=3'",
+    "holdout=kind=chair": "holdout must be NAME=VALUE or NAME=LOW..HIGH joined by +, as a=1+b=0.5..1, not ",
+    "holdout=kind=0+depth=0..0.5": f"holdout must use the factors {NAMES}, not 'depth', got ",
+    "holdout=width=0.5": "holdout must give width a range, as width=0..1, not 'width=0.5', got 'width=0.5'",
+    "holdout=kind=0,kind=1,kind=2": "holdout must leave at least 1% of the rows, it leaves 0.0%, got 'kind=0,",
+    "dims=4": "dims should be less than or equal to 3, got '4'",
+}
+
+
+@pytest.fixture
+def planned(capsys, monkeypatch):
+    """A function that asks the command line for a dry run and returns its status and messages."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for its process
+
+    def plan(spec):
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "-d", spec, "-m", "pca", "--seeds", "1", "--dry-run"])
+        return ended.value.code, capsys.readouterr().err
+
+    return plan
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_options_that_cannot_be_end_a_run_with_status_2_and_one_sentence(planned, option):
+    status, told = planned(f"furniture:{option}")
+    assert status == 2
+    assert told.startswith(f"latentbench: dataset 'furniture': {REFUSED[option]}")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "furniture:holdout=kind=0+width=0.5..1,kind=2+height=0..0.3:correlation=width+height=-0.5",
+        "furniture:dims=3:holdout=kind=1+depth=0..0.5:train=60:size=16",
+    ],
+)
+def test_options_that_can_be_are_planned(planned, spec):
+    assert planned(spec) == (0, "")
 
 
 def test_fewer_pieces_are_the_first_of_more_and_seeds_give_others():
@@ -239,9 +354,10 @@ def test_fewer_pieces_are_the_first_of_more_and_seeds_give_others():
 def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apart(monkeypatch):
     assert fingerprint_arrays(*dataset(**SMALL).load()) == fingerprint_arrays(*dataset(**SMALL).load())
     monkeypatch.setattr(Furniture, "render", None)
-    changes = ({}, {"dims": 3}, {"form": "image"}, {"size": 33}, {"train": 60}, {"test": 60}, {"seed": 1})
+    changes = ({}, {"dims": 3}, {"form": "image"}, {"size": 33}, {"train": 60}, {"test": 60}, {"seed": 1},
+               {"correlation": "width+height=0.5"}, {"holdout": "kind=0+width=0.5..1"})  # fmt: skip
     found = [dataset(**params).fingerprint() for params in changes]
     monkeypatch.setattr(Furniture, "version", Furniture.version + 1)
     found.append(dataset().fingerprint())
-    assert len(set(found)) == 8
+    assert len(set(found)) == 10
     assert all(len(each) == 64 for each in found)

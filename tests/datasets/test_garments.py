@@ -3,7 +3,7 @@ import pytest
 
 from latentbench import DataError
 from latentbench.dataset import fingerprint_arrays
-from latentbench_datasets import factor_dataset
+from latentbench_datasets import factor_pictures
 from latentbench_datasets.garments import CLASSES, PROTOTYPES, Garments
 
 NAMES = [factor.name for factor in Garments.Params.factors]
@@ -58,7 +58,7 @@ def test_ten_thousand_are_left_to_learn_from_after_validation(monkeypatch):
 def test_render_gives_the_stored_pictures_in_any_order(loaded, monkeypatch):
     rows = np.random.default_rng(0).permutation(1500)[:200]
     np.testing.assert_array_equal(dataset().render(loaded[1].factors[rows]), loaded[1].inputs[rows])
-    monkeypatch.setattr(factor_dataset, "CHUNK", 7)
+    monkeypatch.setattr(factor_pictures, "CHUNK", 7)
     np.testing.assert_array_equal(dataset().render(loaded[1].factors[rows]), loaded[1].inputs[rows])
 
 
