@@ -104,7 +104,8 @@ class Damaged(Dataset):
 
 @hookimpl
 def register_models(register):
-    for found in (Flat, NanCodes, NotReloadable, Raising, NoEncoder, Together, Searched, NanLoss, LateNan, PerRow, Game):
+    several = Flat, NanCodes, NotReloadable, Raising, NoEncoder, Together, Searched, NanLoss, LateNan, PerRow, Game
+    for found in several:
         register(found.__name__, found)
 
 @hookimpl

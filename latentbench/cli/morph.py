@@ -62,6 +62,7 @@ MILLISECONDS = 60
     show_default=True,
     help="Of the way from item to item; a blend has none.",
 )
+@click.option("--meshes", is_flag=True, help="Also write the surfaces of bodies in space, as one .obj file.")
 def command(
     asked: Asked,
     start: int | None,
@@ -73,17 +74,21 @@ def command(
     neighbors: int,
     form: Any,
     moving: str,
+    meshes: bool,
 ) -> None:
     """Turn one test item into another through the codes of a model of the run folder RUN.
 
     Writes a strip of images (each path, then a fade of pixels and optimal transport beside it), an animation of
-    the same, and a table of numbers. Items count from 0, in the order of the test split.
+    the same, and a table of numbers. Items count from 0, in the order of the test split. Bodies in space are drawn
+    as their surfaces.
     """
     paths = _paths(path)
     look = asked.look("morph")
     if corners is not None:
         if start is not None or end is not None or via:
             raise RequestError("give --from and --to, or --blend, not both")
+        if meshes:
+            raise RequestError("--meshes goes with --from and --to, not with --blend; leave one out")
         items = _corners(look, corners)
     else:
         items = _way(look, start, end, via)
@@ -91,17 +96,24 @@ def command(
     with applicable(look):
         graph = _graph(look, neighbors) if "graph" in paths else None
         if corners is None:
-            written = _write_strip(look, items, paths, count, graph, form, moving)
+            written = _write_strip(look, items, paths, count, graph, form, moving, meshes)
         else:
             written = _write_blend(look, items, paths, count, graph, form)
     echo_paths(written)
 
 
 def _write_strip(
-    look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any, moving: Any
+    look: Look,
+    items: list[int],
+    paths: list[str],
+    points: int,
+    graph: CodeGraph | None,
+    form: Any,
+    moving: Any,
+    meshes: bool,
 ) -> list[Path]:
     from latentbench.report.artwork import animation, draw_sheet, write_figure
-    from latentbench.report.morphs import frames, morphed, morphed_sheet, numbers
+    from latentbench.report.morphs import as_meshes, frames, morphed, morphed_sheet, numbers
 
     morph = morphed(look.space, items, points, paths, graph)
     _tell(morph.notes)
@@ -112,6 +124,8 @@ def _write_strip(
             look.space, items, max(FRAMES, points), [way for way in paths if way in _names(morph)], graph
         )
         drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
+    if meshes:
+        drawn["obj"] = as_meshes(morph).encode()
     return write_figure(_stem(look, items), drawn, numbers(look.space, morph))
 
 
@@ -198,7 +212,7 @@ def _about(look: Look, items: Sequence[int], paths: Sequence[str]) -> dict[str, 
 def _stem(look: Look, items: Sequence[int], kind: str = "") -> Path:
     """Return the file to write to, without its ending: no other trial, items or choices share it."""
     way = "-".join(map(str, items))
-    return figure_stem(look, kind, way, *other_choices("start", "end", "via", "corners"))
+    return figure_stem(look, kind, way, *other_choices("start", "end", "via", "corners", "meshes"))
 
 
 def _tell(notes: Sequence[str]) -> None:

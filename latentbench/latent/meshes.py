@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from latentbench.errors import RequestError
 from latentbench.latent.space import exact_arithmetic
 
-__all__ = ["Mesh", "decoded_meshes", "surface"]
+__all__ = ["Mesh", "as_obj", "decoded_meshes", "surface", "surfaces"]
 
 
 class Mesh(NamedTuple):
@@ -39,17 +39,25 @@ def decoded_meshes(decode: Callable[[Tensor], Tensor], codes: Tensor, *, level: 
     Raises:
         RequestError: decoded grids have another shape, or scikit-image is not installed.
     """
-    meshes = []
+    meshes: list[Mesh] = []
     for code in codes:
         with exact_arithmetic():
-            grids = decode(code[None])
-        if grids.ndim != 5 or grids.shape[1] != 1:
-            raise RequestError(
-                f"a mesh needs grids of distances (n, 1, depth, height, width), got {tuple(grids.shape)}; decode "
-                "bodies in space, as of furniture with dims=3"
-            )
-        meshes.append(surface(grids[0, 0].detach().cpu().numpy(), level=level))
+            meshes += surfaces(decode(code[None]), level=level)
     return meshes
+
+
+def surfaces(grids: Tensor, *, level: float = 0.0) -> list[Mesh]:
+    """Return the surface of each grid of signed distances `(n, 1, depth, height, width)`; see `surface`.
+
+    Raises:
+        RequestError: grids of another shape, or scikit-image is not installed.
+    """
+    if grids.ndim != 5 or grids.shape[1] != 1:
+        raise RequestError(
+            f"a mesh needs grids of distances (n, 1, depth, height, width), got {tuple(grids.shape)}; decode "
+            "bodies in space, as of furniture with dims=3"
+        )
+    return [surface(grid, level=level) for grid in grids[:, 0].detach().cpu().numpy()]
 
 
 def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
@@ -69,6 +77,23 @@ def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
     scaled = (2 * places + 1) / np.array(grid.shape) - 1
     z, down, x = scaled.T
     return Mesh(np.stack([x, -down, z], axis=1).astype(np.float32), faces.astype(np.int64))
+
+
+def as_obj(meshes: Mapping[str, Mesh]) -> str:
+    """Return the text of a Wavefront OBJ file that holds each mesh as an object of that name.
+
+    >>> triangle = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]))
+    >>> as_obj({"one": triangle, "two": triangle}).splitlines()[5:]
+    ['o two', 'v 1 0 0', 'v 0 1 0', 'v 0 0 1', 'f 4 5 6']
+    """
+    lines: list[str] = []
+    first = 1
+    for name, mesh in meshes.items():
+        lines.append(f"o {name}")
+        lines += ["v " + " ".join(f"{value:.6g}" for value in vertex) for vertex in mesh.vertices.tolist()]
+        lines += ["f " + " ".join(map(str, face)) for face in (mesh.faces + first).tolist()]
+        first += len(mesh.vertices)
+    return "\n".join(lines) + "\n"
 
 
 def _measure() -> ModuleType:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from latentbench.errors import NotApplicableError
 from latentbench.files import write_atomically
+from latentbench.report.bodies import shaded
 from latentbench.report.figures import COLORS, montage
 from latentbench.report.panels import INK, MARKERS, SETTINGS
 from latentbench.report.room import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, room_of
@@ -72,7 +73,7 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
     """Return images `(n, 1 or 3, h, w)` in [0, 1] of inputs or of what a decoder made of codes.
 
     Signed distances show their inside white: one channel, values below 0, and no jumps from pixel to pixel, as a
-    distance has none.
+    distance has none. Those of bodies in space `(n, 1, d, h, w)` are drawn as surfaces; see `shaded`.
 
     Args:
         values: what to draw.
@@ -82,12 +83,15 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
     Raises:
         NotApplicableError: these are no pictures.
     """
-    found = values.detach().float().cpu().numpy()
-    if found.ndim != 4 or found.shape[1] not in (1, 3):
+    told = (values if like is None else like).detach().float().cpu().numpy()
+    if values.ndim == 5 and _are_distances(told):
+        return shaded(values)
+    if values.ndim != 4 or values.shape[1] not in (1, 3):
         raise NotApplicableError(
-            f"only images of one or three channels can be drawn, these items have shape {tuple(found.shape[1:])}"
+            "only images of one or three channels and signed distances in space can be drawn, these items have "
+            f"shape {tuple(values.shape[1:])}"
         )
-    told = found if like is None else like.detach().float().cpu().numpy()
+    found = values.detach().float().cpu().numpy()
     return 1 / (1 + np.exp(np.clip(found / EDGE, -30, 30))) if _are_distances(told) else found.clip(0, 1)
 
 
@@ -199,7 +203,7 @@ def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) 
 def _are_distances(values: Array) -> bool:
     if values.shape[1] != 1 or not values.size or float(values.min()) >= 0:
         return False
-    jumps = [np.abs(np.diff(values, axis=axis)).max(initial=0) for axis in (2, 3)]
+    jumps = [np.abs(np.diff(values, axis=axis)).max(initial=0) for axis in range(2, values.ndim)]
     return bool(max(jumps) <= STEEPEST / min(values.shape[2:]))
 
 

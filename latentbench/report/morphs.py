@@ -14,6 +14,7 @@ from torch import Tensor
 
 from latentbench.latent.graph import CodeGraph
 from latentbench.latent.interpolation import blend, interpolate, leg_ends, simplex_weights
+from latentbench.latent.meshes import Mesh, as_obj, surfaces
 from latentbench.latent.paths import linear_path
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.transport import image_barycenter, image_displacement
@@ -22,12 +23,24 @@ from latentbench.report.artwork import Sheet, as_pictures, frame, patchwork, sid
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Morph", "Row", "blended", "blended_sheet", "frames", "mixed", "morphed", "morphed_sheet", "numbers"]
+__all__ = [
+    "Morph",
+    "Row",
+    "as_meshes",
+    "blended",
+    "blended_sheet",
+    "frames",
+    "mixed",
+    "morphed",
+    "morphed_sheet",
+    "numbers",
+]
 
 FADE, TRANSPORT = "pixel fade", "optimal transport"
 STEP = "change of the image from one column to the next (Euclidean)"
 PLACES = {3: ("top", "left", "right"), 4: ("top left", "top right", "bottom left", "bottom right")}
 ASIDE = 10  # pixels beside a triangle or a square
+ROOM = 2.2  # between the middles of bodies, each in a scene from -1 to 1
 MOVIE = 112  # pixels of the shorter side of an image that moves, at least
 
 Array = NDArray[Any]
@@ -174,6 +187,21 @@ def frames(morph: Morph) -> list[Array]:
     moving = zip(*_pictures(morph), strict=True)
     there = [side_by_side([frame(image, MOVIE) for image in images], titles) for images in moving]
     return there + there[-2:0:-1]
+
+
+def as_meshes(morph: Morph) -> str:
+    """Return the surfaces of a morph of bodies as one OBJ file, each standing where the strip shows its picture.
+
+    Raises:
+        RequestError: these are no bodies in space, or scikit-image is not installed.
+    """
+    placed = {}
+    for row, way in enumerate(morph.rows):
+        for column, mesh in enumerate(surfaces(way.images)):
+            place = np.array([ROOM * column, -ROOM * row, 0], np.float32)
+            name = f"{way.name.replace(' ', '_')}_{column}"
+            placed[name] = Mesh(mesh.vertices + place, mesh.faces)
+    return as_obj(placed)
 
 
 def _framed(panels: Sequence[Array]) -> Array:

@@ -37,7 +37,7 @@ IMAGES = 10
 STEPS = 10
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
-NO_IMAGES = "The inputs are not gray or RGB images: there is nothing to look at."
+NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space: there is nothing to look at."
 NO_DECODER = "No model here decodes."
 NO_MODEL = "No model can be looked at."
 
@@ -145,7 +145,7 @@ class _Look:
 def _look(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Look:
     items = shown_items(space)
     look = _Look(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
-    if "inputs" not in space.supplies or not _are_images(space.inputs):
+    if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
         return look
     rows, _ = mixed(space.inputs[items[:2]], STEPS)
     beside = tuple((row.name, as_pictures(row.images, like=space.inputs)) for row in rows)
@@ -179,8 +179,12 @@ def _decodes(space: LatentSpace) -> bool:
     return True
 
 
-def _are_images(inputs: Tensor) -> bool:
-    return inputs.ndim == 4 and inputs.shape[1] in (1, 3)
+def _can_be_drawn(inputs: Tensor) -> bool:
+    try:
+        as_pictures(inputs)
+    except NotApplicableError:
+        return False
+    return True
 
 
 def _note(results: Results, trial: Trial) -> str:

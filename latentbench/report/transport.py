@@ -152,7 +152,7 @@ def _finer(images: Tensor) -> int:
 
 
 def _ways(images: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    means = torch.einsum("mk,kchw->mchw", weights / weights.sum(1, keepdim=True), images)
+    means = torch.einsum("mk,k...->m...", weights / weights.sum(1, keepdim=True), images)
     return {"Wasserstein": image_barycenters(images, weights), "Euclidean": means}
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from latentbench import LatentSpace
 from latentbench.latent.interpolation import PATHS, interpolate, leg_ends, simplex_weights
-from latentbench.report.morphs import blended, frames, morphed, morphed_sheet, numbers
+from latentbench.report.morphs import as_meshes, blended, blended_sheet, frames, morphed, morphed_sheet, numbers
 from latentbench.results import Results
 
 PLUGIN = '''
@@ -299,6 +299,57 @@ def test_signed_distances_move_without_transport():
     assert (fade[:, 0, 8, 8] > 0.9).all()  # inside is white
     assert (fade[:, 0, 0, 0] < 0.1).all()
     assert len({shown.shape for shown in frames(made)}) == 1
+
+
+def balls(radii):
+    line = (2 * torch.arange(16) + 1) / 16 - 1
+    far = ((line**2)[:, None, None] + (line**2)[:, None] + line**2).sqrt()
+    return far - torch.as_tensor(radii)[:, None, None, None, None]
+
+
+def test_bodies_move_as_shaded_surfaces():
+    space = plain_space(balls([0.2, 0.4, 0.6, 0.8]).numpy(), lambda z: balls(z[:, 0].sigmoid()))
+    made = morphed(space, [0, 2, 3], 5, ["linear"])
+    assert [row.name for row in made.rows] == ["linear", "pixel fade"]
+    assert len(made.notes) == 1
+    assert made.notes[0].startswith("optimal transport is left out: ")
+    shown = morphed_sheet(made, "").images
+    assert shown.shape == (2, 5, 1, 112, 112)
+    areas = (shown[1] > 0).sum((1, 2, 3))
+    assert (np.diff(areas) > 0).all()  # a fade of distances from balls is a ball that grows
+    assert areas[2] / areas[4] == pytest.approx((0.6 / 0.8) ** 2, rel=0.03)
+    assert len({one.shape for one in frames(made)}) == 1
+    assert blended_sheet(blended(space, [0, 2, 3], 2, ["linear"]), "").images.shape[2] == 1
+
+
+def test_meshes_stand_where_the_strip_shows_them():
+    space = plain_space(balls([0.3, 0.6]).numpy(), lambda z: balls(0.4 + 0.0 * z[:, 0]))
+    lines = as_meshes(morphed(space, [0, 1], 3, ["linear"])).splitlines()
+    names = [line[2:] for line in lines if line[0] == "o"]
+    assert names == ["linear_0", "linear_1", "linear_2", "pixel_fade_0", "pixel_fade_1", "pixel_fade_2"]
+    starts = [place for place, line in enumerate(lines) if line[0] == "o"]
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True)):
+        corners = np.array([line.split()[1:] for line in lines[start:end] if line[0] == "v"], float)
+        middle = [2.2 * (number % 3), -2.2 * (number // 3), 0]
+        np.testing.assert_allclose((corners.min(0) + corners.max(0)) / 2, middle, atol=0.01)
+        radius = 0.4 if number < 3 else 0.3 + 0.15 * (number % 3)
+        np.testing.assert_allclose(corners.max(0) - middle, radius, atol=0.02)
+
+
+def test_images_have_no_meshes(morph, tmp_path):
+    told = "latentbench: a mesh needs grids of distances (n, 1, depth, height, width), got "
+    for arguments, sentence in (
+        (["--from", 1, "--to", 2, "--points", 3, "--animation", "none"], told),
+        (
+            ["--blend", "1,2,3"],
+            "latentbench: --meshes goes with --from and --to, not with --blend; leave one out\n",
+        ),
+    ):
+        status, out, err = morph(*arguments, "--meshes", "-o", tmp_path)
+        assert (status, out) == (2, [])
+        assert err.startswith(sentence)
+        assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_shape_that_vanishes_on_the_way_is_still_read_as_a_distance():

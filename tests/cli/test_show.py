@@ -202,4 +202,4 @@ def test_items_that_are_no_pictures_say_so(tmp_path, cli):
     for what in ("reconstructions", "traversals"):
         status, _, told = cli("show", tmp_path / "run", "--what", what)
         assert status == 2
-        assert "only images of one or three channels can be drawn, these items have shape (6,)" in told
+        assert "signed distances in space can be drawn, these items have shape (6,)" in told

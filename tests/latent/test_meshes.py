@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latentbench.errors import RequestError
-from latentbench.latent.meshes import decoded_meshes, surface
+from latentbench.latent.meshes import as_obj, decoded_meshes, surface, surfaces
 
 CENTER = np.array([0.2, -0.1, 0.3])  # x, y up, z to the front
 
@@ -43,6 +43,28 @@ def test_the_surface_of_a_ball_is_a_sphere_seen_from_outside(level):
 def test_a_grid_without_a_surface_gives_an_empty_mesh():
     mesh = surface(np.ones((4, 4, 4), np.float32))
     assert mesh.vertices.shape == mesh.faces.shape == (0, 3)
+
+
+def test_surfaces_of_many_grids_are_those_of_each():
+    grids = balls(torch.tensor([[0.4], [0.55], [-1.0]]))
+    for mesh, grid in zip(surfaces(grids, level=0.05), grids, strict=True):
+        alone = surface(grid[0].numpy(), level=0.05)
+        np.testing.assert_array_equal(mesh.vertices, alone.vertices)
+        np.testing.assert_array_equal(mesh.faces, alone.faces)
+
+
+def test_an_obj_file_holds_every_mesh_with_faces_that_count_on():
+    meshes = surfaces(balls(torch.tensor([[0.4], [-1.0], [0.55]]), 12))
+    lines = as_obj(dict(zip("abc", meshes, strict=True))).splitlines()
+    starts = [lines.index(f"o {name}") for name in "abc"]
+    assert starts[2] - starts[1] == 1  # no surface, no lines
+    vertices = np.array([line.split()[1:] for line in lines if line[0] == "v"], float)
+    for start, end, mesh in zip(starts, [*starts[1:], len(lines)], meshes, strict=True):
+        faces = [line.split()[1:] for line in lines[start:end] if line[0] == "f"]
+        assert len(faces) == len(mesh.faces)
+        if faces:
+            np.testing.assert_allclose(vertices[np.array(faces, int) - 1], mesh.vertices[mesh.faces], atol=1e-5)
+    assert {line[0] for line in lines} == {"o", "v", "f"}
 
 
 def test_what_is_no_body_says_so():

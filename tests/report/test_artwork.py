@@ -20,6 +20,7 @@ from latentbench.report.artwork import (
     side_by_side,
     write_figure,
 )
+from latentbench.report.bodies import shaded
 
 LONG = "a title that is far longer than its small column"
 
@@ -76,9 +77,22 @@ def test_images_below_zero_are_no_distances():
     assert as_pictures(-flat, like=disc).max() < 0.01
 
 
-@pytest.mark.parametrize("shape", [(2, 5), (2, 2, 8, 8), (8, 8), (1, 1, 1, 8, 8)])
+def test_bodies_in_space_are_drawn_as_their_surfaces():
+    line = (2 * torch.arange(16) + 1) / 16 - 1
+    body = ((line**2)[:, None, None] + (line**2)[:, None] + line**2).sqrt()[None, None] - 0.5
+    np.testing.assert_array_equal(as_pictures(body), shaded(body))
+    empty = torch.full((1, 1, 16, 16, 16), 0.4)
+    assert as_pictures(empty, like=body).max() == 0
+    for no_distances in (empty, torch.rand(1, 1, 16, 16, 16) - 0.5):
+        with pytest.raises(NotApplicableError, match=r"these items have shape \(1, 16, 16, 16\)$"):
+            as_pictures(no_distances)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 2, 8, 8), (8, 8), (1, 1, 1, 8, 8), (1, 3, 8, 8, 8)])
 def test_what_is_no_picture_is_refused(shape):
-    with pytest.raises(NotApplicableError, match="only images of one or three channels can be drawn"):
+    with pytest.raises(
+        NotApplicableError, match="only images of one or three channels and signed distances in space"
+    ):
         as_pictures(torch.zeros(shape))
 
 

@@ -155,7 +155,7 @@ def test_the_run_card_holds_the_environment(page, full, tmp_path):
 
 def test_inputs_that_are_no_images_get_a_sentence(page, full):
     text = page(full(images=False)).text
-    assert "The inputs are not gray or RGB images" in text
+    assert "The inputs are neither gray or RGB images nor bodies" in text
     assert "PCA map" in text
     assert "Walks" not in text
 

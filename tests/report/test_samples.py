@@ -91,5 +91,7 @@ def test_a_map_needs_items(spots):
 
 def test_what_is_no_picture_says_so():
     flat = LatentSpace.from_arrays(codes=torch.randn(50, 3), inputs=torch.randn(50, 3), decode=lambda codes: codes)
-    with pytest.raises(NotApplicableError, match="only images of one or three channels can be drawn"):
+    with pytest.raises(
+        NotApplicableError, match="only images of one or three channels and signed distances in space can be drawn"
+    ):
         draws(flat, 4, 0, "auto", "flat")
