@@ -140,15 +140,15 @@ def fisher_ratio(codes: Tensor, labels: Tensor) -> float:
     """
     points, (classes, sizes) = _centered(codes), _classes(labels)
     spread = points.square().mean(0).sqrt()
-    points = points / torch.where(spread > 0, spread, 1.0)
+    points = _in_own_span(points.div_(torch.where(spread > 0, spread, 1.0)))
     centers = _class_means(points, classes, sizes)
     inside = points - centers[classes]
     within = inside.T @ inside / len(points)
     if within.trace() < NOTHING:
         raise NotApplicableError("no class has two different codes")
-    within.diagonal().add_(RIDGE * within.diagonal().mean())
-    between = (centers.T * sizes) @ centers / len(points)
-    return float(torch.linalg.solve(within, between).trace())
+    within.diagonal().add_(RIDGE * within.trace() / codes.shape[1])
+    moved = torch.linalg.solve(within, centers.T * sizes / len(points))
+    return float((moved * centers.T).sum())
 
 
 def kmeans_agreement(codes: Tensor, labels: Tensor, seed: int) -> dict[str, float]:
@@ -199,6 +199,11 @@ def partition_agreement(labels: Tensor, clusters: Tensor) -> dict[str, float]:
 def _centered(codes: Tensor) -> Tensor:
     points = codes.double()
     return points - points.mean(0)
+
+
+def _in_own_span(points: Tensor) -> Tensor:
+    """Return points `(n, d)` turned into n coordinates where d is more: all else about them is zero."""
+    return torch.linalg.qr(points.T, mode="r").R.T if points.shape[1] > len(points) else points
 
 
 def _classes(labels: Tensor) -> tuple[Tensor, Tensor]:

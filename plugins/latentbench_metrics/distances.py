@@ -24,9 +24,9 @@ UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
 
 def centered(*clouds: Tensor) -> list[Tensor]:
     """Return the clouds `(n, d)`, `(m, d)`, ... in float64, moved so that their means surround the origin."""
-    exact = [cloud.detach().double() for cloud in clouds]
+    exact = [cloud.detach().to(torch.float64, copy=True) for cloud in clouds]
     center = torch.stack([cloud.mean(0) for cloud in exact]).mean(0)
-    return [cloud - center for cloud in exact]
+    return [cloud.sub_(center) for cloud in exact]
 
 
 def row_blocks(rows: int, columns: int, device: torch.device) -> Iterator[Tensor]:
@@ -47,8 +47,8 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
             [4.]], dtype=torch.float64)
     """
     x, others = x.detach(), (x if y is None else y).detach()
-    ones, norms = x.new_ones(max(len(x), len(others)), 1), x.square().sum(1, keepdim=True)
-    table = torch.cat([-2 * others, others.square().sum(1, keepdim=True), ones[: len(others)]], 1).T
+    ones, norms = x.new_ones(len(x), 1), x.square().sum(1, keepdim=True)
+    table = _product_table(others).T
     blocks = list(row_blocks(len(x), len(others), x.device))
     scratch = x.new_empty(len(blocks[0]), len(others))
     for rows in blocks:
@@ -62,6 +62,15 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
         if y is None:
             found[diagonal] = own
         yield rows, found
+
+
+def _product_table(points: Tensor) -> Tensor:
+    """Return (-2 y, |y|², 1) of each point y: its product with (x, 1, |x|²) is their squared distance."""
+    norms = points.square().sum(1)
+    table = points.new_ones(len(points), points.shape[1] + 2)
+    torch.mul(points, -2, out=table[:, :-2])
+    table[:, -2] = norms
+    return table
 
 
 def _set_to_zero(found: Tensor, limits: Tensor) -> None:
@@ -147,8 +156,10 @@ def _search(
     center = bank.mean(0, dtype=torch.float64).to(finer)
     scale = _power_of_two(bank, center)
     table = torch.empty(len(bank), bank.shape[1] + 1, dtype=dtype, device=bank.device)
-    table[:, :-1] = (bank.to(finer) - center).mul_(scale)
-    table[:, -1] = table[:, :-1].square().sum(1).div_(-2)
+    rows_each = max(1, at_once(ELEMENTS, bank.device) // max(1, bank.shape[1]))
+    for piece, into in zip(torch.split(bank, rows_each), torch.split(table, rows_each), strict=True):
+        into[:, :-1] = (piece.to(finer) - center).mul_(scale)
+        into[:, -1] = into[:, :-1].square().sum(1).div_(-2)
     size = min(_rows_at_once(bank, count), len(queries))
     scratch = torch.empty(size, len(bank), dtype=dtype, device=bank.device)  # a new one a time costs as much again
     parts = []

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from latentbench import LatentSpace, NotApplicableError, cache_dir
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics.blocks import at_once
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.subsets import at_most
 
 __all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
 
@@ -141,15 +141,14 @@ def _new_network(inputs: Tensor, labels: Tensor) -> _Network:
 
 
 def _train(network: _Network, inputs: Tensor, labels: Tensor) -> None:
-    rows = some_rows(len(inputs), ROWS)
-    inputs, labels = inputs[rows].cpu(), labels[rows].cpu()
+    inputs, labels = at_most(inputs, ROWS).cpu(), at_most(labels, ROWS).cpu()
     _fit_range(network, inputs)
-    epochs = min(max(ITEMS // len(rows), EPOCHS[0]), EPOCHS[1])
+    epochs = min(max(ITEMS // len(inputs), EPOCHS[0]), EPOCHS[1])
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     generator = torch.Generator().manual_seed(0)
     with _one_thread(), torch.enable_grad(), torch.autocast("cpu", enabled=False):
         for _ in range(epochs):
-            for batch in torch.split(torch.randperm(len(rows), generator=generator), BATCH):
+            for batch in torch.split(torch.randperm(len(inputs), generator=generator), BATCH):
                 loss = nn.functional.cross_entropy(network.head(network.hidden(inputs[batch])), labels[batch])
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)

@@ -17,7 +17,7 @@ from latentbench_metrics.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
 )
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.subsets import at_most, some_rows
 from latentbench_metrics.wasserstein import bures_w2_squared
 
 __all__ = [
@@ -234,7 +234,7 @@ class OutOfBounds(Metric):
         features = in_domain_features(space)
         rows = some_rows(len(space), self.max_items)
         new = features(space.decode(sample_codes(space, len(rows), SEED)))
-        bank = space.train.inputs[some_rows(len(space.train.inputs), BANK)]  # type: ignore[union-attr]
+        bank = at_most(space.train.inputs, BANK)  # type: ignore[union-attr]
         return {"out_of_bounds": out_of_bounds(features(bank), features(space.inputs[rows]), new)}
 
     def note(self, space: LatentSpace) -> str:

@@ -134,9 +134,9 @@ def second_difference(images_along: Tensor) -> float:
     >>> second_difference(line)
     0.0
     """
-    along = _flat(images_along).double()
-    bends = along[2:] - 2 * along[1:-1] + along[:-2]
-    acceleration = bends.square().sum(2).mean(0) * (len(images_along) - 1) ** 4
+    along = _flat(images_along)
+    bends = [_bends(*points).square().sum(1) for points in zip(along, along[1:], along[2:], strict=False)]
+    acceleration = torch.stack(bends).mean(0) * (len(images_along) - 1) ** 4
     return _ratio(acceleration.sum(), _chords(images_along).square().sum())
 
 
@@ -177,6 +177,10 @@ def _steps(images_along: Tensor) -> Tensor:
     return torch.stack(
         [_lengths(after.double() - before.double()) for before, after in pairwise(_flat(images_along))]
     )
+
+
+def _bends(before: Tensor, here: Tensor, after: Tensor) -> Tensor:
+    return after.double() - 2 * here.double() + before.double()
 
 
 def _chords(images_along: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ __all__ = [
 
 NEIGHBORS = 10
 PAIRS = TRIPLETS = 100_000
-PAIRS_AT_ONCE = 64  # on a CPU, whose caches they stay in
+NUMBERS = 2**18  # of the differences of pairs at once on a CPU, whose caches they stay in
 
 
 def trustworthiness(high: Tensor, low: Tensor, k: int, *, distances: bool = False) -> float:
@@ -178,7 +178,9 @@ def triplet_accuracy(high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: 
     steps = torch.randint(1, len(high), (triplets,), generator=generator)
     others = (steps + torch.randint(len(high) - 2, (triplets,), generator=generator)) % (len(high) - 1) + 1
     near, far = (first + steps) % len(high), (first + others) % len(high)
-    signs = [(_lengths(space, first, near) - _lengths(space, first, far)).sign() for space in (high, low)]
+    twice, both = first.repeat(2), torch.cat([near, far])
+    lengths = (_lengths(space, twice, both).chunk(2) for space in (high, low))
+    signs = [(to_near - to_far).sign() for to_near, to_far in lengths]
     return 1 - float((signs[0] - signs[1]).abs().mean()) / 2
 
 
@@ -214,12 +216,22 @@ def _sorted(rows: Tensor) -> Tensor:
 
 
 def _lengths(space: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return squared distances of the pairs of rows."""
-    space = space.detach()
-    count = at_once(PAIRS_AT_ONCE, space.device)
-    ends = (torch.split(rows.to(space.device), count) for rows in (first, second))
-    differences = (space.index_select(0, a) - space.index_select(0, b) for a, b in zip(*ends, strict=True))
-    return torch.cat([difference.double().square_().sum(1) for difference in differences])
+    """Return squared distances `(p,)` of pairs of rows, sums in float64 of squared differences.
+
+    All blocks share memory: new pages for each would take longer than the arithmetic.
+    """
+    space, order = space.detach(), first.argsort()  # a row stays at hand for all pairs that begin at it
+    count = min(len(order), max(1, at_once(NUMBERS, space.device) // space.shape[1]))
+    starts, ends = (space.new_empty(count, space.shape[1]) for _ in range(2))
+    differences = torch.empty_like(starts, dtype=torch.float64)
+    found = differences.new_empty(len(order))
+    for pairs in torch.split(order, count):
+        begun, ended, apart = (block[: len(pairs)] for block in (starts, ends, differences))
+        torch.index_select(space, 0, first[pairs].to(space.device), out=begun)
+        torch.index_select(space, 0, second[pairs].to(space.device), out=ended)
+        torch.sub(begun, ended, out=apart)
+        found[pairs.to(space.device)] = apart.square_().sum(1)
+    return found
 
 
 def _average_ranks(values: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from latentbench import LatentSpace
 
-__all__ = ["folds", "pairs", "some_rows", "train_with"]
+__all__ = ["at_most", "folds", "pairs", "some_rows", "train_with"]
 
 
 def train_with(space: LatentSpace, need: str) -> LatentSpace | None:
@@ -51,6 +51,15 @@ def folds(labels: Tensor, count: int, seed: int = 0) -> Tensor:
     fold = torch.empty_like(by_class)
     fold[by_class] = torch.arange(len(labels), device=labels.device) % count
     return fold
+
+
+def at_most(values: Tensor, count: int) -> Tensor:
+    """Return the rows of `values` that `some_rows` names; where that is all of them, `values`, no copy.
+
+    >>> at_most(torch.tensor([3, 1, 4, 1, 5]), 9)
+    tensor([3, 1, 4, 1, 5])
+    """
+    return values if len(values) <= count else values[some_rows(len(values), count)]
 
 
 def _shuffled(total: int, seed: int) -> Tensor:

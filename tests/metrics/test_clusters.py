@@ -237,6 +237,19 @@ def test_fisher_ratio_agrees_with_numpy(dim, classes, spread):
     assert fisher_ratio(codes.float(), labels) == pytest.approx(fisher_ratio(codes, labels), rel=1e-5)
 
 
+@pytest.mark.parametrize("dim", [39, 41, 200])
+def test_fisher_ratio_of_more_dimensions_than_items(dim):
+    """By the full matrices, which the metric does without."""
+    codes, labels = np.random.default_rng(dim).normal(size=(40, dim)), np.arange(40) % 4
+    x = (codes - codes.mean(0)) / codes.std(0)
+    centers = np.stack([x[labels == c].mean(0) for c in range(4)])
+    inside = x - centers[labels]
+    within, between = inside.T @ inside / 40, centers.T @ centers / 4
+    within += 1e-6 * within.trace() / dim * np.eye(dim)
+    expected = np.trace(np.linalg.solve(within, between))
+    assert fisher_ratio(torch.from_numpy(codes), torch.from_numpy(labels)) == pytest.approx(expected, rel=1e-7)
+
+
 def test_fisher_ratio_of_two_gaussians_and_by_chance():
     codes = gaussian(20_000, 6)
     labels = torch.arange(20_000) % 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -18,10 +19,14 @@ CALLS = {
     "knn_accuracy": "clusters.knn_accuracy(codes, labels, codes + 0.1, labels, 10)",
     "code_drift": "robustness.code_drift(codes, codes + 0.1)",
 }
+WIDE = {  # of 64 MiB in float32 -> most that they may take in all
+    "interpolation.second_difference(codes.view(16, 4, -1))": 330,  # a step in float64 at a time
+    "next(distances.distance_blocks(*distances.centered(codes.view(2 * int(count**0.5), -1))))": 410,  # two copies
+}
 PROGRAM = """
 import re, torch
 from pathlib import Path
-from latentbench_metrics import clusters, geometry, neighborhoods, prdc, robustness
+from latentbench_metrics import clusters, distances, geometry, interpolation, neighborhoods, prdc, robustness
 torch.set_num_threads(1)
 def run(count):
     codes = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
@@ -43,7 +48,11 @@ def growth(call, count):
     """
     program = PROGRAM.format(call=call, count=count)
     found = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"}
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     return float(found.stdout)
 
@@ -54,6 +63,11 @@ def test_all_distances_at_once_would_be_seen():
 
 def test_twenty_thousand_codes():
     assert growth("; ".join(CALLS[name] for name in ("two_nn", "knn_accuracy", "silhouette")), 20_000) < 300
+
+
+@pytest.mark.parametrize("call", WIDE)
+def test_few_wide_items(call):
+    assert growth(call, 2**20) < WIDE[call]
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_distance_correlation_of_the_very_pairs(monkeypatch):
     """Ties included: rounded codes."""
     from scipy.stats import spearmanr
 
-    monkeypatch.setattr(neighborhoods, "PAIRS_AT_ONCE", 33)
+    monkeypatch.setattr(neighborhoods, "NUMBERS", 33 * 5)
     high, low = embedded(50)
     generator = torch.Generator().manual_seed(5)
     first = torch.randint(50, (200,), generator=generator)
@@ -108,6 +108,39 @@ def test_distance_correlation_of_the_very_pairs(monkeypatch):
     assert (first != second).all()
     far = [(x[first] - x[second]).norm(dim=1).numpy() for x in (high, low.round())]
     assert distance_correlation(high, low.round(), 200, seed=5) == pytest.approx(spearmanr(*far).statistic)
+
+
+@pytest.mark.parametrize(("count", "width"), [(40, 1), (90, 2), (500, 784), (30, 12_288)])
+def test_lengths_of_pairs_are_sums_of_squared_differences(count, width, monkeypatch):
+    """Bit for bit, in blocks that hold many pairs, few or less than one."""
+    points = normal(count, width)
+    for space in (points, points.float(), (3 * points).long(), points.float().requires_grad_()):
+        first, second = torch.randint(0, count, (2, 301), generator=torch.Generator().manual_seed(width))
+        naive = (space.detach()[first] - space.detach()[second]).double().square().sum(1)
+        for numbers in (2**18, 7 * width, 1):
+            monkeypatch.setattr(neighborhoods, "NUMBERS", numbers)
+            assert torch.equal(neighborhoods._lengths(space, first, second), naive)
+
+
+def test_large_spaces_have_the_scores_of_the_naive_formulas():
+    from scipy.stats import spearmanr
+
+    count, draws = 2000, 3000
+    low = normal(count, 8).float()
+    high = low @ normal(8, 784, seed=1).float() + normal(count, 784, seed=2).float()
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(count, (draws,), generator=generator)
+    second = (first + torch.randint(1, count, (draws,), generator=generator)) % count
+    far = [(x[first].double() - x[second].double()).norm(dim=1).numpy() for x in (high, low)]
+    assert distance_correlation(high, low, draws) == pytest.approx(spearmanr(*far).statistic, abs=1e-6)
+    generator.manual_seed(0)
+    first = torch.randint(count, (draws,), generator=generator)
+    steps = torch.randint(1, count, (draws,), generator=generator)
+    other = (steps + torch.randint(count - 2, (draws,), generator=generator)) % (count - 1) + 1
+    ends = (first + steps) % count, (first + other) % count
+    nearer = [torch.lt(*[(x[first].double() - x[end].double()).norm(dim=1) for end in ends]) for x in (high, low)]
+    same = float((nearer[0] == nearer[1]).double().mean())
+    assert triplet_accuracy(high, low, draws) == pytest.approx(same, abs=1e-6)
 
 
 def test_triplet_accuracy_agrees_with_loops_over_all_triplets():
