@@ -126,6 +126,8 @@ class Model(ABC):
             (codes are made of all items together: `embed`).
         decoder: "differentiable" (torch, gradients flow), "opaque" (values only) or "none".
         deterministic: the seed changes nothing; such a model runs once and has no interval.
+        rows_at_once: how many inputs `encode` and `posterior` are given at most; None: as many as suit a network
+            on its device. For a model whose calls cost much before the first row; it needs room for so many.
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
         reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, feeds the floor
             column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (compresses nothing).
@@ -139,6 +141,7 @@ class Model(ABC):
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "amortized"
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
     deterministic: ClassVar[bool] = False
+    rows_at_once: ClassVar[int | None] = None
     groupable: ClassVar[bool] = True
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = ""
     label_params: ClassVar[tuple[str, ...]] = ()

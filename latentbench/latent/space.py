@@ -73,6 +73,7 @@ class LatentSpace:
         cost: what training took: train_seconds, images_per_second, parameters, peak_memory_bytes.
         note: what a reader must know of how codes were made; it stands in the rows of all scores.
         absent: why something is missing, where the usual words ("no training split") would not be true.
+        rows_at_once: how many inputs are encoded at once; None: as many as suit a network on the device.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class LatentSpace:
         cost: Mapping[str, float] | None = None,
         note: str = "",
         absent: Mapping[str, str] | None = None,
+        rows_at_once: int | None = None,
     ) -> None:
         self._codes, self._inputs, self._labels, self._factors = codes, inputs, labels, factors
         self._reconstructions = reconstructions
@@ -110,7 +112,7 @@ class LatentSpace:
         self.factor_names, self.factor_sizes = factor_names, factor_sizes
         self.device = torch.device(device)
         self.name, self.fingerprint, self.cost, self.note = name, fingerprint, dict(cost or {}), note
-        self.absent = dict(absent or {})
+        self.absent, self.rows_at_once = dict(absent or {}), rows_at_once
 
     @classmethod
     def of_model(
@@ -164,6 +166,7 @@ class LatentSpace:
             cost=cost,
             note=TOGETHER if together else "",
             absent=dict.fromkeys(("train", "validation"), APART) if together else None,
+            rows_at_once=model.rows_at_once,
         )
 
     @classmethod
@@ -176,6 +179,7 @@ class LatentSpace:
         reconstructions: Any = None,
         decode: Callable[[Tensor], Tensor] | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
+        differentiable: bool = True,
         factors: Any = None,
         factor_names: tuple[str, ...] = (),
         factor_sizes: tuple[int, ...] = (),
@@ -195,6 +199,7 @@ class LatentSpace:
             reconstructions: like `inputs`; made by `decode` where that is given instead.
             decode: codes `(m, d)` to outputs `(m, *shape)`, in torch.
             encode: inputs to codes, in torch.
+            differentiable: whether torch has gradients of `decode`; False where it leaves torch on the way.
             factors: `(n, k)`.
             factor_names: k names; numbered when left out.
             factor_sizes: k counts of values; 0 (continuous) when left out.
@@ -223,6 +228,7 @@ class LatentSpace:
             **tensors,  # type: ignore[arg-type]
             decode=decode,
             encode=encode,
+            differentiable=differentiable,
             posterior=posterior,
             prior=prior,
             factor_names=factor_names or tuple(f"factor {i}" for i in range(width)),
@@ -319,6 +325,7 @@ class LatentSpace:
             "cost": self.cost,
             "note": self.note,
             "absent": self.absent,
+            "rows_at_once": self.rows_at_once,
         }
         return LatentSpace(**{**kept, **changes})
 
@@ -406,7 +413,7 @@ class LatentSpace:
         if not callable(self._posterior):
             raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            parts = [self._posterior(chunk) for chunk in _batches(inputs)]
+            parts = [self._posterior(chunk) for chunk in _batches(inputs, self.rows_at_once)]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
@@ -440,7 +447,7 @@ class LatentSpace:
         """Map inputs `(m, *shape)` to codes `(m, d)`, in batches."""
         if self._encode is None:
             raise NotApplicableError(REASONS["encoder"])
-        return _in_batches(self._encode, inputs)
+        return _in_batches(self._encode, inputs, self.rows_at_once)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes `(m, d)` to outputs `(m, *shape)`, in batches, without gradients."""
@@ -470,13 +477,14 @@ class LatentSpace:
         return torch.cat(values)
 
 
-def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+def _in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int | None = None) -> Tensor:
     with exact_arithmetic():
-        return torch.cat([function(chunk) for chunk in _batches(rows)])
+        return torch.cat([function(chunk) for chunk in _batches(rows, at_once)])
 
 
-def _batches(rows: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(rows, BATCH if rows.device.type == "cpu" else LARGE_BATCH)
+def _batches(rows: Tensor, at_once: int | None = None) -> tuple[Tensor, ...]:
+    usual = BATCH if rows.device.type == "cpu" else LARGE_BATCH
+    return torch.split(rows, usual if at_once is None else at_once)
 
 
 def _checked_codes(codes: Tensor, name: str) -> Tensor:

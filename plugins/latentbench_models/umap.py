@@ -17,18 +17,21 @@ from latentbench import DataSpec, Model, NotApplicableError, SklearnModel, Split
 
 __all__ = ["UMAP"]
 
-LARGE = 4096  # from this many items on umap-learn searches neighbors by other code
+ROWS = 10_000  # placed at once: above, umap-learn takes fewer steps
+LARGE = 4096  # from this many items on umap-learn searches neighbors by other code, which costs a second a call
 
 
 class UMAP(SklearnModel):
     """UMAP: McInnes, Healy and Melville 2018, "Uniform Manifold Approximation and Projection", by umap-learn.
 
-    Fitted on the training items; other items are placed among those, in batches: where one comes to lie can depend
-    a little on what is placed with it. It cannot be reloaded without pickle, so its scores are made with the
-    trial. It has no decoder: the inverse of umap-learn takes a good part of a second an image.
+    Fitted on the training items; other items are placed among those, up to 10,000 at once: where one comes to lie
+    can depend a little on what is placed with it. It cannot be reloaded without pickle, so its scores are made
+    with the trial. It has no decoder: the inverse of umap-learn takes a good part of a second an image.
     """
 
+    version: ClassVar[int] = 2  # since 2, items are placed more than 128 at once
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+    rows_at_once: ClassVar[int | None] = ROWS
 
     class Params(Model.Params):
         """Parameters of UMAP."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import latentbench
-from latentbench import ContractError, DataSpec, LatentSpace, Model, NotApplicableError, Split
+from latentbench import ContractError, DataSpec, LatentSpace, Model, NotApplicableError, Posterior, Split
 from latentbench.testing import gallery
 from latentbench.testing.changes import permuted_labels, random_codes, reordered
 
@@ -100,6 +100,42 @@ def test_counting_items_encodes_none():
     model = Sums()
     assert len(LatentSpace.of_model(model, split_of(12))) == 12
     assert model.asked == []
+
+
+class Large(Sums):
+    rows_at_once = 1000
+
+
+class LargeWithPosterior(Large):
+    def posterior(self, inputs):
+        mean = self.encode(inputs)
+        return Posterior(mean, torch.ones_like(mean))
+
+
+@pytest.mark.parametrize("kind", [Large, LargeWithPosterior])
+def test_a_model_may_ask_for_many_rows_at_once(kind):
+    plain, large = Sums(), kind()
+    spaces = [LatentSpace.of_model(model, split_of(300), split_of(1200, 1)) for model in (plain, large)]
+    large.asked.clear()  # one row to see whether there is a posterior
+    assert torch.equal(spaces[0].codes, spaces[1].codes)
+    assert torch.equal(spaces[0].train.codes, spaces[1].train.codes)
+    assert large.asked == [300, 1000, 200]
+    assert plain.asked == [128, 128, 44, *[128] * 9, 48]
+    assert spaces[1].take(torch.arange(5)).rows_at_once == 1000
+
+
+def test_what_is_decoded_comes_in_the_usual_batches():
+    asked = []
+
+    class Decoding(Large):
+        decoder = "differentiable"
+
+        def decode(self, codes):
+            asked.append(len(codes))
+            return codes.new_zeros(len(codes), 1, 8, 8)
+
+    assert len(LatentSpace.of_model(Decoding(), split_of(300)).reconstructions) == 300
+    assert asked == [128, 128, 44]
 
 
 # a renderer
@@ -209,3 +245,14 @@ def test_spoiling_such_a_space_works_too(together):
     spoiled = random_codes(together)
     assert spoiled.codes.shape == together.codes.shape
     assert not torch.equal(spoiled.codes, together.codes)
+
+
+def test_a_decoder_of_arrays_may_be_opaque():
+    codes = torch.eye(3)
+    space = LatentSpace.from_arrays(
+        codes=codes, decode=lambda z: torch.from_numpy(z.numpy()), differentiable=False
+    )
+    assert "decoder" in space.supplies
+    assert "decoder_gradient" not in space.supplies
+    with pytest.raises(NotApplicableError, match="no decoder with gradients"):
+        _ = space.decoder

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import latentbench
-from latentbench import DataSpec, Model, NotApplicableError, Split
+from latentbench import DataSpec, LatentSpace, Model, NotApplicableError, Split
 from latentbench.errors import RequestError
 from latentbench.params import build_params
 from latentbench_models.umap import UMAP
@@ -66,6 +66,14 @@ def test_other_items_are_placed_among_their_kind(digits):
     assert torch.isfinite(codes).all()
     assert (train.labels[torch.cdist(codes, bank).argmin(1)] == kinds).mean() > 0.97
     assert torch.equal(codes, model.encode(others))
+
+
+@pytest.mark.slow
+def test_a_space_places_all_its_items_in_one_call(digits):
+    train, _, _ = digits
+    model = fitted(train)
+    space = LatentSpace.of_model(model, train)
+    assert torch.equal(space.codes, model.encode(space.inputs))
 
 
 @pytest.mark.slow
