@@ -154,7 +154,7 @@ def look_at(
     try:
         space = results.latent_space(trial)
     except NotApplicableError as error:
-        raise RequestError(f"{error}; it cannot be looked at afterwards") from error
+        raise RequestError(f"{error}; it cannot be looked at afterwards, choose another --model") from error
     return Look(results, trial, space, Path(output) if output else results.path / verb)
 
 

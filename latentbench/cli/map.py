@@ -77,7 +77,7 @@ def _maps(look: Look, method: str, count: int, seeds: range, plugins: Plugins) -
 
 def _agreement(maps: list[Map]) -> str:
     """Say how much the other seeds' maps differ from the first."""
-    from latentbench.latent.projection import disparity
+    from latentbench.latent.procrustes import disparity
 
     others = [disparity(other.places, maps[0].places) for other in maps[1:]]
     if not others:

@@ -77,10 +77,12 @@ def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
 
     results = Results(Path(asked.run), asked.plugins)
     dataset = chosen("data set", asked.dataset, datasets(results), "--dataset")
-    known = labels(results, dataset)
-    wanted = [label for label in known if asked.model in (None, label, label.partition("(")[0])]
-    if not wanted:
-        raise RequestError(f"this run has no model {asked.model!r} on {dataset}; it has {', '.join(known)}")
+    wanted = labels(results, dataset)
+    if asked.model is not None:  # one of all, floors too
+        known = list(dict.fromkeys(trial.label for trial in results.trials if trial.dataset == dataset))
+        wanted = [label for label in known if asked.model in (label, label.partition("(")[0])]
+        if not wanted:
+            raise RequestError(f"this run has no model {asked.model!r} on {dataset}; it has {', '.join(known)}")
     seeds = sorted({trial.seed for trial in results.trials if trial.dataset == dataset})
     if asked.seed is not None and asked.seed not in seeds:
         raise RequestError(f"--seed must be one of {', '.join(map(str, seeds))}, got {asked.seed}")

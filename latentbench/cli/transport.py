@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -168,15 +169,25 @@ def _read_signals(path: Path) -> tuple[Tensor, list[str]]:
         raise RequestError(f"signals cannot be read from {path}: {error}") from error
     if signals.ndim != 2:
         raise RequestError(f"{path} must hold an array (signals, places), got shape {tuple(signals.shape)}")
+    for name, signal in zip(names, signals, strict=True):
+        wrong = (~signal.isfinite()).nonzero()[:, 0].tolist()
+        if wrong:
+            raise RequestError(f"{path} must hold finite numbers, {name} has none at place {wrong[0]}, from 0")
     return signals, names
 
 
 def _weights(weights: list[float] | None, count: int) -> Tensor:
     import torch
 
-    if weights is not None and len(weights) != count:
+    if weights is None:
+        return torch.ones(count)
+    if len(weights) != count:
         raise RequestError(f"--weights must be {count} numbers, one for each, got {len(weights)}")
-    return torch.ones(count) if weights is None else torch.tensor(weights)
+    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights) > 0:
+        raise RequestError(
+            f"--weights must be numbers from 0, not all 0, got {','.join(f'{weight:g}' for weight in weights)}"
+        )
+    return torch.tensor(weights)
 
 
 @contextmanager

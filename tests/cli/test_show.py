@@ -158,12 +158,22 @@ def test_traversals_start_from_items(show):
     assert set(numbers["unit"]) == {"variance"}
 
 
+def test_one_model_and_seed_can_be_asked_for(show):
+    status, paths, err = show("--model", "pixels")
+    assert (status, paths) == (2, [])
+    assert "no model of this run has reconstructions of digits to show" in err
+    status, paths, err = show("--model", "vae", "--seed", "1", "--items", "3,4")
+    assert status == 0, err
+    assert only(paths, "png").endswith("digits-vae-seed1-reconstructions-items=3_4.png")
+
+
 WRONG = {
     "item": (["--items", "0,360"], "--items must be a test item from 0 to 359, got 360"),
     "model": (
         ["--model", "vea"],
-        "this run has no model 'vea' on digits; it has pca, vae, mapped, pickled, pixels",
+        "this run has no model 'vea' on digits; it has vae, mapped, pickled, pca, pixels",
     ),
+    "seed": (["--seed", "7"], "--seed must be one of 0, 1, got 7"),
     "dataset": (["--dataset", "faces"], "this run has no data set 'faces'; it has digits"),
     "decoder": (["--model", "mapped"], "no model of this run has reconstructions of digits to show"),
     "several": (["--what", "traversals"], "this run has several: choose a model with --model, one of "),

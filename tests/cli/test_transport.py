@@ -120,6 +120,7 @@ def test_signals_of_a_file(cli, tmp_path, count):
 def test_what_is_refused(cli, finished, tmp_path):
     pd.DataFrame({"a": [1.0, 2], "b": [1.0, -2]}).to_csv(tmp_path / "negative.csv", index=False)
     pd.DataFrame({"a": [1.0, 2]}).to_csv(tmp_path / "one.csv", index=False)
+    (tmp_path / "gap.csv").write_text("a,b\n1,2\n3,\n")
     (tmp_path / "words.csv").write_text("a,b\nx,y\n")
     np.save(tmp_path / "flat.npy", np.ones(5))
     for arguments, words in (
@@ -130,7 +131,16 @@ def test_what_is_refused(cli, finished, tmp_path):
         ((finished, "--items", "3"), "--items must name two images or more, as --items 3,50, got 1"),
         ((finished, "--items", "3,99999"), "--items must be a test item from 0 to"),
         ((finished, "--items", "3,4", "--weights", "1"), "--weights must be 2 numbers, one for each, got 1"),
-        ((finished, "--items", "3,4", "--weights", "1,-1"), "weights must be 2 numbers from 0"),
+        (
+            (finished, "--items", "3,4", "--weights", "1,-1"),
+            "--weights must be numbers from 0, not all 0, got 1,-1",
+        ),
+        (
+            (finished, "--items", "3,4", "--weights", "1,inf"),
+            "--weights must be numbers from 0, not all 0, got 1,inf",
+        ),
+        ((finished, "--items", "3,4", "--weights", "0,0"), "--weights must be numbers from 0, not all 0, got 0,0"),
+        (("--signals", tmp_path / "gap.csv"), "must hold finite numbers, b has none at place 1, from 0"),
         ((finished, "--classes", "1,2"), "choose a model with --model"),
         ((finished, "--classes", "1,2", "--weights", "1,2"), "--weights goes with --items or --signals"),
         ((finished, "--model", "ae", "--classes", "1"), "--classes must name two classes"),
