@@ -8,7 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Evaluate", "minimize"]
+from latentbench.errors import ContractError, NotApplicableError
+
+__all__ = ["Evaluate", "Values", "minimize", "minimize_energies", "slopes_of"]
 
 MEMORY = 10  # steps that L-BFGS remembers
 SHORTENINGS = 12  # of a step, before a function is given up
@@ -16,6 +18,7 @@ SUFFICIENT = 1e-4  # share of the promised descent that a step must keep
 CONVERGED = 1e-6  # relative gain of a step that is the last one
 
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Values = Callable[[Tensor, Tensor], Tensor]
 
 
 def minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
@@ -48,6 +51,43 @@ def minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
         if not len(running):
             break
     return places
+
+
+def minimize_energies(energies: Values, places: Tensor, iterations: int) -> Tensor:
+    """Minimize m energies of what a decoder gives as `minimize` does, each in units of where it begins.
+
+    Args:
+        energies: row numbers `(r,)` and places `(r, k)` of those to values `(r,)` from 0, in torch with gradients.
+        places: where to begin, `(m, k)`.
+        iterations: how many at most.
+
+    Raises:
+        NotApplicableError: no gradients reach the places.
+        ContractError: an energy is not finite where it begins.
+
+    >>> minimize_energies(lambda rows, places: (places - 3).square().sum(1), torch.zeros(2, 1), 30).flatten()
+    tensor([3., 3.])
+    """
+    unit = energies(torch.arange(len(places), device=places.device), places)
+    if not bool(unit.isfinite().all()):
+        raise ContractError("the decoder gives NaN or infinity for codes on the way")
+    unit = torch.where(unit > 0, unit, 1)
+
+    def evaluate(rows: Tensor, tried: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            variable = tried.detach().requires_grad_()
+            values = energies(rows, variable) / unit[rows]
+            return values.detach(), slopes_of(values, variable)
+
+    return minimize(evaluate, places, iterations)
+
+
+def slopes_of(values: Tensor, variable: Tensor) -> Tensor:
+    """Return the gradient of the sum of values that a decoder gives; NotApplicableError says where it has none."""
+    found = torch.autograd.grad(values.sum(), variable, allow_unused=True)[0] if values.requires_grad else None
+    if found is None:
+        raise NotApplicableError("no decoder with gradients: torch cannot differentiate what it gives")
+    return found
 
 
 def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:

@@ -47,7 +47,8 @@ class CodeGraph:
     def route(self, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shortest path between two codes `(d,)`: codes `(p, d)`, and lengths `(p - 1,)` of its steps.
 
-        Each of the two is joined to the nearest codes of the graph, or to the other where that is as near.
+        Each of the two is joined to the nearest codes of the graph, or to the other where that is as near. Codes
+        of another length, or not finite, raise ValueError.
         """
         from scipy.sparse.csgraph import dijkstra
 
@@ -81,7 +82,9 @@ class CodeGraph:
 
     def _with(self, anchors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return codes, edges and lengths of the graph that has these codes `(k, d)` as its last ones, too."""
-        codes = torch.cat([self.codes, anchors.to(self.codes)])
+        if anchors.ndim != 2 or anchors.shape[1] != self.codes.shape[1]:
+            raise ValueError(f"needs codes (k, {self.codes.shape[1]}), got shape {tuple(anchors.shape)}")
+        codes = torch.cat([self.codes, _finite(anchors).to(self.codes)])
         own = torch.arange(len(self.codes), len(codes), device=codes.device)
         added = _edges(codes, own, self.neighbors)
         lengths = torch.cat([self.lengths, _lengths(codes, added, self.decode)])
@@ -103,7 +106,7 @@ def code_graph(codes: Tensor, neighbors: int = NEIGHBORS, decode: Decode | None 
         decode: codes `(m, d)` to outputs `(m, *shape)`; edges have the length of codes without it.
 
     Raises:
-        ValueError: no codes, or no neighbors.
+        ValueError: no codes, codes that are not finite, or no neighbors.
 
     >>> graph = code_graph(torch.tensor([[0.0], [1.0], [2.0], [7.0], [8.0]]), neighbors=1)
     >>> graph.edges.tolist(), graph.bridges
@@ -113,10 +116,18 @@ def code_graph(codes: Tensor, neighbors: int = NEIGHBORS, decode: Decode | None 
     """
     if codes.ndim != 2 or not len(codes) or neighbors < 1:
         raise ValueError(f"needs codes (n, d) and neighbors from 1, got {tuple(codes.shape)} and {neighbors}")
+    codes = _finite(codes)
     joined = _edges(codes, torch.arange(len(codes), device=codes.device), neighbors)
     bridges = _bridges(codes, joined)
     edges = torch.cat([joined, bridges])
     return CodeGraph(codes, edges, _lengths(codes, edges, decode), neighbors, len(bridges), decode)
+
+
+def _finite(codes: Tensor) -> Tensor:
+    """Return codes without gradients."""
+    if not bool(codes.isfinite().all()):
+        raise ValueError("codes must be finite, got NaN or infinity")
+    return codes.detach()
 
 
 def _edges(codes: Tensor, rows: Tensor, neighbors: int) -> Tensor:

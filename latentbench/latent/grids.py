@@ -27,7 +27,7 @@ def active_dimensions(space: LatentSpace) -> Tensor:
     The variance of posterior means tells what a dimension says of the data (Burda 2016); that of samples would
     be 1 for all of a model with a standard normal prior.
     """
-    return training_codes(space).double().var(0).argsort(descending=True, stable=True)
+    return training_codes(space).double().var(0, correction=0).argsort(descending=True, stable=True)
 
 
 def manifold_grid(space: LatentSpace, side: int, dims: tuple[int, int] | None = None) -> Tensor:
@@ -89,24 +89,26 @@ def corner_items(places: ArrayLike, labels: ArrayLike | None = None) -> NDArray[
     """Choose four items of a map `(n, 2)` as corners of a grid, in the reading order of `four_corner_grid`.
 
     Of each class its middle stands for it: the item nearest the medians of its places. Those four that enclose
-    the largest area are taken. Without labels, or with fewer than four classes, all items may be corners that lie
-    nearest one of the corners of the box of the middle 90 % of places.
+    the largest area are taken. Without labels, or with fewer than four classes, all items may be corners: four
+    different ones that lie nearest the corners of the box of the middle 90 % of places, all together.
 
     Args:
         places: `(n, 2)`, n at least 4.
         labels: class numbers `(n,)`.
 
     Raises:
-        ValueError: fewer than four items.
+        ValueError: fewer than four items, places that are not finite, or not one label for each.
     """
     points = np.asarray(places, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < CORNERS:
         raise ValueError(f"places must be (n, 2) with at least 4 rows, got {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("places must be finite, got NaN or infinity")
+    if labels is not None and (given := len(np.asarray(labels))) != len(points):
+        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {given}")
     numbers = np.unique([] if labels is None else labels)
     if len(numbers) < CORNERS:
-        low, high = np.quantile(points, (0.05, 0.95), axis=0)
-        box = [(low[0], high[1]), (high[0], high[1]), (low[0], low[1]), (high[0], low[1])]
-        return np.array([_nearest_item(points, np.array(corner)) for corner in box])
+        return _box_items(points)
     classes = [np.flatnonzero(np.asarray(labels) == number) for number in numbers]
     middles = np.array([rows[_nearest_item(points[rows], np.median(points[rows], axis=0))] for rows in classes])
     away = np.linalg.norm(points[middles] - points.mean(axis=0), axis=1)
@@ -120,6 +122,16 @@ def _crossed(columns: Tensor, rows: Tensor, rest: Tensor, first: int, second: in
     grid[:, :, first] = columns
     grid[:, :, second] = rows.flip(0)[:, None]
     return grid
+
+
+def _box_items(points: Array) -> NDArray[np.int64]:
+    """Return four different items, nearest the corners of the box of the middle 90 % of places."""
+    from scipy.optimize import linear_sum_assignment
+
+    low, high = np.quantile(points, (0.05, 0.95), axis=0)
+    box = np.array([(low[0], high[1]), (high[0], high[1]), (low[0], low[1]), (high[0], low[1])])
+    far = np.linalg.norm(box[:, None] - points, axis=2)
+    return np.asarray(linear_sum_assignment(far)[1], dtype=np.int64)
 
 
 def _nearest_item(points: Array, place: Array) -> int:

@@ -42,7 +42,8 @@ def interpolate(
     Raises:
         UnknownNameError: no such path.
         NotApplicableError: `geodesic` without a decoder that has gradients.
-        ValueError: anchors that are not `(k, d)`, or fewer points than anchors.
+        ContractError: `geodesic` under a decoder that gives NaN or infinity.
+        ValueError: anchors that are not `(k, d)` or not finite, or fewer points than anchors.
 
     >>> space = LatentSpace.from_arrays(codes=torch.eye(2))
     >>> interpolate(space, space.codes, 3, "norm")
@@ -51,7 +52,7 @@ def interpolate(
             [0.0000, 1.0000]])
     """
     check_path(path)
-    _check_codes(space, anchors, 2)
+    anchors = _checked(space, anchors, 2)
     if points < len(anchors):
         raise ValueError(f"needs at least one point for each of {len(anchors)} anchors, got {points}")
     if path == "graph" and graph is None:
@@ -95,7 +96,9 @@ def blend(
     Raises:
         UnknownNameError: no such path.
         NotApplicableError: `geodesic` without a decoder that has gradients.
-        ValueError: corners that are not `(k, d)`; weights that are not `(m, k)`, below 0, or a row of zeros.
+        ContractError: `geodesic` under a decoder that gives NaN or infinity.
+        ValueError: corners that are not `(k, d)` or not finite; weights that are not `(m, k)`, below 0, or a row
+            of zeros.
 
     >>> space = LatentSpace.from_arrays(codes=torch.eye(3))
     >>> blend(space, space.codes, simplex_weights(3, 1), "slerp")
@@ -104,12 +107,12 @@ def blend(
             [0., 0., 1.]])
     """
     check_path(path)
-    _check_codes(space, corners, 1)
+    corners = _checked(space, corners, 1)
     shares = _shares(weights, len(corners)).to(corners.device)
     if path == "geodesic":
-        found = geodesic_mean(space.decoder, corners, shares)
+        found = geodesic_mean(space.decoder, corners.to(space.codes), shares).to(corners)
     elif path == "graph":
-        found = (graph or code_graph(space.codes)).mean(corners, shares)
+        found = (graph or code_graph(space.codes)).mean(corners, shares).to(corners)
     elif path == "slerp":
         found = spherical_mean(corners, shares)
     else:
@@ -166,11 +169,12 @@ def _leg(space: LatentSpace, start: Tensor, end: Tensor, steps: int, path: str, 
         found = _straight(ends, torch.stack([1 - t, t], 1), keep_norm=True)
     else:
         found = linear_path(start[None], end[None], steps + 1)[:, 0]
-    return torch.cat([start[None], found[1:-1], end[None]])
+    return torch.cat([start[None], found[1:-1].to(start), end[None]])
 
 
 def _geodesic(space: LatentSpace, start: Tensor, end: Tensor, points: int) -> Tensor:
-    path = refined_path(geodesic(space.decoder, start[None], end[None], max(FINE, points - 1)), FINER)[:, 0]
+    ends = torch.stack([start, end]).to(space.codes)  # decoders are of that type
+    path = refined_path(geodesic(space.decoder, ends[:1], ends[1:], max(FINE, points - 1)), FINER)[:, 0]
     images = space.decode(path).flatten(1).double()
     return spaced_evenly(path, torch.linalg.vector_norm(images.diff(dim=0), dim=1), points)
 
@@ -186,9 +190,13 @@ def _straight(corners: Tensor, shares: Tensor, *, keep_norm: bool) -> Tensor:
     return torch.where(norm > 0, mean * (wanted / norm), 0).to(corners)
 
 
-def _check_codes(space: LatentSpace, codes: Tensor, least: int) -> None:
+def _checked(space: LatentSpace, codes: Tensor, least: int) -> Tensor:
+    """Return codes `(k, d)` as floats."""
     if codes.ndim != 2 or len(codes) < least or codes.shape[1] != space.dim:
         raise ValueError(f"needs at least {least} codes (k, {space.dim}), got shape {tuple(codes.shape)}")
+    if not bool(codes.isfinite().all()):
+        raise ValueError("codes must be finite, got NaN or infinity")
+    return codes if codes.is_floating_point() else codes.to(space.codes)
 
 
 def _shares(weights: Tensor, corners: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from latentbench.latent.projection import pca_map
+from latentbench.latent.principal import pca_map
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Mapped:
     """A map and its codes; how far points lie from it."""
 
     def __init__(self, places: ArrayLike, codes: ArrayLike) -> None:
-        self.places, self.codes = np.array(places, dtype=np.float64), np.array(codes, dtype=np.float64)
+        self.places, self.codes = (np.asarray(part, dtype=np.float64).copy() for part in (places, codes))
         if self.places.ndim != 2 or self.codes.ndim != 2 or self.places.shape != (len(self.codes), 2):
             shapes = f"{self.places.shape} and {self.codes.shape}"
             raise ValueError(f"places must be (n, 2) and codes (n, d) with equally many rows, got {shapes}")
@@ -166,8 +166,10 @@ class UmapInverse(_Mapped):
 
     def __init__(self, codes: ArrayLike, seed: int = 0) -> None:
         found = np.asarray(codes, dtype=np.float32)
-        if found.ndim != 2 or len(found) <= UMAP_NEIGHBORS:
-            raise ValueError(f"codes must be (n, d) with more than {UMAP_NEIGHBORS} rows, got {found.shape}")
+        if found.ndim != 2 or len(found) <= UMAP_NEIGHBORS or not np.isfinite(found).all():
+            raise ValueError(
+                f"codes must be finite, (n, d) with more than {UMAP_NEIGHBORS} rows, got shape {found.shape}"
+            )
         self._reducer = _fitted_umap(found, seed)
         super().__init__(self._reducer.embedding_, codes)
 
@@ -206,7 +208,10 @@ def inverse_error(inverse: Inverse, space: LatentSpace, items: Tensor, points: A
 
     Raises:
         NotApplicableError: no inputs or no decoder.
+        ValueError: not a point for each item.
     """
+    if len(items) != len(_points(points)):
+        raise ValueError(f"points must be one for each of {len(items)} items, got {len(_points(points))}")
     codes = torch.as_tensor(inverse.invert(points), dtype=torch.float32)
     images = space.decode(codes.to(space.device)).double()
     wanted = space.inputs[items], space.decode(space.codes[items])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from latentbench.latent.descent import slopes_of
+
 __all__ = ["best_starts", "fit_codes", "squared_error"]
 
 Decode = Callable[[Tensor], Tensor]
@@ -21,7 +23,14 @@ def squared_error(decoded: Tensor, inputs: Tensor) -> Tensor:
 
     >>> squared_error(torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [2, 2, 2]]))
     tensor([1., 4.])
+
+    Raises:
+        ValueError: another shape was decoded.
     """
+    if decoded.shape != inputs.shape:
+        raise ValueError(
+            f"decoded must have the shape of inputs, {tuple(inputs.shape)}, got {tuple(decoded.shape)}"
+        )
     return (decoded - inputs).square().flatten(1).mean(1)
 
 
@@ -57,6 +66,7 @@ def fit_codes(
 
     Raises:
         ValueError: starts that do not fit the inputs, or no steps.
+        NotApplicableError: the decoder has no gradients.
 
     >>> double = lambda codes: 2 * codes
     >>> fit_codes(double, torch.tensor([[1.0], [-3.0]]), torch.zeros(2, 1), steps=200).round(decimals=2)
@@ -108,7 +118,7 @@ def _descend(objective: Decode, start: Tensor, steps: int, learning_rate: float)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with torch.enable_grad():
         for _ in range(steps):
-            (codes.grad,) = torch.autograd.grad(objective(codes).sum(), codes)
+            codes.grad = slopes_of(objective(codes), codes)
             optimizer.step()
             schedule.step()
     return codes.detach()

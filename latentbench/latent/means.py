@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from latentbench.latent.descent import minimize
+from latentbench.latent.descent import minimize_energies
 from latentbench.latent.paths import wave_basis
 from latentbench.latent.space import exact_arithmetic
 
@@ -71,6 +71,8 @@ def geodesic_mean(
 
     Raises:
         ValueError: fewer than two steps.
+        NotApplicableError: the decoder has no gradients.
+        ContractError: it gives NaN or infinity.
 
     >>> halves = torch.tensor([[0.5, 0.5]])
     >>> geodesic_mean(lambda z: 3 * z, torch.tensor([[0.0], [1.0]]), halves)
@@ -99,17 +101,7 @@ class _Star:
         """Return where the paths of least energy meet, `(m, d)`."""
         (count, corners), width = self.weights.shape, self.corners.shape[1]
         still = self.center.new_zeros(count, width * (1 + corners * self.basis.shape[1]))
-        unit = self.energy(torch.arange(count, device=still.device), still)
-        unit = torch.where(unit > 0, unit, 1)
-
-        def evaluate(rows: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                variable = places.detach().requires_grad_()
-                energies = self.energy(rows, variable) / unit[rows]
-                (slopes,) = torch.autograd.grad(energies.sum(), variable)
-            return energies.detach(), slopes
-
-        found = minimize(evaluate, still, iterations)
+        found = minimize_energies(self.energy, still, iterations)
         means: Tensor = self.center + self.reach[:, None] * found[:, :width]
         return means.to(self.corners)
 

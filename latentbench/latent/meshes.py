@@ -38,6 +38,7 @@ def decoded_meshes(decode: Callable[[Tensor], Tensor], codes: Tensor, *, level: 
 
     Raises:
         RequestError: decoded grids have another shape, or scikit-image is not installed.
+        ValueError: decoded distances are not finite.
     """
     meshes: list[Mesh] = []
     for code in codes:
@@ -52,7 +53,7 @@ def surfaces(grids: Tensor, *, level: float = 0.0) -> list[Mesh]:
     Raises:
         RequestError: grids of another shape, or scikit-image is not installed.
     """
-    if grids.ndim != 5 or grids.shape[1] != 1:
+    if grids.ndim != 5 or grids.shape[1] != 1 or min(grids.shape[2:]) < 2:
         raise RequestError(
             f"a mesh needs grids of distances (n, 1, depth, height, width), got {tuple(grids.shape)}; decode "
             "bodies in space, as of furniture with dims=3"
@@ -70,7 +71,12 @@ def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
 
     Raises:
         RequestError: scikit-image is not installed.
+        ValueError: no grid in space, of two voxels or more along each axis, or distances that are not finite.
     """
+    if grid.ndim != 3 or min(grid.shape) < 2:
+        raise ValueError(f"grid must be (depth, height, width), each at least 2, got shape {grid.shape}")
+    if not np.isfinite(grid).all():
+        raise ValueError("distances must be finite, got NaN or infinity")
     if not grid.min() < level < grid.max():
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64))
     places, faces, _, _ = _measure().marching_cubes(np.asarray(grid, np.float32), level)

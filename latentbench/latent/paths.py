@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from latentbench.latent.descent import minimize
+from latentbench.latent.descent import minimize_energies
 from latentbench.latent.space import exact_arithmetic
 
 __all__ = [
@@ -103,6 +103,8 @@ def geodesic(decode: Decode, starts: Tensor, ends: Tensor, steps: int, *, iterat
 
     Raises:
         ValueError: codes that are no pairs `(m, d)`, or fewer than two steps.
+        NotApplicableError: the decoder has no gradients.
+        ContractError: it gives NaN or infinity.
 
     >>> path = geodesic(lambda z: 3 * z, torch.zeros(1, 1), torch.ones(1, 1), 2)
     >>> path.flatten()
@@ -217,18 +219,8 @@ def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
     def energy(rows: Tensor, heights: Tensor) -> Tensor:
         return steps * _steps(decode, path(rows, heights)).square().sum((0, 2))
 
-    def evaluate(rows: Tensor, heights: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            variable = heights.detach().requires_grad_()
-            energies = energy(rows, variable) / unit[rows]
-            (slopes,) = torch.autograd.grad(energies.sum(), variable)
-        return energies.detach(), slopes
-
-    every = torch.arange(count, device=straight.device)
-    still = basis.new_zeros(count, waves * width)
-    unit = energy(every, still)
-    unit = torch.where(unit > 0, unit, 1)
-    return path(every, minimize(evaluate, still, iterations))
+    found = minimize_energies(energy, basis.new_zeros(count, waves * width), iterations)
+    return path(torch.arange(count, device=straight.device), found)
 
 
 def _lengths(decode: Decode, path: Tensor) -> Tensor:

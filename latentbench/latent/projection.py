@@ -1,4 +1,4 @@
-"""Maps of codes to two dimensions by PCA, t-SNE and UMAP, and how to lay one map on another."""
+"""Maps of codes to two dimensions by PCA, t-SNE and UMAP."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latentbench.errors import NotApplicableError, UnknownNameError, near_matches
+from latentbench.latent.principal import checked_codes, pca_map
 
 __all__ = [
     "MAP_VERSION",
     "METHODS",
     "Map",
-    "align",
     "check_method",
-    "disparity",
     "make_map",
     "map_settings",
-    "pca_map",
     "shown_rows",
 ]
 
@@ -82,7 +80,8 @@ def make_map(
         start: places `(m, 2)` from which t-SNE and UMAP begin instead, as those of a map to compare with.
 
     Raises:
-        ValueError: codes are not a finite, non-empty `(n, d)` array, or `start` has another shape.
+        ValueError: codes are not a finite, non-empty `(n, d)` array, `start` is not finite or has another shape,
+            or a count below 1.
         UnknownNameError: there is no such method.
         NotApplicableError: fewer than ten codes for t-SNE or UMAP.
 
@@ -90,8 +89,9 @@ def make_map(
     >>> made.places.shape, made.rows[:5], made.settings["perplexity"]
     ((15, 2), array([0, 2, 3, 4, 5]), 4.666666666666667)
     """
-    points = _checked(codes)
+    points = checked_codes(codes)
     rows = shown_rows(len(points), count)
+    start = None if start is None else _checked_start(start, len(rows))
     settings = map_settings(method, len(rows), start)
     begun = time.perf_counter()
     places = _places(points[rows], method, seed, settings, start)
@@ -104,9 +104,14 @@ def shown_rows(n: int, count: int | None = None) -> NDArray[np.int64]:
 
     All where `count` is None or not less than n. A smaller subset is part of a larger one.
 
+    Raises:
+        ValueError: a count below 1.
+
     >>> shown_rows(10, 3), len(shown_rows(10, 99))
     (array([2, 4, 6]), 10)
     """
+    if count is not None and count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
     chosen = np.random.default_rng(ROWS_SEED).permutation(n)[:count]
     return np.sort(chosen).astype(np.int64)
 
@@ -137,112 +142,32 @@ def map_settings(method: str, m: int, start: ArrayLike | None = None) -> dict[st
     if check_method(method) == "pca":
         return {}
     if m < FEWEST:
-        raise NotApplicableError(f"a map by {method} needs at least {FEWEST} codes, there are {m}; take pca")
+        raise NotApplicableError(f"a map by {method} needs at least {FEWEST} codes, there are {m} (by pca two)")
     begins = {"start": "pca" if start is None else hashlib.sha256(_bytes(start)).hexdigest()[:16]}
     if method == "tsne":
         return {"perplexity": min(PERPLEXITY, (m - 1) / 3), "iterations": ITERATIONS, **begins}
     return {"neighbors": min(NEIGHBORS, m - 1), "spacing": SPACING, **begins}
 
 
-def align(places: ArrayLike, reference: ArrayLike) -> Places:
-    """Shift, turn, mirror and scale a map so that it lies as near to another as it can (Procrustes).
-
-    Args:
-        places: `(m, 2)`, or any number of columns.
-        reference: the same items elsewhere, of the same shape.
-
-    Returns:
-        The places that have the least sum of squared distances to `reference`.
-
-    Raises:
-        ValueError: unequal shapes.
-
-    >>> align([[0, 0], [0, 2]], [[5, 5], [6, 5]])
-    array([[5., 5.],
-           [6., 5.]])
-    """
-    own, other = _pair(places, reference)
-    moved, target = own - own.mean(0), other - other.mean(0)
-    size = float((moved**2).sum())
-    left, strengths, right = np.linalg.svd(moved.T @ target)
-    scale = float(strengths.sum()) / size if size > 0 else 0.0
-    return np.asarray(scale * moved @ (left @ right) + other.mean(0))
-
-
-def disparity(places: ArrayLike, reference: ArrayLike) -> float:
-    """Return the share of a map's squared spread that is left when another is laid on it by `align`; 0 is equal.
-
-    In [0, 1], and the same from either side; 1 where one of them lies in one place. Lower is better.
-
-    >>> disparity([[0, 0], [0, 2], [2, 0]], [[1, 1], [5, 1], [1, 5]])
-    0.0
-    """
-    own, other = _pair(places, reference)
-    moved, target = own - own.mean(0), other - other.mean(0)
-    sizes = float((moved**2).sum() * (target**2).sum())
-    strengths = float(np.linalg.svd(moved.T @ target, compute_uv=False).sum())
-    return max(0.0, 1 - strengths**2 / sizes) if sizes > 0 else 1.0
-
-
-def pca_map(codes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Project codes on their two principal axes.
-
-    The sign of an axis is chosen so that its largest loading is positive: the same codes give the same map.
-
-    Args:
-        codes: `(n, d)`, n and d at least 1. With d = 1 the second coordinate is zero.
-
-    Returns:
-        The map `(n, 2)`, centered, and the shares `(2,)` of the total variance that its axes explain (zeros where
-        nothing varies).
-
-    Raises:
-        ValueError: codes are not a finite, non-empty `(n, d)` array.
-
-    >>> places, shares = pca_map([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
-    >>> places[:, 0], shares
-    (array([-1.,  1., -1.,  1.]), array([0.8, 0.2]))
-    """
-    points = _checked(codes)
-    centered = points - points.mean(axis=0)
-    variances, axes = _principal_axes(centered)
-    largest = np.abs(axes).argmax(axis=0)
-    axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
-    total = float(centered.var(axis=0).sum())
-    shares = variances / total if total > 0 else np.zeros_like(variances)
-    return _two_columns(centered @ axes), _two_columns(shares[None, :])[0]
-
-
-def _principal_axes(centered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the two largest variances and their axes `(d, 2)`; through the n x n matrix where that is smaller."""
-    n, d = centered.shape
-    product = centered @ centered.T if d > n else centered.T @ centered
-    values, vectors = np.linalg.eigh(product / n)
-    variances, axes = values.clip(min=0)[::-1][:2], vectors[:, ::-1][:, :2]
-    if d > n:
-        axes = centered.T @ axes
-        axes = axes / np.maximum(np.linalg.norm(axes, axis=0), np.finfo(np.float64).tiny)
-    return variances, axes
-
-
-def _two_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.pad(values, ((0, 0), (0, 2 - values.shape[1])))
-
-
-def _places(
-    points: Places, method: str, seed: int, settings: Mapping[str, Any], start: ArrayLike | None
-) -> Places:
+def _places(points: Places, method: str, seed: int, settings: Mapping[str, Any], start: Places | None) -> Places:
     """Make the map, of codes that are not all equal."""
     flat = pca_map(points)[0]
     if method == "pca" or bool((points == points[0]).all()):
         return flat
-    begin = flat if start is None else np.asarray(start, dtype=np.float64)
-    if begin.shape != flat.shape:
-        raise ValueError(f"start must hold a place for each of the {len(flat)} codes, got shape {begin.shape}")
+    begin = flat if start is None else start
     spread = float(begin.std(axis=0).max()) or 1.0
     noise = np.random.default_rng(seed).normal(scale=JITTER, size=flat.shape)
     laid = {"tsne": _tsne, "umap": _umap}[method](points, seed, settings, begin / spread + noise)
     return np.asarray(laid, dtype=np.float64)
+
+
+def _checked_start(start: ArrayLike, count: int) -> Places:
+    places = np.asarray(start, dtype=np.float64)
+    if places.shape != (count, 2):
+        raise ValueError(f"start must hold a place for each of the {count} codes, got shape {places.shape}")
+    if not np.isfinite(places).all():  # in t-SNE the whole process would end without a word
+        raise ValueError("start must be finite, got NaN or infinity")
+    return places
 
 
 def _tsne(points: Places, seed: int, settings: Mapping[str, Any], begin: Places) -> NDArray[Any]:
@@ -273,20 +198,6 @@ def _umap(points: Places, seed: int, settings: Mapping[str, Any], begin: Places)
     )
     laid: NDArray[Any] = umap.fit_transform(points.astype(np.float32))
     return laid
-
-
-def _checked(codes: ArrayLike) -> Places:
-    points = np.asarray(codes, dtype=np.float64)
-    if points.ndim != 2 or not points.size or not np.isfinite(points).all():
-        raise ValueError(f"codes must be a finite, non-empty (n, d) array, got shape {points.shape}")
-    return points
-
-
-def _pair(places: ArrayLike, reference: ArrayLike) -> tuple[Places, Places]:
-    own, other = np.asarray(places, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if own.ndim != 2 or own.shape != other.shape or not own.size:
-        raise ValueError(f"both maps must be (m, 2) with the same items, got {own.shape} and {other.shape}")
-    return own, other
 
 
 def _bytes(places: ArrayLike) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from latentbench.errors import NotApplicableError
+from latentbench.errors import NotApplicableError, UnknownNameError, near_matches
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Mixture:
 
 
 def sampler_name(space: LatentSpace, how: Source = "auto") -> str:
-    """Say where `sample_codes` draws from."""
+    """Say where `sample_codes` draws from; its errors are those of `sample_codes`."""
     names = {
         "prior": "the prior",
         "gaussian": "a full Gaussian fitted to the training codes",
@@ -76,11 +76,15 @@ def sample_codes(space: LatentSpace, count: int, seed: int, how: Source = "auto"
     as RAE (Ghosh 2020) and pythae do. "mixture" is `fit_mixture`, likewise.
 
     Raises:
+        UnknownNameError: another `how`.
+        ValueError: a count below 0.
         NotApplicableError: no prior where one was asked for, or too few codes for a mixture.
     """
+    if count < 0:
+        raise ValueError(f"count must be at least 0, got {count}")
+    chosen = _chosen(space, how)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((count, space.dim), generator=generator).to(space.device)
-    chosen = _chosen(space, how)
     if chosen == "prior":
         return space.prior.sample(noise)
     if chosen == "mixture":
@@ -97,10 +101,10 @@ def training_codes(space: LatentSpace) -> Tensor:
 def fit_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean `(d,)` and a root `(d, d)` of the covariance, R Rᵀ = C, in float64.
 
-    The root is made from eigenvectors, so dimensions without any spread are no trouble.
+    The root is made from eigenvectors, so dimensions without any spread are no trouble. One code has none.
     """
     centered = codes.double() - codes.double().mean(0)
-    covariance = centered.T @ centered / (len(codes) - 1)
+    covariance = centered.T @ centered / max(len(codes) - 1, 1)
     values, vectors = torch.linalg.eigh(covariance)
     return codes.double().mean(0), vectors * values.clamp_min(0).sqrt()
 
@@ -144,6 +148,9 @@ def _expectation_maximization(codes: Tensor, parts: int, seed: int) -> GaussianM
 
 
 def _chosen(space: LatentSpace, how: Source) -> Literal["prior", "gaussian", "mixture"]:
+    if how not in SOURCES:
+        near = near_matches(how, SOURCES)
+        raise UnknownNameError(f"nothing draws from {how!r}{near}; there are {', '.join(SOURCES)}")
     if how == "auto":
         return "prior" if "prior" in space.supplies else "gaussian"
     return how

@@ -46,7 +46,7 @@ def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int
         seed: of k-means.
 
     Raises:
-        ValueError: too many clusters, or none.
+        ValueError: too many clusters, or none; places that are not finite, or not a label for each.
 
     >>> stops = tour_stops([[0, 0], [1, 0], [3, 0], [20, 0], [21, 0], [22, 0]], [7, 7, 5, 5, 5, 5], clusters=2)
     >>> sorted(zip(stops.rows.tolist(), stops.classes.tolist()))
@@ -54,7 +54,9 @@ def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int
     """
     from sklearn.cluster import KMeans
 
-    points = np.asarray(places, dtype=np.float64)
+    points = _checked("places", places)
+    if labels is not None and (given := len(np.asarray(labels))) != len(points):
+        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {given}")
     different = len(np.unique(points, axis=0))
     if not 1 <= clusters <= different:
         raise ValueError(f"clusters must be from 1 to {different}, the number of different places, got {clusters}")
@@ -75,10 +77,13 @@ def round_trip(points: ArrayLike) -> Numbers:
     place of up to three stops (Or 1976) can be exchanged for shorter ones; the shortest of them. A local minimum,
     for a dozen points mostly the shortest of all.
 
+    Raises:
+        ValueError: points that are not finite, or not `(k, d)`.
+
     >>> round_trip([[0, 0], [5, 5], [0, 5], [5, 0]])
     array([0, 2, 1, 3])
     """
-    places = np.asarray(points, dtype=np.float64)
+    places = _checked("points", points)
     far = np.linalg.norm(places[:, None] - places[None], axis=-1)
     if len(places) < 4:
         return np.arange(len(places), dtype=np.int64)
@@ -103,15 +108,15 @@ def tour_path(stops: ArrayLike, steps: int, rest: int = 0) -> Points:
         `(k * steps, d)`; after the last point comes the first one again.
 
     Raises:
-        ValueError: no stop, or `rest` not in 0 .. steps - 1.
+        ValueError: no stop, stops that are not finite, or `rest` not in 0 .. steps - 1.
 
     >>> tour_path([[0.0], [1.0]], steps=2)[:, 0]
     array([0. , 0.5, 1. , 0.5])
     """
     from scipy.interpolate import CubicSpline
 
-    places = np.asarray(stops, dtype=np.float64)
-    if places.ndim != 2 or not len(places) or not 0 <= rest < steps:
+    places = _checked("stops", stops)
+    if not len(places) or not 0 <= rest < steps:
         raise ValueError(f"needs stops (k, d) and rest (={rest}) below steps (={steps}), got {places.shape}")
     if len(places) == 1:
         return places.repeat(steps, axis=0)
@@ -123,6 +128,13 @@ def tour_path(stops: ArrayLike, steps: int, rest: int = 0) -> Points:
     eased = share**2 * (3 - 2 * share)
     times = knots[:-1, None] + legs[:, None] * eased
     return np.asarray(CubicSpline(knots, closed, bc_type="periodic")(times.reshape(-1)))
+
+
+def _checked(what: str, values: ArrayLike) -> Points:
+    points = np.asarray(values, dtype=np.float64)
+    if points.ndim != 2 or not np.isfinite(points).all():
+        raise ValueError(f"{what} must be finite, (n, d), got shape {points.shape}")
+    return points
 
 
 def _stop(points: Points, labels: Numbers | None, members: Numbers, center: Points) -> int:

@@ -50,8 +50,8 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
 
     Images count as heaps of mass, each brought to mass 1; a result has the weighted mean of their masses. Debiased
     entropic transport in float64: the barycenter of two blobs is as sharp as they are. A single weight above 0
-    gives that image back, bit for bit. With weights that go evenly between the corners of a triangle or a square:
-    all that lies between three or four images.
+    gives that image back, bit for bit; between equal images there is that image. With weights that go evenly
+    between the corners of a triangle or a square: all that lies between three or four images.
 
     Source: Janati 2020 (debiased Sinkhorn barycenters).
 
@@ -84,16 +84,17 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
     shares = _check(images, weights, reg)
     grey = images.detach().reshape(-1, *images.shape[-2:]).double()
     masses = grey.sum((1, 2))
-    mixed = (shares > 0).sum(1) > 1
-    middles = grey[shares.argmax(1)]
+    mean, most = shares @ masses, shares.argmax(1)
+    middles = grey[most] * (mean / masses[most])[:, None, None]
+    heaps, kind = torch.unique(grey / masses[:, None, None], dim=0, return_inverse=True)
+    parts = shares.new_zeros(len(shares), len(heaps)).index_add_(1, kind, shares)  # equal heaps are one
+    mixed = (parts > 0).sum(1) > 1
     if bool(mixed.any()):
-        heaps = grey / masses[:, None, None]
-        found, error = debiased_barycenters(heaps, shares[mixed], reg, STEPS, TOLERANCE)
+        found, error = debiased_barycenters(heaps, parts[mixed], reg, STEPS, TOLERANCE)
         if not error < TOLERANCE:
             raise ValueError(f"no barycenter found in {STEPS} steps: reg (={reg}) is too small for these images")
-        middles[mixed] = found * ((shares @ masses)[mixed] / found.sum((1, 2)))[:, None, None]
-    kind = images.dtype if images.is_floating_point() else torch.float32
-    return middles.reshape(-1, *images.shape[1:]).to(kind)
+        middles[mixed] = found * (mean[mixed] / found.sum((1, 2)))[:, None, None]
+    return middles.reshape(-1, *images.shape[1:]).to(images.dtype if images.is_floating_point() else torch.float32)
 
 
 def image_displacement(start: Tensor, end: Tensor, shares: Tensor, finer: int = 1) -> Tensor:
@@ -235,7 +236,8 @@ def _check_grey(images: Tensor) -> None:
 def _check(images: Tensor, weights: Tensor, reg: float) -> Tensor:
     """Return the weights, each row of sum 1."""
     shaped = weights.ndim == 2 and len(weights) and weights.shape[1] == len(images)
-    if not shaped or not bool((weights >= 0).all()) or not bool((weights.sum(1) > 0).all()):
+    good = shaped and bool(((weights >= 0) & (weights < math.inf)).all()) and bool((weights > 0).any(1).all())
+    if not good:
         raise ValueError(f"weights must be {len(images)} numbers from 0, not all 0, got {weights.tolist()}")
     if not LEAST_REG <= reg < math.inf:
         raise ValueError(f"reg must be at least {LEAST_REG}, got {reg}")

@@ -88,13 +88,19 @@ def traverse(
              [95.,  1.]]])
     """
     levels = quantile_levels(steps).to(space.device)
-    chosen = most_active(space) if dims is None else list(dims)
+    chosen = most_active(space) if dims is None else [_known("dims", dim, space.dim) for dim in dims]
     seen = space.code_samples if "posterior" in space.supplies else space.codes
-    start = space.codes.mean(0) if item is None else space.codes[item]
+    start = space.codes.mean(0) if item is None else space.codes[_known("item", item, len(space))]
     codes = start.repeat(len(chosen), steps, 1)
     for row, dim in enumerate(chosen):
         codes[row, :, dim] = torch.quantile(seen[:, dim].double(), levels).to(codes)
     return codes
+
+
+def _known(what: str, number: int, count: int) -> int:
+    if not 0 <= number < count:
+        raise IndexError(f"{what} must be from 0 to {count - 1}, got {number}")
+    return number
 
 
 def _has_rates(space: LatentSpace) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import operator
+
 import torch
 from torch import Tensor
 
@@ -32,17 +35,18 @@ def variations(space: LatentSpace, item: int | Tensor, count: int, seed: int, wi
 
     Args:
         space: the latent space.
-        item: row number of an item of it, or an input `(*shape)`.
+        item: row number of an item of it, of any integer type, or an input `(*shape)`.
         count: how many.
         seed: of the noise.
-        width: of the neighborhood, at least 0; 1 is as wide as found.
+        width: of the neighborhood, finite and at least 0; 1 is as wide as found.
 
     Raises:
         NotApplicableError: an input for a space without encoder, or fewer than 20 neighbors.
-        ValueError: an item that is not there, or a width below 0.
+        ValueError: an item that is not there, or a width below 0 or without end.
     """
-    if not width >= 0:
-        raise ValueError(f"width must be at least 0, got {width}")
+    if not 0 <= width < math.inf:
+        raise ValueError(f"width must be at least 0 and finite, got {width}")
+    item = item if isinstance(item, Tensor) and item.ndim else operator.index(item)
     if isinstance(item, int) and not 0 <= item < len(space):
         raise ValueError(f"item must be from 0 to {len(space) - 1}, got {item}")
     generator = torch.Generator().manual_seed(seed)

@@ -32,6 +32,7 @@ __all__ = [
     "as_pictures",
     "draw_sheet",
     "frame",
+    "moving_ways",
     "patchwork",
     "side_by_side",
     "write_figure",
@@ -170,6 +171,17 @@ def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
         sheet.paste(Image.fromarray(one), (left + (width - one.shape[1]) // 2, HEAD))
         left += width + APART
     return np.asarray(sheet)
+
+
+def moving_ways(ways: Sequence[Sequence[Array]], titles: Sequence[str]) -> list[Array]:
+    """Return frames that show several ways side by side, each under its title, there and back again.
+
+    Args:
+        ways: for each title its frames `(h, w, 3)` uint8, equally many.
+        titles: one for each way.
+    """
+    there = [side_by_side(now, titles) for now in zip(*ways, strict=True)]
+    return there + there[-2:0:-1]
 
 
 def patchwork(images: Array, lengths: Sequence[int]) -> Array:

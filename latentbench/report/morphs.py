@@ -17,8 +17,8 @@ from latentbench.latent.interpolation import blend, interpolate, leg_ends, simpl
 from latentbench.latent.meshes import Mesh, as_obj, surfaces
 from latentbench.latent.paths import linear_path
 from latentbench.latent.space import LatentSpace
-from latentbench.latent.transport import image_barycenter, image_displacement
-from latentbench.report.artwork import Sheet, as_pictures, frame, patchwork, side_by_side
+from latentbench.latent.transport import image_barycenters, image_displacement
+from latentbench.report.artwork import Sheet, as_pictures, frame, moving_ways, patchwork
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def blended(
     rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
     images = space.inputs[list(items)]
     mean = (weights @ images.double().flatten(1)).to(images).reshape(-1, *images.shape[1:])
-    transport, refused = _transported(lambda: torch.stack([_barycenter(images, some) for some in weights]))
+    transport, refused = _transported(lambda: image_barycenters(images, weights))
     places = {f"weight_{item}": own for item, own in zip(items, weights.T.cpu(), strict=True)}
     return Morph(tuple(items), places, (*rows, Row(FADE, mean), *transport), (*notes, *refused))
 
@@ -183,10 +183,8 @@ def blended_sheet(morph: Morph, title: str) -> Sheet:
 
 def frames(morph: Morph) -> list[Array]:
     """Return the frames of a morph, there and back: all ways side by side, each under its name."""
-    titles = [row.name for row in morph.rows]
-    moving = zip(*_pictures(morph), strict=True)
-    there = [side_by_side([frame(image, MOVIE) for image in images], titles) for images in moving]
-    return there + there[-2:0:-1]
+    ways = [[frame(image, MOVIE) for image in images] for images in _pictures(morph)]
+    return moving_ways(ways, [row.name for row in morph.rows])
 
 
 def as_meshes(morph: Morph) -> str:
@@ -241,12 +239,6 @@ def _fade(start: Tensor, end: Tensor, points: int) -> Tensor:
 
 def _displaced(start: Tensor, end: Tensor, points: int) -> Tensor:
     return image_displacement(start, end, torch.linspace(0, 1, points, dtype=torch.float64))
-
-
-def _barycenter(images: Tensor, weights: Tensor) -> Tensor:
-    """Return the barycenter `(1, h, w)`; of one image that image, sharp."""
-    alone = int(weights.argmax())
-    return images[alone] if float(weights[alone]) == 1 else image_barycenter(images, weights)
 
 
 def _transported(make: Callable[[], Tensor]) -> tuple[list[Row], list[str]]:

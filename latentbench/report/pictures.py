@@ -12,7 +12,8 @@ from torch import Tensor
 
 from latentbench.errors import NotApplicableError
 from latentbench.latent.interpolation import interpolate
-from latentbench.latent.projection import Map, pca_map, shown_rows
+from latentbench.latent.principal import pca_map
+from latentbench.latent.projection import Map, shown_rows
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from latentbench.latent.interpolation import simplex_weights
 from latentbench.latent.signals import signal_barycenters
 from latentbench.report.figures import COLORS
 from latentbench.report.panels import INK, SOFT, settings
-from latentbench.report.transport import corner_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,8 @@ DOTS_PER_INCH = 100
 
 def signal_weights(count: int, points: int, side: int) -> Tensor:
     """Return the weights `(m, k)` that a figure of `count` signals shows: a way, a square, or their middle."""
-    if count == 2:
-        shares = torch.linspace(0, 1, points)
-        return torch.stack([1 - shares, shares], 1)
-    return corner_weights(side) if count == 4 else torch.ones(1, count)
+    steps = {2: points - 1, 4: side - 1}.get(count)
+    return torch.ones(1, count).double() if steps is None else simplex_weights(count, steps)
 
 
 def signal_figure(

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from latentbench.errors import RequestError
-from latentbench.latent.projection import Map, align
+from latentbench.latent.procrustes import align
+from latentbench.latent.projection import Map
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.tour import round_trip, tour_path, tour_stops
 from latentbench.report.artwork import as_pictures

@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.latent.clouds import class_codes, cloud_morph
+from latentbench.latent.interpolation import simplex_weights
 from latentbench.latent.transport import image_barycenters, image_displacement
-from latentbench.report.artwork import Sheet, as_pictures, frame
+from latentbench.report.artwork import Sheet, as_pictures, frame, moving_ways, patchwork
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Moved", "class_morph", "corner_weights", "image_grid", "image_means", "image_strip"]
+__all__ = ["Moved", "class_morph", "image_grid", "image_means", "image_strip"]
 
 BETWEEN = 3  # frames of an animation for each step between columns
 MOST_PARTS = 4096  # of an image, for which a plan is found in seconds
 SHOWN = 8  # codes of a cloud that are decoded
-GAP = 12  # pixels between the two sides of a frame
+MOVIE = 112  # pixels of the shorter side of an image that moves, at least
 WIDE = 110  # pixels: there is room for a title of two words above an image
 EXACT = "donot_use_mm_for_euclid_dist"  # a code's distance to itself is 0
 
@@ -64,8 +65,8 @@ def image_strip(images: Tensor, points: int, title: str) -> Moved:
         "pixels that the mass stands on",
     )
     numbers = [_rows(name, {"share": shares, **_told(way)}) for name, way in ways.items()]
-    pairs = zip(*(as_pictures(way) for way in ways.values()), strict=True)
-    return Moved(sheet, _table(numbers), _there_and_back([_beside(_large(a), _large(b)) for a, b in pairs]))
+    moving = [[frame(image, MOVIE) for image in as_pictures(way)] for way in ways.values()]
+    return Moved(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
 
 
 def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> Moved:
@@ -74,7 +75,7 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> M
     Raises:
         ValueError: images that `image_barycenter` refuses.
     """
-    weights = corner_weights(side)
+    weights = simplex_weights(4, side - 1).float()
     ways = _ways(images, weights)
     halves = [as_pictures(way).reshape(side, side, *images.shape[1:]) for way in ways.values()]
     blank = np.ones((side, 1, *images.shape[1:]), np.float32)
@@ -131,19 +132,8 @@ def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int,
         _rows(name, {"share": shares, "nearest_code": near[name], "spread": way.var(1, correction=0).sum(1)})
         for name, way in ways.items()
     ]
-    frames = [_beside(_tiled(many), frame(one[0])) for many, one in zip(*drawn, strict=True)]
-    return Moved(sheet, _table(numbers), _there_and_back(frames))
-
-
-def corner_weights(side: int) -> Tensor:
-    """Return weights of four corners `(side * side, 4)`, bilinear, row by row: top left, top right, bottom ones.
-
-    >>> corner_weights(3)[4]
-    tensor([0.2500, 0.2500, 0.2500, 0.2500])
-    """
-    t = torch.linspace(0, 1, side)
-    across = torch.stack([1 - t, t])
-    return torch.einsum("ar,bc->rcab", across, across).reshape(side * side, 4)
+    moving = [[frame(patchwork(images, _halves(len(images)))) for images in way] for way in drawn]
+    return Moved(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
 
 
 def _finer(images: Tensor) -> int:
@@ -188,27 +178,6 @@ def _table(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _large(image: Array) -> Array:
-    return frame(image).repeat(2, 0).repeat(2, 1)
-
-
-def _tiled(images: Array) -> Array:
-    """Lay images `(n, c, h, w)` out as a frame of two rows; of one where they are an odd number."""
-    rows = 1 if len(images) % 2 else 2
-    shown = [frame(image) for image in images]
-    columns = len(shown) // rows
-    return np.concatenate([np.concatenate(shown[row * columns :][:columns], 1) for row in range(rows)])
-
-
-def _beside(left: Array, right: Array) -> Array:
-    """Put two frames side by side on white."""
-    height = max(len(left), len(right))
-    sheet = np.full((height, left.shape[1] + GAP + right.shape[1], 3), 255, np.uint8)
-    for part, place in ((left, 0), (right, left.shape[1] + GAP)):
-        top = (height - len(part)) // 2
-        sheet[top : top + len(part), place : place + part.shape[1]] = part
-    return sheet
-
-
-def _there_and_back(frames: list[Array]) -> list[Array]:
-    return [*frames, *frames[-2:0:-1]]
+def _halves(count: int) -> list[int]:
+    """Return how many images each of two rows has; one row where they are an odd number."""
+    return [count] if count % 2 else [count // 2] * 2

@@ -83,7 +83,15 @@ class DeepSDF(GradientModel):
         return {"total": error + self.params.code_penalty * size, "distortion": error, "code_size": size}
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Fit codes `(n, d)` to grids of distances; the same budget for each, and no chance."""
+        """Fit codes `(n, d)` to grids of distances; the same budget for each, and no chance.
+
+        Raises:
+            ValueError: grids of another shape than those of the training shapes.
+        """
+        if inputs.shape[1:] != self.data.shape:
+            raise ValueError(
+                f"inputs must be (n, {', '.join(map(str, self.data.shape))}), got {tuple(inputs.shape)}"
+            )
         generator = torch.Generator().manual_seed(FIT_SEED)
         noise = torch.randn(CANDIDATES, self.params.latent_dim, generator=generator)
         offsets = torch.rand(self.params.fit_points, generator=generator).to(inputs)
@@ -123,7 +131,7 @@ class DeepSDF(GradientModel):
 
     def decode_at(self, codes: Tensor, points: Tensor) -> Tensor:
         """Return the distances `(n, p)` of shapes at points `(p, dims)`, whose x, y (up) and z lie in [-1, 1]."""
-        rows = max(1, POINTS // len(points))
+        rows = max(1, POINTS // max(1, len(points)))
         return torch.cat(
             [
                 torch.cat([self.decoder_net(some, part[None]) for part in torch.split(points, POINTS)], dim=1)

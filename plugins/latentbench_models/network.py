@@ -126,7 +126,7 @@ class Network(Model):
         hook = self.layer.register_forward_hook(stop)
         try:
             with torch.no_grad():
-                self.net(inputs)
+                self.net(inputs.clone())  # networks may work in place
         except _Reached as reached:
             return self._one_tensor(reached.output, len(inputs))
         finally:
@@ -142,6 +142,8 @@ class Network(Model):
         if not isinstance(first, Tensor) or first.ndim < 2 or len(first) != rows:
             got = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
             raise DataError(f"{self._name} must put out a tensor (n, ...), got {got} for n = {rows}")
+        if first.is_complex():
+            raise DataError(f"{self._name} must put out real numbers, got {first.dtype}")
         return first.float()
 
     def _check(self) -> None:
@@ -167,8 +169,8 @@ class Network(Model):
             )
 
 
-class _Reached(Exception):  # noqa: N818 - no error: the layer has been reached
-    """Carries what the layer put out, past the rest of the network."""
+class _Reached(BaseException):
+    """Carries what the layer put out, past the rest of the network and whatever errors that one catches."""
 
     def __init__(self, output: Any) -> None:
         super().__init__()
@@ -176,7 +178,7 @@ class _Reached(Exception):  # noqa: N818 - no error: the layer has been reached
 
 
 def _layer(net: nn.Module, name: str) -> nn.Module:
-    layers: dict[str, nn.Module] = dict(net.named_modules())
+    layers: dict[str, nn.Module] = dict(net.named_modules(remove_duplicate=False))
     if name not in layers:
         known = [layer for layer in layers if layer]
         near = " or ".join(map(repr, difflib.get_close_matches(name, known)))

@@ -7,8 +7,11 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
 
@@ -68,7 +71,7 @@ def make_network(source: str, shape: tuple[int, ...]) -> nn.Module:
         raise DataError(f"network.source: {place} has no callable {name!r}")
     try:
         made = found(shape) if _wants_shape(found) else found()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"network.source: {source} raised {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise DataError(f"network.source: {source} must return a torch.nn.Module, got {type(made).__name__}")
@@ -84,6 +87,11 @@ def read_weights(path: str) -> dict[str, Tensor]:
     file = _weights_file(path)
     try:
         read: Any = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
+    except UnpicklingError as error:
+        raise DataError(
+            f"network.weights: {path} is damaged, or holds a whole network or other things than tensors, which "
+            "could run code; save net.state_dict()"
+        ) from error
     except Exception as error:
         raise DataError(f"network.weights: {path} cannot be read ({type(error).__name__}: {error})") from error
     if not isinstance(read, dict) or not all(isinstance(value, Tensor) for value in read.values()):
@@ -116,8 +124,8 @@ def _source_file(place: str) -> Path:
         found = importlib.util.find_spec(place)
     except (ImportError, ValueError):  # of the package it would lie in
         found = None
-    if found is None or found.origin is None:
-        raise DataError(f"network.source: there is no module {place!r}; a file is named with its ending .py")
+    if found is None or found.origin is None or not Path(found.origin).is_file():
+        raise DataError(f"network.source: no module {place!r} has a file; a file is named with its ending .py")
     return Path(found.origin)
 
 
@@ -130,7 +138,8 @@ def _there(file: Path, path: str, field: str) -> Path:
 def _module(place: str) -> ModuleType:
     """Import a module, or a file under a name of its own that changes with its content."""
     if not place.endswith(".py"):
-        return import_module(place)
+        with _imported(place):
+            return import_module(place)
     file = _source_file(place).resolve()
     digest = hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:16]
     name = f"latentbench_network_{file.stem}_{digest}"
@@ -140,13 +149,21 @@ def _module(place: str) -> ModuleType:
             raise DataError(f"network.source: {place} is no Python file")
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:
+            with _imported(place):
+                spec.loader.exec_module(module)
+        except DataError:
             del sys.modules[name]
-            raise DataError(
-                f"network.source: {place} cannot be imported ({type(error).__name__}: {error})"
-            ) from error
+            raise
     return sys.modules[name]
+
+
+@contextmanager
+def _imported(place: str) -> Iterator[None]:
+    """Say of whatever ends an import that the source was wrong."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise DataError(f"network.source: {place} cannot be imported ({type(error).__name__}: {error})") from error
 
 
 def _wants_shape(make: Any) -> bool:

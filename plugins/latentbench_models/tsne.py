@@ -42,7 +42,7 @@ class TSNE(Model):
         raise NotApplicableError("t-SNE has no encoder")
 
     def embed(self, inputs: Tensor) -> Tensor:
-        """Map inputs `(n, *shape)` to places `(n, dimensions)`, n above the perplexity.
+        """Map inputs `(n, *shape)` to places `(n, dimensions)`, n above the perplexity; equal ones to one place.
 
         Raises:
             NotApplicableError: too few items, or inputs of fewer numbers than the map has dimensions.
@@ -58,6 +58,8 @@ class TSNE(Model):
             raise NotApplicableError(
                 f"a map of {wanted.dimensions} dimensions needs as many numbers an input, got {rows.shape[1]}"
             )
+        if bool((rows == rows[:1]).all()):  # their spread, by which scikit-learn divides, is 0
+            return torch.zeros(len(rows), wanted.dimensions)
         made = manifold.TSNE(
             wanted.dimensions,
             perplexity=wanted.perplexity,

@@ -143,3 +143,20 @@ def test_one_code_is_a_graph():
 def test_what_has_no_neighbors_is_refused(codes, neighbors):
     with pytest.raises(ValueError, match="needs codes"):
         code_graph(codes, neighbors)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_what_is_no_place_is_refused(wrong):
+    broken = torch.eye(3).index_fill(0, torch.tensor([1]), wrong)
+    with pytest.raises(ValueError, match="codes must be finite"):
+        code_graph(broken)
+    with pytest.raises(ValueError, match="codes must be finite"):
+        code_graph(torch.eye(3)).path(broken[1], torch.zeros(3), 3)
+    with pytest.raises(ValueError, match=r"codes \(k, 3\), got shape \(2, 2\)"):
+        code_graph(torch.eye(3)).path(torch.zeros(2), torch.ones(2), 3)
+
+
+def test_codes_that_need_gradients_have_a_graph():
+    codes = torch.arange(4.0)[:, None].requires_grad_()
+    made = code_graph(codes, 1)
+    torch.testing.assert_close(made.path(codes[0], codes[3], 3)[:, 0], torch.tensor([0.0, 1.5, 3.0]))

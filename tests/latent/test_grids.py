@@ -107,3 +107,21 @@ def test_corners_of_many_classes():
     np.testing.assert_array_equal(places[corner_items(places, labels)], PAGE)
     with pytest.raises(ValueError, match=r"places must be \(n, 2\) with at least 4 rows"):
         corner_items(places[:3])
+
+
+def test_one_item_has_a_grid_of_its_own():
+    grid = manifold_grid(LatentSpace.from_arrays(codes=[[1.0, 2.0]]), 2)
+    assert grid.reshape(4, 2).tolist() == [[1.0, 2.0]] * 4
+
+
+def test_corners_are_four_different_items():
+    assert len(set(corner_items([[0, 0], [1, 0], [2, 0], [3, 0], [10, 10]]))) == 4
+    assert len(set(corner_items(np.zeros((9, 2))))) == 4
+    assert set(corner_items([[0, 0], [9, 9], [9, 0], [0, 9], [4, 4]])) == {0, 1, 2, 3}
+
+
+def test_corners_that_cannot_be_found_say_so():
+    with pytest.raises(ValueError, match="places must be finite"):
+        corner_items(np.full((9, 2), np.nan))
+    with pytest.raises(ValueError, match="a label for each of the 9 places, got 8"):
+        corner_items(np.zeros((9, 2)), np.arange(8) % 4)

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from latentbench.errors import NotApplicableError, UnknownNameError
+from latentbench.errors import ContractError, NotApplicableError, UnknownNameError
 from latentbench.latent.graph import code_graph
 from latentbench.latent.interpolation import PATHS, blend, interpolate, leg_ends, simplex_weights
 from latentbench.latent.means import geodesic_mean, spherical_mean
@@ -190,6 +190,38 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(call):
         call(opaque, codes[:2], what, "geodesic")
     with pytest.raises(ValueError, match=r"codes \(k, 2\), got shape \(2, 3\)"):
         call(space_of(codes), torch.zeros(2, 3), what)
+
+
+@pytest.mark.parametrize("call", [interpolate, blend], ids=["interpolate", "blend"])
+@pytest.mark.parametrize("path", PATHS)
+def test_codes_that_are_not_finite_are_refused_on_every_path(call, path):
+    codes = normal(30, 3)
+    broken = torch.stack([codes[0], torch.full((3,), math.nan, dtype=torch.float64)])
+    with pytest.raises(ValueError, match="codes must be finite"):
+        call(space_of(codes, torch.tanh), broken, 4 if call is interpolate else torch.ones(1, 2), path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_codes_of_other_types_go_the_same_way(path):
+    space = LatentSpace.from_arrays(codes=normal(30, 2), decode=lambda z: z @ torch.ones(2, 3))
+    ends = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    wanted = interpolate(space, ends, 5, path), blend(space, ends, torch.ones(1, 2), path)
+    for kind in (torch.float64, torch.int64):
+        other = ends.to(kind)
+        found = interpolate(space, other, 5, path), blend(space, other, torch.ones(1, 2), path)
+        assert {part.dtype for part in found} == {torch.float64 if kind == torch.float64 else torch.float32}
+        torch.testing.assert_close([part.float() for part in found], list(wanted), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("call", [interpolate, blend], ids=["interpolate", "blend"])
+def test_a_geodesic_says_what_its_decoder_lacks(call):
+    codes, what = normal(5, 2), 4 if call is interpolate else torch.ones(1, 2)
+    weight = torch.ones(2, requires_grad=True, dtype=torch.float64)
+    for decode in (lambda z: z.detach() * 2, lambda z: z.detach() * weight):
+        with pytest.raises(NotApplicableError, match="no decoder with gradients"):
+            call(space_of(codes, decode), codes[:2], what, "geodesic")
+    with pytest.raises(ContractError, match="NaN or infinity"):
+        call(space_of(codes, lambda z: z * math.nan), codes[:2], what, "geodesic")
 
 
 def test_too_few_points_or_anchors_are_refused():

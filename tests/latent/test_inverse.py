@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from latentbench.errors import NotApplicableError
 from latentbench.latent.inverse import NeighborInverse, PlaneInverse, UmapInverse, inverse_error
-from latentbench.latent.projection import pca_map
+from latentbench.latent.principal import pca_map
 from latentbench.latent.space import LatentSpace
 
 
@@ -67,6 +67,12 @@ def test_is_the_regression_of_scikit_learn(k):
     places, codes, points = normal(100, 2), normal(100, 6, seed=2), normal(30, 2, seed=3)
     reference = KNeighborsRegressor(k, weights="distance").fit(places, codes)
     np.testing.assert_allclose(NeighborInverse(places, codes, k).invert(points), reference.predict(points))
+
+
+def test_tensors_are_as_good_as_arrays():
+    codes = torch.arange(24.0).reshape(12, 2)
+    assert np.isfinite(NeighborInverse(codes, codes, k=3).invert([[1.0, 2.0]])).all()
+    assert PlaneInverse(codes).codes.tolist() == codes.tolist()
 
 
 def test_places_that_coincide_give_their_mean():
@@ -187,3 +193,10 @@ def test_a_model_without_decoder_says_so():
     space = LatentSpace.from_arrays(codes=codes, inputs=codes)
     with pytest.raises(NotApplicableError, match="no decoder"):
         inverse_error(PlaneInverse(codes), space, torch.arange(3), np.zeros((3, 2)))
+
+
+def test_a_point_for_each_item_is_needed():
+    codes = normal(30, 2)
+    inverse = NeighborInverse(codes, codes)
+    with pytest.raises(ValueError, match="one for each of 2 items, got 1"):
+        inverse_error(inverse, space_of(codes), torch.tensor([0, 1]), codes[:1])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from latentbench.errors import NotApplicableError
 from latentbench.latent.inversion import best_starts, fit_codes, squared_error
 
 
@@ -97,3 +98,11 @@ def test_the_best_candidates_are_those_that_decode_nearest():
 def test_more_starts_than_candidates_say_so(count):
     with pytest.raises(ValueError, match=f"from 1 to the number of candidates, 7, got {count}"):
         best_starts(lambda z: z, torch.zeros(2, 2), normal(7, 2), count)
+
+
+def test_a_decoder_without_gradients_or_of_another_shape_says_so():
+    inputs, starts = torch.ones(2, 1), torch.zeros(2, 3)
+    with pytest.raises(NotApplicableError, match="no decoder with gradients"):
+        fit_codes(lambda codes: codes[:, :1].detach(), inputs, starts)
+    with pytest.raises(ValueError, match=r"the shape of inputs, \(2, 1\), got \(2, 3\)"):
+        fit_codes(lambda codes: codes, inputs, starts)

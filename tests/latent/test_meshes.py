@@ -77,3 +77,16 @@ def test_without_scikit_image_one_sentence_says_what_to_do(monkeypatch):
     with pytest.raises(RequestError) as caught:
         surface(balls(torch.tensor([[0.4]]))[0, 0].numpy())
     assert str(caught.value) == "meshes need scikit-image; run pip install 'latentbench[meshes]'"
+
+
+@pytest.mark.parametrize(
+    ("grid", "words"),
+    [
+        (np.zeros((4, 4)), "each at least 2, got shape"),
+        (np.zeros((1, 4, 4)), "each at least 2, got shape"),
+        (np.full((4, 4, 4), np.nan), "distances must be finite"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(grid, words):
+    with pytest.raises(ValueError, match=words):
+        surface(grid)

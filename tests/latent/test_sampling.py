@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.errors import NotApplicableError
+from latentbench.errors import NotApplicableError, UnknownNameError
 from latentbench.latent import sampling
 from latentbench.latent.sampling import (
     SOURCES,
@@ -146,3 +146,17 @@ def test_what_cannot_be_drawn_says_so():
         sample_codes(space_of(normal(40, 2)), 3, 0, "prior")
     with pytest.raises(NotApplicableError, match="a mixture of 10 parts needs at least 20 codes, got 19"):
         sample_codes(space_of(normal(19, 2)), 3, 0, "mixture")
+
+
+def test_one_code_is_drawn_again_and_again():
+    space = space_of([[1.0, 2.0]])
+    assert sample_codes(space, 3, 0).tolist() == [[1.0, 2.0]] * 3
+
+
+def test_requests_that_are_none_say_so():
+    space = space_of(normal(30, 2))
+    for asked in (lambda: sample_codes(space, 3, 0, "gausian"), lambda: sampler_name(space, "gausian")):
+        with pytest.raises(UnknownNameError, match="draws from 'gausian'; did you mean 'gaussian'"):
+            asked()
+    with pytest.raises(ValueError, match="count must be at least 0, got -1"):
+        sample_codes(space, -1, 0)

@@ -135,5 +135,17 @@ def test_two_stops_and_equal_stops_and_one():
     ("stops", "steps", "rest"), [(np.ones((0, 2)), 3, 0), (np.ones(3), 3, 0), (np.ones((3, 2)), 3, 3)]
 )
 def test_no_way_is_refused(stops, steps, rest):
-    with pytest.raises(ValueError, match="needs stops"):
+    with pytest.raises(ValueError, match="stops"):
         tour_path(stops, steps, rest)
+
+
+def test_what_cannot_be_toured_is_said():
+    places = np.random.default_rng(0).normal(size=(9, 2))
+    with pytest.raises(ValueError, match="a label for each of the 9 places, got 8"):
+        tour_stops(places, np.zeros(8), 2)
+    places[3] = np.nan
+    for asked in (tour_stops, round_trip, lambda points: tour_path(points, 3)):
+        with pytest.raises(ValueError, match=r"must be finite, \(n, d\)"):
+            asked(places)
+    with pytest.raises(ValueError, match=r"must be finite, \(n, d\), got shape \(4,\)"):
+        round_trip([0.0, 1.0, 2.0, 3.0])

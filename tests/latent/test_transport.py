@@ -116,6 +116,20 @@ def test_images_far_apart_are_merged(weight):
     assert wide == pytest.approx(place(images[0])[1], rel=0.05)  # POT's own products of matrices leave them apart
 
 
+def test_between_equal_images_there_is_that_image():
+    """The iteration alone would stop early: of equal images the marginals agree from the first step on."""
+    noise = torch.rand(1, 9, 6, generator=torch.Generator().manual_seed(0))
+    images = torch.stack([noise, noise, 2 * noise])
+    found = image_barycenters(images, torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
+    torch.testing.assert_close(found, torch.stack([noise, 1.5 * noise]))
+
+
+def test_an_image_given_twice_counts_as_one_of_both_weights():
+    images = torch.stack([blob(8, 8), blob(8, 8), blob(20, 20)])
+    twice = image_barycenter(images, torch.tensor([1.0, 1.0, 2.0]))
+    torch.testing.assert_close(twice, image_barycenter(images[1:], torch.ones(2)), rtol=0, atol=1e-6)
+
+
 def test_barycenter_leaves_its_arguments_and_repeats():
     images, weights = torch.stack([blob(8, 8), blob(20, 20)]), torch.tensor([1.0, 3.0])
     before = images.clone(), weights.clone()
@@ -135,6 +149,7 @@ def test_barycenter_refuses_what_it_cannot_do():
         (images, torch.ones(3), 0.01, "weights must be 2 numbers"),
         (images, torch.tensor([1.0, -1.0]), 0.01, "weights must be 2 numbers"),
         (images, torch.zeros(2), 0.01, "not all 0"),
+        (images, torch.tensor([1.0, torch.inf]), 0.01, "weights must be 2 numbers"),
         (images, torch.ones(2, 2), 0.01, "weights must be 2 numbers from 0, got shape"),
         (images, halves, 0.0, "reg must be at least 0.0015, got 0.0"),
     ):

@@ -103,3 +103,15 @@ def test_traversals_of_the_gallery_change_what_the_dimension_means():
     down = (images.sum(2) * place).sum(1) / images.sum((1, 2))
     assert (across.diff() > 0.5).all()
     assert float(down.max() - down.min()) < 0.1
+
+
+@pytest.mark.parametrize("item", [-1, 3])
+def test_an_item_that_is_not_there_is_said(item):
+    with pytest.raises(IndexError, match=f"item must be from 0 to 2, got {item}"):
+        traverse(LatentSpace.from_arrays(codes=np.eye(3)), item)
+
+
+@pytest.mark.parametrize("dim", [-1, 3])
+def test_a_dimension_that_is_not_there_is_said(dim):
+    with pytest.raises(IndexError, match=f"dims must be from 0 to 2, got {dim}"):
+        traverse(LatentSpace.from_arrays(codes=np.eye(3)), 0, [0, dim])

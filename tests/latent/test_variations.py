@@ -91,7 +91,7 @@ def test_what_they_are_drawn_from(spots):
 def test_what_cannot_be_varied(spots):
     with pytest.raises(ValueError, match="item must be from 0 to 59, got 60"):
         variations(spots, 60, 3, 0)
-    with pytest.raises(ValueError, match="width must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="width must be at least 0 and finite, got -1"):
         variations(spots, 0, 3, 0, width=-1)
     with pytest.raises(NotApplicableError, match="no posterior of new inputs"):
         variations(spots, spots.inputs[0], 3, 0)
@@ -100,3 +100,14 @@ def test_what_cannot_be_varied(spots):
         variations(few, 0, 3, 0)
     with pytest.raises(NotApplicableError, match="no encoder"):
         variations(few, torch.zeros(3), 3, 0)
+
+
+@pytest.mark.parametrize("seven", [np.int64(7), torch.tensor(7)])
+def test_a_row_number_of_any_kind_is_one(spots, seven):
+    for space in (spots, bare(spots)):
+        assert torch.equal(variations(space, seven, 3, seed=1), variations(space, 7, 3, seed=1))
+
+
+def test_a_width_without_end_is_refused(spots):
+    with pytest.raises(ValueError, match="width must be at least 0 and finite, got inf"):
+        variations(spots, 7, 3, seed=1, width=float("inf"))

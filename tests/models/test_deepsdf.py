@@ -226,3 +226,15 @@ def test_what_are_no_distances_is_refused(shape, dtype):
         "deepsdf takes signed distances on a grid, float32 (1, h, w) or (1, d, h, w), got "
         f"{dtype} of shape {shape}"
     )
+
+
+def test_grids_of_another_shape_are_refused():
+    model = DeepSDF(DeepSDF.Params(latent_dim=2, width=4, fit_steps=1), DataSpec((1, 8, 8), "float32", 3))
+    with pytest.raises(ValueError, match=r"inputs must be \(n, 1, 8, 8\), got \(2, 1, 4, 4\)"):
+        model.encode(torch.zeros(2, 1, 4, 4))
+    assert model.decode_at(torch.zeros(2, 2), torch.zeros(0, 2)).shape == (2, 0)
+
+
+def test_one_training_shape_is_enough_to_fit_codes():
+    model = DeepSDF(DeepSDF.Params(latent_dim=2, width=4, fit_steps=1), DataSpec((1, 8, 8), "float32", 1))
+    assert model.encode(torch.zeros(2, 1, 8, 8)).isfinite().all()

@@ -49,8 +49,30 @@ SOURCE = """
         def forward(self, x):
             return (x.flatten(1)[:, :, None] * torch.tensor([1.0, 2.0]), "attention")
 
+    class Complex(nn.Module):
+        def forward(self, x):
+            return torch.complex(x, x)
+
+    class InPlace(nn.Module):
+        def forward(self, x):
+            return x.sub_(0.5).div_(0.25)
+
+    class Careless(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flat = nn.Flatten()
+            self.again = self.flat
+        def forward(self, x):
+            try:
+                return self.flat(x)
+            except Exception:
+                return x
+
     ready = nn.Flatten()
     number = 3
+
+    def leaves():
+        raise SystemExit(4)
 
     def fails():
         raise OSError("no such luck")
@@ -106,6 +128,22 @@ def test_a_layer_before_one_that_works_in_place_is_seen_unspoilt():
         expected = model.net.features[1](model.net.features[0](inputs))
     assert (expected < 0).any()
     assert torch.equal(model.encode(inputs), expected.flatten(1))
+
+
+@pytest.mark.usefixtures("write")
+def test_a_network_that_works_in_place_leaves_the_inputs():
+    inputs = images(3)
+    before = inputs.clone()
+    codes = made(source="my_net.py:InPlace").encode(inputs)
+    assert torch.equal(inputs, before)
+    torch.testing.assert_close(codes, 4 * before.flatten(1) - 2)
+
+
+@pytest.mark.parametrize("layer", ["flat", "again"])
+@pytest.mark.usefixtures("write")
+def test_a_layer_of_two_names_is_found_inside_a_network_that_catches_errors(layer):
+    inputs = images(3)
+    assert torch.equal(made(source="my_net.py:Careless", layer=layer).encode(inputs), inputs.flatten(1))
 
 
 @pytest.mark.usefixtures("write")
@@ -205,8 +243,10 @@ class Evil:
 @pytest.mark.usefixtures("write")
 def test_a_file_that_would_run_code_is_not_read(capsys):
     torch.save({"weight": Evil()}, "w.pt")
-    with pytest.raises(DataError, match=r"^network.weights: w.pt cannot be read \(UnpicklingError"):
+    with pytest.raises(DataError, match=r"^network.weights: w.pt is damaged, or holds a whole network") as caught:
         made(weights="w.pt")
+    assert str(caught.value).endswith("; save net.state_dict()")
+    assert "\n" not in str(caught.value)
     assert "executed" not in capsys.readouterr().out
 
 
@@ -216,7 +256,12 @@ def test_a_file_that_would_run_code_is_not_read(capsys):
 WRONG = {
     "no colon": ({"source": "my_net.py"}, "network.source must be FILE.py:NAME or PACKAGE.MODULE:NAME"),
     "no file": ({"source": "other.py:make"}, "network.source: there is no file other.py in "),
-    "no module": ({"source": "no.such:make"}, "network.source: there is no module 'no.such'; a file is "),
+    "no module": ({"source": "no.such:make"}, "network.source: no module 'no.such' has a file; a file is "),
+    "no file of a module": ({"source": "sys:exit"}, "network.source: no module 'sys' has a file; a file is "),
+    "no import": ({"source": "broken_module:make"}, "network.source: broken_module cannot be imported (NameError"),
+    "exits": ({"source": "exits.py:make"}, "network.source: exits.py cannot be imported (SystemExit: 3)"),
+    "exits when made": ({"source": "my_net.py:leaves"}, "network.source: my_net.py:leaves raised SystemExit: 4"),
+    "complex": ({"source": "my_net.py:Complex"}, "the network must put out real numbers, got torch.complex64"),
     "no name": ({"source": "my_net.py:make"}, "network.source: my_net.py has no callable 'make'"),
     "no callable": ({"source": "my_net.py:number"}, "network.source: my_net.py has no callable 'number'"),
     "raises": ({"source": "my_net.py:fails"}, "network.source: my_net.py:fails raised OSError: no such luck"),
@@ -255,8 +300,11 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 @pytest.mark.usefixtures("write")
-def test_what_cannot_be_is_said_in_a_sentence(case, tmp_path):
+def test_what_cannot_be_is_said_in_a_sentence(case, tmp_path, monkeypatch):
     (tmp_path / "bad.safetensors").write_bytes(b"no")
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)")
+    (tmp_path / "broken_module.py").write_text("nothing_of_that_name")
+    monkeypatch.syspath_prepend(tmp_path)
     save_file({"other": torch.zeros(1)}, "few.safetensors")
     save_file({"1.weight": torch.zeros(5, 9), "1.bias": torch.zeros(5)}, "wide.safetensors")
     torch.save([torch.zeros(1)], "list.pt")

@@ -80,3 +80,8 @@ def test_too_few_numbers_an_input_say_so():
 def test_more_dimensions_are_refused():
     with pytest.raises(RequestError, match=r"^model 'tsne': dimensions .*less than or equal to 3, got 4$"):
         made(dimensions=4)
+
+
+def test_inputs_that_are_all_equal_lie_in_one_place():
+    model = TSNE(TSNE.Params(perplexity=5), DataSpec((4,), "float32", 20))
+    assert model.embed(torch.full((20, 4), 0.3)).tolist() == [[0.0, 0.0]] * 20

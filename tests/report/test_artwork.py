@@ -16,6 +16,7 @@ from latentbench.report.artwork import (
     as_pictures,
     draw_sheet,
     frame,
+    moving_ways,
     patchwork,
     side_by_side,
     write_figure,
@@ -248,6 +249,18 @@ def test_frames_stand_side_by_side_under_their_titles():
     assert (both[2:20] < 128).any()  # the titles
     with pytest.raises(ValueError, match="zip"):
         side_by_side([one, other], ["a"])
+
+
+def test_ways_move_there_and_back_side_by_side():
+    ways = [
+        [frame(np.full((1, 56, 56), level)) for level in levels] for levels in ((0.0, 0.2, 0.4), (1.0, 0.8, 0.6))
+    ]
+    made = moving_ways(ways, ["a", "b"])
+    assert len(made) == 4
+    for shown, place in zip(made, (0, 1, 2, 1), strict=True):
+        np.testing.assert_array_equal(shown, side_by_side([way[place] for way in ways], ["a", "b"]))
+    with pytest.raises(ValueError, match="zip"):
+        moving_ways([ways[0], ways[1][:2]], ["a", "b"])
 
 
 @pytest.mark.parametrize("form", ["webp", "gif"])

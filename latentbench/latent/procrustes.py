@@ -1,0 +1,59 @@
+"""How to lay one map on another, and how much of it then lies elsewhere (Procrustes)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["align", "disparity"]
+
+Places = NDArray[np.float64]
+
+
+def align(places: ArrayLike, reference: ArrayLike) -> Places:
+    """Shift, turn, mirror and scale a map so that it lies as near to another as it can (Procrustes).
+
+    Args:
+        places: `(m, 2)`, or any number of columns.
+        reference: the same items elsewhere, of the same shape.
+
+    Returns:
+        The places that have the least sum of squared distances to `reference`.
+
+    Raises:
+        ValueError: unequal shapes, or places that are not finite.
+
+    >>> align([[0, 0], [0, 2]], [[5, 5], [6, 5]])
+    array([[5., 5.],
+           [6., 5.]])
+    """
+    own, other = _pair(places, reference)
+    moved, target = own - own.mean(0), other - other.mean(0)
+    size = float((moved**2).sum())
+    left, strengths, right = np.linalg.svd(moved.T @ target)
+    scale = float(strengths.sum()) / size if size > 0 else 0.0
+    return np.asarray(scale * moved @ (left @ right) + other.mean(0))
+
+
+def disparity(places: ArrayLike, reference: ArrayLike) -> float:
+    """Return the share of a map's squared spread that is left when another is laid on it by `align`; 0 is equal.
+
+    In [0, 1], and the same from either side; 1 where one of them lies in one place. Lower is better.
+
+    >>> disparity([[0, 0], [0, 2], [2, 0]], [[1, 1], [5, 1], [1, 5]])
+    0.0
+    """
+    own, other = _pair(places, reference)
+    moved, target = own - own.mean(0), other - other.mean(0)
+    sizes = float((moved**2).sum() * (target**2).sum())
+    strengths = float(np.linalg.svd(moved.T @ target, compute_uv=False).sum())
+    return max(0.0, 1 - strengths**2 / sizes) if sizes > 0 else 1.0
+
+
+def _pair(places: ArrayLike, reference: ArrayLike) -> tuple[Places, Places]:
+    own, other = np.asarray(places, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if own.ndim != 2 or own.shape != other.shape or not own.size:
+        raise ValueError(f"both maps must be (m, 2) with the same items, got {own.shape} and {other.shape}")
+    if not (np.isfinite(own).all() and np.isfinite(other).all()):
+        raise ValueError("both maps must be finite, got NaN or infinity")
+    return own, other
