@@ -69,7 +69,7 @@ def status(command):
         several = {"-p", "--checkpoints", "--train-limit"} & set(words)  # many settings: a few scores of each
         words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
         words += ["--epochs", "40"] if "--checkpoints" in words else []
-        if {"fashion_mnist", "standard"} & set(words):
+        if {"fashion_mnist", "standard"} & {word.partition(":")[0] for word in words}:
             words += ["-p", "fashion_mnist.path=idx"]
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
