@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import torch
 
@@ -192,7 +194,35 @@ def latent_space(
     codes = None
     if model.encoder != "amortized" and split == "test":  # what was scored is shown; a search takes long
         codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
-    return look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
+    space = look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
+    if model.encoder != "optimized":
+        return space
+    others = {name: getattr(space, name) for name in ("train", "validation")}
+    return space.replaced(
+        **{
+            name: _searched_once(seen, record, f"codes-{name}.npz")
+            for name, seen in others.items()
+            if seen is not None
+        }
+    )
+
+
+def _searched_once(space: LatentSpace, record: Record, name: str) -> LatentSpace:
+    """Return the space with codes that are searched for once, and then lie in the trial's folder."""
+
+    def codes() -> torch.Tensor:
+        try:
+            found = torch.from_numpy(record.read_arrays(name)["codes"])
+            if len(found) == len(space.inputs):
+                return found.to(space.device)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            pass  # not there yet, or damaged
+        made = space.encode(space.inputs)
+        with suppress(OSError):  # a folder that cannot be written costs time the next time, nothing else
+            record.write_arrays(name, {"codes": made.cpu().numpy()})
+        return made
+
+    return space.replaced(codes=codes)
 
 
 def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str, str]:

@@ -671,6 +671,23 @@ def test_codes_that_were_searched_for_are_not_searched_for_again(tiny, tmp_path,
     assert model.asked == before + 5
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_training_codes_are_searched_for_once(tiny, tmp_path, plugins, damaged):
+    results = go(tiny(models=("Searched",), scores=("r2",)), tmp_path, plugins)
+    (trial,) = results.trials
+    model = plugins.load("model", "Searched")
+    file = Record(tmp_path, trial.key).folder / "codes-train.npz"
+    first = results.latent_space(trial).train.codes
+    assert len(first) == 1294
+    if damaged:
+        file.write_bytes(file.read_bytes()[:200])
+    before = model.asked
+    again = results.latent_space(trial)
+    assert torch.equal(again.train.codes, first)
+    assert model.asked == before + (len(first) if damaged else 0)
+    assert torch.equal(again.validation.codes, again.encode(again.validation.inputs))
+
+
 def test_the_train_limit_holds_and_what_was_trained_with_it_is_reloaded(tiny, tmp_path, plugins):
     budget = {"epochs": 1, "batch_size": 64, "train_limit": 100}
     results = go(tiny(models=("PerRow",), scores=("good",), budget=budget), tmp_path, plugins)
