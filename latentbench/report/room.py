@@ -70,9 +70,11 @@ def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -
         return math.ceil(pixels) / DOTS_PER_INCH  # pixels of images fall on pixels of the sheet
 
     wide, high = picture[1] / DOTS_PER_INCH, picture[0] / DOTS_PER_INCH
-    columns = [_in_lines(title, column / DOTS_PER_INCH, inches) for title in sheet.columns]
-    longest = max((inches(line) for title in columns for line in title.split("\n")), default=0)
-    upright = longest > column / DOTS_PER_INCH
+    rooms = [span * column / DOTS_PER_INCH for span in _spans(sheet.columns)]
+    columns = [_in_lines(title, room, inches) for title, room in zip(sheet.columns, rooms, strict=True)]
+    upright = any(
+        inches(line) > room for title, room in zip(columns, rooms, strict=True) for line in title.split("\n")
+    )
     above = max(map(inches, sheet.columns), default=0) if upright else _lines(columns) * LINE
     names = max(map(inches, sheet.curves), default=0) + KEY
     left = max(max(map(inches, sheet.rows), default=0) + 2 * MARGIN, NUMBERS if sheet.curves else MARGIN)
@@ -84,6 +86,21 @@ def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -
     width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
     titles = sheet.columns if upright else columns
     return Room(left, bottom, wide, high, width, height, titles, upright, keys, key)
+
+
+def _spans(titles: Sequence[str]) -> list[int]:
+    """Return how many columns each title may be wide, in whose middle it stands: empty ones beside it, shared.
+
+    >>> _spans(["a", "b", "", "", "c", ""])
+    [1, 1, 0, 0, 3, 0]
+    """
+    named = [place for place, title in enumerate(titles) if title]
+    free = [0] * len(titles)
+    for before, place, after in zip([None, *named], named, [*named[1:], None], strict=False):
+        left = place if before is None else (place - before - 1) / 2
+        right = len(titles) - 1 - place if after is None else (after - place - 1) / 2
+        free[place] = int(1 + 2 * min(left, right))
+    return free
 
 
 def _in_lines(title: str, room: float, inches: Callable[[str], float]) -> str:

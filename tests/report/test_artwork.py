@@ -302,3 +302,14 @@ def test_a_figure_lies_beside_its_numbers(tmp_path):
     assert [path.read_bytes() for path in written[:2]] == [b"a", b"b"]
     pd.testing.assert_frame_equal(pd.read_csv(written[2]), numbers)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in written)
+
+
+@pytest.mark.parametrize(("place", "turned"), [(2, False), (0, True)])
+def test_a_long_title_lies_over_empty_columns_and_stands_where_there_are_none(place, turned):
+    """In the middle of its column: at the edge it would lie beside the sheet."""
+    columns = [""] * 5
+    columns[place] = "transport-of-mass"
+    drawn = draw_sheet(Sheet(np.zeros((1, 5, 1, 56, 56)), columns=columns), "svg").decode()
+    assert ("rotate(-90" in drawn) == turned
+    full = draw_sheet(Sheet(np.zeros((1, 5, 1, 56, 56)), columns=["transport-of-mass"] * 5), "svg").decode()
+    assert "rotate(-90" in full
