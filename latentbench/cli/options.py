@@ -52,14 +52,20 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
     {'latent_dim': [8, 16], 'beta_vae.beta': 4, 'ae.backbone': 'mlp'}
 
     Raises:
-        RequestError: a pair without "=" or without a value.
+        RequestError: a pair without "=" or without a value, or two of them in one.
     """
     params: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip() or not text.strip():
             raise RequestError(f"-p takes NAME=VALUE or NAME=VALUE,VALUE,..., got {pair!r}")
-        values = [_read_value(part) for part in text.split(",")]
+        first, *others = text.split(",")
+        another = next((part for part in others if "=" in part and "=" not in first), None)
+        if another is not None:
+            raise RequestError(
+                f"-p takes one parameter, got {pair!r}: write -p {name}={first} -p {another.strip()}"
+            )
+        values = [_read_value(part) for part in (first, *others)]
         params[name.strip()] = values[0] if len(values) == 1 else values
     return params
 

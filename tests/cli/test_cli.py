@@ -168,6 +168,10 @@ WRONG = {
     "no number": (["run", "-p", "latent_dim=x"], "latent_dim should be a valid integer, got 'x'"),
     "unknown parameter": (["run", "-p", "latnt_dim=8"], "has a parameter 'latnt_dim'; did you mean 'latent_dim'?"),
     "no value": (["run", "-p", "latent_dim="], "-p takes NAME=VALUE or NAME=VALUE,VALUE,..., got 'latent_dim='"),
+    "two parameters in one": (
+        ["run", "-p", "latent_dim=64,channels=16"],
+        "-p takes one parameter, got 'latent_dim=64,channels=16': write -p latent_dim=64 -p channels=16",
+    ),
     "no file": (["run", "none.toml"], "benchmark none.toml cannot be read: No such file or directory"),
     "learning rate of 0": (["run", "--learning-rate", "0"], "learning_rate should be greater than 0, got 0.0"),
     "no seeds": (["run", "--seeds", "0"], ""),
