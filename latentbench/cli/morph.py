@@ -120,9 +120,8 @@ def _write_strip(
     sheet = morphed_sheet(morph, f"From {' to '.join(map(str, items))}: {look.name}")
     drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
     if moving != "none":
-        finer = morphed(
-            look.space, items, max(FRAMES, points), [way for way in paths if way in _names(morph)], graph
-        )
+        known = [way for way in paths if way in _names(morph)]
+        finer = morph if points >= FRAMES else morphed(look.space, items, FRAMES, known, graph)
         drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
     if meshes:
         drawn["obj"] = as_meshes(morph).encode()

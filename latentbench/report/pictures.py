@@ -136,7 +136,7 @@ class _Look:
     items: list[int]
     maps: tuple[Picture, ...]
     inputs: Array | None = None
-    beside: tuple[tuple[str, Array], ...] = ()
+    ends: Tensor | None = None  # of walks, as the model sees them
     reconstructions: Array | None = None
     walk: Array | None = None
     traversals: Traversals | None = None
@@ -148,9 +148,7 @@ def _look(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = (
     look = _Look(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
     if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
         return look
-    rows, _ = mixed(space.inputs[items[:2]], STEPS)
-    beside = tuple((row.name, as_pictures(row.images, like=space.inputs)) for row in rows)
-    look = replace(look, inputs=as_pictures(space.inputs[items]), beside=beside)
+    look = replace(look, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
     if trial.traits["reference"] == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
         return look
     look = replace(look, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
@@ -203,7 +201,7 @@ def _drawn(looks: Sequence[_Look], skipped: tuple[tuple[str, str], ...]) -> Pict
 
 def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictures:
     inputs = _strip("input", "", first.inputs, f"{len(first.items)} test images")
-    beside = [_strip(name, "", images, f"{STEPS} mixtures of two test images") for name, images in first.beside]
+    beside = [_strip(name, "", images, f"{STEPS} mixtures of two test images") for name, images in _beside(first)]
     made = [
         _strip(look.label, look.note, look.reconstructions, f"the same images, reconstructed by {look.label}")
         for look in looks
@@ -228,6 +226,14 @@ def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictur
         samples=tuple(filter(None, samples)),
         sentence="" if found else NO_DECODER,
     )
+
+
+def _beside(look: _Look) -> list[tuple[str, Array]]:
+    """Mix the two images at the ends of a walk, the same for all models."""
+    if look.ends is None:
+        return []
+    rows, _ = mixed(look.ends, STEPS)
+    return [(row.name, as_pictures(row.images, like=look.ends)) for row in rows]
 
 
 def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | None:

@@ -195,7 +195,7 @@ def test_is_written_whole_or_not_at_all(page, full, tmp_path, monkeypatch):
 
 
 def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
-    from latentbench.report.pictures import _look
+    from latentbench.report.pictures import _beside, _look
 
     results = full()
     trial = results.trials[-2]
@@ -203,8 +203,9 @@ def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
     look = _look(trial, space, "")
     start, end = look.items[:2]
     assert space.labels[start] != space.labels[end]
-    assert [name for name, _ in look.beside] == ["pixel fade", "optimal transport"]
-    for _, mixtures in look.beside:
+    beside = _beside(look)
+    assert [name for name, _ in beside] == ["pixel fade", "optimal transport"]
+    for _, mixtures in beside:
         assert mixtures.shape == (10, 1, 8, 8)
         assert (mixtures[0] == space.inputs[start].numpy()).all()
         assert (mixtures[-1] == space.inputs[end].numpy()).all()
