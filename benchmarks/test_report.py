@@ -16,9 +16,9 @@ from latentbench.grid import make_plan
 from latentbench.model import State
 from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, ScoreRequest, Trial
-from latentbench.report.page import write_report
-from latentbench.report.plots import plots, write_figures
-from latentbench.report.table import comparison_table, render
+from latentbench.report.charts.plots import plots, write_figures
+from latentbench.report.page.write import write_report
+from latentbench.report.table.render import comparison_table, render
 from latentbench.scoring import unmeasured
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from latentbench.errors import RunFolderError
 from latentbench.grid import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report.table import comparison_table, render
+from latentbench.report.table.render import comparison_table, render
 from latentbench.results import Results
 from latentbench.runner import Execution, count_pending, pending_jobs
 

@@ -20,7 +20,7 @@ __all__ = ["command"]
 )
 def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     """Compare B with A: two runs, or models of runs as RUN:MODEL."""
-    from latentbench.report.compare import compare, differences_in_environment, read_side, regressions, render
+    from latentbench.report.diff import compare, differences_in_environment, read_side, regressions, render
 
     allowed = dict(map(_limit, limits))
     one, two = read_side(a), read_side(b)

@@ -133,7 +133,7 @@ def look_at(
         RequestError: several fit, the trial did not end well, or its model cannot be reloaded.
         UnknownNameError: a name that the run does not have.
     """
-    from latentbench.report.pictures import median_trial
+    from latentbench.report.page.pictures import median_trial
     from latentbench.results import Results
 
     results = Results(Path(run), plugins)

@@ -20,8 +20,8 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
 
     With -o the page alone is written: what else lies in that folder is not ours.
     """
-    from latentbench.report.page import write_report
-    from latentbench.report.plots import plots, write_figures
+    from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
     plugins = load_plugins(files, blocked)

@@ -71,7 +71,7 @@ def command(
     """
     from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.grid import make_plan
-    from latentbench.report.gather import check_purposes
+    from latentbench.report.table.build import check_purposes
 
     check_purposes(split_names(asked["purposes"]))
     plugins = load_plugins(files, blocked)
@@ -123,9 +123,9 @@ def _how(asked: Mapping[str, Any]) -> Execution:
 
 def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
     """Print the table on standard output, then where everything is."""
-    from latentbench.report.page import write_report
-    from latentbench.report.plots import plots, write_figures
-    from latentbench.report.table import comparison_table, render
+    from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.page.write import write_report
+    from latentbench.report.table.render import comparison_table, render
 
     click.echo(render(comparison_table(results, split_names(purposes)), "text"))
     drawn = plots(results)

@@ -70,9 +70,9 @@ def command(asked: Asked, what: str, items: list[int] | None, dims: int, steps: 
 
 
 def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
-    from latentbench.report.gather import datasets, labels
-    from latentbench.report.pictures import shown_items
+    from latentbench.report.page.pictures import shown_items
     from latentbench.report.reconstructions import reconstruction_numbers, reconstruction_sheet, reconstructions
+    from latentbench.report.table.build import datasets, labels
     from latentbench.results import Results
 
     results = Results(Path(asked.run), asked.plugins)
@@ -125,8 +125,8 @@ def _written(stem: Path, sheet: Sheet, about: Mapping[str, Any], numbers: pd.Dat
 
 def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Trial | None:
     """The trial of that seed, of the median error where None; None where it did not end well."""
-    from latentbench.report.gather import succeeded
-    from latentbench.report.pictures import median_trial
+    from latentbench.report.page.pictures import median_trial
+    from latentbench.report.table.build import succeeded
 
     if seed is None:
         return median_trial(results, dataset, label)

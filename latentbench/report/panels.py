@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
-from latentbench.report.curves import Estimate
 from latentbench.report.figures import COLORS
+from latentbench.report.table.sweeps import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ import latentbench
 from latentbench.cli.looking import applicable, check_item, look_at
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError
 from latentbench.plugins import Plugins
-from latentbench.report.pictures import median_trial
+from latentbench.report.page.pictures import median_trial
 
 PLUGIN = '''
 from latentbench import Model, hookimpl

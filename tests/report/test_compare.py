@@ -7,7 +7,7 @@ import latentbench
 from latentbench import Benchmark, cli
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
-from latentbench.report.compare import compare, differences_in_environment, read_side, regressions, render
+from latentbench.report.diff import compare, differences_in_environment, read_side, regressions, render
 
 SCORES = ("r2", "knn", "active_units", "train_seconds", "peak_memory_bytes")
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import latentbench
-from latentbench.report.conditions import CLEAN, Circumstances, Conditions, circumstances, told
-from latentbench.report.table import comparison_table, render
+from latentbench.report.table.conditions import CLEAN, Circumstances, Conditions, circumstances, told
+from latentbench.report.table.render import comparison_table, render
 
 COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")
 ALONE = {"concurrency": 1, "group_size": 1}

@@ -10,13 +10,13 @@ from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.artwork import as_pictures
+from latentbench.report.charts.plots import plots
 from latentbench.report.figures import code_map, data_uri, montage, png_bytes
-from latentbench.report.gather import comparison_table
 from latentbench.report.maps import trial_map
-from latentbench.report.page import write_report
-from latentbench.report.pictures import median_trial, pictures
-from latentbench.report.plots import plots
-from latentbench.report.summary import sentences, warnings
+from latentbench.report.page.pictures import median_trial, pictures
+from latentbench.report.page.write import write_report
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.sentences import sentences, warnings
 
 EVIL = "<script>alert('x')</script>"
 MODELS = ["pca", "ae", "vae", "beta_vae(4)"]
@@ -187,7 +187,7 @@ def test_survives_a_run_in_which_all_failed(page, builder, seeds):
 def test_is_written_whole_or_not_at_all(page, full, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
-    monkeypatch.setattr("latentbench.report.page.pictures", lambda *_: 1 / 0)
+    monkeypatch.setattr("latentbench.report.page.write.pictures", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(full(), [], path)
     assert path.read_text() == "old"
@@ -195,7 +195,7 @@ def test_is_written_whole_or_not_at_all(page, full, tmp_path, monkeypatch):
 
 
 def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
-    from latentbench.report.pictures import _beside, _look
+    from latentbench.report.page.pictures import _beside, _look
 
     results = full()
     trial = results.trials[-2]

@@ -10,10 +10,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from latentbench.errors import RequestError
-from latentbench.report.charts import cost_figure, curve_figure, rate_figure
-from latentbench.report.curves import Estimate, sweeps
+from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure
+from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.panels import COLORS, INK, axis_scale, legible, looks, round_ticks, shown_range, spread_out
-from latentbench.report.plots import plots, write_figures
+from latentbench.report.table.sweeps import Estimate, sweeps
 
 DIMS = (2, 4, 16)
 R2 = {2: 0.3, 4: 0.6, 16: 0.5}
@@ -311,5 +311,5 @@ def test_a_users_settings_of_matplotlib_change_nothing(swept):
 
 
 def test_matplotlib_is_not_imported_before_a_figure_is_drawn():
-    code = "import sys, latentbench.report.plots; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, latentbench.report.charts.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentbench.metric import Score
-from latentbench.report.stars import Contender, Contest, Verdict, gains, judged
+from latentbench.report.table.significance import Contender, Contest, Verdict, gains, judged
 
 RNG = np.random.default_rng
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from latentbench.report.comparison import Cell, Column, Comparison, Row
-from latentbench.report.summary import reading
+from latentbench.report.table.comparison import Cell, Column, Comparison, Row
+from latentbench.report.table.sentences import reading
 
 COLUMNS = (
     Column("pca", "yardstick", deterministic=True, ok=1, asked=1),

@@ -8,8 +8,8 @@ import pytest
 
 import latentbench.metric
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.report.comparison import PURPOSES
-from latentbench.report.table import comparison_table, render
+from latentbench.report.table.comparison import PURPOSES
+from latentbench.report.table.render import comparison_table, render
 
 
 def printed(results, form="text", **options):
@@ -56,7 +56,7 @@ def test_every_purpose_has_its_place():
 
 
 def test_printing_a_table_loads_neither_torch_nor_matplotlib():
-    code = "import sys, latentbench.report.table; print(sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules)))"
+    code = "import sys, latentbench.report.table.render; print(sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

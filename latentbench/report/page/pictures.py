@@ -19,13 +19,13 @@ from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
 from latentbench.report.artwork import as_pictures
 from latentbench.report.figures import code_map, data_uri, montage, png_bytes
-from latentbench.report.gather import labels as columns_of
-from latentbench.report.gather import succeeded
 from latentbench.report.map_figure import NAMES
 from latentbench.report.maps import COUNT, stored_maps
 from latentbench.report.maps import JUDGES as TRUST
 from latentbench.report.morphs import mixed
 from latentbench.report.reconstructions import reconstructions
+from latentbench.report.table.build import labels as columns_of
+from latentbench.report.table.build import succeeded
 from latentbench.report.traversals import Traversals, traversals
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
-from latentbench.report.comparison import AverageRanks, Cell, Comparison, Row, Table
-from latentbench.report.display import Display, DisplayRow, displays, rank_text
-from latentbench.report.gather import comparison_table
-from latentbench.report.layout import WIDTH, blocks, lines, wrapped, wrapped_label
-from latentbench.report.markup import html_table, latex_table
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, Row, Table
+from latentbench.report.table.markup import html_table, latex_table
+from latentbench.report.table.text_layout import WIDTH, blocks, lines, wrapped, wrapped_label
+from latentbench.report.table.wording import Display, DisplayRow, displays, rank_text
 
 __all__ = ["Table", "comparison_table", "render"]
 

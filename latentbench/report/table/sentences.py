@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from latentbench.report.cells import number, row_style
-from latentbench.report.comparison import Cell, Column, Comparison, Row
-from latentbench.report.curves import Sweep
-from latentbench.report.stars import BEST, FEWEST_SEEDS, TIED, gains
+from latentbench.report.table.comparison import Cell, Column, Comparison, Row
+from latentbench.report.table.number_format import number, row_style
+from latentbench.report.table.significance import BEST, FEWEST_SEEDS, TIED, gains
+from latentbench.report.table.sweeps import Sweep
 
 __all__ = ["MOST_SENTENCES", "choices_reading", "reading", "sentences", "warnings"]
 

@@ -6,12 +6,12 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from latentbench.report.cells import Style, count, measured, number, row_style
-from latentbench.report.comparison import Cell, Column, Comparison, Row, Table
-from latentbench.report.conditions import told
-from latentbench.report.curves import Curve, Sweep
-from latentbench.report.stars import BEST, FEWEST_DATASETS, FEWEST_SEEDS
-from latentbench.report.summary import choices_reading, reading
+from latentbench.report.table.comparison import Cell, Column, Comparison, Row, Table
+from latentbench.report.table.conditions import told
+from latentbench.report.table.number_format import Style, count, measured, number, row_style
+from latentbench.report.table.sentences import choices_reading, reading
+from latentbench.report.table.significance import BEST, FEWEST_DATASETS, FEWEST_SEEDS
+from latentbench.report.table.sweeps import Curve, Sweep
 
 __all__ = [
     "Display",

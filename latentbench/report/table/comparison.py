@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from latentbench.report.conditions import Circumstances
-from latentbench.report.stars import FEWEST_DATASETS, gains
+from latentbench.report.table.conditions import Circumstances
+from latentbench.report.table.significance import FEWEST_DATASETS, gains
 from latentbench.statistics import average_ranks, critical_difference
 
 if TYPE_CHECKING:
-    from latentbench.report.curves import Sweep
+    from latentbench.report.table.sweeps import Sweep
 
 __all__ = ["PURPOSES", "AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
 

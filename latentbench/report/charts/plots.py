@@ -14,13 +14,13 @@ import pandas as pd
 
 from latentbench.errors import RequestError
 from latentbench.files import write_atomically
-from latentbench.report.cells import measured, row_style
-from latentbench.report.charts import cost_figure, curve_figure, rate_figure, rings, short
-from latentbench.report.curves import Choice, Estimate, Line, Sweep, sweeps
-from latentbench.report.gather import datasets
-from latentbench.report.marks import Mark, columns_of, cost_marks, mark_numbers, rate_marks
+from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, rings, short
+from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
 from latentbench.report.panels import figure_bytes, plain
-from latentbench.report.summary import AIMS
+from latentbench.report.table.build import datasets
+from latentbench.report.table.number_format import measured, row_style
+from latentbench.report.table.sentences import AIMS
+from latentbench.report.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentbench.report.cells import number, row_style
-from latentbench.report.curves import Choice, Curve, Estimate, Line, Point, Sweep
-from latentbench.report.marks import Mark, cost_marks, rate_marks
+from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
 from latentbench.report.panels import (
     INK,
     Look,
@@ -24,6 +22,8 @@ from latentbench.report.panels import (
     write_at_right,
     write_beside,
 )
+from latentbench.report.table.number_format import number, row_style
+from latentbench.report.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

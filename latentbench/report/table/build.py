@@ -14,10 +14,19 @@ from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.records import NOT_RUN
-from latentbench.report.comparison import PURPOSES, Cell, Column, Comparison, Row, Table, averaged, relative_row
-from latentbench.report.conditions import Circumstances, circumstances
-from latentbench.report.curves import Sweep, sweeps
-from latentbench.report.stars import Contender, Contest, Verdict, judged
+from latentbench.report.table.comparison import (
+    PURPOSES,
+    Cell,
+    Column,
+    Comparison,
+    Row,
+    Table,
+    averaged,
+    relative_row,
+)
+from latentbench.report.table.conditions import Circumstances, circumstances
+from latentbench.report.table.significance import Contender, Contest, Verdict, judged
+from latentbench.report.table.sweeps import Sweep, sweeps
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:

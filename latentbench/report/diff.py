@@ -13,9 +13,9 @@ import pandas as pd
 
 from latentbench.errors import RequestError, near_matches
 from latentbench.files import read_json
-from latentbench.report.cells import Style, measured, number, row_style
-from latentbench.report.conditions import circumstances
-from latentbench.report.stars import FEWEST_SEEDS, LEVEL
+from latentbench.report.table.conditions import circumstances
+from latentbench.report.table.number_format import Style, measured, number, row_style
+from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
 from latentbench.results import Results, load_results
 from latentbench.statistics import PairedDifference, holm, paired_difference
 

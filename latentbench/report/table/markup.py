@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 
-from latentbench.report.comparison import Table
-from latentbench.report.display import Display, DisplayRow, displays
+from latentbench.report.table.comparison import Table
+from latentbench.report.table.wording import Display, DisplayRow, displays
 
 __all__ = ["html_table", "latex_table"]
 

@@ -14,16 +14,16 @@ import pandas as pd
 
 from latentbench.errors import RequestError, RunFolderError
 from latentbench.files import read_json, write_atomically
-from latentbench.report.cells import number
-from latentbench.report.comparison import Column, Comparison, Table
-from latentbench.report.display import Display, DisplayRow, axis_displays, display, is_told_by_axes
 from latentbench.report.figures import data_uri
-from latentbench.report.gather import comparison_table
-from latentbench.report.pictures import Picture, Pictures, pictures
-from latentbench.report.summary import MOST_SENTENCES, sentences, warnings
+from latentbench.report.page.pictures import Picture, Pictures, pictures
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.comparison import Column, Comparison, Table
+from latentbench.report.table.number_format import number
+from latentbench.report.table.sentences import MOST_SENTENCES, sentences, warnings
+from latentbench.report.table.wording import Display, DisplayRow, axis_displays, display, is_told_by_axes
 
 if TYPE_CHECKING:
-    from latentbench.report.plots import Plot
+    from latentbench.report.charts.plots import Plot
     from latentbench.results import Results
 
 __all__ = ["write_report"]
@@ -84,7 +84,7 @@ def write_report(
         plugins_sections: titled tables and SVG drawings of plugins, treated as strangers' text: a table is
             escaped, a drawing is shown as an image, in which no script runs and nothing is loaded.
         path: of the file.
-        drawn: the figures it shows, of `latentbench.report.plots`.
+        drawn: the figures it shows, of `latentbench.report.charts.plots`.
 
     Returns:
         `path`.

@@ -1,0 +1,1 @@
+"""Charts of a run's numbers: curves over what was varied, and scores against what they cost."""

@@ -1,0 +1,1 @@
+"""The report: one HTML page that opens from a file, without a network."""
