@@ -64,7 +64,7 @@ def command(
 
     Writes a picture, and its numbers as CSV.
     """
-    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.drawing.sheet import draw_sheet, write_figure
     from latentbench.report.edit_sheet import draw_edits, edited_by_default, plan_edits
 
     changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)

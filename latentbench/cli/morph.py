@@ -112,7 +112,8 @@ def _write_strip(
     moving: Any,
     meshes: bool,
 ) -> list[Path]:
-    from latentbench.report.artwork import animation, draw_sheet, write_figure
+    from latentbench.drawing.animation import animation
+    from latentbench.drawing.sheet import draw_sheet, write_figure
     from latentbench.report.morphs import as_meshes, frames, morphed, morphed_sheet, numbers
 
     morph = morphed(look.space, items, points, paths, graph)
@@ -131,7 +132,7 @@ def _write_strip(
 def _write_blend(
     look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
 ) -> list[Path]:
-    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.drawing.sheet import draw_sheet, write_figure
     from latentbench.report.morphs import blended, blended_sheet, numbers
 
     morph = blended(look.space, items, points - 1, paths, graph)

@@ -88,7 +88,7 @@ def _made(look: Look, how: str, side: int, options: dict[str, Any]) -> Made:
 
 
 def _written(look: Look, how: str, made: Made, options: dict[str, Any]) -> list[Any]:
-    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.drawing.sheet import draw_sheet, write_figure
 
     given = {name: value for name, value in options.items() if value is not None}
     about = {**look.about, "how": how, **given}

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from latentbench.cli.looking import Look
+    from latentbench.drawing.sheet import SheetFormat
+    from latentbench.drawing.sheet_layout import Sheet
     from latentbench.records import Trial
-    from latentbench.report.artwork import Sheet, SheetFormat
     from latentbench.report.reconstructions import Reconstructions
     from latentbench.results import Results
 
@@ -118,7 +119,7 @@ def _show_traversals(look: Look, item: int | None, most: int, steps: int) -> lis
 
 
 def _written(stem: Path, sheet: Sheet, about: Mapping[str, Any], numbers: pd.DataFrame) -> list[Path]:
-    from latentbench.report.artwork import draw_sheet, write_figure
+    from latentbench.drawing.sheet import draw_sheet, write_figure
 
     return write_figure(stem, {form: draw_sheet(sheet, form, about) for form in FORMS}, numbers)
 

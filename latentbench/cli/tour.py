@@ -46,7 +46,8 @@ def command(
     """
     from latentbench.cli.looking import applicable, echo_paths, figure_stem
     from latentbench.cli.naming import other_choices
-    from latentbench.report.artwork import animation, write_figure
+    from latentbench.drawing.animation import animation
+    from latentbench.drawing.sheet import write_figure
     from latentbench.report.tours import MILLISECONDS
 
     look = asked.look("tour")

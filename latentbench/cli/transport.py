@@ -131,7 +131,7 @@ def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
 
 
 def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
-    from latentbench.report.artwork import write_figure
+    from latentbench.drawing.sheet import write_figure
     from latentbench.report.signals import signal_figure, signal_weights
 
     signals, names = _read_signals(path)
@@ -201,7 +201,8 @@ def _asked(look: Look) -> Iterator[None]:
 
 
 def _written(stem: Path, moved: Moved, about: dict[str, Any]) -> list[Path]:
-    from latentbench.report.artwork import animation, draw_sheet, write_figure
+    from latentbench.drawing.animation import animation
+    from latentbench.drawing.sheet import draw_sheet, write_figure
 
     drawn = {"png": draw_sheet(moved.sheet, about=about)}
     if moved.frames:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.latent.attributes import Direction, How, attribute_direction
 from latentbench.latent.edits import (
     Counterfactual,
@@ -24,7 +26,6 @@ from latentbench.latent.edits import (
 )
 from latentbench.latent.goals import Attribute, find_attribute
 from latentbench.latent.space import LatentSpace
-from latentbench.report.artwork import Sheet, as_pictures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.drawing.panels import figure_bytes
+from latentbench.drawing.scatter import MOST_CLASSES, draw_classes
+from latentbench.drawing.sheet import SheetFormat
+from latentbench.drawing.style import INK, SOFT, settings
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.latent.projection import Map
 from latentbench.latent.space import LatentSpace
-from latentbench.report.artwork import SheetFormat
-from latentbench.report.figures import MOST_CLASSES, draw_classes
 from latentbench.report.maps import JUDGES
-from latentbench.report.panels import INK, SOFT, figure_bytes, settings
 
 if TYPE_CHECKING:
     import pandas as pd

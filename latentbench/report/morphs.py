@@ -12,13 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.montage import patchwork
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.latent.graph import CodeGraph
 from latentbench.latent.interpolation import blend, interpolate, leg_ends, simplex_weights
 from latentbench.latent.meshes import Mesh, as_obj, surfaces
 from latentbench.latent.paths import linear_path
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.transport import image_barycenters, image_displacement
-from latentbench.report.artwork import Sheet, as_pictures, frame, moving_ways, patchwork
 
 if TYPE_CHECKING:
     import pandas as pd

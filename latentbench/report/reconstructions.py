@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
 from latentbench.latent.space import LatentSpace
-from latentbench.report.artwork import Sheet, as_pictures
 
 if TYPE_CHECKING:
     import pandas as pd

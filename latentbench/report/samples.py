@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
 from latentbench.latent.grids import active_dimensions, corner_items, four_corner_grid, manifold_grid
 from latentbench.latent.inverse import (
@@ -25,7 +27,6 @@ from latentbench.latent.inverse import (
 from latentbench.latent.sampling import Source, sample_codes, sampler_name
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.variations import neighborhood_name, variations
-from latentbench.report.artwork import Sheet, as_pictures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from latentbench.drawing.style import COLORS, INK, SOFT, settings
 from latentbench.latent.interpolation import simplex_weights
 from latentbench.latent.signals import signal_barycenters
-from latentbench.report.figures import COLORS
-from latentbench.report.panels import INK, SOFT, settings
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.artwork import frame
-from latentbench.report.figures import draw_classes
-from latentbench.report.panels import settings
+from latentbench.drawing.animation import frame
+from latentbench.drawing.scatter import draw_classes
+from latentbench.drawing.style import settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

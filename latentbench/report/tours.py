@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import RequestError
 from latentbench.latent.procrustes import align
 from latentbench.latent.projection import Map
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.tour import round_trip, tour_path, tour_stops
-from latentbench.report.artwork import as_pictures
 from latentbench.report.tour_frames import forming_frames, tour_frames
 
 if TYPE_CHECKING:

@@ -11,10 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.montage import patchwork
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.latent.clouds import class_codes, cloud_morph
 from latentbench.latent.interpolation import simplex_weights
 from latentbench.latent.transport import image_barycenters, image_displacement
-from latentbench.report.artwork import Sheet, as_pictures, frame, moving_ways, patchwork
 
 if TYPE_CHECKING:
     import pandas as pd

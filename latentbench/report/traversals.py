@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.traversal import activity, activity_unit, most_active, quantile_levels, traverse
-from latentbench.report.artwork import Sheet, as_pictures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,19 +9,13 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from latentbench.drawing.animation import animation, frame, moving_ways, side_by_side
+from latentbench.drawing.bodies import shaded
+from latentbench.drawing.montage import patchwork
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.sheet import draw_sheet, write_figure
+from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
-from latentbench.report.artwork import (
-    Sheet,
-    animation,
-    as_pictures,
-    draw_sheet,
-    frame,
-    moving_ways,
-    patchwork,
-    side_by_side,
-    write_figure,
-)
-from latentbench.report.bodies import shaded
 
 LONG = "a title that is far longer than its small column"
 
@@ -215,7 +209,7 @@ def test_sheets_need_images():
 
 def test_pyplot_is_never_imported_and_settings_stay():
     code = (
-        "import sys, numpy; from latentbench.report.artwork import Sheet, draw_sheet; "
+        "import sys, numpy; from latentbench.drawing.sheet import Sheet, draw_sheet; "
         "draw_sheet(Sheet(numpy.zeros((1, 1, 1, 8, 8)), title='x')); import matplotlib; "
         "print('matplotlib.pyplot' in sys.modules, matplotlib.rcParams['svg.fonttype'])"
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.report.bodies import DARKEST, LIGHT, REACH, SIDE, TILT, TURN, shaded
+from latentbench.drawing.bodies import DARKEST, LIGHT, REACH, SIDE, TILT, TURN, shaded
 
 TOWARD = np.array([np.sin(TURN) * np.cos(TILT), np.sin(TILT), np.cos(TURN) * np.cos(TILT)])
 RIGHT = np.array([np.cos(TURN), 0, -np.sin(TURN)])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentbench.report.figures import COLORS, code_map, data_uri, montage, png_bytes
+from latentbench.drawing.montage import data_uri, montage, png_bytes
+from latentbench.drawing.scatter import code_map
+from latentbench.drawing.style import COLORS
 
 
 def opened(content):
@@ -85,7 +87,7 @@ def test_collapsed_codes_can_be_drawn():
 
 def test_pyplot_is_never_imported():
     code = (
-        "import sys, numpy; from latentbench.report.figures import code_map; "
+        "import sys, numpy; from latentbench.drawing.montage import code_map; "
         "code_map(numpy.eye(2), numpy.arange(2)); "
         "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )

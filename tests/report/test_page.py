@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 import latentbench
+from latentbench.drawing.montage import data_uri, montage, png_bytes
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.scatter import code_map
 from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report.artwork import as_pictures
 from latentbench.report.charts.plots import plots
-from latentbench.report.figures import code_map, data_uri, montage, png_bytes
 from latentbench.report.maps import trial_map
 from latentbench.report.page.pictures import median_trial, pictures
 from latentbench.report.page.write import write_report

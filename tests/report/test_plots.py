@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from latentbench.drawing.panels import COLORS, axis_scale, legible, round_ticks, spread_out
+from latentbench.drawing.style import INK, looks
 from latentbench.errors import RequestError
-from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure
+from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, shown_range
 from latentbench.report.charts.plots import plots, write_figures
-from latentbench.report.panels import COLORS, INK, axis_scale, legible, looks, round_ticks, shown_range, spread_out
 from latentbench.report.table.sweeps import Estimate, sweeps
 
 DIMS = (2, 4, 16)

@@ -56,7 +56,8 @@ def test_every_purpose_has_its_place():
 
 
 def test_printing_a_table_loads_neither_torch_nor_matplotlib():
-    code = "import sys, latentbench.report.table.render; print(sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules)))"
+    loaded = "sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules))"
+    code = f"import sys, latentbench.report.table.render; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -7,21 +7,19 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
-from latentbench.report.panels import (
-    INK,
-    Look,
+import numpy as np
+
+from latentbench.drawing.panels import (
     axis_scale,
-    looks,
     panel_grid,
     plain,
     round_ticks,
     set_ticks,
-    settings,
-    shown_range,
     write_at_right,
     write_beside,
 )
+from latentbench.drawing.style import INK, Look, looks, settings
+from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
 from latentbench.report.table.number_format import number, row_style
 from latentbench.report.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
 
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
 
     from latentbench.results import Results
 
-__all__ = ["cost_figure", "curve_figure", "rate_figure", "rings", "short"]
+
+__all__ = ["cost_figure", "curve_figure", "rate_figure", "rings", "short", "shown_range"]
 
 MOST_NAMED = 2  # of what lies outside a panel
 HOPELESS = 1000  # times as long an axis of rates, before a far one is left out
@@ -292,3 +291,39 @@ def _counted(count: float, what: str) -> str:
 def short(value: float) -> str:
     """Write a number that stands alone."""
     return number(value, row_style([value], [math.nan]))
+
+
+FAR = 8  # median deviations from the median: beyond, a point may be left out of a panel ...
+FLATTENED = 10  # ... where it would make the panel that many times as high ...
+FEWEST = 4  # ... and there are that many points
+
+
+def shown_range(values: Sequence[Estimate], flattened: float = FLATTENED) -> tuple[float, float]:
+    """Return the ends of an axis that shows these means: a few far ones are left out where they flatten the rest.
+
+    It holds the shorter half of the intervals; longer ones may reach out of it by more than the means spread.
+
+    Args:
+        values: all that is to be shown, in any unit.
+        flattened: how many times as long far means must make the axis before they are left out.
+
+    >>> low, high = shown_range([Estimate(mean) for mean in (0.5, 0.6, 0.7, 0.8, -35.0)])
+    >>> round(low, 2), round(high, 2)
+    (0.48, 0.82)
+    """
+    means = np.array([value.mean for value in values if math.isfinite(value.mean)])
+    if not len(means):
+        return 0.0, 1.0
+    apart = np.abs(means - np.median(means))
+    near = means[apart <= FAR * np.median(apart)]
+    shorter = np.ptp(means) > flattened * max(np.ptp(near), np.abs(near).max() / 4) > 0
+    kept = near if shorter and len(means) >= FEWEST else means
+    low, high = float(kept.min()), float(kept.max())
+    span = high - low or abs(high) / 10 or 0.1
+    inside = [value for value in values if low <= value.mean <= high]
+    halves = sorted(value.half for value in inside if math.isfinite(value.half))
+    reach = max([span, *halves[: (len(halves) + 1) // 2]])
+    bottom = min([low, *(max(value.low, low - reach) for value in inside if math.isfinite(value.low))])
+    top = max([high, *(min(value.high, high + reach) for value in inside if math.isfinite(value.high))])
+    pad = 0.06 * (top - bottom or span)
+    return bottom - pad, top + pad

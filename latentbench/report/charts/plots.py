@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from latentbench.drawing.panels import figure_bytes, plain
 from latentbench.errors import RequestError
 from latentbench.files import write_atomically
 from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, rings, short
 from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
-from latentbench.report.panels import figure_bytes, plain
 from latentbench.report.table.build import datasets
 from latentbench.report.table.number_format import measured, row_style
 from latentbench.report.table.sentences import AIMS

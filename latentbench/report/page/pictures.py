@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.montage import data_uri, montage, png_bytes
+from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.scatter import code_map
 from latentbench.errors import NotApplicableError
 from latentbench.latent.interpolation import interpolate
 from latentbench.latent.principal import pca_map
@@ -17,8 +20,6 @@ from latentbench.latent.projection import Map, shown_rows
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
-from latentbench.report.artwork import as_pictures
-from latentbench.report.figures import code_map, data_uri, montage, png_bytes
 from latentbench.report.map_figure import NAMES
 from latentbench.report.maps import COUNT, stored_maps
 from latentbench.report.maps import JUDGES as TRUST

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from latentbench.drawing.montage import data_uri
 from latentbench.errors import RequestError, RunFolderError
 from latentbench.files import read_json, write_atomically
-from latentbench.report.figures import data_uri
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import Column, Comparison, Table

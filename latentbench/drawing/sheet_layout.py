@@ -1,19 +1,20 @@
-"""How much room the words around a sheet of images need."""
+"""A sheet of images: what it holds, and how much room the words around it need."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from latentbench.drawing.montage import Array
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
 
-    from latentbench.report.artwork import Sheet
 
-__all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "room_of"]
+__all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "Sheet", "room_of"]
 
 DOTS_PER_INCH = 100
 POINTS = 9  # of the text
@@ -117,3 +118,24 @@ def _in_lines(title: str, room: float, inches: Callable[[str], float]) -> str:
 
 def _lines(titles: Sequence[str]) -> int:
     return max((title.count("\n") + 1 for title in titles), default=0)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A grid of images with words around it.
+
+    Attributes:
+        images: `(rows, columns, c, h, w)` in [0, 1], c = 1 or 3.
+        rows: a title for each row, left of it; none where empty.
+        columns: a title for each column, above it; none where empty.
+        title: above all.
+        curves: name -> one number a column, or one a step between columns, drawn below the grid.
+        curve_title: what the numbers are.
+    """
+
+    images: Array
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    title: str = ""
+    curves: Mapping[str, Array] = field(default_factory=dict)
+    curve_title: str = ""

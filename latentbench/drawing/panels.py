@@ -5,100 +5,36 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
-
-from latentbench.report.figures import COLORS
-from latentbench.report.table.sweeps import Estimate
+from latentbench.drawing.style import INK, Look, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
-    "INK",
-    "SOFT",
-    "Look",
     "axis_scale",
     "figure_bytes",
     "legible",
-    "looks",
     "panel_grid",
     "round_ticks",
     "set_ticks",
-    "settings",
-    "shown_range",
     "spread_out",
     "write_at_right",
     "write_beside",
 ]
 
-SETTINGS: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, and is wide: another font needs no more room
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#777",
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.unicode_minus": False,
-    "grid.color": "#e8e8ea",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "latentbench",
-    "pdf.fonttype": 42,
-    "text.parse_math": False,  # names may hold a dollar sign
-}
-INK, SOFT = "#333", "#777"
-MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">", "p")  # nine with ten colors: ninety pairs
-THIN_MARKERS = ("x", "+", "1", "2")
-DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (5, 1.5, 1, 1.5, 1, 1.5)))
-DOTS: tuple[Any, ...] = ((0, (1, 1.5)), (0, (1, 3)), (0, (1, 1, 1, 4)), (0, (2, 3)))
-SOLIDS: tuple[Any, ...] = ("-", *DASHES)
 PANEL_WIDTHS = (5.4, 4.0, 3.5, 2.85)  # inches, by panels a row
 PANEL_HEIGHT = 2.5
 LINE_HEIGHT = 0.19  # inches of a line of the legend or the title
 LETTER = 0.58  # mean width of a letter in font sizes
 SMALL = 8  # points
-FAR = 8  # median deviations from the median: beyond, a point may be left out of a panel ...
-FLATTENED = 10  # ... where it would make the panel that many times as high ...
-FEWEST = 4  # ... and there are that many points
 LOG_FACTOR = 4
 SIDES = ((6, 0), (-6, 0), (0, 8), (0, -8), (6, 7), (6, -7), (-6, 7), (-6, -7), (0, 16), (0, -16))  # points
 
 Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a line is drawn: never told from another by its color alone."""
-
-    color: str
-    marker: str
-    dash: Any
-    width: float
-
-
-@contextmanager
-def settings() -> Iterator[None]:
-    """Draw with this project's settings, whatever the user's are; a letter that the font lacks is no warning."""
-    import matplotlib
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
-        yield
 
 
 def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, description: str) -> bytes:
@@ -110,34 +46,6 @@ def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, descri
     with settings():
         figure.savefig(out, format=kind, metadata=about)
     return out.getvalue()
-
-
-def looks(lines: Mapping[str, tuple[str, bool]]) -> dict[str, Look]:
-    """Choose a look for each line.
-
-    Args:
-        lines: name -> (reference as the model declares it, whether it is level).
-    """
-    places: Counter[str] = Counter()
-    chosen = {}
-    order = ("", "yardstick", "ceiling", "floor")
-    last = len(order)  # what a plugin calls its reference is its own affair
-    for name, (reference, level) in sorted(
-        lines.items(), key=lambda line: order.index(line[1][0]) if line[1][0] in order else last
-    ):
-        place = places[reference]
-        places[reference] += 1
-        turn = place % len(DASHES)
-        if reference == "yardstick":
-            chosen[name] = Look(INK, "" if level else THIN_MARKERS[turn], DASHES[turn], 1.2)
-        elif reference:
-            dash = DOTS[turn] if reference == "floor" else SOLIDS[place % len(SOLIDS)]
-            chosen[name] = Look(SOFT, "", dash, 1.0)
-        elif level:
-            chosen[name] = Look(COLORS[place % len(COLORS)], "", DASHES[-1 - turn], 1.2)
-        else:
-            chosen[name] = Look(COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)], "-", 1.8)
-    return chosen
 
 
 def panel_grid(
@@ -200,37 +108,6 @@ def axis_scale(values: Sequence[float]) -> Literal["linear", "log", "symlog"]:
     if min(values, default=-1) < 0 or not positive or max(positive) <= LOG_FACTOR * min(positive):
         return "linear"
     return "log" if len(positive) == len(values) else "symlog"
-
-
-def shown_range(values: Sequence[Estimate], flattened: float = FLATTENED) -> tuple[float, float]:
-    """Return the ends of an axis that shows these means: a few far ones are left out where they flatten the rest.
-
-    It holds the shorter half of the intervals; longer ones may reach out of it by more than the means spread.
-
-    Args:
-        values: all that is to be shown, in any unit.
-        flattened: how many times as long far means must make the axis before they are left out.
-
-    >>> low, high = shown_range([Estimate(mean) for mean in (0.5, 0.6, 0.7, 0.8, -35.0)])
-    >>> round(low, 2), round(high, 2)
-    (0.48, 0.82)
-    """
-    means = np.array([value.mean for value in values if math.isfinite(value.mean)])
-    if not len(means):
-        return 0.0, 1.0
-    apart = np.abs(means - np.median(means))
-    near = means[apart <= FAR * np.median(apart)]
-    shorter = np.ptp(means) > flattened * max(np.ptp(near), np.abs(near).max() / 4) > 0
-    kept = near if shorter and len(means) >= FEWEST else means
-    low, high = float(kept.min()), float(kept.max())
-    span = high - low or abs(high) / 10 or 0.1
-    inside = [value for value in values if low <= value.mean <= high]
-    halves = sorted(value.half for value in inside if math.isfinite(value.half))
-    reach = max([span, *halves[: (len(halves) + 1) // 2]])
-    bottom = min([low, *(max(value.low, low - reach) for value in inside if math.isfinite(value.low))])
-    top = max([high, *(min(value.high, high + reach) for value in inside if math.isfinite(value.high))])
-    pad = 0.06 * (top - bottom or span)
-    return bottom - pad, top + pad
 
 
 def round_ticks(low: float, high: float) -> list[float]:

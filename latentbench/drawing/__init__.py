@@ -1,0 +1,1 @@
+"""The pen: sheets of images, panels of numbers, animations. It knows nothing of results or latent spaces."""

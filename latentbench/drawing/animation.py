@@ -1,0 +1,75 @@
+"""Frames and animations."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from latentbench.drawing.montage import READABLE, Array, zoomed
+from latentbench.drawing.style import INK
+
+__all__ = ["animation", "frame", "moving_ways", "side_by_side"]
+
+
+LETTERS, HEAD, APART = 14, 22, 8  # pixels: of letters over a frame, the room for them, and between frames
+
+
+def animation(frames: Sequence[Array], milliseconds: int = 80, form: Literal["webp", "gif"] = "webp") -> bytes:
+    """Encode frames `(h, w, 3)` uint8 of one size as an animation that repeats for ever."""
+    from PIL import Image
+
+    shapes = {np.shape(one) for one in frames}
+    if len(shapes) != 1:
+        raise ValueError(f"frames must be at least one, all of one size, got sizes {sorted(shapes)}")
+    first, *others = [Image.fromarray(np.ascontiguousarray(one)) for one in frames]
+    out = io.BytesIO()
+    options: dict[str, Any] = (
+        {"quality": 80, "method": 4, "minimize_size": True} if form == "webp" else {"optimize": True}
+    )
+    first.save(
+        out, format=form.upper(), save_all=True, append_images=others, duration=milliseconds, loop=0, **options
+    )
+    return out.getvalue()
+
+
+def frame(image: Array, smallest: int = READABLE) -> Array:
+    """Turn an image `(1 or 3, h, w)` in [0, 1] into a frame `(h, w, 3)` uint8 that is large enough to see.
+
+    Args:
+        image: what to show.
+        smallest: pixels of its shorter side at least; whole pixels are repeated.
+    """
+    pixels = (zoomed(image, smallest) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
+    """Lay frames `(h, w, 3)` uint8 beside each other on white, each under its title; the result is a frame."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(LETTERS)
+    widths = [
+        max(one.shape[1], int(np.ceil(font.getlength(title)))) for one, title in zip(frames, titles, strict=True)
+    ]
+    size = sum(widths) + APART * (len(widths) + 1), HEAD + max(one.shape[0] for one in frames) + APART
+    sheet = Image.new("RGB", size, "white")
+    draw, left = ImageDraw.Draw(sheet), APART
+    for one, title, width in zip(frames, titles, widths, strict=True):
+        draw.text((left + width / 2, HEAD / 2), title, fill=INK, font=font, anchor="mm")
+        sheet.paste(Image.fromarray(one), (left + (width - one.shape[1]) // 2, HEAD))
+        left += width + APART
+    return np.asarray(sheet)
+
+
+def moving_ways(ways: Sequence[Sequence[Array]], titles: Sequence[str]) -> list[Array]:
+    """Return frames that show several ways side by side, each under its title, there and back again.
+
+    Args:
+        ways: for each title its frames `(h, w, 3)` uint8, equally many.
+        titles: one for each way.
+    """
+    there = [side_by_side(now, titles) for now in zip(*ways, strict=True)]
+    return there + there[-2:0:-1]

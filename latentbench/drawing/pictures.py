@@ -1,0 +1,49 @@
+"""Tensors as pictures: images as they are, signed distances white inside, bodies in space as shaded surfaces."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from latentbench.drawing.bodies import shaded
+from latentbench.drawing.montage import Array
+from latentbench.errors import NotApplicableError
+
+__all__ = ["as_pictures"]
+
+
+STEEPEST = 4  # of a signed distance over the whole image; it is 2 where a scene is 2 wide, and a network's varies
+EDGE = 0.03  # of the scene: a signed distance turns from white to black over so much
+
+
+def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
+    """Return images `(n, 1 or 3, h, w)` in [0, 1] of inputs or of what a decoder made of codes.
+
+    Signed distances show their inside white: one channel, values below 0, and no jumps from pixel to pixel, as a
+    distance has none. Those of bodies in space `(n, 1, d, h, w)` are drawn as surfaces; see `shaded`.
+
+    Args:
+        values: what to draw.
+        like: inputs that tell whether these are signed distances, where the values need not show it: a decoder of
+            images may undershoot 0, and one of shapes may give no inside. Best given with anything decoded.
+
+    Raises:
+        NotApplicableError: these are no pictures.
+    """
+    told = (values if like is None else like).detach().float().cpu().numpy()
+    if values.ndim == 5 and _are_distances(told):
+        return shaded(values)
+    if values.ndim != 4 or values.shape[1] not in (1, 3):
+        raise NotApplicableError(
+            "only images of one or three channels and signed distances in space can be drawn, these items have "
+            f"shape {tuple(values.shape[1:])}"
+        )
+    found = values.detach().float().cpu().numpy()
+    return 1 / (1 + np.exp(np.clip(found / EDGE, -30, 30))) if _are_distances(told) else found.clip(0, 1)
+
+
+def _are_distances(values: Array) -> bool:
+    if values.shape[1] != 1 or not values.size or float(values.min()) >= 0:
+        return False
+    jumps = [np.abs(np.diff(values, axis=axis)).max(initial=0) for axis in range(2, values.ndim)]
+    return bool(max(jumps) <= STEEPEST / min(values.shape[2:]))

@@ -1,0 +1,110 @@
+"""Sheets of images with their words, as PNG, SVG or PDF, and the files that verbs write."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from latentbench.drawing.montage import GAP, montage, zoomed
+from latentbench.drawing.sheet_layout import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, Sheet, room_of
+from latentbench.drawing.style import COLORS, MARKERS, SETTINGS
+from latentbench.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["SheetFormat", "draw_sheet", "write_figure"]
+
+SheetFormat = Literal["png", "svg", "pdf"]
+ROUNDING = 1e-4  # inches: a sheet of whole pixels must not lose one
+
+
+def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any] | None = None) -> bytes:
+    """Draw a sheet; one array for all images, text as text.
+
+    Args:
+        sheet: what to draw.
+        form: png, svg or pdf.
+        about: what else to write into the file's description, as the seed.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    enlarged = zoomed(sheet.images)
+    picture = montage(enlarged, gap=GAP)
+    figure = Figure(dpi=DOTS_PER_INCH)
+    with rc_context(SETTINGS):
+        room = room_of(sheet, figure, enlarged.shape[4] + GAP, picture.shape)
+        figure.set_size_inches(room.width + ROUNDING, room.height + ROUNDING)
+        axes = figure.add_axes(room.part(room.left, room.bottom, room.wide, room.high))
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        _write_titles(axes, sheet, room, enlarged.shape[3:], picture.shape)
+        if sheet.title:
+            place = MARGIN / room.width, 1 - MARGIN / room.height
+            figure.text(*place, sheet.title, va="top", fontsize=POINTS + 2)
+        if sheet.curves:
+            below = figure.add_axes(room.part(room.left, room.key * LINE + 2 * MARGIN, room.wide, CURVE))
+            _draw_curves(below, sheet, room)
+        return _saved(figure, form, about)
+
+
+def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) -> list[Path]:
+    """Write `stem.ENDING` for each kind of picture, and `stem.csv`, the numbers behind it; return the paths."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    content = {**drawn, "csv": numbers.to_csv(index=False).encode()}
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in content]
+    for path, data in zip(paths, content.values(), strict=True):
+        write_atomically(path, data)
+    return paths
+
+
+def _write_titles(axes: Axes, sheet: Sheet, room: Room, image: Sequence[int], picture: Sequence[int]) -> None:
+    """Write titles of rows and columns, in pixels of the picture."""
+    for number, row in enumerate(sheet.rows):
+        place = number * (image[0] + GAP) + image[0] / 2
+        axes.text(-100 * MARGIN, place, row, ha="right", va="center", clip_on=False)
+    for number, column in enumerate(room.columns):
+        place = number * (image[1] + GAP) + image[1] / 2
+        turned = 90 if room.upright else 0
+        axes.text(place, -6, column, ha="center", va="bottom", rotation=turned, clip_on=False)
+    axes.set_xlim(-0.5, picture[1] - 0.5)
+    axes.set_ylim(picture[0] - 0.5, -0.5)
+
+
+def _draw_curves(axes: Axes, sheet: Sheet, room: Room) -> None:
+    """Draw the curves under the columns they belong to; numbers of steps stand between two columns."""
+    columns = sheet.images.shape[1]
+    for number, (name, values) in enumerate(sheet.curves.items()):
+        places = np.arange(len(values)) + (columns - len(values)) / 2
+        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+        axes.plot(places, values, label=name, color=color, marker=marker, linewidth=1.2, markersize=4)
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks([])
+    axes.locator_params(axis="y", nbins=4)
+    axes.set_title(sheet.curve_title, fontsize=POINTS, fontweight="normal")
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0, -MARGIN / CURVE / 2), ncols=room.keys, fontsize=POINTS, frameon=False,
+        borderpad=0, borderaxespad=0, labelspacing=0.3, columnspacing=1.2, handlelength=1.6,
+    )  # fmt: skip
+
+
+def _saved(figure: Figure, form: SheetFormat, about: Mapping[str, Any] | None) -> bytes:
+    """Write the figure, the same bytes every time, with its description where the format has a place."""
+    told = json.dumps(dict(about or {}), sort_keys=True)
+    kept: dict[str, dict[str, Any]] = {
+        "png": {"Software": None, "Description": told},
+        "svg": {"Date": None, "Description": told},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": told},
+    }
+    out = io.BytesIO()
+    figure.savefig(out, format=form, dpi=DOTS_PER_INCH, metadata=kept[form], facecolor="white")
+    return out.getvalue()
