@@ -23,8 +23,8 @@ from latentbench.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from latentbench.explore.edit import Change, PlannedEdit
     from latentbench.latent.space import LatentSpace
-    from latentbench.report.edit_sheet import Change, PlannedEdit
 
 __all__ = ["command"]
 
@@ -65,7 +65,7 @@ def command(
     Writes a picture, and its numbers as CSV.
     """
     from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.report.edit_sheet import draw_edits, edited_by_default, plan_edits
+    from latentbench.explore.edit import draw_edits, edited_by_default, plan_edits
 
     changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)
     look = asked.look("edit")
@@ -90,7 +90,7 @@ def _change(text: str) -> Change:
     Raises:
         RequestError: no name, or steps that are no number or 0.
     """
-    from latentbench.report.edit_sheet import Change
+    from latentbench.explore.edit import Change
 
     name, equals, steps = text.partition("=")
     number = _number(steps) if equals else 1.0

@@ -48,8 +48,8 @@ def command(
     from latentbench.cli.naming import other_choices
     from latentbench.cli.options import split_names
     from latentbench.drawing.sheet import write_figure
+    from latentbench.explore.map import draw_maps, map_numbers, one_coloring
     from latentbench.latent.projection import check_method
-    from latentbench.report.map_figure import draw_maps, map_numbers, one_coloring
 
     names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
     look = asked.look("map")

@@ -114,7 +114,7 @@ def _write_strip(
 ) -> list[Path]:
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.report.morphs import as_meshes, frames, morphed, morphed_sheet, numbers
+    from latentbench.explore.morph import as_meshes, frames, morphed, morphed_sheet, numbers
 
     morph = morphed(look.space, items, points, paths, graph)
     _tell(morph.notes)
@@ -133,7 +133,7 @@ def _write_blend(
     look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
 ) -> list[Path]:
     from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.report.morphs import blended, blended_sheet, numbers
+    from latentbench.explore.morph import blended, blended_sheet, numbers
 
     morph = blended(look.space, items, points - 1, paths, graph)
     _tell(morph.notes)

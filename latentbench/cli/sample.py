@@ -12,7 +12,7 @@ from latentbench.cli.naming import other_choices
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from latentbench.report.samples import Made
+    from latentbench.explore.sample import Made
 
 __all__ = ["command"]
 
@@ -72,7 +72,7 @@ def _side(count: int) -> int:
 
 
 def _made(look: Look, how: str, side: int, options: dict[str, Any]) -> Made:
-    from latentbench.report.samples import draws, grid, inverse_grid, varied
+    from latentbench.explore.sample import draws, grid, inverse_grid, varied
 
     space, name, drawn = look.space, look.name, options["seed_draw"]
     if how == "grid":

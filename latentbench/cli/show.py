@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from latentbench.cli.looking import Look
     from latentbench.drawing.sheet import SheetFormat
     from latentbench.drawing.sheet_layout import Sheet
+    from latentbench.explore.show import Reconstructions
     from latentbench.records import Trial
-    from latentbench.report.reconstructions import Reconstructions
     from latentbench.results import Results
 
 __all__ = ["command"]
@@ -71,8 +71,8 @@ def command(asked: Asked, what: str, items: list[int] | None, dims: int, steps: 
 
 
 def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
+    from latentbench.explore.show import reconstruction_numbers, reconstruction_sheet, reconstructions
     from latentbench.report.page.pictures import shown_items
-    from latentbench.report.reconstructions import reconstruction_numbers, reconstruction_sheet, reconstructions
     from latentbench.report.table.build import datasets, labels
     from latentbench.results import Results
 
@@ -108,7 +108,7 @@ def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
 
 
 def _show_traversals(look: Look, item: int | None, most: int, steps: int) -> list[Path]:
-    from latentbench.report.traversals import traversal_numbers, traversal_sheet, traversals
+    from latentbench.explore.show import traversal_numbers, traversal_sheet, traversals
 
     start = "the mean code" if item is None else f"item {check_item(look.space, item, '--items')}"
     found = traversals(look.space, item, most, steps)

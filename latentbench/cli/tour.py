@@ -10,8 +10,8 @@ from latentbench.cli.looking import Asked, look_options
 
 if TYPE_CHECKING:
     from latentbench.cli.looking import Look
+    from latentbench.explore.tour import Film
     from latentbench.plugins import Plugins
-    from latentbench.report.tours import Film
 
 __all__ = ["command"]
 
@@ -48,7 +48,7 @@ def command(
     from latentbench.cli.naming import other_choices
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import write_figure
-    from latentbench.report.tours import MILLISECONDS
+    from latentbench.explore.tour import MILLISECONDS
 
     look = asked.look("tour")
     with applicable(look):
@@ -63,9 +63,9 @@ def command(
 def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins) -> Film:
     """Film the round trip through the clusters."""
     from latentbench.errors import NotApplicableError
+    from latentbench.explore.tour import cluster_tour
     from latentbench.records import Record
     from latentbench.report.maps import trial_map
-    from latentbench.report.tours import cluster_tour
 
     if reason := look.space.missing(("decoder",)):
         raise NotApplicableError(f"{reason}, so a tour has nothing to show (`latentbench map` needs none)")
@@ -76,9 +76,9 @@ def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds
 
 def _forming(look: Look, method: str, count: int, seed: int, seconds: float, plugins: Plugins) -> Film:
     """Film the maps of all looks at the training; each but the last begins where the next one lies."""
+    from latentbench.explore.tour import forming_film, looks_on_the_way
     from latentbench.records import Record
     from latentbench.report.maps import trial_map
-    from latentbench.report.tours import forming_film, looks_on_the_way
 
     trials = looks_on_the_way(look.results, look.trial)
     maps, start = [], None

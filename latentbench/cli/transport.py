@@ -28,7 +28,7 @@ from latentbench.errors import RequestError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from latentbench.report.transport import Moved
+    from latentbench.explore.transport import Moved
 
 __all__ = ["command"]
 
@@ -104,7 +104,7 @@ def _any_model(asked: Asked) -> str | None:
 
 
 def _items(look: Look, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
-    from latentbench.report.transport import image_grid, image_means, image_strip
+    from latentbench.explore.transport import image_grid, image_means, image_strip
 
     rows = check_items(look.space, items)
     names = [f"item {row}" for row in rows]
@@ -122,7 +122,7 @@ def _items(look: Look, items: list[int], weights: list[float] | None, points: in
 
 
 def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
-    from latentbench.report.transport import class_morph
+    from latentbench.explore.transport import class_morph
 
     title = f"{look.name}: from class {classes[0]} to class {classes[1]}"
     with _asked(look):
@@ -132,7 +132,7 @@ def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
 
 def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
     from latentbench.drawing.sheet import write_figure
-    from latentbench.report.signals import signal_figure, signal_weights
+    from latentbench.explore.signals import signal_figure, signal_weights
 
     signals, names = _read_signals(path)
     if len(signals) < 2:

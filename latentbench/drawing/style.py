@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COLORS", "INK", "Look", "SOFT", "looks", "settings"]
+__all__ = ["COLORS", "INK", "SOFT", "Look", "looks", "settings"]
 
 
 # Petroff 2021, "Accessible Color Sequences for Data Visualization": ten colors

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from latentbench import LatentSpace
+from latentbench.explore.morph import as_meshes, blended, blended_sheet, frames, morphed, morphed_sheet, numbers
 from latentbench.latent.interpolation import PATHS, interpolate, leg_ends, simplex_weights
-from latentbench.report.morphs import as_meshes, blended, blended_sheet, frames, morphed, morphed_sheet, numbers
 from latentbench.results import Results
 
 PLUGIN = '''

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentbench.report.transport import image_grid, image_means, image_strip
+from latentbench.explore.transport import image_grid, image_means, image_strip
 
 TOML = """
 models = ["ae", "beta_vae"]

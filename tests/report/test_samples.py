@@ -4,11 +4,11 @@ import torch
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import NotApplicableError
+from latentbench.explore.sample import draws, grid, inverse_grid, varied
 from latentbench.latent.grids import manifold_grid
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.report import samples
-from latentbench.report.samples import draws, grid, inverse_grid, varied
 from latentbench.testing import gallery
 
 
