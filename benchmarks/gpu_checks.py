@@ -15,11 +15,11 @@ from torch import Tensor
 from benchmarks.gpu_work import PLUGINS, Aim, Precision, Row, Work
 from latentbench import LatentSpace
 from latentbench.dataset import Split
-from latentbench.grid import metric_requests
+from latentbench.execution.scoring import measure
 from latentbench.machine import limited_threads
 from latentbench.model import as_inputs
+from latentbench.plan import metric_requests
 from latentbench.records import ScoreRequest
-from latentbench.scoring import measure
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.training.members import Alone, Stack

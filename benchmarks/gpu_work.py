@@ -13,10 +13,10 @@ import torch
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Splits
 from latentbench.errors import RequestError
-from latentbench.fitting import build_model, load_splits
-from latentbench.grid import make_plan
+from latentbench.execution.fitting import build_model, load_splits
 from latentbench.model import GradientModel
 from latentbench.params import build_params
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Trial
 

@@ -17,11 +17,11 @@ import torch
 
 from latentbench import LatentSpace
 from latentbench.dataset import DataSpec
-from latentbench.grid import metric_requests
+from latentbench.execution.scoring import measure
 from latentbench.model import GradientModel
 from latentbench.params import build_params
+from latentbench.plan import metric_requests
 from latentbench.plugins import Plugins
-from latentbench.scoring import measure
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench_metrics.features import in_domain_features

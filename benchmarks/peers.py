@@ -222,8 +222,8 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     sys.path.insert(0, str(ROOT))  # this script may be started from anywhere
     from benchmarks.contestants import flops_of_an_image
     from benchmarks.profile_step import ceiling
+    from latentbench.execution.run import describe_environment
     from latentbench.plugins import Plugins
-    from latentbench.runner import describe_environment
 
     flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}
     work = ", ".join(f"hidden={hidden} takes {flops[hidden] / 1e6:.1f} MFLOP an image" for hidden in flops)

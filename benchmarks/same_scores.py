@@ -22,11 +22,11 @@ import torch
 import latentbench
 from latentbench import Batch, Benchmark, GradientModel, LatentSpace
 from latentbench.dataset import DataSpec, Split
-from latentbench.execution.local import default_workers
-from latentbench.fitting import build_model, load_splits, training_rows
-from latentbench.grid import make_plan
+from latentbench.execution.fitting import build_model, load_splits, training_rows
+from latentbench.execution.workers import default_workers
 from latentbench.machine import environment
 from latentbench.model import as_inputs
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget

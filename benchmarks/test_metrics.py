@@ -12,12 +12,12 @@ import torch
 
 from latentbench.dataset import DataSpec, Split, Splits
 from latentbench.errors import NotApplicableError
+from latentbench.execution.scoring import compute
 from latentbench.latent.space import LatentSpace
 from latentbench.metric import Metric
 from latentbench.model import GradientModel
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.scoring import compute
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench_metrics.features import in_domain_features

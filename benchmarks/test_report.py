@@ -11,15 +11,15 @@ import torch
 
 from latentbench import Benchmark, Results, load_results, run
 from latentbench.dataset import DataSpec
-from latentbench.fitting import build_model, load_splits
-from latentbench.grid import make_plan
+from latentbench.execution.fitting import build_model, load_splits
+from latentbench.execution.scoring import unmeasured
 from latentbench.model import State
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, ScoreRequest, Trial
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.page.write import write_report
 from latentbench.report.table.render import comparison_table, render
-from latentbench.scoring import unmeasured
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from benchmarks.conftest import Stopwatch
 
 AT_ONCE = 0.3  # seconds of processor time: other work on the machine does not add to it
-WORKER = "import latentbench.execution.worker, latentbench.trial"  # what a worker imports before its first job
+WORKER = (
+    "import latentbench.execution.worker, latentbench.execution.job"  # what a worker imports before its first job
+)
 
 
 @pytest.mark.benchmark(group="start-up, a fresh process")

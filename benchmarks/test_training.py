@@ -13,10 +13,10 @@ from torch import Tensor
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import NotApplicableError
-from latentbench.fitting import build_model
-from latentbench.grid import make_plan
+from latentbench.execution.fitting import build_model
 from latentbench.latent.space import LatentSpace
 from latentbench.model import GradientModel, Model
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Trial
 from latentbench.training.budget import Budget

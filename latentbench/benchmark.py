@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.grid import make_plan, metric_requests, override
+from latentbench.execution.scoring import measure
 from latentbench.params import Params, build_params
+from latentbench.plan import make_plan, metric_requests, override
 from latentbench.plugins import Plugins
-from latentbench.scoring import measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +191,7 @@ def run(
     Raises:
         RequestError: the request was wrong; nothing was run.
     """
-    from latentbench.runner import Execution, execute
+    from latentbench.execution.run import Execution, execute
 
     plugins = plugins or Plugins()
     place = default_folder(benchmark) if folder is None else Path(folder)

@@ -5,7 +5,7 @@ import latentbench
 from latentbench import Benchmark, LatentSpace
 from latentbench.benchmark import read_benchmark
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.grid import make_plan
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 
 TOML = """

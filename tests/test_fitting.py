@@ -14,12 +14,12 @@ import torch
 
 import latentbench
 from latentbench import fitting, load_results
-from latentbench.grid import make_plan
+from latentbench.execution.job import Job, execute_job
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.training import engine, trainer
 from latentbench.training.progress import Progress, read_progress, write_progress
-from latentbench.trial import Job, execute_job
 
 SAMPLES = str(Path(__file__).parent / "training" / "samples.py")
 FIVE = {"epochs": 5, "batch_size": 64, "train_limit": 200}

@@ -3,7 +3,7 @@ import pytest
 
 from latentbench.benchmark import Benchmark
 from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
-from latentbench.grid import make_plan, metric_requests, names_in, override
+from latentbench.plan import make_plan, metric_requests, names_in, override
 from latentbench.plugins import Plugins
 
 PLUGIN = '''

@@ -14,12 +14,12 @@ import torch
 import latentbench
 from latentbench import DataError, load_results
 from latentbench.errors import RunFolderError
-from latentbench.grid import make_plan
+from latentbench.execution.run import Execution, count_pending, pending_jobs
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.table.render import comparison_table, render
 from latentbench.results import Results
-from latentbench.runner import Execution, count_pending, pending_jobs
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
     better floor ceiling status reason n_eval score_seconds train_seconds device precision model_version flags

@@ -67,8 +67,8 @@ def command(
 
 def _maps(look: Look, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
     """Return the maps by a method; PCA draws nothing, one is enough."""
+    from latentbench.execution.maps import trial_map
     from latentbench.records import Record
-    from latentbench.report.maps import trial_map
 
     record = Record(look.results.path, look.trial.key)
     wanted = seeds[:1] if method == "pca" else seeds

@@ -12,10 +12,10 @@ from latentbench.cli.options import load_plugins, plugin_options, read_params, s
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.grid import Plan
+    from latentbench.execution.run import Execution
+    from latentbench.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
-    from latentbench.runner import Execution
 
 __all__ = ["command"]
 
@@ -70,7 +70,7 @@ def command(
     BENCHMARK is a TOML file; without one the preset is run. What a folder holds already is not done again.
     """
     from latentbench.benchmark import default_folder, read_benchmark
-    from latentbench.grid import make_plan
+    from latentbench.plan import make_plan
     from latentbench.report.table.build import check_purposes
 
     check_purposes(split_names(asked["purposes"]))
@@ -103,7 +103,7 @@ def _execute(
     plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, asked: Mapping[str, Any]
 ) -> Results:
     from latentbench.cli.progress import make_progress
-    from latentbench.runner import count_pending, execute
+    from latentbench.execution.run import count_pending, execute
 
     how = _how(asked)
     progress = make_progress(count_pending(plan, folder, how))
@@ -115,7 +115,7 @@ def _execute(
 
 
 def _how(asked: Mapping[str, Any]) -> Execution:
-    from latentbench.runner import Execution
+    from latentbench.execution.run import Execution
 
     names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
     return Execution(**{name: asked[name] for name in names})
@@ -136,8 +136,8 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
 
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[str, Any]) -> None:
     """Print what is to be run, and what that takes on this machine."""
-    from latentbench.estimate import estimate
-    from latentbench.runner import pending_jobs
+    from latentbench.execution.estimate import estimate
+    from latentbench.execution.run import pending_jobs
 
     how = _how(asked).settled(max(trial.budget["threads"] for trial in plan.trials))
     jobs = pending_jobs(plan, folder, how, plugins)

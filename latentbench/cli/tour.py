@@ -63,9 +63,9 @@ def command(
 def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins) -> Film:
     """Film the round trip through the clusters."""
     from latentbench.errors import NotApplicableError
+    from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import cluster_tour
     from latentbench.records import Record
-    from latentbench.report.maps import trial_map
 
     if reason := look.space.missing(("decoder",)):
         raise NotApplicableError(f"{reason}, so a tour has nothing to show (`latentbench map` needs none)")
@@ -76,9 +76,9 @@ def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds
 
 def _forming(look: Look, method: str, count: int, seed: int, seconds: float, plugins: Plugins) -> Film:
     """Film the maps of all looks at the training; each but the last begins where the next one lies."""
+    from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import forming_film, looks_on_the_way
     from latentbench.records import Record
-    from latentbench.report.maps import trial_map
 
     trials = looks_on_the_way(look.results, look.trial)
     maps, start = [], None

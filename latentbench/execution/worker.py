@@ -25,9 +25,9 @@ def main() -> None:
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     setup = json.loads(lines.get())
 
+    from latentbench.execution.job import Job, execute_job
     from latentbench.plugins import Plugins
     from latentbench.training.graphs import StepGraphs
-    from latentbench.trial import Job, execute_job
 
     plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
 

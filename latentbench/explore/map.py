@@ -16,9 +16,9 @@ from latentbench.drawing.scatter import MOST_CLASSES, draw_classes
 from latentbench.drawing.sheet import SheetFormat
 from latentbench.drawing.style import INK, SOFT, settings
 from latentbench.errors import UnknownNameError, near_matches
+from latentbench.execution.maps import JUDGES
 from latentbench.latent.projection import Map
 from latentbench.latent.space import LatentSpace
-from latentbench.report.maps import JUDGES
 
 if TYPE_CHECKING:
     import pandas as pd

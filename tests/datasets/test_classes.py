@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 
 from latentbench import DataError, Split
 from latentbench.errors import RequestError
-from latentbench.grid import make_plan
 from latentbench.params import build_params, describe_params
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_datasets.arrays import Arrays
 from latentbench_datasets.cifar10 import CIFAR10

@@ -6,7 +6,7 @@ from latentbench import Benchmark, DataError
 from latentbench.cli.options import read_params
 from latentbench.dataset import fingerprint_arrays
 from latentbench.errors import RequestError
-from latentbench.grid import make_plan
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_datasets import factor_pictures
 from latentbench_datasets.faces import Faces

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from latentbench import Benchmark
-from latentbench.execution.local import run_in_workers
-from latentbench.grid import make_plan
+from latentbench.execution.run import Execution, pending_jobs
+from latentbench.execution.workers import run_in_workers
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.runner import Execution, pending_jobs
 
 ODD = """
 from latentbench import LatentSpace, Metric, Model, Score, hookimpl

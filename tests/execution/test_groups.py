@@ -15,10 +15,10 @@ from latentbench.benchmark import read_benchmark
 from latentbench.cli import main
 from latentbench.errors import RequestError
 from latentbench.execution import local
-from latentbench.grid import make_plan
+from latentbench.execution.run import Execution, count_pending, pending_jobs
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, Trial
-from latentbench.runner import Execution, count_pending, pending_jobs
 
 CUDA = Execution(device="cuda", group_size=4, workers=1)
 SINGLE = """

@@ -4,8 +4,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from latentbench import LatentSpace, NotApplicableError
+from latentbench.execution.scoring import compute
 from latentbench.latent.sampling import sample_codes
-from latentbench.scoring import compute
 from latentbench_metrics.bounds import (
     ClassifiedBounds,
     HeldOutClasses,

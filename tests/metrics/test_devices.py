@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 import latentbench_metrics
+from latentbench.execution.scoring import compute
 from latentbench.latent.transport import displacement, image_barycenter
-from latentbench.scoring import compute
 from latentbench_metrics import acai, dci, likelihoods
 from latentbench_metrics.reconstruction import Reconstruction
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import latentbench_metrics
-from latentbench.scoring import compute
+from latentbench.execution.scoring import compute
 from latentbench.testing import CHANGES, gallery, moved, reordered
 
 SEEDS = st.integers(0, 2**16)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
+from latentbench.execution.scoring import compute
 from latentbench.latent.transport import pot
-from latentbench.scoring import compute
 from latentbench.testing import reordered
 from latentbench_metrics import matches, sinkhorn
 from latentbench_metrics.matches import (

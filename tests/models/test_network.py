@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 import latentbench
 from latentbench import DataError, DataSpec, NotApplicableError
 from latentbench.errors import RequestError
-from latentbench.grid import make_plan
 from latentbench.params import build_params
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_models.network import Network
 

@@ -9,11 +9,11 @@ import latentbench
 from latentbench.drawing.montage import data_uri, montage, png_bytes
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.scatter import code_map
+from latentbench.execution.maps import trial_map
 from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.charts.plots import plots
-from latentbench.report.maps import trial_map
 from latentbench.report.page.pictures import median_trial, pictures
 from latentbench.report.page.write import write_report
 from latentbench.report.table.build import comparison_table

@@ -14,6 +14,8 @@ from latentbench.drawing.montage import data_uri, montage, png_bytes
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.scatter import code_map
 from latentbench.errors import NotApplicableError
+from latentbench.execution.maps import COUNT, stored_maps
+from latentbench.execution.maps import JUDGES as TRUST
 from latentbench.explore.map import NAMES
 from latentbench.explore.morph import mixed
 from latentbench.explore.show import Traversals, reconstructions, traversals
@@ -23,8 +25,6 @@ from latentbench.latent.projection import Map, shown_rows
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
-from latentbench.report.maps import COUNT, stored_maps
-from latentbench.report.maps import JUDGES as TRUST
 from latentbench.report.table.build import labels as columns_of
 from latentbench.report.table.build import succeeded
 

@@ -16,13 +16,22 @@ import torch
 
 from latentbench.dataset import DataSpec
 from latentbench.errors import NotApplicableError
-from latentbench.fitting import Emit, Look, build_model, close, fit, load_splits, look_through, training_rows
+from latentbench.execution.fitting import (
+    Emit,
+    Look,
+    build_model,
+    close,
+    fit,
+    load_splits,
+    look_through,
+    training_rows,
+)
+from latentbench.execution.scoring import measure, unmeasured
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.model import GradientModel, Model
 from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial
-from latentbench.scoring import measure, unmeasured
 
 __all__ = ["Job", "execute_job", "latent_space"]
 

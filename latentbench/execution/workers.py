@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import IO, Any
 
+from latentbench.execution.job import Job, execute_job
 from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, Trial
-from latentbench.trial import Job, execute_job
 
 __all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
 

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.errors import RequestError, RunFolderError
-from latentbench.events import EventLog
-from latentbench.execution.local import default_workers, run_here, run_in_workers
+from latentbench.execution.event_log import EventLog
+from latentbench.execution.job import Job
+from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files import write_json
-from latentbench.grid import Plan
 from latentbench.machine import choose_device
 from latentbench.model import GradientModel
 from latentbench.params import per_member_fields
+from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Outcome, Record, Trial, progress_path, remove_leftovers
 from latentbench.results import FORMAT, Results
-from latentbench.trial import Job
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark

@@ -12,12 +12,12 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.execution.scoring import measure
 from latentbench.files import short_hash
-from latentbench.grid import metric_requests
 from latentbench.latent.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
+from latentbench.plan import metric_requests
 from latentbench.records import Record, ScoreRequest
-from latentbench.scoring import measure
 
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
