@@ -33,7 +33,8 @@ from latentbench.execution.fitting import build_model, load_splits, training_row
 from latentbench.model import as_inputs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Record, Trial
+from latentbench.records import Record
+from latentbench.trial import Trial
 
 PLUGINS = Plugins()
 LATENT_DIM = 16

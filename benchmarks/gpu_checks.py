@@ -19,11 +19,11 @@ from latentbench.execution.scoring import measure
 from latentbench.machine import limited_threads
 from latentbench.model import as_inputs
 from latentbench.plan import metric_requests
-from latentbench.records import ScoreRequest
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.training.members import Alone, Stack
 from latentbench.training.trainer import Trainer
+from latentbench.trial import ScoreRequest
 
 __all__ = ["check_scores", "check_training"]
 

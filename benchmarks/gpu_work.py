@@ -18,7 +18,7 @@ from latentbench.model import GradientModel
 from latentbench.params import build_params
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Trial
+from latentbench.trial import Trial
 
 __all__ = [
     "LATENT_DIM",

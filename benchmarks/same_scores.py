@@ -28,10 +28,10 @@ from latentbench.machine import environment
 from latentbench.model import as_inputs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import learning_rate_share
 from latentbench.training.trainer import derive_seed
+from latentbench.trial import Trial
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "results" / "reference" / "speed" / "same_scores.txt"

@@ -16,10 +16,11 @@ from latentbench.execution.scoring import unmeasured
 from latentbench.model import State
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, Trial
+from latentbench.records import Record
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.page.write import write_report
 from latentbench.report.table.render import comparison_table, render
+from latentbench.trial import Outcome, ScoreRequest, Trial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,10 +18,10 @@ from latentbench.latent.space import LatentSpace
 from latentbench.model import GradientModel, Model
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.training.trainer import derive_seed
+from latentbench.trial import Trial
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Stopwatch

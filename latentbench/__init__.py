@@ -67,9 +67,9 @@ if TYPE_CHECKING:
     from latentbench.model import as_inputs as as_inputs
     from latentbench.params import Params as Params
     from latentbench.params import PerMember as PerMember
-    from latentbench.records import Trial as Trial
     from latentbench.results import Results as Results
     from latentbench.results import load_results as load_results
+    from latentbench.trial import Trial as Trial
 
 
 def __getattr__(name: str) -> Any:

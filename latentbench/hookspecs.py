@@ -10,8 +10,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["hookimpl"]
 

@@ -14,9 +14,9 @@ from latentbench.machine import best_precision, choose_device
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
-from latentbench.records import Outcome, ScoreRequest, SplitName, Trial, deciding
 from latentbench.source import source_digest
 from latentbench.training.budget import Budget
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark

@@ -23,8 +23,8 @@ from latentbench.source import load_file
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["Offer", "PluginInfo", "Plugins"]
 

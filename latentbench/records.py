@@ -10,192 +10,23 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from latentbench.errors import RunFolderError
-from latentbench.files import canonical_json, read_json, short_hash, sync, write_atomically, write_json
+from latentbench.files import read_json, sync, write_atomically, write_json
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
-__all__ = [
-    "NOT_RUN",
-    "Outcome",
-    "Record",
-    "ScoreRequest",
-    "SplitName",
-    "Status",
-    "Trial",
-    "all_records",
-    "deciding",
-    "progress_path",
-    "remove_leftovers",
-]
+__all__ = ["Record", "all_records", "progress_path", "remove_leftovers"]
 
-Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
-SplitName = Literal["test", "validation"]
-NOT_RUN = "NotRun"  # the error of a trial whose record is not there
 CHECKED = ("model.safetensors", "codes.npz")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One cell of the grid: dataset x model with parameters x budget x seed.
-
-    Attributes:
-        dataset: name in tables; `loader`, its registered name, and `dataset_params` say how it is loaded.
-        fingerprint: sha256 of the data.
-        model: registered name, or `/path/file.py:Class`, of which the key holds `file.py:Class`.
-        label: column heading in tables.
-        params: all parameters of the model, as JSON.
-        budget: all fields of the budget, as JSON.
-        seed: the trial's seed.
-        model_version: version the model declares.
-        source: sha256 of the model's source; in the key only where its author is at work on it (`keyed_source`).
-        traits: what tables need to know: the model's reference and deterministic, and `varied`, the parameters
-            and fields of the budget (as epochs) in which the trials of this model differ on this dataset.
-        outcome: how it ended, or None when it has not been run.
-    """
-
-    dataset: str
-    fingerprint: str
-    model: str
-    label: str
-    params: Mapping[str, Any]
-    budget: Mapping[str, Any]
-    seed: int
-    model_version: int = 1
-    source: str = ""
-    keyed_source: bool = False
-    loader: str = ""
-    dataset_params: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
-    outcome: Outcome | None = field(default=None, compare=False)
-
-    @property
-    def key(self) -> str:
-        """64 hex digits that name the trial: the same request has the same key on any machine."""
-        named = {
-            "dataset": [self.dataset, self.fingerprint],
-            "model": [self.model.rpartition("/")[2], self.model_version, self.source if self.keyed_source else ""],
-            "params": self.params,
-            "budget": self.budget,
-            "seed": self.seed,
-        }
-        return hashlib.sha256(canonical_json(named).encode()).hexdigest()
-
-    @property
-    def training_key(self) -> str:
-        """Key of the whole training, of which a trial with a checkpoint is a look on the way."""
-        return replace(self, budget={**self.budget, "checkpoint": None}).key
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all but the outcome as JSON."""
-        values = asdict(self)
-        del values["outcome"]
-        return values
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Trial:
-        """Read back what `to_json` gave."""
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a trial ended.
-
-    Attributes:
-        status: ok, failed, timeout, diverged or skipped.
-        error: type of the error, empty when ok.
-        message: its sentence.
-        history: mean losses of each epoch.
-        flags: as "not converged".
-        cost: train_seconds, images_per_second, parameters, peak_memory_bytes, latent_dim.
-        environment: device, versions, threads, concurrency and the like: recorded, not keyed.
-        source: sha256 of the model's source when it was trained.
-    """
-
-    status: Status
-    error: str = ""
-    message: str = ""
-    history: tuple[Mapping[str, float], ...] = ()
-    flags: tuple[str, ...] = ()
-    cost: Mapping[str, float] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""
-
-    @property
-    def refused(self) -> bool:
-        """Whether the model said that there is no such model: PCA with more components than pixels."""
-        return self.status == "skipped" and self.error == "NotApplicableError"
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Outcome:
-        """Read back `asdict(outcome)`."""
-        return cls(**{**values, "history": tuple(values["history"]), "flags": tuple(values["flags"])})
-
-
-@dataclass(frozen=True)
-class ScoreRequest:
-    """A metric that a run wants computed.
-
-    Attributes:
-        metric: registered name.
-        version: version it declares.
-        params: all its parameters, as JSON.
-        source: sha256 of its source, in the file name only while its author is at work on it (`keyed_source`).
-        scores: score name -> its declaration, as JSON.
-        on_host: it computes on the CPU whatever the trial's device.
-    """
-
-    metric: str
-    version: int
-    params: Mapping[str, Any]
-    scores: Mapping[str, Mapping[str, Any]]
-    source: str = ""
-    keyed_source: bool = False
-    on_host: bool = False
-
-    @property
-    def stem(self) -> str:
-        """File name without ending: metric, version and a hash of what else decides its numbers."""
-        decides = [self.params, self.source if self.keyed_source else ""]
-        return f"{self.metric.replace('/', '_')}-v{self.version}-{short_hash(decides, 12)}"
-
-    def file(self, split: SplitName, ending: str) -> str:
-        """Name of the file that holds its scores (`ending` json) or their items (items.npz) on a split.
-
-        >>> ScoreRequest("neighbors", 1, {}, {}).file("validation", "json")
-        'scores/neighbors-v1-...validation.json'
-        """
-        return f"scores/{self.stem}{'' if split == 'test' else f'.{split}'}.{ending}"
-
-    @property
-    def chooses(self) -> bool:
-        """Whether it can decide a sweep: has a headline score of quality with a better direction."""
-        return any(
-            score["headline"] and score["kind"] == "quality" and score["better"] != "none"
-            for score in self.scores.values()
-        )
-
-    @property
-    def flags(self) -> bool:
-        """Whether it can flag a trial: what is flagged is not chosen."""
-        return any(score["flag"] for score in self.scores.values())
-
-
-def deciding(requests: Iterable[ScoreRequest]) -> tuple[ScoreRequest, ...]:
-    """Return what decides a sweep, on the validation split: all of `requests` where none is meant for that."""
-    known = tuple(requests)
-    if not any(request.chooses for request in known):
-        return known
-    return tuple(request for request in known if request.chooses or request.flags)
 
 
 class Record:

@@ -22,7 +22,8 @@ import pandas as pd
 from latentbench.errors import RunFolderError
 from latentbench.files import canonical_json, read_json, short_hash, write_atomically
 from latentbench.plugins import Plugins
-from latentbench.records import NOT_RUN, Outcome, Record, ScoreRequest, SplitName, Trial, deciding
+from latentbench.records import Record
+from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from latentbench import cli
-from latentbench.records import Trial
+from latentbench.trial import Trial
 
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery.md"  # tests/test_gallery.py types its commands

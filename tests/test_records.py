@@ -8,7 +8,8 @@ import pytest
 
 from latentbench import Trial
 from latentbench.errors import RunFolderError
-from latentbench.records import Outcome, Record, ScoreRequest, all_records, remove_leftovers
+from latentbench.records import Record, all_records, remove_leftovers
+from latentbench.trial import Outcome, ScoreRequest
 
 FIXED = {
     "dataset": "digits",

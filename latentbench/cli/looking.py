@@ -18,8 +18,8 @@ from latentbench.errors import NotApplicableError, RequestError, UnknownNameErro
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
     from latentbench.plugins import Plugins
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = [
     "Asked",

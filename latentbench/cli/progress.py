@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from latentbench.benchmark import Benchmark
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["LineProgress", "TerminalProgress", "make_progress"]
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from latentbench.drawing.sheet import SheetFormat
     from latentbench.drawing.sheet_layout import Sheet
     from latentbench.explore.show import Reconstructions
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["command"]
 

@@ -14,9 +14,9 @@ from latentbench.execution.job import Job
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
 from latentbench.plugins import Plugins
-from latentbench.records import Trial
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
+from latentbench.trial import Trial
 
 __all__ = ["Estimate", "estimate"]
 

@@ -12,8 +12,8 @@ from latentbench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["EventLog"]
 

@@ -21,12 +21,13 @@ from latentbench.machine import MemoryMeter, seeded
 from latentbench.model import GradientModel, Model
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, SplitName, Status, Trial, progress_path
+from latentbench.records import Record, progress_path
 from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
 from latentbench.training.engine import Training
 from latentbench.training.progress import Progress, read_progress, write_progress
 from latentbench.training.trainer import derive_seed
+from latentbench.trial import Outcome, SplitName, Status, Trial
 
 __all__ = ["Look", "build_model", "close", "fit", "load_splits", "look_through", "training_rows"]
 

@@ -31,7 +31,8 @@ from latentbench.latent.space import LatentSpace
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.model import GradientModel, Model
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, ScoreRequest, SplitName, Trial
+from latentbench.records import Record
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["Job", "execute_job", "latent_space"]
 

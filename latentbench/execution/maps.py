@@ -17,7 +17,8 @@ from latentbench.files import short_hash
 from latentbench.latent.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.plan import metric_requests
-from latentbench.records import Record, ScoreRequest
+from latentbench.records import Record
+from latentbench.trial import ScoreRequest
 
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins

@@ -23,8 +23,9 @@ from latentbench.model import GradientModel
 from latentbench.params import per_member_fields
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, Trial, progress_path, remove_leftovers
+from latentbench.records import Record, progress_path, remove_leftovers
 from latentbench.results import FORMAT, Results
+from latentbench.trial import Outcome, Trial
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark

@@ -16,7 +16,7 @@ from latentbench.machine import seeded
 from latentbench.metric import Metric
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
-from latentbench.records import ScoreRequest
+from latentbench.trial import ScoreRequest
 
 __all__ = ["compute", "measure", "unmeasured"]
 

@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from latentbench.execution.job import Job, execute_job
 from latentbench.plugins import Plugins
-from latentbench.records import Outcome, Record, Trial
+from latentbench.records import Record
+from latentbench.trial import Outcome, Trial
 
 __all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
 

@@ -21,8 +21,8 @@ from latentbench.latent.tour import round_trip, tour_path, tour_stops
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["Film", "cluster_tour", "forming_film", "looks_on_the_way"]
 

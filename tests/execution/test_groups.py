@@ -18,7 +18,8 @@ from latentbench.execution import local
 from latentbench.execution.run import Execution, count_pending, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.records import Record, Trial
+from latentbench.records import Record
+from latentbench.trial import Trial
 
 CUDA = Execution(device="cuda", group_size=4, workers=1)
 SINGLE = """

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from latentbench.latent.space import LatentSpace
-from latentbench.records import Outcome
+from latentbench.trial import Outcome
 
 SCORES = {
     "r2": {"purpose": "keep", "better": "up", "floor": 0.0, "ceiling": 1.0},

@@ -29,8 +29,8 @@ from latentbench.report.table.build import labels as columns_of
 from latentbench.report.table.build import succeeded
 
 if TYPE_CHECKING:
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 

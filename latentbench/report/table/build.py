@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.records import NOT_RUN
 from latentbench.report.table.comparison import (
     PURPOSES,
     Cell,
@@ -28,10 +27,11 @@ from latentbench.report.table.conditions import Circumstances, circumstances
 from latentbench.report.table.significance import Contender, Contest, Verdict, judged
 from latentbench.report.table.sweeps import Sweep, sweeps
 from latentbench.statistics import t_interval
+from latentbench.trial import NOT_RUN
 
 if TYPE_CHECKING:
-    from latentbench.records import Trial
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["check_purposes", "comparison_table", "datasets", "labels", "succeeded"]
 
