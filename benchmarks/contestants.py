@@ -29,8 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import latentbench
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Split
-from latentbench.execution.fitting import build_model, load_splits, training_rows
 from latentbench.model import as_inputs
+from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record

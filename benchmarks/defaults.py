@@ -18,10 +18,10 @@ from torch import Tensor
 
 from latentbench.benchmark import Benchmark
 from latentbench.dataset import DataSpec, Splits
-from latentbench.execution.fitting import build_model, load_splits
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
+from latentbench.opening import build_model, load_splits
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget

@@ -13,8 +13,8 @@ import torch
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Splits
 from latentbench.errors import RequestError
-from latentbench.execution.fitting import build_model, load_splits
 from latentbench.model import GradientModel
+from latentbench.opening import build_model, load_splits
 from latentbench.params import build_params
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins

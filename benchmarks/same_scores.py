@@ -22,10 +22,10 @@ import torch
 import latentbench
 from latentbench import Batch, Benchmark, GradientModel, LatentSpace
 from latentbench.dataset import DataSpec, Split
-from latentbench.execution.fitting import build_model, load_splits, training_rows
 from latentbench.execution.workers import default_workers
 from latentbench.machine import environment
 from latentbench.model import as_inputs
+from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget

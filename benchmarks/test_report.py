@@ -11,9 +11,9 @@ import torch
 
 from latentbench import Benchmark, Results, load_results, run
 from latentbench.dataset import DataSpec
-from latentbench.execution.fitting import build_model, load_splits
 from latentbench.execution.scoring import unmeasured
 from latentbench.model import State
+from latentbench.opening import build_model, load_splits
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record

@@ -13,9 +13,9 @@ from torch import Tensor
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import NotApplicableError
-from latentbench.execution.fitting import build_model
 from latentbench.latent.space import LatentSpace
 from latentbench.model import GradientModel, Model
+from latentbench.opening import build_model
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget

@@ -143,7 +143,7 @@ class Results:
         Raises:
             NotApplicableError: the model cannot be reloaded.
         """
-        from latentbench.execution.job import latent_space
+        from latentbench.opening import latent_space
 
         self._plugins = self._plugins or Plugins(
             tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])

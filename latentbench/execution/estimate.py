@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentbench.dataset import DataSpec
-from latentbench.execution.fitting import build_model, load_splits, training_rows
 from latentbench.execution.job import Job
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
+from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model

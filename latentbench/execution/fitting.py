@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from latentbench.dataset import DataSpec, Split, Splits
+from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError, DivergedError, NotApplicableError
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import MemoryMeter, seeded
 from latentbench.model import GradientModel, Model
-from latentbench.params import build_params
+from latentbench.opening import build_model, load_splits, look_through, training_rows
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.training.budget import Budget
@@ -27,9 +25,9 @@ from latentbench.training.convergence import late_fall
 from latentbench.training.engine import Training
 from latentbench.training.progress import Progress, read_progress, write_progress
 from latentbench.training.trainer import derive_seed
-from latentbench.trial import Outcome, SplitName, Status, Trial
+from latentbench.trial import Outcome, Status, Trial
 
-__all__ = ["Look", "build_model", "close", "fit", "load_splits", "look_through", "training_rows"]
+__all__ = ["Look", "close", "fit"]
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 LATE_FALL_LIMIT = 0.01
@@ -266,59 +264,3 @@ def close(looks: Sequence[Look], error: BaseException, machine: Mapping[str, Any
 def _as_it_is(model: GradientModel, *, last: bool) -> GradientModel:
     """Return the model for a look at it: a copy while it goes on training."""
     return (model if last else copy.deepcopy(model)).eval()
-
-
-def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
-    """Make the model on the CPU, its weights drawn under the trial's own seed."""
-    found = plugins.load("model", trial.model)
-    with seeded(derive_seed(trial.seed, "weights")):
-        model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
-    return model
-
-
-def look_through(
-    model: Model,
-    trial: Trial,
-    splits: Splits,
-    split: SplitName,
-    cost: Mapping[str, float] | None,
-    codes: torch.Tensor | None = None,
-) -> LatentSpace:
-    """Look at a split of a trial's data through its trained model, where the model is.
-
-    `codes` are those that a model without encoder has made of the split before.
-    """
-    shown, name = getattr(splits, split), trial.label
-    return LatentSpace.of_model(
-        model,
-        shown,
-        splits.train,
-        splits.validation,
-        render=splits.render,
-        name=name,
-        fingerprint=trial.fingerprint,
-        cost=cost,
-        codes=codes,
-    )
-
-
-def training_rows(trial: Trial, train: Split) -> Split:
-    """Return what the budget lets a trial train on; a model reloaded is built for the same."""
-    limit = trial.budget["train_limit"]
-    if limit is None or limit >= len(train):
-        return train
-    return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
-
-
-@lru_cache(maxsize=2)
-def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
-    found = plugins.load("dataset", dataset)
-    splits: Splits = found(build_params(found.Params, json.loads(params), f"dataset {dataset!r}")).splits()
-    return splits
-
-
-def load_splits(plugins: Plugins, trial: Trial) -> Splits:
-    """Load a trial's dataset, keeping the last two in memory."""
-    return _load_splits(
-        plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
-    )

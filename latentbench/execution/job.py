@@ -5,36 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 
-from latentbench.dataset import DataSpec
 from latentbench.errors import NotApplicableError
-from latentbench.execution.fitting import (
-    Emit,
-    Look,
-    build_model,
-    close,
-    fit,
-    load_splits,
-    look_through,
-    training_rows,
-)
+from latentbench.execution.fitting import Emit, Look, close, fit
 from latentbench.execution.scoring import measure, unmeasured
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
-from latentbench.model import GradientModel, Model
+from latentbench.opening import latent_space
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
-__all__ = ["Job", "execute_job", "latent_space"]
+__all__ = ["Job", "execute_job"]
 
 LOG = logging.getLogger(__name__)
 
@@ -177,62 +165,6 @@ def _train_together(
         return []
     free_memory()  # what the failed training held has gone with its error
     return [piece for piece in pieces if piece]
-
-
-def latent_space(
-    trial: Trial,
-    record: Record,
-    plugins: Plugins,
-    model: Model | None = None,
-    device: str = "cpu",
-    split: SplitName = "test",
-) -> LatentSpace:
-    """Look at a split through a trained trial, reloading its model unless it is given.
-
-    Raises:
-        NotApplicableError: the model cannot be reloaded.
-    """
-    splits = load_splits(plugins, trial)
-    if model is None:
-        state = record.read_state()
-        if state is None:
-            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
-        model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
-        model.set_state(state)
-    if isinstance(model, GradientModel):
-        model.place(device).eval()
-    codes = None
-    if model.encoder != "amortized" and split == "test":  # what was scored is shown; a search takes long
-        codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
-    space = look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
-    if model.encoder != "optimized":
-        return space
-    others = {name: getattr(space, name) for name in ("train", "validation")}
-    return space.replaced(
-        **{
-            name: _searched_once(seen, record, f"codes-{name}.npz")
-            for name, seen in others.items()
-            if seen is not None
-        }
-    )
-
-
-def _searched_once(space: LatentSpace, record: Record, name: str) -> LatentSpace:
-    """Return the space with codes that are searched for once, and then lie in the trial's folder."""
-
-    def codes() -> torch.Tensor:
-        try:
-            found = torch.from_numpy(record.read_arrays(name)["codes"])
-            if len(found) == len(space.inputs):
-                return found.to(space.device)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            pass  # not there yet, or damaged
-        made = space.encode(space.inputs)
-        with suppress(OSError):  # a folder that cannot be written costs time the next time, nothing else
-            record.write_arrays(name, {"codes": made.cpu().numpy()})
-        return made
-
-    return space.replaced(codes=codes)
 
 
 def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str, str]:

@@ -1,0 +1,137 @@
+"""From a trial and its record to its splits, its model and its latent space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from latentbench.dataset import DataSpec, Split, Splits
+from latentbench.errors import NotApplicableError
+from latentbench.latent.space import LatentSpace
+from latentbench.machine import seeded
+from latentbench.model import GradientModel, Model
+from latentbench.params import build_params
+from latentbench.plugins import Plugins
+from latentbench.records import Record
+from latentbench.training.trainer import derive_seed
+from latentbench.trial import SplitName, Trial
+
+__all__ = ["build_model", "latent_space", "load_splits", "look_through", "training_rows"]
+
+
+def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
+    """Make the model on the CPU, its weights drawn under the trial's own seed."""
+    found = plugins.load("model", trial.model)
+    with seeded(derive_seed(trial.seed, "weights")):
+        model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
+    return model
+
+
+def look_through(
+    model: Model,
+    trial: Trial,
+    splits: Splits,
+    split: SplitName,
+    cost: Mapping[str, float] | None,
+    codes: torch.Tensor | None = None,
+) -> LatentSpace:
+    """Look at a split of a trial's data through its trained model, where the model is.
+
+    `codes` are those that a model without encoder has made of the split before.
+    """
+    shown, name = getattr(splits, split), trial.label
+    return LatentSpace.of_model(
+        model,
+        shown,
+        splits.train,
+        splits.validation,
+        render=splits.render,
+        name=name,
+        fingerprint=trial.fingerprint,
+        cost=cost,
+        codes=codes,
+    )
+
+
+def training_rows(trial: Trial, train: Split) -> Split:
+    """Return what the budget lets a trial train on; a model reloaded is built for the same."""
+    limit = trial.budget["train_limit"]
+    if limit is None or limit >= len(train):
+        return train
+    return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
+
+
+@lru_cache(maxsize=2)
+def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
+    found = plugins.load("dataset", dataset)
+    splits: Splits = found(build_params(found.Params, json.loads(params), f"dataset {dataset!r}")).splits()
+    return splits
+
+
+def load_splits(plugins: Plugins, trial: Trial) -> Splits:
+    """Load a trial's dataset, keeping the last two in memory."""
+    return _load_splits(
+        plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
+    )
+
+
+def latent_space(
+    trial: Trial,
+    record: Record,
+    plugins: Plugins,
+    model: Model | None = None,
+    device: str = "cpu",
+    split: SplitName = "test",
+) -> LatentSpace:
+    """Look at a split through a trained trial, reloading its model unless it is given.
+
+    Raises:
+        NotApplicableError: the model cannot be reloaded.
+    """
+    splits = load_splits(plugins, trial)
+    if model is None:
+        state = record.read_state()
+        if state is None:
+            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
+        model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
+        model.set_state(state)
+    if isinstance(model, GradientModel):
+        model.place(device).eval()
+    codes = None
+    if model.encoder != "amortized" and split == "test":  # what was scored is shown; a search takes long
+        codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
+    space = look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
+    if model.encoder != "optimized":
+        return space
+    others = {name: getattr(space, name) for name in ("train", "validation")}
+    return space.replaced(
+        **{
+            name: _searched_once(seen, record, f"codes-{name}.npz")
+            for name, seen in others.items()
+            if seen is not None
+        }
+    )
+
+
+def _searched_once(space: LatentSpace, record: Record, name: str) -> LatentSpace:
+    """Return the space with codes that are searched for once, and then lie in the trial's folder."""
+
+    def codes() -> torch.Tensor:
+        try:
+            found = torch.from_numpy(record.read_arrays(name)["codes"])
+            if len(found) == len(space.inputs):
+                return found.to(space.device)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            pass  # not there yet, or damaged
+        made = space.encode(space.inputs)
+        with suppress(OSError):  # a folder that cannot be written costs time the next time, nothing else
+            record.write_arrays(name, {"codes": made.cpu().numpy()})
+        return made
+
+    return space.replaced(codes=codes)
