@@ -43,9 +43,10 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from latentbench.api import load_results as load_results
+    from latentbench.api import run as run
+    from latentbench.api import score as score
     from latentbench.benchmark import Benchmark as Benchmark
-    from latentbench.benchmark import run as run
-    from latentbench.benchmark import score as score
     from latentbench.cache import cache_dir as cache_dir
     from latentbench.dataset import Dataset as Dataset
     from latentbench.dataset import DataSpec as DataSpec
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     from latentbench.params import Params as Params
     from latentbench.params import PerMember as PerMember
     from latentbench.results import Results as Results
-    from latentbench.results import load_results as load_results
     from latentbench.trial import Trial as Trial
 
 

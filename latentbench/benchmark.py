@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.execution.scoring import measure
 from latentbench.params import Params, build_params
-from latentbench.plan import make_plan, metric_requests, override
-from latentbench.plugins import Plugins
+from latentbench.plan import override
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from latentbench.latent.space import LatentSpace
-    from latentbench.results import Results
-
-__all__ = ["Benchmark", "default_folder", "merge", "read_benchmark", "run", "score"]
+__all__ = ["Benchmark", "default_folder", "merge", "read_benchmark"]
 
 SUITES = Path(__file__).parent / "suites"
-Rerun = Literal["missing", "failed", "changed", "all"]
 Table = dict[str, Any]
 
 
@@ -159,68 +150,3 @@ def _flat(table: Table, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-def run(
-    benchmark: Benchmark,
-    folder: str | Path | None = None,
-    *,
-    plugins: Plugins | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    rerun: Rerun = "missing",
-    group_size: int | None = None,
-    timing: bool = False,
-) -> Results:
-    """Run what is missing of a benchmark and return all its results.
-
-    Args:
-        benchmark: what to run.
-        folder: the run's folder, made when it is not there; None: results/DATASET-TITLE. What it holds already is
-            not done again.
-        plugins: the plugins to use; all installed ones when left out.
-        workers: processes that run trials; None: one per core; 0: this very process.
-        device: "auto" (cuda where there is one), "cpu" or "cuda".
-        timeout: seconds a trial may take.
-        rerun: also do again what "failed", what "changed" in source since, or "all".
-        group_size: on CUDA, how many trials are trained together at most; 16 when left out.
-        timing: run trials alone, one at a time, so that their cost scores can be compared; those again that ran
-            beside others.
-
-    Raises:
-        RequestError: the request was wrong; nothing was run.
-    """
-    from latentbench.execution.run import Execution, execute
-
-    plugins = plugins or Plugins()
-    place = default_folder(benchmark) if folder is None else Path(folder)
-    how = Execution(workers, device, timeout, rerun, group_size, timing)
-    return execute(make_plan(benchmark, plugins, device), benchmark, place, plugins, how)
-
-
-def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | None = None) -> pd.DataFrame:
-    """Score one latent space, without a run.
-
-    Args:
-        space: what to score.
-        metrics: names of metrics or of their scores; all when left out.
-        plugins: the plugins to use; all installed ones when left out.
-
-    Returns:
-        One row a score: score, value, se, better, unit, status, reason.
-    """
-    import pandas as pd
-
-    plugins = plugins or Plugins()
-    wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    rows = []
-    for request in metric_requests(wanted, plugins):
-        measured, _ = measure(request, plugins, space)
-        for name, row in measured["scores"].items():
-            if wanted and not {name, request.metric} & set(wanted):
-                continue
-            declared = request.scores[name]
-            rows.append({"score": name, **row, "better": declared["better"], "unit": declared["unit"]})
-    columns = ["score", "value", "se", "better", "unit", "status", "reason"]
-    return pd.DataFrame(rows, columns=columns).astype({"value": float, "se": float})

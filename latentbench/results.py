@@ -28,7 +28,7 @@ from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial, 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["COUNTS", "Results", "load_results"]
+__all__ = ["COUNTS", "Results"]
 
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 FORMAT = 2
@@ -176,15 +176,6 @@ class Results:
         frame.to_parquet(buffer, index=False)
         write_atomically(self.path / "scores.parquet", buffer.getvalue())
         write_atomically(self.path / "scores.csv", frame.to_csv(index=False).encode())
-
-
-def load_results(path: str | Path) -> Results:
-    """Read the results of a run.
-
-    Raises:
-        RunFolderError: the folder holds no run.
-    """
-    return Results(Path(path))
 
 
 def _trial_columns(trial: Trial, split: SplitName) -> dict[str, Any]:

@@ -26,9 +26,9 @@ STYLES = ["text", "md", "csv", "latex", "html"]
 )
 def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
+    from latentbench.api import load_results
     from latentbench.cli.options import split_names
     from latentbench.report.table.render import comparison_table, render
-    from latentbench.results import load_results
 
     table = comparison_table(load_results(run), split_names(purposes), every, relative, ranks)
     click.echo(render(table, style))

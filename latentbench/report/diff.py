@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files import read_json
 from latentbench.report.table.conditions import circumstances
 from latentbench.report.table.number_format import Style, measured, number, row_style
 from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
-from latentbench.results import Results, load_results
+from latentbench.results import Results
 from latentbench.statistics import PairedDifference, holm, paired_difference
 
 __all__ = ["Difference", "Side", "compare", "differences_in_environment", "read_side", "regressions", "render"]

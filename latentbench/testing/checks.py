@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from latentbench.benchmark import score
+from latentbench.api import score
 from latentbench.latent.space import LatentSpace
 from latentbench.metric import Metric, Score
 from latentbench.plugins import Plugins

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from latentbench.api import load_results
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report import maps
-from latentbench.results import load_results
 
 NO_DECODER = '''
 from latentbench import Model, hookimpl

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from latentbench.results import load_results
+from latentbench.api import load_results
 
 NO_DECODER = '''
 from latentbench import Model, hookimpl
