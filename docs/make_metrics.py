@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from latentbench.metric import PURPOSES, Metric, Score
+from latentbench.metric import Metric
 from latentbench.plugins import Plugins
+from latentbench.scores import PURPOSES, Score
 
 PAGE = Path(__file__).with_name("metrics.md")
 PACKAGE = "latentbench_metrics"

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace
     from latentbench.metric import Metric as Metric
-    from latentbench.metric import Score as Score
     from latentbench.model import Batch as Batch
     from latentbench.model import Draw as Draw
     from latentbench.model import GradientModel as GradientModel
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     from latentbench.params import Params as Params
     from latentbench.params import PerMember as PerMember
     from latentbench.results import Results as Results
+    from latentbench.scores import Score as Score
     from latentbench.trial import Trial as Trial
 
 

@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor
 
 import latentbench.params
+from latentbench.scores import Score
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Metric", "Score"]
+__all__ = ["Metric"]
 
-BETTER = ("up", "down", "none")
 INVARIANCES = ("shift", "scale", "rotation", "permutation", "axis_scale")
-PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "cost", "use")
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one number means: declared beside the metric that computes it.
-
-    Attributes:
-        better: "up", "down", "near:VALUE", or "none" for a score with a trivial optimum (shown, never starred).
-        description: one line for `latentbench info` and the report.
-        purpose: what a reader wants a space for: keep, find, group, near, walk, make, steer, factors, shift,
-            cost or use.
-        headline: stands in the default table.
-        range: smallest and largest possible value.
-        unit: as "nats" or "dB"; empty for a pure number.
-        kind: "quality" (the same on any machine) or "cost" (seconds, bytes).
-        codes: whether posterior means or posterior samples are looked at.
-        floor: what no learning at all gives: a number, or the name of the reference model whose row gives it.
-        ceiling: what no compression at all gives, likewise.
-        flag_below: under this value the trial is flagged `flag`.
-        flag: as "collapsed"; a flagged trial is never starred.
-    """
-
-    better: str
-    description: str
-    purpose: str = "use"
-    headline: bool = False
-    range: tuple[float, float] = (-math.inf, math.inf)
-    unit: str = ""
-    kind: Literal["quality", "cost"] = "quality"
-    codes: Literal["mean", "sample"] = "mean"
-    floor: float | str | None = None
-    ceiling: float | str | None = None
-    flag_below: float = -math.inf
-    flag: str = ""
-
-    def __post_init__(self) -> None:
-        if self.better not in BETTER:
-            word, _, value = self.better.partition(":")
-            if word != "near" or not _is_number(value):
-                raise ValueError(f"better must be up, down, none or near:VALUE, got {self.better!r}")
-        if self.purpose not in PURPOSES:
-            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {self.purpose!r}")
-
-    def gain(self, value: float) -> float:
-        """Return `value` on a scale where more is better; NaN for a score without a better direction."""
-        if self.better == "up":
-            return value
-        if self.better == "down":
-            return -value
-        return -abs(value - float(self.better[5:])) if self.better.startswith("near:") else math.nan
 
 
 class Metric(ABC):
@@ -127,10 +74,3 @@ class Metric(ABC):
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to say
         """Return how the scores of this space were made where a reader must know it; stands as their `reason`."""
         return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -20,7 +20,7 @@ from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.metric import Score
+    from latentbench.scores import Score
 
 __all__ = ["Plan", "make_plan", "metric_requests", "names_in", "override"]
 

@@ -14,7 +14,8 @@ from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins
 
 if TYPE_CHECKING:
-    from latentbench.metric import Metric, Score
+    from latentbench.metric import Metric
+    from latentbench.scores import Score
 
 __all__ = ["command"]
 

@@ -11,8 +11,9 @@ import torch
 
 from latentbench.api import score
 from latentbench.latent.space import LatentSpace
-from latentbench.metric import Metric, Score
+from latentbench.metric import Metric
 from latentbench.plugins import Plugins
+from latentbench.scores import Score
 from latentbench.testing.changes import CHANGES, blurred, moved, permuted_labels, random_codes, reordered
 from latentbench.testing.gallery import gallery
 

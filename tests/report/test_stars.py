@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from latentbench.metric import Score
 from latentbench.report.table.significance import Contender, Contest, Verdict, gains, judged
+from latentbench.scores import Score
 
 RNG = np.random.default_rng
 

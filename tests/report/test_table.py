@@ -52,7 +52,7 @@ more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
 
 
 def test_every_purpose_has_its_place():
-    assert set(PURPOSES) == set(latentbench.metric.PURPOSES)
+    assert set(PURPOSES) == set(latentbench.scores.PURPOSES)
 
 
 def test_printing_a_table_loads_neither_torch_nor_matplotlib():
