@@ -222,7 +222,7 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     sys.path.insert(0, str(ROOT))  # this script may be started from anywhere
     from benchmarks.contestants import flops_of_an_image
     from benchmarks.profile_step import ceiling
-    from latentbench.execution.run import describe_environment
+    from latentbench.execution.environment import describe_environment
     from latentbench.plugins import Plugins
 
     flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}

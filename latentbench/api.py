@@ -57,7 +57,8 @@ def run(
     Raises:
         RequestError: the request was wrong; nothing was run.
     """
-    from latentbench.execution.run import Execution, execute
+    from latentbench.execution.pending import Execution
+    from latentbench.execution.run import execute
 
     plugins = plugins or Plugins()
     place = default_folder(benchmark) if folder is None else Path(folder)

@@ -14,7 +14,7 @@ import torch
 import latentbench
 from latentbench import DataError, load_results
 from latentbench.errors import RunFolderError
-from latentbench.execution.run import Execution, count_pending, pending_jobs
+from latentbench.execution.pending import Execution, count_pending, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record

@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
     """Print versions, hardware and plugins, as a run records them."""
-    from latentbench.execution.run import describe_environment
+    from latentbench.execution.environment import describe_environment
 
     found = describe_environment(load_plugins((), ()))
     if as_json:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from latentbench import Benchmark
-from latentbench.execution.run import Execution, pending_jobs
+from latentbench.execution.pending import Execution, pending_jobs
 from latentbench.execution.workers import run_in_workers
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins

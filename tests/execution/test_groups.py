@@ -15,7 +15,7 @@ from latentbench.benchmark import read_benchmark
 from latentbench.cli import main
 from latentbench.errors import RequestError
 from latentbench.execution import local
-from latentbench.execution.run import Execution, count_pending, pending_jobs
+from latentbench.execution.pending import Execution, count_pending, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record

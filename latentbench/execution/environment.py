@@ -1,0 +1,46 @@
+"""The machine and the software that a run had, for its environment.json and latentbench env."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from latentbench.plugins import Plugins
+
+__all__ = ["describe_environment"]
+
+
+RECORDED = (
+    "latentbench",
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "POT",
+    "pluggy",
+    "umap-learn",
+)
+
+
+def describe_environment(plugins: Plugins) -> dict[str, Any]:
+    """Describe versions, machine and plugins, for `latentbench env` and each run's environment.json."""
+    import platform
+
+    import torch
+
+    from latentbench.machine import environment
+
+    machine = environment("cuda" if torch.cuda.is_available() else "cpu", 1, 1)
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": machine["device"],
+        "cores": len(os.sched_getaffinity(0)),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
+        "versions": {name: version(name) for name in RECORDED},
+        "plugins": [asdict(info) for info in plugins.infos],
+    }
