@@ -28,16 +28,16 @@ _HOMES = {
     "PerMember": "params",
     "Posterior": "model",
     "Results": "results",
-    "Score": "metric",
+    "Score": "scores",
     "SklearnModel": "model",
     "Split": "dataset",
-    "Trial": "records",
+    "Trial": "trial",
     "as_inputs": "model",
     "cache_dir": "cache",
     "hookimpl": "hookspecs",
-    "load_results": "results",
-    "run": "benchmark",
-    "score": "benchmark",
+    "load_results": "api",
+    "run": "api",
+    "score": "api",
 }
 
 __all__ = ["__version__", *_HOMES]

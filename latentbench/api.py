@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
-
 from latentbench.benchmark import Benchmark, default_folder
 from latentbench.execution.scoring import measure
 from latentbench.plan import make_plan, metric_requests
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from latentbench.latent.space import LatentSpace
-    from latentbench.results import Results
-
 
 __all__ = ["load_results", "run", "score"]
 

@@ -1,4 +1,4 @@
-"""What a run is asked for, from TOML or from Python, and the two verbs of the library: `run` and `score`."""
+"""What a run is asked for, from TOML or from Python."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.params import Params, build_params
-from latentbench.plan import override
 
-__all__ = ["Benchmark", "default_folder", "merge", "read_benchmark"]
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+
+
+__all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark"]
 
 SUITES = Path(__file__).parent / "suites"
 Table = dict[str, Any]
@@ -150,3 +153,23 @@ def _flat(table: Table, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def names_in(key: str) -> list[str]:
+    """Split a coupled key.
+
+    >>> names_in("latent_dim, beta")
+    ['latent_dim', 'beta']
+    """
+    return [name.strip() for name in key.split(",")]
+
+
+def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:
+    """Return `table` with the keys of `stronger`; a key goes when a stronger one sets any of its names.
+
+    >>> override({"latent_dim, beta": [[8, 1]], "sigma": 1.0}, {"beta": 4})
+    {'sigma': 1.0, 'beta': 4}
+    """
+    taken = {name for key in stronger for name in names_in(key)}
+    kept = {key: value for key, value in table.items() if not taken & set(names_in(key))}
+    return {**kept, **stronger}

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentbench.benchmark import names_in, override
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.machine import best_precision, choose_device
 from latentbench.model import GradientModel
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.scores import Score
 
-__all__ = ["Plan", "make_plan", "metric_requests", "names_in", "override"]
+__all__ = ["Plan", "make_plan", "metric_requests"]
 
 Table = dict[str, Any]
 
@@ -325,26 +326,6 @@ def _own(params: Mapping[str, Any], owner: str) -> Table:
             if name.startswith(f"{owner}."):
                 found[name[len(owner) + 1 :]] = value
     return found
-
-
-def names_in(key: str) -> list[str]:
-    """Split a coupled key.
-
-    >>> names_in("latent_dim, beta")
-    ['latent_dim', 'beta']
-    """
-    return [name.strip() for name in key.split(",")]
-
-
-def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:
-    """Return `table` with the keys of `stronger`; a key goes when a stronger one sets any of its names.
-
-    >>> override({"latent_dim, beta": [[8, 1]], "sigma": 1.0}, {"beta": 4})
-    {'sigma': 1.0, 'beta': 4}
-    """
-    taken = {name for key in stronger for name in names_in(key)}
-    kept = {key: value for key, value in table.items() if not taken & set(names_in(key))}
-    return {**kept, **stronger}
 
 
 def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[_Found]]) -> None:

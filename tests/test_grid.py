@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from latentbench.benchmark import Benchmark
+from latentbench.benchmark import Benchmark, names_in, override
 from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
-from latentbench.plan import make_plan, metric_requests, names_in, override
+from latentbench.plan import make_plan, metric_requests
 from latentbench.plugins import Plugins
 
 PLUGIN = '''
