@@ -13,10 +13,6 @@ from pydantic import Field, model_validator
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.params import Params, build_params
 
-if TYPE_CHECKING:
-    from latentbench.benchmark import Benchmark
-
-
 __all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark"]
 
 SUITES = Path(__file__).parent / "suites"
