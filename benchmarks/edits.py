@@ -19,9 +19,9 @@ import pandas as pd
 
 import latentbench
 from latentbench import LatentSpace, Results
-from latentbench.latent.attributes import How, attribute_direction
-from latentbench.latent.edits import best_strength, counterfactual, edit, validation_items
-from latentbench.latent.goals import find_attribute
+from latentbench.latent.edits.attributes import find_attribute
+from latentbench.latent.edits.directions import How, attribute_direction
+from latentbench.latent.edits.editing import best_strength, counterfactual, edit, validation_items
 from latentbench_metrics.edits import edit_gain, edit_gains
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from latentbench.cli.looking import Asked, look_options
 
 if TYPE_CHECKING:
     from latentbench.cli.looking import Look
-    from latentbench.latent.projection import Map
+    from latentbench.latent.maps.projection import Map
     from latentbench.plugins import Plugins
 
 __all__ = ["command"]
@@ -49,7 +49,7 @@ def command(
     from latentbench.cli.options import split_names
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.map import draw_maps, map_numbers, one_coloring
-    from latentbench.latent.projection import check_method
+    from latentbench.latent.maps.projection import check_method
 
     names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
     look = asked.look("map")
@@ -77,7 +77,7 @@ def _maps(look: Look, method: str, count: int, seeds: range, plugins: Plugins) -
 
 def _agreement(maps: list[Map]) -> str:
     """Say how much the other seeds' maps differ from the first."""
-    from latentbench.latent.procrustes import disparity
+    from latentbench.latent.maps.procrustes import disparity
 
     others = [disparity(other.places, maps[0].places) for other in maps[1:]]
     if not others:

@@ -14,7 +14,7 @@ from latentbench.cli.options import several, split_names
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from latentbench.latent.graph import CodeGraph
+    from latentbench.latent.paths.graph import CodeGraph
 
 __all__ = ["command"]
 
@@ -148,7 +148,7 @@ def _paths(text: str) -> list[str]:
     Raises:
         UnknownNameError: one that there is not.
     """
-    from latentbench.latent.interpolation import PATHS, check_path
+    from latentbench.latent.paths.interpolation import PATHS, check_path
 
     names = list(PATHS) if text.strip() == "all" else list(dict.fromkeys(split_names(text)))
     for name in names or [text]:
@@ -190,7 +190,7 @@ def _points(asked: int | None, usual: int, least: int) -> int:
 
 
 def _graph(look: Look, neighbors: int) -> CodeGraph:
-    from latentbench.latent.graph import code_graph
+    from latentbench.latent.paths.graph import code_graph
 
     look.space.decode(look.space.codes[:1])  # a model without a decoder is told before the search
     graph = code_graph(look.space.codes, neighbors)

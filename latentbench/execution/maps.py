@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentbench.execution.scoring import measure
 from latentbench.files import short_hash
-from latentbench.latent.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
+from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.plan import metric_requests
 from latentbench.records import Record
@@ -58,8 +58,8 @@ def trial_map(
         method: pca, tsne or umap.
         plugins: where the metrics come from.
         seed: of the method.
-        count: how many codes at most; see `latentbench.latent.projection.shown_rows`.
-        start: see `latentbench.latent.projection.make_map`.
+        count: how many codes at most; see `latentbench.latent.maps.projection.shown_rows`.
+        start: see `latentbench.latent.maps.projection.make_map`.
 
     Raises:
         UnknownNameError: there is no such method.

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
-from latentbench.latent.attributes import Direction, How, attribute_direction
-from latentbench.latent.edits import (
+from latentbench.latent.edits.attributes import Attribute, find_attribute
+from latentbench.latent.edits.directions import Direction, How, attribute_direction
+from latentbench.latent.edits.editing import (
     Counterfactual,
     Originals,
     Step,
@@ -24,7 +25,6 @@ from latentbench.latent.edits import (
     masked_error,
     validation_items,
 )
-from latentbench.latent.goals import Attribute, find_attribute
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:

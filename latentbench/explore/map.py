@@ -17,7 +17,7 @@ from latentbench.drawing.sheet import SheetFormat
 from latentbench.drawing.style import INK, SOFT, settings
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.execution.maps import JUDGES
-from latentbench.latent.projection import Map
+from latentbench.latent.maps.projection import Map
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from latentbench.drawing.animation import frame, moving_ways
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
-from latentbench.latent.graph import CodeGraph
-from latentbench.latent.interpolation import blend, interpolate, leg_ends, simplex_weights
 from latentbench.latent.meshes import Mesh, as_obj, surfaces
-from latentbench.latent.paths import linear_path
+from latentbench.latent.paths.curves import linear_path
+from latentbench.latent.paths.graph import CodeGraph
+from latentbench.latent.paths.interpolation import blend, interpolate, leg_ends, simplex_weights
 from latentbench.latent.space import LatentSpace
-from latentbench.latent.transport import image_barycenters, image_displacement
+from latentbench.latent.transport.images import image_barycenters, image_displacement
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
 from latentbench.latent.grids import active_dimensions, corner_items, four_corner_grid, manifold_grid
-from latentbench.latent.inverse import (
+from latentbench.latent.maps.inverse import (
     Inverse,
     InverseErrors,
     NeighborInverse,

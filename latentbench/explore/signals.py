@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from latentbench.drawing.style import COLORS, INK, SOFT, settings
-from latentbench.latent.interpolation import simplex_weights
-from latentbench.latent.signals import signal_barycenters
+from latentbench.latent.paths.interpolation import simplex_weights
+from latentbench.latent.transport.signals import signal_barycenters
 
 if TYPE_CHECKING:
     import pandas as pd

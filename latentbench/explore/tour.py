@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import RequestError
 from latentbench.explore.tour_frames import forming_frames, tour_frames
-from latentbench.latent.procrustes import align
-from latentbench.latent.projection import Map
+from latentbench.latent.maps.procrustes import align
+from latentbench.latent.maps.projection import Map
+from latentbench.latent.maps.tour import round_trip, tour_path, tour_stops
 from latentbench.latent.space import LatentSpace
-from latentbench.latent.tour import round_trip, tour_path, tour_stops
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,9 +15,9 @@ from latentbench.drawing.animation import frame, moving_ways
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
-from latentbench.latent.clouds import class_codes, cloud_morph
-from latentbench.latent.interpolation import simplex_weights
-from latentbench.latent.transport import image_barycenters, image_displacement
+from latentbench.latent.paths.interpolation import simplex_weights
+from latentbench.latent.transport.clouds import class_codes, cloud_morph
+from latentbench.latent.transport.images import image_barycenters, image_displacement
 
 if TYPE_CHECKING:
     import pandas as pd

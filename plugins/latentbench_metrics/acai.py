@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.paths import decoded_path
+from latentbench.latent.paths.curves import decoded_path
 from latentbench.latent.space import exact_arithmetic
 from latentbench_datasets.lines import draw_lines
 from latentbench_metrics.subsets import pairs

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.attributes import attribute_direction
-from latentbench.latent.edits import edit
-from latentbench.latent.goals import Attribute
+from latentbench.latent.edits.attributes import Attribute
+from latentbench.latent.edits.directions import attribute_direction
+from latentbench.latent.edits.editing import edit
 from latentbench_metrics.edit_choices import (
     ITEMS,
     EditParams,

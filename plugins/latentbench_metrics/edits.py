@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.attributes import Direction, How, attribute_direction
-from latentbench.latent.edits import (
+from latentbench.latent.edits.directions import Direction, How, attribute_direction
+from latentbench.latent.edits.editing import (
     Counterfactual,
     best_strength,
     counterfactual,
@@ -178,7 +178,7 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
     Args:
         space: the test split; its `train` gives directions, its `validation` strengths.
         attributes: names of factors; all binary ones, or else all, at most six, when left out.
-        how: directions are found, see `latentbench.latent.attributes`.
+        how: directions are found, see `latentbench.latent.edits.directions`.
 
     Raises:
         NotApplicableError: the space lacks what it takes.

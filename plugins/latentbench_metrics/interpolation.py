@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.paths import decoded_path, speed_squared
+from latentbench.latent.paths.curves import decoded_path, speed_squared
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics.acai import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness
 from latentbench_metrics.path_geometry import GeodesicRatio, JacobianSpectrum, geodesic_ratio, jacobian_spectrum

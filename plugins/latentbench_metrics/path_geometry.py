@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench.latent.paths import forward_derivatives, geodesic_lengths
+from latentbench.latent.paths.curves import forward_derivatives, geodesic_lengths
 from latentbench_metrics.subsets import pairs, some_rows
 
 __all__ = ["GeodesicRatio", "JacobianSpectrum", "geodesic_ratio", "jacobian_spectrum"]
@@ -32,7 +32,7 @@ def geodesic_ratio(
     and measured alike, at four points a step.
 
     Source: Shao 2018, "The Riemannian Geometry of Deep Generative Models"; Arvanitidis 2018. Geodesics of the
-    pull-back metric, see `latentbench.latent.paths.geodesic`.
+    pull-back metric, see `latentbench.latent.paths.curves.geodesic`.
 
     Traps: a fade between pixels and any linear decoder have the least, 1: it says how flat, not how good, so read
     it beside `walk_kd`. Geodesics are local minima and may cut through codes that no image has; few steps or

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench.latent.transport import pot
+from latentbench.latent.transport.pot import pot
 from latentbench_metrics.sinkhorn import sinkhorn_divergence
 
 __all__ = [

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from latentbench.explore.edit import Change, draw_edits, edited_by_default, plan_edits
-from latentbench.latent.attributes import attribute_direction
+from latentbench.latent.edits.directions import attribute_direction
 from latentbench.testing import gallery
 
 SPRITES = "sprites:size=16:scales=3:orientations=2:positions=6"

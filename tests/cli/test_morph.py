@@ -10,7 +10,7 @@ from PIL import Image
 
 from latentbench import LatentSpace
 from latentbench.explore.morph import as_meshes, blended, blended_sheet, frames, morphed, morphed_sheet, numbers
-from latentbench.latent.interpolation import PATHS, interpolate, leg_ends, simplex_weights
+from latentbench.latent.paths.interpolation import PATHS, interpolate, leg_ends, simplex_weights
 from latentbench.results import Results
 
 PLUGIN = '''

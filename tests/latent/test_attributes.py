@@ -6,7 +6,8 @@ import torch
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.latent.attributes import (
+from latentbench.latent.edits.attributes import find_attribute
+from latentbench.latent.edits.directions import (
     Direction,
     attribute_direction,
     attribute_names,
@@ -17,7 +18,7 @@ from latentbench.latent.attributes import (
     probe_normal,
     random_direction,
 )
-from latentbench.latent.edits import (
+from latentbench.latent.edits.editing import (
     best_strength,
     chain,
     counterfactual,
@@ -26,7 +27,6 @@ from latentbench.latent.edits import (
     originals,
     validation_items,
 )
-from latentbench.latent.goals import find_attribute
 from latentbench.testing import CHANGES, gallery, moved
 
 METHODS = ("mean_difference", "balanced_means", "probe_normal", "paired")

@@ -5,8 +5,8 @@ import torch
 
 from latentbench import LatentSpace
 from latentbench.errors import NotApplicableError
-from latentbench.latent.clouds import class_codes, cloud_morph
-from latentbench.latent.transport import pot
+from latentbench.latent.transport.clouds import class_codes, cloud_morph
+from latentbench.latent.transport.pot import pot
 
 
 def two_classes(first=40, second=60, dim=3):

@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import shortest_path
 from sklearn.neighbors import NearestNeighbors
 
 from latentbench.latent import graph
-from latentbench.latent.graph import code_graph
+from latentbench.latent.paths.graph import code_graph
 
 
 def normal(*shape, seed=0):

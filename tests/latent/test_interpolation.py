@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from latentbench.errors import ContractError, NotApplicableError, UnknownNameError
-from latentbench.latent.graph import code_graph
-from latentbench.latent.interpolation import PATHS, blend, interpolate, leg_ends, simplex_weights
-from latentbench.latent.means import geodesic_mean, spherical_mean
+from latentbench.latent.paths.graph import code_graph
+from latentbench.latent.paths.interpolation import PATHS, blend, interpolate, leg_ends, simplex_weights
+from latentbench.latent.paths.means import geodesic_mean, spherical_mean
 from latentbench.latent.space import LatentSpace
 
 

@@ -6,8 +6,8 @@ import torch
 from sklearn.neighbors import KNeighborsRegressor
 
 from latentbench.errors import NotApplicableError
-from latentbench.latent.inverse import NeighborInverse, PlaneInverse, UmapInverse, inverse_error
-from latentbench.latent.principal import pca_map
+from latentbench.latent.maps.inverse import NeighborInverse, PlaneInverse, UmapInverse, inverse_error
+from latentbench.latent.maps.pca import pca_map
 from latentbench.latent.space import LatentSpace
 
 

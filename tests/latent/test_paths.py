@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from latentbench.latent import paths
-from latentbench.latent.paths import geodesic, geodesic_lengths, linear_path, refined_path, slerp, speed_squared
+from latentbench.latent.paths.curves import (
+    geodesic,
+    geodesic_lengths,
+    linear_path,
+    refined_path,
+    slerp,
+    speed_squared,
+)
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from latentbench.latent.principal import pca_map
+from latentbench.latent.maps.pca import pca_map
 
 
 def codes(n=200, d=5):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial import procrustes
 
-from latentbench.latent.procrustes import align, disparity
+from latentbench.latent.maps.procrustes import align, disparity
 
 
 def codes(n=200, d=5):

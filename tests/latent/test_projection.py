@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from latentbench.errors import NotApplicableError, UnknownNameError
-from latentbench.latent.principal import pca_map
-from latentbench.latent.procrustes import align, disparity
-from latentbench.latent.projection import METHODS, make_map
+from latentbench.latent.maps.pca import pca_map
+from latentbench.latent.maps.procrustes import align, disparity
+from latentbench.latent.maps.projection import METHODS, make_map
 
 
 def codes(n=200, d=5):
@@ -97,7 +97,7 @@ def test_a_map_of_no_items_is_refused():
 
 def test_importing_maps_imports_neither_umap_nor_scikit_learn():
     code = (
-        "import sys, numpy\nfrom latentbench.latent.projection import make_map\n"
+        "import sys, numpy\nfrom latentbench.latent.maps.projection import make_map\n"
         "make_map(numpy.eye(4), 'pca')\nassert not {'umap', 'sklearn', 'numba'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0

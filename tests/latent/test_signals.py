@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.latent.signals import (
+from latentbench.latent.transport.pot import pot
+from latentbench.latent.transport.signals import (
     sample_barycenter,
     signal_barycenter,
     signal_barycenters,
     signal_displacement,
 )
-from latentbench.latent.transport import pot
 
 
 def normal(mean, deviation, count=200):

@@ -3,7 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from latentbench.latent.tour import round_trip, tour_path, tour_stops
+from latentbench.latent.maps.tour import round_trip, tour_path, tour_stops
 
 
 def length(points, order):

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.latent.debiased import debiased_barycenters
-from latentbench.latent.transport import (
-    displacement,
-    image_barycenter,
-    image_barycenters,
-    image_displacement,
-    pot,
-)
+from latentbench.latent.transport.barycenters import debiased_barycenters
+from latentbench.latent.transport.clouds import displacement
+from latentbench.latent.transport.images import image_barycenter, image_barycenters, image_displacement
+from latentbench.latent.transport.pot import pot
 
 
 def normal(*shape, seed=0):
@@ -158,7 +154,7 @@ def test_barycenter_refuses_what_it_cannot_do():
 
 
 def test_no_barycenter_says_so(monkeypatch):
-    monkeypatch.setattr("latentbench.latent.transport.STEPS", 12)
+    monkeypatch.setattr("latentbench.latent.transport.images.STEPS", 12)
     with pytest.raises(ValueError, match="no barycenter found in 12 steps"):
         image_barycenter(torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2), reg=0.002)
 
@@ -260,7 +256,7 @@ def test_image_displacement_refuses_what_it_cannot_do(monkeypatch):
             image_displacement(start, end, shares)
     with pytest.raises(ValueError, match="finer must be at least 1, got 0"):
         image_displacement(image, image, half, finer=0)
-    monkeypatch.setattr("latentbench.latent.transport.MOST_LIT", 100)
+    monkeypatch.setattr("latentbench.latent.transport.images.MOST_LIT", 100)
     with pytest.raises(ValueError, match="100 pixels above 0, 9 for each of them, got 7056"):
         image_displacement(image, image, half, finer=3)
     with pytest.raises(ValueError, match="images may have 100 pixels above 0, got 784: make them smaller"):
@@ -305,7 +301,9 @@ def test_displacement_refuses_unequal_numbers():
 
 
 def test_importing_the_module_does_not_import_pot():
-    code = "import sys, latentbench.latent.transport; sys.exit('ot' in sys.modules or 'scipy' in sys.modules)"
+    code = (
+        "import sys, latentbench.latent.transport.images; sys.exit('ot' in sys.modules or 'scipy' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

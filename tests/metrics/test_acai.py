@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench.latent.paths import linear_path
+from latentbench.latent.paths.curves import linear_path
 from latentbench_datasets.lines import draw_lines
 from latentbench_metrics import acai
 from latentbench_metrics.interpolation import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness

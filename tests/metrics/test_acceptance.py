@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from latentbench import LatentSpace, Posterior
-from latentbench.latent.paths import linear_path, slerp
-from latentbench.latent.transport import image_barycenter
+from latentbench.latent.paths.curves import linear_path, slerp
+from latentbench.latent.transport.images import image_barycenter
 from latentbench.statistics import critical_difference, iqm, nemenyi_quantile
 from latentbench_datasets.lines import draw_lines
 from latentbench_metrics.clusters import (

@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 import latentbench_metrics
 from latentbench.execution.scoring import compute
-from latentbench.latent.transport import displacement, image_barycenter
+from latentbench.latent.transport.clouds import displacement
+from latentbench.latent.transport.images import image_barycenter
 from latentbench_metrics import acai, dci, likelihoods
 from latentbench_metrics.reconstruction import Reconstruction
 

@@ -8,7 +8,7 @@ import torch
 import latentbench
 from latentbench import LatentSpace, NotApplicableError
 from latentbench.execution.scoring import compute
-from latentbench.latent.goals import find_attribute
+from latentbench.latent.edits.attributes import find_attribute
 from latentbench.testing import blurred, gallery, random_codes
 from latentbench_metrics.edit_choices import EditParams, scored_attributes
 from latentbench_metrics.edit_flips import attribute_judge

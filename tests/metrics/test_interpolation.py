@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import DataSpec, LatentSpace, NotApplicableError
-from latentbench.latent.paths import linear_path, slerp, speed_squared
+from latentbench.latent.paths.curves import linear_path, slerp, speed_squared
 from latentbench.plugins import Plugins
 from latentbench_metrics import path_geometry
 from latentbench_metrics.generation import kernel_distance

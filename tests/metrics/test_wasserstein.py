@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
 from latentbench.execution.scoring import compute
-from latentbench.latent.transport import pot
+from latentbench.latent.transport.pot import pot
 from latentbench.testing import reordered
 from latentbench_metrics import matches, sinkhorn
 from latentbench_metrics.matches import (

@@ -19,9 +19,9 @@ from latentbench.execution.maps import JUDGES as TRUST
 from latentbench.explore.map import NAMES
 from latentbench.explore.morph import mixed
 from latentbench.explore.show import Traversals, reconstructions, traversals
-from latentbench.latent.interpolation import interpolate
-from latentbench.latent.principal import pca_map
-from latentbench.latent.projection import Map, shown_rows
+from latentbench.latent.maps.pca import pca_map
+from latentbench.latent.maps.projection import Map, shown_rows
+from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError
-from latentbench.latent.attributes import Direction
-from latentbench.latent.goals import Attribute
+from latentbench.latent.edits.attributes import Attribute
+from latentbench.latent.edits.directions import Direction
 from latentbench.latent.space import REASONS, LatentSpace
 
 __all__ = [

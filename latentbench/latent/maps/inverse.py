@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from latentbench.latent.principal import pca_map
+from latentbench.latent.maps.pca import pca_map
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:

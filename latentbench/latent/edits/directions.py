@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError
-from latentbench.latent.goals import Attribute, attribute_names, find_attribute
+from latentbench.latent.edits.attributes import Attribute, attribute_names, find_attribute
 from latentbench.latent.space import REASONS, LatentSpace
 
 __all__ = [

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.descent import minimize_energies
-from latentbench.latent.paths import wave_basis
+from latentbench.latent.paths.curves import wave_basis
 from latentbench.latent.space import exact_arithmetic
 
 __all__ = ["geodesic_mean", "spherical_mean"]

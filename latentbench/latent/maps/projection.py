@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latentbench.errors import NotApplicableError, UnknownNameError, near_matches
-from latentbench.latent.principal import checked_codes, pca_map
+from latentbench.latent.maps.pca import checked_codes, pca_map
 
 __all__ = [
     "MAP_VERSION",

@@ -1,32 +1,21 @@
-"""Optimal transport as a way to move: between clouds of points, between grey images, and to their middle."""
+"""Optimal transport of grey images: moved into one another, and to their middle."""
 
 from __future__ import annotations
 
 import math
-import os
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from latentbench.latent.debiased import LEAST_REG, debiased_barycenters
+from latentbench.latent.transport.barycenters import LEAST_REG, debiased_barycenters
+from latentbench.latent.transport.pot import pot
 
-__all__ = ["displacement", "image_barycenter", "image_barycenters", "image_displacement", "pot"]
+__all__ = ["image_barycenter", "image_barycenters", "image_displacement"]
 
 MOST_LIT = 8192  # pixels of an image that may hold mass: the plan between two has the square of it
 STEPS = 10_000  # of a barycenter, at most
 TOLERANCE = 1e-5  # of its marginals
 WIDTH = 1.5  # squared pixels of entropy: shapes merge, even areas stay even
-
-
-def pot() -> ModuleType:
-    """Import POT without the back ends it would otherwise import too."""
-    for backend in ("JAX", "CUPY", "TENSORFLOW"):
-        os.environ.setdefault(f"POT_BACKEND_DISABLE_{backend}", "1")
-    import ot
-
-    module: ModuleType = ot
-    return module
 
 
 def image_barycenter(images: Tensor, weights: Tensor, reg: float | None = None) -> Tensor:
@@ -151,47 +140,6 @@ def image_displacement(start: Tensor, end: Tensor, shares: Tensor, finer: int = 
             width = (1 + (finer - 1) * 4 * share * (1 - share)) / finer  # parts come apart on the way
             frame.copy_(_land(torch.lerp(sources, targets, share), moved * mass, width, frame.shape[1:]))
     return frames
-
-
-def displacement(x: Tensor, y: Tensor, t: float) -> Tensor:
-    """Return the cloud `(n, d)` a share `t` of the way from `x` to `y`, each point moved to its exact partner.
-
-    McCann's interpolation: the geodesic of the 2-Wasserstein distance, W2(x, result) = t W2(x, y). Row i of the
-    result started at row i of `x`. O(n³) and n x n numbers, on the CPU in float64.
-
-    Source: McCann 1997.
-
-    Traps: in many dimensions a small sample has chance partners, far from those of the
-    distributions behind it.
-
-    Args:
-        x: `(n, d)`.
-        y: likewise, equally many rows.
-        t: in [0, 1].
-
-    Raises:
-        ValueError: unequal shapes, or t outside [0, 1].
-
-    >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[12.0], [10.0]])
-    >>> displacement(x, y, 0.5)
-    tensor([[5.0000],
-            [6.5000]])
-    """
-    if x.ndim != 2 or x.shape != y.shape or not len(x):
-        raise ValueError(
-            f"x and y must both be (n, d), equally many rows, got {tuple(x.shape)} and {tuple(y.shape)}"
-        )
-    if not 0 <= t <= 1:
-        raise ValueError(f"t must be in [0, 1], got {t}")
-    return (1 - t) * x + t * y[_partners(x, y).to(y.device)]
-
-
-def _partners(x: Tensor, y: Tensor) -> Tensor:
-    """Return for each row of `x` the row of `y` that the cheapest one-to-one assignment gives it."""
-    from scipy.optimize import linear_sum_assignment
-
-    here, there = ((cloud.double() - cloud.double().mean(0)).cpu().numpy() for cloud in (x, y))
-    return torch.from_numpy(linear_sum_assignment(pot().dist(here, there))[1])
 
 
 def _plan(start: Tensor, end: Tensor, finer: int = 1) -> tuple[Tensor, Tensor, Tensor]:

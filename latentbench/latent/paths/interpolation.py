@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import UnknownNameError, near_matches
-from latentbench.latent.graph import CodeGraph, code_graph
-from latentbench.latent.means import geodesic_mean, spherical_mean
-from latentbench.latent.paths import geodesic, linear_path, refined_path, slerp, spaced_evenly
+from latentbench.latent.paths.curves import geodesic, linear_path, refined_path, slerp, spaced_evenly
+from latentbench.latent.paths.graph import CodeGraph, code_graph
+from latentbench.latent.paths.means import geodesic_mean, spherical_mean
 from latentbench.latent.space import LatentSpace
 
 __all__ = ["PATHS", "blend", "check_path", "interpolate", "leg_ends", "simplex_weights"]

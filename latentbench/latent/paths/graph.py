@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentbench.latent.paths import spaced_evenly
+from latentbench.latent.paths.curves import spaced_evenly
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -1,0 +1,1 @@
+"""Optimal transport of images, of clouds of codes, and of signals."""
