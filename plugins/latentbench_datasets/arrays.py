@@ -13,12 +13,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.array_files import Rows, read_array_file
-from latentbench_datasets.classes import LabeledParams, keep_classes
-from latentbench_datasets.fingerprints import remembered_fingerprint
-from latentbench_datasets.folder_labels import check_row_order, split_folders, sub_folder_labels
-from latentbench_datasets.image_folder import image_files, read_images
-from latentbench_datasets.labels import number_classes, read_file_labels, read_row_labels
+from latentbench_datasets._arrays.array_files import Rows, read_array_file
+from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
+from latentbench_datasets._arrays.image_folder import image_files, read_images
+from latentbench_datasets._arrays.labels import number_classes, read_file_labels, read_row_labels
+from latentbench_datasets._shared.classes import LabeledParams, keep_classes
+from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 Array = npt.NDArray[Any]
 MINIMUM = 50

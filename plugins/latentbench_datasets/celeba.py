@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.files import read_frame
-from latentbench_datasets.fingerprints import remembered_fingerprint
-from latentbench_datasets.images import as_array, open_image
+from latentbench_datasets._arrays.files import read_frame
+from latentbench_datasets._arrays.images import as_array, open_image
+from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 IMAGES = "img_align_celeba"
 ATTRIBUTES = "list_attr_celeba.txt"

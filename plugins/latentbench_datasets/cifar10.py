@@ -12,9 +12,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split, cache_dir
-from latentbench_datasets.classes import LabeledParams, keep_classes
-from latentbench_datasets.downloads import fetch
-from latentbench_datasets.fingerprints import remembered_fingerprint
+from latentbench_datasets._shared.classes import LabeledParams, keep_classes
+from latentbench_datasets._shared.downloads import fetch
+from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST = ("test_batch.bin",)

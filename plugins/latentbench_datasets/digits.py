@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from latentbench import Dataset, Split
-from latentbench_datasets.classes import LabeledParams, keep_classes
+from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 
 TEST_ROWS = 360
 

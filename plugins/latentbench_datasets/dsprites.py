@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from latentbench_datasets.factor_files import Factor, FactorFile
+from latentbench_datasets._shared.factor_files import Factor, FactorFile
 
 FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from latentbench_datasets.face_parts import paint_face
-from latentbench_datasets.factor_design import FactorRange
-from latentbench_datasets.factor_pictures import Columns, FactorPictures
+from latentbench_datasets._drawn.face_parts import paint_face
+from latentbench_datasets._drawn.factor_design import FactorRange
+from latentbench_datasets._drawn.factor_pictures import Columns, FactorPictures
 
 __all__ = ["Faces"]
 

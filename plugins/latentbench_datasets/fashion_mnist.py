@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from latentbench_datasets.idx_dataset import IdxDataset
+from latentbench_datasets._shared.idx_dataset import IdxDataset
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 

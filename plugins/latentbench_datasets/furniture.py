@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from latentbench_datasets.factor_dataset import FactorDataset
-from latentbench_datasets.factor_design import FactorRange
+from latentbench_datasets._drawn.factor_dataset import FactorDataset
+from latentbench_datasets._drawn.factor_design import FactorRange
 
 __all__ = ["Furniture", "union_distances"]
 

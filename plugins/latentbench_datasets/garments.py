@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_design import FactorRange
-from latentbench_datasets.factor_pictures import Columns, FactorPictures
-from latentbench_datasets.garment_parts import SIDE, paint_clothes, paint_shoes
+from latentbench_datasets._drawn.factor_design import FactorRange
+from latentbench_datasets._drawn.factor_pictures import Columns, FactorPictures
+from latentbench_datasets._drawn.garment_parts import SIDE, paint_clothes, paint_shoes
 
 __all__ = ["CLASSES", "PROTOTYPES", "Garments"]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.fingerprints import drawn_fingerprint
+from latentbench_datasets._shared.fingerprints import drawn_fingerprint
 
 __all__ = ["Lines", "draw_lines"]
 

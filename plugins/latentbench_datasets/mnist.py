@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import Split
-from latentbench_datasets.idx_dataset import TEST, IdxDataset
+from latentbench_datasets._shared.idx_dataset import TEST, IdxDataset
 
 Binarize = Literal["none", "threshold", "static"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from latentbench_datasets.factor_files import Factor, FactorFile
+from latentbench_datasets._shared.factor_files import Factor, FactorFile
 
 
 class Shapes3D(FactorFile):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.fingerprints import drawn_fingerprint
+from latentbench_datasets._shared.fingerprints import drawn_fingerprint
 
 __all__ = ["Sprites"]
 

@@ -10,9 +10,9 @@ from latentbench.errors import RequestError
 from latentbench.params import build_params, describe_params
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
+from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 from latentbench_datasets.arrays import Arrays
 from latentbench_datasets.cifar10 import CIFAR10
-from latentbench_datasets.classes import LabeledParams, keep_classes
 from latentbench_datasets.digits import Digits
 from latentbench_datasets.fashion_mnist import FashionMNIST
 from latentbench_datasets.mnist import MNIST

@@ -9,8 +9,8 @@ from latentbench.errors import RequestError
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_datasets import factor_pictures
+from latentbench_datasets._drawn.shapes import Canvas
 from latentbench_datasets.faces import Faces
-from latentbench_datasets.shapes import Canvas
 
 FACTORS = Faces.Params.factors
 NAMES = [factor.name for factor in FACTORS]

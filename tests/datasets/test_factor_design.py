@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latentbench_datasets.factor_design import FactorDesign, FactorRange
+from latentbench_datasets._drawn.factor_design import FactorDesign, FactorRange
 
 FACTORS = (
     FactorRange("tilt", -15.0, 15.0),

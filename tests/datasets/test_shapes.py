@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from latentbench_datasets.shapes import Canvas, box, capsule, coverage, ellipse, polygon, under
+from latentbench_datasets._drawn.shapes import Canvas, box, capsule, coverage, ellipse, polygon, under
 
 FINE = 0.02
 

@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.factor_design import FactorDesign, FactorRange, Source
-from latentbench_datasets.fingerprints import drawn_fingerprint
+from latentbench_datasets._drawn.factor_design import FactorDesign, FactorRange, Source
+from latentbench_datasets._shared.fingerprints import drawn_fingerprint
 
 __all__ = ["FactorDataset"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from latentbench import DataError
-from latentbench_datasets.images import as_array, open_image
+from latentbench_datasets._arrays.images import as_array, open_image
 
 __all__ = ["image_files", "read_images"]
 

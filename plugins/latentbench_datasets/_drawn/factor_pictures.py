@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_dataset import FactorDataset
+from latentbench_datasets._drawn.factor_dataset import FactorDataset
 
 __all__ = ["Columns", "FactorPictures"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench import DataError
-from latentbench_datasets.files import check_filled, find_column, load_numpy, read_frame
-from latentbench_datasets.labels import LABEL_NAMES
+from latentbench_datasets._arrays.files import check_filled, find_column, load_numpy, read_frame
+from latentbench_datasets._arrays.labels import LABEL_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench import DataError, Dataset, Split, cache_dir
-from latentbench_datasets.classes import LabeledParams, keep_classes
-from latentbench_datasets.downloads import fetch
-from latentbench_datasets.fingerprints import remembered_fingerprint
-from latentbench_datasets.idx import read_idx
+from latentbench_datasets._shared.classes import LabeledParams, keep_classes
+from latentbench_datasets._shared.downloads import fetch
+from latentbench_datasets._shared.fingerprints import remembered_fingerprint
+from latentbench_datasets._shared.idx import read_idx
 
 __all__ = ["IdxDataset"]
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from latentbench import DataError, Dataset, Split
-from latentbench_datasets.files import load_numpy
-from latentbench_datasets.fingerprints import remembered_fingerprint
+from latentbench_datasets._arrays.files import load_numpy
+from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 __all__ = ["Factor", "FactorFile"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_pictures import Columns
-from latentbench_datasets.shapes import Canvas, Size, box, ellipse, polygon, under
+from latentbench_datasets._drawn.factor_pictures import Columns
+from latentbench_datasets._drawn.shapes import Canvas, Size, box, ellipse, polygon, under
 
 __all__ = ["SIDE", "paint_clothes", "paint_shoes"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench import DataError
-from latentbench_datasets.file_names import match_names
-from latentbench_datasets.files import check_filled, find_column, load_numpy, read_frame
+from latentbench_datasets._arrays.file_names import match_names
+from latentbench_datasets._arrays.files import check_filled, find_column, load_numpy, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from latentbench_datasets.factor_pictures import Columns
-from latentbench_datasets.shapes import Canvas, box, capsule, disk, ellipse, under
+from latentbench_datasets._drawn.factor_pictures import Columns
+from latentbench_datasets._drawn.shapes import Canvas, box, capsule, disk, ellipse, under
 
 __all__ = ["paint_face"]
 

@@ -1,0 +1,1 @@
+"""What several datasets share: classes, downloads, fingerprints, and formats of published files."""
