@@ -22,7 +22,7 @@ from latentbench import LatentSpace, Results
 from latentbench.latent.edits.attributes import find_attribute
 from latentbench.latent.edits.directions import How, attribute_direction
 from latentbench.latent.edits.editing import best_strength, counterfactual, edit, validation_items
-from latentbench_metrics.edits import edit_gain, edit_gains
+from latentbench_metrics.edits.gains import edit_gain, edit_gains
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "results" / "reference" / "edits.txt"

@@ -40,7 +40,7 @@ from benchmarks.gpu_grid import time_grid  # noqa: E402
 from benchmarks.gpu_speed import time_others, time_study, time_target, time_variants  # noqa: E402
 from benchmarks.gpu_work import PLUGINS, Part, Row, Work, find_data, one_line  # noqa: E402
 from latentbench.errors import LatentbenchError  # noqa: E402
-from latentbench.execution.environment import describe_environment
+from latentbench.execution.environment import describe_environment  # noqa: E402
 from latentbench.machine import choose_device, free_memory  # noqa: E402
 
 KEPT = ROOT / "results" / "reference" / "speed"

@@ -24,7 +24,7 @@ from latentbench.plan import metric_requests
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench_metrics.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features
 
 KEPT = Path(__file__).parents[1] / "results" / "reference" / "metric_costs.txt"
 LIMITS = {"all": 60.0, "quick": 10.0}

@@ -20,7 +20,7 @@ from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
-from latentbench_metrics.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable

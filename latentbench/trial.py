@@ -1,4 +1,4 @@
-"""What a trial is and how it ended, and which scores are asked for: plain data, read from JSON and written to it."""
+"""What a trial is and how it ended, and which scores are asked for: plain data, to and from JSON."""
 
 from __future__ import annotations
 

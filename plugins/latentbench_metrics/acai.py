@@ -14,7 +14,7 @@ from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.paths.curves import decoded_path
 from latentbench.latent.space import exact_arithmetic
 from latentbench_datasets.lines import draw_lines
-from latentbench_metrics.subsets import pairs
+from latentbench_metrics._shared.subsets import pairs
 
 __all__ = ["AcaiLines", "acai_angles", "acai_mean_distance", "acai_smoothness"]
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics.features import in_domain_features
-from latentbench_metrics.item_errors import squared_errors
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.item_errors import squared_errors
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["ClassifiedBounds", "HeldOutClasses", "ood_auroc", "out_of_bounds_classifier"]
 

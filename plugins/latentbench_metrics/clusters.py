@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.distances import distance_blocks
+from latentbench_metrics._shared.distances import distance_blocks
+from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import knn_accuracy
 from latentbench_metrics.probes import linear_probe_accuracy
-from latentbench_metrics.subsets import some_rows
 
 __all__ = [
     "FisherRatio",

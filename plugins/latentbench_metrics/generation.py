@@ -10,15 +10,15 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics.blocks import at_once
-from latentbench_metrics.distances import nearest
-from latentbench_metrics.features import in_domain_features
-from latentbench_metrics.prdc import (
+from latentbench_metrics._shared.blocks import at_once
+from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
 )
-from latentbench_metrics.subsets import at_most, some_rows
-from latentbench_metrics.wasserstein import bures_w2_squared
+from latentbench_metrics._shared.subsets import at_most, some_rows
+from latentbench_metrics._shared.wasserstein import bures_w2_squared
 
 __all__ = [
     "OutOfBounds",

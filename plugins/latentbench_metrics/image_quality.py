@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.item_errors import clipped, item_mean, per_item, squared_errors, unit_images
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.item_errors import clipped, item_mean, per_item, squared_errors, unit_images
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "ImageQuality",

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.distances import extreme, nearest, row_blocks
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.distances import extreme, nearest, row_blocks
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["IntrinsicDimension", "levina_bickel", "two_nn", "two_nn_from_ratios"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Posterior, Score
 from latentbench.latent.space import SAMPLE_SEED
-from latentbench_metrics.item_errors import in_unit_range, item_mean, per_item, squared_errors
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.item_errors import in_unit_range, item_mean, per_item, squared_errors
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "ImportanceWeighted",

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics.features import in_domain_features
-from latentbench_metrics.sinkhorn import default_epsilon, entropic_cost
-from latentbench_metrics.subsets import pairs, some_rows
-from latentbench_metrics.wasserstein import (
+from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
+from latentbench_metrics._shared.subsets import pairs, some_rows
+from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,
     class_transport,
     sliced_w2_squared,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.blocks import at_once
-from latentbench_metrics.distances import centered, distance_blocks, extreme, row_blocks
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.blocks import at_once
+from latentbench_metrics._shared.distances import centered, distance_blocks, extreme, row_blocks
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "Distances",

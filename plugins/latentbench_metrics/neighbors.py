@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.distances import nearest
-from latentbench_metrics.subsets import folds, some_rows, train_with
+from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.paths.curves import forward_derivatives, geodesic_lengths
-from latentbench_metrics.subsets import pairs, some_rows
+from latentbench_metrics._shared.subsets import pairs, some_rows
 
 __all__ = ["GeodesicRatio", "JacobianSpectrum", "geodesic_ratio", "jacobian_spectrum"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.subsets import folds, some_rows, train_with
+from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

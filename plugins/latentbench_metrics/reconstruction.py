@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics._shared.item_errors import absolute_errors, item_mean, squared_errors
 from latentbench_metrics.image_quality import (
     ImageQuality,
     MsSsim,
@@ -19,7 +20,6 @@ from latentbench_metrics.image_quality import (
     ssim,
     ssim_per_image,
 )
-from latentbench_metrics.item_errors import absolute_errors, item_mean, squared_errors
 from latentbench_metrics.likelihoods import (
     ImportanceWeighted,
     Likelihoods,

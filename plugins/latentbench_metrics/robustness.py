@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.distances import nearest
+from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors
-from latentbench_metrics.subsets import some_rows
 
 __all__ = ["Noise", "PixelShift", "code_drift", "noisy", "shifted_by_one"]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.paths.curves import decoded_path
-from latentbench_metrics.features import in_domain_classes, in_domain_features
+from latentbench_metrics._shared.features import in_domain_classes, in_domain_features
+from latentbench_metrics._shared.subsets import pairs, some_rows
 from latentbench_metrics.generation import kernel_distance
-from latentbench_metrics.subsets import pairs, some_rows
 
 __all__ = ["ClassSwitches", "WalkRealism", "class_switches", "walk_kd"]
 

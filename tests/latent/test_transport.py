@@ -265,7 +265,7 @@ def test_image_displacement_refuses_what_it_cannot_do(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_displacement_is_a_geodesic(dtype):
-    from latentbench_metrics.wasserstein import w2_squared
+    from latentbench_metrics._shared.wasserstein import w2_squared
 
     x, y = normal(60, 3).to(dtype), (1.5 * normal(60, 3, seed=1) + 2).to(dtype)
     far = w2_squared(x, y)

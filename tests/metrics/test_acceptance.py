@@ -14,6 +14,13 @@ from latentbench.latent.paths.curves import linear_path, slerp
 from latentbench.latent.transport.images import image_barycenter
 from latentbench.statistics import critical_difference, iqm, nemenyi_quantile
 from latentbench_datasets.lines import draw_lines
+from latentbench_metrics._shared.wasserstein import (
+    bures_w2_squared,
+    gaussian_w2_squared,
+    sinkhorn_divergence,
+    sliced_w2_squared,
+    w2_squared,
+)
 from latentbench_metrics.clusters import (
     calinski_harabasz,
     davies_bouldin,
@@ -23,7 +30,7 @@ from latentbench_metrics.clusters import (
     partition_agreement,
     silhouette,
 )
-from latentbench_metrics.disentanglement import dci_scores, factor_vae_score, infomec, mig, modularity, sap
+from latentbench_metrics.disentanglement.factors import dci_scores, factor_vae_score, infomec, mig, modularity, sap
 from latentbench_metrics.generation import kernel_distance, precision_recall_density_coverage
 from latentbench_metrics.geometry import (
     active_units,
@@ -56,13 +63,6 @@ from latentbench_metrics.reconstruction import (
     mse,
     psnr,
     ssim,
-)
-from latentbench_metrics.wasserstein import (
-    bures_w2_squared,
-    gaussian_w2_squared,
-    sinkhorn_divergence,
-    sliced_w2_squared,
-    w2_squared,
 )
 
 

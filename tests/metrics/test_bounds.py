@@ -6,14 +6,14 @@ from sklearn.metrics import roc_auc_score
 from latentbench import LatentSpace, NotApplicableError
 from latentbench.execution.scoring import compute
 from latentbench.latent.sampling import sample_codes
+from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.item_errors import squared_errors
 from latentbench_metrics.bounds import (
     ClassifiedBounds,
     HeldOutClasses,
     ood_auroc,
     out_of_bounds_classifier,
 )
-from latentbench_metrics.features import in_domain_features
-from latentbench_metrics.item_errors import squared_errors
 
 
 def normal(*shape, seed=0):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
 from latentbench_metrics import distances
+from latentbench_metrics._shared.distances import extreme, nearest
+from latentbench_metrics._shared.subsets import folds, pairs, some_rows
 from latentbench_metrics.clusters import (
     FisherRatio,
     KMeansAgreement,
@@ -23,9 +25,7 @@ from latentbench_metrics.clusters import (
     silhouette,
     silhouette_per_item,
 )
-from latentbench_metrics.distances import extreme, nearest
 from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, nearest_rows
-from latentbench_metrics.subsets import folds, pairs, some_rows
 
 LINE = torch.tensor([[0.0], [1], [10], [11]], dtype=torch.float64)
 SIDES = torch.tensor([0, 0, 1, 1])
@@ -102,7 +102,7 @@ def test_silhouette_in_chunks_and_of_a_lonely_class(monkeypatch):
     labels[0] = 9
     whole = silhouette_per_item(codes, labels)
     assert whole[0] == 0
-    monkeypatch.setattr("latentbench_metrics.distances.BLOCK", 350)
+    monkeypatch.setattr("latentbench_metrics._shared.distances.BLOCK", 350)
     torch.testing.assert_close(silhouette_per_item(codes, labels), whole)
 
 
@@ -136,7 +136,7 @@ def test_neighbors_in_chunks(monkeypatch):
     codes, _ = blobs()
     whole = nearest_rows(codes, codes, 4)
     assert whole[:, 0].tolist() == list(range(len(codes)))
-    monkeypatch.setattr("latentbench_metrics.distances.ELEMENTS", 1000)
+    monkeypatch.setattr("latentbench_metrics._shared.distances.ELEMENTS", 1000)
     assert torch.equal(nearest_rows(codes, codes, 4), whole)
 
 

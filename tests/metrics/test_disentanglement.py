@@ -15,7 +15,17 @@ from sklearn.metrics.cluster import contingency_matrix, expected_mutual_informat
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics import dci as dci_module
 from latentbench_metrics import disentanglement
-from latentbench_metrics.disentanglement import (
+from latentbench_metrics._shared.subsets import some_rows
+from latentbench_metrics.disentanglement._information import (
+    adjusted_information,
+    entropy,
+    equal_frequency,
+    equal_width,
+    expected_information,
+    factor_classes,
+    mutual_information,
+)
+from latentbench_metrics.disentanglement.factors import (
     Dci,
     FactorVae,
     InfoE,
@@ -33,17 +43,7 @@ from latentbench_metrics.disentanglement import (
     modularity,
     sap,
 )
-from latentbench_metrics.infomec import infomec_explicitness
-from latentbench_metrics.information import (
-    adjusted_information,
-    entropy,
-    equal_frequency,
-    equal_width,
-    expected_information,
-    factor_classes,
-    mutual_information,
-)
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.disentanglement.infomec import infomec_explicitness
 
 QUICK = (mig, mig_equal_width, sap, modularity)
 METRICS = (Mig, Sap, Dci, FactorVae, Modularity, InfoE, InfoMC)

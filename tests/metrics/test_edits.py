@@ -10,9 +10,9 @@ from latentbench import LatentSpace, NotApplicableError
 from latentbench.execution.scoring import compute
 from latentbench.latent.edits.attributes import find_attribute
 from latentbench.testing import blurred, gallery, random_codes
-from latentbench_metrics.edit_choices import EditParams, scored_attributes
-from latentbench_metrics.edit_flips import attribute_judge
-from latentbench_metrics.edits import (
+from latentbench_metrics.edits._choices import EditParams, scored_attributes
+from latentbench_metrics.edits.flips import attribute_judge
+from latentbench_metrics.edits.gains import (
     EditChain,
     EditGain,
     FlipRate,
@@ -31,7 +31,7 @@ SIDE = 6
 @pytest.fixture(scope="module", autouse=True)
 def _quick_judge():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("latentbench_metrics.features.ITEMS", 15_000)
+        patch.setattr("latentbench_metrics._shared.features.ITEMS", 15_000)
         yield
 
 

@@ -7,7 +7,7 @@ import torch
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
 from latentbench_metrics import features
-from latentbench_metrics.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features
 
 
 @pytest.fixture(autouse=True)

@@ -386,7 +386,7 @@ def test_class_switches_are_counted():
 
 
 def test_the_network_of_the_features_names_classes(space):
-    from latentbench_metrics.features import in_domain_classes
+    from latentbench_metrics._shared.features import in_domain_classes
 
     predict = in_domain_classes(space)
     classes = predict(space.inputs)
@@ -434,7 +434,7 @@ def test_metrics_of_a_conv_decoder_are_quick_enough():
 
 
 def test_walk_kd_orders_images_as_people_do(space, digits):
-    from latentbench_metrics.features import in_domain_features
+    from latentbench_metrics._shared.features import in_domain_features
 
     images = digits[2]
     features = in_domain_features(space)

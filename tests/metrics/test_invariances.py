@@ -50,7 +50,7 @@ def some(metric):
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr("latentbench_metrics.dci.TREES", 10)
+    monkeypatch.setattr("latentbench_metrics.disentanglement.dci.TREES", 10)
     for metric in METRICS:
         monkeypatch.setattr(metric, "min_items", 2)
 
@@ -89,7 +89,7 @@ def test_declared_words_are_known():
 
 
 def test_a_rotation_hurts_what_reads_axes():
-    from latentbench_metrics.disentanglement import mig
+    from latentbench_metrics.disentanglement.factors import mig
     from latentbench_metrics.probes import linear_probe_accuracy
 
     space = gallery()

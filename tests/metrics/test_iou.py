@@ -6,7 +6,7 @@ import torch
 
 from latentbench import LatentSpace, score
 from latentbench.testing import check_metric, gallery
-from latentbench_metrics.shapes_iou import iou, iou_per_shape
+from latentbench_metrics.iou import iou, iou_per_shape
 
 
 def disk(x, radius, size=400):

@@ -15,15 +15,7 @@ from latentbench.execution.scoring import compute
 from latentbench.latent.transport.pot import pot
 from latentbench.testing import reordered
 from latentbench_metrics import matches, sinkhorn
-from latentbench_metrics.matches import (
-    ClassTransport,
-    PriorMatch,
-    ReconstructionMatch,
-    SampleMatch,
-    SampleSinkhorn,
-    SampleTransport,
-)
-from latentbench_metrics.wasserstein import (
+from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,
     class_transport,
     gaussian_w2_squared,
@@ -32,6 +24,14 @@ from latentbench_metrics.wasserstein import (
     sliced_w2_squared,
     w2_squared,
     w2_squared_split,
+)
+from latentbench_metrics.matches import (
+    ClassTransport,
+    PriorMatch,
+    ReconstructionMatch,
+    SampleMatch,
+    SampleSinkhorn,
+    SampleTransport,
 )
 
 DISTANCES = (w2_squared, sliced_w2_squared, bures_w2_squared, sinkhorn_divergence)
@@ -128,7 +128,7 @@ def test_directions_are_whole_orthonormal_bases(dim, count):
 def test_sliced_in_blocks(monkeypatch):
     x, y = normal(50, 4), normal(50, 4, seed=1) + 1
     whole = sliced_w2_squared(x, y)
-    monkeypatch.setattr("latentbench_metrics.wasserstein.SLICED_BLOCK", 100)
+    monkeypatch.setattr("latentbench_metrics._shared.wasserstein.SLICED_BLOCK", 100)
     assert sliced_w2_squared(x, y) == pytest.approx(whole, rel=1e-12)
 
 
@@ -379,7 +379,7 @@ def test_class_transport_takes_rows_by_label_in_order():
 
 
 def test_class_transport_where_codes_are_wide_or_collapsed(monkeypatch):
-    monkeypatch.setattr("latentbench_metrics.wasserstein.PER_CLASS", 20)
+    monkeypatch.setattr("latentbench_metrics._shared.wasserstein.PER_CLASS", 20)
     labels = torch.arange(2).repeat_interleave(30)
     for codes in (normal(60, 100), torch.zeros(60, 3), torch.cat([normal(60, 2), torch.ones(60, 5)], 1)):
         assert bool(class_transport(codes, labels).isfinite().all())
@@ -418,7 +418,8 @@ def test_wrong_shapes_are_refused():
 
 
 def test_importing_the_module_does_not_import_pot():
-    code = "import sys, latentbench_metrics.wasserstein; sys.exit('ot' in sys.modules or 'sklearn' in sys.modules)"
+    loaded = "sys.exit('ot' in sys.modules or 'sklearn' in sys.modules)"
+    code = f"import sys, latentbench_metrics._shared.wasserstein; {loaded}"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -9,7 +9,7 @@ from latentbench.latent.meshes import decoded_meshes, surface
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench_datasets.furniture import Furniture
-from latentbench_metrics.shapes_iou import iou_per_shape
+from latentbench_metrics.iou import iou_per_shape
 from latentbench_models.deepsdf import CODE_PACE, DeepSDF
 
 PLANE = (1, 16, 16)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.item_errors import item_mean, per_item
+from latentbench_metrics._shared.item_errors import item_mean, per_item
 
 __all__ = ["IntersectionOverUnion", "iou", "iou_per_shape"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from latentbench_metrics.blocks import at_once
+from latentbench_metrics._shared.blocks import at_once
 
 __all__ = ["absolute_errors", "clipped", "in_unit_range", "item_mean", "per_item", "squared_errors", "unit_images"]
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
 from latentbench.latent.space import exact_arithmetic
-from latentbench_metrics.blocks import at_once
-from latentbench_metrics.subsets import at_most
+from latentbench_metrics._shared.blocks import at_once
+from latentbench_metrics._shared.subsets import at_most
 
 __all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
 

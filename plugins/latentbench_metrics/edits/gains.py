@@ -20,8 +20,7 @@ from latentbench.latent.edits.editing import (
     originals,
     validation_items,
 )
-from latentbench_metrics.edit_chains import EditChain, chain_error, order_error
-from latentbench_metrics.edit_choices import (
+from latentbench_metrics.edits._choices import (
     ITEMS,
     EditParams,
     control_direction,
@@ -29,7 +28,8 @@ from latentbench_metrics.edit_choices import (
     scored_factors,
     strengths_told,
 )
-from latentbench_metrics.edit_flips import FlipRate, flip_rate
+from latentbench_metrics.edits.chains import EditChain, chain_error, order_error
+from latentbench_metrics.edits.flips import FlipRate, flip_rate
 
 if TYPE_CHECKING:
     import pandas as pd

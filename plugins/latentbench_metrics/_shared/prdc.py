@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from latentbench_metrics.distances import ROUNDING, centered, distance_blocks, nearest
+from latentbench_metrics._shared.distances import ROUNDING, centered, distance_blocks, nearest
 
 __all__ = ["expected_coverage", "precision_recall_density_coverage"]
 

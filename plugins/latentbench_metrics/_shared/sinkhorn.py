@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from latentbench_metrics.blocks import at_once
+from latentbench_metrics._shared.blocks import at_once
 
 __all__ = ["default_epsilon", "entropic_cost", "sinkhorn_divergence"]
 

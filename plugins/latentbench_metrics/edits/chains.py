@@ -11,7 +11,7 @@ from torch import Tensor
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import best_strength, chain, counterfactual, originals, validation_items
-from latentbench_metrics.edit_choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_told
+from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_told
 
 __all__ = ["EditChain", "chain_error", "order_error"]
 

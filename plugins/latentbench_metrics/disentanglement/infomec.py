@@ -11,8 +11,15 @@ import numpy as np
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.information import Array, as_arrays, check_width, entropy, factor_classes, standardized
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.subsets import some_rows
+from latentbench_metrics.disentanglement._information import (
+    Array,
+    as_arrays,
+    check_width,
+    entropy,
+    factor_classes,
+    standardized,
+)
 
 __all__ = ["InfoE", "InfoMC", "infomec", "infomec_explicitness"]
 

@@ -10,8 +10,14 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, Score
-from latentbench_metrics.information import Array, as_arrays, check_shapes, check_width, equal_frequency
-from latentbench_metrics.subsets import some_rows, train_with
+from latentbench_metrics._shared.subsets import some_rows, train_with
+from latentbench_metrics.disentanglement._information import (
+    Array,
+    as_arrays,
+    check_shapes,
+    check_width,
+    equal_frequency,
+)
 
 __all__ = ["Dci", "dci", "dci_scores"]
 

@@ -13,15 +13,15 @@ from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.edits.attributes import Attribute
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import edit
-from latentbench_metrics.edit_choices import (
+from latentbench_metrics._shared.features import in_domain_classes
+from latentbench_metrics._shared.subsets import some_rows
+from latentbench_metrics.edits._choices import (
     ITEMS,
     EditParams,
     control_direction,
     scored_attributes,
     scored_factors,
 )
-from latentbench_metrics.features import in_domain_classes
-from latentbench_metrics.subsets import some_rows
 
 __all__ = ["FlipRate", "attribute_judge", "flip_rate"]
 
@@ -56,7 +56,7 @@ def _flipped(before: Tensor, after: Tensor, target: Tensor) -> Tensor:
 def attribute_judge(space: LatentSpace, attributes: Sequence[Attribute]) -> Callable[[Tensor], Tensor]:
     """Return a function from images `(n, *shape)` to the sides of all attributes `(n, attributes)`, bool.
 
-    The classifier of `latentbench_metrics.features`, trained on the training images: its classes are the
+    The classifier of `latentbench_metrics._shared.features`, trained on the training images: its classes are the
     combinations of sides, a side being high or low.
 
     Raises:

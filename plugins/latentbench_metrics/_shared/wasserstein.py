@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.transport.pot import pot
-from latentbench_metrics.sinkhorn import sinkhorn_divergence
+from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 
 __all__ = [
     "bures_w2_squared",

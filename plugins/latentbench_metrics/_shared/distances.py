@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.space import exact_arithmetic
-from latentbench_metrics.blocks import at_once
+from latentbench_metrics._shared.blocks import at_once
 
 __all__ = ["centered", "distance_blocks", "extreme", "nearest", "row_blocks"]
 

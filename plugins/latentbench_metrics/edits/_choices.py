@@ -10,7 +10,7 @@ from torch import Tensor
 from latentbench import LatentSpace, Metric, NotApplicableError
 from latentbench.latent.edits.attributes import Attribute, find_attribute
 from latentbench.latent.edits.directions import Direction, How, attribute_names, random_direction
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_told"]
 

@@ -9,9 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.dci import Dci, dci, dci_scores
-from latentbench_metrics.infomec import InfoE, InfoMC, infomec
-from latentbench_metrics.information import (
+from latentbench_metrics._shared.subsets import some_rows
+from latentbench_metrics.disentanglement._information import (
     BINS,
     Array,
     adjusted_information,
@@ -26,7 +25,8 @@ from latentbench_metrics.information import (
     mutual_information,
     standardized,
 )
-from latentbench_metrics.subsets import some_rows
+from latentbench_metrics.disentanglement.dci import Dci, dci, dci_scores
+from latentbench_metrics.disentanglement.infomec import InfoE, InfoMC, infomec
 
 __all__ = [
     "Dci",

@@ -1,0 +1,1 @@
+"""What several metrics share: distances, features of images, subsets of rows, transport."""

@@ -1,0 +1,1 @@
+"""Whether each ground-truth factor has a code dimension of its own."""
