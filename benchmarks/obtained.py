@@ -29,10 +29,10 @@ from latentbench.model import as_inputs
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench_datasets.lines import draw_lines
+from latentbench_metrics._shared.prdc import precision_recall_density_coverage
 from latentbench_metrics._shared.wasserstein import sliced_w2_squared, w2_squared
-from latentbench_metrics.generation import precision_recall_density_coverage
-from latentbench_metrics.interpolation import acai_angles, acai_mean_distance, acai_smoothness
-from latentbench_metrics.reconstruction import bernoulli_nll
+from latentbench_metrics.acai import acai_angles, acai_mean_distance, acai_smoothness
+from latentbench_metrics.likelihoods import bernoulli_nll
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results" / "reference" / "obtained.json"

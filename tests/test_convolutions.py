@@ -12,7 +12,9 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn import functional
 
 from latentbench import DataSpec, GradientModel, Model, Split
-from latentbench.convolutions import FastConvolutions, MatmulConvolutions, cpu, matmul
+from latentbench.convolutions import cpu, matmul
+from latentbench.convolutions.cpu import FastConvolutions
+from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.plugins import Plugins
 from latentbench.training import trainer
 from latentbench.training.budget import Budget

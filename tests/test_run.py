@@ -18,7 +18,8 @@ from latentbench.execution.pending import Execution, count_pending, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report.table.render import comparison_table, render
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.render import render
 from latentbench.results import Results
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit

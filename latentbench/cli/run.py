@@ -126,7 +126,8 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
     """Print the table on standard output, then where everything is."""
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.page.write import write_report
-    from latentbench.report.table.render import comparison_table, render
+    from latentbench.report.table.build import comparison_table
+    from latentbench.report.table.render import render
 
     click.echo(render(comparison_table(results, split_names(purposes)), "text"))
     drawn = plots(results)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench.convolutions import FastConvolutions
+from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.model import Model, Posterior, as_inputs

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench.convolutions import FastConvolutions, MatmulConvolutions
+from latentbench.convolutions.cpu import FastConvolutions
+from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.dataset import Split
 from latentbench.errors import ContractError
 from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs

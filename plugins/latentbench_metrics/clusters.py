@@ -1,4 +1,4 @@
-"""Whether codes of one class lie together: k-means, silhouette and its kin; neighbors are next door."""
+"""Whether codes of one class lie together: k-means, silhouette and its kin."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from torch import Tensor
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench_metrics._shared.distances import distance_blocks
 from latentbench_metrics._shared.subsets import some_rows
-from latentbench_metrics.neighbors import knn_accuracy
-from latentbench_metrics.probes import linear_probe_accuracy
 
 __all__ = [
     "FisherRatio",
@@ -23,8 +21,6 @@ __all__ = [
     "davies_bouldin",
     "fisher_ratio",
     "kmeans_agreement",
-    "knn_accuracy",
-    "linear_probe_accuracy",
     "partition_agreement",
     "silhouette",
     "silhouette_per_item",

@@ -20,14 +20,7 @@ from latentbench_metrics._shared.prdc import (
 from latentbench_metrics._shared.subsets import at_most, some_rows
 from latentbench_metrics._shared.wasserstein import bures_w2_squared
 
-__all__ = [
-    "OutOfBounds",
-    "Samples",
-    "frechet_distance",
-    "kernel_distance",
-    "out_of_bounds",
-    "precision_recall_density_coverage",
-]
+__all__ = ["OutOfBounds", "Samples", "frechet_distance", "kernel_distance", "out_of_bounds"]
 
 CHUNK = 1024  # rows of products held at once on a CPU
 BANK = 10_000  # training images that new ones are held against

@@ -1,4 +1,4 @@
-"""The shape of the cloud of codes: how many of its dimensions are in use; neighbors are next door."""
+"""The shape of the cloud of codes: how many of its dimensions are in use."""
 
 from __future__ import annotations
 
@@ -8,30 +8,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
-from latentbench_metrics.intrinsic_dimension import levina_bickel, two_nn, two_nn_from_ratios
-from latentbench_metrics.neighborhoods import (
-    continuity,
-    distance_correlation,
-    neighbor_recall,
-    triplet_accuracy,
-    trustworthiness,
-)
 
-__all__ = [
-    "ActiveUnits",
-    "ParticipationRatio",
-    "active_units",
-    "codebook_perplexity",
-    "continuity",
-    "distance_correlation",
-    "levina_bickel",
-    "neighbor_recall",
-    "participation_ratio",
-    "triplet_accuracy",
-    "trustworthiness",
-    "two_nn",
-    "two_nn_from_ratios",
-]
+__all__ = ["ActiveUnits", "ParticipationRatio", "active_units", "codebook_perplexity", "participation_ratio"]
 
 ACTIVE = 0.01
 

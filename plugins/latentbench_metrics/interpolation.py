@@ -17,30 +17,15 @@ from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench.latent.paths.curves import decoded_path, speed_squared
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics._shared.subsets import pairs
-from latentbench_metrics.acai import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness
-from latentbench_metrics.path_geometry import GeodesicRatio, JacobianSpectrum, geodesic_ratio, jacobian_spectrum
-from latentbench_metrics.walk_realism import ClassSwitches, WalkRealism, class_switches, walk_kd
 
 __all__ = [
-    "AcaiLines",
-    "ClassSwitches",
-    "GeodesicRatio",
-    "JacobianSpectrum",
     "PathEnergy",
     "PathShape",
-    "WalkRealism",
-    "acai_angles",
-    "acai_mean_distance",
-    "acai_smoothness",
-    "class_switches",
     "difference_speed_squared",
-    "geodesic_ratio",
-    "jacobian_spectrum",
     "length_ratio",
     "path_energy",
     "second_difference",
     "step_cv",
-    "walk_kd",
 ]
 
 PAIRS, POINTS = 256, 16

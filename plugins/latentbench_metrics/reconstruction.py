@@ -10,59 +10,8 @@ from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError, Score
 from latentbench_metrics._shared.item_errors import absolute_errors, item_mean, squared_errors
-from latentbench_metrics.image_quality import (
-    ImageQuality,
-    MsSsim,
-    ms_ssim3,
-    ms_ssim3_per_image,
-    psnr,
-    psnr_per_image,
-    ssim,
-    ssim_per_image,
-)
-from latentbench_metrics.likelihoods import (
-    ImportanceWeighted,
-    Likelihoods,
-    Rate,
-    bernoulli_excess,
-    bernoulli_nll,
-    elbo,
-    gaussian_nll,
-    iwae,
-    kl_normal,
-    log_weights,
-    rate,
-)
 
-__all__ = [
-    "ExplainedVariance",
-    "ImageQuality",
-    "ImportanceWeighted",
-    "Likelihoods",
-    "MsSsim",
-    "Rate",
-    "Reconstruction",
-    "absolute_errors",
-    "bernoulli_excess",
-    "bernoulli_nll",
-    "elbo",
-    "gaussian_nll",
-    "iwae",
-    "kl_normal",
-    "log_weights",
-    "mae",
-    "ms_ssim3",
-    "ms_ssim3_per_image",
-    "mse",
-    "pixel_variance",
-    "psnr",
-    "psnr_per_image",
-    "r2",
-    "rate",
-    "squared_errors",
-    "ssim",
-    "ssim_per_image",
-]
+__all__ = ["ExplainedVariance", "Reconstruction", "mae", "mse", "pixel_variance", "r2"]
 
 CHUNK = 1024
 

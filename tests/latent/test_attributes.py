@@ -6,11 +6,10 @@ import torch
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.latent.edits.attributes import find_attribute
+from latentbench.latent.edits.attributes import attribute_names, find_attribute
 from latentbench.latent.edits.directions import (
     Direction,
     attribute_direction,
-    attribute_names,
     balanced_means,
     mean_difference,
     orthogonalized,

@@ -10,7 +10,7 @@ from latentbench import LatentSpace, NotApplicableError
 from latentbench.latent.paths.curves import linear_path
 from latentbench_datasets.lines import draw_lines
 from latentbench_metrics import acai
-from latentbench_metrics.interpolation import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness
+from latentbench_metrics.acai import AcaiLines, acai_angles, acai_mean_distance, acai_smoothness
 
 TURN = 2 * math.pi
 

@@ -14,56 +14,36 @@ from latentbench.latent.paths.curves import linear_path, slerp
 from latentbench.latent.transport.images import image_barycenter
 from latentbench.statistics import critical_difference, iqm, nemenyi_quantile
 from latentbench_datasets.lines import draw_lines
+from latentbench_metrics._shared.prdc import precision_recall_density_coverage
+from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,
     gaussian_w2_squared,
-    sinkhorn_divergence,
     sliced_w2_squared,
     w2_squared,
 )
+from latentbench_metrics.acai import acai_angles, acai_mean_distance, acai_smoothness
 from latentbench_metrics.clusters import (
     calinski_harabasz,
     davies_bouldin,
     kmeans_agreement,
-    knn_accuracy,
-    linear_probe_accuracy,
     partition_agreement,
     silhouette,
 )
-from latentbench_metrics.disentanglement.factors import dci_scores, factor_vae_score, infomec, mig, modularity, sap
-from latentbench_metrics.generation import kernel_distance, precision_recall_density_coverage
-from latentbench_metrics.geometry import (
-    active_units,
-    codebook_perplexity,
-    continuity,
-    neighbor_recall,
-    participation_ratio,
-    trustworthiness,
-    two_nn,
-    two_nn_from_ratios,
-)
-from latentbench_metrics.interpolation import (
-    acai_angles,
-    acai_mean_distance,
-    acai_smoothness,
-    geodesic_ratio,
-    jacobian_spectrum,
-    length_ratio,
-    path_energy,
-    second_difference,
-    step_cv,
-)
-from latentbench_metrics.reconstruction import (
-    bernoulli_nll,
-    elbo,
-    gaussian_nll,
-    iwae,
-    kl_normal,
-    mae,
-    mse,
-    psnr,
-    ssim,
-)
+from latentbench_metrics.disentanglement.dci import dci_scores
+from latentbench_metrics.disentanglement.factors import factor_vae_score, mig, modularity, sap
+from latentbench_metrics.disentanglement.infomec import infomec
+from latentbench_metrics.generation import kernel_distance
+from latentbench_metrics.geometry import active_units, codebook_perplexity, participation_ratio
+from latentbench_metrics.image_quality import psnr, ssim
+from latentbench_metrics.interpolation import length_ratio, path_energy, second_difference, step_cv
+from latentbench_metrics.intrinsic_dimension import two_nn, two_nn_from_ratios
+from latentbench_metrics.likelihoods import bernoulli_nll, elbo, gaussian_nll, iwae, kl_normal
+from latentbench_metrics.neighborhoods import continuity, neighbor_recall, trustworthiness
+from latentbench_metrics.neighbors import knn_accuracy
+from latentbench_metrics.path_geometry import geodesic_ratio, jacobian_spectrum
+from latentbench_metrics.probes import linear_probe_accuracy
+from latentbench_metrics.reconstruction import mae, mse
 
 
 def normal(*shape, seed=0):

@@ -20,12 +20,11 @@ from latentbench_metrics.clusters import (
     davies_bouldin,
     fisher_ratio,
     kmeans_agreement,
-    knn_accuracy,
     partition_agreement,
     silhouette,
     silhouette_per_item,
 )
-from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, nearest_rows
+from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, knn_accuracy, nearest_rows
 
 LINE = torch.tensor([[0.0], [1], [10], [11]], dtype=torch.float64)
 SIDES = torch.tensor([0, 0, 1, 1])

@@ -25,25 +25,20 @@ from latentbench_metrics.disentanglement._information import (
     factor_classes,
     mutual_information,
 )
+from latentbench_metrics.disentanglement.dci import Dci, dci, dci_scores
 from latentbench_metrics.disentanglement.factors import (
-    Dci,
     FactorVae,
-    InfoE,
-    InfoMC,
     Mig,
     Modularity,
     Sap,
-    dci,
-    dci_scores,
     factor_vae_score,
-    infomec,
     mig,
     mig_ceilings,
     mig_equal_width,
     modularity,
     sap,
 )
-from latentbench_metrics.disentanglement.infomec import infomec_explicitness
+from latentbench_metrics.disentanglement.infomec import InfoE, InfoMC, infomec, infomec_explicitness
 
 QUICK = (mig, mig_equal_width, sap, modularity)
 METRICS = (Mig, Sap, Dci, FactorVae, Modularity, InfoE, InfoMC)

@@ -11,18 +11,9 @@ from latentbench.execution.scoring import compute
 from latentbench.latent.edits.attributes import find_attribute
 from latentbench.testing import blurred, gallery, random_codes
 from latentbench_metrics.edits._choices import EditParams, scored_attributes
-from latentbench_metrics.edits.flips import attribute_judge
-from latentbench_metrics.edits.gains import (
-    EditChain,
-    EditGain,
-    FlipRate,
-    chain_error,
-    edit_gain,
-    edit_gains,
-    edit_leak,
-    flip_rate,
-    order_error,
-)
+from latentbench_metrics.edits.chains import EditChain, chain_error, order_error
+from latentbench_metrics.edits.flips import FlipRate, attribute_judge, flip_rate
+from latentbench_metrics.edits.gains import EditGain, edit_gain, edit_gains, edit_leak
 
 METRICS = (EditGain, EditChain, FlipRate)
 SIDE = 6

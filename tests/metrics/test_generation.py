@@ -10,14 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentbench_metrics._shared.prdc import expected_coverage
+from latentbench_metrics._shared.prdc import expected_coverage, precision_recall_density_coverage
 from latentbench_metrics._shared.wasserstein import bures_w2_squared
-from latentbench_metrics.generation import (
-    frechet_distance,
-    kernel_distance,
-    out_of_bounds,
-    precision_recall_density_coverage,
-)
+from latentbench_metrics.generation import frechet_distance, kernel_distance, out_of_bounds
 
 
 def normal(*shape, seed=0):

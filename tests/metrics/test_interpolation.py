@@ -16,22 +16,16 @@ from latentbench.plugins import Plugins
 from latentbench_metrics import path_geometry
 from latentbench_metrics.generation import kernel_distance
 from latentbench_metrics.interpolation import (
-    ClassSwitches,
-    GeodesicRatio,
-    JacobianSpectrum,
     PathEnergy,
     PathShape,
-    WalkRealism,
-    class_switches,
     difference_speed_squared,
-    geodesic_ratio,
-    jacobian_spectrum,
     length_ratio,
     path_energy,
     second_difference,
     step_cv,
-    walk_kd,
 )
+from latentbench_metrics.path_geometry import GeodesicRatio, JacobianSpectrum, geodesic_ratio, jacobian_spectrum
+from latentbench_metrics.walk_realism import ClassSwitches, WalkRealism, class_switches, walk_kd
 
 
 def normal(*shape, seed=0, dtype=torch.float32):

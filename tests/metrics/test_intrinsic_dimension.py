@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics import distances
-from latentbench_metrics.geometry import levina_bickel, two_nn, two_nn_from_ratios
-from latentbench_metrics.intrinsic_dimension import IntrinsicDimension
+from latentbench_metrics.intrinsic_dimension import IntrinsicDimension, levina_bickel, two_nn, two_nn_from_ratios
 
 ESTIMATES = (two_nn, levina_bickel)
 

@@ -11,7 +11,7 @@ from latentbench import DataSpec, LatentSpace, NotApplicableError, Posterior, Sp
 from latentbench.latent import space as space_module
 from latentbench.testing.changes import CHANGES, moved, reordered
 from latentbench.testing.gallery import gallery
-from latentbench_metrics.reconstruction import (
+from latentbench_metrics.likelihoods import (
     ImportanceWeighted,
     Likelihoods,
     bernoulli_excess,

@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics import distances, neighborhoods
-from latentbench_metrics.geometry import (
-    ParticipationRatio,
+from latentbench_metrics.geometry import ParticipationRatio, participation_ratio
+from latentbench_metrics.neighborhoods import (
+    Distances,
+    Neighborhoods,
     continuity,
     distance_correlation,
     neighbor_recall,
-    participation_ratio,
+    neighborhoods_per_item,
     triplet_accuracy,
     trustworthiness,
 )
-from latentbench_metrics.neighborhoods import Distances, Neighborhoods, neighborhoods_per_item
 
 SCORES = (trustworthiness, continuity, neighbor_recall)
 

@@ -8,25 +8,18 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
 from latentbench_metrics import image_quality, item_errors
-from latentbench_metrics.reconstruction import (
-    ExplainedVariance,
+from latentbench_metrics.image_quality import (
     ImageQuality,
     MsSsim,
-    Rate,
-    Reconstruction,
-    kl_normal,
-    mae,
     ms_ssim3,
     ms_ssim3_per_image,
-    mse,
-    pixel_variance,
     psnr,
     psnr_per_image,
-    r2,
-    rate,
     ssim,
     ssim_per_image,
 )
+from latentbench_metrics.likelihoods import Rate, kl_normal, rate
+from latentbench_metrics.reconstruction import ExplainedVariance, Reconstruction, mae, mse, pixel_variance, r2
 
 
 def images(count=6, side=28, channels=1, seed=0, dtype=torch.float32):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentbench_metrics.clusters import calinski_harabasz, davies_bouldin, knn_accuracy, silhouette
-from latentbench_metrics.reconstruction import mse, pixel_variance, psnr, r2, ssim
+from latentbench_metrics.clusters import calinski_harabasz, davies_bouldin, silhouette
+from latentbench_metrics.image_quality import psnr, ssim
+from latentbench_metrics.neighbors import knn_accuracy
+from latentbench_metrics.reconstruction import mse, pixel_variance, r2
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from latentbench.execution.scoring import compute
 from latentbench.latent.transport.pot import pot
 from latentbench.testing import reordered
 from latentbench_metrics import matches, sinkhorn
+from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,
     class_transport,
     gaussian_w2_squared,
     orthonormal_directions,
-    sinkhorn_divergence,
     sliced_w2_squared,
     w2_squared,
     w2_squared_split,

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 import latentbench
+from latentbench.report.table.build import comparison_table
 from latentbench.report.table.conditions import CLEAN, Circumstances, Conditions, circumstances, told
-from latentbench.report.table.render import comparison_table, render
+from latentbench.report.table.render import render
 
 COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")
 ALONE = {"concurrency": 1, "group_size": 1}

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from latentbench.errors import UnknownNameError
-from latentbench.report.table.render import comparison_table, render
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.render import render
 from latentbench.report.table.sweeps import sweeps
 
 VALIDATION = {2: 0.50, 4: 0.80, 8: 0.79, 16: 0.60}

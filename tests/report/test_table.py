@@ -8,8 +8,9 @@ import pytest
 
 import latentbench.metric
 from latentbench.errors import RequestError, UnknownNameError
+from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import PURPOSES
-from latentbench.report.table.render import comparison_table, render
+from latentbench.report.table.render import render
 
 
 def printed(results, form="text", **options):

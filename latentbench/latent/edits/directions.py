@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError
-from latentbench.latent.edits.attributes import Attribute, attribute_names, find_attribute
+from latentbench.latent.edits.attributes import Attribute, find_attribute
 from latentbench.latent.space import REASONS, LatentSpace
 
 __all__ = [
     "Direction",
     "How",
     "attribute_direction",
-    "attribute_names",
     "balanced_means",
     "mean_difference",
     "orthogonalized",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from latentbench.results import Results
 
-__all__ = ["Plot", "cost_figure", "curve_figure", "plots", "rate_figure", "write_figures"]
+__all__ = ["Plot", "plots", "write_figures"]
 
 KINDS = ("curve-", "rate-", "cost-")  # how the names of figures begin
 MOST_CLOSE = 3  # settings named beside the chosen one

@@ -9,13 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
-from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, Row, Table
 from latentbench.report.table.markup import html_table, latex_table
 from latentbench.report.table.text_layout import WIDTH, blocks, lines, wrapped, wrapped_label
 from latentbench.report.table.wording import Display, DisplayRow, displays, rank_text
 
-__all__ = ["Table", "comparison_table", "render"]
+__all__ = ["render"]
 
 NOTHING = "no scores"
 MOST_FAILURES = 5

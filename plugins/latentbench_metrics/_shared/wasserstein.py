@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.transport.pot import pot
-from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 
 __all__ = [
     "bures_w2_squared",
     "class_transport",
     "gaussian_w2_squared",
     "orthonormal_directions",
-    "sinkhorn_divergence",
     "sliced_w2_squared",
     "w2_squared",
     "w2_squared_split",

@@ -1,4 +1,4 @@
-"""Whether each ground-truth factor has a code dimension of its own; trees and InfoMEC are next door."""
+"""Whether each ground-truth factor has a code dimension of its own."""
 
 from __future__ import annotations
 
@@ -25,21 +25,13 @@ from latentbench_metrics.disentanglement._information import (
     mutual_information,
     standardized,
 )
-from latentbench_metrics.disentanglement.dci import Dci, dci, dci_scores
-from latentbench_metrics.disentanglement.infomec import InfoE, InfoMC, infomec
 
 __all__ = [
-    "Dci",
     "FactorVae",
-    "InfoE",
-    "InfoMC",
     "Mig",
     "Modularity",
     "Sap",
-    "dci",
-    "dci_scores",
     "factor_vae_score",
-    "infomec",
     "mig",
     "mig_ceilings",
     "mig_equal_width",

@@ -8,8 +8,8 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError
-from latentbench.latent.edits.attributes import Attribute, find_attribute
-from latentbench.latent.edits.directions import Direction, How, attribute_names, random_direction
+from latentbench.latent.edits.attributes import Attribute, attribute_names, find_attribute
+from latentbench.latent.edits.directions import Direction, How, random_direction
 from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_told"]

@@ -1,4 +1,4 @@
-"""Whether an attribute can be changed by moving codes one way; chains of edits and the judge are next door."""
+"""Whether an attribute can be changed by moving codes one way."""
 
 from __future__ import annotations
 
@@ -28,23 +28,11 @@ from latentbench_metrics.edits._choices import (
     scored_factors,
     strengths_told,
 )
-from latentbench_metrics.edits.chains import EditChain, chain_error, order_error
-from latentbench_metrics.edits.flips import FlipRate, flip_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "EditChain",
-    "EditGain",
-    "FlipRate",
-    "chain_error",
-    "edit_gain",
-    "edit_gains",
-    "edit_leak",
-    "flip_rate",
-    "order_error",
-]
+__all__ = ["EditGain", "edit_gain", "edit_gains", "edit_leak"]
 
 LEAST_ROOM = 0.05  # share of the error of no edit at all that a gain is measured by at least
 
