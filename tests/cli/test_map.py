@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from latentbench.api import load_results
+from latentbench.execution import maps
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report import maps
 
 NO_DECODER = '''
 from latentbench import Model, hookimpl

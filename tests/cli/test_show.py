@@ -8,9 +8,9 @@ from PIL import Image
 
 import latentbench
 from latentbench import Benchmark
+from latentbench.drawing import sheet
 from latentbench.latent.traversal import activity
 from latentbench.plugins import Plugins
-from latentbench.report import artwork
 from latentbench.results import Results
 
 MAPPED = '''
@@ -105,13 +105,13 @@ def test_what_pca_puts_below_black_is_black(show, finished, monkeypatch):
     space = finished.latent_space(next(trial for trial in finished.trials if trial.label == "pca"))
     item = int(space.reconstructions.flatten(1).amin(1).argmin())
     assert space.reconstructions[item].min() < -0.1
-    sheets, plain = [], artwork.draw_sheet
+    sheets, plain = [], sheet.draw_sheet
 
     def kept(sheet, *others):
         sheets.append(sheet)
         return plain(sheet, *others)
 
-    monkeypatch.setattr(artwork, "draw_sheet", kept)
+    monkeypatch.setattr(sheet, "draw_sheet", kept)
     show("--model", "pca", "--items", str(item))
     given, made, _ = sheets[0].images[:, 0]
     assert np.allclose(given, space.inputs[item].numpy())

@@ -8,7 +8,7 @@ from latentbench.dataset import fingerprint_arrays
 from latentbench.errors import RequestError
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench_datasets import factor_pictures
+from latentbench_datasets._drawn import factor_pictures
 from latentbench_datasets._drawn.shapes import Canvas
 from latentbench_datasets.faces import Faces
 

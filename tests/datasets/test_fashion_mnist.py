@@ -13,7 +13,8 @@ import pytest
 
 from latentbench import DataError
 from latentbench.dataset import fingerprint_arrays
-from latentbench_datasets import fashion_mnist, fingerprints, idx_dataset
+from latentbench_datasets import fashion_mnist
+from latentbench_datasets._shared import fingerprints, idx_dataset
 from latentbench_datasets.fashion_mnist import DEBIAN_FOLDER, FashionMNIST
 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

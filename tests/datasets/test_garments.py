@@ -3,7 +3,7 @@ import pytest
 
 from latentbench import DataError
 from latentbench.dataset import fingerprint_arrays
-from latentbench_datasets import factor_pictures
+from latentbench_datasets._drawn import factor_pictures
 from latentbench_datasets.garments import CLASSES, PROTOTYPES, Garments
 
 NAMES = [factor.name for factor in Garments.Params.factors]

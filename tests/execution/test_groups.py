@@ -10,11 +10,11 @@ from typing import ClassVar
 import pytest
 
 import latentbench
-from latentbench import machine, runner
+from latentbench import machine
 from latentbench.benchmark import read_benchmark
 from latentbench.cli import main
 from latentbench.errors import RequestError
-from latentbench.execution import local
+from latentbench.execution import pending, workers
 from latentbench.execution.pending import Execution, count_pending, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
@@ -191,7 +191,7 @@ class SlowWorker:
 
 
 def test_a_group_out_of_time_is_done_again_one_by_one(tiny, plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "_Worker", SlowWorker)
+    monkeypatch.setattr(workers, "_Worker", SlowWorker)
     SlowWorker.jobs.clear()
     (job,) = pending_jobs(make_plan(tiny(seeds=3), plugins, "cpu"), tmp_path, CUDA, plugins)
     finished, began = [], time.monotonic()
@@ -200,7 +200,7 @@ def test_a_group_out_of_time_is_done_again_one_by_one(tiny, plugins, tmp_path, m
         if event == "trial_finished":
             finished.append((trial.seed, values["status"], time.monotonic() - began))
 
-    local.run_in_workers([job], plugins, tell, workers=1, timeout=0.5)
+    workers.run_in_workers([job], plugins, tell, workers=1, timeout=0.5)
     assert SlowWorker.jobs == [[0, 1, 2], [0], [1], [2]]
     assert [(seed, status) for seed, status, _ in finished] == [(0, "ok"), (1, "timeout"), (2, "ok")]
     assert 1.5 <= finished[0][2] < 1.5 + 0.45  # three trials have three times the time, and epochs give none
@@ -261,7 +261,7 @@ def test_timing_takes_one_worker_and_no_groups():
 
 def test_cuda_takes_one_worker_and_groups(monkeypatch):
     monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: True)
-    assert Execution().settled(1) == Execution(device="cuda", workers=1, group_size=runner.GROUP_SIZE)
+    assert Execution().settled(1) == Execution(device="cuda", workers=1, group_size=pending.GROUP_SIZE)
     timed = Execution(timing=True).settled(1)
     assert (timed.device, timed.workers, timed.group_size) == ("cuda", 1, 1)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
-from latentbench_metrics import distances
+from latentbench_metrics._shared import distances
 from latentbench_metrics._shared.distances import extreme, nearest
 from latentbench_metrics._shared.subsets import folds, pairs, some_rows
 from latentbench_metrics.clusters import (

@@ -19,7 +19,8 @@ import latentbench_metrics
 from latentbench.execution.scoring import compute
 from latentbench.latent.transport.clouds import displacement
 from latentbench.latent.transport.images import image_barycenter
-from latentbench_metrics import acai, dci, likelihoods
+from latentbench_metrics import acai, likelihoods
+from latentbench_metrics.disentanglement import dci
 from latentbench_metrics.reconstruction import Reconstruction
 
 TARGETS = [target for target, _ in latentbench_metrics.METRICS.values() if "efficiency" not in target]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics import distances
+from latentbench_metrics._shared import distances
 from latentbench_metrics.intrinsic_dimension import IntrinsicDimension, levina_bickel, two_nn, two_nn_from_ratios
 
 ESTIMATES = (two_nn, levina_bickel)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics import distances, neighborhoods
+from latentbench_metrics import neighborhoods
+from latentbench_metrics._shared import distances
 from latentbench_metrics.geometry import ParticipationRatio, participation_ratio
 from latentbench_metrics.neighborhoods import (
     Distances,

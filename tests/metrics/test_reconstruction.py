@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError, Posterior
-from latentbench_metrics import image_quality, item_errors
+from latentbench_metrics import image_quality
+from latentbench_metrics._shared import item_errors
 from latentbench_metrics.image_quality import (
     ImageQuality,
     MsSsim,

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from latentbench.drawing.panels import COLORS, axis_scale, legible, round_ticks, spread_out
-from latentbench.drawing.style import INK, looks
+from latentbench.drawing.panels import axis_scale, legible, round_ticks, spread_out
+from latentbench.drawing.style import COLORS, INK, looks
 from latentbench.errors import RequestError
 from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, shown_range
 from latentbench.report.charts.plots import plots, write_figures

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from latentbench.latent import paths
+from latentbench.latent.paths import curves as paths
 from latentbench.latent.paths.curves import (
     geodesic,
     geodesic_lengths,

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics import distances, generation
+from latentbench_metrics import generation
+from latentbench_metrics._shared import distances
 from latentbench_metrics._shared.features import in_domain_features
 from latentbench_metrics._shared.prdc import expected_coverage, precision_recall_density_coverage
 from latentbench_metrics.generation import OutOfBounds, Samples, kernel_distance, out_of_bounds

@@ -6,7 +6,7 @@ import torch
 from scipy.sparse.csgraph import shortest_path
 from sklearn.neighbors import NearestNeighbors
 
-from latentbench.latent import graph
+from latentbench.latent.paths import graph
 from latentbench.latent.paths.graph import code_graph
 
 

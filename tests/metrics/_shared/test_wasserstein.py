@@ -14,7 +14,8 @@ from latentbench import LatentSpace, NotApplicableError, Posterior
 from latentbench.execution.scoring import compute
 from latentbench.latent.transport.pot import pot
 from latentbench.testing import reordered
-from latentbench_metrics import matches, sinkhorn
+from latentbench_metrics import matches
+from latentbench_metrics._shared import sinkhorn
 from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,

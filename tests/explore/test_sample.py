@@ -4,11 +4,11 @@ import torch
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import NotApplicableError
+from latentbench.explore import sample
 from latentbench.explore.sample import draws, grid, inverse_grid, varied
 from latentbench.latent.grids import manifold_grid
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
-from latentbench.report import samples
 from latentbench.testing import gallery
 
 
@@ -77,7 +77,7 @@ def test_neighbors_at_a_corner_give_the_item_there(spots):
 
 
 def test_umap_stands_beside_neighbors(spots, monkeypatch):
-    monkeypatch.setattr(samples, "UmapInverse", lambda codes, seed: samples.PlaneInverse(codes))  # JIT takes 20 s
+    monkeypatch.setattr(sample, "UmapInverse", lambda codes, seed: sample.PlaneInverse(codes))  # JIT takes 20 s
     made = inverse_grid(spots, "umap", 2, 60, 0, "spots")
     assert made.sheet.images.shape == (2, 5, 1, 16, 16)
     assert made.numbers["inverse"].unique().tolist() == ["UMAP's inverse", "10 nearest on the map"]

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import latentbench
-from latentbench import fitting, load_results
+from latentbench import load_results
+from latentbench.execution import fitting
 from latentbench.execution.job import Job, execute_job
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
@@ -21,7 +22,7 @@ from latentbench.records import Record, progress_path
 from latentbench.training import engine, trainer
 from latentbench.training.progress import Progress, read_progress, write_progress
 
-SAMPLES = str(Path(__file__).parent / "training" / "samples.py")
+SAMPLES = str(Path(__file__).parents[1] / "training" / "samples.py")
 FIVE = {"epochs": 5, "batch_size": 64, "train_limit": 200}
 ODD = """
 from typing import Annotated
@@ -300,7 +301,7 @@ def test_codes_are_made_once_of_a_trial_alone_and_wait_for_no_other(betas, job_o
         made.append(given[1].key)
         return plain(*given)
 
-    for module in ("fitting", "trial"):
+    for module in ("execution.fitting", "opening"):
         monkeypatch.setattr(f"latentbench.{module}.look_through", counted)
     job, plugins = job_of(betas())
     execute_job(replace(job, trials=job.trials[:1]), plugins, lambda *_: None)

@@ -13,9 +13,9 @@ from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics import dci as dci_module
 from latentbench_metrics import disentanglement
 from latentbench_metrics._shared.subsets import some_rows
+from latentbench_metrics.disentanglement import dci
 from latentbench_metrics.disentanglement._information import (
     adjusted_information,
     entropy,

@@ -7,7 +7,7 @@ import pytest
 
 from latentbench import DataError
 from latentbench.dataset import fingerprint_arrays
-from latentbench_datasets import factor_files
+from latentbench_datasets._shared import factor_files
 from latentbench_datasets.dsprites import DSprites
 from latentbench_datasets.shapes3d import Shapes3D
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
-from latentbench_metrics import features
+from latentbench_metrics._shared import features
 from latentbench_metrics._shared.features import in_domain_features
 
 
