@@ -63,8 +63,9 @@ def _overview(metrics: Mapping[str, type[Metric]]) -> str:
 
 
 def _modules() -> list[str]:
-    package = import_module(PACKAGE)
-    return sorted(path.stem for path in Path(str(package.__file__)).parent.glob("[a-z]*.py"))
+    """Return the modules that define metrics or score functions, relative to the package, as "edits.gains"."""
+    folder = Path(str(import_module(PACKAGE).__file__)).parent
+    return sorted(".".join(path.relative_to(folder).with_suffix("").parts) for path in folder.rglob("[a-z]*.py"))
 
 
 def _functions(module: ModuleType) -> Iterator[Callable[..., Any]]:

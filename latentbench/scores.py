@@ -6,11 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Score"]
+__all__ = ["PURPOSES", "Score"]
 
 
 BETTER = ("up", "down", "none")
-PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "cost", "use")
+PURPOSES = (
+    "keep",
+    "find",
+    "group",
+    "near",
+    "walk",
+    "make",
+    "steer",
+    "factors",
+    "shift",
+    "use",
+    "cost",
+)  # as tables order them
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentbench.report.table.comparison import PURPOSES
 from latentbench.report.table.sweeps import Estimate, is_number
+from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:

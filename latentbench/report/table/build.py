@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.report.table.comparison import (
-    PURPOSES,
     Cell,
     Column,
     Comparison,
@@ -26,6 +25,7 @@ from latentbench.report.table.comparison import (
 from latentbench.report.table.conditions import Circumstances, circumstances
 from latentbench.report.table.significance import Contender, Contest, Verdict, judged
 from latentbench.report.table.sweeps import Sweep, sweeps
+from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
 from latentbench.trial import NOT_RUN
 

@@ -14,9 +14,7 @@ from latentbench.statistics import average_ranks, critical_difference
 if TYPE_CHECKING:
     from latentbench.report.table.sweeps import Sweep
 
-__all__ = ["PURPOSES", "AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
-
-PURPOSES = ("keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "use", "cost")
+__all__ = ["AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentbench.report.table.comparison import PURPOSES
 from latentbench.report.table.significance import gains
+from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:

@@ -6,10 +6,8 @@ import sys
 
 import pytest
 
-import latentbench.metric
 from latentbench.errors import RequestError, UnknownNameError
 from latentbench.report.table.build import comparison_table
-from latentbench.report.table.comparison import PURPOSES
 from latentbench.report.table.render import render
 
 
@@ -50,10 +48,6 @@ clean times: latentbench run --timing
 floors: `latentbench info SCORE`
 more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
 """
-
-
-def test_every_purpose_has_its_place():
-    assert set(PURPOSES) == set(latentbench.scores.PURPOSES)
 
 
 def test_printing_a_table_loads_neither_torch_nor_matplotlib():
