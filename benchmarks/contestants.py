@@ -340,7 +340,7 @@ def _recorded(trials: Sequence[Trial]) -> Found:
     together = min(len(trials), machine["concurrency"] * machine["group_size"])
     rate = together * mean(outcome.cost["images_per_second"] for outcome in outcomes)
     shape = {"processes": together, "threads": machine["threads"]}
-    return {"precision": trials[0].budget["precision"], **shape, "training_images_per_second": rate}
+    return {"precision": trials[0].budget.precision, **shape, "training_images_per_second": rate}
 
 
 def _on_all_cores() -> Found:

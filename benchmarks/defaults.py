@@ -24,7 +24,6 @@ from latentbench.model import GradientModel
 from latentbench.opening import build_model, load_splits
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 
 SETTINGS = {
@@ -56,7 +55,7 @@ def measure(dataset: str, model: str, seeds: int, setting: dict[str, Any]) -> li
 
 
 def _trained(trial: Any, plugins: Plugins, splits: Splits) -> tuple[float, float]:
-    budget = Budget.model_validate(trial.budget)
+    budget = trial.budget
     train = splits.train
     if budget.train_limit:
         train = train.take(np.arange(budget.train_limit))

@@ -38,7 +38,7 @@ SMALL = "-d faces:train=556:test=100 --epochs 1"
 def spaces(results: Results) -> Iterator[tuple[str, LatentSpace]]:
     """Yield the name of each model that can decode what it learned, and its test split."""
     for trial in results.trials:
-        if trial.traits["reference"] in ("", "yardstick"):
+        if trial.traits.reference in ("", "yardstick"):
             yield trial.label, results.latent_space(trial)
 
 

@@ -95,7 +95,7 @@ def _told(work: Work, results: Results, through: bool, seconds: float) -> Iterat
     note = about if through else f"stopped after {seconds / 60:.2f} min: {about}"
     shape: dict[str, Any] = {"batch": work.batches[0]}
     if trials:
-        shape["precision"] = trials[0].budget["precision"]
+        shape["precision"] = trials[0].budget.precision
         shape["members"] = trials[0].outcome.environment["group_size"]  # type: ignore[union-attr]
     yield Row("grid", WHOLE, seconds / 60 if through else None, "min", MINUTES, note=note, **shape)
     if trials:

@@ -67,7 +67,7 @@ def plain_scores(trial: Trial) -> pd.DataFrame:
     model = build_model(trial, plugins, DataSpec.of(train))
     if not isinstance(model, GradientModel):
         raise TypeError(f"{trial.label} is not trained by gradients")
-    train_plainly(model, train, Budget.model_validate(trial.budget), trial.seed)
+    train_plainly(model, train, trial.budget, trial.seed)
     space = LatentSpace.of_model(model, splits.test, splits.train, name=trial.label, fingerprint=trial.fingerprint)
     found = latentbench.score(space, SCORES, plugins)
     return found.assign(model=trial.model, seed=trial.seed, way="plain loop, float32")

@@ -91,7 +91,7 @@ def untrained_state(trial: Trial, plugins: Plugins) -> State:
 
 
 def made_up_outcome(trial: Trial) -> Outcome:
-    losses = tuple({"total": 1 / epoch} for epoch in range(1, trial.budget["epochs"] + 1))
+    losses = tuple({"total": 1 / epoch} for epoch in range(1, trial.budget.epochs + 1))
     return Outcome("ok", history=losses, cost=COST, environment=MACHINE, source=trial.source)
 
 
@@ -100,7 +100,7 @@ def made_up_scores(trial: Trial, request: ScoreRequest) -> tuple[dict[str, Any],
     stored = unmeasured(request, "missing", "")
     items = {}
     for name, declared in request.scores.items():
-        if trial.traits["reference"] and (declared["codes"] == "sample" or declared["unit"] == "nats"):
+        if trial.traits.reference and (declared["codes"] == "sample" or declared["unit"] == "nats"):
             stored["scores"][name].update(status="not applicable", reason="no posterior")
             continue
         rng = np.random.default_rng([trial.seed, *f"{trial.label} {name}".encode()])

@@ -18,7 +18,6 @@ from latentbench.model import GradientModel, Model
 from latentbench.opening import build_model
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import Trial
@@ -36,7 +35,7 @@ def test_training(
     stopwatch: Stopwatch, plugins: Plugins, images: Split, gradient_model: str, batch_size: int
 ) -> None:
     trial = planned(plugins, gradient_model, batch_size)
-    budget = Budget.model_validate(trial.budget)
+    budget = trial.budget
     name = f"{trial.label}, batch {batch_size}, {budget.precision}"
     try:
         model = build_model(trial, plugins, DataSpec.of(images))

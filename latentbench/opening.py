@@ -61,7 +61,7 @@ def look_through(
 
 def training_rows(trial: Trial, train: Split) -> Split:
     """Return what the budget lets a trial train on; a model reloaded is built for the same."""
-    limit = trial.budget["train_limit"]
+    limit = trial.budget.train_limit
     if limit is None or limit >= len(train):
         return train
     return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))

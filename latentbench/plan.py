@@ -17,7 +17,7 @@ from latentbench.params import Params, build_params
 from latentbench.plugins import Kind, Offer, Plugins
 from latentbench.source import source_digest
 from latentbench.training.budget import Budget
-from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -101,7 +101,7 @@ def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> P
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
     requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
-    swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits["varied"])
+    swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits.varied)
     return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept))
 
 
@@ -175,16 +175,16 @@ def _dataset_trials(
                     model=model.asked,
                     label=setting.label,
                     params=setting.params.model_dump(mode="json"),
-                    budget=setting.budget.model_dump(mode="json"),
+                    budget=setting.budget,
                     seed=0,
                     model_version=model.cls.version,
-                    traits={
-                        "reference": model.cls.reference,
-                        "deterministic": model.cls.deterministic,
-                        "encoder": model.cls.encoder,
-                        "steps": issubclass(model.cls, GradientModel),
-                        "varied": setting.varied,
-                    },
+                    traits=Traits(
+                        reference=model.cls.reference,
+                        deterministic=model.cls.deterministic,
+                        encoder=model.cls.encoder,
+                        steps=issubclass(model.cls, GradientModel),
+                        varied=setting.varied,
+                    ),
                     outcome=outcome,
                     **model.identity,
                 ),
@@ -199,7 +199,7 @@ def _with_full_paths(params: Params) -> Params:
 
 
 def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:
-    for seed in range(1 if trial.traits["deterministic"] else seeds):
+    for seed in range(1 if trial.traits.deterministic else seeds):
         yield replace(trial, seed=seed)
 
 

@@ -122,7 +122,7 @@ class Record:
         values = read_json(path)
         try:
             dict(values["sha256"])
-            return Trial(**values["trial"], outcome=Outcome.from_json(values["outcome"]))
+            return Trial.from_json(values["trial"], Outcome.from_json(values["outcome"]))
         except (KeyError, TypeError, ValueError) as error:
             damage = f"{type(error).__name__}: {error}"
             raise RunFolderError(

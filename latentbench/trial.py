@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from latentbench.files import canonical_json, short_hash
+from latentbench.training.budget import Budget
 
 __all__ = ["NOT_RUN", "Outcome", "ScoreRequest", "SplitName", "Status", "Trial", "deciding"]
 
@@ -15,6 +16,26 @@ __all__ = ["NOT_RUN", "Outcome", "ScoreRequest", "SplitName", "Status", "Trial",
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
 SplitName = Literal["test", "validation"]
 NOT_RUN = "NotRun"  # the error of a trial whose record is not there
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What tables and pictures need to know of a trial's model.
+
+    Attributes:
+        reference: "" for a contender, else "floor", "yardstick" or "ceiling"; see `latentbench.Model`.
+        deterministic: the seed changes nothing.
+        encoder: "amortized", "optimized" or "none".
+        steps: trained by gradient steps: its epochs and batch size count.
+        varied: the parameters and fields of the budget (a checkpoint as epochs) in which the trials of this model
+            differ on this dataset.
+    """
+
+    reference: str = ""
+    deterministic: bool = False
+    encoder: str = "amortized"
+    steps: bool = True
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,12 +48,11 @@ class Trial:
         model: registered name, or `/path/file.py:Class`, of which the key holds `file.py:Class`.
         label: column heading in tables.
         params: all parameters of the model, as JSON.
-        budget: all fields of the budget, as JSON.
+        budget: what training may spend.
         seed: the trial's seed.
         model_version: version the model declares.
         source: sha256 of the model's source; in the key only where its author is at work on it (`keyed_source`).
-        traits: what tables need to know: the model's reference and deterministic, and `varied`, the parameters
-            and fields of the budget (as epochs) in which the trials of this model differ on this dataset.
+        traits: what its model declares, and what was varied.
         outcome: how it ended, or None when it has not been run.
     """
 
@@ -41,14 +61,14 @@ class Trial:
     model: str
     label: str
     params: Mapping[str, Any]
-    budget: Mapping[str, Any]
+    budget: Budget
     seed: int
     model_version: int = 1
     source: str = ""
     keyed_source: bool = False
     loader: str = ""
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
+    traits: Traits = field(default_factory=lambda: Traits())
     outcome: Outcome | None = field(default=None, compare=False)
 
     @property
@@ -58,7 +78,7 @@ class Trial:
             "dataset": [self.dataset, self.fingerprint],
             "model": [self.model.rpartition("/")[2], self.model_version, self.source if self.keyed_source else ""],
             "params": self.params,
-            "budget": self.budget,
+            "budget": self.budget.model_dump(mode="json"),
             "seed": self.seed,
         }
         return hashlib.sha256(canonical_json(named).encode()).hexdigest()
@@ -66,18 +86,27 @@ class Trial:
     @property
     def training_key(self) -> str:
         """Key of the whole training, of which a trial with a checkpoint is a look on the way."""
-        return replace(self, budget={**self.budget, "checkpoint": None}).key
+        return replace(self, budget=self.budget.model_copy(update={"checkpoint": None})).key
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well."""
+        return self.outcome is not None and self.outcome.status == "ok"
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the outcome as JSON."""
-        values = asdict(self)
-        del values["outcome"]
-        return values
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "outcome"}
+        return {**values, "budget": self.budget.model_dump(mode="json"), "traits": asdict(self.traits)}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Trial:
-        """Read back what `to_json` gave."""
-        return cls(**values)
+    def from_json(cls, values: Mapping[str, Any], outcome: Outcome | None = None) -> Trial:
+        """Read back what `to_json` gave.
+
+        Raises:
+            TypeError, ValueError: it gave something else.
+        """
+        budget, traits = Budget.model_validate(values["budget"]), Traits(**values["traits"])
+        return cls(**{**values, "budget": budget, "traits": traits, "outcome": outcome})
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_keys_differ_in_what_decides_and_are_the_same_for_the_same_request(plan)
 def test_a_dataset_may_have_its_own_budget_and_parameters(plan):
     on = {"digits": {"budget": {"epochs": 9}, "params": {"latent_dim": 5}}}
     (trial,) = plan(on=on).trials
-    assert (trial.budget["epochs"], trial.budget["batch_size"], trial.params["latent_dim"]) == (9, 64, 5)
+    assert (trial.budget.epochs, trial.budget.batch_size, trial.params["latent_dim"]) == (9, 64, 5)
 
 
 def test_tuples_and_words_are_parameters_too(tiny, extended):
@@ -362,7 +362,7 @@ def test_a_path_given_as_a_parameter_is_kept_whole(tmp_path, monkeypatch):
 
 def test_a_budget_with_several_values_makes_a_grid(plan):
     made = plan(references=("pca",), budget={"epochs": 2, "train_limit": [100, 200], "batch_size": 64})
-    varied = [(trial.label, trial.traits["varied"], trial.budget["train_limit"]) for trial in made.trials]
+    varied = [(trial.label, trial.traits.varied, trial.budget.train_limit) for trial in made.trials]
     assert varied == [
         (f"{model}(train_limit={limit})", {"train_limit": limit}, limit)
         for model in ("ae", "pca")
@@ -373,7 +373,7 @@ def test_a_budget_with_several_values_makes_a_grid(plan):
 
 def test_checkpoints_end_with_the_whole_training_and_leave_other_models_alone(plan):
     made = plan(references=("pca",), budget={"epochs": 5, "checkpoint": [1, 2, 5]})
-    stops = [(trial.label, trial.budget["checkpoint"], trial.traits["varied"]) for trial in made.trials]
+    stops = [(trial.label, trial.budget.checkpoint, trial.traits.varied) for trial in made.trials]
     assert stops == [
         ("ae(epochs=1)", 1, {"epochs": 1}),
         ("ae(epochs=2)", 2, {"epochs": 2}),

@@ -9,7 +9,8 @@ import pytest
 from latentbench import Trial
 from latentbench.errors import RunFolderError
 from latentbench.records import Record, all_records, remove_leftovers
-from latentbench.trial import Outcome, ScoreRequest
+from latentbench.training.budget import Budget
+from latentbench.trial import Outcome, ScoreRequest, Traits
 
 FIXED = {
     "dataset": "digits",
@@ -17,23 +18,23 @@ FIXED = {
     "model": "vae",
     "label": "vae",
     "params": {"latent_dim": 8, "likelihood": "gaussian", "sigma": "learned"},
-    "budget": {"epochs": 8, "learning_rate": 0.002, "train_limit": None},
+    "budget": Budget(epochs=8, learning_rate=0.002),
     "seed": 3,
 }
-GOLDEN = "a0ce58761e44c2571f162f810f87cafb2d398005ed2ff8df25215f412172a00f"
+GOLDEN = "e27c4cc2129b3ab045b13f3735c8375cc5367d49df69fde5b001e6d0afae2109"
 OTHER = {
     "dataset": "mnist",
     "fingerprint": "cd" * 32,
     "model": "ae",
     "params": {**FIXED["params"], "latent_dim": 9},
-    "budget": {**FIXED["budget"], "epochs": 9},
+    "budget": Budget(epochs=9, learning_rate=0.002),
     "seed": 4,
     "model_version": 2,
 }
 RECORDED = {
     "label": "vae(8)",
     "dataset_params": {"path": "/data"},
-    "traits": {"reference": "", "deterministic": False},
+    "traits": Traits(reference="yardstick", deterministic=True),
     "outcome": Outcome("failed", "X", "y"),
     "source": "ef" * 32,
 }
@@ -86,7 +87,11 @@ def test_the_order_of_parameters_and_their_kind_of_sequence_do_not_count():
 
 
 def test_a_trial_comes_back_from_json_with_its_key():
-    first = trial(dataset_params={"path": None}, traits={"reference": ""}, outcome=Outcome("ok"))
+    first = trial(
+        dataset_params={"path": None},
+        traits=Traits(reference="floor", varied={"epochs": 3}),
+        outcome=Outcome("ok"),
+    )
     again = Trial.from_json(json.loads(json.dumps(first.to_json())))
     assert again.key == first.key
     assert again.outcome is None
@@ -95,7 +100,7 @@ def test_a_trial_comes_back_from_json_with_its_key():
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_the_key_is_the_same_in_another_process(hash_seed):
-    code = f"from latentbench.records import Trial; print(Trial(**{FIXED!r}).key)"
+    code = f"from latentbench import Trial; print(Trial.from_json({trial().to_json()!r}).key)"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

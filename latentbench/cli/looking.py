@@ -226,8 +226,8 @@ def _whole(asked: str | None, rows: Sequence[Trial]) -> str | None:
     """Return the label of the whole training where a model has looks on the way too: `vae` for vae(epochs=10)."""
     if asked in {trial.label for trial in rows}:
         return asked
-    on_the_way = {trial.training_key for trial in rows if trial.budget["checkpoint"] is not None}
+    on_the_way = {trial.training_key for trial in rows if trial.budget.checkpoint is not None}
     named = [trial for trial in rows if asked in (None, trial.label.partition("(")[0])]
-    labels = {trial.label for trial in named if trial.budget["checkpoint"] is None}
+    labels = {trial.label for trial in named if trial.budget.checkpoint is None}
     looked_at = any(trial.key in on_the_way for trial in named)
     return labels.pop() if looked_at and len(labels) == 1 else asked

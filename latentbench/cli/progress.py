@@ -112,7 +112,7 @@ class TerminalProgress(LineProgress):
 
 
 def _epochs(trial: Trial) -> int:
-    return int(trial.budget["checkpoint"] or trial.budget["epochs"])
+    return trial.budget.trained_epochs
 
 
 def _sentence(trial: Trial, result: Mapping[str, Any]) -> str:

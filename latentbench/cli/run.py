@@ -141,7 +141,7 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[s
     from latentbench.execution.estimate import estimate
     from latentbench.execution.pending import pending_jobs
 
-    how = _how(asked).settled(max(trial.budget["threads"] for trial in plan.trials))
+    how = _how(asked).settled(max(trial.budget.threads for trial in plan.trials))
     jobs = pending_jobs(plan, folder, how, plugins)
     costs = estimate(jobs, plugins)
     rows: dict[tuple[str, str], list[float]] = {}

@@ -91,7 +91,7 @@ def _show_reconstructions(asked: Asked, items: list[int] | None) -> list[Path]:
     seen: list[Reconstructions] = []
     for label in wanted:
         trial = _trial(results, dataset, label, asked.seed)
-        if trial is None or trial.traits["reference"] == "ceiling":
+        if trial is None or trial.traits.reference == "ceiling":
             continue  # the inputs themselves
         try:
             space = results.latent_space(trial)

@@ -14,7 +14,6 @@ from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
 from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.plugins import Plugins
-from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.trial import Trial
 
@@ -60,7 +59,7 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
 
 def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
     splits = load_splits(plugins, trial)
-    budget = Budget.model_validate(trial.budget)
+    budget = trial.budget
     train = training_rows(trial, splits.train)
     rows = len(train)
     model = build_model(trial, plugins, DataSpec.of(train))

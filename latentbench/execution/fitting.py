@@ -66,7 +66,7 @@ class Look:
     @property
     def epochs(self) -> int:
         """After how many epochs it looks at the training."""
-        return Budget.model_validate(self.trial.budget).trained_epochs
+        return self.trial.budget.trained_epochs
 
 
 def fit(
@@ -85,9 +85,9 @@ def fit(
         Exception: whatever the plugins raise; a member that diverges is written down and the others go on.
     """
     trials = [looks[-1].trial for looks in trainings]
-    budget = Budget.model_validate(trials[0].budget)
+    budget = trials[0].budget
     train = training_rows(trials[0], load_splits(plugins, trials[0]).train)
-    if "train_limit" in trials[0].traits["varied"] and len(train) < (budget.train_limit or 0):
+    if "train_limit" in trials[0].traits.varied and len(train) < (budget.train_limit or 0):
         raise NotApplicableError(f"train_limit={budget.train_limit}, there are {len(train)} training rows")
     models = [build_model(trial, plugins, DataSpec.of(train)) for trial in trials]
     task = _Task(trainings, train, budget, device, machine, plugins, emit)

@@ -89,7 +89,7 @@ def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
     begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the last look at each training
     for key in (trial.key for trial in job.trials if trial.key in begun):
         emit("trial_started", {"trial": key})
-    with limited_threads(job.trials[-1].budget["threads"]):
+    with limited_threads(job.trials[-1].budget.threads):
         trained = _train(job, plugins, emit)
         for trial in job.trials:
             look = trained.get(trial.key) or Look(trial, Record(job.run, trial.key))
@@ -131,7 +131,7 @@ def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, Look]:
     parts = [_trainings(looks)] if looks else []
     while parts:
         part = parts.pop(0)
-        machine = environment(job.device, todo[-1].budget["threads"], job.concurrency, len(part))
+        machine = environment(job.device, todo[-1].budget.threads, job.concurrency, len(part))
         with logged_to(part[-1][-1].record.log_path):
             parts[:0] = _train_together(part, job, machine, plugins, emit)
     return {look.trial.key: look for look in looks}

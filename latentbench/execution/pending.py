@@ -77,9 +77,7 @@ def pending_jobs(plan: Plan, folder: Path, how: Execution, plugins: Plugins) -> 
         wanting = not record.exists() or bool(record.damage()) or _lacks_scores(record, plan, trial)
         if trial.outcome is None and wanting:
             trainings.setdefault(trial.training_key, []).append(trial)
-    parts = [
-        sorted(looks, key=lambda trial: trial.budget["checkpoint"] or math.inf) for looks in trainings.values()
-    ]
+    parts = [sorted(looks, key=lambda trial: trial.budget.checkpoint or math.inf) for looks in trainings.values()]
     if (how.group_size or 1) > 1:
         parts = _grouped(parts, folder, how.group_size or 1, plugins)
     concurrency = min(max(how.workers or 1, 1), len(plan.trials))

@@ -43,7 +43,7 @@ def execute(
         RequestError: parts of the request contradict each other, or the machine.
         RunFolderError: the folder cannot be written, or another run is at work in it.
     """
-    how = (execution or Execution()).settled(max(trial.budget["threads"] for trial in plan.trials))
+    how = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         _write_request(plan, benchmark, folder, plugins)

@@ -116,7 +116,7 @@ def forming_film(
 
 
 def _epochs(trial: Trial) -> int:
-    return int(trial.budget["checkpoint"] or trial.budget["epochs"])
+    return trial.budget.trained_epochs
 
 
 def _frames(seconds: float) -> tuple[int, int]:

@@ -258,7 +258,7 @@ def _facts(results: Results) -> dict[str, str]:
     facts |= {f"version of {name}": version for name, version in environment["versions"].items()}
     spent: dict[str, list[str]] = {}
     for trial in results.trials:
-        if not trial.traits["reference"]:  # what takes no steps has a budget that nobody chose
-            for name, value in trial.budget.items():
+        if not trial.traits.reference:  # what takes no steps has a budget that nobody chose
+            for name, value in trial.budget.model_dump(mode="json").items():
                 spent.setdefault(f"budget on {trial.dataset}, {name}", []).append(str(value))
     return facts | {name: ", ".join(dict.fromkeys(values)) for name, values in spent.items()}

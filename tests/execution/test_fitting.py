@@ -316,7 +316,7 @@ def test_checkpoints_and_groups_go_together(betas, job_of):
     assert len(job.trials) == 8
     execute_job(job, plugins, lambda *_: None)
     assert {outcome.status for outcome in ended(job)} == {"ok"}
-    assert [len(outcome.history) for outcome in ended(job)] == [t.budget["checkpoint"] or 2 for t in job.trials]
+    assert [len(outcome.history) for outcome in ended(job)] == [t.budget.checkpoint or 2 for t in job.trials]
 
 
 @pytest.mark.usefixtures("saved_often")

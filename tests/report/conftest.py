@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from latentbench.latent.space import LatentSpace
-from latentbench.trial import Outcome
+from latentbench.trial import Outcome, Traits
 
 SCORES = {
     "r2": {"purpose": "keep", "better": "up", "floor": 0.0, "ceiling": 1.0},
@@ -37,7 +37,7 @@ class FakeTrial:
     label: str
     seed: int
     params: dict = field(default_factory=dict)
-    traits: dict = field(default_factory=lambda: {"reference": "", "deterministic": False})
+    traits: Traits = field(default_factory=Traits)
     outcome: Outcome = field(default_factory=lambda: Outcome("ok"))
 
 
@@ -91,7 +91,7 @@ class Builder:
         """One model: score -> mean over seeds, or the reason (a string) why there is none."""
         model = label.split("(")[0]
         for seed in range(1 if model in REFERENCES else seeds):
-            traits = {"reference": REFERENCES.get(model, ""), "deterministic": model in REFERENCES}
+            traits = Traits(reference=REFERENCES.get(model, ""), deterministic=model in REFERENCES)
             trial = FakeTrial(f"{dataset}-{label}-{seed}", dataset, model, label, seed, traits=traits)
             self.trials.append(trial)
             for score, mean in means.items():

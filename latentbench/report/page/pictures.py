@@ -149,7 +149,7 @@ def _look(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = (
     if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
         return look
     look = replace(look, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
-    if trial.traits["reference"] == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
+    if trial.traits.reference == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
         return look
     look = replace(look, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
     return _with_decoded(look, space) if _decodes(space) else look

@@ -27,7 +27,7 @@ from latentbench.report.table.significance import Contender, Contest, Verdict, j
 from latentbench.report.table.sweeps import Sweep, sweeps
 from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
-from latentbench.trial import NOT_RUN
+from latentbench.trial import NOT_RUN, Traits
 
 if TYPE_CHECKING:
     from latentbench.results import Results
@@ -161,7 +161,7 @@ def _comparison(
         dataset,
         tuple(columns),
         tuple(sorted(rows, key=_order)),
-        _budget(contenders, {str(trial.label) for trial in trials if not trial.traits.get("steps", True)}),
+        _budget(contenders, {str(trial.label) for trial in trials if not trial.traits.steps}),
         _most_seeds(contenders),
         sum(map(succeeded, trials)),
         len(trials),
@@ -231,9 +231,11 @@ def _columns(records: Sequence[Record], results: Results, dataset: str, every: b
     by_label: dict[str, list[Record]] = {}
     for record in records:
         by_label.setdefault(str(record["label"]), []).append(record)
-    traits: dict[str, Mapping[str, Any]] = {str(trial.label): trial.traits for trial in trials}
-    together = {str(trial.label) for trial in trials if trial.traits.get("encoder") == "none"}
-    traits |= {label: own[0] for label, own in by_label.items()}
+    traits: dict[str, Traits] = {str(trial.label): trial.traits for trial in trials}
+    together = {str(trial.label) for trial in trials if trial.traits.encoder == "none"}
+    traits |= {
+        label: Traits(str(own[0]["reference"]), bool(own[0]["deterministic"])) for label, own in by_label.items()
+    }
     models = {str(trial.label): str(trial.model).rpartition("/")[2] for trial in trials}
     columns = {
         label: replace(
@@ -247,12 +249,10 @@ def _columns(records: Sequence[Record], results: Results, dataset: str, every: b
     return [columns[label] for label in shown]
 
 
-def _column(
-    label: str, model: str, records: Sequence[Record], traits: Mapping[str, Any], ok: int, asked: int
-) -> Column:
+def _column(label: str, model: str, records: Sequence[Record], traits: Traits, ok: int, asked: int) -> Column:
     flagged = {(flag.strip(), record["trial"]) for record in records for flag in _text(record["flags"]).split(",")}
     flags = Counter(flag for flag, _ in sorted(flagged) if flag)
-    return Column(label, str(traits["reference"]), bool(traits["deterministic"]), flags, ok, asked, model)
+    return Column(label, traits.reference, traits.deterministic, flags, ok, asked, model)
 
 
 def _contest(

@@ -3,6 +3,7 @@ import io
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -434,7 +435,7 @@ def with_a_map(drawn_results, **scores):
     build = drawn_results()
     build.add("tsne", {"r2": "no decoder", "knn10": 0.95, "ari": 0.9, **scores})
     for trial in build.trials:
-        trial.traits = {**trial.traits, "encoder": "none" if trial.label == "tsne" else "amortized"}
+        trial.traits = replace(trial.traits, encoder="none" if trial.label == "tsne" else "amortized")
     return build.results()
 
 
@@ -465,12 +466,12 @@ def test_the_heading_tells_epochs_of_those_that_take_steps(builder):
     build = builder.add("ae", {"r2": 0.5}).add("umap", {"r2": 0.4}, epochs=8)
     assert "4,8 epochs" in printed(build.results())
     for trial in build.trials:
-        trial.traits = {**trial.traits, "steps": trial.label == "ae"}
+        trial.traits = replace(trial.traits, steps=trial.label == "ae")
     assert "  4 epochs  " in printed(build.results())
 
 
 def test_alone_it_is_read_like_any_other(builder):
     builder.add("tsne", {"knn10": 0.95})
     for trial in builder.trials:
-        trial.traits = {**trial.traits, "encoder": "none"}
+        trial.traits = replace(trial.traits, encoder="none")
     assert "tsne†" in printed(builder.results())
