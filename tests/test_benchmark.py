@@ -64,11 +64,11 @@ def test_flags_go_before_a_dataset_s_own_table_and_that_before_the_file_s(toml):
         return make_plan(read_benchmark(toml(), changes), Plugins()).trials[0]
 
     from_file = trial()
-    assert (from_file.budget["epochs"], from_file.params["latent_dim"]) == (5, 6)
-    assert from_file.budget["batch_size"] == 32
+    assert (from_file.budget.epochs, from_file.params["latent_dim"]) == (5, 6)
+    assert from_file.budget.batch_size == 32
     by_flags = trial(budget={"epochs": 7}, params={"latent_dim": 3})
-    assert (by_flags.budget["epochs"], by_flags.params["latent_dim"]) == (7, 3)
-    assert by_flags.budget["batch_size"] == 32
+    assert (by_flags.budget.epochs, by_flags.params["latent_dim"]) == (7, 3)
+    assert by_flags.budget.batch_size == 32
 
 
 def test_a_flag_takes_the_place_of_a_coupled_key(toml):
