@@ -37,8 +37,10 @@ share of it or absolutely, whichever is more.
 def page() -> str:
     """Return the whole page."""
     plugins = Plugins()
-    offers = [offer for offer in plugins.offers("metric") if offer.plugin.name.startswith("latentbench:")]
-    metrics = {offer.name: plugins.load("metric", offer.name) for offer in offers}
+    registrations = [
+        entry for entry in plugins.registrations("metric") if entry.plugin.name.startswith("latentbench:")
+    ]
+    metrics = {entry.name: plugins.load("metric", entry.name) for entry in registrations}
     parts = [HEAD, _overview(metrics)]
     for name in _modules():
         module = import_module(f"{PACKAGE}.{name}")

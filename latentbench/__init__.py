@@ -21,9 +21,12 @@ _HOMES = {
     "GradientModel": "model",
     "LatentSpace": "latent.space",
     "LatentbenchError": "errors",
+    "Losses": "model",
     "Metric": "metric",
     "Model": "model",
+    "Noise": "model",
     "NotApplicableError": "errors",
+    "Outcome": "trial",
     "Params": "params",
     "PerMember": "params",
     "Posterior": "model",
@@ -61,7 +64,9 @@ if TYPE_CHECKING:
     from latentbench.model import Batch as Batch
     from latentbench.model import Draw as Draw
     from latentbench.model import GradientModel as GradientModel
+    from latentbench.model import Losses as Losses
     from latentbench.model import Model as Model
+    from latentbench.model import Noise as Noise
     from latentbench.model import Posterior as Posterior
     from latentbench.model import SklearnModel as SklearnModel
     from latentbench.model import as_inputs as as_inputs
@@ -69,6 +74,7 @@ if TYPE_CHECKING:
     from latentbench.params import PerMember as PerMember
     from latentbench.results import Results as Results
     from latentbench.scores import Score as Score
+    from latentbench.trial import Outcome as Outcome
     from latentbench.trial import Trial as Trial
 
 

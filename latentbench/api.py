@@ -53,7 +53,7 @@ def run(
     Raises:
         RequestError: the request was wrong; nothing was run.
     """
-    from latentbench.execution.pending import Execution
+    from latentbench.execution.options import Execution
     from latentbench.execution.run import execute
 
     plugins = plugins or Plugins()

@@ -11,7 +11,7 @@ import pluggy
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.results import Results
-    from latentbench.trial import Trial
+    from latentbench.trial import Trial, TrialResult
 
 __all__ = ["hookimpl"]
 
@@ -23,17 +23,17 @@ Register = Callable[..., None]
 
 @hookspec
 def register_datasets(register: Register) -> None:
-    """Offer datasets: call register("name", "package.module:Class", summary="one line")."""
+    """Register datasets: call register("name", "package.module:Class", summary="one line")."""
 
 
 @hookspec
 def register_models(register: Register) -> None:
-    """Offer models: call register("name", "package.module:Class", summary="one line")."""
+    """Register models: call register("name", "package.module:Class", summary="one line")."""
 
 
 @hookspec
 def register_metrics(register: Register) -> None:
-    """Offer metrics: call register("name", "package.module:Class", summary="one line")."""
+    """Register metrics: call register("name", "package.module:Class", summary="one line")."""
 
 
 @hookspec
@@ -52,7 +52,7 @@ def epoch_finished(trial: Trial, epoch: int, losses: Mapping[str, float]) -> Non
 
 
 @hookspec
-def trial_finished(trial: Trial, result: Mapping[str, Any]) -> None:
+def trial_finished(trial: Trial, result: TrialResult) -> None:
     """Learn how a trial ended, failed ones too: `result` has status, error, message, seconds, failed_scores."""
 
 

@@ -24,9 +24,9 @@ from latentbench.source import load_file
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.results import Results
-    from latentbench.trial import Trial
+    from latentbench.trial import Trial, TrialResult
 
-__all__ = ["Offer", "PluginInfo", "Plugins"]
+__all__ = ["PluginInfo", "Plugins", "Registration"]
 
 GROUP = "latentbench"
 Kind = Literal["dataset", "model", "metric"]
@@ -55,8 +55,8 @@ class PluginInfo:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A dataset, model or metric that a plugin supplies under a name."""
+class Registration:
+    """A dataset, model or metric that a plugin has registered under a name."""
 
     kind: Kind
     name: str
@@ -74,17 +74,17 @@ class Offer:
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            found = getattr(import_module(module), attribute)
+            cls = getattr(import_module(module), attribute)
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} of {self.plugin.name} cannot be imported from {self.target!r}: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if not isinstance(found, type):
+        if not isinstance(cls, type):
             raise PluginError(
                 f"{self.kind} {self.name!r} of {self.plugin.name} must be a class, {self.target!r} is not"
             )
-        return found
+        return cls
 
 
 class Plugins:
@@ -102,7 +102,7 @@ class Plugins:
     def __init__(self, files: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
-        self._offers: dict[Kind, dict[str, list[Offer]]] = {kind: {} for kind in KINDS}
+        self._registrations: dict[Kind, dict[str, list[Registration]]] = {kind: {} for kind in KINDS}
         self.infos: list[PluginInfo] = []
         self.files = tuple(str(Path(name).resolve()) for name in files)
         self.blocked = blocked
@@ -132,7 +132,7 @@ class Plugins:
             raise UnknownNameError(f"--no-plugin {name}: no such plugin{hint} (see `latentbench list plugins`)")
 
     def _add(self, info: PluginInfo, load: Callable[[], Any]) -> None:
-        """Load one plugin and collect what it offers; whatever it raises becomes its `error`."""
+        """Load one plugin and collect what it registers; whatever it raises becomes its `error`."""
         if any(known.name == info.name for known in self.infos):
             return  # the same distribution seen twice on the path
         self.infos.append(info)
@@ -144,12 +144,16 @@ class Plugins:
             self._withdraw(info)
 
     def _withdraw(self, info: PluginInfo) -> None:
-        """Take out a plugin that failed halfway, with what it had offered until then."""
+        """Take out a plugin that failed halfway, with what it had registered until then."""
         self.unregister(info.name)
         info.supplies.clear()
-        for kind, names in self._offers.items():
-            kept = {name: [o for o in offers if o.plugin is not info] for name, offers in names.items()}
-            self._offers[kind] = {name: offers for name, offers in kept.items() if offers}
+        for kind, names in self._registrations.items():
+            kept = {
+                name: [o for o in registrations if o.plugin is not info] for name, registrations in names.items()
+            }
+            self._registrations[kind] = {
+                name: registrations for name, registrations in kept.items() if registrations
+            }
 
     def register(self, plugin: object, name: str) -> None:
         """Register a module or object with hooks.
@@ -190,39 +194,44 @@ class Plugins:
                 raise PluginError(f'{kind} {name!r} needs a class or "package.module:Class", got {target!r}')
             if name in info.supplies.get(kind, []):
                 raise PluginError(f"{kind} {name!r} is registered twice by this plugin; give each its own name")
-            self._offers[kind].setdefault(name, []).append(Offer(kind, name, target, summary, info))
+            self._registrations[kind].setdefault(name, []).append(Registration(kind, name, target, summary, info))
             info.supplies.setdefault(kind, []).append(name)
 
         return register
 
     def names(self, kind: Kind) -> list[str]:
-        """Every name that is offered, sorted."""
-        return sorted(self._offers[kind])
+        """Every registered name, sorted."""
+        return sorted(self._registrations[kind])
 
-    def offers(self, kind: Kind) -> Iterator[Offer]:
-        """Every offer, sorted by name."""
+    def registrations(self, kind: Kind) -> Iterator[Registration]:
+        """Every registration, sorted by name."""
         for name in self.names(kind):
-            yield from self._offers[kind][name]
+            yield from self._registrations[kind][name]
 
     def conflicts(self) -> list[str]:
-        """One sentence for each name that two plugins offer."""
-        return [_conflict(offers) for kind in KINDS for offers in self._offers[kind].values() if len(offers) > 1]
+        """One sentence for each name that two plugins have registered."""
+        return [
+            _conflict(registrations)
+            for kind in KINDS
+            for registrations in self._registrations[kind].values()
+            if len(registrations) > 1
+        ]
 
-    def find(self, kind: Kind, name: str) -> Offer:
-        """Return the offer of `name`; for models and metrics also `path/to/file.py:Class`.
+    def find(self, kind: Kind, name: str) -> Registration:
+        """Return the registration of `name`; for models and metrics also `path/to/file.py:Class`.
 
         Raises:
-            UnknownNameError: nobody offers it; the sentence holds near matches and plugins that failed to load.
-            PluginError: two plugins offer it.
+            UnknownNameError: nobody has registered it; the sentence names near matches and plugins that failed.
+            PluginError: two plugins have registered it.
         """
         path, _, attribute = name.rpartition(":")
         if path.endswith(".py"):
             return self._find_in_file(kind, path, attribute)
-        offers = self._offers[kind].get(name, [])
-        if len(offers) > 1:
-            raise PluginError(_conflict(offers))
-        if offers:
-            return offers[0]
+        registrations = self._registrations[kind].get(name, [])
+        if len(registrations) > 1:
+            raise PluginError(_conflict(registrations))
+        if registrations:
+            return registrations[0]
         failed = "; ".join(f"{info.name} failed to load: {info.error}" for info in self.infos if info.error)
         hint = near_matches(name, self.names(kind))
         raise UnknownNameError(
@@ -230,18 +239,19 @@ class Plugins:
             + (f"; plugin {failed}" if failed else "")
         )
 
-    def _find_in_file(self, kind: Kind, path: str, attribute: str) -> Offer:
+    def _find_in_file(self, kind: Kind, path: str, attribute: str) -> Registration:
         try:
-            found = getattr(load_file(path), attribute)
+            cls = getattr(load_file(path), attribute)
         except PluginError:
             raise
         except Exception as error:
             raise PluginError(
                 f"{kind} {attribute!r} cannot be loaded from {path}: {type(error).__name__}: {error}"
             ) from error
-        if not isinstance(found, type):
-            raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {found!r}")
-        return Offer(kind, attribute, found, "", PluginInfo(str(Path(path).resolve()), "file", editable=True))
+        if not isinstance(cls, type):
+            raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {cls!r}")
+        plugin = PluginInfo(str(Path(path).resolve()), "file", editable=True)
+        return Registration(kind, attribute, cls, "", plugin)
 
     def load(self, kind: Kind, name: str) -> Any:
         """Return the class behind `name`.
@@ -249,14 +259,14 @@ class Plugins:
         Raises:
             UnknownNameError, PluginError: as `find`; or the class cannot be imported or is of the wrong kind.
         """
-        offer = self.find(kind, name)
-        found = offer.load()
+        registration = self.find(kind, name)
+        cls = registration.load()
         base = getattr(import_module(f"latentbench.{kind}"), kind.capitalize())
-        if not issubclass(found, base):
+        if not issubclass(cls, base):
             raise PluginError(
-                f"{kind} {name!r} of {offer.plugin.name} must be a subclass of latentbench.{base.__name__}"
+                f"{kind} {name!r} of {registration.plugin.name} must be a subclass of latentbench.{base.__name__}"
             )
-        return found
+        return cls
 
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Tell plugins that a run begins."""
@@ -270,7 +280,7 @@ class Plugins:
         """Tell plugins the mean losses of an epoch."""
         self._notify("epoch_finished", trial=trial, epoch=epoch, losses=losses)
 
-    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Tell plugins how a trial ended."""
         self._notify("trial_finished", trial=trial, result=result)
 
@@ -302,12 +312,14 @@ class Plugins:
                 )
 
 
-def _conflict(offers: list[Offer]) -> str:
-    owners = " and ".join(f"{offer.plugin.name} {offer.plugin.version}".strip() for offer in offers)
-    first = offers[0]
+def _conflict(registrations: list[Registration]) -> str:
+    owners = " and ".join(
+        f"{registration.plugin.name} {registration.plugin.version}".strip() for registration in registrations
+    )
+    first = registrations[0]
     return (
-        f"{first.kind} {first.name!r} is offered by {owners}; "
-        f"leave one out with --no-plugin {offers[-1].plugin.name}"
+        f"{first.kind} {first.name!r} is registered by {owners}; "
+        f"leave one out with --no-plugin {registrations[-1].plugin.name}"
     )
 
 

@@ -12,7 +12,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,9 +24,22 @@ from latentbench.errors import RunFolderError
 from latentbench.files import read_json, sync, write_atomically, write_json
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
-__all__ = ["Record", "all_records", "progress_path", "remove_leftovers"]
+__all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers"]
 
 CHECKED = ("model.safetensors", "codes.npz")
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """What `trial.json` says.
+
+    Attributes:
+        trial: with its outcome.
+        digests: file name -> sha256 of each file that was written beside it.
+    """
+
+    trial: Trial
+    digests: Mapping[str, str]
 
 
 class Record:
@@ -100,20 +113,16 @@ class Record:
         values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": digests}
         write_json(self.folder / "trial.json", values)
 
-    def damage(self, *, files: bool = False) -> str:
-        """Return what is wrong with the record, or nothing; with `files`, the model and the codes are read too."""
-        try:
-            self.read_trial()
-        except RunFolderError as error:
-            return str(error)
-        for name, digest in read_json(self.folder / "trial.json")["sha256"].items() if files else ():
+    def damaged_file(self, digests: Mapping[str, str]) -> str:
+        """Return which of the files beside `trial.json` is not the one that was written, as a sentence, or ""."""
+        for name, digest in digests.items():
             path = self.folder / name
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 return f"{path} is not the file that was written"
         return ""
 
-    def read_trial(self) -> Trial:
-        """Read the trial with its outcome.
+    def read(self) -> StoredTrial:
+        """Read `trial.json`.
 
         Raises:
             RunFolderError: the file is damaged.
@@ -121,13 +130,21 @@ class Record:
         path = self.folder / "trial.json"
         values = read_json(path)
         try:
-            dict(values["sha256"])
-            return Trial.from_json(values["trial"], Outcome.from_json(values["outcome"]))
+            trial = Trial.from_json(values["trial"], Outcome.from_json(values["outcome"]))
+            return StoredTrial(trial, dict(values["sha256"]))
         except (KeyError, TypeError, ValueError) as error:
             damage = f"{type(error).__name__}: {error}"
             raise RunFolderError(
                 f"{path} cannot be read ({damage}); remove it and run the same command again"
             ) from error
+
+    def read_trial(self) -> Trial:
+        """Read the trial with its outcome.
+
+        Raises:
+            RunFolderError: `trial.json` is damaged.
+        """
+        return self.read().trial
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write `name` (as codes.npz)."""
@@ -189,15 +206,6 @@ class Record:
                 return stored
         warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
         return None
-
-    def scores_are_stale(self, request: ScoreRequest, rerun: str, split: SplitName = "test") -> bool:
-        """Whether the scores of a metric are there, and are to be made again: "failed" or "changed" ones."""
-        stored = self.read_scores(request, split) if rerun in ("failed", "changed") else None
-        if stored is None:
-            return False
-        if rerun == "changed":
-            return bool(stored["source"] != request.source)
-        return any(row["status"] == "failed" for row in stored["scores"].values())
 
     def forget_scores(self, request: ScoreRequest, split: SplitName = "test") -> None:
         """Remove the scores of a metric."""

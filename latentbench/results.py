@@ -81,10 +81,11 @@ class Results:
         record = Record(self.path, asked.key)
         if not record.exists():
             return replace(asked, outcome=MISSING)
-        if damage := record.damage():
+        try:
+            return replace(asked, outcome=record.read_trial().outcome)
+        except RunFolderError as damage:
             warnings.warn(f"{damage}; {asked.label} seed {asked.seed} is left out", stacklevel=2)
             return replace(asked, outcome=Outcome("skipped", "Damaged", "its record is damaged"))
-        return replace(asked, outcome=record.read_trial().outcome)
 
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:

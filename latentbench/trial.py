@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from latentbench.files import canonical_json, short_hash
 from latentbench.training.budget import Budget
 
-__all__ = ["NOT_RUN", "Outcome", "ScoreRequest", "SplitName", "Status", "Trial", "deciding"]
+__all__ = [
+    "NOT_RUN",
+    "Outcome",
+    "ScoreRequest",
+    "SplitName",
+    "Status",
+    "Traits",
+    "Trial",
+    "TrialResult",
+    "deciding",
+]
 
 
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
@@ -142,6 +152,36 @@ class Outcome:
     def from_json(cls, values: Mapping[str, Any]) -> Outcome:
         """Read back `asdict(outcome)`."""
         return cls(**{**values, "history": tuple(values["history"]), "flags": tuple(values["flags"])})
+
+
+@dataclass(frozen=True)
+class TrialResult(Mapping[str, Any]):
+    """What the hook `trial_finished` learns of a trial; its fields can also be read as `result["status"]`.
+
+    Attributes:
+        status: ok, failed, timeout, diverged or skipped.
+        error: type of the error, empty when ok.
+        message: its sentence.
+        seconds: that training and scoring took.
+        failed_scores: score name -> message of each that could not be computed.
+    """
+
+    status: Status
+    error: str = ""
+    message: str = ""
+    seconds: float = 0.0
+    failed_scores: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.__dataclass_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
 
 
 @dataclass(frozen=True)

@@ -394,7 +394,7 @@ def test_a_model_without_steps_is_the_same_trial_for_any_number_of_epochs(plan):
         ({"epochs": 5, "checkpoint": [1, 6]}, "checkpoint 6 is past the last epoch, 5; give more epochs"),
         (
             {"epochs": [2, 5], "checkpoint": [1]},
-            "checkpoints are looks at one training; give one number of epochs",
+            "checkpoints belong to one training; give one number of epochs",
         ),
         ({"epochs": 5, "checkpoint": [0]}, "budget: checkpoint should be greater than or equal to 1, got 0"),
         ({"epochs": [0, 2]}, "budget: epochs should be greater than or equal to 1, got 0"),

@@ -90,7 +90,9 @@ def test_an_installed_plugin_is_listed_with_what_it_supplies(install):
     found = info(plugins, "good:good")
     assert (found.distribution, found.version, found.editable, found.error) == ("good", "2.3", False, "")
     assert found.supplies == {"model": ["mine"]}
-    assert [offer.summary for offer in plugins.offers("model") if offer.name == "mine"] == ["a model for a test"]
+    assert [
+        registration.summary for registration in plugins.registrations("model") if registration.name == "mine"
+    ] == ["a model for a test"]
     assert "good_model" not in sys.modules
 
 
@@ -182,7 +184,7 @@ def test_a_failing_plugin_is_listed_and_survived(install, case):
     assert "digits" in plugins.names("dataset")
 
 
-def test_a_plugin_that_fails_halfway_offers_nothing_and_hears_nothing(install, recwarn):
+def test_a_plugin_that_fails_halfway_registers_nothing_and_hears_nothing(install, recwarn):
     source = OFFER.format(name="half", target="m:M") + textwrap.dedent("""
         @hookimpl
         def register_metrics(register):
@@ -204,11 +206,11 @@ def test_a_plugin_that_fails_halfway_offers_nothing_and_hears_nothing(install, r
 # names
 
 
-def test_two_plugins_that_offer_one_name(install):
+def test_two_plugins_that_register_one_name(install):
     install("one", {"one.py": OFFER.format(name="mine", target="m:M")})
     install("two", {"two.py": OFFER.format(name="mine", target="m:M")}, version="2.0")
     plugins = Plugins()
-    expected = "model 'mine' is offered by one:one 1.0 and two:two 2.0; leave one out with --no-plugin two:two"
+    expected = "model 'mine' is registered by one:one 1.0 and two:two 2.0; leave one out with --no-plugin two:two"
     assert plugins.conflicts() == [expected]
     with pytest.raises(PluginError) as caught:
         plugins.find("model", "mine")
@@ -342,8 +344,8 @@ def test_a_model_straight_from_a_file(tmp_path):
     path = loose(tmp_path, MODEL.format(name="Mine") + "number = 3")
     plugins = Plugins()
     assert plugins.load("model", f"{path}:Mine").__name__ == "Mine"
-    offer = plugins.find("model", f"{path}:Mine")
-    assert (offer.name, offer.plugin.name, offer.plugin.editable) == ("Mine", path, True)
+    registration = plugins.find("model", f"{path}:Mine")
+    assert (registration.name, registration.plugin.name, registration.plugin.editable) == ("Mine", path, True)
 
 
 FROM_FILE = {

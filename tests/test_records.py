@@ -235,7 +235,8 @@ def test_a_changed_file_is_damage(record, name, harm):
     record.write_arrays("codes.npz", {"codes": np.ones((4, 2), np.float32)})
     trial = record.read_trial()
     record.write_trial(trial, trial.outcome)
-    assert record.damage(files=True) == ""
+    digests = record.read().digests
+    assert record.damaged_file(digests) == ""
     path = record.place / name
     if harm == "flip":
         content = bytearray(path.read_bytes())
@@ -243,8 +244,8 @@ def test_a_changed_file_is_damage(record, name, harm):
         path.write_bytes(content)
     else:
         path.unlink()
-    assert record.damage() == ""
-    assert record.damage(files=True) == f"{path} is not the file that was written"
+    assert record.read().digests == digests
+    assert record.damaged_file(digests) == f"{path} is not the file that was written"
 
 
 def test_infinities_become_null(record):
@@ -285,22 +286,8 @@ def test_items_are_read_by_score(record):
     assert record.read_items(REQUEST, "other") is None
 
 
-STALE = {
-    ("ok", "s", "missing"): False,
-    ("ok", "s", "failed"): False,
-    ("failed", "s", "failed"): True,
-    ("failed", "s", "missing"): False,
-    ("ok", "older", "changed"): True,
-    ("ok", "s", "changed"): False,
-}
-
-
-@pytest.mark.parametrize("case", STALE, ids=str)
-def test_scores_are_made_again_when_asked(record, case):
-    status, source, rerun = case
-    assert not record.scores_are_stale(REQUEST, rerun)
-    record.write_scores(REQUEST, {"source": source, "scores": {"r2": {"status": status}}}, {})
-    assert record.scores_are_stale(REQUEST, rerun) is STALE[case]
+def test_forgotten_scores_are_gone(record):
+    record.write_scores(REQUEST, {"scores": {"r2": {}}}, {})
     record.forget_scores(REQUEST)
     assert record.read_scores(REQUEST) is None
 

@@ -51,7 +51,7 @@ def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
 def _explain_score(name: str, plugins: Plugins) -> None:
     known = metrics_by_score(plugins)
     if name not in known:
-        every = {*known, *(offered for kind in KINDS for offered in plugins.names(kind))}
+        every = {*known, *(registered for kind in KINDS for registered in plugins.names(kind))}
         raise UnknownNameError(
             f"there is no dataset, model, metric or score {name!r}{near_matches(name, every)} "
             "(`latentbench list models` and its siblings show all)"

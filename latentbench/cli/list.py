@@ -21,7 +21,7 @@ __all__ = ["command"]
 def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
     """List what plugins supply, or the plugins themselves."""
     plugins = load_plugins(files, blocked) if what != "plugins" else Plugins(files, blocked)
-    rows = _plugin_rows(plugins) if what == "plugins" else _offer_rows(plugins, cast("Kind", what[:-1]))
+    rows = _plugin_rows(plugins) if what == "plugins" else _registration_rows(plugins, cast("Kind", what[:-1]))
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -33,15 +33,15 @@ def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str
             click.echo(f"warning: {sentence}")
 
 
-def _offer_rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
+def _registration_rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
     return [
         {
-            "name": offer.name,
-            "summary": offer.summary,
-            "plugin": offer.plugin.name,
-            "version": offer.plugin.version,
+            "name": registration.name,
+            "summary": registration.summary,
+            "plugin": registration.plugin.name,
+            "version": registration.plugin.version,
         }
-        for offer in plugins.offers(kind)
+        for registration in plugins.registrations(kind)
     ]
 
 

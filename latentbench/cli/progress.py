@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,22 +17,26 @@ if TYPE_CHECKING:
 
     from latentbench.benchmark import Benchmark
     from latentbench.results import Results
-    from latentbench.trial import Trial
+    from latentbench.trial import Trial, TrialResult
 
 __all__ = ["LineProgress", "TerminalProgress", "make_progress"]
 
 
-def make_progress(jobs: int) -> LineProgress | TerminalProgress:
-    """Return the progress display that suits where standard error goes; `jobs` trials are to be run."""
-    return TerminalProgress(jobs) if sys.stderr.isatty() else LineProgress(jobs)
+def make_progress() -> LineProgress | TerminalProgress:
+    """Return the progress display that suits where standard error goes."""
+    return TerminalProgress() if sys.stderr.isatty() else LineProgress()
 
 
 class LineProgress:
     """One plain line for each trial that ends."""
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs, self.done = jobs, 0
+    def __init__(self) -> None:
+        self.jobs, self.done = 0, 0
         self.started = time.monotonic()
+
+    def expect(self, jobs: int) -> None:
+        """Learn how many trials are to be run."""
+        self.jobs = jobs
 
     @hookimpl
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
@@ -41,7 +45,7 @@ class LineProgress:
         click.echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
 
     @hookimpl
-    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Say how the trial ended, with its message when it did not end well."""
         self.done += 1
         click.echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
@@ -58,8 +62,8 @@ class LineProgress:
 class TerminalProgress(LineProgress):
     """A bar for the whole run and one for each trial at work."""
 
-    def __init__(self, jobs: int) -> None:
-        super().__init__(jobs)
+    def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -72,8 +76,13 @@ class TerminalProgress(LineProgress):
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._whole = self._bars.add_task("trials", total=jobs, note="")
+        self._whole = self._bars.add_task("trials", total=0, note="")
         self._tasks: dict[str, TaskID] = {}
+
+    def expect(self, jobs: int) -> None:
+        """Learn how many trials are to be run, and show the bars where there are some."""
+        super().expect(jobs)
+        self._bars.update(self._whole, total=jobs)
         if jobs:
             self._bars.start()
 
@@ -91,12 +100,12 @@ class TerminalProgress(LineProgress):
             self._bars.update(self._tasks[trial.key], completed=epoch, note=note)
 
     @hookimpl
-    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Take its bar away; keep a line of what went wrong."""
         self.done += 1
         if trial.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(trial.key))
-        if result["status"] != "ok" or result["failed_scores"]:
+        if result.status != "ok" or result.failed_scores:
             self._console.print(_sentence(trial, result), markup=False, highlight=False)
         self._bars.update(self._whole, completed=self.done)
 
@@ -115,10 +124,10 @@ def _epochs(trial: Trial) -> int:
     return trial.budget.trained_epochs
 
 
-def _sentence(trial: Trial, result: Mapping[str, Any]) -> str:
-    text = f"{trial.label} on {trial.dataset}, seed {trial.seed}: {result['status']} in {result['seconds']:.1f} s"
-    if result["message"]:
-        text += f"; {result['error']}: {result['message']}"
-    for score, message in result["failed_scores"].items():
+def _sentence(trial: Trial, result: TrialResult) -> str:
+    text = f"{trial.label} on {trial.dataset}, seed {trial.seed}: {result.status} in {result.seconds:.1f} s"
+    if result.message:
+        text += f"; {result.error}: {result.message}"
+    for score, message in result.failed_scores.items():
         text += f"\n    score {score} failed: {message}"
     return text

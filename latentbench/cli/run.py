@@ -12,7 +12,7 @@ from latentbench.cli.options import load_plugins, plugin_options, read_params, s
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.execution.pending import Execution
+    from latentbench.execution.options import Execution
     from latentbench.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
@@ -103,20 +103,18 @@ def _execute(
     plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, asked: Mapping[str, Any]
 ) -> Results:
     from latentbench.cli.progress import make_progress
-    from latentbench.execution.pending import count_pending
     from latentbench.execution.run import execute
 
-    how = _how(asked)
-    progress = make_progress(count_pending(plan, folder, how))
+    progress = make_progress()
     plugins.register(progress, "progress")
     try:
-        return execute(plan, benchmark, folder, plugins, how)
+        return execute(plan, benchmark, folder, plugins, _how(asked), announce=progress.expect)
     finally:
         progress.close()
 
 
 def _how(asked: Mapping[str, Any]) -> Execution:
-    from latentbench.execution.pending import Execution
+    from latentbench.execution.options import Execution
 
     names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
     return Execution(**{name: asked[name] for name in names})
@@ -139,10 +137,10 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[str, Any]) -> None:
     """Print what is to be run, and what that takes on this machine."""
     from latentbench.execution.estimate import estimate
-    from latentbench.execution.pending import pending_jobs
+    from latentbench.execution.pending import inspect, pending_jobs
 
     how = _how(asked).settled(max(trial.budget.threads for trial in plan.trials))
-    jobs = pending_jobs(plan, folder, how, plugins)
+    jobs = pending_jobs(inspect(plan, folder, how), plan, folder, how, plugins)
     costs = estimate(jobs, plugins)
     rows: dict[tuple[str, str], list[float]] = {}
     for trial in (trial for job in jobs for trial in job.trials):

@@ -13,7 +13,7 @@ from latentbench.hookspecs import hookimpl
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.results import Results
-    from latentbench.trial import Trial
+    from latentbench.trial import Trial, TrialResult
 
 __all__ = ["EventLog"]
 
@@ -41,7 +41,7 @@ class EventLog:
         self._write("epoch_finished", trial=trial.key, epoch=epoch, losses=dict(losses))
 
     @hookimpl
-    def trial_finished(self, trial: Trial, result: Mapping[str, Any]) -> None:
+    def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Log how a trial ended."""
         self._write("trial_finished", trial=trial.key, label=trial.label, seed=trial.seed, **result)
 

@@ -1,4 +1,4 @@
-"""A job's life: train its trials, look, score, record."""
+"""A job: train its trials, score them, write everything down."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from typing import Any
 import torch
 
 from latentbench.errors import NotApplicableError
-from latentbench.execution.fitting import Emit, Look, close, fit
+from latentbench.execution.events import Listener, TrialEvent
+from latentbench.execution.fitting import Checkpoint, close, fit
 from latentbench.execution.scoring import measure, unmeasured
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.opening import latent_space
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, TrialResult
 
 __all__ = ["Job", "execute_job"]
 
@@ -32,9 +33,9 @@ class Job:
     """What a worker runs: a trial, or several, and their metrics.
 
     Attributes:
-        trials: what to train. Those that differ in the budget's checkpoint alone are looks at one training and
-            stand with the shortest first; trainings that differ in their seed and PerMember parameters alone are
-            done together. Those whose record is there are not trained again.
+        trials: what to train. Those that differ in the budget's checkpoint alone belong to one training and stand
+            with the shortest first; trainings that differ in their seed and PerMember parameters alone are done
+            together. Those whose record is there are not trained again.
         requests: metrics to compute on the test split; only those without a file.
         validation: likewise on the validation split.
         run: the run's folder.
@@ -79,97 +80,97 @@ class Job:
         )
 
 
-def execute_job(job: Job, plugins: Plugins, emit: Emit) -> None:
+def execute_job(job: Job, plugins: Plugins, listener: Listener) -> None:
     """Train what has no record yet, score it, and write everything down.
 
-    Failures become records; only what the user does to the process (Ctrl-C) gets out. `emit(event, values)` tells
-    of "trial_started", "epoch_finished" and "trial_finished"; `values["trial"]` is the trial's key.
+    Failures become records; only what the user does to the process (Ctrl-C) gets out. `listener` is called with
+    an event when a trial has started, after each epoch, and when a trial has finished.
     """
     started = time.perf_counter()
-    begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the last look at each training
+    begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the end of each training
     for key in (trial.key for trial in job.trials if trial.key in begun):
-        emit("trial_started", {"trial": key})
+        listener(TrialEvent("trial_started", key))
     with limited_threads(job.trials[-1].budget.threads):
-        trained = _train(job, plugins, emit)
+        trained = _train(job, plugins, listener)
         for trial in job.trials:
-            look = trained.get(trial.key) or Look(trial, Record(job.run, trial.key))
+            checkpoint = trained.get(trial.key) or Checkpoint(trial, Record(job.run, trial.key))
             if trial.key not in begun:
-                emit("trial_started", {"trial": trial.key})
-            _finish(look, job, plugins, emit, started)
-            look.forget()
+                listener(TrialEvent("trial_started", trial.key))
+            result = _finish(checkpoint, job, plugins, started)
+            listener(TrialEvent("trial_finished", trial.key, result=result))
+            checkpoint.forget()
             started = time.perf_counter()
 
 
-def _finish(look: Look, job: Job, plugins: Plugins, emit: Emit, started: float) -> None:
-    """Score a trial that went well, publish it and tell."""
-    outcome = look.record.read_trial().outcome
+def _finish(checkpoint: Checkpoint, job: Job, plugins: Plugins, started: float) -> TrialResult:
+    """Score a trial that ended well, publish it and return how it ended."""
+    outcome = checkpoint.record.read_trial().outcome or Outcome("failed")
     failed: dict[str, str] = {}
-    if outcome is not None and outcome.status == "ok":
-        with logged_to(look.record.log_path):
-            failed = _score(job, plugins, look, outcome)
-    look.record.publish()
-    emit(
-        "trial_finished",
-        {
-            "trial": look.trial.key,
-            "status": outcome.status if outcome else "failed",
-            "error": outcome.error if outcome else "",
-            "message": outcome.message if outcome else "",
-            "seconds": time.perf_counter() - started,
-            "failed_scores": failed,
-        },
+    if outcome.status == "ok":
+        with logged_to(checkpoint.record.log_path):
+            failed = _score(job, plugins, checkpoint, outcome)
+    checkpoint.record.publish()
+    return TrialResult(
+        outcome.status, outcome.error, outcome.message, time.perf_counter() - started, failed_scores=failed
     )
 
 
-def _train(job: Job, plugins: Plugins, emit: Emit) -> dict[str, Look]:
+def _train(job: Job, plugins: Plugins, listener: Listener) -> dict[str, Checkpoint]:
     """Train what has no record, together what the job holds; publish at once what can be reloaded.
 
     Trials that cannot be trained together are trained one by one, those that do not fit into memory in halves.
     """
-    todo = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
-    looks = [Look(trial, Record.begin(job.run, trial.key), alone=len(todo) == 1) for trial in todo]
-    parts = [_trainings(looks)] if looks else []
+    untrained = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
+    checkpoints = [
+        Checkpoint(trial, Record.begin(job.run, trial.key), alone=len(untrained) == 1) for trial in untrained
+    ]
+    parts = [_trainings(checkpoints)] if checkpoints else []
     while parts:
         part = parts.pop(0)
-        machine = environment(job.device, todo[-1].budget.threads, job.concurrency, len(part))
+        machine = environment(job.device, untrained[-1].budget.threads, job.concurrency, len(part))
         with logged_to(part[-1][-1].record.log_path):
-            parts[:0] = _train_together(part, job, machine, plugins, emit)
-    return {look.trial.key: look for look in looks}
+            parts[:0] = _train_together(part, job, machine, plugins, listener)
+    return {checkpoint.trial.key: checkpoint for checkpoint in checkpoints}
 
 
-def _trainings(looks: Sequence[Look]) -> list[list[Look]]:
-    """Group the looks at one training, the shortest first."""
-    found: dict[str, list[Look]] = {}
-    for look in looks:
-        found.setdefault(look.trial.training_key, []).append(look)
-    return [sorted(together, key=lambda look: look.epochs) for together in found.values()]
+def _trainings(checkpoints: Sequence[Checkpoint]) -> list[list[Checkpoint]]:
+    """Group the checkpoints of each training, the shortest first."""
+    trainings: dict[str, list[Checkpoint]] = {}
+    for checkpoint in checkpoints:
+        trainings.setdefault(checkpoint.trial.training_key, []).append(checkpoint)
+    return [sorted(training, key=lambda checkpoint: checkpoint.epochs) for training in trainings.values()]
 
 
 def _train_together(
-    part: list[list[Look]], job: Job, machine: Mapping[str, Any], plugins: Plugins, emit: Emit
-) -> list[list[list[Look]]]:
+    part: list[list[Checkpoint]], job: Job, machine: Mapping[str, Any], plugins: Plugins, listener: Listener
+) -> list[list[list[Checkpoint]]]:
     """Train a part of a job; return the parts to try instead when it cannot be trained together."""
     try:
-        fit(part, job.device, machine, plugins, emit)
+        fit(part, job.device, machine, plugins, listener)
     except (Exception, SystemExit) as error:
         LOG.exception("training failed")
         if len(part) == 1:
             close(part[0], error, machine)
             return []
-        half = len(part) // 2
-        left = [[look for look in looks if look.open] for looks in part]
-        small = isinstance(error, torch.OutOfMemoryError)
-        halves = [left[:half], left[half:]] if small else [[looks] for looks in left]
-        pieces = [[looks for looks in piece if looks] for piece in halves]
+        left = [[checkpoint for checkpoint in training if checkpoint.open] for training in part]
+        pieces = _smaller(left, halves=isinstance(error, torch.OutOfMemoryError))
     else:
         return []
     free_memory()  # what the failed training held has gone with its error
+    return pieces
+
+
+def _smaller(trainings: list[list[Checkpoint]], *, halves: bool) -> list[list[list[Checkpoint]]]:
+    """Divide trainings into two halves, or one by one; those without an open checkpoint are left out."""
+    middle = len(trainings) // 2
+    pieces = [trainings[:middle], trainings[middle:]] if halves else [[training] for training in trainings]
+    pieces = [[training for training in piece if training] for piece in pieces]
     return [piece for piece in pieces if piece]
 
 
-def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str, str]:
+def _score(job: Job, plugins: Plugins, checkpoint: Checkpoint, outcome: Outcome) -> dict[str, str]:
     """Compute the metrics that have no file yet; return score name -> message of those that failed."""
-    record, trial = look.record, replace(look.trial, outcome=outcome)
+    record, trial = checkpoint.record, replace(checkpoint.trial, outcome=outcome)
     failed: dict[str, str] = {}
     deferring = job.deferring and record.reloadable  # what cannot be reloaded is scored at once
     asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
@@ -178,8 +179,8 @@ def _score(job: Job, plugins: Plugins, look: Look, outcome: Outcome) -> dict[str
         now = [request for request in requests if not (deferring and request.on_host)]
         missing = [request for request in now if record.read_scores(request, split) is None]
         if missing:
-            make_space = partial(latent_space, trial, record, plugins, look.model, job.device, split)
-            made = look.space if split == "test" else None
+            make_space = partial(latent_space, trial, record, plugins, checkpoint.model, job.device, split)
+            made = checkpoint.space if split == "test" else None
             failed |= _score_split(split, missing, made, make_space, record, plugins)
     return failed
 
@@ -192,14 +193,14 @@ def _score_split(
     record: Record,
     plugins: Plugins,
 ) -> dict[str, str]:
-    """Compute metrics on a space, if none is at hand on one that is made."""
+    """Compute metrics on a space, which is made where it is not given; return the message of each failed score."""
     status, reason = "", ""
     try:
         space = make_space() if space is None else space
     except NotApplicableError as error:
         status, reason = "not applicable", str(error)
     except Exception as error:
-        LOG.exception("the model cannot be looked at")
+        LOG.exception("there is no latent space")
         status, reason = "failed", f"{type(error).__name__}: {error}"
     failed: dict[str, str] = {}
     for request in requests:

@@ -1,110 +1,202 @@
-"""What of a plan is still to do in a run folder."""
+"""What of a plan a run folder holds, read once, and the jobs that are left to do."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from latentbench.errors import RequestError
+from latentbench.errors import RunFolderError
 from latentbench.execution.job import Job
-from latentbench.execution.workers import default_workers
-from latentbench.machine import choose_device
+from latentbench.execution.options import Execution
 from latentbench.model import GradientModel
 from latentbench.params import per_member_fields
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
-from latentbench.trial import Outcome, Trial
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
-__all__ = ["Execution", "count_pending", "pending_jobs"]
+__all__ = ["TrialState", "inspect", "pending_jobs", "prepare"]
 
-
-GROUP_SIZE = 16
+SplitRequest = tuple[SplitName, ScoreRequest]
 
 
 @dataclass(frozen=True)
-class Execution:
-    """How a run is done; no quality score depends on it.
+class TrialState:
+    """What a run folder holds of one trial of a plan, and what follows from it.
 
     Attributes:
-        workers: processes that run trials; None: one per core, or one for a GPU; 0: this very process.
-        device: "auto" (cuda where there is one), "cpu" or "cuda".
-        timeout: seconds a trial may take.
-        rerun: also do again what "failed", what "changed" in source since, or "all".
-        group_size: how many trials are trained together on CUDA, at most; None: 16. They differ in their seed and
-            PerMember parameters alone.
-        timing: run trials alone, one at a time, and those again that did not; their cost scores can be compared.
+        trial: as planned.
+        record: where its files lie.
+        stored: as recorded, with its outcome; None without a readable record.
+        damage: why the record cannot be used; empty when it can.
+        outdated: the request says that the whole record is to be made again.
+        stale: scores on file that are to be made again.
+        missing: scores that are not on file.
+        changed: whose source is another one than the record's, as "model ae", without being made again.
     """
 
-    workers: int | None = None
-    device: str = "auto"
-    timeout: float | None = None
-    rerun: str = "missing"
-    group_size: int | None = None
-    timing: bool = False
+    trial: Trial
+    record: Record
+    stored: Trial | None = None
+    damage: str = ""
+    outdated: bool = False
+    stale: tuple[SplitRequest, ...] = ()
+    missing: tuple[SplitRequest, ...] = ()
+    changed: tuple[str, ...] = ()
 
-    def settled(self, threads: int) -> Execution:
-        """Return it with nothing left open, for trials of this many threads.
+    @property
+    def trained(self) -> bool:
+        """Whether its record stays."""
+        return self.stored is not None and not self.damage and not self.outdated
 
-        Raises:
-            RequestError: parts of it contradict each other, or the machine.
-        """
-        device = choose_device(self.device)
-        if self.timeout is not None and self.workers == 0:
-            raise RequestError("--timeout needs a worker process that can be ended; leave out --workers 0")
-        if self.timing and (self.workers or 1) > 1:
-            raise RequestError("--timing runs trials one at a time; leave out --workers")
-        if (self.group_size or 1) > 1 and (self.timing or device != "cuda"):
-            why = "--timing runs trials alone" if self.timing else "on a CPU, trials trained together are slower"
-            raise RequestError(f"--group-size {self.group_size}: {why}; leave it out")
-        workers = self.workers
-        if workers is None:
-            workers = 1 if self.timing or device == "cuda" else default_workers(threads)
-        group = self.group_size or (GROUP_SIZE if device == "cuda" and not self.timing else 1)
-        return replace(self, device=device, workers=workers, group_size=group)
+    @property
+    def pending(self) -> bool:
+        """Whether a job must run it; not where its data could not be read."""
+        return self.trial.outcome is None and bool(not self.trained or self.stale or self.missing)
 
 
-def pending_jobs(plan: Plan, folder: Path, how: Execution, plugins: Plugins) -> list[Job]:
-    """Return jobs for the trials that can be run and are not there yet, or lack a score.
+def inspect(plan: Plan, folder: Path, execution: Execution) -> list[TrialState]:
+    """Look at each trial of a plan in a run folder; every file is read once, and nothing is changed."""
+    return [_inspect_trial(trial, Record(folder, trial.key), plan, execution) for trial in plan.trials]
 
-    Trials that are looks at one training (checkpoints) make one job, and so do those trained together.
+
+def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Execution) -> TrialState:
+    if not record.exists():
+        return TrialState(trial, record)
+    try:
+        stored = record.read()
+    except RunFolderError as error:
+        return TrialState(trial, record, damage=str(error))
+    state = TrialState(trial, record, stored.trial, outdated=_is_outdated(trial, stored.trial, execution))
+    if state.outdated or not stored.trial.ok:
+        return replace(state, changed=_changed_model(state))
+    state = _inspect_scores(state, plan, execution)
+    if state.missing or state.stale:  # the model and its codes will be read
+        return replace(state, damage=record.damaged_file(stored.digests))
+    return state
+
+
+def _is_outdated(trial: Trial, stored: Trial, execution: Execution) -> bool:
+    """Whether a record is to be made again because the request says so."""
+    crowded = execution.timing and stored.ok and not _ran_alone(stored)
+    outdated = {"all": True, "failed": not stored.ok, "changed": _source(stored) != trial.source}
+    return outdated.get(execution.rerun, False) or crowded
+
+
+def _ran_alone(stored: Trial) -> bool:
+    environment: Mapping[str, Any] = stored.outcome.environment if stored.outcome else {}
+    return all(environment.get(name) == 1 for name in ("concurrency", "group_size"))
+
+
+def _source(stored: Trial) -> str:
+    return stored.outcome.source if stored.outcome else ""
+
+
+def _changed_model(state: TrialState) -> tuple[str, ...]:
+    changed = state.stored is not None and not state.outdated and _source(state.stored) != state.trial.source
+    return (f"model {state.trial.model}",) if changed else ()
+
+
+def _inspect_scores(state: TrialState, plan: Plan, execution: Execution) -> TrialState:
+    """Read each score file of a trial that ended well."""
+    stale: list[SplitRequest] = []
+    missing: list[SplitRequest] = []
+    changed = list(_changed_model(state))
+    for split, request in plan.asked(state.trial):
+        scores = state.record.read_scores(request, split)
+        if scores is None:
+            missing.append((split, request))
+        elif _is_stale(scores, request, execution):
+            stale.append((split, request))
+        elif scores["source"] != request.source:
+            changed.append(f"metric {request.metric}")
+    return replace(state, stale=tuple(stale), missing=tuple(missing), changed=tuple(changed))
+
+
+def _is_stale(scores: Mapping[str, Any], request: ScoreRequest, execution: Execution) -> bool:
+    """Whether the scores on file are to be made again because the request says so."""
+    if execution.rerun == "changed":
+        return bool(scores["source"] != request.source)
+    return execution.rerun == "failed" and any(row["status"] == "failed" for row in scores["scores"].values())
+
+
+def prepare(states: Sequence[TrialState], execution: Execution) -> None:
+    """Remove the records and scores that are to be made again, and say what is damaged or has changed since.
+
+    A trial whose data could not be read gets its record here: there is nothing to run.
     """
-    trainings: dict[str, list[Trial]] = {}
-    for trial in plan.trials:
-        record = Record(folder, trial.key)
-        wanting = not record.exists() or bool(record.damage()) or _lacks_scores(record, plan, trial)
-        if trial.outcome is None and wanting:
-            trainings.setdefault(trial.training_key, []).append(trial)
-    parts = [sorted(looks, key=lambda trial: trial.budget.checkpoint or math.inf) for looks in trainings.values()]
-    if (how.group_size or 1) > 1:
-        parts = _grouped(parts, folder, how.group_size or 1, plugins)
-    concurrency = min(max(how.workers or 1, 1), len(plan.trials))
-    deferring = how.device == "cuda" and how.workers != 0 and any(request.on_host for request in plan.requests)
+    for state in states:
+        if execution.rerun == "all":
+            progress_path(state.record.run, state.trial.key).unlink(missing_ok=True)
+        _clear(state)
+        if state.trial.outcome is not None and not state.trained:
+            _write_record(state.trial, state.trial.outcome, state.record.run)
+    for name in sorted({name for state in states for name in state.changed}):
+        warnings.warn(f"the source of {name} has changed since; --rerun changed does its part again", stacklevel=2)
+
+
+def _clear(state: TrialState) -> None:
+    if state.damage:
+        trial = state.trial
+        warnings.warn(f"{state.damage}; {trial.label} seed {trial.seed} is done again", stacklevel=3)
+    if state.damage or state.outdated:
+        state.record.remove()
+        return
+    for split, request in state.stale:
+        state.record.forget_scores(request, split)
+
+
+def _write_record(trial: Trial, outcome: Outcome, folder: Path) -> None:
+    record = Record.begin(folder, trial.key)
+    record.write_trial(trial, outcome)
+    record.publish()
+
+
+def pending_jobs(
+    states: Sequence[TrialState], plan: Plan, folder: Path, execution: Execution, plugins: Plugins
+) -> list[Job]:
+    """Return the jobs for what is pending.
+
+    The trials that are checkpoints of one training make one job, and so do trainings that are done together.
+    """
+    trainings: dict[str, list[TrialState]] = {}
+    for state in states:
+        if state.pending:
+            trainings.setdefault(state.trial.training_key, []).append(state)
+    parts = [
+        sorted(training, key=lambda state: state.trial.budget.checkpoint or math.inf)
+        for training in trainings.values()
+    ]
+    if (execution.group_size or 1) > 1:
+        parts = _grouped(parts, execution.group_size or 1, plugins)
+    on_host = any(request.on_host for request in plan.requests)
     return [
         Job(
-            tuple(trials),
-            plan.requests,
-            folder,
-            plan.validation_requests(trials[0]),
-            how.device,
-            concurrency,
-            deferring,
+            trials=tuple(state.trial for state in part),
+            requests=plan.requests,
+            run=folder,
+            validation=plan.validation_requests(part[0].trial),
+            device=execution.device,
+            concurrency=min(max(execution.workers or 1, 1), len(plan.trials)),
+            deferring=execution.device == "cuda" and execution.workers != 0 and on_host,
         )
-        for trials in parts
+        for part in parts
     ]
 
 
-def _grouped(parts: list[list[Trial]], folder: Path, size: int, plugins: Plugins) -> list[list[Trial]]:
+def _grouped(parts: Sequence[list[TrialState]], size: int, plugins: Plugins) -> list[list[TrialState]]:
     """Put trainings that can be done together into one part, at most `size` of them."""
-    groups: dict[tuple[bool, str], list[list[Trial]]] = {}
-    for looks in parts:
-        to_train = [trial for trial in looks if not Record(folder, trial.key).exists()]
-        key = _group_key(to_train[-1], plugins) if to_train else ""
-        groups.setdefault((bool(key), key or looks[-1].key), []).append(looks)
-    chunks = (group[at : at + size] for group in groups.values() for at in range(0, len(group), size))
-    return [[trial for looks in chunk for trial in looks] for chunk in chunks]
+    groups: dict[tuple[bool, str], list[list[TrialState]]] = {}
+    for training in parts:
+        untrained = [state.trial for state in training if not state.trained]
+        key = _group_key(untrained[-1], plugins) if untrained else ""
+        groups.setdefault((bool(key), key or training[-1].trial.key), []).append(training)
+    chunks = (group[start : start + size] for group in groups.values() for start in range(0, len(group), size))
+    return [[state for training in chunk for state in training] for chunk in chunks]
 
 
 def _group_key(trial: Trial, plugins: Plugins) -> str:
@@ -114,90 +206,3 @@ def _group_key(trial: Trial, plugins: Plugins) -> str:
         return ""
     free = dict.fromkeys(per_member_fields(model.Params))
     return replace(trial, seed=0, params={**trial.params, **free}).key
-
-
-def count_pending(plan: Plan, folder: Path, how: Execution) -> int:
-    """Return how many trials `execute` will run, before it has changed anything."""
-    count = 0
-    for trial in plan.trials:
-        record = Record(folder, trial.key)
-        wanting = (
-            not record.exists()
-            or bool(record.damage())
-            or _stale(trial, record, how)
-            or _lacks_scores(record, plan, trial)
-            or any(record.scores_are_stale(request, how.rerun, split) for split, request in plan.asked(trial))
-        )
-        count += trial.outcome is None and wanting
-    return count
-
-
-def _stale(trial: Trial, record: Record, how: Execution) -> bool:
-    """Whether a record is to be made again."""
-    outcome = record.read_trial().outcome
-    failed = outcome is None or outcome.status != "ok"
-    asked = {"all": True, "failed": failed, "changed": _changed(trial, record)}
-    crowded = how.timing and not failed and outcome is not None and not _ran_alone(outcome)
-    return asked.get(how.rerun, False) or crowded
-
-
-def _changed(trial: Trial, record: Record) -> bool:
-    """Whether the model's source is another one now."""
-    outcome = record.read_trial().outcome
-    return outcome is not None and outcome.source != trial.source
-
-
-def _ran_alone(outcome: Outcome) -> bool:
-    return all(outcome.environment.get(name) == 1 for name in ("concurrency", "group_size"))
-
-
-def _lacks_scores(record: Record, plan: Plan, trial: Trial) -> bool:
-    outcome = record.read_trial().outcome
-    good = outcome is not None and outcome.status == "ok"
-    return good and any(record.read_scores(request, split) is None for split, request in plan.asked(trial))
-
-
-def _discard_damaged(plan: Plan, folder: Path) -> None:
-    """Remove records that cannot be read, and those without a sound model that must be scored: they run again."""
-    for trial in plan.trials:
-        record = Record(folder, trial.key)
-        if not record.exists():
-            continue
-        damage = record.damage()
-        if not damage and _lacks_scores(record, plan, trial):
-            damage = record.damage(files=True)
-        if damage:
-            warnings.warn(f"{damage}; {trial.label} seed {trial.seed} is done again", stacklevel=2)
-            record.remove()
-
-
-def _record_unreadable(plan: Plan, folder: Path) -> None:
-    """Write the record of each trial whose data could not be read: there is nothing to run."""
-    for trial in plan.trials:
-        if trial.outcome is not None and not Record(folder, trial.key).exists():
-            record = Record.begin(folder, trial.key)
-            record.write_trial(trial, trial.outcome)
-            record.publish()
-
-
-def _forget(plan: Plan, folder: Path, how: Execution) -> None:
-    """Remove the records and scores that are to be made again; tell once of sources that have changed since."""
-    changed: set[str] = set()
-    for trial in plan.trials:
-        record = Record(folder, trial.key)
-        if how.rerun == "all":
-            progress_path(folder, trial.key).unlink(missing_ok=True)
-        if not record.exists():
-            continue
-        if _stale(trial, record, how):
-            record.remove()
-            continue
-        if _changed(trial, record):
-            changed.add(f"model {trial.model}")
-        for split, request in plan.asked(trial):
-            if record.scores_are_stale(request, how.rerun, split):
-                record.forget_scores(request, split)
-            elif record.scores_are_stale(request, "changed", split):
-                changed.add(f"metric {request.metric}")
-    for name in sorted(changed):
-        warnings.warn(f"the source of {name} has changed since; --rerun changed does its part again", stacklevel=2)

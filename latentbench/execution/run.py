@@ -5,28 +5,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
-from latentbench.execution.pending import (
-    Execution,
-    _discard_damaged,
-    _forget,
-    _record_unreadable,
-    pending_jobs,
-)
+from latentbench.execution.events import TrialEvent
+from latentbench.execution.job import Job
+from latentbench.execution.options import Execution
+from latentbench.execution.pending import inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files import write_json
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import remove_leftovers
 from latentbench.results import FORMAT, Results
-from latentbench.trial import Trial
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -35,46 +31,56 @@ __all__ = ["execute"]
 
 
 def execute(
-    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, execution: Execution | None = None
+    plan: Plan,
+    benchmark: Benchmark,
+    folder: Path,
+    plugins: Plugins,
+    execution: Execution | None = None,
+    announce: Callable[[int], None] | None = None,
 ) -> Results:
     """Do what is missing of `plan` in `folder`; see `latentbench.run`.
+
+    `announce` is called with the number of trials to run, before the first hook.
 
     Raises:
         RequestError: parts of the request contradict each other, or the machine.
         RunFolderError: the folder cannot be written, or another run is at work in it.
     """
-    how = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
+    execution = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
+        states = inspect(plan, folder, execution)
+        if announce is not None:
+            announce(sum(state.pending for state in states))
         _write_request(plan, benchmark, folder, plugins)
         plugins.run_started(benchmark, folder)
-        _discard_damaged(plan, folder)
-        _forget(plan, folder, how)
-        _record_unreadable(plan, folder)
-        jobs = pending_jobs(plan, folder, how, plugins)
-        if how.workers == 0:
-            run_here(jobs, plugins, _teller(plugins))
-        else:
-            run_in_workers(jobs, plugins, _teller(plugins), how.workers or 1, how.timeout, default_workers(1))
+        prepare(states, execution)
+        _run_jobs(pending_jobs(states, plan, folder, execution, plugins), plan, plugins, execution)
         results = Results(folder, plugins)
         results.write()
         plugins.run_finished(results)
     return results
 
 
-def _teller(plugins: Plugins) -> Any:
-    """Turn workers' events into calls of the lifecycle hooks."""
+def _run_jobs(jobs: Sequence[Job], plan: Plan, plugins: Plugins, execution: Execution) -> None:
+    """Run jobs in this process or in workers, and pass what happens on to the lifecycle hooks."""
+    trials = {trial.key: trial for trial in plan.trials}
 
-    def tell(trial: Trial, event: str, values: Mapping[str, Any]) -> None:
-        values = {name: value for name, value in values.items() if name != "trial"}
-        if event == "trial_started":
+    def notify(event: TrialEvent) -> None:
+        trial = trials[event.trial]
+        if event.kind == "trial_started":
             plugins.trial_started(trial)
-        elif event == "epoch_finished":
-            plugins.epoch_finished(trial, values["epoch"], values["losses"])
-        elif event == "trial_finished":
-            plugins.trial_finished(trial, values)
+        elif event.kind == "epoch_finished":
+            plugins.epoch_finished(trial, event.epoch, event.losses)
+        elif event.result is not None:
+            plugins.trial_finished(trial, event.result)
 
-    return tell
+    if execution.workers == 0:
+        run_here(jobs, plugins, notify)
+    else:
+        run_in_workers(
+            jobs, plugins, notify, execution.workers or 1, execution.timeout, helpers=default_workers(1)
+        )
 
 
 @contextlib.contextmanager

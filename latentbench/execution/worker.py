@@ -11,8 +11,6 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Mapping
-from typing import Any
 
 __all__ = ["main"]
 
@@ -25,17 +23,18 @@ def main() -> None:
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     setup = json.loads(lines.get())
 
+    from latentbench.execution.events import TrialEvent
     from latentbench.execution.job import Job, execute_job
     from latentbench.plugins import Plugins
     from latentbench.training.graphs import StepGraphs
 
     plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
 
-    def emit(event: str, values: Mapping[str, Any]) -> None:
-        events.write(json.dumps({"event": event, **values}) + "\n")
+    def send(event: TrialEvent) -> None:
+        events.write(json.dumps(event.to_json()) + "\n")
 
     while not StepGraphs.broken:
-        execute_job(Job.from_json(json.loads(lines.get())), plugins, emit)
+        execute_job(Job.from_json(json.loads(lines.get())), plugins, send)
 
 
 def _read(lines: queue.Queue[str]) -> None:

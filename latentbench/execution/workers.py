@@ -11,16 +11,17 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import IO, Any
 
+from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.trial import Outcome, Trial
+from latentbench.trial import Outcome, Trial, TrialResult
 
-__all__ = ["Tell", "default_workers", "run_here", "run_in_workers"]
+__all__ = ["default_workers", "run_here", "run_in_workers"]
 
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -30,8 +31,6 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**35),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-Tell = Callable[[Trial, str, Mapping[str, Any]], None]
-_TellOfJob = Callable[[Job, Trial, str, Mapping[str, Any]], None]
 
 
 def default_workers(threads: int) -> int:
@@ -39,19 +38,19 @@ def default_workers(threads: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // threads)
 
 
-def run_here(jobs: Iterable[Job], plugins: Plugins, tell: Tell) -> None:
+def run_here(jobs: Iterable[Job], plugins: Plugins, listener: Listener) -> None:
     """Run jobs one after the other in this process: for debuggers, notebooks and tests."""
     for job in jobs:
-        trials = {trial.key: trial for trial in job.trials}
-        execute_job(
-            job,
-            plugins,
-            lambda event, values, trials=trials: tell(trials[values["trial"]], event, values),  # type: ignore[misc]
-        )
+        execute_job(job, plugins, listener)
 
 
 def run_in_workers(
-    jobs: Iterable[Job], plugins: Plugins, tell: Tell, workers: int, timeout: float | None = None, helpers: int = 1
+    jobs: Iterable[Job],
+    plugins: Plugins,
+    listener: Listener,
+    workers: int,
+    timeout: float | None = None,
+    helpers: int = 1,
 ) -> None:
     """Run jobs in `workers` processes that stay warm from job to job, and what they defer in up to `helpers` more.
 
@@ -62,43 +61,50 @@ def run_in_workers(
     waiting = deque(jobs)
     messages: _Messages = queue.Queue()
     pools = _Pool(plugins, min(workers, len(waiting)), messages), _Pool(plugins, helpers, messages)
-    followed = _Followed(tell)
+    deferred = _Deferred(waiting, listener)
     try:
-        while waiting or followed.jobs or any(pool.busy for pool in pools):
-            for pool, queued in zip(pools, (waiting, followed.jobs), strict=True):
+        while waiting or deferred.jobs or any(pool.busy for pool in pools):
+            for pool, queued in zip(pools, (waiting, deferred.jobs), strict=True):
                 while queued and pool.idle:
                     pool.start(queued.popleft(), timeout)
             message = _next(messages)
-            waiting.extend(pools[0].handle(message, followed.first))
-            followed.jobs.extend(pools[1].handle(message, followed.second))
+            waiting.extend(pools[0].handle(message, deferred.after_training))
+            deferred.jobs.extend(pools[1].handle(message, deferred.after_scoring))
     finally:
         for pool in pools:
             pool.close()
 
 
-class _Followed:
-    """Jobs that follow others, and what is told of their trials: one end, when both are done."""
+class _Deferred:
+    """What jobs leave for later, as jobs of their own; a trial has finished when both of its jobs have."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, jobs: Iterable[Job], listener: Listener) -> None:
         self.jobs: deque[Job] = deque()
-        self._tell = tell
-        self._held: dict[str, Mapping[str, Any]] = {}
+        self._listener = listener
+        self._follow_ups = {
+            trial.key: job.follow_up(trial) for job in jobs if job.deferring for trial in job.trials
+        }
+        self._results: dict[str, TrialResult] = {}
 
-    def first(self, job: Job, trial: Trial, event: str, values: Mapping[str, Any]) -> None:
-        """Pass on what a job tells; a trial that leaves something for later has not ended yet."""
-        if event == "trial_finished" and job.deferring and values["status"] == "ok":
-            self._held[trial.key] = values
-            self.jobs.append(job.follow_up(trial))
+    def after_training(self, event: TrialEvent) -> None:
+        """Pass an event on; a trial that leaves something for later has not finished yet."""
+        result = event.result
+        if result is not None and result.status == "ok" and event.trial in self._follow_ups:
+            self._results[event.trial] = result
+            self.jobs.append(self._follow_ups[event.trial])
         else:
-            self._tell(trial, event, values)
+            self._listener(event)
 
-    def second(self, job: Job, trial: Trial, event: str, values: Mapping[str, Any]) -> None:  # noqa: ARG002
-        """Pass on the end of a trial, as both jobs tell it."""
-        if event == "trial_finished":
-            before = self._held.pop(trial.key)
-            failed = {**before["failed_scores"], **values["failed_scores"]}
-            seconds = before["seconds"] + values["seconds"]
-            self._tell(trial, event, {**values, "failed_scores": failed, "seconds": seconds})
+    def after_scoring(self, event: TrialEvent) -> None:
+        """Pass on that a trial has finished, with what both of its jobs say."""
+        if event.result is not None:
+            earlier = self._results.pop(event.trial)
+            result = replace(
+                event.result,
+                failed_scores={**earlier.failed_scores, **event.result.failed_scores},
+                seconds=earlier.seconds + event.result.seconds,
+            )
+            self._listener(replace(event, result=result))
 
 
 _Messages = queue.Queue[tuple["_Worker", str | None]]
@@ -178,51 +184,52 @@ class _Pool:
 
     def start(self, job: Job, timeout: float | None) -> None:
         alive = [worker for worker in self.workers if worker.process.poll() is None]
-        free = next((worker for worker in alive if worker.job is None), None)
-        if free is None:
-            free = _Worker(self.plugins, self.messages)
-            self.workers.append(free)
-        free.job, free.ended, free.timeout, free.deadline = job, set(), timeout, None
-        free.taken = time.monotonic()
-        free.send(job.to_json())
+        worker = next((worker for worker in alive if worker.job is None), None)
+        if worker is None:
+            worker = _Worker(self.plugins, self.messages)
+            self.workers.append(worker)
+        worker.job, worker.ended, worker.timeout, worker.deadline = job, set(), timeout, None
+        worker.taken = time.monotonic()
+        worker.send(job.to_json())
 
-    def handle(self, message: tuple[_Worker, str | None] | None, tell: _TellOfJob) -> list[Job]:
+    def handle(self, message: tuple[_Worker, str | None] | None, listener: Listener) -> list[Job]:
         """Handle a message from one of its workers, and jobs that are out of time; return jobs to do again."""
         again: list[Job] = []
         if message is not None and message[0] in self.workers:
             worker, line = message
             if line is None:
-                again = self._bury(worker, tell)
+                again = self._bury(worker, listener)
             elif worker.job is not None:
-                self._read(worker, json.loads(line), tell)
-        return [*again, *self._end_late(tell)]
+                event = TrialEvent.from_json(json.loads(line))
+                self._note(worker, worker.job, event)
+                listener(event)
+        return [*again, *self._end_late(listener)]
 
-    def _read(self, worker: _Worker, values: dict[str, Any], tell: _TellOfJob) -> None:
-        event, job = values.pop("event"), worker.job
-        assert job is not None  # noqa: S101 - the caller has looked
-        if event == "trial_finished":
-            worker.ended.add(values["trial"])
-        if event != "epoch_finished" and worker.timeout is not None:  # starting the process does not count
+    def _note(self, worker: _Worker, job: Job, event: TrialEvent) -> None:
+        """Keep track of how far a worker has come with its job."""
+        if event.kind == "trial_finished":
+            worker.ended.add(event.trial)
+        if event.kind != "epoch_finished" and worker.timeout is not None:  # starting the process does not count
             trainings = {trial.training_key for trial in job.trials if trial.key not in worker.ended}
             worker.deadline = time.monotonic() + worker.timeout * max(1, len(trainings))
         if len(worker.ended) == len(job.trials):
             worker.job = None
-        tell(job, next(trial for trial in job.trials if trial.key == values["trial"]), event, values)
 
-    def _end_late(self, tell: _TellOfJob) -> list[Job]:
+    def _end_late(self, listener: Listener) -> list[Job]:
         now = time.monotonic()
         late = [worker for worker in self.busy if worker.deadline is not None and now > worker.deadline]
         outcome = Outcome("timeout", "Timeout", "the trial ran past --timeout")
-        return [job for worker in late for job in self._fail(worker, tell, outcome)]
+        return [job for worker in late for job in self._fail(worker, listener, outcome)]
 
-    def _bury(self, worker: _Worker, tell: _TellOfJob) -> list[Job]:
+    def _bury(self, worker: _Worker, listener: Listener) -> list[Job]:
         """A worker's output ended: if it was on a job, that job has failed."""
         code = worker.process.wait()
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
         hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
-        return self._fail(worker, tell, Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}"))
+        outcome = Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}")
+        return self._fail(worker, listener, outcome)
 
-    def _fail(self, worker: _Worker, tell: _TellOfJob, outcome: Outcome) -> list[Job]:
+    def _fail(self, worker: _Worker, listener: Listener, outcome: Outcome) -> list[Job]:
         """End a worker; fail its job's trial, or return a job for each of several that are not done."""
         self.workers.remove(worker)
         worker.end()
@@ -234,14 +241,9 @@ class _Pool:
             return [replace(job, trials=(trial,)) for trial in left]
         for trial in left:
             _record_failure(job, trial, outcome)
-            told = {
-                "status": outcome.status,
-                "error": outcome.error,
-                "message": outcome.message,
-                "seconds": time.monotonic() - worker.taken,
-                "failed_scores": {},
-            }
-            tell(job, trial, "trial_finished", told)
+            seconds = time.monotonic() - worker.taken
+            result = TrialResult(outcome.status, outcome.error, outcome.message, seconds)
+            listener(TrialEvent("trial_finished", trial.key, result=result))
         return []
 
     def close(self) -> None:

@@ -46,8 +46,8 @@ def metrics_of(plugin: str) -> dict[str, type[Metric]]:
         KeyError: it supplies none.
     """
     plugins = Plugins()
-    found = {offer.name: plugins.load("metric", offer.name) for offer in plugins.offers("metric")
-             if offer.plugin.name == plugin}  # fmt: skip
+    found = {entry.name: plugins.load("metric", entry.name) for entry in plugins.registrations("metric")
+             if entry.plugin.name == plugin}  # fmt: skip
     if not found:
         raise KeyError(f"no plugin {plugin!r} supplies metrics; `latentbench list plugins` shows all")
     return found

@@ -9,7 +9,7 @@ from latentbench import hookimpl
 
 @hookimpl
 def register_datasets(register: Callable[..., None]) -> None:
-    """Offer the built-in datasets."""
+    """Register the built-in datasets."""
     register(
         "arrays",
         "latentbench_datasets.arrays:Arrays",

@@ -85,7 +85,7 @@ METRICS = {
 
 @hookimpl
 def register_metrics(register: Callable[..., None]) -> None:
-    """Offer the built-in metrics."""
+    """Register the built-in metrics."""
     for name, (target, summary) in METRICS.items():
         register(name, f"latentbench_metrics.{target}", summary=summary)
 

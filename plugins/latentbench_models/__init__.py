@@ -24,6 +24,6 @@ MODELS = {
 
 @hookimpl
 def register_models(register: Callable[..., None]) -> None:
-    """Offer the built-in models."""
+    """Register the built-in models."""
     for name, (target, summary) in MODELS.items():
         register(name, f"latentbench_models.{target}", summary=summary)

@@ -272,7 +272,7 @@ def betas(tiny):
 def test_a_job_of_several_trials_gives_each_its_record(betas, job_of, go):
     job, plugins = job_of(betas())
     events, started = [], time.perf_counter()
-    execute_job(job, plugins, lambda event, values: events.append((event, values)))
+    execute_job(job, plugins, events.append)
     wall = time.perf_counter() - started
     outcomes = ended(job)
     assert [outcome.status for outcome in outcomes] == ["ok"] * 4
@@ -282,9 +282,9 @@ def test_a_job_of_several_trials_gives_each_its_record(betas, job_of, go):
     assert 0 < 4 * seconds.pop() < wall
     assert {round(o.cost["images_per_second"] * o.cost["train_seconds"]) for o in outcomes} == {400}
     keys = [trial.key for trial in job.trials]
-    assert [values["trial"] for event, values in events if event == "trial_started"] == keys
-    assert [values["trial"] for event, values in events if event == "trial_finished"] == keys
-    assert {values["status"] for event, values in events if event == "trial_finished"} == {"ok"}
+    assert [event.trial for event in events if event.kind == "trial_started"] == keys
+    assert [event.trial for event in events if event.kind == "trial_finished"] == keys
+    assert {event.result.status for event in events if event.kind == "trial_finished"} == {"ok"}
     alone = go(betas())
     for trial, expected in zip(job.trials, alone.trials, strict=True):
         found = Record(job.run, trial.key).read_trial().outcome
@@ -413,13 +413,13 @@ def test_an_error_in_a_group_fails_the_guilty_one_alone(tiny, job_of):
 
 def test_one_that_diverges_leaves_its_group_ok(tiny, job_of):
     job, plugins = job_of(odd(tiny, 1, 5, 2, epochs=3, checkpoint=[1]))
-    finished = []
-    execute_job(job, plugins, lambda event, values: finished.append((event, values.get("status"))))
+    events = []
+    execute_job(job, plugins, events.append)
     by_pull = {}
     for trial, outcome in zip(job.trials, ended(job), strict=True):
         by_pull.setdefault(trial.params["pull"], []).append((outcome.status, outcome.environment["group_size"]))
     assert by_pull == {1.0: [("ok", 3)] * 2, 5.0: [("diverged", 3)] * 2, 2.0: [("ok", 3)] * 2}
-    assert [status for event, status in finished if event == "trial_finished"].count("diverged") == 2
+    assert [event.result.status for event in events if event.result is not None].count("diverged") == 2
     assert not saved_files(job.run)
 
 

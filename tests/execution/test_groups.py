@@ -14,12 +14,14 @@ from latentbench import machine
 from latentbench.benchmark import read_benchmark
 from latentbench.cli import main
 from latentbench.errors import RequestError
-from latentbench.execution import pending, workers
-from latentbench.execution.pending import Execution, count_pending, pending_jobs
+from latentbench.execution import options, workers
+from latentbench.execution.events import TrialEvent
+from latentbench.execution.options import Execution
+from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.trial import Trial
+from latentbench.trial import Trial, TrialResult
 
 CUDA = Execution(device="cuda", group_size=4, workers=1)
 SINGLE = """
@@ -41,6 +43,10 @@ def register_models(register): register("single", Single)
 """
 
 
+def jobs_in(folder, plan, plugins, execution):
+    return pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
+
+
 @pytest.fixture
 def plugins(plugin_file):
     return Plugins(files=(plugin_file(SINGLE),))
@@ -52,7 +58,7 @@ def jobs_of(tmp_path, plugins):
 
     def plan(benchmark, how=CUDA):
         planned = make_plan(benchmark, plugins, "cpu")
-        return [job.trials for job in pending_jobs(planned, tmp_path, how, plugins)]
+        return [job.trials for job in jobs_in(tmp_path, planned, plugins, how)]
 
     return plan
 
@@ -179,12 +185,12 @@ class SlowWorker:
         for trial in trials:
             self.tell("trial_started", trial)
         if len(trials) == 1 and trials[0].seed != 1:
-            self.tell("trial_finished", trials[0], status="ok", failed_scores={})
+            self.tell("trial_finished", trials[0], result=TrialResult("ok"))
         else:
             threading.Timer(0.3, self.tell, ("epoch_finished", trials[0])).start()
 
-    def tell(self, event, trial, **values):
-        self.messages.put((self, json.dumps({"event": event, "trial": trial.key, **values})))
+    def tell(self, kind, trial, **values):
+        self.messages.put((self, json.dumps(TrialEvent(kind, trial.key, **values).to_json())))
 
     def end(self):
         """There is no process."""
@@ -193,14 +199,15 @@ class SlowWorker:
 def test_a_group_out_of_time_is_done_again_one_by_one(tiny, plugins, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_Worker", SlowWorker)
     SlowWorker.jobs.clear()
-    (job,) = pending_jobs(make_plan(tiny(seeds=3), plugins, "cpu"), tmp_path, CUDA, plugins)
+    (job,) = jobs_in(tmp_path, make_plan(tiny(seeds=3), plugins, "cpu"), plugins, CUDA)
+    seeds = {trial.key: trial.seed for trial in job.trials}
     finished, began = [], time.monotonic()
 
-    def tell(trial, event, values):
-        if event == "trial_finished":
-            finished.append((trial.seed, values["status"], time.monotonic() - began))
+    def listen(event):
+        if event.result is not None:
+            finished.append((seeds[event.trial], event.result.status, time.monotonic() - began))
 
-    workers.run_in_workers([job], plugins, tell, workers=1, timeout=0.5)
+    workers.run_in_workers([job], plugins, listen, workers=1, timeout=0.5)
     assert SlowWorker.jobs == [[0, 1, 2], [0], [1], [2]]
     assert [(seed, status) for seed, status, _ in finished] == [(0, "ok"), (1, "timeout"), (2, "ok")]
     assert 1.5 <= finished[0][2] < 1.5 + 0.45  # three trials have three times the time, and epochs give none
@@ -236,8 +243,8 @@ def test_timing_runs_again_what_ran_beside_others(tiny, tmp_path):
     crowd(results, 1, concurrency=2)
     crowd(results, 3, group_size=10)
     plan = make_plan(tiny(seeds=4), Plugins())
-    assert count_pending(plan, tmp_path, Execution(timing=True)) == 2
-    assert count_pending(plan, tmp_path, Execution()) == 0
+    for execution, count in ((Execution(timing=True), 2), (Execution(), 0)):
+        assert sum(state.pending for state in inspect(plan, tmp_path, execution)) == count
     again = latentbench.run(tiny(seeds=4), tmp_path, workers=0, timing=True)
     assert started(tmp_path) == 6
     assert {(e["concurrency"], e["group_size"]) for e in environments(again).values()} == {(1, 1)}
@@ -261,7 +268,7 @@ def test_timing_takes_one_worker_and_no_groups():
 
 def test_cuda_takes_one_worker_and_groups(monkeypatch):
     monkeypatch.setattr(machine.torch.cuda, "is_available", lambda: True)
-    assert Execution().settled(1) == Execution(device="cuda", workers=1, group_size=pending.GROUP_SIZE)
+    assert Execution().settled(1) == Execution(device="cuda", workers=1, group_size=options.GROUP_SIZE)
     timed = Execution(timing=True).settled(1)
     assert (timed.device, timed.workers, timed.group_size) == ("cuda", 1, 1)
 

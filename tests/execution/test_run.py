@@ -14,7 +14,8 @@ import torch
 import latentbench
 from latentbench import DataError, load_results
 from latentbench.errors import RunFolderError
-from latentbench.execution.pending import Execution, count_pending, pending_jobs
+from latentbench.execution.options import Execution
+from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
@@ -459,7 +460,9 @@ def test_a_dry_run_counts_damaged_trials_and_repairs_nothing(tiny, tmp_path):
     plugins = Plugins()
     plan = make_plan(tiny(), plugins)
     how = Execution(workers=1, device="cpu")
-    assert len(pending_jobs(plan, tmp_path, how, plugins)) == count_pending(plan, tmp_path, how) == 1
+    states = inspect(plan, tmp_path, how)
+    assert [state.pending for state in states] == [True]
+    assert len(pending_jobs(states, plan, tmp_path, how, plugins)) == 1
     assert path.read_text() == "{"
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from latentbench import Benchmark
-from latentbench.execution.pending import Execution, pending_jobs
+from latentbench.execution.options import Execution
+from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.workers import run_in_workers
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
@@ -57,7 +58,7 @@ def plugins(tmp_path):
 
 
 def deferred(plugins, folder, *scores, model="vae"):
-    """Two small trials whose jobs leave metrics of the host for later, as on CUDA; the events they tell."""
+    """Two small trials whose jobs leave metrics of the host for later, as on CUDA; the events of their jobs."""
     benchmark = Benchmark(
         models=[model],
         references=[],
@@ -66,48 +67,50 @@ def deferred(plugins, folder, *scores, model="vae"):
         budget={"epochs": 1, "train_limit": 200},
     )
     plan = make_plan(benchmark, plugins)
-    jobs = pending_jobs(plan, folder, Execution(workers=1, device="cpu"), plugins)
-    told = []
-    run_in_workers(
-        [replace(job, deferring=True) for job in jobs], plugins, lambda *event: told.append(event), 1, helpers=1
-    )
-    return plan, told
+    jobs = jobs_in(folder, plan, plugins, Execution(workers=1, device="cpu"))
+    events = []
+    run_in_workers([replace(job, deferring=True) for job in jobs], plugins, events.append, 1, helpers=1)
+    return plan, events
 
 
-def ends(told):
-    return [values for _, event, values in told if event == "trial_finished"]
+def jobs_in(folder, plan, plugins, execution):
+    return pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
+
+
+def results_of(events):
+    return [event.result for event in events if event.result is not None]
 
 
 def test_what_is_left_for_later_is_computed_and_told_once(plugins, tmp_path):
-    plan, told = deferred(plugins, tmp_path / "run", "fine", "broken")
+    plan, events = deferred(plugins, tmp_path / "run", "fine", "broken")
     for trial in plan.trials:
-        events = [event for whose, event, _ in told if whose.key == trial.key]
-        assert events == ["trial_started", "epoch_finished", "trial_finished"]
+        kinds = [event.kind for event in events if event.trial == trial.key]
+        assert kinds == ["trial_started", "epoch_finished", "trial_finished"]
         record = Record(tmp_path / "run", trial.key)
         assert all(record.read_scores(request) is not None for request in plan.requests)
-    assert [values["failed_scores"] for values in ends(told)] == [{"broken": "RuntimeError: no"}] * 2
-    assert [values["status"] for values in ends(told)] == ["ok", "ok"]
+    assert [result.failed_scores for result in results_of(events)] == [{"broken": "RuntimeError: no"}] * 2
+    assert [result.status for result in results_of(events)] == ["ok", "ok"]
 
 
 def test_nothing_is_left_for_later_of_a_model_that_cannot_be_reloaded(plugins, tmp_path):
-    plan, told = deferred(plugins, tmp_path / "run", "fine", model="pickled")
-    assert len(ends(told)) == 2
+    plan, events = deferred(plugins, tmp_path / "run", "fine", model="pickled")
+    assert len(results_of(events)) == 2
     (fine,) = [request for request in plan.requests if request.metric == "fine"]
     for trial in plan.trials:
         assert Record(tmp_path / "run", trial.key).read_scores(fine)["scores"]["fine"]["value"] == 1.0
 
 
 def test_the_next_training_does_not_wait_for_them(plugins, tmp_path):
-    plan, told = deferred(plugins, tmp_path / "run", "fine")
+    plan, events = deferred(plugins, tmp_path / "run", "fine")
     first, second = (trial.key for trial in plan.trials)
-    order = [(trial.key, event) for trial, event, _ in told]
+    order = [(event.trial, event.kind) for event in events]
     assert order.index((second, "trial_started")) < order.index((first, "trial_finished"))
 
 
 def test_a_helper_that_dies_keeps_the_training(plugins, tmp_path):
-    plan, told = deferred(plugins, tmp_path / "run", "deadly")
-    assert {values["error"] for values in ends(told)} == {"WorkerDied"}
-    assert len(ends(told)) == 2
+    plan, events = deferred(plugins, tmp_path / "run", "deadly")
+    assert {result.error for result in results_of(events)} == {"WorkerDied"}
+    assert len(results_of(events)) == 2
     outcomes = [Record(tmp_path / "run", trial.key).read_trial().outcome.status for trial in plan.trials]
     assert outcomes == ["ok", "ok"]
 
@@ -118,5 +121,5 @@ def test_a_helper_that_dies_keeps_the_training(plugins, tmp_path):
 def test_only_a_gpu_leaves_scores_of_the_host_for_later(plugins, tmp_path, device, score, later):
     benchmark = Benchmark(models=["vae"], references=[], seeds=1, scores=[score], params={}, budget={"epochs": 1})
     how = Execution(workers=1, device=device, group_size=1)
-    (job,) = pending_jobs(make_plan(benchmark, plugins, "cpu"), tmp_path, how, plugins)
+    (job,) = jobs_in(tmp_path, make_plan(benchmark, plugins, "cpu"), plugins, how)
     assert job.deferring == later

@@ -1,0 +1,43 @@
+"""What workers tell while they run jobs: one event type, sent as a line of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from latentbench.trial import TrialResult
+
+__all__ = ["Listener", "TrialEvent"]
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """Something that happened to a trial.
+
+    Attributes:
+        kind: what happened.
+        trial: the trial's key.
+        epoch: of "epoch_finished", counted from 1.
+        losses: of "epoch_finished", means over its batches.
+        result: of "trial_finished".
+    """
+
+    kind: Literal["trial_started", "epoch_finished", "trial_finished"]
+    trial: str
+    epoch: int = 0
+    losses: Mapping[str, float] = field(default_factory=dict)
+    result: TrialResult | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrialEvent:
+        """Read back what `to_json` gave."""
+        result = values["result"]
+        return cls(**{**values, "result": None if result is None else TrialResult(**result)})
+
+
+Listener = Callable[[TrialEvent], None]

@@ -1,0 +1,158 @@
+"""The settings of a model: every combination of values that a benchmark gives its parameters and its budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentbench.benchmark import names_in
+from latentbench.errors import RequestError
+from latentbench.machine import best_precision, choose_device
+from latentbench.model import GradientModel
+from latentbench.params import Params, build_params
+from latentbench.plugins import Registration
+from latentbench.source import source_digest
+from latentbench.training.budget import Budget
+
+__all__ = ["NamedClass", "Setting", "budgets_of", "parameters_of", "settings_of"]
+
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """A plugin's class under the name that the benchmark gives it."""
+
+    name: str
+    registration: Registration
+    cls: Any
+
+    @property
+    def identity(self) -> Table:
+        """Version and source, as keys hold them: the source only while its author is at work on it."""
+        digest = source_digest(self.cls)
+        return {"source": digest, "keyed_source": self.registration.plugin.editable}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model with its parameters and its budget; `varied` is what tells it from the model's other settings."""
+
+    label: str
+    params: Params
+    budget: Budget
+    varied: Table
+
+
+def budgets_of(values: Mapping[str, Any], device: str) -> Iterator[Budget]:
+    """Yield a budget for each value of the fields that have several, and for each checkpoint on the way.
+
+    A list of checkpoints always ends with the whole training, which is the trial without a checkpoint.
+    """
+    single = {name: value for name, value in values.items() if not isinstance(value, list | tuple)}
+    several = {name: value for name, value in values.items() if name not in single}
+    for name in (name for name, value in several.items() if not value):
+        raise RequestError(f"budget: {name} needs a value, got an empty list")
+    if "checkpoint" in several and "epochs" in several:
+        raise RequestError("budget: checkpoints belong to one training; give one number of epochs with them")
+    if "checkpoint" in several:
+        several["checkpoint"] = [*several["checkpoint"], None]
+    epochs = single.get("epochs", Budget.model_fields["epochs"].default)
+    for stop in several.get("checkpoint", ()):
+        if isinstance(stop, int) and isinstance(epochs, int) and stop > epochs:
+            raise RequestError(f"checkpoint {stop} is past the last epoch, {epochs}; give more epochs")
+    for chosen in itertools.product(*several.values()):
+        fields = {**single, **dict(zip(several, chosen, strict=True))}
+        if fields["precision"] == "auto":
+            fields["precision"] = best_precision(choose_device(device))
+        budget = build_params(Budget, fields, "budget")
+        whole = budget.checkpoint == budget.epochs
+        yield budget.model_copy(update={"checkpoint": None}) if whole else budget
+
+
+def settings_of(model: NamedClass, params: Mapping[str, Any], budgets: list[Budget]) -> Iterator[Setting]:
+    """Yield every setting of one model, with its heading."""
+    axes = list(_axes(model, params))
+    grid: list[tuple[Params, Budget]] = []
+    for values in itertools.product(*(rows for _, rows in axes)):
+        chosen = {
+            name: v
+            for (names, _), row in zip(axes, values, strict=True)
+            for name, v in zip(names, row, strict=True)
+        }
+        checked = build_params(model.cls.Params, chosen, f"model {model.registration.name!r}")
+        for budget in budgets:
+            pair = checked, budget if issubclass(model.cls, GradientModel) else _without_steps(budget)
+            if pair not in grid:
+                grid.append(pair)
+    names = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p, _ in grid}) > 1]
+    spent = [name for name in Budget.model_fields if len({getattr(budget, name) for _, budget in grid}) > 1]
+    for checked, budget in grid:
+        varied = {name: value for name, value in checked.model_dump(mode="json").items() if name in names}
+        varied |= {
+            "epochs" if name == "checkpoint" else name: budget.trained_epochs
+            if name == "checkpoint"
+            else getattr(budget, name)
+            for name in spent
+        }
+        shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in names]
+        shown += [f"{name}={value}" for name, value in varied.items()]
+        label = model.registration.name + (f"({', '.join(shown)})" if shown else "")
+        yield Setting(label, checked, budget, varied)
+
+
+def _without_steps(budget: Budget) -> Budget:
+    """What counts of a budget for a model without optimizer steps: other epochs make no other trial."""
+    return Budget(train_limit=budget.train_limit, threads=budget.threads)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _axes(model: NamedClass, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
+    """Yield (parameter names, rows of their values) of this model; keys that name it go first."""
+    named = set(parameters_of(params, model.name)) | set(parameters_of(params, model.registration.name))
+    for key, value in params.items():
+        names = names_in(key)
+        plain = [name.rpartition(".")[2] for name in names]
+        here = [
+            index
+            for index, name in enumerate(names)
+            if plain[index] in model.cls.Params.model_fields
+            and (
+                name in (f"{model.name}.{plain[index]}", f"{model.registration.name}.{plain[index]}")
+                or ("." not in name and name not in named)
+            )
+        ]
+        if here:
+            rows = _rows(key, value, len(names))
+            yield tuple(plain[i] for i in here), list(dict.fromkeys(tuple(row[i] for i in here) for row in rows))
+
+
+def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:
+    """Return the values of one key as rows, one value a name."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values:
+        raise RequestError(f"params {key!r} needs a value, got an empty list")
+    if width == 1:
+        return [(_frozen(item),) for item in values]
+    for row in values:
+        if not isinstance(row, list | tuple) or len(row) != width:
+            raise RequestError(
+                f"params {key!r} couples {width} names: each value must be a row of {width}, got {row!r}"
+            )
+    return [tuple(map(_frozen, row)) for row in values]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def parameters_of(params: Mapping[str, Any], owner: str) -> Table:
+    """Return the parameters that name `owner`, as {"path": ...} for "fashion_mnist.path"."""
+    named = ((name, value) for key, value in params.items() for name in names_in(key))
+    return {name.removeprefix(f"{owner}."): value for name, value in named if name.startswith(f"{owner}.")}
