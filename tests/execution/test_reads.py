@@ -1,4 +1,4 @@
-"""A run on a finished folder reads each of its files at most twice: once to see what is left, once for the results."""
+"""A run on a finished folder reads each file at most twice: to see what is left, and for the results."""
 
 import json
 import subprocess
