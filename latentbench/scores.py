@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PURPOSES", "Score"]
-
+__all__ = ["PURPOSES", "Score", "gain"]
 
 BETTER = ("up", "down", "none")
 PURPOSES = (
@@ -68,11 +67,20 @@ class Score:
 
     def gain(self, value: float) -> float:
         """Return `value` on a scale where more is better; NaN for a score without a better direction."""
-        if self.better == "up":
-            return value
-        if self.better == "down":
-            return -value
-        return -abs(value - float(self.better[5:])) if self.better.startswith("near:") else math.nan
+        return gain(value, self.better)
+
+
+def gain(value: float, better: str) -> float:
+    """Return `value` on a scale where more is better; NaN where `better` is "none".
+
+    >>> gain(0.75, "down"), gain(0.75, "near:1")
+    (-0.75, -0.25)
+    """
+    if better == "up":
+        return value
+    if better == "down":
+        return -value
+    return -abs(value - float(better.removeprefix("near:"))) if better.startswith("near:") else math.nan
 
 
 def _is_number(text: str) -> bool:
