@@ -13,17 +13,21 @@ __version__ = "0.1.0"
 _HOMES = {
     "Batch": "model",
     "Benchmark": "benchmark",
+    "Better": "scores",
     "ContractError": "errors",
     "DataError": "errors",
     "DataSpec": "dataset",
     "Dataset": "dataset",
     "Draw": "model",
     "GradientModel": "model",
+    "Invariance": "metric",
     "LatentSpace": "latent.space",
     "LatentbenchError": "errors",
     "Losses": "model",
     "Metric": "metric",
     "Model": "model",
+    "Near": "scores",
+    "Need": "metric",
     "Noise": "model",
     "NotApplicableError": "errors",
     "Outcome": "trial",
@@ -34,6 +38,7 @@ _HOMES = {
     "Score": "scores",
     "SklearnModel": "model",
     "Split": "dataset",
+    "Tier": "metric",
     "Trial": "trial",
     "as_inputs": "model",
     "cache_dir": "cache",
@@ -60,7 +65,10 @@ if TYPE_CHECKING:
     from latentbench.errors import NotApplicableError as NotApplicableError
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace
+    from latentbench.metric import Invariance as Invariance
     from latentbench.metric import Metric as Metric
+    from latentbench.metric import Need as Need
+    from latentbench.metric import Tier as Tier
     from latentbench.model import Batch as Batch
     from latentbench.model import Draw as Draw
     from latentbench.model import GradientModel as GradientModel
@@ -73,6 +81,8 @@ if TYPE_CHECKING:
     from latentbench.params import Params as Params
     from latentbench.params import PerMember as PerMember
     from latentbench.results import Results as Results
+    from latentbench.scores import Better as Better
+    from latentbench.scores import Near as Near
     from latentbench.scores import Score as Score
     from latentbench.trial import Outcome as Outcome
     from latentbench.trial import Trial as Trial

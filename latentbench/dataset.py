@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import latentbench.params
-from latentbench.errors import DataError
+from latentbench.declarations import check_whole
+from latentbench.errors import ContractError, DataError
 
 __all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "split_validation"]
 
@@ -142,6 +143,20 @@ class Dataset(ABC):
     version: ClassVar[int] = 1
     reads_paths: ClassVar[bool] = False
     params: Params
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check what the class declares.
+
+        Raises:
+            ContractError: a version that cannot be, or `reads_paths` without the parameter `path`.
+        """
+        super().__init_subclass__(**options)
+        check_whole(f"{cls.__name__}.version", cls.version, 1)
+        if cls.reads_paths and "path" not in cls.Params.model_fields:
+            raise ContractError(
+                f"correct {cls.__name__}.Params: reads_paths needs a parameter `path`, "
+                f"got {', '.join(cls.Params.model_fields) or 'no parameters'}"
+            )
 
     def __init__(self, params: Params) -> None:
         self.params = params

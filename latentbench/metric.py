@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from torch import Tensor
 
 import latentbench.params
+from latentbench.declarations import check_name, check_number, check_whole, check_word, check_words, mismatch
 from latentbench.scores import Score
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Metric"]
+__all__ = ["Invariance", "Metric", "Need", "Tier"]
 
-INVARIANCES = ("shift", "scale", "rotation", "permutation", "axis_scale")
+Need = Literal[
+    "inputs",
+    "labels",
+    "factors",
+    "train",
+    "validation",
+    "encoder",
+    "decoder",
+    "decoder_gradient",
+    "posterior",
+    "prior",
+    "likelihood",
+    "render",
+    "cost",
+]
+Invariance = Literal["shift", "scale", "rotation", "permutation", "axis_scale"]
+Tier = Literal["quick", "full"]
 
 
 class Metric(ABC):
@@ -45,15 +62,26 @@ class Metric(ABC):
         """Parameters of the metric; none unless a subclass declares some."""
 
     scores: ClassVar[Mapping[str, Score]]
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[tuple[Need, ...]] = ()
     version: ClassVar[int] = 1
-    tier: ClassVar[Literal["quick", "full"]] = "quick"
-    invariances: ClassVar[tuple[str, ...]] = ()
+    tier: ClassVar[Tier] = "quick"
+    invariances: ClassVar[tuple[Invariance, ...]] = ()
     tolerance: ClassVar[float] = 1e-4
     min_items: ClassVar[int] = 2
     max_items: ClassVar[int | None] = None
     on_host: ClassVar[bool] = False
     params: Params
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check what the class declares; a class without `scores` is one for others to inherit from.
+
+        Raises:
+            ContractError: a misspelt need, invariance or tier, or a number or a name that cannot be.
+        """
+        super().__init_subclass__(**options)
+        _check_traits(cls)
+        if hasattr(cls, "scores"):
+            _check_scores(f"{cls.__name__}.scores", cls.scores)
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -74,3 +102,23 @@ class Metric(ABC):
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to say
         """Return how the scores of this space were made where a reader must know it; stands as their `reason`."""
         return ""
+
+
+def _check_traits(cls: type[Metric]) -> None:
+    check_words(f"{cls.__name__}.needs", cls.needs, get_args(Need))
+    check_words(f"{cls.__name__}.invariances", cls.invariances, get_args(Invariance))
+    check_word(f"{cls.__name__}.tier", cls.tier, get_args(Tier))
+    check_whole(f"{cls.__name__}.version", cls.version, 1)
+    check_number(f"{cls.__name__}.tolerance", cls.tolerance, 0)
+    check_whole(f"{cls.__name__}.min_items", cls.min_items, 1)
+    if cls.max_items is not None:
+        check_whole(f"{cls.__name__}.max_items", cls.max_items, cls.min_items)
+
+
+def _check_scores(where: str, scores: object) -> None:
+    if not isinstance(scores, Mapping) or not scores:
+        raise mismatch(where, "a mapping of at least one name to a Score", scores)
+    for name, score in scores.items():
+        check_name(where, name)
+        if not isinstance(score, Score):
+            raise mismatch(where, f"the declaration of {name!r} to be a Score", score)

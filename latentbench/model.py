@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import latentbench.params
 from latentbench.dataset import DataSpec, Split
+from latentbench.declarations import check_whole, check_word, check_words
 from latentbench.errors import ContractError
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
 Losses = dict[str, Tensor]
 Noise = Mapping[str, Tensor]
 State = dict[str, npt.NDArray[Any]]
+EncoderTrait = Literal["amortized", "optimized", "none"]
+DecoderTrait = Literal["differentiable", "opaque", "none"]
+ReferenceTrait = Literal["", "floor", "yardstick", "ceiling"]
 
 
 @dataclass(frozen=True)
@@ -138,15 +142,30 @@ class Model(ABC):
         """Parameters of the model; none unless a subclass declares some."""
 
     version: ClassVar[int] = 1
-    encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "amortized"
-    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
+    encoder: ClassVar[EncoderTrait] = "amortized"
+    decoder: ClassVar[DecoderTrait] = "differentiable"
     deterministic: ClassVar[bool] = False
     rows_at_once: ClassVar[int | None] = None
     groupable: ClassVar[bool] = True
-    reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = ""
+    reference: ClassVar[ReferenceTrait] = ""
     label_params: ClassVar[tuple[str, ...]] = ()
     params: Params
     data: DataSpec
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check the traits that the class declares.
+
+        Raises:
+            ContractError: a misspelt trait, a label that is no parameter, or a number that cannot be.
+        """
+        super().__init_subclass__(**options)
+        check_whole(f"{cls.__name__}.version", cls.version, 1)
+        check_word(f"{cls.__name__}.encoder", cls.encoder, get_args(EncoderTrait))
+        check_word(f"{cls.__name__}.decoder", cls.decoder, get_args(DecoderTrait))
+        check_word(f"{cls.__name__}.reference", cls.reference, get_args(ReferenceTrait))
+        check_words(f"{cls.__name__}.label_params", cls.label_params, [*cls.Params.model_fields])
+        if cls.rows_at_once is not None:
+            check_whole(f"{cls.__name__}.rows_at_once", cls.rows_at_once, 1)
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         self.params = params
@@ -274,7 +293,7 @@ class SklearnModel(Model):
     """
 
     groupable: ClassVar[bool] = False
-    decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "opaque"
+    decoder: ClassVar[DecoderTrait] = "opaque"
     estimator: Any = None
 
     @abstractmethod

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal, NewType, get_args
 
-__all__ = ["PURPOSES", "Score", "gain"]
+from latentbench.declarations import check_name, check_number, check_word, mismatch
+from latentbench.errors import ContractError
 
-BETTER = ("up", "down", "none")
-PURPOSES = (
-    "keep",
-    "find",
-    "group",
-    "near",
-    "walk",
-    "make",
-    "steer",
-    "factors",
-    "shift",
-    "use",
-    "cost",
-)  # as tables order them
+__all__ = ["PURPOSES", "Better", "Near", "Purpose", "Score", "gain"]
+
+Near = NewType("Near", str)  # "near:VALUE"
+Better = Literal["up", "down", "none"] | Near
+Purpose = Literal["keep", "find", "group", "near", "walk", "make", "steer", "factors", "shift", "use", "cost"]
+Kind = Literal["quality", "cost"]
+Codes = Literal["mean", "sample"]
+
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)  # in the order of tables
+DIRECTIONS = ("up", "down", "none")
 
 
 @dataclass(frozen=True)
@@ -44,26 +41,34 @@ class Score:
         flag: as "collapsed"; a flagged trial is never starred.
     """
 
-    better: str
+    better: Better
     description: str
-    purpose: str = "use"
+    _: KW_ONLY
+    purpose: Purpose = "use"
     headline: bool = False
     range: tuple[float, float] = (-math.inf, math.inf)
     unit: str = ""
-    kind: Literal["quality", "cost"] = "quality"
-    codes: Literal["mean", "sample"] = "mean"
+    kind: Kind = "quality"
+    codes: Codes = "mean"
     floor: float | str | None = None
     ceiling: float | str | None = None
     flag_below: float = -math.inf
     flag: str = ""
 
     def __post_init__(self) -> None:
-        if self.better not in BETTER:
-            word, _, value = self.better.partition(":")
-            if word != "near" or not _is_number(value):
-                raise ValueError(f"better must be up, down, none or near:VALUE, got {self.better!r}")
-        if self.purpose not in PURPOSES:
-            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {self.purpose!r}")
+        _check_better(self._field("better"), self.better)
+        for name, known in (("purpose", PURPOSES), ("kind", get_args(Kind)), ("codes", get_args(Codes))):
+            check_word(self._field(name), getattr(self, name), known)
+        if not (isinstance(self.range, tuple) and len(self.range) == 2 and self.range[0] < self.range[1]):
+            raise mismatch(self._field("range"), "(smallest, largest)", self.range)
+        for name in ("floor", "ceiling"):
+            _check_bound(self._field(name), getattr(self, name))
+        if bool(self.flag) != (self.flag_below > -math.inf):
+            raise ContractError(f"correct {self._field('flag')}: `flag` and `flag_below` need each other")
+
+    def _field(self, name: str) -> str:
+        """Say which field of which score an error is about; a score does not know its name."""
+        return f"`{name}` of the score described as {self.description!r}"
 
     def gain(self, value: float) -> float:
         """Return `value` on a scale where more is better; NaN for a score without a better direction."""
@@ -83,7 +88,20 @@ def gain(value: float, better: str) -> float:
     return -abs(value - float(better.removeprefix("near:"))) if better.startswith("near:") else math.nan
 
 
-def _is_number(text: str) -> bool:
+def _check_better(where: str, better: object) -> None:
+    if better in DIRECTIONS or (isinstance(better, str) and better.startswith("near:") and _is_finite(better[5:])):
+        return
+    raise mismatch(where, "'up', 'down', 'none' or 'near:VALUE'", better, DIRECTIONS)
+
+
+def _check_bound(where: str, bound: float | str | None) -> None:
+    if isinstance(bound, str):
+        check_name(where, bound)
+    elif bound is not None:
+        check_number(where, bound)
+
+
+def _is_finite(text: str) -> bool:
     try:
         return math.isfinite(float(text))
     except ValueError:

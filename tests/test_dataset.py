@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentbench import DataError, Dataset, DataSpec, Split
+from latentbench import ContractError, DataError, Dataset, DataSpec, Split
 from latentbench.dataset import fingerprint_arrays, split_validation
 
 
@@ -242,3 +242,15 @@ def test_an_empty_split_is_refused(empty):
     arrays = {"train": split(), "test": split(), empty: Split(images(0))}
     with pytest.raises(DataError, match=f"^the {empty} split needs at least one row, got none"):
         Given(**arrays).splits()
+
+
+@pytest.mark.parametrize(
+    ("traits", "sentence"),
+    [
+        ({"version": 0}, r"correct Waves\.version: expected a whole number of at least 1, got 0"),
+        ({"reads_paths": True}, r"correct Waves\.Params: reads_paths needs a parameter `path`, got no parameters"),
+    ],
+)
+def test_a_mistake_in_what_a_dataset_declares_is_one_sentence(traits, sentence):
+    with pytest.raises(ContractError, match=f"^{sentence}$"):
+        type("Waves", (Dataset,), traits)

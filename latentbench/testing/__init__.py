@@ -1,6 +1,14 @@
 """For plugin authors: a latent space with known answers, ways to spoil it, and checks of a metric against both."""
 
-from latentbench.testing.changes import CHANGES, Moved, blurred, moved, permuted_labels, random_codes, reordered
+from latentbench.testing.changes import (
+    CHANGES,
+    MovedPosterior,
+    blurred,
+    moved,
+    permuted_labels,
+    random_codes,
+    reordered,
+)
 from latentbench.testing.checks import Check, check_metric
 from latentbench.testing.gallery import gallery
 from latentbench.testing.sources import code_digest
@@ -8,7 +16,7 @@ from latentbench.testing.sources import code_digest
 __all__ = [
     "CHANGES",
     "Check",
-    "Moved",
+    "MovedPosterior",
     "blurred",
     "check_metric",
     "code_digest",

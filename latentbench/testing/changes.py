@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from latentbench.latent.space import LatentSpace
+from latentbench.metric import Invariance
 from latentbench.model import Posterior
 
-__all__ = ["CHANGES", "Moved", "blurred", "moved", "permuted_labels", "random_codes", "reordered"]
+__all__ = ["CHANGES", "MovedPosterior", "blurred", "moved", "permuted_labels", "random_codes", "reordered"]
 
-CHANGES = ("shift", "scale", "rotation", "permutation", "axis_scale")
+CHANGES: tuple[Invariance, ...] = get_args(Invariance)
 Map = Callable[[Tensor], Tensor]
 
 
@@ -34,7 +35,7 @@ class _Affine:
         return here.to(codes.dtype)
 
 
-class Moved(Posterior):
+class MovedPosterior(Posterior):
     """A distribution of codes after an affine change of coordinates; its variance is each dimension's own."""
 
     def __init__(self, base: Posterior, change: _Affine) -> None:
@@ -58,16 +59,16 @@ class Moved(Posterior):
 
     def take(self, rows: Tensor) -> Posterior:
         """Return the distributions of just these rows."""
-        return Moved(self.base.take(rows), self.change)
+        return MovedPosterior(self.base.take(rows), self.change)
 
     def kl(self, prior: Posterior) -> Tensor:
         """Divergence from a prior that was moved likewise; it does not depend on coordinates."""
-        if not isinstance(prior, Moved):
+        if not isinstance(prior, MovedPosterior):
             raise TypeError(f"prior must be moved as the posterior was, got {type(prior).__name__}")
         return self.base.kl(prior.base)
 
 
-def moved(space: LatentSpace, change: str, seed: int = 0, size: float = 4.0) -> LatentSpace:
+def moved(space: LatentSpace, change: Invariance, seed: int = 0, size: float = 4.0) -> LatentSpace:
     """Return the same space in other coordinates: codes, encoder, decoder, posterior and prior change together.
 
     Args:
@@ -83,7 +84,7 @@ def moved(space: LatentSpace, change: str, seed: int = 0, size: float = 4.0) -> 
     return _in_coordinates(space, _affine(space, change, seed, size))
 
 
-def _affine(space: LatentSpace, change: str, seed: int, size: float) -> _Affine:
+def _affine(space: LatentSpace, change: Invariance, seed: int, size: float) -> _Affine:
     dim = space.dim
     generator = torch.Generator().manual_seed(seed)
 
@@ -113,8 +114,8 @@ def _in_coordinates(space: LatentSpace, change: _Affine) -> LatentSpace:
         codes=change.forward(space.codes),
         encode=(lambda inputs: change.forward(encode(inputs))) if "encoder" in has else None,
         decode=(lambda codes: decode(change.back(codes))) if "decoder" in has else None,
-        posterior=Moved(space.posterior, change) if "posterior" in has else None,
-        prior=Moved(space.prior, change) if "prior" in has else None,
+        posterior=MovedPosterior(space.posterior, change) if "posterior" in has else None,
+        prior=MovedPosterior(space.prior, change) if "prior" in has else None,
         likelihood=(lambda inputs, codes: space.log_likelihood(inputs, change.back(codes)))
         if "likelihood" in has
         else None,

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import decoded_path
 from latentbench.latent.space import exact_arithmetic
 from latentbench_datasets.lines import draw_lines
@@ -133,17 +133,25 @@ class AcaiLines(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "acai_mean_distance": Score(
-            "down", "how far images between two lines are from lines", "walk", range=(0, 2),
-            floor=6.25e-3, ceiling=0.0,
+            "down",
+            "how far images between two lines are from lines",
+            purpose="walk",
+            range=(0, 2),
+            floor=6.25e-3,
+            ceiling=0.0,
         ),
         "acai_smoothness": Score(
-            "down", "how unevenly the line turns between two lines", "walk", range=(0, float("inf")),
-            floor=0.88, ceiling=0.0,
+            "down",
+            "how unevenly the line turns between two lines",
+            purpose="walk",
+            range=(0, float("inf")),
+            floor=0.88,
+            ceiling=0.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "factors", "decoder")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "factors", "decoder")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.01  # the nearest of 10,000 templates may be a neighbor
     min_items: ClassVar[int] = 4
 

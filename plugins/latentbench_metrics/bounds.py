@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features
 from latentbench_metrics._shared.item_errors import squared_errors
@@ -100,13 +100,13 @@ class ClassifiedBounds(Metric):
         "out_of_bounds_classifier": Score(
             "down",
             "share of new images that a classifier tells from real ones",
-            "make",
+            purpose="make",
             range=(0, 1),
             floor="random_projection",
             ceiling=1 - INSIDE,
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = 2000
@@ -134,14 +134,14 @@ class HeldOutClasses(Metric):
         "ood_auroc": Score(
             "up",
             "AUROC of reconstruction error for classes held out of training",
-            "shift",
+            purpose="shift",
             range=(0, 1),
             floor=0.5,
             ceiling=1.0,
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the area."""

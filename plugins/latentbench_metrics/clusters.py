@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import distance_blocks
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -219,18 +219,23 @@ class Separation(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "silhouette": Score(
-            "up", "silhouette of the classes", "group", range=(-1, 1), floor=0.0, ceiling="pixels"
+            "up", "silhouette of the classes", purpose="group", range=(-1, 1), floor=0.0, ceiling="pixels"
         ),
         "davies_bouldin": Score(
-            "down", "Davies-Bouldin index", "group", range=(0, float("inf")), floor="untrained", ceiling="pixels"
+            "down",
+            "Davies-Bouldin index",
+            purpose="group",
+            range=(0, float("inf")),
+            floor="untrained",
+            ceiling="pixels",
         ),
         "calinski_harabasz": Score(
-            "up", "Calinski-Harabasz index", "group", range=(0, float("inf")), floor=1.0, ceiling="pixels"
+            "up", "Calinski-Harabasz index", purpose="group", range=(0, float("inf")), floor=1.0, ceiling="pixels"
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     max_items: ClassVar[int | None] = 10_000
 
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
@@ -256,14 +261,14 @@ class FisherRatio(Metric):
         "fisher_ratio": Score(
             "up",
             "scatter between classes over scatter within them",
-            "group",
+            purpose="group",
             range=(0, float("inf")),
             floor="untrained",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "axis_scale")
     tolerance: ClassVar[float] = 1e-3  # the ridge is seen where directions differ much in width
     max_items: ClassVar[int | None] = 10_000
 
@@ -286,7 +291,7 @@ class KMeansAgreement(Metric):
         "nmi": Score(
             "up",
             "normalized mutual information of k-means and labels",
-            "group",
+            purpose="group",
             range=(0, 1),
             floor="untrained",
             ceiling="pixels",
@@ -294,14 +299,14 @@ class KMeansAgreement(Metric):
         "ari": Score(
             "up",
             "adjusted Rand index of k-means and labels",
-            "group",
-            True,
-            (-0.5, 1),
+            purpose="group",
+            headline=True,
+            range=(-0.5, 1),
             floor=0.0,
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
     version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.02  # another local optimum
     min_items: ClassVar[int] = 20

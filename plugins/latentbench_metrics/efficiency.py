@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 
 __all__ = [
     "Compression",
@@ -70,7 +70,7 @@ def _seconds(function: Callable[[Tensor], Tensor], rows: Tensor) -> float:
 class _Recorded(Metric):
     """A cost noted while training, under the name of its score."""
 
-    needs: ClassVar[tuple[str, ...]] = ("cost",)
+    needs: ClassVar[tuple[Need, ...]] = ("cost",)
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return what was noted."""
@@ -85,7 +85,9 @@ class TrainSeconds(_Recorded):
     """Time to train."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "train_seconds": Score("down", "time to train", "cost", True, POSITIVE, unit="s", kind="cost"),
+        "train_seconds": Score(
+            "down", "time to train", purpose="cost", headline=True, range=POSITIVE, unit="s", kind="cost"
+        ),
     }
 
 
@@ -93,7 +95,9 @@ class Throughput(_Recorded):
     """Training speed."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "images_per_second": Score("up", "training speed", "cost", True, POSITIVE, unit="1/s", kind="cost"),
+        "images_per_second": Score(
+            "up", "training speed", purpose="cost", headline=True, range=POSITIVE, unit="1/s", kind="cost"
+        ),
     }
 
 
@@ -101,7 +105,7 @@ class ParameterCount(_Recorded):
     """Size of the model."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "parameters": Score("down", "trained parameters", "cost", range=POSITIVE, kind="cost"),
+        "parameters": Score("down", "trained parameters", purpose="cost", range=POSITIVE, kind="cost"),
     }
 
 
@@ -110,7 +114,13 @@ class PeakMemory(_Recorded):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "peak_memory_bytes": Score(
-            "down", "most memory while training", "cost", True, POSITIVE, unit="B", kind="cost"
+            "down",
+            "most memory while training",
+            purpose="cost",
+            headline=True,
+            range=POSITIVE,
+            unit="B",
+            kind="cost",
         ),
     }
 
@@ -119,10 +129,12 @@ class EncodeLatency(Metric):
     """Time to encode 1000 inputs, measured here."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "encode_ms": Score("down", "time to encode 1000 inputs", "cost", range=POSITIVE, unit="ms", kind="cost"),
+        "encode_ms": Score(
+            "down", "time to encode 1000 inputs", purpose="cost", range=POSITIVE, unit="ms", kind="cost"
+        ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "encoder")
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "encoder")
+    tier: ClassVar[Tier] = "full"
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the median of a few repeats."""
@@ -133,10 +145,12 @@ class DecodeLatency(Metric):
     """Time to decode 1000 codes, measured here."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "decode_ms": Score("down", "time to decode 1000 codes", "cost", range=POSITIVE, unit="ms", kind="cost"),
+        "decode_ms": Score(
+            "down", "time to decode 1000 codes", purpose="cost", range=POSITIVE, unit="ms", kind="cost"
+        ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("decoder",)
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = ("decoder",)
+    tier: ClassVar[Tier] = "full"
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the median of a few repeats."""
@@ -147,10 +161,12 @@ class Compression(Metric):
     """How many times fewer numbers a code holds than an input."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "compression": Score("none", "input numbers per code number", "cost", range=POSITIVE, ceiling="pixels"),
+        "compression": Score(
+            "none", "input numbers per code number", purpose="cost", range=POSITIVE, ceiling="pixels"
+        ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return D / d."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, Score
+from latentbench import Better, LatentSpace, Metric, Need, Score, Tier
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import nearest
@@ -148,8 +148,8 @@ def _sums_by_moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return within_x, within_y, across
 
 
-def _share(better: str, description: str, *, headline: bool = False) -> Score:
-    return Score(better, description, "make", headline, (0, 1), floor=0.0, ceiling=1.0)
+def _share(better: Better, description: str, *, headline: bool = False) -> Score:
+    return Score(better, description, purpose="make", headline=headline, range=(0, 1), floor=0.0, ceiling=1.0)
 
 
 class Samples(Metric):
@@ -164,7 +164,7 @@ class Samples(Metric):
         "sample_density": Score(
             "none",
             "crowding of new images around real ones, 1 = alike",
-            "make",
+            purpose="make",
             range=(0, float("inf")),
             floor=0.0,
             ceiling=1.0,
@@ -173,12 +173,12 @@ class Samples(Metric):
         "kernel_distance_samples": Score(
             "down",
             "kernel distance of new images from real, in features of an in-domain classifier (64)",
-            "make",
+            purpose="make",
             floor="random_projection",
             ceiling=0.0,
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border of a ball
     min_items: ClassVar[int] = 100
@@ -210,14 +210,14 @@ class OutOfBounds(Metric):
         "out_of_bounds": Score(
             "none",
             "share of new images far from all training images",
-            "make",
+            purpose="make",
             range=(0, 1),
             floor="random_projection",
             ceiling=1 - INSIDE,
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = Samples.needs
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = Samples.needs
+    tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = Samples.tolerance  # likewise
     min_items: ClassVar[int] = Samples.min_items
     max_items: ClassVar[int | None] = Samples.max_items

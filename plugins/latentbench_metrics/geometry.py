@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Score
 
 __all__ = ["ActiveUnits", "ParticipationRatio", "active_units", "codebook_perplexity", "participation_ratio"]
 
@@ -90,9 +90,11 @@ class ActiveUnits(Metric):
     """Dimensions of the code that say something about the input."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "active_units": Score("none", "dimensions with variance over 0.01", "use", True, (0, float("inf"))),
+        "active_units": Score(
+            "none", "dimensions with variance over 0.01", purpose="use", headline=True, range=(0, float("inf"))
+        ),
     }
-    invariances: ClassVar[tuple[str, ...]] = ("shift",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift",)
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the count."""
@@ -106,13 +108,13 @@ class ParticipationRatio(Metric):
         "participation_ratio": Score(
             "none",
             "directions that share the variance",
-            "use",
+            purpose="use",
             range=(1, float("inf")),
             floor="untrained",
             ceiling="pixels",
         ),
     }
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the ratio."""

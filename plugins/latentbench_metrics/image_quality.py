@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.item_errors import clipped, item_mean, per_item, squared_errors, unit_images
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -199,20 +199,25 @@ class ImageQuality(Metric):
         "psnr": Score(
             "up",
             "mean over images of the PSNR, each at most 100",
-            "keep",
+            purpose="keep",
             range=(0, MOST_DECIBELS),
             unit="dB",
             floor="random_projection",
             ceiling="pixels",
         ),
         "ssim": Score(
-            "up", "structural similarity", "keep", range=(-1, 1), floor="random_projection", ceiling="pixels"
+            "up",
+            "structural similarity",
+            purpose="keep",
+            range=(-1, 1),
+            floor="random_projection",
+            ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder")
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
@@ -229,15 +234,15 @@ class MsSsim(Metric):
         "ms_ssim3": Score(
             "up",
             "structural similarity at three scales",
-            "keep",
+            purpose="keep",
             range=(0, 1),
             floor="random_projection",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import decoded_path, speed_squared
 from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics._shared.subsets import pairs
@@ -183,14 +183,18 @@ class PathEnergy(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "path_energy": Score(
-            "none", "energy of straight paths over squared chord", "walk", range=(1, float("inf")),
-            floor=1.0, ceiling=1.0,
+            "none",
+            "energy of straight paths over squared chord",
+            purpose="walk",
+            range=(1, float("inf")),
+            floor=1.0,
+            ceiling=1.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("decoder",)
-    tier: ClassVar = "full"
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("decoder",)
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001  # derivatives are float32
     min_items: ClassVar[int] = 4
 
@@ -211,20 +215,34 @@ class PathShape(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "length_ratio": Score(
-            "none", "length of straight paths over chord", "walk", range=(1, float("inf")), floor=1.0, ceiling=1.0
+            "none",
+            "length of straight paths over chord",
+            purpose="walk",
+            range=(1, float("inf")),
+            floor=1.0,
+            ceiling=1.0,
         ),
         "second_difference": Score(
-            "none", "acceleration along straight paths", "walk", range=(0, float("inf")), floor=0.0, ceiling=0.0
+            "none",
+            "acceleration along straight paths",
+            purpose="walk",
+            range=(0, float("inf")),
+            floor=0.0,
+            ceiling=0.0,
         ),
         "step_cv": Score(
-            "none", "unevenness of steps along straight paths", "walk", range=(0, float("inf")),
-            floor=0.0, ceiling=0.0,
+            "none",
+            "unevenness of steps along straight paths",
+            purpose="walk",
+            range=(0, float("inf")),
+            floor=0.0,
+            ceiling=0.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("decoder",)
-    tier: ClassVar = "full"
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("decoder",)
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001
     min_items: ClassVar[int] = 4
 

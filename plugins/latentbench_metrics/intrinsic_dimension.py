@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import extreme, nearest, row_blocks
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -133,7 +133,7 @@ def _from_many(near: Tensor) -> float:
 
 
 def _score(description: str) -> Score:
-    return Score("none", description, "use", range=(0, float("inf")), floor="untrained", ceiling="pixels")
+    return Score("none", description, purpose="use", range=(0, float("inf")), floor="untrained", ceiling="pixels")
 
 
 class IntrinsicDimension(Metric):
@@ -143,8 +143,8 @@ class IntrinsicDimension(Metric):
         "two_nn": _score("intrinsic dimension by two neighbors"),
         f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension by {NEIGHBORS} neighbors"),
     }
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = NEIGHBORS + 1
     max_items: ClassVar[int | None] = 10_000
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.item_errors import item_mean, per_item
 
 __all__ = ["IntersectionOverUnion", "iou", "iou_per_shape"]
@@ -58,14 +58,14 @@ class IntersectionOverUnion(Metric):
         "iou": Score(
             "up",
             "overlap of decoded shapes with the true ones, over their union",
-            "keep",
+            purpose="keep",
             range=(0, 1),
             floor="random_projection",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.002  # a distance of all but 0 may change its sign
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Posterior, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Posterior, Score, Tier
 from latentbench.latent.space import SAMPLE_SEED
 from latentbench_metrics._shared.item_errors import in_unit_range, item_mean, per_item, squared_errors
 from latentbench_metrics._shared.subsets import some_rows
@@ -271,12 +271,18 @@ class Rate(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "rate": Score(
-            "none", "nats a code tells about its input", "use", True, (0, float("inf")), "nats",
-            flag_below=1.0, flag="collapsed",
+            "none",
+            "nats a code tells about its input",
+            purpose="use",
+            headline=True,
+            range=(0, float("inf")),
+            unit="nats",
+            flag_below=1.0,
+            flag="collapsed",
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("posterior", "prior")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the divergence of each item's posterior from the prior."""
@@ -290,11 +296,11 @@ class Likelihoods(Metric):
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "elbo": Score("up", "evidence lower bound, of models with one likelihood", "keep", unit="nats"),
+        "elbo": Score("up", "evidence lower bound, of models with one likelihood", purpose="keep", unit="nats"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "posterior", "prior", "likelihood")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "posterior", "prior", "likelihood")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     max_items: ClassVar[int | None] = 2000
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
@@ -313,7 +319,9 @@ class ImportanceWeighted(Likelihoods):
     """The importance-weighted bound, nearer to log p(x), from 500 posterior samples of each of 500 fixed items."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "iwae_k500": Score("up", "importance-weighted bound, of models with one likelihood", "keep", unit="nats"),
+        "iwae_k500": Score(
+            "up", "importance-weighted bound, of models with one likelihood", purpose="keep", unit="nats"
+        ),
     }
     max_items: ClassVar[int | None] = ITEMS
 

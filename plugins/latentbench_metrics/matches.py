@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
@@ -56,17 +56,17 @@ def _real_and_new(space: LatentSpace) -> tuple[Tensor, Tensor, Tensor]:
 
 def _prior(kind: str) -> Score:
     words = f"{kind} distance of posterior samples from the prior, null subtracted"
-    return Score("none", words, "make", codes="sample", floor=0.0, ceiling=0.0)
+    return Score("none", words, purpose="make", codes="sample", floor=0.0, ceiling=0.0)
 
 
 def _sampled(kind: str) -> Score:
     words = f"{kind} distance of new images from real, null subtracted, in {FEATURES}"
-    return Score("down", words, "make", floor="random_projection", ceiling=0.0)
+    return Score("down", words, purpose="make", floor="random_projection", ceiling=0.0)
 
 
 def _reconstructed(kind: str) -> Score:
     words = f"{kind} distance of reconstructions from real images, null subtracted, in {FEATURES}"
-    return Score("down", words, "keep", floor="random_projection", ceiling="pixels")
+    return Score("down", words, purpose="keep", floor="random_projection", ceiling="pixels")
 
 
 class PriorMatch(Metric):
@@ -76,7 +76,7 @@ class PriorMatch(Metric):
         "sliced_w2_squared_prior": _prior("sliced"),
         "bures_w2_squared_prior": _prior("Gaussian"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("posterior", "prior")
+    needs: ClassVar[tuple[Need, ...]] = ("posterior", "prior")
     version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.001
     min_items: ClassVar[int] = 100
@@ -99,8 +99,8 @@ class SampleMatch(Metric):
         "sliced_w2_squared_samples": _sampled("sliced"),
         "bures_w2_squared_samples": _sampled("Fréchet (Gaussian)"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
     tolerance: ClassVar[float] = 0.005  # features are float32
     min_items: ClassVar[int] = 200
@@ -122,8 +122,8 @@ class SampleSinkhorn(Metric):
     scores: ClassVar[Mapping[str, Score]] = {
         "sinkhorn_divergence_samples": _sampled("entropic (epsilon half the mean cost of real images)"),
     }
-    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
+    tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = SampleMatch.tolerance  # likewise
     min_items: ClassVar[int] = SampleMatch.min_items
     max_items: ClassVar[int | None] = SampleMatch.max_items
@@ -148,9 +148,9 @@ class SampleTransport(Metric):
     """Decoded new codes against at most 2000 real test images by exact transport, debiased by splitting."""
 
     scores: ClassVar[Mapping[str, Score]] = {"w2_squared_split_samples": _sampled("exact")}
-    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
+    needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
     version: ClassVar[int] = 2
-    tier: ClassVar = "full"
+    tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = 1000
     max_items: ClassVar[int | None] = ITEMS
@@ -177,10 +177,10 @@ class ReconstructionMatch(Metric):
         "sliced_w2_squared_reconstructions": _reconstructed("sliced"),
         "bures_w2_squared_reconstructions": _reconstructed("Fréchet (Gaussian)"),
     }
-    needs: ClassVar[tuple[str, ...]] = SampleMatch.needs
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = SampleMatch.min_items
     max_items: ClassVar[int | None] = SampleMatch.max_items
@@ -204,15 +204,15 @@ class ClassTransport(Metric):
         "class_transport": Score(
             "none",
             "Gaussian transport between two classes' codes over the variance within one",
-            "group",
+            purpose="group",
             range=(-0.1, float("inf")),
             floor=0.0,
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.001
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import centered, distance_blocks, extreme, row_blocks
 from latentbench_metrics._shared.subsets import some_rows
@@ -241,7 +241,15 @@ def _average_ranks(values: Tensor) -> Tensor:
 
 
 def _score(description: str, lowest: float, *, headline: bool = False) -> Score:
-    return Score("up", description, "near", headline, (lowest, 1), floor="untrained", ceiling="pixels")
+    return Score(
+        "up",
+        description,
+        purpose="near",
+        headline=headline,
+        range=(lowest, 1),
+        floor="untrained",
+        ceiling="pixels",
+    )
 
 
 class Neighborhoods(Metric):
@@ -252,9 +260,9 @@ class Neighborhoods(Metric):
         "trustworthiness": _score("whether the 10 nearest codes are near as inputs", 0),
         "continuity": _score("whether the 10 nearest inputs are near as codes", 0),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs",)
+    needs: ClassVar[tuple[Need, ...]] = ("inputs",)
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 1e-3  # the order of all but equal distances
     min_items: ClassVar[int] = 2 * NEIGHBORS + 1
     max_items: ClassVar[int | None] = 5000
@@ -271,9 +279,9 @@ class Distances(Metric):
         "distance_correlation": _score("rank correlation of distances of inputs and codes", -1),
         "triplet_accuracy": _score("share of triplets with the same nearer item among inputs and codes", 0),
     }
-    needs: ClassVar[tuple[str, ...]] = Neighborhoods.needs
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = Neighborhoods.invariances
+    needs: ClassVar[tuple[Need, ...]] = Neighborhoods.needs
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = Neighborhoods.invariances
     tolerance: ClassVar[float] = Neighborhoods.tolerance  # likewise
     min_items: ClassVar[int] = 3
     max_items: ClassVar[int | None] = Neighborhoods.max_items

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.distances import nearest
 from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
@@ -68,16 +68,16 @@ class Neighbors(Metric):
         f"knn{k}": Score(
             "up",
             f"accuracy of {k} nearest neighbors",
-            "find",
-            k == 10,
-            (0, 1),
+            purpose="find",
+            headline=k == 10,
+            range=(0, 1),
             floor="untrained",
             ceiling="pixels",
         )
         for k in NEIGHBORS
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # a vote between two classes may turn
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
@@ -99,12 +99,17 @@ class SampledNeighbors(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "knn10_sample": Score(
-            "up", "accuracy of 10 nearest neighbors of posterior samples", "find", True, (0, 1), codes="sample"
+            "up",
+            "accuracy of 10 nearest neighbors of posterior samples",
+            purpose="find",
+            headline=True,
+            range=(0, 1),
+            codes="sample",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels", "posterior")
+    needs: ClassVar[tuple[Need, ...]] = ("labels", "posterior")
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale")
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = Neighbors.min_items
     max_items: ClassVar[int | None] = Neighbors.max_items

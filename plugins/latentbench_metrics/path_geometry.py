@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import forward_derivatives, geodesic_lengths
 from latentbench_metrics._shared.subsets import pairs, some_rows
 
@@ -129,13 +129,17 @@ class GeodesicRatio(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "geodesic_ratio": Score(
-            "none", "length of straight paths over that of the shortest", "walk", range=(1, float("inf")),
-            floor=1.0, ceiling=1.0,
+            "none",
+            "length of straight paths over that of the shortest",
+            purpose="walk",
+            range=(1, float("inf")),
+            floor=1.0,
+            ceiling=1.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("decoder_gradient",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("decoder_gradient",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.005  # paths are found by iteration
     min_items: ClassVar[int] = 4
 
@@ -151,27 +155,44 @@ class JacobianSpectrum(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "jacobian_condition": Score(
-            "none", "log10 of longest over shortest axis of the Jacobian, median", "walk",
-            range=(0, 6), floor=0.0, ceiling=0.0,
+            "none",
+            "log10 of longest over shortest axis of the Jacobian, median",
+            purpose="walk",
+            range=(0, 6),
+            floor=0.0,
+            ceiling=0.0,
         ),
         "jacobian_condition_q95": Score(
-            "none", "the same, exceeded by 5 % of codes", "walk", range=(0, 6), floor=0.0, ceiling=0.0
+            "none", "the same, exceeded by 5 % of codes", purpose="walk", range=(0, 6), floor=0.0, ceiling=0.0
         ),
         "jacobian_lipschitz": Score(
-            "none", "output change per code change at most, exceeded by 5 % of codes", "walk",
-            range=(0, float("inf")), floor=1.0, ceiling=1.0,
+            "none",
+            "output change per code change at most, exceeded by 5 % of codes",
+            purpose="walk",
+            range=(0, float("inf")),
+            floor=1.0,
+            ceiling=1.0,
         ),
         "jacobian_log_volume": Score(
-            "none", "log volume of outputs per volume of codes", "walk", unit="nats", floor=0.0, ceiling=0.0
+            "none",
+            "log volume of outputs per volume of codes",
+            purpose="walk",
+            unit="nats",
+            floor=0.0,
+            ceiling=0.0,
         ),
         "jacobian_anisotropy": Score(
-            "none", "how much the largest stretch differs between codes, in logarithms", "walk",
-            range=(0, float("inf")), floor=0.0, ceiling=0.0,
+            "none",
+            "how much the largest stretch differs between codes, in logarithms",
+            purpose="walk",
+            range=(0, float("inf")),
+            floor=0.0,
+            ceiling=0.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("decoder_gradient",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "rotation", "permutation")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("decoder_gradient",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.001
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
 if TYPE_CHECKING:
@@ -101,12 +101,17 @@ class LinearProbe(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "linear_probe_accuracy": Score(
-            "up", "accuracy of a linear classifier", "find", range=(0, 1), floor="untrained", ceiling="pixels"
+            "up",
+            "accuracy of a linear classifier",
+            purpose="find",
+            range=(0, 1),
+            floor="untrained",
+            ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("labels",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale")
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale")
     tolerance: ClassVar[float] = 0.005  # an item on the border may change sides
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.item_errors import absolute_errors, item_mean, squared_errors
 
 __all__ = ["ExplainedVariance", "Reconstruction", "mae", "mse", "pixel_variance", "r2"]
@@ -103,7 +103,7 @@ class Reconstruction(Metric):
         "mse": Score(
             "down",
             "mean squared error per input element",
-            "keep",
+            purpose="keep",
             range=(0, float("inf")),
             floor="random_projection",
             ceiling="pixels",
@@ -111,14 +111,14 @@ class Reconstruction(Metric):
         "mae": Score(
             "down",
             "mean absolute error per input element",
-            "keep",
+            purpose="keep",
             range=(0, float("inf")),
             floor="random_projection",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the errors of each item."""
@@ -133,15 +133,15 @@ class ExplainedVariance(Metric):
         "r2": Score(
             "up",
             "share of the inputs' variance kept",
-            "keep",
-            True,
-            (-float("inf"), 1),
+            purpose="keep",
+            headline=True,
+            range=(-float("inf"), 1),
             floor=0.0,
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "decoder", "train")
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder", "train")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 - error / variance of each item; their mean is r2."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import nearest
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors
@@ -98,24 +98,24 @@ class Noise(Metric):
         "knn10_noise": Score(
             "up",
             "accuracy of 10 nearest neighbors of codes of images with noise 0.1",
-            "shift",
-            True,
-            (0, 1),
+            purpose="shift",
+            headline=True,
+            range=(0, 1),
             floor="untrained",
             ceiling="pixels",
         ),
         "code_drift": Score(
             "down",
             "way of a code under noise 0.1 over its way to the next code",
-            "shift",
+            purpose="shift",
             range=(0, float("inf")),
             floor="untrained",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "encoder")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "encoder")
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # a vote between two classes may turn
     min_items: ClassVar[int] = Neighbors.min_items
     max_items: ClassVar[int | None] = 5000
@@ -143,16 +143,16 @@ class PixelShift(Metric):
         "knn10_shift": Score(
             "up",
             "accuracy of 10 nearest neighbors of codes of images moved by a pixel",
-            "shift",
+            purpose="shift",
             range=(0, 1),
             floor="untrained",
             ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = Noise.needs
-    tier: ClassVar = "full"
+    needs: ClassVar[tuple[Need, ...]] = Noise.needs
+    tier: ClassVar[Tier] = "full"
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = Noise.invariances
+    invariances: ClassVar[tuple[Invariance, ...]] = Noise.invariances
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = Noise.min_items
     max_items: ClassVar[int | None] = Noise.max_items

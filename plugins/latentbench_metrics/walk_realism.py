@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import decoded_path
 from latentbench_metrics._shared.features import in_domain_classes, in_domain_features
 from latentbench_metrics._shared.subsets import pairs, some_rows
@@ -80,12 +80,17 @@ class WalkRealism(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "walk_kd": Score(
-            "down", "unreality of midpoints, pixel fades = 1", "walk", True, floor=1.0, ceiling="pixels"
+            "down",
+            "unreality of midpoints, pixel fades = 1",
+            purpose="walk",
+            headline=True,
+            floor=1.0,
+            ceiling="pixels",
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     version: ClassVar[int] = 2
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.01  # features are float32
     min_items: ClassVar[int] = 100
 
@@ -104,13 +109,17 @@ class ClassSwitches(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "class_switches": Score(
-            "none", "changes of class on the way from one to another, ideally 1", "walk",
-            range=(0, POINTS - 1), floor="random_projection", ceiling="pixels",
+            "none",
+            "changes of class on the way from one to another, ideally 1",
+            purpose="walk",
+            range=(0, POINTS - 1),
+            floor="random_projection",
+            ceiling="pixels",
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "labels", "train", "decoder")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.02  # an image on the border of two classes may change sides
     min_items: ClassVar[int] = 100
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, Score, Tier
 from latentbench_metrics._shared.subsets import some_rows, train_with
 from latentbench_metrics.disentanglement._information import (
     Array,
@@ -155,23 +155,34 @@ class Dci(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "dci_disentanglement": Score(
-            "up", "whether a dimension tells of one factor only", "factors", True, (0, 1), floor=0.0, ceiling=1.0
+            "up",
+            "whether a dimension tells of one factor only",
+            purpose="factors",
+            headline=True,
+            range=(0, 1),
+            floor=0.0,
+            ceiling=1.0,
         ),
         "dci_completeness": Score(
-            "up", "whether a factor is told by one dimension only", "factors", range=(0, 1), floor=0.0, ceiling=1.0
+            "up",
+            "whether a factor is told by one dimension only",
+            purpose="factors",
+            range=(0, 1),
+            floor=0.0,
+            ceiling=1.0,
         ),
         "dci_informativeness": Score(
             "up",
             "accuracy of trees that predict the factors",
-            "factors",
+            purpose="factors",
             range=(0, 1),
             floor="untrained",
             ceiling=1.0,
         ),
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     tolerance: ClassVar[float] = 0.02  # rounding may move a cut of a tree
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 10_000

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Better, Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.disentanglement._information import (
     BINS,
@@ -286,8 +286,8 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
     return float(1 - ((shares.sum(1) - 1) / (len(classes) - 1)).mean())
 
 
-def _score(description: str, *, floor: float | str | None = 0.0, better: str = "up") -> Score:
-    return Score(better, description, "factors", range=(0, 1), floor=floor, ceiling=1.0)
+def _score(description: str, *, floor: float | str | None = 0.0, better: Better = "up") -> Score:
+    return Score(better, description, purpose="factors", range=(0, 1), floor=floor, ceiling=1.0)
 
 
 class Mig(Metric):
@@ -297,8 +297,8 @@ class Mig(Metric):
         "mig": _score("gap in information between a factor's two best dimensions"),
         "mig_equal_width": _score("the same as published; one outlier ruins it"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     tolerance: ClassVar[float] = 0.01  # a flip, or rounding, moves items on the border of two bins
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
@@ -321,8 +321,8 @@ class Sap(Metric):
     """Gap in R² between the two best dimensions of each factor; factors are taken for ordinal."""
 
     scores: ClassVar[Mapping[str, Score]] = {"sap": _score("gap in R² between a factor's two best dimensions")}
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000
     on_host: ClassVar[bool] = True
@@ -339,9 +339,9 @@ class FactorVae(Metric):
     scores: ClassVar[Mapping[str, Score]] = {
         "factor_vae_score": _score("whether the stillest dimension names the fixed factor", floor="untrained"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "permutation")
     tolerance: ClassVar[float] = 0.01  # a vote may go to a neighbor
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 10_000
@@ -367,8 +367,8 @@ class Modularity(Metric):
             "whether a dimension tells of one factor only", better="none"
         )  # one factor kept wins it
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     tolerance: ClassVar[float] = 0.01  # as for Mig
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Better, Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.disentanglement._information import (
     Array,
@@ -164,8 +164,8 @@ def _largest_share(values: Array) -> float:
     return float(((values.max(1) / values.sum(1)).mean() - 1 / width) / (1 - 1 / width))
 
 
-def _score(description: str, better: str = "up") -> Score:
-    return Score(better, description, "factors", range=(0, 1), floor=0.0, ceiling=1.0)
+def _score(description: str, better: Better = "up") -> Score:
+    return Score(better, description, purpose="factors", range=(0, 1), floor=0.0, ceiling=1.0)
 
 
 class InfoE(Metric):
@@ -174,9 +174,9 @@ class InfoE(Metric):
     scores: ClassVar[Mapping[str, Score]] = {
         "infomec_explicitness": _score("share of the factors' entropy that a linear model explains"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     tolerance: ClassVar[float] = 0.01  # the probe stops early
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 5000
@@ -199,9 +199,9 @@ class InfoMC(Metric):
         ),
         "infomec_compactness": _score("whether a factor is told by one dimension only, by nearest neighbors"),
     }
-    needs: ClassVar[tuple[str, ...]] = ("factors",)
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "axis_scale", "permutation")
+    needs: ClassVar[tuple[Need, ...]] = ("factors",)
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     tolerance: ClassVar[float] = 0.01  # dimensions near the limit count or do not
     min_items: ClassVar[int] = 50
     max_items: ClassVar[int | None] = 5000

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import best_strength, chain, counterfactual, originals, validation_items
 from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_told
@@ -89,17 +89,25 @@ class EditChain(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "chain_error": Score(
-            "down", "error after a chain of edits over that of reconstructing the true image", "steer",
-            range=(0, float("inf")), floor="untrained", ceiling=1.0,
+            "down",
+            "error after a chain of edits over that of reconstructing the true image",
+            purpose="steer",
+            range=(0, float("inf")),
+            floor="untrained",
+            ceiling=1.0,
         ),
         "order_error": Score(
-            "none", "how much the order of edits matters, over the size of their change", "steer",
-            range=(0, float("inf")), floor="untrained", ceiling=0.0,
+            "none",
+            "how much the order of edits matters, over the size of their change",
+            purpose="steer",
+            range=(0, float("inf")),
+            floor="untrained",
+            ceiling=0.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.005  # strengths are found by search
     min_items: ClassVar[int] = 10
     max_items: ClassVar[int | None] = ITEMS

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.edits.attributes import Attribute
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import edit
@@ -86,17 +86,25 @@ class FlipRate(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "flip_rate": Score(
-            "up", "share of edits at strength 1 that a classifier of images sees", "steer", range=(0, 1),
-            floor=0.0, ceiling=1.0,
+            "up",
+            "share of edits at strength 1 that a classifier of images sees",
+            purpose="steer",
+            range=(0, 1),
+            floor=0.0,
+            ceiling=1.0,
         ),
         "flip_rate_random": Score(
-            "none", "the same share for a random direction of equal length", "steer", range=(0, 1),
-            floor=0.0, ceiling=0.0,
+            "none",
+            "the same share for a random direction of equal length",
+            purpose="steer",
+            range=(0, 1),
+            floor=0.0,
+            ceiling=0.0,
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("inputs", "factors", "train", "decoder")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("inputs", "factors", "train", "decoder")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.01  # an image on the border may change sides
     min_items: ClassVar[int] = 10
     max_items: ClassVar[int | None] = ITEMS

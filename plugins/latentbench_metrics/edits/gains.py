@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import LatentSpace, Metric, NotApplicableError, Score
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.edits.directions import Direction, How, attribute_direction
 from latentbench.latent.edits.editing import (
     Counterfactual,
@@ -202,20 +202,28 @@ class EditGain(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {
         "edit_gain": Score(
-            "up", "how near an edit along an attribute's direction gets to the true image", "steer", headline=True,
-            floor=0.0, ceiling=1.0,
+            "up",
+            "how near an edit along an attribute's direction gets to the true image",
+            purpose="steer",
+            headline=True,
+            floor=0.0,
+            ceiling=1.0,
         ),
         "edit_leak": Score(
-            "down", "share of an edit's change that lies where nothing should change", "steer", range=(0, 1),
-            floor=1.0, ceiling=0.0,
+            "down",
+            "share of an edit's change that lies where nothing should change",
+            purpose="steer",
+            range=(0, 1),
+            floor=1.0,
+            ceiling=0.0,
         ),
         "edit_gain_random": Score(
-            "none", "the same gain of a random direction of equal length", "steer", floor=0.0, ceiling=0.0
+            "none", "the same gain of a random direction of equal length", purpose="steer", floor=0.0, ceiling=0.0
         ),
-    }  # fmt: skip
-    needs: ClassVar[tuple[str, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
-    tier: ClassVar = "full"
-    invariances: ClassVar[tuple[str, ...]] = ("shift", "scale", "rotation", "permutation")
+    }
+    needs: ClassVar[tuple[Need, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
+    tier: ClassVar[Tier] = "full"
+    invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.002  # strengths are found by search
     min_items: ClassVar[int] = 10
     max_items: ClassVar[int | None] = ITEMS

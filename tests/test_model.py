@@ -1,0 +1,60 @@
+"""Every mistake in the traits of a model class is an error when the class is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from latentbench.errors import ContractError
+from latentbench.model import GradientModel, Model, SklearnModel
+from latentbench.params import Params
+
+
+class Strength(Params):
+    """One parameter."""
+
+    strength: float = 1.0
+
+
+def declare(base=Model, **traits):
+    return type("Blur", (base,), {"Params": Strength, **traits})
+
+
+def test_sound_traits_are_taken():
+    model = declare(
+        encoder="optimized",
+        decoder="none",
+        reference="floor",
+        version=2,
+        label_params=("strength",),
+        rows_at_once=9,
+    )
+    assert (model.encoder, model.label_params) == ("optimized", ("strength",))
+
+
+MISTAKES = {
+    "encoder": ({"encoder": "amortised"}, "Blur.encoder: expected one of 'amortized'.*; did you mean 'amortized'"),
+    "decoder": ({"decoder": "differentiabel"}, "Blur.decoder: .*; did you mean 'differentiable'"),
+    "reference": ({"reference": "flor"}, "Blur.reference: .*; did you mean 'floor'"),
+    "version": ({"version": 1.5}, "Blur.version: expected a whole number of at least 1, got 1.5"),
+    "rows_at_once": ({"rows_at_once": 0}, "Blur.rows_at_once: .*at least 1, got 0"),
+    "label": ({"label_params": ("strenght",)}, "Blur.label_params: .*; did you mean 'strength'"),
+    "label without a comma": ({"label_params": ("strength")}, "Blur.label_params: expected a tuple"),
+    "label of no parameter": (
+        {"Params": Model.Params, "label_params": ("strength",)},
+        "Blur.label_params: expected an empty tuple, got .'strength',.",
+    ),
+}
+
+
+@pytest.mark.parametrize("base", [Model, GradientModel, SklearnModel])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence(base, mistake):
+    traits, sentence = MISTAKES[mistake]
+    with pytest.raises(ContractError, match=f"^correct {sentence}"):
+        declare(base, **traits)
+
+
+def test_a_subclass_whose_params_lack_an_inherited_label_is_refused():
+    parent = declare(label_params=("strength",))
+    with pytest.raises(ContractError, match=r"^correct Sharp\.label_params"):
+        type("Sharp", (parent,), {"Params": Model.Params})
