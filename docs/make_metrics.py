@@ -41,7 +41,8 @@ def page() -> str:
         entry for entry in plugins.registrations("metric") if entry.plugin.name.startswith("latentbench:")
     ]
     metrics = {entry.name: plugins.load("metric", entry.name) for entry in registrations}
-    parts = [HEAD, _overview(metrics)]
+    summaries = {entry.name: entry.summary for entry in registrations}
+    parts = [HEAD, _overview(metrics, summaries)]
     for name in _modules():
         module = import_module(f"{PACKAGE}.{name}")
         functions = list(_functions(module))
@@ -49,17 +50,17 @@ def page() -> str:
         if functions or here:
             parts.append(f"## {name}\n\n{_paragraph(inspect.getdoc(module) or '')}\n")
             parts += [_function(function) for function in functions]
-            parts += [_metric(key, cls) for key, cls in here.items()]
+            parts += [_metric(key, cls, summaries[key]) for key, cls in here.items()]
     return "\n".join(parts)
 
 
-def _overview(metrics: Mapping[str, type[Metric]]) -> str:
+def _overview(metrics: Mapping[str, type[Metric]], summaries: Mapping[str, str]) -> str:
     rows = ["| purpose | score | better | what it is | metric | tier |", "| --- | --- | --- | --- | --- | --- |"]
     every = [(name, cls, score, cls.scores[score]) for name, cls in metrics.items() for score in cls.scores]
     every.sort(key=lambda row: (PURPOSES.index(row[3].purpose), not row[3].headline, row[2]))
     for name, cls, score, declared in every:
         shown = f"**{score}**" if declared.headline else score
-        words = declared.description.replace("|", "\\|")
+        words = (declared.description or summaries[name]).replace("|", "\\|")
         rows.append(f"| {declared.purpose} | {shown} | {declared.better} | {words} | {name} | {cls.tier} |")
     return f"## All scores\n\nHeadline scores, which the default table shows, are bold.\n\n{_lines(rows)}"
 
@@ -95,12 +96,12 @@ def _function(function: Callable[..., Any]) -> str:
     return "\n".join(parts)
 
 
-def _metric(name: str, cls: type[Metric]) -> str:
+def _metric(name: str, cls: type[Metric], summary: str) -> str:
     rows = [
         "| score | what it is | better | range | codes | floor | ceiling |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    rows += [_score(score, declared) for score, declared in cls.scores.items()]
+    rows += [_score(score, declared, summary) for score, declared in cls.scores.items()]
     most = f", at most {cls.max_items}" if cls.max_items else ""
     facts = [
         f"version {cls.version}, tier {cls.tier}",
@@ -109,16 +110,14 @@ def _metric(name: str, cls: type[Metric]) -> str:
         f"unchanged by {', '.join(cls.invariances)}" if cls.invariances else "depends on the codes' coordinates",
         f"same within {cls.tolerance:g}",
     ]
-    return f"### Metric `{name}`\n\n{_paragraph(_doc(cls))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"
+    return f"### Metric `{name}`\n\n{_paragraph(cls.explain(summary))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"
 
 
-def _score(name: str, score: Score) -> str:
+def _score(name: str, score: Score, summary: str) -> str:
     unit = f" {score.unit}" if score.unit else ""
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in score.range)
-    cells = [
-        name, score.description, score.better, f"{low} to {high}{unit}", score.codes, _bound(score.floor),
-        _bound(score.ceiling),
-    ]  # fmt: skip
+    bounds = _bound(score.floor), _bound(score.ceiling)
+    cells = [name, score.description or summary, score.better, f"{low} to {high}{unit}", score.codes, *bounds]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -99,6 +100,16 @@ class Metric(ABC):
             NotApplicableError: the space cannot supply something; the text is the reason a reader sees.
         """
 
+    @classmethod
+    def explain(cls, summary: str) -> str:
+        """Return what `latentbench info` and the docs say of the metric.
+
+        That is the summary it is registered with, as a sentence, then what its docstring adds.
+        """
+        sentence = summary and f"{summary[0].upper()}{summary[1:].rstrip('.')}."
+        details = inspect.cleandoc(cls.__doc__ or "")
+        return "\n\n".join(text for text in (sentence, details) if text)
+
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to say
         """Return how the scores of this space were made where a reader must know it; stands as their `reason`."""
         return ""
@@ -122,3 +133,7 @@ def _check_scores(where: str, scores: object) -> None:
         check_name(where, name)
         if not isinstance(score, Score):
             raise mismatch(where, f"the declaration of {name!r} to be a Score", score)
+        if not score.description and len(scores) > 1:
+            raise mismatch(
+                where, f"a description of {name!r}, as the metric has several scores", score.description
+            )

@@ -27,7 +27,8 @@ class Score:
 
     Attributes:
         better: "up", "down", "near:VALUE", or "none" for a score with a trivial optimum (shown, never starred).
-        description: one line for `latentbench info` and the report.
+        description: one line for `latentbench info`; empty where the metric has no other score, so that its
+            summary says it all.
         purpose: what a reader wants a space for: keep, find, group, near, walk, make, steer, factors, shift,
             cost or use.
         headline: stands in the default table.
@@ -42,7 +43,7 @@ class Score:
     """
 
     better: Better
-    description: str
+    description: str = ""
     _: KW_ONLY
     purpose: Purpose = "use"
     headline: bool = False
@@ -68,7 +69,7 @@ class Score:
 
     def _field(self, name: str) -> str:
         """Say which field of which score an error is about; a score does not know its name."""
-        return f"`{name}` of the score described as {self.description!r}"
+        return f"`{name}` of the score described as {self.description!r}" if self.description else f"Score.{name}"
 
     def gain(self, value: float) -> float:
         """Return `value` on a scale where more is better; NaN for a score without a better direction."""

@@ -41,6 +41,20 @@ def test_what_is_inherited_is_checked_with_what_is_declared():
         type("Narrow", (parent,), {"min_items": 200})
 
 
+def test_a_metric_with_one_score_may_leave_the_words_to_its_summary():
+    assert declare(scores={"spread": Score("up")}).scores["spread"].description == ""
+
+
+def test_the_explanation_is_the_summary_and_what_the_docstring_adds():
+    metric = declare(__doc__="Over all pairs.\n\n    Slow.\n    ")
+    assert metric.explain("mean distance of codes") == "Mean distance of codes.\n\nOver all pairs.\n\nSlow."
+    assert metric.explain("") == "Over all pairs.\n\nSlow."
+
+
+def test_the_explanation_of_a_metric_without_docstring_is_its_summary():
+    assert declare().explain("mean distance of codes") == "Mean distance of codes."
+
+
 MISTAKES = {
     "need": ({"needs": ("lables",)}, "Spread.needs: .*'labels'.*got 'lables'; did you mean 'labels'"),
     "need without a comma": ({"needs": ("labels")}, r"Spread.needs: expected a tuple.*, got 'labels'"),
@@ -59,6 +73,7 @@ MISTAKES = {
     "scores in a list": ({"scores": ["spread"]}, r"Spread.scores: expected a mapping .*, got \['spread'\]"),
     "score": ({"scores": {"spread": "up"}}, r"Spread.scores: .*'spread'.*Score.*got 'up'"),
     "name": ({"scores": {"mean spread": SOUND["scores"]["spread"]}}, "Spread.scores: .*name.*got 'mean spread'"),
+    "no description": ({"scores": {"near": Score("up"), "far": Score("up")}}, r"Spread.scores: .*'near'.*got ''"),
     "empty name": ({"scores": {"": SOUND["scores"]["spread"]}}, "Spread.scores: .*name.*got ''"),
 }
 

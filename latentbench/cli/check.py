@@ -36,7 +36,8 @@ def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, 
     failed: list[str] = []
     for metric in dict.fromkeys(_metric(name, plugins) for name in names):
         cls = plugins.load("metric", metric)
-        click.echo(f"{metric}, version {cls.version}: same = within {cls.tolerance:g} of the first row")
+        click.echo(f"{metric}, version {cls.version}: {plugins.find('metric', metric).summary}")
+        click.echo(f"  same = within {cls.tolerance:g} of the first row")
         wide = [max(len(score), WIDEST) for score in cls.scores]
         click.echo(_line("", [*cls.scores], wide, ""))
         for title, group in itertools.groupby(check_metric(metric, plugins), key=lambda check: check.space):

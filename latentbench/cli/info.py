@@ -36,16 +36,18 @@ def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None
 
 
 def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
-    plugin = plugins.find(kind, name).plugin  # type: ignore[arg-type]
+    offer = plugins.find(kind, name)  # type: ignore[arg-type]
+    plugin = offer.plugin
+    text = cls.explain(offer.summary) if kind == "metric" else inspect.getdoc(cls)
     click.echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
-    click.echo(f"\n{inspect.getdoc(cls) or 'no description'}\n")
+    click.echo(f"\n{text or 'no description'}\n")
     for param in describe_params(cls.Params):
         limits = f", {param.limits}" if param.limits else ""
         click.echo(f"  {param.name} = {param.default}  ({param.type}{limits})  {param.description}")
     if kind == "metric":
         _show_terms(cls)
         for score, declared in cls.scores.items():
-            _show_score(score, declared)
+            _show_score(score, declared, offer.summary)
 
 
 def _explain_score(name: str, plugins: Plugins) -> None:
@@ -60,7 +62,7 @@ def _explain_score(name: str, plugins: Plugins) -> None:
     cls = plugins.load("metric", metric)
     click.echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
     _show_terms(cls)
-    _show_score(name, cls.scores[name])
+    _show_score(name, cls.scores[name], plugins.find("metric", metric).summary)
 
 
 def _show_terms(cls: type[Metric]) -> None:
@@ -71,9 +73,9 @@ def _show_terms(cls: type[Metric]) -> None:
     click.echo(f"  same on another device, in another order or precision: within {cls.tolerance:g}")
 
 
-def _show_score(name: str, declared: Score) -> None:
+def _show_score(name: str, declared: Score, summary: str) -> None:
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in declared.range)
-    click.echo(f"\n  {name}: {declared.description}")
+    click.echo(f"\n  {name}: {declared.description or summary}")
     click.echo(f"    better: {declared.better}   range: {low} to {high}   unit: {declared.unit or 'none'}")
     click.echo(f"    purpose: {declared.purpose}   kind: {declared.kind}   codes: {declared.codes}")
     click.echo(f"    floor: {_bound(declared.floor)}   ceiling: {_bound(declared.ceiling)}")

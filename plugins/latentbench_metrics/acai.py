@@ -129,12 +129,12 @@ def _lines(device: str) -> Tensor:
 
 
 class AcaiLines(Metric):
-    """Both ACAI scores of straight paths of 16 points between 256 pairs of test codes of the lines data set."""
+    """For the dataset `lines` only: straight paths of 16 points between 256 pairs of test codes."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "acai_mean_distance": Score(
             "down",
-            "how far images between two lines are from lines",
+            "how far decoded images are from true lines",
             purpose="walk",
             range=(0, 2),
             floor=6.25e-3,
@@ -142,7 +142,7 @@ class AcaiLines(Metric):
         ),
         "acai_smoothness": Score(
             "down",
-            "how unevenly the line turns between two lines",
+            "how unevenly the line turns",
             purpose="walk",
             range=(0, float("inf")),
             floor=0.88,

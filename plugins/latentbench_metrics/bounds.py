@@ -94,12 +94,11 @@ def ood_auroc(errors: Tensor, held_out: Tensor) -> float:
 
 
 class ClassifiedBounds(Metric):
-    """Decoded new codes against at most 2000 training images, by a classifier on in-domain features."""
+    """Decoded new codes against at most 2000 training images; the classifier sees in-domain features."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "out_of_bounds_classifier": Score(
             "down",
-            "share of new images that a classifier tells from real ones",
             purpose="make",
             range=(0, 1),
             floor="random_projection",
@@ -128,12 +127,11 @@ class ClassifiedBounds(Metric):
 
 
 class HeldOutClasses(Metric):
-    """AUROC of the reconstruction error, for test items of classes that training lacked against all others."""
+    """AUROC of the reconstruction error: test items of held-out classes against all other test items."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "ood_auroc": Score(
             "up",
-            "AUROC of reconstruction error for classes held out of training",
             purpose="shift",
             range=(0, 1),
             floor=0.5,

@@ -215,7 +215,7 @@ def _class_means(points: Tensor, classes: Tensor, sizes: Tensor) -> Tensor:
 
 
 class Separation(Metric):
-    """Silhouette, Davies-Bouldin and Calinski-Harabasz of the labelled codes; all depend on scale and d."""
+    """All three depend on the scale of dimensions and on their number."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "silhouette": Score(
@@ -255,12 +255,11 @@ class Separation(Metric):
 
 
 class FisherRatio(Metric):
-    """Distance of the classes over their width in each direction, whatever the scale of a direction."""
+    """Each direction is measured in units of its own spread, so the scale of single dimensions does not matter."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "fisher_ratio": Score(
             "up",
-            "scatter between classes over scatter within them",
             purpose="group",
             range=(0, float("inf")),
             floor="untrained",
@@ -282,15 +281,12 @@ class FisherRatio(Metric):
 
 
 class KMeansAgreement(Metric):
-    """Whether k-means on the codes, which sees no labels, finds the classes.
-
-    Shift, scale and rotation of the codes change nothing but which local optimum is met: 0.02 either way.
-    """
+    """Shifting, scaling or rotating the codes only leads to another local optimum, 0.02 either way."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "nmi": Score(
             "up",
-            "normalized mutual information of k-means and labels",
+            "normalized mutual information of clusters and labels",
             purpose="group",
             range=(0, 1),
             floor="untrained",
@@ -298,7 +294,7 @@ class KMeansAgreement(Metric):
         ),
         "ari": Score(
             "up",
-            "adjusted Rand index of k-means and labels",
+            "adjusted Rand index of clusters and labels",
             purpose="group",
             headline=True,
             range=(-0.5, 1),

@@ -82,40 +82,35 @@ class _Recorded(Metric):
 
 
 class TrainSeconds(_Recorded):
-    """Time to train."""
+    """Recorded with the training."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "train_seconds": Score(
-            "down", "time to train", purpose="cost", headline=True, range=POSITIVE, unit="s", kind="cost"
-        ),
+        "train_seconds": Score("down", purpose="cost", headline=True, range=POSITIVE, unit="s", kind="cost"),
     }
 
 
 class Throughput(_Recorded):
-    """Training speed."""
+    """Recorded with the training."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "images_per_second": Score(
-            "up", "training speed", purpose="cost", headline=True, range=POSITIVE, unit="1/s", kind="cost"
-        ),
+        "images_per_second": Score("up", purpose="cost", headline=True, range=POSITIVE, unit="1/s", kind="cost"),
     }
 
 
 class ParameterCount(_Recorded):
-    """Size of the model."""
+    """Recorded with the training."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "parameters": Score("down", "trained parameters", purpose="cost", range=POSITIVE, kind="cost"),
+        "parameters": Score("down", purpose="cost", range=POSITIVE, kind="cost"),
     }
 
 
 class PeakMemory(_Recorded):
-    """Memory while training."""
+    """Recorded with the training: on a GPU its memory, else that of the process."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "peak_memory_bytes": Score(
             "down",
-            "most memory while training",
             purpose="cost",
             headline=True,
             range=POSITIVE,
@@ -126,12 +121,10 @@ class PeakMemory(_Recorded):
 
 
 class EncodeLatency(Metric):
-    """Time to encode 1000 inputs, measured here."""
+    """Measured when the score is computed: the median of at most five repeats."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "encode_ms": Score(
-            "down", "time to encode 1000 inputs", purpose="cost", range=POSITIVE, unit="ms", kind="cost"
-        ),
+        "encode_ms": Score("down", purpose="cost", range=POSITIVE, unit="ms", kind="cost"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "encoder")
     tier: ClassVar[Tier] = "full"
@@ -142,12 +135,10 @@ class EncodeLatency(Metric):
 
 
 class DecodeLatency(Metric):
-    """Time to decode 1000 codes, measured here."""
+    """Measured when the score is computed: the median of at most five repeats."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "decode_ms": Score(
-            "down", "time to decode 1000 codes", purpose="cost", range=POSITIVE, unit="ms", kind="cost"
-        ),
+        "decode_ms": Score("down", purpose="cost", range=POSITIVE, unit="ms", kind="cost"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("decoder",)
     tier: ClassVar[Tier] = "full"
@@ -158,12 +149,10 @@ class DecodeLatency(Metric):
 
 
 class Compression(Metric):
-    """How many times fewer numbers a code holds than an input."""
+    """Numbers are counted, not bits: see `rate` for the information in a code."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "compression": Score(
-            "none", "input numbers per code number", purpose="cost", range=POSITIVE, ceiling="pixels"
-        ),
+        "compression": Score("none", purpose="cost", range=POSITIVE, ceiling="pixels"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs",)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")

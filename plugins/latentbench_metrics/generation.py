@@ -155,24 +155,24 @@ def _share(better: Better, description: str, *, headline: bool = False) -> Score
 class Samples(Metric):
     """Decoded new codes against as many real test images, in in-domain features.
 
-    Precision, recall and density have no better side: each alone is best for images nobody wants.
+    Precision, recall and density have no better direction: useless images can win each of them.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "sample_precision": _share("none", "share of new images where real ones lie"),
-        "sample_recall": _share("none", "share of real images where new ones lie"),
+        "sample_precision": _share("none", "share of new images that lie where real ones do"),
+        "sample_recall": _share("none", "share of real images that lie where new ones do"),
         "sample_density": Score(
             "none",
-            "crowding of new images around real ones, 1 = alike",
+            "crowding of new images around real ones; 1 when both are distributed alike",
             purpose="make",
             range=(0, float("inf")),
             floor=0.0,
             ceiling=1.0,
         ),
-        "sample_coverage": _share("up", "share of real images with a new one near", headline=True),
+        "sample_coverage": _share("up", "share of real images with a new one nearby", headline=True),
         "kernel_distance_samples": Score(
             "down",
-            "kernel distance of new images from real, in features of an in-domain classifier (64)",
+            "kernel distance of new images from real ones, in features of an in-domain classifier (64)",
             purpose="make",
             floor="random_projection",
             ceiling=0.0,
@@ -204,12 +204,11 @@ class Samples(Metric):
 
 
 class OutOfBounds(Metric):
-    """Decoded new codes against 10,000 training images, in in-domain features; it sees nothing of variety."""
+    """Decoded new codes against 10,000 training images, in in-domain features; it says nothing about variety."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "out_of_bounds": Score(
             "none",
-            "share of new images far from all training images",
             purpose="make",
             range=(0, 1),
             floor="random_projection",

@@ -87,12 +87,10 @@ def codebook_perplexity(counts: Tensor) -> float:
 
 
 class ActiveUnits(Metric):
-    """Dimensions of the code that say something about the input."""
+    """A dimension whose mean hardly varies carries no information about the input."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "active_units": Score(
-            "none", "dimensions with variance over 0.01", purpose="use", headline=True, range=(0, float("inf"))
-        ),
+        "active_units": Score("none", purpose="use", headline=True, range=(0, float("inf"))),
     }
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift",)
 
@@ -102,12 +100,11 @@ class ActiveUnits(Metric):
 
 
 class ParticipationRatio(Metric):
-    """Directions that share the variance of the codes; unlike active units it does not depend on their scale."""
+    """Unlike active units, it does not depend on the scale of the codes."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "participation_ratio": Score(
             "none",
-            "directions that share the variance",
             purpose="use",
             range=(1, float("inf")),
             floor="untrained",

@@ -193,12 +193,12 @@ def _mirrored_window(weights: Tensor, side: int) -> Tensor:
 
 
 class ImageQuality(Metric):
-    """PSNR and SSIM of images in [0, 1]; the PSNR of one image counts at most 100 dB."""
+    """For images in [0, 1]; a single image contributes at most 100 dB to the PSNR."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "psnr": Score(
             "up",
-            "mean over images of the PSNR, each at most 100",
+            "peak signal-to-noise ratio, mean over images, at most 100 each",
             purpose="keep",
             range=(0, MOST_DECIBELS),
             unit="dB",
@@ -228,12 +228,11 @@ class ImageQuality(Metric):
 
 
 class MsSsim(Metric):
-    """SSIM at three scales, of images in [0, 1] with sides of at least 28."""
+    """For images in [0, 1] with sides of at least 28 pixels."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "ms_ssim3": Score(
             "up",
-            "structural similarity at three scales",
             purpose="keep",
             range=(0, 1),
             floor="random_projection",

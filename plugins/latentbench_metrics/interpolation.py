@@ -179,12 +179,11 @@ def _lengths(vectors: Tensor) -> Tensor:
 
 
 class PathEnergy(Metric):
-    """Path energy of 256 pairs of test codes; central differences where the decoder has no derivatives."""
+    """For 256 pairs of test codes; by central differences where the decoder has no derivatives."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "path_energy": Score(
             "none",
-            "energy of straight paths over squared chord",
             purpose="walk",
             range=(1, float("inf")),
             floor=1.0,
@@ -211,12 +210,12 @@ class PathEnergy(Metric):
 
 
 class PathShape(Metric):
-    """Length, bends and steps of 256 straight paths of 16 points between test codes."""
+    """For 256 straight paths of 16 points between test codes."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "length_ratio": Score(
             "none",
-            "length of straight paths over chord",
+            "length of straight paths relative to their chord",
             purpose="walk",
             range=(1, float("inf")),
             floor=1.0,

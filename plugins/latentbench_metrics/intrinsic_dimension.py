@@ -137,11 +137,11 @@ def _score(description: str) -> Score:
 
 
 class IntrinsicDimension(Metric):
-    """Dimensions of the cloud of codes, however it is curved, from the distances of neighbors."""
+    """Estimated from the distances of nearest neighbors, however the cloud of codes is curved."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "two_nn": _score("intrinsic dimension by two neighbors"),
-        f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension by {NEIGHBORS} neighbors"),
+        "two_nn": _score("intrinsic dimension from two neighbors"),
+        f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension from {NEIGHBORS} neighbors"),
     }
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")

@@ -52,12 +52,11 @@ def _overlap(inputs: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 class IntersectionOverUnion(Metric):
-    """Intersection over union of the insides of true and decoded shapes."""
+    """For shapes given as signed distances; inside is where the distance is negative."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "iou": Score(
             "up",
-            "overlap of decoded shapes with the true ones, over their union",
             purpose="keep",
             range=(0, 1),
             floor="random_projection",

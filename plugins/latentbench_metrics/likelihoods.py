@@ -267,12 +267,11 @@ def _check_unit_range(**tensors: Tensor) -> None:
 
 
 class Rate(Metric):
-    """The rate; under 1 nat the posterior has collapsed onto the prior."""
+    """Below 1 nat the posterior has collapsed onto the prior."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "rate": Score(
             "none",
-            "nats a code tells about its input",
             purpose="use",
             headline=True,
             range=(0, float("inf")),
@@ -290,13 +289,13 @@ class Rate(Metric):
 
 
 class Likelihoods(Metric):
-    """The evidence lower bound, from one posterior sample an item.
+    """The evidence lower bound (ELBO), estimated from one posterior sample per item.
 
     It has no floor and no ceiling: no reference model has a likelihood and a posterior.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "elbo": Score("up", "evidence lower bound, of models with one likelihood", purpose="keep", unit="nats"),
+        "elbo": Score("up", purpose="keep", unit="nats"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "posterior", "prior", "likelihood")
     tier: ClassVar[Tier] = "full"
@@ -316,12 +315,10 @@ class Likelihoods(Metric):
 
 
 class ImportanceWeighted(Likelihoods):
-    """The importance-weighted bound, nearer to log p(x), from 500 posterior samples of each of 500 fixed items."""
+    """From 500 posterior samples of each of 500 fixed items; compare only models with the same likelihood."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "iwae_k500": Score(
-            "up", "importance-weighted bound, of models with one likelihood", purpose="keep", unit="nats"
-        ),
+        "iwae_k500": Score("up", purpose="keep", unit="nats"),
     }
     max_items: ClassVar[int | None] = ITEMS
 

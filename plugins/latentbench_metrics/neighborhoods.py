@@ -253,12 +253,12 @@ def _score(description: str, lowest: float, *, headline: bool = False) -> Score:
 
 
 class Neighborhoods(Metric):
-    """Neighbors among the codes against those among the inputs, of at most 5000 items."""
+    """Compares neighbors among the codes with those among the inputs, for at most 5000 items."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "neighbor_recall": _score("share of the 10 nearest inputs among the 10 nearest codes", 0, headline=True),
-        "trustworthiness": _score("whether the 10 nearest codes are near as inputs", 0),
-        "continuity": _score("whether the 10 nearest inputs are near as codes", 0),
+        "trustworthiness": _score("whether the 10 nearest codes are also near as inputs", 0),
+        "continuity": _score("whether the 10 nearest inputs are also near as codes", 0),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs",)
     version: ClassVar[int] = 2
@@ -273,11 +273,13 @@ class Neighborhoods(Metric):
 
 
 class Distances(Metric):
-    """Distances among the codes against those among the inputs, over pairs and triplets of at most 5000 items."""
+    """Compares distances among codes with those among inputs, over pairs and triplets of at most 5000 items."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "distance_correlation": _score("rank correlation of distances of inputs and codes", -1),
-        "triplet_accuracy": _score("share of triplets with the same nearer item among inputs and codes", 0),
+        "distance_correlation": _score("rank correlation of distances among inputs and among codes", -1),
+        "triplet_accuracy": _score(
+            "share of triplets whose nearer item is the same among inputs and among codes", 0
+        ),
     }
     needs: ClassVar[tuple[Need, ...]] = Neighborhoods.needs
     tier: ClassVar[Tier] = "full"

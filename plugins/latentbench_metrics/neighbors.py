@@ -62,7 +62,7 @@ def _votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
 
 
 class Neighbors(Metric):
-    """kNN accuracy, training codes as the bank; without a training split seeded 5-fold on the test codes."""
+    """Without a labeled training split, seeded 5-fold cross-validation on the test codes takes its place."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         f"knn{k}": Score(
@@ -95,12 +95,11 @@ class Neighbors(Metric):
 
 
 class SampledNeighbors(Metric):
-    """kNN accuracy of posterior samples, in the bank too: what a code tells once its noise is counted."""
+    """The training codes are posterior samples too, so the noise of the posterior counts on both sides."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "knn10_sample": Score(
             "up",
-            "accuracy of 10 nearest neighbors of posterior samples",
             purpose="find",
             headline=True,
             range=(0, 1),

@@ -125,12 +125,11 @@ def _singular_values(decode: Decode, codes: Tensor) -> Tensor:
 
 
 class GeodesicRatio(Metric):
-    """Length of straight paths over that of geodesics, for 16 pairs of test codes, paths of 16 steps."""
+    """Computed for 16 pairs of test codes, along paths of 16 steps."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "geodesic_ratio": Score(
             "none",
-            "length of straight paths over that of the shortest",
             purpose="walk",
             range=(1, float("inf")),
             floor=1.0,
@@ -151,12 +150,12 @@ class GeodesicRatio(Metric):
 
 
 class JacobianSpectrum(Metric):
-    """Singular values of the decoder's Jacobian at 128 test codes of at most 128 dimensions."""
+    """Singular values of the decoder's Jacobian at 128 test codes, for codes of at most 128 dimensions."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "jacobian_condition": Score(
             "none",
-            "log10 of longest over shortest axis of the Jacobian, median",
+            "log10 of the Jacobian's longest axis over its shortest, median over codes",
             purpose="walk",
             range=(0, 6),
             floor=0.0,
@@ -167,7 +166,7 @@ class JacobianSpectrum(Metric):
         ),
         "jacobian_lipschitz": Score(
             "none",
-            "output change per code change at most, exceeded by 5 % of codes",
+            "largest change of the output per change of the code, exceeded by 5 % of codes",
             purpose="walk",
             range=(0, float("inf")),
             floor=1.0,
@@ -183,7 +182,7 @@ class JacobianSpectrum(Metric):
         ),
         "jacobian_anisotropy": Score(
             "none",
-            "how much the largest stretch differs between codes, in logarithms",
+            "how much the largest stretch differs between codes, as a logarithm",
             purpose="walk",
             range=(0, float("inf")),
             floor=0.0,

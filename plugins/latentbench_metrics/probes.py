@@ -97,12 +97,11 @@ def _right(probe: LogisticRegression, codes: Tensor, labels: Tensor) -> Tensor:
 
 
 class LinearProbe(Metric):
-    """Accuracy of a linear probe fitted to training codes; without a training split seeded 5-fold on the codes."""
+    """Fitted to training codes or, without a labeled training split, by seeded 5-fold cross-validation."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "linear_probe_accuracy": Score(
             "up",
-            "accuracy of a linear classifier",
             purpose="find",
             range=(0, 1),
             floor="untrained",

@@ -97,7 +97,7 @@ def pixel_variance(inputs: Tensor) -> float:
 
 
 class Reconstruction(Metric):
-    """Mean squared and mean absolute error, per input element, unclipped."""
+    """Per input element; reconstructions are not clipped."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "mse": Score(
@@ -127,12 +127,11 @@ class Reconstruction(Metric):
 
 
 class ExplainedVariance(Metric):
-    """r2: mean squared error against the variance of the training inputs."""
+    """The mean squared error, relative to the variance of the training inputs."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "r2": Score(
             "up",
-            "share of the inputs' variance kept",
             purpose="keep",
             headline=True,
             range=(-float("inf"), 1),

@@ -88,16 +88,16 @@ def _moved(images: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 
 class Noise(Metric):
-    """Neighbors and drift of the codes of noisy test items; the bank holds the codes of clean training items.
+    """Codes of noisy test items are compared with codes of clean training items.
 
-    The same noise for every model: standard deviation 0.1 on images in [0, 1], clipped; on other inputs a tenth of
-    each column's standard deviation over the training split.
+    All models get the same noise: standard deviation 0.1 on images in [0, 1], clipped; on other inputs a tenth
+    of each column's standard deviation over the training split.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
         "knn10_noise": Score(
             "up",
-            "accuracy of 10 nearest neighbors of codes of images with noise 0.1",
+            "accuracy of 10 nearest neighbors for images with noise 0.1",
             purpose="shift",
             headline=True,
             range=(0, 1),
@@ -106,7 +106,7 @@ class Noise(Metric):
         ),
         "code_drift": Score(
             "down",
-            "way of a code under noise 0.1 over its way to the next code",
+            "distance a code moves under noise 0.1, relative to its nearest neighbor's distance",
             purpose="shift",
             range=(0, float("inf")),
             floor="untrained",
@@ -137,12 +137,11 @@ class Noise(Metric):
 
 
 class PixelShift(Metric):
-    """Neighbors of the codes of test images moved by one pixel among the codes of training images as they are."""
+    """Codes of moved test images are compared with codes of unmoved training images."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "knn10_shift": Score(
             "up",
-            "accuracy of 10 nearest neighbors of codes of images moved by a pixel",
             purpose="shift",
             range=(0, 1),
             floor="untrained",

@@ -76,12 +76,11 @@ def class_switches(classes_along: Tensor) -> float:
 
 
 class WalkRealism(Metric):
-    """walk_kd of at most 1000 pairs of test items of different classes, against at most 2000 test images."""
+    """For at most 1000 pairs of test items of different classes, against at most 2000 test images."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "walk_kd": Score(
             "down",
-            "unreality of midpoints, pixel fades = 1",
             purpose="walk",
             headline=True,
             floor=1.0,
@@ -105,12 +104,11 @@ class WalkRealism(Metric):
 
 
 class ClassSwitches(Metric):
-    """Changes of class, as the in-domain network sees it, along 128 straight paths between different classes."""
+    """Counted along 128 straight paths, with the classes that an in-domain classifier predicts."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "class_switches": Score(
             "none",
-            "changes of class on the way from one to another, ideally 1",
             purpose="walk",
             range=(0, POINTS - 1),
             floor="random_projection",

@@ -12,6 +12,7 @@ import torch
 
 import latentbench_metrics
 from latentbench import LatentSpace, Metric, NotApplicableError
+from latentbench.cli import main
 
 HEADLINES = {
     "r2": ("keep", "up", 0.0, "pixels"),
@@ -50,6 +51,23 @@ def test_names_are_sorted_and_lead_to_metrics():
         assert issubclass(cls, Metric)
         assert cls.__doc__
     assert all(summary for _, summary in registered().values())
+
+
+def test_a_metric_is_summarized_once():
+    """In its registration: the docstring adds to that, and a lone score needs no words of its own."""
+    for (_, summary), cls in zip(registered().values(), classes(), strict=True):
+        assert summary.casefold() not in cls.__doc__.casefold()
+        if len(cls.scores) == 1:
+            assert [score.description for score in cls.scores.values()] == [""]
+
+
+def test_info_shows_the_summary_then_the_details(capsys):
+    with pytest.raises(SystemExit):
+        main(["info", "sap"])
+    assert "\nGap in R² between a factor's two best dimensions.\n\nFactors are taken" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["info", "rate"])
+    assert "rate: information (nats) a code carries about its input" in capsys.readouterr().out
 
 
 def test_score_names_are_unique():

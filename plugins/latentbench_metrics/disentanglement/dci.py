@@ -151,12 +151,12 @@ def _fitted(points: Array, classes: Array, fitted: int, seed: int) -> tuple[Arra
 
 
 class Dci(Metric):
-    """Disentanglement, completeness and informativeness by trees fitted to 2000 training codes."""
+    """The trees are fitted to 2000 training codes."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "dci_disentanglement": Score(
             "up",
-            "whether a dimension tells of one factor only",
+            "whether each dimension captures only one factor",
             purpose="factors",
             headline=True,
             range=(0, 1),
@@ -165,7 +165,7 @@ class Dci(Metric):
         ),
         "dci_completeness": Score(
             "up",
-            "whether a factor is told by one dimension only",
+            "whether each factor is captured by only one dimension",
             purpose="factors",
             range=(0, 1),
             floor=0.0,

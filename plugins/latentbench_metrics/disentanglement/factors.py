@@ -286,16 +286,16 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
     return float(1 - ((shares.sum(1) - 1) / (len(classes) - 1)).mean())
 
 
-def _score(description: str, *, floor: float | str | None = 0.0, better: Better = "up") -> Score:
+def _score(description: str = "", *, floor: float | str | None = 0.0, better: Better = "up") -> Score:
     return Score(better, description, purpose="factors", range=(0, 1), floor=floor, ceiling=1.0)
 
 
 class Mig(Metric):
-    """Gap in mutual information between the two best dimensions of each factor, robust and as published."""
+    """Computed twice: with bins that resist outliers, and as published."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "mig": _score("gap in information between a factor's two best dimensions"),
-        "mig_equal_width": _score("the same as published; one outlier ruins it"),
+        "mig": _score("information gap, with bins that resist outliers"),
+        "mig_equal_width": _score("information gap as published; one outlier ruins it"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
@@ -318,9 +318,9 @@ class Mig(Metric):
 
 
 class Sap(Metric):
-    """Gap in R² between the two best dimensions of each factor; factors are taken for ordinal."""
+    """Factors are taken to be ordinal."""
 
-    scores: ClassVar[Mapping[str, Score]] = {"sap": _score("gap in R² between a factor's two best dimensions")}
+    scores: ClassVar[Mapping[str, Score]] = {"sap": _score()}
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")
     min_items: ClassVar[int] = 20
@@ -334,10 +334,10 @@ class Sap(Metric):
 
 
 class FactorVae(Metric):
-    """Whether the dimension that moves least, while one factor is held fixed, names that factor."""
+    """10,000 batches decide which factor each dimension stands for; 5000 others are judged."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "factor_vae_score": _score("whether the stillest dimension names the fixed factor", floor="untrained"),
+        "factor_vae_score": _score(floor="untrained"),
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     tier: ClassVar[Tier] = "full"
@@ -360,12 +360,10 @@ class FactorVae(Metric):
 
 
 class Modularity(Metric):
-    """Whether each informed dimension tells of one factor only."""
+    """No direction is better: a space that keeps a single factor scores best."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "modularity": _score(
-            "whether a dimension tells of one factor only", better="none"
-        )  # one factor kept wins it
+        "modularity": _score(better="none")  # one factor kept wins it
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "axis_scale", "permutation")

@@ -164,15 +164,15 @@ def _largest_share(values: Array) -> float:
     return float(((values.max(1) / values.sum(1)).mean() - 1 / width) / (1 - 1 / width))
 
 
-def _score(description: str, better: Better = "up") -> Score:
+def _score(description: str = "", better: Better = "up") -> Score:
     return Score(better, description, purpose="factors", range=(0, 1), floor=0.0, ceiling=1.0)
 
 
 class InfoE(Metric):
-    """How much of the factors a logistic regression reads from the codes."""
+    """The linear model is a logistic regression, judged on codes it was not fitted to."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "infomec_explicitness": _score("share of the factors' entropy that a linear model explains"),
+        "infomec_explicitness": _score(),
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     tier: ClassVar[Tier] = "full"
@@ -190,14 +190,16 @@ class InfoE(Metric):
 
 
 class InfoMC(Metric):
-    """Whether dimensions and factors go one to one, by shares of information; not for codes that tell nothing."""
+    """Not applicable to codes without information about the factors: their shares would be those of noise."""
 
     scores: ClassVar[Mapping[str, Score]] = {
         "infomec_modularity": _score(
-            "whether a dimension tells of one factor only, by nearest neighbors",
+            "whether each dimension captures only one factor, by nearest neighbors",
             better="none",  # a space that keeps a single factor wins it
         ),
-        "infomec_compactness": _score("whether a factor is told by one dimension only, by nearest neighbors"),
+        "infomec_compactness": _score(
+            "whether each factor is captured by only one dimension, by nearest neighbors"
+        ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors",)
     tier: ClassVar[Tier] = "full"

@@ -82,15 +82,16 @@ def _error(images: Tensor, others: Tensor) -> Tensor:
 
 
 class EditChain(Metric):
-    """All attributes of 200 test items edited one after another, each step from the code of the last step's image.
+    """All attributes of 200 test items are edited in turn, each step from the code of the previous image.
 
-    Attributes, directions and strengths as for `edit_gain`; once in their order and once backwards.
+    Attributes, directions and strengths are those of `edit_gain`; the chain is run in their order and in
+    reverse.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
         "chain_error": Score(
             "down",
-            "error after a chain of edits over that of reconstructing the true image",
+            "error after a chain of edits, relative to the error of reconstructing the true image",
             purpose="steer",
             range=(0, float("inf")),
             floor="untrained",
@@ -98,7 +99,7 @@ class EditChain(Metric):
         ),
         "order_error": Score(
             "none",
-            "how much the order of edits matters, over the size of their change",
+            "effect of the order of edits, relative to the size of the change",
             purpose="steer",
             range=(0, float("inf")),
             floor="untrained",

@@ -78,16 +78,16 @@ def _sides(attributes: Sequence[Attribute], factors: Tensor) -> Tensor:
 
 
 class FlipRate(Metric):
-    """Attributes of 200 test items edited at strength 1, the gap between the means; a classifier of images judges.
+    """Attributes of 200 test items are edited at strength 1, the gap between the means of the two sides.
 
-    Attributes and directions as for `edit_gain`. The judge learns the training images' factors and sees no code;
-    the row says how often it is right on the test images.
+    Attributes and directions are those of `edit_gain`. The classifier learns the factors of the training
+    images and never sees a code; the row states its accuracy on the test images.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
         "flip_rate": Score(
             "up",
-            "share of edits at strength 1 that a classifier of images sees",
+            "share of edits at strength 1 that an image classifier sees",
             purpose="steer",
             range=(0, 1),
             floor=0.0,

@@ -192,18 +192,18 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
 
 
 class EditGain(Metric):
-    """Edits of single factors of 200 test items, each towards its other value, against the true counterfactual.
+    """Single factors of 200 test items move to their other value; the true counterfactual is the yardstick.
 
-    Directions come from the training split, strengths (one an attribute) from 100 items of the validation split.
-    The edited factors are all binary ones, or else all, at most six; a factor of more values goes to the outer
-    quartile on the other side. The control is a random direction of equal length, spread as the codes are, whose
-    strength is chosen likewise.
+    Directions come from the training split; one strength per attribute is chosen on 100 items of the validation
+    split. At most six factors are edited: the binary ones or, if there are none, all. A factor with more values
+    moves to the outer quartile on the other side. The control is a random direction of equal length, drawn with
+    the spread of the codes, whose strength is chosen in the same way.
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
         "edit_gain": Score(
             "up",
-            "how near an edit along an attribute's direction gets to the true image",
+            "how close an edit along an attribute's direction comes to the true image",
             purpose="steer",
             headline=True,
             floor=0.0,
@@ -211,14 +211,14 @@ class EditGain(Metric):
         ),
         "edit_leak": Score(
             "down",
-            "share of an edit's change that lies where nothing should change",
+            "share of an edit's change that falls where nothing should change",
             purpose="steer",
             range=(0, 1),
             floor=1.0,
             ceiling=0.0,
         ),
         "edit_gain_random": Score(
-            "none", "the same gain of a random direction of equal length", purpose="steer", floor=0.0, ceiling=0.0
+            "none", "the same gain for a random direction of equal length", purpose="steer", floor=0.0, ceiling=0.0
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
