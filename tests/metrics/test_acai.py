@@ -34,7 +34,7 @@ def fades(starts, ends, points=16):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("begin", [0.0, 1.0, 340.0])
-def test_i6_even_turning_is_smooth(begin, dtype):
+def test_even_turning_is_smooth(begin, dtype):
     even = torch.deg2rad(torch.linspace(begin, begin + 90, 16, dtype=torch.float64)).to(dtype)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-6
     assert acai_smoothness(even) == pytest.approx(0, abs=tolerance)
@@ -44,13 +44,13 @@ def test_i6_even_turning_is_smooth(begin, dtype):
 
 @pytest.mark.parametrize("place", [1, 8, 15])
 @pytest.mark.parametrize("height", [1.0, -2.0, 3.1])
-def test_i6_one_jump(place, height):
+def test_smoothness_of_one_jump(place, height):
     jump = torch.zeros(16, 1, dtype=torch.float64)
     jump[place:] = height
     assert acai_smoothness(jump) == pytest.approx(14 / 15, abs=1e-12)
 
 
-def test_i6_angles_are_unwrapped():
+def test_angles_are_unwrapped():
     path = torch.deg2rad(torch.tensor([350.0, 355, 5, 10], dtype=torch.float64))
     assert acai_smoothness(path) == pytest.approx(10 / 20 - 1 / 3, abs=1e-12)
     assert acai_smoothness(path + 7 * TURN) == pytest.approx(10 / 20 - 1 / 3, abs=1e-9)
@@ -78,7 +78,7 @@ def test_what_is_no_path_of_angles_is_refused(shape):
         acai_smoothness(torch.zeros(shape))
 
 
-def test_i7_true_rotations_and_fades():
+def test_true_rotations_beat_pixel_fades():
     starts, ends = angles(64, seed=2), angles(64, seed=3)
     turned, faded = drawn(rotations(starts, ends)), fades(starts, ends)
     assert acai_mean_distance(turned) < 1e-6

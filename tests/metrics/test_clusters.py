@@ -39,13 +39,13 @@ def blobs(count=300, dim=5, classes=4, seed=0, spread=1.0):
     return centers[labels] + spread * torch.randn(count, dim, generator=generator, dtype=torch.float64), labels
 
 
-def test_c1_four_points():
+def test_indices_of_four_points():
     assert silhouette(LINE, SIDES) == pytest.approx((19 / 21 + 17 / 19) / 2, abs=1e-9)
     assert davies_bouldin(LINE, SIDES) == pytest.approx(0.1, abs=1e-9)
     assert calinski_harabasz(LINE, SIDES) == pytest.approx(200, abs=1e-9)
 
 
-def test_c2_far_from_the_origin_in_float32():
+def test_indices_far_from_the_origin_in_float32():
     assert silhouette((LINE + 1e4).float(), SIDES) == pytest.approx(0.8997494, abs=1e-4)
     codes, labels = blobs()
     far = (codes + 1e4).float()
@@ -54,7 +54,7 @@ def test_c2_far_from_the_origin_in_float32():
 
 
 @pytest.mark.parametrize(("dim", "expected"), [(64, 0.2507), (256, 0.0853)])
-def test_c3_silhouette_shrinks_with_dimension(dim, expected):
+def test_silhouette_shrinks_with_dimension(dim, expected):
     codes = torch.randn(1000, dim, generator=torch.Generator().manual_seed(1))
     codes[500:, 0] += 10
     value = silhouette(codes, torch.arange(1000) // 500)
@@ -62,13 +62,13 @@ def test_c3_silhouette_shrinks_with_dimension(dim, expected):
     assert value == pytest.approx(1 - math.sqrt(2 * dim / (2 * dim + 100)), abs=0.01)
 
 
-def test_c4_partitions():
+def test_agreement_of_two_partitions():
     agreement = partition_agreement(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2]))
     assert agreement["ari"] == pytest.approx(0.571429, abs=1e-6)
     assert agreement["nmi"] == pytest.approx(0.8, abs=1e-6)
 
 
-def test_c6_random_labels():
+def test_random_and_renamed_labels():
     codes = torch.randn(10_000, 8, generator=torch.Generator().manual_seed(2))
     labels = torch.arange(10_000) % 10
     renamed = torch.randperm(10, generator=torch.Generator().manual_seed(3))[labels]

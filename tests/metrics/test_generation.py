@@ -19,7 +19,7 @@ def normal(*shape, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
-def test_g4_null_is_centered_on_zero():
+def test_null_distance_is_centered_on_zero():
     values = [kernel_distance(normal(500, 16, seed=2 * i), normal(500, 16, seed=2 * i + 1)) for i in range(30)]
     assert np.mean(values) == pytest.approx(0, abs=0.003)
     assert min(values) < 0 < max(values)
@@ -120,7 +120,7 @@ def test_agrees_with_prdc(k, count, dim, spread, shift):
 
 @pytest.mark.parametrize("k", [1, 3, 5, 10])
 @pytest.mark.parametrize("dim", [1, 5, 30])
-def test_g1_a_sample_against_itself_at_any_k(k, dim):
+def test_a_sample_against_itself_at_any_k(k, dim):
     points = normal(120, dim)
     ones = dict.fromkeys(["precision", "recall", "density", "coverage"], 1.0)
     found = precision_recall_density_coverage(points, points, k)

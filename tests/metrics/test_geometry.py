@@ -18,7 +18,7 @@ def codes(seed=0):
     return torch.randn(2000, 8, generator=torch.Generator().manual_seed(seed)) * SPREADS
 
 
-def test_m5_three_of_eight_units_are_active():
+def test_three_of_eight_units_are_active():
     assert active_units(codes()) == 3
     assert active_units(codes().double()) == 3
     assert active_units(torch.zeros(10, 4)) == 0
@@ -45,7 +45,7 @@ def test_metric_needs_codes_only():
 
 
 @pytest.mark.parametrize("size", [1, 2, 64, 1000])
-def test_m5_perplexity_of_even_use_and_of_a_single_entry(size):
+def test_perplexity_of_even_use_and_of_a_single_entry(size):
     assert codebook_perplexity(torch.full((size,), 7)) == pytest.approx(size, rel=1e-12)
     assert codebook_perplexity(torch.eye(size)[0]) == 1
 

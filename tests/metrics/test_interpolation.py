@@ -45,7 +45,7 @@ def along(decode, starts, ends, points=16):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_i1_a_linear_decoder_moves_evenly(dtype):
+def test_a_linear_decoder_moves_evenly(dtype):
     matrix = normal(5, 30, seed=1, dtype=dtype)
     starts, ends = normal(64, 5, seed=2, dtype=dtype), normal(64, 5, seed=3, dtype=dtype)
     assert path_energy(lambda z: z @ matrix, starts, ends) == pytest.approx(1, abs=1e-5)
@@ -55,7 +55,7 @@ def test_i1_a_linear_decoder_moves_evenly(dtype):
     assert step_cv(path) == pytest.approx(0, abs=1e-5)
 
 
-def test_i2_half_a_circle():
+def test_length_of_half_a_circle():
     t = torch.linspace(0, math.pi, 64)
     circle = torch.stack([t.cos(), t.sin()], 1).unsqueeze(1)
     assert length_ratio(circle) == pytest.approx(math.pi / 2, abs=1e-3)
@@ -66,7 +66,7 @@ def test_i2_half_a_circle():
     assert energy == pytest.approx(math.pi**2 / 4, rel=1e-5)
 
 
-def test_i5_slerp():
+def test_slerp_halfway_and_between_equal_codes():
     one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     torch.testing.assert_close(slerp(one, other, 0.5), torch.full((1, 2), 0.5**0.5))
     assert float(linear_path(one, other, 3)[1].norm()) == pytest.approx(0.70711, abs=1e-5)
@@ -75,7 +75,7 @@ def test_i5_slerp():
 
 
 @pytest.mark.parametrize(("factor", "dtype"), [(7, torch.float64), (1e-3, torch.float64), (8, torch.float32)])
-def test_i8_scaling_codes_and_decoder_together_changes_nothing(factor, dtype):
+def test_scaling_codes_and_decoder_together_changes_nothing(factor, dtype):
     starts, ends = normal(32, 3, seed=4, dtype=dtype), normal(32, 3, seed=5, dtype=dtype)
 
     def scaled(codes):
@@ -236,7 +236,7 @@ def test_scores_of_paths_in_float32_are_those_of_float64():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("dims", "outputs"), [(1, 4), (5, 30), (16, 17)])
-def test_i1_the_jacobian_of_a_linear_decoder(dims, outputs, dtype):
+def test_the_jacobian_of_a_linear_decoder_is_its_matrix(dims, outputs, dtype):
     matrix = normal(dims, outputs, seed=1, dtype=dtype)
     found = jacobian_spectrum(
         lambda z: (z @ matrix).reshape(-1, 1, outputs), normal(40, dims, seed=2, dtype=dtype)

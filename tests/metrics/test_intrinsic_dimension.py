@@ -45,7 +45,7 @@ def skdim_mle(codes, k):
 
 
 @pytest.mark.parametrize("dim", [1, 7, 30])
-def test_m1_pareto_ratios(dim):
+def test_dimension_of_pareto_ratios(dim):
     ratios = torch.from_numpy(random().random(20_000) ** (-1 / dim))
     assert two_nn_from_ratios(ratios) == pytest.approx(dim, rel=0.02)
     assert two_nn_from_ratios(ratios.float()) == pytest.approx(two_nn_from_ratios(ratios), rel=1e-4)
@@ -53,13 +53,13 @@ def test_m1_pareto_ratios(dim):
     assert two_nn_from_ratios(ratios.flip(0)) == pytest.approx(two_nn_from_ratios(ratios), rel=1e-12)
 
 
-def test_m1_is_unbiased_in_small_samples():
+def test_dimension_is_unbiased_in_small_samples():
     draws = [two_nn_from_ratios(torch.from_numpy(random(seed).random(20) ** (-1 / 5))) for seed in range(2000)]
     assert np.mean(draws) == pytest.approx(5, abs=4 * 5 / math.sqrt(18 * 2000))
 
 
 @pytest.mark.parametrize(("dim", "tolerance"), [(2, 0.16), (5, 0.4)])
-def test_m2_flat_torus_by_distances(dim, tolerance):
+def test_flat_torus_by_distances(dim, tolerance):
     far = torus_distances(torch.from_numpy(random().random((1500, dim))))
     kept = far.clone()
     assert two_nn(far, distances=True) == pytest.approx(dim, abs=tolerance)
@@ -68,7 +68,7 @@ def test_m2_flat_torus_by_distances(dim, tolerance):
     assert torch.equal(far, kept)
 
 
-def test_m2_sphere_and_cube():
+def test_sphere_and_cube():
     ball = torch.nn.functional.normalize(normal(2000, 3))
     assert two_nn(ball) == pytest.approx(1.98, abs=0.13)
     assert levina_bickel(ball) == pytest.approx(2, abs=0.1)

@@ -37,7 +37,7 @@ def uniform(*shape, seed=0, dtype=torch.float64):
 
 @pytest.mark.parametrize("shape", [(3, 784), (2, 1, 28, 28)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_r3_half_everywhere_is_a_bit_an_element(shape, dtype):
+def test_half_everywhere_is_a_bit_an_element(shape, dtype):
     half = torch.full(shape, 0.5, dtype=dtype)
     for inputs in (half, torch.ones_like(half), uniform(*shape, dtype=dtype)):
         nats = bernoulli_nll(inputs, half)
@@ -46,7 +46,7 @@ def test_r3_half_everywhere_is_a_bit_an_element(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_r5_gaussian_of_a_copy(dtype):
+def test_gaussian_nll_of_a_copy(dtype):
     x = uniform(4, 1, 28, 28, dtype=dtype)
     assert gaussian_nll(x, x, 1.0) == pytest.approx(720.448, abs=1e-3)
     assert gaussian_nll(x, x, 0.1) == pytest.approx(720.448 + 784 * math.log(0.1), abs=1e-3)
@@ -184,7 +184,7 @@ def wrong(space, by=0.15, wider=1.5):
 
 @pytest.mark.parametrize("orthogonal", [True, False])
 @pytest.mark.parametrize(("width", "size", "sigma"), [(2, 5, 0.4), (1, 6, 1.3), (4, 4, 0.05)])
-def test_r7_bounds_are_tight_for_the_exact_posterior(width, size, sigma, orthogonal):
+def test_bounds_are_tight_for_the_exact_posterior(width, size, sigma, orthogonal):
     space, evidence = ppca(width, size, sigma=sigma, orthogonal=orthogonal)
     expected = float(evidence.mean())
     for seed in (0, 7):

@@ -36,7 +36,7 @@ def embedded(count=200, seed=0):
     return high, high[:, :2] + 0.3 * normal(count, 2, seed=seed + 1)
 
 
-def test_m4_identity_isometry_and_scale():
+def test_identity_isometry_and_scale_keep_all_neighbors():
     high = normal(1000, 10)
     turn = torch.linalg.qr(normal(10, 10, seed=1))[0]
     for low in (high, high @ turn + 3, 7 * high):
@@ -46,7 +46,7 @@ def test_m4_identity_isometry_and_scale():
         assert triplet_accuracy(high, low) == pytest.approx(1, abs=1e-9)
 
 
-def test_m4_random_codes():
+def test_random_codes_score_as_chance():
     high, low = normal(1000, 10), normal(1000, 2, seed=1)
     assert trustworthiness(high, low, 10) == pytest.approx(0.5, abs=0.02)
     assert continuity(high, low, 10) == pytest.approx(0.5, abs=0.02)
@@ -209,7 +209,7 @@ def test_declared_invariances_order_and_precision(seed, scale, shift):
     assert participation_ratio(moved) == pytest.approx(participation_ratio(low), rel=1e-6)
 
 
-def test_m5_participation_ratio():
+def test_participation_ratio_of_a_ball_a_line_and_a_spectrum():
     assert participation_ratio(normal(10_000, 8)) == pytest.approx(8, rel=0.05)
     line = normal(500, 1) * torch.tensor([1.0, 2, 3])
     assert participation_ratio(line) == pytest.approx(1, abs=1e-9)

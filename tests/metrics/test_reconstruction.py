@@ -40,7 +40,7 @@ def smooth_images(shape, seed=0):
 
 @pytest.mark.parametrize("shape", [(3, 7), (2, 1, 12, 12), (5, 3, 16, 20)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_r1_constant_error(shape, dtype):
+def test_errors_and_psnr_of_a_constant_difference(shape, dtype):
     x, y = torch.zeros(shape, dtype=dtype), torch.full(shape, 0.1, dtype=dtype)
     assert mse(x, y) == pytest.approx(0.01, abs=1e-6)
     assert mae(x, y) == pytest.approx(0.1, abs=1e-6)
@@ -48,20 +48,20 @@ def test_r1_constant_error(shape, dtype):
     assert psnr(x, y, pooled=True) == pytest.approx(20, abs=1e-5)
 
 
-def test_r2_psnr_pooled_and_per_image():
+def test_psnr_pooled_and_per_image():
     y = torch.tensor([0.1, 0.2]).reshape(2, 1, 1, 1).expand(2, 1, 9, 9)
     assert psnr(torch.zeros_like(y), y, pooled=True) == pytest.approx(16.0206, abs=1e-4)
     assert psnr(torch.zeros_like(y), y) == pytest.approx(16.9897, abs=1e-4)
 
 
-def test_r4_ssim_of_constants_and_of_a_copy():
+def test_ssim_of_constants_and_of_a_copy():
     half = torch.full((2, 1, 28, 28), 0.5)
     assert ssim(half, half + 0.1) == pytest.approx(0.983609, abs=1e-4)
     x, _ = images()
     assert ssim(x, x) == pytest.approx(1, abs=1e-6)
 
 
-def test_r6_kl_of_normals():
+def test_kl_of_normals():
     one = torch.ones(1, 1)
     assert kl_normal(one, one) == pytest.approx(0.5, abs=1e-6)
     assert kl_normal(torch.zeros(1, 1), torch.full((1, 1), 0.25)) == pytest.approx(0.318147, abs=1e-6)

@@ -37,7 +37,7 @@ def place(image):
 
 
 @pytest.mark.parametrize(("weights", "center"), [((0.5, 0.5), 14), ((0.25, 0.75), 17), ((1.0, 3.0), 17)])
-def test_w7_a_barycenter_moves_and_does_not_blur(weights, center):
+def test_a_barycenter_moves_and_does_not_blur(weights, center):
     images = torch.stack([blob(8, 8), blob(20, 20)])
     found = image_barycenter(images, torch.tensor(weights), reg=0.01)
     where, wide = place(found)

@@ -45,7 +45,7 @@ def by_definition(real, fake, k):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0, 1e3])
-def test_g1_a_sample_against_itself(dtype, offset, monkeypatch):
+def test_a_sample_against_itself(dtype, offset, monkeypatch):
     monkeypatch.setattr(distances, "BLOCK", 5000)
     points = (normal(300, 16) + offset).to(dtype)
     assert precision_recall_density_coverage(points, points) == dict.fromkeys(NAMES, 1.0)
@@ -54,7 +54,7 @@ def test_g1_a_sample_against_itself(dtype, offset, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_g3_all_fakes_at_one_real_point(dtype):
+def test_all_fakes_at_one_real_point(dtype):
     real = normal(1000, 8).to(dtype)
     found = precision_recall_density_coverage(real, real[:1].repeat(1000, 1))
     assert found["precision"] == 1

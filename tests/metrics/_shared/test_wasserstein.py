@@ -47,7 +47,7 @@ def normal(*shape, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
-def test_w1_a_shift():
+def test_distances_of_a_shift():
     x, shift = normal(400, 3), torch.tensor([1.0, 2.0, 2.0])
     assert w2_squared(x, x + shift) == pytest.approx(9, abs=1e-8)
     assert bures_w2_squared(x, x + shift) == pytest.approx(9, abs=1e-6)
@@ -55,19 +55,19 @@ def test_w1_a_shift():
     assert sliced_w2_squared(x, x + shift, projections=100) == pytest.approx(3, abs=1e-9)  # rounded up to 102
 
 
-def test_w2_bures_of_diagonal_normals():
+def test_bures_of_diagonal_normals():
     zero, a, b = torch.zeros(2), torch.diag(torch.tensor([1.0, 4.0])), torch.diag(torch.tensor([9.0, 1.0]))
     assert gaussian_w2_squared(zero, a, zero, b) == pytest.approx(5, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_w3_twice_as_wide(seed):
+def test_distances_of_twice_the_width(seed):
     x, y = normal(20_000, 8, seed=2 * seed), 2 * normal(20_000, 8, seed=2 * seed + 1)
     assert sliced_w2_squared(x, y, projections=200, seed=seed) == pytest.approx(1, abs=0.03)
     assert bures_w2_squared(x, y) == pytest.approx(8, abs=0.2)
 
 
-def test_w6_zero_to_itself_symmetric_and_repeatable():
+def test_zero_to_itself_symmetric_and_repeatable():
     x, y = normal(200, 5), normal(200, 5, seed=1) + 0.5
     for distance in DISTANCES:
         assert distance(x, x) == pytest.approx(0, abs=1e-9)
@@ -78,7 +78,7 @@ def test_w6_zero_to_itself_symmetric_and_repeatable():
     assert sliced_w2_squared(x, y, seed=3) != sliced_w2_squared(x, y, seed=4)
 
 
-def test_w9_collapsed_codes_give_finite_numbers():
+def test_collapsed_codes_give_finite_numbers():
     x, y = normal(300, 16), normal(300, 16, seed=1)
     for width in (0.0, 1e-12):
         collapsed = torch.cat([x[:, :4], width * x[:, 4:]], 1)
@@ -212,7 +212,7 @@ def test_split_averages_its_splits():
 
 
 @pytest.mark.parametrize("epsilon", [1e-3, 0.1, 1.0, 30.0, 1e4, None])
-def test_w1_sinkhorn_divergence_of_a_shift(epsilon):
+def test_sinkhorn_divergence_of_a_shift(epsilon):
     x, shift = normal(400, 3), torch.tensor([1.0, 2.0, 2.0])
     assert sinkhorn_divergence(x, x + shift, epsilon) == pytest.approx(9, abs=0.01)
     order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
