@@ -24,7 +24,7 @@ from benchmarks.contestants import Work as PythaeWork
 from benchmarks.gpu_work import LATENT_DIM, PLUGINS, Aim, Precision, Row, Work, one_line, synchronize
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import LatentbenchError
-from latentbench.latent.space import exact_arithmetic
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.machine import best_precision, free_memory, seeded
 from latentbench.model import GradientModel, as_inputs
 from latentbench.params import build_params

@@ -69,7 +69,6 @@ def space_of(plugins: Plugins, splits: Splits) -> Callable[[int], LatentSpace]:
     @cache
     def some(count: int) -> LatentSpace:
         space = whole.take(whole.order[:count])
-        assert space.train is not None
         assert len(space.train.codes) == TRAIN
         assert len(space.arranged.reconstructions) == len(space.arranged.code_samples) == count
         return space
@@ -88,7 +87,6 @@ def trained_vae(plugins: Plugins, train: Split) -> GradientModel:
 def prepare(metric: Metric, space: LatentSpace) -> None:
     """Let a metric look at a small part of a space, so that all is imported that it uses."""
     items, rows = FEW
-    assert space.train is not None
     train = space.train.take(torch.arange(rows))
     few = space.take(space.order[: max(items, metric.min_items)]).replaced(train=train)
     with suppress(NotApplicableError):  # to so few; to all of them is what counts

@@ -109,13 +109,9 @@ def latent_space(
     space = look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
     if model.encoder != "optimized":
         return space
-    others = {name: getattr(space, name) for name in ("train", "validation")}
+    others = {"train", "validation"} & space.supplies
     return space.replaced(
-        **{
-            name: _searched_once(seen, record, f"codes-{name}.npz")
-            for name, seen in others.items()
-            if seen is not None
-        }
+        **{name: _searched_once(getattr(space, name), record, f"codes-{name}.npz") for name in others}
     )
 
 

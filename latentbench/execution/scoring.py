@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from latentbench.errors import ContractError, NotApplicableError
-from latentbench.latent.space import LatentSpace, exact_arithmetic
+from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
 from latentbench.metric import Metric
 from latentbench.params import build_params

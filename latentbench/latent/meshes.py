@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from latentbench.errors import RequestError
-from latentbench.latent.space import exact_arithmetic
+from latentbench.latent.arithmetic import exact_arithmetic
 
 __all__ = ["Mesh", "as_obj", "decoded_meshes", "surface", "surfaces"]
 

@@ -95,7 +95,7 @@ def sample_codes(space: LatentSpace, count: int, seed: int, how: Source = "auto"
 
 def training_codes(space: LatentSpace) -> Tensor:
     """Return the codes of the training split, of the space itself where there is none."""
-    return (space.train or space).codes
+    return (space.train if "train" in space.supplies else space).codes
 
 
 def fit_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:

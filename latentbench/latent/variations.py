@@ -70,7 +70,7 @@ def _neighbors(space: LatentSpace, item: int | Tensor, code: Tensor) -> Tensor:
     """Return the codes `(20, d)` nearest to one, less their mean, in float64: a root of their covariance."""
     bank = training_codes(space)
     apart = torch.linalg.vector_norm(bank - code, dim=1)
-    if space.train is None and isinstance(item, int):
+    if "train" not in space.supplies and isinstance(item, int):
         apart[item] = torch.inf
     if int(torch.isfinite(apart).sum()) < NEIGHBORS:
         raise NotApplicableError(f"a neighborhood needs {NEIGHBORS} other codes, there are fewer")

@@ -125,10 +125,10 @@ def _in_coordinates(space: LatentSpace, change: _Affine) -> LatentSpace:
 
 def _others(space: LatentSpace, change: Callable[[LatentSpace, int], LatentSpace]) -> dict[str, Any]:
     """Change the looks at the other splits likewise; each is given a number of its own."""
-    looks = {"train": space.train, "validation": space.validation}
     return {
-        name: None if other is None else change(other, number)
-        for number, (name, other) in enumerate(looks.items(), 1)
+        name: change(getattr(space, name), number)
+        for number, name in enumerate(("train", "validation"), 1)
+        if name in space.supplies
     }
 
 

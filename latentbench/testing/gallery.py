@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from latentbench.latent.space import LatentSpace
+from latentbench.latent.parts import SpaceData, SpaceMaps
+from latentbench.latent.space import LatentSpace, OtherSplits
 from latentbench.model import Posterior
 
 __all__ = ["FACTORS", "decode_spots", "encode_spots", "gallery"]
@@ -115,21 +116,26 @@ def _look(
 ) -> LatentSpace:
     codes = encode_spots(inputs)
     zeros = torch.zeros_like(codes[0])
-    return LatentSpace(
+    data = SpaceData(
         inputs=inputs,
         codes=codes,
         labels=factors[:, list(FACTORS).index(LABEL)].long(),
         factors=factors,
         factor_names=tuple(FACTORS),
         factor_sizes=tuple(FACTORS.values()),
+    )
+    maps = SpaceMaps(
         encode=encode_spots,
         decode=decode_spots,
         posterior=Posterior(codes, torch.full_like(codes, SPREAD**2)),
         prior=Posterior(zeros, torch.ones_like(zeros)),
         likelihood=_log_likelihood,
         render=lambda factors: decode_spots(_standard(factors.double()).float()),
-        train=train,
-        validation=validation,
+    )
+    return LatentSpace(
+        data,
+        maps,
+        OtherSplits(train, validation),
         cost={"train_seconds": 1.0, "images_per_second": 1.0, "parameters": 1.0, "peak_memory_bytes": 1.0},
         name=f"gallery, {split}" if split else "gallery",
     )

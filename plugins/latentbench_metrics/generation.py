@@ -226,7 +226,7 @@ class OutOfBounds(Metric):
         features = in_domain_features(space)
         rows = some_rows(len(space), self.max_items)
         new = features(space.decode(sample_codes(space, len(rows), SEED)))
-        bank = at_most(space.train.inputs, BANK)  # type: ignore[union-attr]
+        bank = at_most(space.train.inputs, BANK)
         return {"out_of_bounds": out_of_bounds(features(bank), features(space.inputs[rows]), new)}
 
     def note(self, space: LatentSpace) -> str:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.paths.curves import decoded_path, speed_squared
-from latentbench.latent.space import exact_arithmetic
 from latentbench_metrics._shared.subsets import pairs
 
 __all__ = [

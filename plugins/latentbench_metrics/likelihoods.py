@@ -180,9 +180,10 @@ def elbo(space: LatentSpace, seed: int = 0, samples: int = 1) -> float:
         ValueError: samples under 1.
 
     >>> zero, one = torch.zeros(4, 1), torch.ones(4, 1)
-    >>> coin = lambda x, z: torch.full((len(z),), 0.5).log()
     >>> collapsed = dict(posterior=Posterior(zero, one), prior=Posterior(zero[0], one[0]))
-    >>> round(elbo(LatentSpace(inputs=one, codes=zero, likelihood=coin, **collapsed)), 4)
+    >>> space = LatentSpace.from_arrays(inputs=one, codes=zero, **collapsed)
+    >>> coin = space.replaced(likelihood=lambda x, z: torch.full((len(z),), 0.5).log())
+    >>> round(elbo(coin), 4)
     -0.6931
     """
     return item_mean(log_weights(space, samples, seed))
@@ -209,9 +210,10 @@ def iwae(space: LatentSpace, k: int = SAMPLES, seed: int = 0) -> float:
         ValueError: k under 1.
 
     >>> zero, one = torch.zeros(4, 1), torch.ones(4, 1)
-    >>> coin = lambda x, z: torch.full((len(z),), 0.5).log()
     >>> collapsed = dict(posterior=Posterior(zero, one), prior=Posterior(zero[0], one[0]))
-    >>> round(iwae(LatentSpace(inputs=one, codes=zero, likelihood=coin, **collapsed), k=9), 4)
+    >>> space = LatentSpace.from_arrays(inputs=one, codes=zero, **collapsed)
+    >>> coin = space.replaced(likelihood=lambda x, z: torch.full((len(z),), 0.5).log())
+    >>> round(iwae(coin, k=9), 4)
     -0.6931
     """
     return item_mean(_iwae_per_item(space, k, seed, ITEMS))

@@ -135,7 +135,7 @@ def _neighbor_labels(
     rows = some_rows(len(space), most)
     codes, labels = codes[rows], space.labels[rows]
     k = max(NEIGHBORS)
-    if bank is not None and space.train is not None:
+    if bank is not None and "train" in space.supplies:
         if len(bank) < k:
             raise NotApplicableError(f"needs {k} training codes, has {len(bank)}")
         return space.train.labels[nearest_rows(bank, codes, k)], labels

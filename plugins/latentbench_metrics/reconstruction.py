@@ -144,8 +144,7 @@ class ExplainedVariance(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 - error / variance of each item; their mean is r2."""
-        train = space.train
-        variance = 0.0 if train is None else pixel_variance(train.inputs)
+        variance = pixel_variance(space.train.inputs)
         if variance == 0:
             raise NotApplicableError("the training inputs do not vary")
         return {"r2": 1 - squared_errors(space.inputs, space.reconstructions) / variance}

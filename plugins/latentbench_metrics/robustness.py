@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench.latent.parts import SpaceData
 from latentbench_metrics._shared.distances import nearest
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors
@@ -171,8 +172,6 @@ def _images(space: LatentSpace) -> bool:
 
 
 def _labelled_train(space: LatentSpace) -> LatentSpace:
-    if space.train is None:
-        raise NotApplicableError("no training split")
     if "labels" not in space.train.supplies:
         raise NotApplicableError("no labels in the training split")
     return space.train
@@ -187,5 +186,6 @@ def _changed_codes(
 
 
 def _neighbors_right(space: LatentSpace, rows: Tensor, codes: Tensor) -> Tensor:
-    seen = LatentSpace(codes=codes, labels=space.labels[rows], train=space.train, device=space.device)
+    data = SpaceData(codes=codes, labels=space.labels[rows])
+    seen = LatentSpace(data, others=space.others, device=space.device)
     return Neighbors(Neighbors.Params()).compute(seen)["knn10"]

@@ -1,11 +1,14 @@
 """The look at three splits through a model, a renderer, and codes that are made of all items together."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 import torch
 
 import latentbench
 from latentbench import ContractError, DataSpec, LatentSpace, Model, NotApplicableError, Posterior, Split
+from latentbench.latent.parts import REASONS
 from latentbench.testing import gallery
 from latentbench.testing.changes import permuted_labels, random_codes, reordered
 
@@ -55,6 +58,90 @@ def together():
     return LatentSpace.of_model(Together(), split_of(300), split_of(40, 1), split_of(20, 2), name="map")
 
 
+# a frozen object
+
+
+ATTRIBUTES = ("codes", "inputs", "train", "validation", "factor_names", "device", "name", "cost", "data", "maps")
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_space_cannot_be_changed(name):
+    space = gallery(20, 30)
+    with pytest.raises(AttributeError):
+        setattr(space, name, getattr(space, name))
+
+
+def test_a_space_and_its_parts_are_frozen():
+    space = gallery(20, 30)
+    for part, name in ((space, "note"), (space.data, "codes"), (space.maps, "decode"), (space.others, "train")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(part, name, None)
+
+
+CHANGES = {
+    "codes": torch.ones(20, 5), "inputs": torch.ones(20, 1, 16, 16), "labels": torch.ones(20).long(),
+    "factors": torch.ones(20, 5), "factor_names": ("a",), "factor_sizes": (1,),
+    "prior": Posterior(torch.ones(5), torch.ones(5)), "posterior": Posterior(torch.ones(20, 5), torch.ones(20, 5)),
+    "reconstructions": torch.ones(20, 1, 16, 16), "rows_at_once": 7, "train": gallery(20, 30),
+    "validation": gallery(20, 30), "fingerprint": "abc", "name": "other", "note": "a note",
+    "cost": {"parameters": 2.0}, "absent": {"render": "no pencil"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_replaced_space_differs_in_what_was_replaced_only(name):
+    space = gallery(20, 30)
+    other = space.replaced(**{name: CHANGES[name]})
+    assert getattr(other, name) is CHANGES[name]
+    assert other.device == space.device
+    for rest in CHANGES.keys() - {name, "reconstructions"}:
+        assert getattr(other, rest) is getattr(space, rest)
+
+
+def test_maps_are_replaced_by_their_names():
+    space = gallery(20, 30).replaced(
+        encode=lambda inputs: inputs.flatten(1)[:, :2], decode=lambda codes: codes + 1,
+        likelihood=lambda inputs, codes: codes[:, 0], render=lambda factors: -factors, differentiable=False,
+    )  # fmt: skip
+    assert space.encode(space.inputs).shape == (20, 2)
+    assert torch.equal(space.decode(space.codes), space.codes + 1)
+    assert torch.equal(space.log_likelihood(space.inputs, space.codes), space.codes[:, 0])
+    assert torch.equal(space.render(space.factors), -space.factors)
+    assert "decoder_gradient" not in space.supplies
+
+
+def test_an_unknown_name_cannot_be_replaced():
+    with pytest.raises(TypeError, match="colour"):
+        gallery(20, 30).replaced(colour="red")
+
+
+def test_a_device_may_be_named():
+    for space in (LatentSpace(device="meta"), LatentSpace().replaced(device="meta")):
+        assert space.device == torch.device("meta")
+
+
+def test_an_empty_space_supplies_nothing_and_says_why():
+    space = LatentSpace()
+    assert space.supplies == frozenset()
+    for need in REASONS.keys() - {"encoder", "decoder", "decoder_gradient", "likelihood", "render", "cost"}:
+        with pytest.raises(NotApplicableError, match=f"^{REASONS[need]}$"):
+            getattr(space, need)
+
+
+def test_inputs_are_not_loaded_for_codes_and_labels_and_both_are_computed_once():
+    calls = []
+    space = LatentSpace().replaced(
+        inputs=lambda: calls.append("inputs") or torch.zeros(3, 2), encode=lambda x: calls.append("encode") or x,
+        labels=torch.arange(3), train=LatentSpace().replaced(codes=lambda: calls.append("train") or torch.eye(3)),
+    )  # fmt: skip
+    assert space.train.codes.shape == (3, 3)
+    assert space.labels.tolist() == [0, 1, 2]
+    assert calls == ["train"]
+    assert torch.equal(space.codes, space.codes)
+    assert space.inputs.shape == space.train.take(torch.arange(3)).codes[:, :2].shape
+    assert calls == ["train", "inputs", "encode"]
+
+
 # three splits
 
 
@@ -72,8 +159,12 @@ def test_three_splits_are_seen_through_one_model():
 
 def test_a_space_without_a_validation_split_says_so():
     space = LatentSpace.of_model(Sums(), split_of(12))
-    assert space.validation is None
+    assert "validation" not in space.supplies
     assert space.missing(("validation",)) == "no validation split"
+    with pytest.raises(NotApplicableError, match=r"^no validation split$"):
+        _ = space.validation
+    with pytest.raises(NotApplicableError, match=r"^no training split$"):
+        _ = space.train
 
 
 def test_what_is_written_into_the_validation_split_is_noticed():
@@ -163,8 +254,8 @@ def test_the_renderer_of_the_gallery_is_near_its_images():
     space = gallery(50, 60)
     drawn = space.render(space.factors)
     assert drawn.shape == space.inputs.shape
-    own = (drawn - space.inputs).square().mean()
-    assert own < (drawn - space.inputs.roll(1, 0)).square().mean() / 20
+    error = (drawn - space.inputs).square().mean()
+    assert error < (drawn - space.inputs.roll(1, 0)).square().mean() / 20
 
 
 # codes made of all items together
@@ -183,7 +274,9 @@ def test_they_are_made_in_one_piece_and_once():
 
 
 def test_such_a_space_has_no_other_splits_and_no_encoder(together):
-    assert (together.train, together.validation) == (None, None)
+    for split in ("train", "validation"):
+        with pytest.raises(NotApplicableError, match=f"^{APART}$"):
+            getattr(together, split)
     assert together.supplies == {"inputs", "labels"}
     assert together.missing(("inputs", "train")) == APART
     assert together.missing(("validation",)) == APART

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, Posterior
+from latentbench.latent.parts import SpaceData, SpaceMaps
 from latentbench.testing import gallery
 from latentbench_datasets.lines import draw_lines
 
@@ -112,7 +113,7 @@ def disks():
     def decode(codes):
         return far.to(codes.device) - 1.1 * codes[..., None, None]
 
-    return LatentSpace(codes=radii, inputs=(far - radii[..., None, None]), decode=decode)
+    return LatentSpace(SpaceData(codes=radii, inputs=far - radii[..., None, None]), SpaceMaps(decode=decode))
 
 
 @cache
@@ -123,7 +124,7 @@ def known_space():
 def turning_lines():
     """Lines whose code is the point of the circle at their angle; between two, the nearest line on the circle."""
     angles = torch.rand(80, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 * math.pi
-    return LatentSpace(
+    return LatentSpace().replaced(
         codes=torch.stack([angles.cos(), angles.sin()], 1).float(),
         inputs=torch.from_numpy(draw_lines(angles.numpy())),
         factors=angles[:, None],
@@ -164,7 +165,7 @@ def pca_space(digits, **changes):
             "inputs": inputs, "labels": labels, "encode": encode, "decode": decode, "posterior": posterior,
             "prior": prior, **more,
         }  # fmt: skip
-        return LatentSpace(**given)
+        return LatentSpace().replaced(**given)
 
     train = look(images, labels)
     return look(test_images, test_labels, **{"train": train, "cost": COST, **changes})

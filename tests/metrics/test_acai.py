@@ -140,7 +140,7 @@ def test_what_is_no_image_of_a_line_is_refused(shape):
 
 
 def lines_space(codes, decode, at, **changes):
-    return LatentSpace(
+    return LatentSpace().replaced(
         **{
             "codes": codes, "inputs": drawn(at), "decode": decode, "factors": at[:, None],
             "factor_names": ("angle",), "factor_sizes": (0,), **changes,

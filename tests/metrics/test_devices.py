@@ -107,7 +107,7 @@ def on(device, space):
     if space.factor_names == ("angle",):  # drawn by numpy
         changes["decode"] = lambda codes: space.decode(getattr(codes, "kept", codes).cpu()).to(codes.device)
     for other in ("train", "validation"):
-        if getattr(space, other) is not None:
+        if other in space.supplies:
             changes[other] = on(device, getattr(space, other))
     return space.replaced(**changes, device=device, fingerprint=f"{space.name} to be moved")
 

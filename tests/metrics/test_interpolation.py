@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import DataSpec, LatentSpace, NotApplicableError
+from latentbench.latent.parts import SpaceData, SpaceMaps
 from latentbench.latent.paths.curves import linear_path, slerp, speed_squared
 from latentbench.plugins import Plugins
 from latentbench_metrics import path_geometry
@@ -419,7 +420,7 @@ def test_linear_spaces_are_flat(space):
 def test_metrics_of_a_conv_decoder_are_quick_enough():
     vae = Plugins().load("model", "vae")
     model = vae(vae.Params(), DataSpec((1, 28, 28), "uint8", 1000))
-    bent = LatentSpace(codes=2 * normal(300, model.params.latent_dim), decode=model.decode)
+    bent = LatentSpace(SpaceData(codes=2 * normal(300, model.params.latent_dim)), SpaceMaps(decode=model.decode))
     for metric, limit in ((GeodesicRatio, 5), (JacobianSpectrum, 3)):
         begin = time.process_time()
         values = metric(metric.Params()).compute(bent)
@@ -473,7 +474,7 @@ def test_an_opaque_decoder_goes_by_differences(space, digits):
     def opaque(codes):
         return torch.from_numpy(space.decode(codes).numpy().copy())  # numpy: no derivatives
 
-    blind = LatentSpace(codes=space.codes, decode=opaque, differentiable=False)
+    blind = LatentSpace(SpaceData(codes=space.codes), SpaceMaps(decode=opaque, differentiable=False))
     assert "decoder_gradient" not in blind.supplies
     assert PathEnergy(PathEnergy.Params()).compute(blind)["path_energy"] == pytest.approx(1, abs=1e-3)
 

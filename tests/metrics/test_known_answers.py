@@ -101,7 +101,7 @@ def test_bounds_are_tight_for_the_exact_posterior(k):
     inputs = normal(30, 2, seed=2) @ weights.T + mean + sigma * normal(30, 5, seed=3)
     variance = 1 / (1 + weights.square().sum(0) / sigma**2)
     codes = (inputs - mean) @ weights / sigma**2 * variance
-    space = LatentSpace(
+    space = LatentSpace().replaced(
         inputs=inputs,
         codes=codes,
         posterior=Posterior(codes, variance.expand_as(codes)),

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from latentbench import DataSpec, LatentSpace, NotApplicableError, Posterior, Split
-from latentbench.latent import space as space_module
+from latentbench.latent import arithmetic
+from latentbench.latent.space import SAMPLE_SEED
 from latentbench.testing.changes import CHANGES, moved, reordered
 from latentbench.testing.gallery import gallery
 from latentbench_metrics.likelihoods import (
@@ -160,7 +161,7 @@ def ppca(width=2, size=5, *, sigma=0.4, orthogonal=True, count=40, seed=0, dtype
     def log_likelihood(x, z):
         return torch.distributions.Normal(z @ weights.T.to(z) + shift.to(z), sigma).log_prob(x).sum(1)
 
-    space = LatentSpace(
+    space = LatentSpace().replaced(
         inputs=inputs.to(dtype),
         codes=mean.to(dtype),
         posterior=posterior,
@@ -222,7 +223,7 @@ def test_iwae_rises_with_k_toward_the_evidence():
 
 def test_bounds_agree_with_a_plain_loop():
     space, _ = wrong(ppca(2, 5, count=6)[0])
-    generator = torch.Generator().manual_seed(space_module.SAMPLE_SEED + 3)
+    generator = torch.Generator().manual_seed(SAMPLE_SEED + 3)
     noise = [torch.randn(6, 2, generator=generator).double() for _ in range(4)]
     q, normal = space.posterior, torch.distributions.Normal
     expected = []
@@ -251,7 +252,7 @@ def test_batches_and_precision_do_not_matter(monkeypatch):
     expected = elbo(space), iwae(space, 20)
     single, _ = wrong(ppca(count=600, dtype=torch.float32)[0])
     assert (elbo(single), iwae(single, 20)) == pytest.approx(expected, rel=1e-4)
-    monkeypatch.setattr(space_module, "BATCH", 7)
+    monkeypatch.setattr(arithmetic, "BATCH", 7)
     assert (elbo(space), iwae(space, 20)) == pytest.approx(expected, abs=1e-12)
 
 
@@ -388,9 +389,9 @@ def test_likelihoods_are_computed_in_batches_without_gradients(monkeypatch):
     whole = space.log_likelihood(space.inputs, space.codes)
     sizes = []
     plain = type(model).log_likelihood
-    monkeypatch.setattr(space_module, "BATCH", 32)
-    monkeypatch.setattr(space, "_likelihood", lambda x, z: sizes.append((len(x), len(z))) or plain(model, x, z))
-    batched = space.log_likelihood(space.inputs, space.codes)
+    monkeypatch.setattr(arithmetic, "BATCH", 32)
+    counted = space.replaced(likelihood=lambda x, z: sizes.append((len(x), len(z))) or plain(model, x, z))
+    batched = counted.log_likelihood(space.inputs, space.codes)
     assert sizes == [(32, 32), (32, 32), (6, 6)]
     assert not batched.requires_grad
     torch.testing.assert_close(batched, whole, rtol=1e-5, atol=1e-4)

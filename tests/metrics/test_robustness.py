@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
+from latentbench.latent.parts import SpaceData, SpaceMaps
+from latentbench.latent.space import OtherSplits
 from latentbench_metrics import robustness
 from latentbench_metrics.neighbors import Neighbors, knn_accuracy
 from latentbench_metrics.robustness import Noise, PixelShift, code_drift, noisy, shifted_by_one
@@ -182,8 +184,9 @@ def test_noise_on_fashion_mnist_costs_pca_what_was_measured(fashion_mnist, monke
     def encode(inputs):
         return (inputs.flatten(1) - mean) @ axes
 
-    bank = LatentSpace(inputs=train, labels=train_labels, encode=encode)
-    seen = LatentSpace(inputs=images[:4000], labels=labels[:4000], encode=encode, train=bank)
+    maps = SpaceMaps(encode=encode)
+    bank = LatentSpace(SpaceData(inputs=train, labels=train_labels), maps)
+    seen = LatentSpace(SpaceData(inputs=images[:4000], labels=labels[:4000]), maps, OtherSplits(bank))
     clean = float(compute(Neighbors, seen)["knn10"].mean())
     found = float(compute(Noise, seen)["knn10_noise"].mean())
     assert clean - found == pytest.approx(0.007, abs=0.006)

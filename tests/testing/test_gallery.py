@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from latentbench.latent.space import REASONS
+from latentbench.latent.parts import REASONS
 from latentbench.testing import CHANGES, blurred, gallery, moved, permuted_labels, random_codes, reordered
 from latentbench.testing.gallery import decode_spots
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
-from latentbench.latent.space import REASONS, LatentSpace
+from latentbench.latent.space import LatentSpace
 
 __all__ = ["Attribute", "attribute_names", "find_attribute"]
 
@@ -79,7 +79,7 @@ class Attribute:
 
 def attribute_names(space: LatentSpace) -> tuple[str, ...]:
     """Return the names of the factors that can be edited; pairs of classes come besides."""
-    return space.factor_names if space.train is not None and "factors" in space.train.supplies else ()
+    return space.factor_names if "train" in space.supplies and "factors" in space.train.supplies else ()
 
 
 def find_attribute(space: LatentSpace, name: str) -> Attribute:
@@ -90,10 +90,9 @@ def find_attribute(space: LatentSpace, name: str) -> Attribute:
         RequestError: this is no pair of classes.
         NotApplicableError: there is no training split, or the factor has a single value there.
     """
-    if space.train is None:
-        raise NotApplicableError(REASONS["train"])
+    train = space.train
     if name.startswith("label:"):
-        return _class_pair(space.train, name)
+        return _class_pair(train, name)
     known = attribute_names(space)
     if name not in known:
         raise UnknownNameError(
@@ -101,7 +100,7 @@ def find_attribute(space: LatentSpace, name: str) -> Attribute:
             f"{', '.join((*known, 'pairs of classes as label:0->1'))}"
         )
     column = known.index(name)
-    values = space.train.factors[:, column].double()
+    values = train.factors[:, column].double()
     levels = torch.unique(values)
     if len(levels) < 2:
         raise NotApplicableError(f"{name} has a single value in the training split")

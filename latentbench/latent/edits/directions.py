@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentbench.errors import NotApplicableError
 from latentbench.latent.edits.attributes import Attribute, find_attribute
-from latentbench.latent.space import REASONS, LatentSpace
+from latentbench.latent.space import LatentSpace
 
 __all__ = [
     "Direction",
@@ -78,7 +78,7 @@ def attribute_direction(
     tensor([2., 0.])
     """
     goal = find_attribute(space, attribute) if isinstance(attribute, str) else attribute
-    vector = _of_pairs(space, goal, seed) if how == "paired" else _of_codes(_train(space), goal, how)
+    vector = _of_pairs(space, goal, seed) if how == "paired" else _of_codes(space.train, goal, how)
     found = Direction(goal.name, vector, goal.unit, how)
     others = [attribute_direction(space, other, how, seed=seed) for other in orthogonal_to]
     return orthogonalized(found, others) if others else found
@@ -173,12 +173,6 @@ def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
     return torch.nn.functional.normalize(vector, dim=0) * length
 
 
-def _train(space: LatentSpace) -> LatentSpace:
-    if space.train is None:
-        raise NotApplicableError(REASONS["train"])
-    return space.train
-
-
 def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:
     codes = train.codes if goal.column is not None else train.codes[goal.rows]
     if how == "balanced_means":
@@ -199,7 +193,7 @@ def _of_pairs(space: LatentSpace, goal: Attribute, seed: int) -> Tensor:
     if goal.column is None:
         raise NotApplicableError(f"{goal.name} is no factor: items cannot be drawn with that alone changed")
     order = torch.randperm(len(goal.rows), generator=torch.Generator().manual_seed(seed))[:PAIRS]
-    here = _train(space).factors[order.to(goal.rows.device)].double()
+    here = space.train.factors[order.to(goal.rows.device)].double()
     there = here.clone()
     there[:, goal.column] = goal.opposite(here[:, goal.column])
     codes = [space.encode(space.render(factors)) for factors in (here, there)]

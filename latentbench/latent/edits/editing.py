@@ -11,7 +11,7 @@ from torch import Tensor
 from latentbench.errors import NotApplicableError
 from latentbench.latent.edits.attributes import Attribute
 from latentbench.latent.edits.directions import Direction
-from latentbench.latent.space import REASONS, LatentSpace
+from latentbench.latent.space import LatentSpace
 
 __all__ = [
     "Counterfactual",
@@ -178,8 +178,6 @@ def validation_items(space: LatentSpace) -> Originals:
     Raises:
         NotApplicableError: no validation split with factors, or nothing to draw or see items with.
     """
-    if space.validation is None:
-        raise NotApplicableError(REASONS["validation"])
     factors = space.validation.factors
     rows = torch.randperm(len(factors), generator=torch.Generator().manual_seed(0))[:VALIDATION_ITEMS]
     return originals(space, factors[rows.sort().values.to(factors.device)].double())

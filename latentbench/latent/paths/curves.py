@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.descent import minimize_energies
-from latentbench.latent.space import exact_arithmetic
 
 __all__ = [
     "decoded_path",

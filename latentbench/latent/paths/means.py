@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.descent import minimize_energies
 from latentbench.latent.paths.curves import wave_basis
-from latentbench.latent.space import exact_arithmetic
 
 __all__ = ["geodesic_mean", "spherical_mean"]
 

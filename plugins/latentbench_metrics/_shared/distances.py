@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from latentbench.latent.space import exact_arithmetic
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.blocks import at_once
 
 __all__ = ["centered", "distance_blocks", "extreme", "nearest", "row_blocks"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
-from latentbench.latent.space import exact_arithmetic
+from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.subsets import at_most
 
@@ -57,8 +57,6 @@ def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
 
 
 def _network(space: LatentSpace) -> _Network:
-    if space.train is None:
-        raise NotApplicableError("no training split")
     inputs, labels = space.train.inputs, space.train.labels
     if len(torch.unique(labels)) < 2:
         raise NotApplicableError("training labels hold a single class")

@@ -12,7 +12,7 @@ __all__ = ["at_most", "folds", "pairs", "some_rows", "train_with"]
 
 def train_with(space: LatentSpace, need: str) -> LatentSpace | None:
     """Return the training split's space, a bank for probes, where there is one with "labels" or "factors"."""
-    return space.train if space.train is not None and need in space.train.supplies else None
+    return space.train if "train" in space.supplies and need in space.train.supplies else None
 
 
 def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from latentbench import LatentSpace, Metric, NotApplicableError
 from latentbench.latent.edits.attributes import Attribute, attribute_names, find_attribute
 from latentbench.latent.edits.directions import Direction, How, random_direction
+from latentbench.latent.sampling import training_codes
 from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_told"]
@@ -46,7 +47,7 @@ def scored_attributes(space: LatentSpace, names: Sequence[str] = ()) -> list[Att
 
 
 def _varying(space: LatentSpace) -> Iterator[str]:
-    for name, factor in zip(attribute_names(space), space.train.factors.T, strict=True):  # type: ignore[union-attr]
+    for name, factor in zip(attribute_names(space), space.train.factors.T, strict=True):
         if (factor != factor[0]).any():
             yield name
 
@@ -58,8 +59,7 @@ def scored_factors(space: LatentSpace, count: int | None = ITEMS) -> Tensor:
 
 def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Direction:
     """Return a random direction of equal length, another one for each `seed`."""
-    codes = (space.train or space).codes
-    vector = random_direction(codes, direction.vector.norm(), seed)
+    vector = random_direction(training_codes(space), direction.vector.norm(), seed)
     return Direction(direction.name, vector, direction.unit, "random")
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench import Invariance, LatentSpace, Metric, Need, Score, Tier
 from latentbench.latent.edits.attributes import Attribute
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import edit
@@ -62,11 +62,10 @@ def attribute_judge(space: LatentSpace, attributes: Sequence[Attribute]) -> Call
     Raises:
         NotApplicableError: no training split with factors and inputs.
     """
-    if space.train is None:
-        raise NotApplicableError("no training split")
+    train = space.train
     bits = 2 ** torch.arange(len(attributes), device=space.device)
-    labels = (_sides(attributes, space.train.factors) * bits).sum(1)
-    learned = space.train.replaced(labels=labels, inputs=space.train.inputs)
+    labels = (_sides(attributes, train.factors) * bits).sum(1)
+    learned = train.replaced(labels=labels, inputs=train.inputs)
     words = " ".join([space.fingerprint or "", *(attribute.name for attribute in attributes)])
     named = hashlib.sha256(words.encode()).hexdigest() if space.fingerprint else None
     classes = in_domain_classes(space.replaced(train=learned, fingerprint=named))

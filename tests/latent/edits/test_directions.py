@@ -313,7 +313,6 @@ def test_a_strength_is_exact_where_images_are_linear_and_0_where_nothing_helps()
 
 
 def test_strengths_need_a_validation_split(spots):
-    assert spots.validation is not None
     chosen = validation_items(spots).factors
     assert chosen.shape == (100, 5)
     known = {tuple(row) for row in spots.validation.factors.tolist()}

@@ -1,0 +1,41 @@
+"""How a model's maps are computed: without gradients, in full float32, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from latentbench.convolutions.cpu import FastConvolutions
+
+__all__ = ["batches", "exact_arithmetic", "in_batches"]
+
+BATCH = 128  # rows at once on a CPU: the outputs of a layer stay in its caches
+LARGE_BATCH = 2048  # on other devices
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Compute without gradients and in full float32: no autocast, no TF32; convolutions by the fast kernels."""
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        no_autocast = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
+        with torch.no_grad(), no_autocast[0], no_autocast[1], FastConvolutions():
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+
+
+def in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int | None = None) -> Tensor:
+    """Apply a function of rows to all of them, `at_once` at a time, in exact arithmetic."""
+    with exact_arithmetic():
+        return torch.cat([function(batch) for batch in batches(rows, at_once)])
+
+
+def batches(rows: Tensor, at_once: int | None = None) -> tuple[Tensor, ...]:
+    """Split rows into batches of `at_once`; None: of the size that suits a network on their device."""
+    default = BATCH if rows.device.type == "cpu" else LARGE_BATCH
+    return torch.split(rows, default if at_once is None else at_once)
