@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import (
-    Asked,
+from latentbench.cli.naming import other_choices
+from latentbench.cli.selection import (
+    Selection,
     applicable,
     check_items,
     echo_paths,
     figure_stem,
     items_option,
-    look_options,
+    selection_options,
 )
-from latentbench.cli.naming import other_choices
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 
 
 @click.command("edit")
-@look_options()
+@selection_options()
 @click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, as smile=+1.")
 @click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; as often as wanted.")
 @items_option("Test items to edit; default: the first four that the first change changes.")
@@ -45,7 +45,7 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 )
 @click.option("--reencode", is_flag=True, help="Begin each step from the code of the last step's image.")
 def command(
-    asked: Asked,
+    selection: Selection,
     attribute: str,
     then: tuple[str, ...],
     items: list[int] | None,
@@ -68,19 +68,19 @@ def command(
     from latentbench.explore.edit import draw_edits, edited_by_default, plan_edits
 
     changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)
-    look = asked.look("edit")
-    rows = check_items(look.space, items or [])
-    _check_drawn(look.space, how, changes)
-    with applicable(look):
-        edits = plan_edits(look.space, changes, how, amount, lock)
-        rows = rows or edited_by_default(look.space, edits[0])
+    selected = selection.open("edit")
+    rows = check_items(selected.space, items or [])
+    _check_drawn(selected.space, how, changes)
+    with applicable(selected):
+        edits = plan_edits(selected.space, changes, how, amount, lock)
+        rows = rows or edited_by_default(selected.space, edits[0])
         if not rows:
             raise RequestError(f"no test item is changed by {changes[0]}; choose others with --items")
-        sheet, numbers = draw_edits(look.space, rows, edits, reencode=reencode)
-    title = f"{look.name}: {_told(edits, how, amount)}{', re-encoded' if reencode else ''}"
-    about = {**look.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
+        sheet, numbers = draw_edits(selected.space, rows, edits, reencode=reencode)
+    title = f"{selected.name}: {_described(edits, how, amount)}{', re-encoded' if reencode else ''}"
+    about = {**selected.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
     picture = draw_sheet(replace(sheet, title=title), "png", about)
-    stem = figure_stem(look, ",".join(map(str, changes)), *other_choices("attribute", "then"))
+    stem = figure_stem(selected, ",".join(map(str, changes)), *other_choices("attribute", "then"))
     echo_paths(write_figure(stem, {"png": picture}, numbers))
 
 
@@ -123,8 +123,9 @@ def _check_drawn(space: LatentSpace, how: str, changes: Sequence[Change]) -> Non
         raise RequestError(f"--how paired draws items with one factor changed, but {what}; choose another --how")
 
 
-def _told(edits: Sequence[PlannedEdit], how: str, given: float | None) -> str:
+def _described(edits: Sequence[PlannedEdit], how: str, strength: float | None) -> str:
     """Write out the edits and their strengths."""
-    parts = ", ".join(f"{one.change} x {one.strength:.2f}" for one in edits)
-    by = "given" if given is not None else "by validation" if all(one.chosen for one in edits) else "1: means' gap"
+    parts = ", ".join(f"{edit.change} x {edit.strength:.2f}" for edit in edits)
+    by = "by validation" if all(edit.chosen for edit in edits) else "1: means' gap"
+    by = by if strength is None else "given"
     return f"{parts} ({how}, strength {by})"

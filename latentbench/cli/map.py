@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Asked, look_options
+from latentbench.cli.selection import Selection, selection_options
 
 if TYPE_CHECKING:
-    from latentbench.cli.looking import Look
+    from latentbench.cli.selection import SelectedTrial
     from latentbench.latent.maps.projection import Map
     from latentbench.plugins import Plugins
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("map")
-@look_options()
+@selection_options()
 @click.option("--method", "methods", metavar="NAME,...", default="pca,tsne,umap", show_default=True)
 @click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
 @click.option("--by", metavar="label|FACTOR", help="What colors show; default: label, where there is one.")
@@ -32,7 +32,7 @@ __all__ = ["command"]
 )
 @click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 def command(
-    asked: Asked,
+    selection: Selection,
     methods: str,
     count: int,
     by: str | None,
@@ -44,35 +44,35 @@ def command(
 
     RUN is a run's folder. A map is made once and stored with the trial; `--model pixels` maps the data themselves.
     """
-    from latentbench.cli.looking import applicable, echo_paths, figure_stem
     from latentbench.cli.naming import other_choices
     from latentbench.cli.options import split_names
+    from latentbench.cli.selection import applicable, echo_paths, figure_stem
     from latentbench.drawing.sheet import write_figure
-    from latentbench.explore.map import draw_maps, map_numbers, one_coloring
+    from latentbench.explore.map import choose_coloring, draw_maps, map_numbers
     from latentbench.latent.maps.projection import check_method
 
     names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
-    look = asked.look("map")
+    selected = selection.open("map")
     seeds = range(map_seed, map_seed + repeats)
-    with applicable(look):
-        made = [_maps(look, name, count, seeds, asked.plugins) for name in names]
-    first = [maps[0] for maps in made]
-    coloring = one_coloring(look.space, first[0].rows, by)
-    about = {**look.about, "methods": names, "map_seed": map_seed, "items": len(first[0].rows)}
-    notes = {maps[0].method: _agreement(maps) for maps in made}
-    drawn = draw_maps(first, coloring, look.name, form, about, notes)
-    stem = figure_stem(look, *names, *other_choices("methods"))
+    with applicable(selected):
+        maps_by_method = [_maps(selected, name, count, seeds, selection.plugins) for name in names]
+    first = [maps[0] for maps in maps_by_method]
+    coloring = choose_coloring(selected.space, first[0].rows, by)
+    about = {**selected.about, "methods": names, "map_seed": map_seed, "items": len(first[0].rows)}
+    notes = {maps[0].method: _agreement(maps) for maps in maps_by_method}
+    drawn = draw_maps(first, coloring, selected.name, form, about, notes)
+    stem = figure_stem(selected, *names, *other_choices("methods"))
     echo_paths(write_figure(stem, {form: drawn}, map_numbers(first, coloring)))
 
 
-def _maps(look: Look, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
+def _maps(selected: SelectedTrial, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
     """Return the maps by a method; PCA draws nothing, one is enough."""
     from latentbench.execution.maps import trial_map
     from latentbench.records import Record
 
-    record = Record(look.results.path, look.trial.key)
-    wanted = seeds[:1] if method == "pca" else seeds
-    return [trial_map(record, look.space, method, plugins, seed=seed, count=count) for seed in wanted]
+    record = Record(selected.results.path, selected.trial.key)
+    used = seeds[:1] if method == "pca" else seeds
+    return [trial_map(record, selected.space, method, plugins, seed=seed, count=count) for seed in used]
 
 
 def _agreement(maps: list[Map]) -> str:

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Asked, Look, applicable, check_item, echo_paths, figure_stem, look_options
 from latentbench.cli.naming import other_choices
 from latentbench.cli.options import several, split_names
+from latentbench.cli.selection import (
+    SelectedTrial,
+    Selection,
+    applicable,
+    check_item,
+    echo_paths,
+    figure_stem,
+    selection_options,
+)
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -24,7 +32,7 @@ MILLISECONDS = 60
 
 
 @click.command("morph")
-@look_options()
+@selection_options()
 @click.option("--from", "start", type=int, metavar="ITEM", help="Test item to start from.")
 @click.option("--to", "end", type=int, metavar="ITEM", help="Test item to arrive at.")
 @click.option("--via", multiple=True, type=int, metavar="ITEM", help="Test item in between; may be repeated.")
@@ -64,7 +72,7 @@ MILLISECONDS = 60
 )
 @click.option("--meshes", is_flag=True, help="Also write the surfaces of bodies in space, as one .obj file.")
 def command(
-    asked: Asked,
+    selection: Selection,
     start: int | None,
     end: int | None,
     via: tuple[int, ...],
@@ -83,27 +91,27 @@ def command(
     as their surfaces.
     """
     paths = _paths(path)
-    look = asked.look("morph")
+    selected = selection.open("morph")
     if corners is not None:
         if start is not None or end is not None or via:
             raise RequestError("give --from and --to, or --blend, not both")
         if meshes:
             raise RequestError("--meshes goes with --from and --to, not with --blend; leave one out")
-        items = _corners(look, corners)
+        items = _corners(selected, corners)
     else:
-        items = _way(look, start, end, via)
+        items = _way(selected, start, end, via)
     count = _points(points, EDGE_POINTS if corners else POINTS, 2 if corners else len(items))
-    with applicable(look):
-        graph = _graph(look, neighbors) if "graph" in paths else None
+    with applicable(selected):
+        graph = _graph(selected, neighbors) if "graph" in paths else None
         if corners is None:
-            written = _write_strip(look, items, paths, count, graph, form, moving, meshes)
+            written = _write_strip(selected, items, paths, count, graph, form, moving, meshes)
         else:
-            written = _write_blend(look, items, paths, count, graph, form)
+            written = _write_blend(selected, items, paths, count, graph, form)
     echo_paths(written)
 
 
 def _write_strip(
-    look: Look,
+    selected: SelectedTrial,
     items: list[int],
     paths: list[str],
     points: int,
@@ -116,30 +124,30 @@ def _write_strip(
     from latentbench.drawing.sheet import draw_sheet, write_figure
     from latentbench.explore.morph import as_meshes, frames, morphed, morphed_sheet, numbers
 
-    morph = morphed(look.space, items, points, paths, graph)
+    morph = morphed(selected.space, items, points, paths, graph)
     _tell(morph.notes)
-    sheet = morphed_sheet(morph, f"From {' to '.join(map(str, items))}: {look.name}")
-    drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
+    sheet = morphed_sheet(morph, f"From {' to '.join(map(str, items))}: {selected.name}")
+    drawn = {form: draw_sheet(sheet, form, _about(selected, items, paths))}
     if moving != "none":
-        known = [way for way in paths if way in _names(morph)]
-        finer = morph if points >= FRAMES else morphed(look.space, items, FRAMES, known, graph)
+        possible = [way for way in paths if way in _names(morph)]
+        finer = morph if points >= FRAMES else morphed(selected.space, items, FRAMES, possible, graph)
         drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
     if meshes:
         drawn["obj"] = as_meshes(morph).encode()
-    return write_figure(_stem(look, items), drawn, numbers(look.space, morph))
+    return write_figure(_stem(selected, items), drawn, numbers(selected.space, morph))
 
 
 def _write_blend(
-    look: Look, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
+    selected: SelectedTrial, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
 ) -> list[Path]:
     from latentbench.drawing.sheet import draw_sheet, write_figure
     from latentbench.explore.morph import blended, blended_sheet, numbers
 
-    morph = blended(look.space, items, points - 1, paths, graph)
+    morph = blended(selected.space, items, points - 1, paths, graph)
     _tell(morph.notes)
-    sheet = blended_sheet(morph, look.name)
-    drawn = {form: draw_sheet(sheet, form, _about(look, items, paths))}
-    return write_figure(_stem(look, items, "blend"), drawn, numbers(look.space, morph))
+    sheet = blended_sheet(morph, selected.name)
+    drawn = {form: draw_sheet(sheet, form, _about(selected, items, paths))}
+    return write_figure(_stem(selected, items, "blend"), drawn, numbers(selected.space, morph))
 
 
 def _paths(text: str) -> list[str]:
@@ -156,44 +164,44 @@ def _paths(text: str) -> list[str]:
     return names
 
 
-def _way(look: Look, start: int | None, end: int | None, via: Sequence[int]) -> list[int]:
+def _way(selected: SelectedTrial, start: int | None, end: int | None, via: Sequence[int]) -> list[int]:
     """Return the items to go through."""
     if start is None or end is None:
         raise RequestError("give the two test items --from and --to, or three or four with --blend")
     options = ["--from", *["--via"] * len(via), "--to"]
     items = [
-        check_item(look.space, item, option) for item, option in zip([start, *via, end], options, strict=True)
+        check_item(selected.space, item, option) for item, option in zip([start, *via, end], options, strict=True)
     ]
     for place in range(len(items) - 1):
         if items[place] == items[place + 1]:
-            both = f"{options[place]} and {options[place + 1]}"
-            raise RequestError(f"{both} must be two different items, got {items[place]} twice")
+            options_pair = f"{options[place]} and {options[place + 1]}"
+            raise RequestError(f"{options_pair} must be two different items, got {items[place]} twice")
     return items
 
 
-def _corners(look: Look, corners: Sequence[int]) -> list[int]:
+def _corners(selected: SelectedTrial, corners: Sequence[int]) -> list[int]:
     """Return the items to blend."""
     if len(corners) not in (3, 4) or len(set(corners)) < len(corners):
         raise RequestError(
             f"--blend takes three or four different test items as in 3,50,77, got {','.join(map(str, corners))}"
         )
-    return [check_item(look.space, item, "--blend") for item in corners]
+    return [check_item(selected.space, item, "--blend") for item in corners]
 
 
-def _points(asked: int | None, usual: int, least: int) -> int:
+def _points(requested: int | None, usual: int, least: int) -> int:
     """Return how many points to draw."""
-    if asked is None:
+    if requested is None:
         return max(usual, least)
-    if asked < least:
-        raise RequestError(f"--points must be at least {least} here, got {asked}")
-    return asked
+    if requested < least:
+        raise RequestError(f"--points must be at least {least} here, got {requested}")
+    return requested
 
 
-def _graph(look: Look, neighbors: int) -> CodeGraph:
+def _graph(selected: SelectedTrial, neighbors: int) -> CodeGraph:
     from latentbench.latent.paths.graph import code_graph
 
-    look.space.decode(look.space.codes[:1])  # a model without a decoder is told before the search
-    graph = code_graph(look.space.codes, neighbors)
+    selected.space.decode(selected.space.codes[:1])  # a model without a decoder is told before the search
+    graph = code_graph(selected.space.codes, neighbors)
     if graph.bridges:
         _tell(
             [f"the neighbor graph falls apart; {graph.bridges} bridges join its parts (more --neighbors: fewer)"]
@@ -205,14 +213,14 @@ def _names(morph: Any) -> list[str]:
     return [row.name for row in morph.rows]
 
 
-def _about(look: Look, items: Sequence[int], paths: Sequence[str]) -> dict[str, Any]:
-    return {**look.about, "items": list(items), "paths": list(paths)}
+def _about(selected: SelectedTrial, items: Sequence[int], paths: Sequence[str]) -> dict[str, Any]:
+    return {**selected.about, "items": list(items), "paths": list(paths)}
 
 
-def _stem(look: Look, items: Sequence[int], kind: str = "") -> Path:
+def _stem(selected: SelectedTrial, items: Sequence[int], kind: str = "") -> Path:
     """Return the file to write to, without its ending: no other trial, items or choices share it."""
     way = "-".join(map(str, items))
-    return figure_stem(look, kind, way, *other_choices("start", "end", "via", "corners", "meshes"))
+    return figure_stem(selected, kind, way, *other_choices("start", "end", "via", "corners", "meshes"))
 
 
 def _tell(notes: Sequence[str]) -> None:

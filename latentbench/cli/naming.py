@@ -28,19 +28,19 @@ def file_name(*parts: str) -> str:
     return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{digest}"
 
 
-def other_choices(*told: str) -> list[str]:
+def other_choices(*named: str) -> list[str]:
     """Return the options of the running command that are not at their defaults, as `name=value`.
 
     Args:
-        told: parameters that the name tells anyway.
+        named: parameters that the file name holds anyway.
     """
     context = click.get_current_context()
-    found = []
+    choices = []
     for option in context.command.params:
         value = context.params[str(option.name)]
-        if option.name not in UNTOLD | {*told} and value not in (option.get_default(context), None, ()):
-            found.append(_choice(option, value))
-    return found
+        if option.name not in UNTOLD | {*named} and value not in (option.get_default(context), None, ()):
+            choices.append(_choice(option, value))
+    return choices
 
 
 def _choice(option: click.Parameter, value: object) -> str:

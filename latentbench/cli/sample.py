@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Asked, Look, applicable, check_item, echo_paths, figure_stem, look_options
 from latentbench.cli.naming import other_choices
+from latentbench.cli.selection import (
+    SelectedTrial,
+    Selection,
+    applicable,
+    check_item,
+    echo_paths,
+    figure_stem,
+    selection_options,
+)
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from latentbench.explore.sample import Made
+    from latentbench.explore.sample import SampleSheet
 
 __all__ = ["command"]
 
@@ -22,7 +30,7 @@ POINTS = 2000
 
 
 @click.command("sample")
-@look_options()
+@selection_options()
 @click.option(
     "--how",
     type=click.Choice(HOW),
@@ -44,7 +52,7 @@ POINTS = 2000
 @click.option(
     "--seed-draw", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is drawn."
 )
-def command(asked: Asked, how: str, **options: Any) -> None:
+def command(selection: Selection, how: str, **options: Any) -> None:
     """Decode new codes of a model of the run folder RUN; write a sheet of images, and their codes as CSV.
 
     --how prior, gaussian or mixture draws codes; grid runs through the two dimensions that vary most; variations
@@ -57,10 +65,10 @@ def command(asked: Asked, how: str, **options: Any) -> None:
     if how == "variations" and options["item"] is None:
         raise RequestError("--how variations needs the number of a test item, as --item 12")
     side = _side(options["count"]) if how in ("grid", "inverse") else 0
-    look = asked.look("sample")
-    with applicable(look):
-        made = _made(look, how, side, options)
-    echo_paths(_written(look, how, made, options))
+    selected = selection.open("sample")
+    with applicable(selected):
+        sheet = _sample(selected, how, side, options)
+    echo_paths(_write(selected, how, sheet, options))
 
 
 def _side(count: int) -> int:
@@ -71,10 +79,10 @@ def _side(count: int) -> int:
     return side
 
 
-def _made(look: Look, how: str, side: int, options: dict[str, Any]) -> Made:
+def _sample(selected: SelectedTrial, how: str, side: int, options: dict[str, Any]) -> SampleSheet:
     from latentbench.explore.sample import draws, grid, inverse_grid, varied
 
-    space, name, drawn = look.space, look.name, options["seed_draw"]
+    space, name, drawn = selected.space, selected.name, options["seed_draw"]
     if how == "grid":
         return grid(space, side, name)
     if how == "variations":
@@ -87,10 +95,10 @@ def _made(look: Look, how: str, side: int, options: dict[str, Any]) -> Made:
     return draws(space, options["count"], drawn, how, name)  # type: ignore[arg-type]  # click has checked it
 
 
-def _written(look: Look, how: str, made: Made, options: dict[str, Any]) -> list[Any]:
+def _write(selected: SelectedTrial, how: str, sample: SampleSheet, options: dict[str, Any]) -> list[Any]:
     from latentbench.drawing.sheet import draw_sheet, write_figure
 
-    given = {name: value for name, value in options.items() if value is not None}
-    about = {**look.about, "how": how, **given}
-    stem = figure_stem(look, how, *other_choices("how"))
-    return write_figure(stem, {"png": draw_sheet(made.sheet, about=about)}, made.numbers)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    about = {**selected.about, "how": how, **chosen}
+    stem = figure_stem(selected, how, *other_choices("how"))
+    return write_figure(stem, {"png": draw_sheet(sample.sheet, about=about)}, sample.numbers)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import Asked, look_options
+from latentbench.cli.selection import Selection, selection_options
 
 if TYPE_CHECKING:
-    from latentbench.cli.looking import Look
+    from latentbench.cli.selection import SelectedTrial
     from latentbench.explore.tour import Film
     from latentbench.plugins import Plugins
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("tour")
-@look_options()
+@selection_options()
 @click.option("--method", type=click.Choice(["pca", "tsne", "umap"]), default="umap", show_default=True)
 @click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
 @click.option("--clusters", type=click.IntRange(1), default=30, show_default=True, help="Stops of the tour.")
@@ -31,7 +31,7 @@ __all__ = ["command"]
 @click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of map and clusters.")
 @click.option("--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True)
 def command(
-    asked: Asked,
+    selection: Selection,
     method: str,
     count: int,
     clusters: int,
@@ -44,49 +44,53 @@ def command(
 
     With --forming: how the map forms over the epochs of a run made with `latentbench run --checkpoints 1,2,5,10`.
     """
-    from latentbench.cli.looking import applicable, echo_paths, figure_stem
     from latentbench.cli.naming import other_choices
+    from latentbench.cli.selection import applicable, echo_paths, figure_stem
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.tour import MILLISECONDS
 
-    look = asked.look("tour")
-    with applicable(look):
+    selected = selection.open("tour")
+    with applicable(selected):
         if forming:
-            film = _forming(look, method, count, map_seed, seconds or 1.6, asked.plugins)
+            film = _forming(selected, method, count, map_seed, seconds or 1.6, selection.plugins)
         else:
-            film = _tour(look, method, count, map_seed, clusters, seconds or 0.8, asked.plugins)
-    stem = figure_stem(look, method, *other_choices("method"))
+            film = _tour(selected, method, count, map_seed, clusters, seconds or 0.8, selection.plugins)
+    stem = figure_stem(selected, method, *other_choices("method"))
     echo_paths(write_figure(stem, {form: animation(film.frames, MILLISECONDS, form)}, film.numbers))
 
 
-def _tour(look: Look, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins) -> Film:
+def _tour(
+    selected: SelectedTrial, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins
+) -> Film:
     """Film the round trip through the clusters."""
     from latentbench.errors import NotApplicableError
     from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import cluster_tour
     from latentbench.records import Record
 
-    if reason := look.space.missing(("decoder",)):
+    if reason := selected.space.missing(("decoder",)):
         raise NotApplicableError(f"{reason}, so a tour has nothing to show (`latentbench map` needs none)")
-    record = Record(look.results.path, look.trial.key)
-    made = trial_map(record, look.space, method, plugins, seed=seed, count=count)
-    return cluster_tour(look.space, made, clusters, seconds, seed)
+    record = Record(selected.results.path, selected.trial.key)
+    layout = trial_map(record, selected.space, method, plugins, seed=seed, count=count)
+    return cluster_tour(selected.space, layout, clusters, seconds, seed)
 
 
-def _forming(look: Look, method: str, count: int, seed: int, seconds: float, plugins: Plugins) -> Film:
+def _forming(
+    selected: SelectedTrial, method: str, count: int, seed: int, seconds: float, plugins: Plugins
+) -> Film:
     """Film the maps of all looks at the training; each but the last begins where the next one lies."""
     from latentbench.execution.maps import trial_map
-    from latentbench.explore.tour import forming_film, looks_on_the_way
+    from latentbench.explore.tour import finished_checkpoints, forming_film
     from latentbench.records import Record
 
-    trials = looks_on_the_way(look.results, look.trial)
+    trials = finished_checkpoints(selected.results, selected.trial)
     maps, start = [], None
     for trial in reversed(trials):
-        space = look.space if trial.key == look.trial.key else look.results.latent_space(trial)
-        record = Record(look.results.path, trial.key)
+        space = selected.space if trial.key == selected.trial.key else selected.results.latent_space(trial)
+        record = Record(selected.results.path, trial.key)
         maps.append(trial_map(record, space, method, plugins, seed=seed, count=count, start=start))
         start = maps[-1].places
     rows = maps[0].rows
-    labels = look.space.labels.cpu().numpy()[rows] if "labels" in look.space.supplies else None
+    labels = selected.space.labels.cpu().numpy()[rows] if "labels" in selected.space.supplies else None
     return forming_film(maps[::-1], trials, labels, seconds)

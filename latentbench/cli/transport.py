@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.looking import (
-    Asked,
-    Look,
+from latentbench.cli.naming import file_name, other_choices
+from latentbench.cli.options import several
+from latentbench.cli.selection import (
+    SelectedTrial,
+    Selection,
     applicable,
     check_items,
     echo_paths,
     figure_stem,
     items_option,
-    look_options,
+    selection_options,
 )
-from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.options import several
 from latentbench.errors import RequestError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from latentbench.explore.transport import Moved
+    from latentbench.explore.transport import TransportFigure
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ SIDE = 5  # pictures along the side of a square between four
 
 
 @click.command("transport")
-@look_options(run_needed=False)
+@selection_options(run_needed=False)
 @items_option("Test images: two or more.")
 @click.option("--classes", metavar="A,B", callback=several(int, always=True), help="Two classes of codes.")
 @click.option(
@@ -53,7 +53,7 @@ SIDE = 5  # pictures along the side of a square between four
     help="Pictures along the way between two.",
 )
 def command(
-    asked: Asked,
+    selection: Selection,
     items: list[int] | None,
     classes: list[int] | None,
     signals: str | None,
@@ -67,25 +67,25 @@ def command(
     of one class on their way to another, decoded, beside the line between the classes' means. --signals: the same
     as for images, of curves that are nowhere below 0, without RUN. Writes pictures and their numbers as CSV.
     """
-    _check_request(asked.run, items, classes, signals, weights)
+    _check_request(selection.run, items, classes, signals, weights)
     if signals is not None:
-        echo_paths(_signals(Path(signals), weights, points, asked.output))
+        echo_paths(_signals(Path(signals), weights, points, selection.output))
     elif items is not None:
-        look = replace(asked, model=asked.model or _any_model(asked)).look("transport")
-        echo_paths(_items(look, items, weights, points))
+        selected = replace(selection, model=selection.model or _any_model(selection)).open("transport")
+        echo_paths(_items(selected, items, weights, points))
     else:
-        echo_paths(_classes(asked.look("transport"), classes or [], points))
+        echo_paths(_classes(selection.open("transport"), classes or [], points))
 
 
 def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: Any) -> None:
     """Refuse what does not go together."""
-    given = [
+    sources = [
         f"--{name}" for name, value in (("items", items), ("classes", classes), ("signals", signals)) if value
     ]
-    if len(given) != 1:
-        raise RequestError(f"give one of --items, --classes and --signals, got {' and '.join(given) or 'none'}")
-    if bool(run) == (given == ["--signals"]):
-        raise RequestError("--signals takes no RUN" if run else f"{given[0]} needs a RUN, the folder of a run")
+    if len(sources) != 1:
+        raise RequestError(f"give one of --items, --classes and --signals, got {' and '.join(sources) or 'none'}")
+    if bool(run) == (sources == ["--signals"]):
+        raise RequestError("--signals takes no RUN" if run else f"{sources[0]} needs a RUN, the folder of a run")
     if weights and classes:
         raise RequestError("--weights goes with --items or --signals, got --classes")
     if items and len(items) < 2:
@@ -94,40 +94,40 @@ def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: An
         raise RequestError(f"--classes must name two classes, as --classes 5,9, got {len(classes)}")
 
 
-def _any_model(asked: Asked) -> str | None:
+def _any_model(selection: Selection) -> str | None:
     """Return a model through which the test images can be seen; they are the same for all."""
     from latentbench.results import Results
 
-    trials = Results(Path(asked.run), asked.plugins).trials
-    well = (trial for trial in trials if trial.outcome and trial.outcome.status == "ok")
-    return next((trial.label for trial in well if asked.dataset in (None, trial.dataset)), None)
+    trials = Results(Path(selection.run), selection.plugins).trials
+    finished = (trial for trial in trials if trial.ok)
+    return next((trial.label for trial in finished if selection.dataset in (None, trial.dataset)), None)
 
 
-def _items(look: Look, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
+def _items(selected: SelectedTrial, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
     from latentbench.explore.transport import image_grid, image_means, image_strip
 
-    rows = check_items(look.space, items)
+    rows = check_items(selected.space, items)
     names = [f"item {row}" for row in rows]
-    title = f"{look.trial.dataset}, test items {', '.join(map(str, rows))}"
-    with _asked(look):
-        images = look.space.inputs[rows]
+    title = f"{selected.trial.dataset}, test items {', '.join(map(str, rows))}"
+    with _reported(selected):
+        images = selected.space.inputs[rows]
         if weights is None and len(rows) == 2:
-            moved = image_strip(images, points, title)
+            figure = image_strip(images, points, title)
         elif weights is None and len(rows) == 4:
-            moved = image_grid(images, names, SIDE, title)
+            figure = image_grid(images, names, SIDE, title)
         else:
-            moved = image_means(images, names, _weights(weights, len(rows)), title)
-    about = {"dataset": look.trial.dataset, "items": rows, "weights": weights}
-    return _written(look.folder / file_name(look.trial.dataset, *other_choices()), moved, about)
+            figure = image_means(images, names, _weights(weights, len(rows)), title)
+    about = {"dataset": selected.trial.dataset, "items": rows, "weights": weights}
+    return _write(selected.folder / file_name(selected.trial.dataset, *other_choices()), figure, about)
 
 
-def _classes(look: Look, classes: list[int], points: int) -> list[Path]:
+def _classes(selected: SelectedTrial, classes: list[int], points: int) -> list[Path]:
     from latentbench.explore.transport import class_morph
 
-    title = f"{look.name}: from class {classes[0]} to class {classes[1]}"
-    with _asked(look):
-        moved = class_morph(look.space, classes[0], classes[1], points, 0, title)
-    return _written(figure_stem(look, *other_choices()), moved, {**look.about, "classes": classes})
+    title = f"{selected.name}: from class {classes[0]} to class {classes[1]}"
+    with _reported(selected):
+        figure = class_morph(selected.space, classes[0], classes[1], points, 0, title)
+    return _write(figure_stem(selected, *other_choices()), figure, {**selected.about, "classes": classes})
 
 
 def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
@@ -191,20 +191,20 @@ def _weights(weights: list[float] | None, count: int) -> Tensor:
 
 
 @contextmanager
-def _asked(look: Look) -> Iterator[None]:
+def _reported(selected: SelectedTrial) -> Iterator[None]:
     """Say of what transport refuses that the request was wrong."""
     try:
-        with applicable(look):
+        with applicable(selected):
             yield
     except ValueError as error:
-        raise RequestError(f"{look.trial.dataset}: {error}") from error
+        raise RequestError(f"{selected.trial.dataset}: {error}") from error
 
 
-def _written(stem: Path, moved: Moved, about: dict[str, Any]) -> list[Path]:
+def _write(stem: Path, figure: TransportFigure, about: dict[str, Any]) -> list[Path]:
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import draw_sheet, write_figure
 
-    drawn = {"png": draw_sheet(moved.sheet, about=about)}
-    if moved.frames:
-        drawn["webp"] = animation(moved.frames)
-    return write_figure(stem, drawn, moved.numbers)
+    drawn = {"png": draw_sheet(figure.sheet, about=about)}
+    if figure.frames:
+        drawn["webp"] = animation(figure.frames)
+    return write_figure(stem, drawn, figure.numbers)

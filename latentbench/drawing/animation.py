@@ -21,10 +21,10 @@ def animation(frames: Sequence[Array], milliseconds: int = 80, form: Literal["we
     """Encode frames `(h, w, 3)` uint8 of one size as an animation that repeats for ever."""
     from PIL import Image
 
-    shapes = {np.shape(one) for one in frames}
+    shapes = {np.shape(picture) for picture in frames}
     if len(shapes) != 1:
         raise ValueError(f"frames must be at least one, all of one size, got sizes {sorted(shapes)}")
-    first, *others = [Image.fromarray(np.ascontiguousarray(one)) for one in frames]
+    first, *others = [Image.fromarray(np.ascontiguousarray(picture)) for picture in frames]
     out = io.BytesIO()
     options: dict[str, Any] = (
         {"quality": 80, "method": 4, "minimize_size": True} if form == "webp" else {"optimize": True}
@@ -52,14 +52,15 @@ def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
 
     font = ImageFont.load_default(LETTERS)
     widths = [
-        max(one.shape[1], int(np.ceil(font.getlength(title)))) for one, title in zip(frames, titles, strict=True)
+        max(picture.shape[1], int(np.ceil(font.getlength(title))))
+        for picture, title in zip(frames, titles, strict=True)
     ]
-    size = sum(widths) + APART * (len(widths) + 1), HEAD + max(one.shape[0] for one in frames) + APART
+    size = sum(widths) + APART * (len(widths) + 1), HEAD + max(picture.shape[0] for picture in frames) + APART
     sheet = Image.new("RGB", size, "white")
     draw, left = ImageDraw.Draw(sheet), APART
-    for one, title, width in zip(frames, titles, widths, strict=True):
+    for picture, title, width in zip(frames, titles, widths, strict=True):
         draw.text((left + width / 2, HEAD / 2), title, fill=INK, font=font, anchor="mm")
-        sheet.paste(Image.fromarray(one), (left + (width - one.shape[1]) // 2, HEAD))
+        sheet.paste(Image.fromarray(picture), (left + (width - picture.shape[1]) // 2, HEAD))
         left += width + APART
     return np.asarray(sheet)
 
@@ -71,5 +72,5 @@ def moving_ways(ways: Sequence[Sequence[Array]], titles: Sequence[str]) -> list[
         ways: for each title its frames `(h, w, 3)` uint8, equally many.
         titles: one for each way.
     """
-    there = [side_by_side(now, titles) for now in zip(*ways, strict=True)]
-    return there + there[-2:0:-1]
+    forward = [side_by_side(now, titles) for now in zip(*ways, strict=True)]
+    return forward + forward[-2:0:-1]

@@ -27,7 +27,7 @@ def shaded(grids: Tensor) -> NDArray[np.float32]:
     beyond the grid there is nothing. A grid without inside gives a black picture.
     """
     values = grids.detach().float()
-    return np.concatenate([_shaded(one[None]) for one in values] or [np.zeros((0, 1, SIDE, SIDE), np.float32)])
+    return np.concatenate([_shaded(grid[None]) for grid in values] or [np.zeros((0, 1, SIDE, SIDE), np.float32)])
 
 
 def _shaded(grid: Tensor) -> NDArray[np.float32]:
@@ -37,9 +37,9 @@ def _shaded(grid: Tensor) -> NDArray[np.float32]:
     step = 2 / max(grid.shape[2:])
     depths = torch.arange(math.sqrt(3), -math.sqrt(3), -step).to(grid)
     places = plane + depths[:, None, None, None] * toward
-    found = torch.where((places.abs() > 1).any(-1), 1.0, _sampled(grid, places)[0])
-    first = (found < 0).byte().argmax(0).clamp_min(1)  # along a ray, from the eye
-    before, behind = (found.gather(0, (first - less)[None])[0] for less in (1, 0))
+    distances = torch.where((places.abs() > 1).any(-1), 1.0, _sampled(grid, places)[0])
+    first = (distances < 0).byte().argmax(0).clamp_min(1)  # along a ray, from the eye
+    before, behind = (distances.gather(0, (first - less)[None])[0] for less in (1, 0))
     share = (before / (before - behind)).nan_to_num(0, 0, 0)  # rays that meet nothing divide by nothing
     depth = depths[first - 1] - step * share
     bright = _brightness(grid, plane + depth[..., None] * toward)

@@ -74,13 +74,13 @@ def patchwork(images: Array, lengths: Sequence[int]) -> Array:
     tiles = zoomed(images)
     channels, high, wide = tiles.shape[1:]
     size = len(lengths) * (high + GAP) - GAP, max(lengths) * (wide + GAP) - GAP
-    whole, own = np.ones((channels, *size), np.float32), iter(tiles)
+    picture, remaining = np.ones((channels, *size), np.float32), iter(tiles)
     for row, length in enumerate(lengths):
         top, first = row * (high + GAP), (max(lengths) - length) * (wide + GAP) // 2
         for column in range(length):
             left = first + column * (wide + GAP)
-            whole[:, top : top + high, left : left + wide] = next(own)
-    return whole
+            picture[:, top : top + high, left : left + wide] = next(remaining)
+    return picture
 
 
 def zoomed(images: Array, smallest: int = READABLE) -> Array:

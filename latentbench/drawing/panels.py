@@ -1,4 +1,4 @@
-"""What drawings of numbers are made of: panels, looks of lines, axes, ticks and texts. No pyplot."""
+"""What drawings of numbers are made of: panels, legends, axes, ticks and texts. No pyplot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from latentbench.drawing.style import INK, Look, settings
+from latentbench.drawing.style import INK, LineStyle, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,14 +49,14 @@ def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, descri
 
 
 def panel_grid(
-    count: int, title: str, legend: Mapping[str, Look], size: tuple[float, float] | None = None
+    count: int, title: str, legend: Mapping[str, LineStyle], size: tuple[float, float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` empty panels, up to four a row, its title above and one legend below.
 
     Args:
         count: number of panels.
         title: of the figure, wrapped where it is too long.
-        legend: text -> look.
+        legend: text -> style of its line.
         size: width and height of a panel in inches, where they are not to follow from the number of panels.
     """
     from matplotlib.figure import Figure
@@ -78,19 +78,25 @@ def panel_grid(
     return figure, axes[:count]
 
 
-def _legend_columns(width: float, legend: Mapping[str, Look]) -> int:
+def _legend_columns(width: float, legend: Mapping[str, LineStyle]) -> int:
     longest = max(map(len, legend), default=1)
     return max(1, min(len(legend), int(width * 72 / (SMALL * LETTER * longest + 45))))
 
 
-def _add_legend(figure: Figure, legend: Mapping[str, Look], columns: int) -> None:
+def _add_legend(figure: Figure, legend: Mapping[str, LineStyle], columns: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D(
-            [], [], color=look.color, marker=look.marker, linestyle=look.dash, linewidth=look.width, markersize=5
+            [],
+            [],
+            color=style.color,
+            marker=style.marker,
+            linestyle=style.dash,
+            linewidth=style.width,
+            markersize=5,
         )
-        for look in legend.values()
+        for style in legend.values()
     ]
     names = [f" {name}" for name in legend]  # a name that begins with _ would be left out
     figure.legend(
@@ -130,8 +136,8 @@ def set_ticks(panel: Axes, values: Sequence[float]) -> None:
     texts = [plain(value) for value in values]
     places = [float(panel.transData.transform((value, 0))[0]) for value in values]
     letter = _root(panel).dpi / 72 * SMALL * LETTER
-    kept = legible(places, [letter * (len(text) + 1.2) for text in texts])
-    panel.set_xticks(values, [text if place in kept else "" for place, text in enumerate(texts)], fontsize=SMALL)
+    shown = legible(places, [letter * (len(text) + 1.2) for text in texts])
+    panel.set_xticks(values, [text if place in shown else "" for place, text in enumerate(texts)], fontsize=SMALL)
     panel.set_xticks([], minor=True)
 
 
@@ -141,14 +147,14 @@ def legible(places: Sequence[float], widths: Sequence[float]) -> set[int]:
     >>> sorted(legible([0, 10, 12, 20], [4, 4, 4, 4]))
     [0, 1, 3]
     """
-    kept = {0, len(places) - 1} if places else set()
+    shown = {0, len(places) - 1} if places else set()
     free = -math.inf
     for place, (center, width) in enumerate(zip(places, widths, strict=True)):
         last = places[-1] - widths[-1] / 2 if place < len(places) - 1 else math.inf
-        if place in kept or (free <= center - width / 2 and center + width / 2 <= last):
-            kept.add(place)
+        if place in shown or (free <= center - width / 2 and center + width / 2 <= last):
+            shown.add(place)
             free = center + width / 2
-    return kept
+    return shown
 
 
 def plain(value: float) -> str:

@@ -30,16 +30,16 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
     Raises:
         NotApplicableError: these are no pictures.
     """
-    told = (values if like is None else like).detach().float().cpu().numpy()
-    if values.ndim == 5 and _are_distances(told):
+    reference = (values if like is None else like).detach().float().cpu().numpy()
+    if values.ndim == 5 and _are_distances(reference):
         return shaded(values)
     if values.ndim != 4 or values.shape[1] not in (1, 3):
         raise NotApplicableError(
             "only images of one or three channels and signed distances in space can be drawn, these items have "
             f"shape {tuple(values.shape[1:])}"
         )
-    found = values.detach().float().cpu().numpy()
-    return 1 / (1 + np.exp(np.clip(found / EDGE, -30, 30))) if _are_distances(told) else found.clip(0, 1)
+    pixels = values.detach().float().cpu().numpy()
+    return 1 / (1 + np.exp(np.clip(pixels / EDGE, -30, 30))) if _are_distances(reference) else pixels.clip(0, 1)
 
 
 def _are_distances(values: Array) -> bool:

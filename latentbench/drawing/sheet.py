@@ -99,12 +99,12 @@ def _draw_curves(axes: Axes, sheet: Sheet, room: Room) -> None:
 
 def _saved(figure: Figure, form: SheetFormat, about: Mapping[str, Any] | None) -> bytes:
     """Write the figure, the same bytes every time, with its description where the format has a place."""
-    told = json.dumps(dict(about or {}), sort_keys=True)
-    kept: dict[str, dict[str, Any]] = {
-        "png": {"Software": None, "Description": told},
-        "svg": {"Date": None, "Description": told},
-        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": told},
+    description = json.dumps(dict(about or {}), sort_keys=True)
+    metadata: dict[str, dict[str, Any]] = {
+        "png": {"Software": None, "Description": description},
+        "svg": {"Date": None, "Description": description},
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": description},
     }
     out = io.BytesIO()
-    figure.savefig(out, format=form, dpi=DOTS_PER_INCH, metadata=kept[form], facecolor="white")
+    figure.savefig(out, format=form, dpi=DOTS_PER_INCH, metadata=metadata[form], facecolor="white")
     return out.getvalue()

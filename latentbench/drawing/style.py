@@ -1,4 +1,4 @@
-"""How everything is drawn: settings, colors, markers, and looks of lines."""
+"""How everything is drawn: settings, colors, markers and line styles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COLORS", "INK", "SOFT", "Look", "looks", "settings"]
+__all__ = ["COLORS", "INK", "SOFT", "LineStyle", "line_styles", "settings"]
 
 
 # Petroff 2021, "Accessible Color Sequences for Data Visualization": ten colors
@@ -48,8 +48,8 @@ SOLIDS: tuple[Any, ...] = ("-", *DASHES)
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a line is drawn: never told from another by its color alone."""
+class LineStyle:
+    """How a line is drawn; no two lines differ by color alone."""
 
     color: str
     marker: str
@@ -69,8 +69,8 @@ def settings() -> Iterator[None]:
         yield
 
 
-def looks(lines: Mapping[str, tuple[str, bool]]) -> dict[str, Look]:
-    """Choose a look for each line.
+def line_styles(lines: Mapping[str, tuple[str, bool]]) -> dict[str, LineStyle]:
+    """Choose a style for each line.
 
     Args:
         lines: name -> (reference as the model declares it, whether it is level).
@@ -86,12 +86,12 @@ def looks(lines: Mapping[str, tuple[str, bool]]) -> dict[str, Look]:
         places[reference] += 1
         turn = place % len(DASHES)
         if reference == "yardstick":
-            chosen[name] = Look(INK, "" if level else THIN_MARKERS[turn], DASHES[turn], 1.2)
+            chosen[name] = LineStyle(INK, "" if level else THIN_MARKERS[turn], DASHES[turn], 1.2)
         elif reference:
             dash = DOTS[turn] if reference == "floor" else SOLIDS[place % len(SOLIDS)]
-            chosen[name] = Look(SOFT, "", dash, 1.0)
+            chosen[name] = LineStyle(SOFT, "", dash, 1.0)
         elif level:
-            chosen[name] = Look(COLORS[place % len(COLORS)], "", DASHES[-1 - turn], 1.2)
+            chosen[name] = LineStyle(COLORS[place % len(COLORS)], "", DASHES[-1 - turn], 1.2)
         else:
-            chosen[name] = Look(COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)], "-", 1.8)
+            chosen[name] = LineStyle(COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)], "-", 1.8)
     return chosen

@@ -114,7 +114,7 @@ def draw_edits(
     steps = chain(
         space,
         items.codes,
-        [(one.direction, one.strength * amount) for one, amount in zip(edits, amounts, strict=True)],
+        [(edit.direction, edit.strength * amount) for edit, amount in zip(edits, amounts, strict=True)],
         reencode=reencode,
     )
     truths = _truths(space, items, edits, aims)
@@ -123,8 +123,8 @@ def draw_edits(
 
 def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
     picked = torch.tensor(rows, device=space.device)
-    known = "factors" in space.supplies
-    factors = space.factors[picked].double() if known else torch.zeros(len(rows), 0, device=space.device)
+    has_factors = "factors" in space.supplies
+    factors = space.factors[picked].double() if has_factors else torch.zeros(len(rows), 0, device=space.device)
     codes = space.codes[picked]
     return Originals(factors, space.inputs[picked], codes, space.decode(codes))
 
@@ -132,13 +132,13 @@ def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
 def _amounts(items: Originals, edits: Sequence[PlannedEdit]) -> tuple[list[Tensor], list[Tensor]]:
     """Return where each edit leads a factor, and by how much it changes it; a class goes by its steps."""
     factors, aims, amounts = items.factors.clone(), [], []
-    for one in edits:
-        if one.attribute.column is None:
-            aim = amount = torch.full((len(factors),), one.change.steps, device=factors.device)
+    for edit in edits:
+        if edit.attribute.column is None:
+            aim = amount = torch.full((len(factors),), edit.change.steps, device=factors.device)
         else:
-            values = factors[:, one.attribute.column].clone()
-            aim = one.attribute.moved(values, one.change.steps)
-            factors[:, one.attribute.column], amount = aim, aim - values
+            values = factors[:, edit.attribute.column].clone()
+            aim = edit.attribute.moved(values, edit.change.steps)
+            factors[:, edit.attribute.column], amount = aim, aim - values
         aims.append(aim)
         amounts.append(amount)
     return aims, amounts
@@ -150,9 +150,9 @@ def _truths(
     """Return the true counterfactual of each step, as far as there are any."""
     if not space.supplies >= {"render", "encoder", "factors"}:
         return []
-    classes = (number for number, one in enumerate(edits) if one.attribute.column is None)
+    classes = (number for number, edit in enumerate(edits) if edit.attribute.column is None)
     known = next(classes, len(edits))
-    attributes = [one.attribute for one in edits]
+    attributes = [edit.attribute for edit in edits]
     return [counterfactual(space, items, *attributes[:step], aims=aims[:step]) for step in range(1, known + 1)]
 
 
@@ -164,16 +164,16 @@ def _sheet(
     truths: Sequence[Counterfactual],
 ) -> Sheet:
     """Two lines an item where truths are known: what came out, and below it what should have."""
-    made = [items.inputs, *(step.outputs for step in steps)]
-    pictures = _pictures(torch.cat([*made, *(case.truth for case in truths)]), items.inputs)
+    columns = [items.inputs, *(step.outputs for step in steps)]
+    pictures = _pictures(torch.cat([*columns, *(case.truth for case in truths)]), items.inputs)
     grid = pictures.reshape(-1, len(rows), *pictures.shape[1:]).swapaxes(0, 1)
-    lines, titles = grid[:, : len(made)], [f"item {row}" for row in rows]
+    lines, titles = grid[:, : len(columns)], [f"item {row}" for row in rows]
     if truths:
         below = np.ones_like(lines)
-        below[:, 2 : 2 + len(truths)] = grid[:, len(made) :]
+        below[:, 2 : 2 + len(truths)] = grid[:, len(columns) :]
         lines = np.stack([lines, below], 1).reshape(-1, *lines.shape[1:])
         titles = [title for row in titles for title in (row, "true image")]
-    return Sheet(lines, titles, ["input", "reconstruction", *(str(one.change) for one in edits)])
+    return Sheet(lines, titles, ["input", "reconstruction", *(str(edit.change) for edit in edits)])
 
 
 def _pictures(values: Tensor, inputs: Tensor) -> NDArray[Any]:
@@ -193,25 +193,25 @@ def _numbers(
     """One row an item and step; errors against the truth are mean squares, masked ones where it differs."""
     import pandas as pd
 
-    found: list[dict[str, Any]] = []
-    for number, (one, step) in enumerate(zip(edits, steps[1:], strict=True)):
+    records: list[dict[str, Any]] = []
+    for number, (edit, step) in enumerate(zip(edits, steps[1:], strict=True)):
         columns = {
             "code_change": (step.codes - items.codes).double().norm(dim=1),
             "image_change": (step.outputs - items.outputs).double().square().flatten(1).mean(1).sqrt(),
             **(_errors(items, step, truths[number]) if number < len(truths) else {}),
         }
         for place, row in enumerate(rows):
-            about = {"item": row, "step": number + 1, "edit": str(one.change), "how": one.direction.how,
-                     "strength": one.strength}  # fmt: skip
-            found.append({**about, **{name: float(values[place]) for name, values in columns.items()}})
-    return pd.DataFrame(found)
+            about = {"item": row, "step": number + 1, "edit": str(edit.change), "how": edit.direction.how,
+                     "strength": edit.strength}  # fmt: skip
+            records.append({**about, **{name: float(values[place]) for name, values in columns.items()}})
+    return pd.DataFrame(records)
 
 
 def _errors(items: Originals, step: Step, case: Counterfactual) -> dict[str, Tensor]:
-    looks = {"edited": step.outputs, "unedited": items.outputs, "reconstructed": case.ideal}
-    whole = torch.ones_like(case.changed)
+    outputs = {"edited": step.outputs, "unedited": items.outputs, "reconstructed": case.ideal}
+    everywhere = torch.ones_like(case.changed)
     return {
         f"{name}{what}": masked_error(images, case.truth, mask)
-        for name, mask in (("error_", whole), ("masked_error_", case.changed))
-        for what, images in looks.items()
+        for name, mask in (("error_", everywhere), ("masked_error_", case.changed))
+        for what, images in outputs.items()
     }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAMES", "Coloring", "draw_maps", "map_numbers", "one_coloring"]
+__all__ = ["NAMES", "Coloring", "choose_coloring", "draw_maps", "map_numbers"]
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 PANEL = 3.5  # inches, of a map
@@ -63,7 +63,7 @@ class Coloring:
         )
 
 
-def one_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None = None) -> Coloring:
+def choose_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None = None) -> Coloring:
     """Return how the items `rows` of a space are colored: by "label" or a factor; by label where it has them.
 
     Raises:
@@ -103,16 +103,16 @@ def draw_maps(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [[*_trust_lines(made), *filter(None, [(notes or {}).get(made.method)])] for made in maps]
+    lines = [[*_trust_lines(layout), *filter(None, [(notes or {}).get(layout.method)])] for layout in maps]
     below = LINE * (max(map(len, lines)) + 0.6)
     size = len(maps) * (PANEL + GAP) + GAP + (BAR if coloring.values is not None else 0), TOP + PANEL + below
     with settings():
         figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
         FigureCanvasAgg(figure)
-        for place, (made, words) in enumerate(zip(maps, lines, strict=True)):
+        for place, (layout, words) in enumerate(zip(maps, lines, strict=True)):
             left = GAP + place * (PANEL + GAP)
             box = left / size[0], below / size[1], PANEL / size[0], PANEL / size[1]
-            _draw_panel(figure.add_axes(box), made, coloring, words)
+            _draw_panel(figure.add_axes(box), layout, coloring, words)
         heading = f"{title}: {len(maps[0].rows):,} codes" + (f"; {coloring.words}" if coloring.words else "")
         figure.text(GAP / size[0], 1 - 0.08 / size[1], heading, va="top", fontsize=10, color=INK)
         if coloring.values is not None:
@@ -128,47 +128,55 @@ def map_numbers(maps: Sequence[Map], coloring: Coloring) -> pd.DataFrame:
     return pd.concat(
         pd.DataFrame(
             {
-                "method": made.method,
-                "seed": made.seed,
-                "item": made.rows,
-                "x": made.places[:, 0],
-                "y": made.places[:, 1],
+                "method": layout.method,
+                "seed": layout.seed,
+                "item": layout.rows,
+                "x": layout.places[:, 0],
+                "y": layout.places[:, 1],
                 **({coloring.name: shown} if shown is not None else {}),
             }
         )
-        for made in maps
+        for layout in maps
     )
 
 
-def _draw_panel(axes: Axes, made: Map, coloring: Coloring, words: Sequence[str]) -> None:
+def _draw_panel(axes: Axes, layout: Map, coloring: Coloring, words: Sequence[str]) -> None:
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.04)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color="#ddd")
-    area = min(max(DOT_AREA / len(made.places), 1.5), 20)
+    area = min(max(DOT_AREA / len(layout.places), 1.5), 20)
     if coloring.values is None:
-        draw_classes(axes, made.places, coloring.classes, area)
+        draw_classes(axes, layout.places, coloring.classes, area)
     else:
-        x, y = made.places.T
+        x, y = layout.places.T
         axes.scatter(x, y, s=area, c=coloring.values, cmap="viridis", linewidths=0, rasterized=True)
-    axes.set_title(NAMES[made.method])
-    told = "\n".join(words)
+    axes.set_title(NAMES[layout.method])
+    caption = "\n".join(words)
     axes.annotate(
-        told, (0, 0), (0, -6), "axes fraction", "offset points", va="top", fontsize=8, color=SOFT, linespacing=1.35
+        caption,
+        (0, 0),
+        (0, -6),
+        "axes fraction",
+        "offset points",
+        va="top",
+        fontsize=8,
+        color=SOFT,
+        linespacing=1.35,
     )
 
 
-def _trust_lines(made: Map) -> list[str]:
+def _trust_lines(layout: Map) -> list[str]:
     """Return scores, two a line, and how the map was made."""
-    scores = [f"{JUDGES[name]} {value:.3f}" for name, value in made.trust.items()]
+    scores = [f"{JUDGES[name]} {value:.3f}" for name, value in layout.trust.items()]
     pairs = [", ".join(scores[place : place + 2]) for place in range(0, len(scores), 2)]
     made_by = {
         "tsne": "perplexity {perplexity:g}, seed {seed}",
         "umap": "{neighbors} neighbors, minimal distance {spacing:g}, seed {seed}",
     }
-    how = made_by[made.method].format(seed=made.seed, **made.settings) if made.method in made_by else ""
-    return [*pairs, ", ".join(filter(None, [how, f"{made.seconds:.2g} s"]))]
+    how = made_by[layout.method].format(seed=layout.seed, **layout.settings) if layout.method in made_by else ""
+    return [*pairs, ", ".join(filter(None, [how, f"{layout.seconds:.2g} s"]))]
 
 
 def _draw_scale(figure: Figure, coloring: Coloring, size: tuple[float, float], below: float) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Morph",
-    "Row",
+    "MorphRow",
     "as_meshes",
     "blended",
     "blended_sheet",
@@ -50,7 +50,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Row:
+class MorphRow:
     """One way from item to item.
 
     Attributes:
@@ -77,7 +77,7 @@ class Morph:
 
     items: tuple[int, ...]
     places: Mapping[str, Tensor]
-    rows: tuple[Row, ...]
+    rows: tuple[MorphRow, ...]
     notes: tuple[str, ...]
 
 
@@ -94,13 +94,13 @@ def morphed(
     """
     paths, notes = _possible(space, paths)
     ways = [(path, interpolate(space, space.codes[list(items)], points, path, graph=graph)) for path in paths]
-    rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
+    rows = [MorphRow(path, space.decode(codes), codes) for path, codes in ways]
     beside, refused = mixed(space.inputs[list(items)], points)
     t = torch.linspace(0, 1, points, dtype=torch.float64)
     return Morph(tuple(items), {"t": t}, (*rows, *beside), (*notes, *refused))
 
 
-def mixed(images: Tensor, points: int) -> tuple[list[Row], list[str]]:
+def mixed(images: Tensor, points: int) -> tuple[list[MorphRow], list[str]]:
     """Mix images `(k, *shape)` themselves, leg by leg, in `points` points: what stands beside paths of codes.
 
     Returns:
@@ -108,7 +108,7 @@ def mixed(images: Tensor, points: int) -> tuple[list[Row], list[str]]:
     """
     ends = leg_ends(len(images), points)
     transport, refused = _transported(lambda: _legs(images, ends, _displaced))
-    return [Row(FADE, _legs(images, ends, _fade)), *transport], refused
+    return [MorphRow(FADE, _legs(images, ends, _fade)), *transport], refused
 
 
 def blended(
@@ -125,12 +125,12 @@ def blended(
     paths, notes = _possible(space, paths)
     weights = simplex_weights(len(items), steps).to(space.device)
     ways = [(path, blend(space, space.codes[list(items)], weights, path, graph=graph)) for path in paths]
-    rows = [Row(path, space.decode(codes), codes) for path, codes in ways]
+    rows = [MorphRow(path, space.decode(codes), codes) for path, codes in ways]
     images = space.inputs[list(items)]
     mean = (weights @ images.double().flatten(1)).to(images).reshape(-1, *images.shape[1:])
     transport, refused = _transported(lambda: image_barycenters(images, weights))
-    places = {f"weight_{item}": own for item, own in zip(items, weights.T.cpu(), strict=True)}
-    return Morph(tuple(items), places, (*rows, Row(FADE, mean), *transport), (*notes, *refused))
+    places = {f"weight_{item}": column for item, column in zip(items, weights.T.cpu(), strict=True)}
+    return Morph(tuple(items), places, (*rows, MorphRow(FADE, mean), *transport), (*notes, *refused))
 
 
 def numbers(space: LatentSpace, morph: Morph) -> pd.DataFrame:
@@ -180,7 +180,7 @@ def blended_sheet(morph: Morph, title: str) -> Sheet:
     corners = ", ".join(
         f"item {item} {place}" for item, place in zip(morph.items, PLACES[len(morph.items)], strict=True)
     )
-    filled = _framed([patchwork(own, _rows(len(own), len(morph.items))) for own in _pictures(morph)])
+    filled = _framed([patchwork(images, _rows(len(images), len(morph.items))) for images in _pictures(morph)])
     return Sheet(images=filled[None], columns=[row.name for row in morph.rows], title=f"{title} ({corners})")
 
 
@@ -231,7 +231,7 @@ def _possible(space: LatentSpace, paths: Sequence[str]) -> tuple[list[str], list
 def _legs(images: Tensor, ends: Sequence[int], way: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
     """Go from image to image, leg by leg."""
     points = [ends[leg + 1] - ends[leg] + 1 for leg in range(len(images) - 1)]
-    legs = [way(images[leg], images[leg + 1], own)[1:] for leg, own in enumerate(points)]
+    legs = [way(images[leg], images[leg + 1], count)[1:] for leg, count in enumerate(points)]
     return torch.cat([images[:1], *legs])
 
 
@@ -244,10 +244,10 @@ def _displaced(start: Tensor, end: Tensor, points: int) -> Tensor:
     return image_displacement(start, end, torch.linspace(0, 1, points, dtype=torch.float64))
 
 
-def _transported(make: Callable[[], Tensor]) -> tuple[list[Row], list[str]]:
+def _transported(make: Callable[[], Tensor]) -> tuple[list[MorphRow], list[str]]:
     """Return the row of optimal transport, or a note why these inputs have none."""
     try:
-        return [Row(TRANSPORT, make())], []
+        return [MorphRow(TRANSPORT, make())], []
     except ValueError as error:
         return [], [f"{TRANSPORT} is left out: {error}"]
 
@@ -259,8 +259,8 @@ def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None)
     far = torch.cdist(codes.double(), space.codes.double())
     far[:, list(items)] = torch.inf
     near = far.min(1)
-    own = {f"z{number}": column for number, column in enumerate(codes.T.cpu().numpy())}
-    return {"nearest": near.values.cpu().numpy(), "nearest_item": near.indices.cpu().numpy(), **own}
+    columns = {f"z{number}": column for number, column in enumerate(codes.T.cpu().numpy())}
+    return {"nearest": near.values.cpu().numpy(), "nearest_item": near.indices.cpu().numpy(), **columns}
 
 
 def _pictures(morph: Morph) -> list[Array]:

@@ -31,7 +31,7 @@ from latentbench.latent.variations import neighborhood_name, variations
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAPS", "Made", "MapKind", "draws", "grid", "inverse_grid", "varied"]
+__all__ = ["MAPS", "MapKind", "SampleSheet", "draws", "grid", "inverse_grid", "varied"]
 
 MapKind = Literal["pca", "umap"]
 MAPS: Mapping[MapKind, str] = {"pca": "PCA", "umap": "UMAP"}
@@ -42,32 +42,32 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Made:
+class SampleSheet:
     """A sheet and the numbers behind it."""
 
     sheet: Sheet
     numbers: pd.DataFrame
 
 
-def draws(space: LatentSpace, count: int, seed: int, how: Source, name: str) -> Made:
+def draws(space: LatentSpace, count: int, seed: int, how: Source, name: str) -> SampleSheet:
     """Decode `count` new codes; see `sample_codes`."""
     codes = sample_codes(space, count, seed, how)
     columns = _wide(count)
     images = _in_rows(_decoded(space, codes), columns)
     title = f"{name}: {count} images of codes drawn from {sampler_name(space, how)}"
-    return Made(Sheet(images, title=title), _numbers(codes, columns))
+    return SampleSheet(Sheet(images, title=title), _numbers(codes, columns))
 
 
-def grid(space: LatentSpace, side: int, name: str) -> Made:
+def grid(space: LatentSpace, side: int, name: str) -> SampleSheet:
     """Decode the manifold grid through the two dimensions that vary most; see `manifold_grid`."""
     codes = manifold_grid(space, side).flatten(0, 1)
     first, second = active_dimensions(space)[:2].tolist()
     of = "the prior" if "prior" in space.supplies else "the training codes"
     title = f"{name}: quantiles of {of}, dimension {first} to the right, {second} upwards"
-    return Made(Sheet(_in_rows(_decoded(space, codes), side), title=title), _numbers(codes, side))
+    return SampleSheet(Sheet(_in_rows(_decoded(space, codes), side), title=title), _numbers(codes, side))
 
 
-def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> Made:
+def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> SampleSheet:
     """Decode variations of a test item, below it and its reconstruction; see `variations`."""
     codes = variations(space, item, count, seed, width)
     columns = max(2, _wide(count))
@@ -79,10 +79,10 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, n
     title = f"{name}: {count} variations of item {item}, from {neighborhood_name(space)}, width {width:g}"
     numbers = _numbers(codes, columns)
     numbers["row"] += 1
-    return Made(Sheet(images, rows=rows, title=title), numbers)
+    return SampleSheet(Sheet(images, rows=rows, title=title), numbers)
 
 
-def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> Made:
+def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> SampleSheet:
     """Decode a grid between four corners of a map, by its own inverse and by neighbors, side by side.
 
     The map is made of `points` test items, drawn by `seed`; both inverses are tried on 64 other ones, and the
@@ -93,27 +93,27 @@ def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed
     """
     mapped, held = _chosen_items(len(space), points, seed)
     codes = space.codes[mapped].cpu().numpy().astype(np.float64)
-    own: PlaneInverse | UmapInverse = PlaneInverse(codes) if kind == "pca" else UmapInverse(codes, seed)
+    inverse_map: PlaneInverse | UmapInverse = PlaneInverse(codes) if kind == "pca" else UmapInverse(codes, seed)
     labels = space.labels[mapped].cpu().numpy() if "labels" in space.supplies else None
-    corners = corner_items(own.places, labels)
-    places = four_corner_grid(own.places[corners], side).reshape(-1, 2)
-    there = own.place(space.codes[held].cpu().numpy())
+    corners = corner_items(inverse_map.places, labels)
+    places = four_corner_grid(inverse_map.places[corners], side).reshape(-1, 2)
+    held_places = inverse_map.place(space.codes[held].cpu().numpy())
     ways: dict[str, Inverse] = {
-        f"{MAPS[kind]}'s inverse": own,
-        "10 nearest on the map": NeighborInverse(own.places, codes),
+        f"{MAPS[kind]}'s inverse": inverse_map,
+        "10 nearest on the map": NeighborInverse(inverse_map.places, codes),
     }
-    errors = {way: inverse_error(inverse, space, held, there) for way, inverse in ways.items()}
-    found = {way: _tensor(inverse.invert(places), space) for way, inverse in ways.items()}
-    parts = [_in_rows(_decoded(space, each), side) for each in found.values()]
+    errors = {way: inverse_error(inverse, space, held, held_places) for way, inverse in ways.items()}
+    codes_of = {way: _tensor(inverse.invert(places), space) for way, inverse in ways.items()}
+    parts = [_in_rows(_decoded(space, inverted), side) for inverted in codes_of.values()]
     gap = np.ones_like(parts[0][:, :1])
     sheet = Sheet(
         np.concatenate([parts[0], gap, parts[1]], axis=1),
         columns=_captions(errors, side),
-        title=f"{name}: between {_corner_names(mapped[corners], labels, corners)}, on {_map_name(kind, own)} of "
-        f"{len(mapped):,} test codes; errors of {len(held)} others",
+        title=f"{name}: between {_corner_names(mapped[corners], labels, corners)}, "
+        f"on {_map_name(kind, inverse_map)} of {len(mapped):,} test codes; errors of {len(held)} others",
     )
-    tables = [_inverse_numbers(way, found[way], ways[way], places, errors[way], side) for way in ways]
-    return Made(sheet, _together(tables))
+    tables = [_inverse_numbers(way, codes_of[way], ways[way], places, errors[way], side) for way in ways]
+    return SampleSheet(sheet, _together(tables))
 
 
 def _chosen_items(total: int, points: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -126,23 +126,23 @@ def _chosen_items(total: int, points: int, seed: int) -> tuple[Tensor, Tensor]:
     return order[:points], order[points : points + held]
 
 
-def _map_name(kind: MapKind, own: PlaneInverse | UmapInverse) -> str:
-    if isinstance(own, PlaneInverse):
-        return f"the PCA plane ({1 - own.unexplained:.0%} of variance)"
+def _map_name(kind: MapKind, inverse_map: PlaneInverse | UmapInverse) -> str:
+    if isinstance(inverse_map, PlaneInverse):
+        return f"the PCA plane ({1 - inverse_map.unexplained:.0%} of variance)"
     return f"a {MAPS[kind]} map"
 
 
 def _corner_names(items: Tensor, labels: Array | None, rows: Array) -> str:
     numbers = ", ".join(str(int(item)) for item in items)
-    classes = "" if labels is None else f" (classes {', '.join(str(int(each)) for each in labels[rows])})"
+    classes = "" if labels is None else f" (classes {', '.join(str(int(number)) for number in labels[rows])})"
     return f"test items {numbers}{classes}"
 
 
 def _captions(errors: Mapping[str, InverseErrors], side: int) -> list[str]:
     """Write each way's name and errors over the middle of its half."""
     titles = [""] * (2 * side + 1)
-    for number, (way, found) in enumerate(errors.items()):
-        words = f"{way}: mse {found.image:.4f} from images, {found.reconstruction:.4f} from reconstructions"
+    for number, (way, error) in enumerate(errors.items()):
+        words = f"{way}: mse {error.image:.4f} from images, {error.reconstruction:.4f} from reconstructions"
         titles[number * (side + 1) + side // 2] = words
     return titles
 

@@ -71,23 +71,23 @@ def reconstructions(space: LatentSpace, rows: Sequence[int], label: str, seed: i
     return Reconstructions(label, seed, as_pictures(inputs), as_pictures(outputs, like=inputs), errors)
 
 
-def reconstruction_sheet(found: Sequence[Reconstructions], items: Sequence[int], title: str) -> Sheet:
+def reconstruction_sheet(models: Sequence[Reconstructions], items: Sequence[int], title: str) -> Sheet:
     """Lay out the inputs, then for each model what it gives and by how much that is off."""
-    images, words = [found[0].inputs], ["input"]
-    for one in found:
-        images += [one.outputs, np.abs(one.outputs - one.inputs)]
-        words += [one.label, "difference"]
+    images, words = [models[0].inputs], ["input"]
+    for model in models:
+        images += [model.outputs, np.abs(model.outputs - model.inputs)]
+        words += [model.label, "difference"]
     return Sheet(np.stack(images), words, [str(item) for item in items], title)
 
 
-def reconstruction_numbers(found: Sequence[Reconstructions], items: Sequence[int]) -> pd.DataFrame:
+def reconstruction_numbers(models: Sequence[Reconstructions], items: Sequence[int]) -> pd.DataFrame:
     """Return one row a model and item: model, seed, item, mse."""
     import pandas as pd
 
     return pd.DataFrame(
-        {"model": one.label, "seed": one.seed, "item": item, "mse": float(error)}
-        for one in found
-        for item, error in zip(items, one.errors, strict=True)
+        {"model": model.label, "seed": model.seed, "item": item, "mse": float(error)}
+        for model in models
+        for item, error in zip(items, model.errors, strict=True)
     )
 
 
@@ -131,16 +131,16 @@ def traversals(space: LatentSpace, item: int | None, most: int, steps: int) -> T
     )
 
 
-def traversal_sheet(found: Traversals, title: str) -> Sheet:
+def traversal_sheet(decoded: Traversals, title: str) -> Sheet:
     """Lay them out: a row each dimension, a column each quantile."""
     rows = [
-        f"dim {dim}: " + (f"{value:.3g} nats" if found.unit == "nats" else f"{found.unit} {value:.3g}")
-        for dim, value in zip(found.dims, found.activity, strict=True)
+        f"dim {dim}: " + (f"{value:.3g} nats" if decoded.unit == "nats" else f"{decoded.unit} {value:.3g}")
+        for dim, value in zip(decoded.dims, decoded.activity, strict=True)
     ]
-    return Sheet(found.pictures, rows, [f"{100 * level:.3g} %" for level in found.levels], title)
+    return Sheet(decoded.pictures, rows, [f"{100 * level:.3g} %" for level in decoded.levels], title)
 
 
-def traversal_numbers(found: Traversals) -> pd.DataFrame:
+def traversal_numbers(decoded: Traversals) -> pd.DataFrame:
     """Return one row an image: dim, activity, unit, quantile, and the code's number in that dimension."""
     import pandas as pd
 
@@ -148,10 +148,10 @@ def traversal_numbers(found: Traversals) -> pd.DataFrame:
         {
             "dim": dim,
             "activity": value,
-            "unit": found.unit,
+            "unit": decoded.unit,
             "quantile": round(level, 6),
-            "code": float(found.codes[row, step, dim]),
+            "code": float(decoded.codes[row, step, dim]),
         }
-        for row, (dim, value) in enumerate(zip(found.dims, found.activity, strict=True))
-        for step, level in enumerate(found.levels)
+        for row, (dim, value) in enumerate(zip(decoded.dims, decoded.activity, strict=True))
+        for step, level in enumerate(decoded.levels)
     )

@@ -56,8 +56,8 @@ def signal_figure(
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
         out = io.BytesIO()
-        told = {"Software": None, "Description": json.dumps(dict(about or {}), sort_keys=True)}
-        figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata=told, facecolor="white")
+        metadata = {"Software": None, "Description": json.dumps(dict(about or {}), sort_keys=True)}
+        figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata=metadata, facecolor="white")
     return out.getvalue(), pd.DataFrame(list(_numbers(names, parts, ways)))
 
 
@@ -124,7 +124,7 @@ def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
 
 def _numbers(names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Iterator[dict[str, float]]:
     for number, part in enumerate(parts.tolist()):
-        given = {f"{place}: {name}": value for place, (name, value) in enumerate(zip(names, part, strict=True))}
+        weights = {f"{place}: {name}": value for place, (name, value) in enumerate(zip(names, part, strict=True))}
         curves = zip(*(values[number].tolist() for values in ways.values()), strict=True)
         for place, values in enumerate(curves):
-            yield {**given, "place": place, **dict(zip(ways, values, strict=True))}
+            yield {**weights, "place": place, **dict(zip(ways, values, strict=True))}

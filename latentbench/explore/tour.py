@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial
 
-__all__ = ["Film", "cluster_tour", "forming_film", "looks_on_the_way"]
+__all__ = ["Film", "cluster_tour", "finished_checkpoints", "forming_film"]
 
 MILLISECONDS = 80  # a frame is shown
 REST = 0.25  # of the time for a stop: the dot stands still
@@ -38,7 +38,7 @@ class Film:
     numbers: pd.DataFrame
 
 
-def cluster_tour(space: LatentSpace, made: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
+def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
     """Film the round trip through the clusters of a map, decoding on the way.
 
     k-means on the map; the stop of a cluster is the code of its most frequent class nearest its center; the order
@@ -48,7 +48,7 @@ def cluster_tour(space: LatentSpace, made: Map, clusters: int = 30, seconds: flo
 
     Args:
         space: with a decoder that makes images.
-        made: the map, of items of this space.
+        layout: the map, of items of this space.
         clusters: how many stops.
         seconds: for each stop and the way to the next.
         seed: of k-means.
@@ -57,38 +57,38 @@ def cluster_tour(space: LatentSpace, made: Map, clusters: int = 30, seconds: flo
         NotApplicableError: the space has no decoder, or it makes no images.
         RequestError: more clusters than places.
     """
-    codes = space.codes[torch.as_tensor(made.rows, device=space.codes.device)].cpu().double().numpy()
+    codes = space.codes[torch.as_tensor(layout.rows, device=space.codes.device)].cpu().double().numpy()
     as_pictures(space.decode(space.codes[:1]))
-    labels = space.labels.cpu().numpy()[made.rows] if "labels" in space.supplies else None
+    labels = space.labels.cpu().numpy()[layout.rows] if "labels" in space.supplies else None
     try:
-        stops = tour_stops(made.places, labels, clusters, seed)
+        stops = tour_stops(layout.places, labels, clusters, seed)
     except ValueError as error:
         raise RequestError(f"--clusters: {error}") from error
     order = round_trip(codes[stops.rows])
     rows, classes = stops.rows[order], None if stops.classes is None else stops.classes[order]
     steps, rest = _frames(seconds)
-    path, spots = (tour_path(points[rows], steps, rest) for points in (codes, made.places))
+    path, spots = (tour_path(points[rows], steps, rest) for points in (codes, layout.places))
     decoded = space.decode(torch.as_tensor(path, dtype=torch.float32, device=space.device))
-    images = as_pictures(decoded, like=space.inputs[made.rows])
+    images = as_pictures(decoded, like=space.inputs[layout.rows])
     words = _stop_words(classes, len(rows), steps, rest)
-    numbers = _tour_numbers(path, spots, made.rows[rows].repeat(steps), classes, steps)
-    return Film(tour_frames(made.places, labels, spots, images, words), numbers)
+    numbers = _tour_numbers(path, spots, layout.rows[rows].repeat(steps), classes, steps)
+    return Film(tour_frames(layout.places, labels, spots, images, words), numbers)
 
 
-def looks_on_the_way(results: Results, trial: Trial) -> list[Trial]:
-    """Return the looks at a trial's training that ended well, the first epoch first.
+def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
+    """Return the finished checkpoints of a trial's training and the trial itself, by their epochs.
 
     Raises:
-        RequestError: there is one only.
+        RequestError: the training has no checkpoints.
     """
-    looks = [other for other in results.trials if other.training_key == trial.training_key]
-    well = [look for look in looks if look.outcome is not None and look.outcome.status == "ok"]
-    if len(well) < 2:
+    trials = [other for other in results.trials if other.training_key == trial.training_key]
+    finished = [other for other in trials if other.ok]
+    if len(finished) < 2:
         raise RequestError(
-            f"{trial.label} was looked at after its last epoch only; make a run that looks on the way, "
+            f"{trial.label} has no checkpoints before its last epoch; make a run that has some, "
             f"as `latentbench run -m {trial.model} --checkpoints 1,2,5,10 -o FOLDER`"
         )
-    return sorted(well, key=_epochs)
+    return sorted(finished, key=_epochs)
 
 
 def forming_film(
@@ -97,14 +97,14 @@ def forming_film(
     """Film how a space forms: the maps of the same items after some epochs, each laid on the last one.
 
     Args:
-        maps: one for each look at the training, of the same items.
-        trials: the looks, in order.
+        maps: one for each checkpoint, of the same items.
+        trials: the checkpoints, in order.
         labels: class numbers of the items.
         seconds: from each map to the next.
     """
     import pandas as pd
 
-    laid = [align(made.places, maps[-1].places) for made in maps]
+    laid = [align(layout.places, maps[-1].places) for layout in maps]
     epochs = [_epochs(trial) for trial in trials]
     frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds))
     tables = [
@@ -130,12 +130,12 @@ def _stop_words(classes: NDArray[np.int64] | None, stops: int, steps: int, rest:
     words = []
     for stop in range(stops):
         if classes is None:
-            here = there = f"stop {stop + 1} of {stops}"
+            at_stop = on_the_way = f"stop {stop + 1} of {stops}"
         else:
-            own, following = classes[stop], classes[(stop + 1) % stops]
-            here = f"class {own}"
-            there = here if own == following else f"class {own} to {following}"
-        words += [here] * rest + [there] * (steps - rest)
+            current, following = classes[stop], classes[(stop + 1) % stops]
+            at_stop = f"class {current}"
+            on_the_way = at_stop if current == following else f"class {current} to {following}"
+        words += [at_stop] * rest + [on_the_way] * (steps - rest)
     return words
 
 

@@ -104,8 +104,8 @@ def tour_frames(
     canvas = MapCanvas(np.concatenate([places, path]), labels)
     map_picture, spots = canvas.draw(places, path), canvas.pixels(path)
     return [
-        _beside(_with_dot(map_picture, spot), _enlarged(image), told)
-        for spot, image, told in zip(spots, images, words, strict=True)
+        _beside(_with_dot(map_picture, spot), _enlarged(image), caption)
+        for spot, image, caption in zip(spots, images, words, strict=True)
     ]
 
 

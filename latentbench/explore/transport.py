@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Moved", "class_morph", "image_grid", "image_means", "image_strip"]
+__all__ = ["TransportFigure", "class_morph", "image_grid", "image_means", "image_strip"]
 
 BETWEEN = 3  # frames of an animation for each step between columns
 MOST_PARTS = 4096  # of an image, for which a plan is found in seconds
@@ -37,7 +37,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Moved:
+class TransportFigure:
     """One figure: the sheet, the numbers behind it, and frames `(h, w, 3)` uint8 where something moves."""
 
     sheet: Sheet
@@ -45,7 +45,7 @@ class Moved:
     frames: list[Array] = field(default_factory=list)
 
 
-def image_strip(images: Tensor, points: int, title: str) -> Moved:
+def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
     """Draw the way from one image to another, `(2, 1, h, w)`, by transport above that by fading.
 
     Below it: on how many pixels the mass of each image stands, which two fading shapes double.
@@ -67,12 +67,12 @@ def image_strip(images: Tensor, points: int, title: str) -> Moved:
         {name: _lit_pixels(way[::BETWEEN]).numpy() for name, way in ways.items()},
         "pixels that the mass stands on",
     )
-    numbers = [_rows(name, {"share": shares, **_told(way)}) for name, way in ways.items()]
+    numbers = [_rows(name, {"share": shares, **_masses(way)}) for name, way in ways.items()]
     moving = [[frame(image, MOVIE) for image in as_pictures(way)] for way in ways.values()]
-    return Moved(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
+    return TransportFigure(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
 
 
-def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> Moved:
+def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> TransportFigure:
     """Draw what lies between four images `(4, 1, h, w)` in the corners: barycenters left, means right.
 
     Raises:
@@ -84,11 +84,13 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> M
     blank = np.ones((side, 1, *images.shape[1:]), np.float32)
     columns = ["" for _ in range(2 * side + 1)]
     columns[side // 2], columns[side + 1 + side // 2] = "Wasserstein", "Euclidean"
-    numbers = [_rows(name, {**_columns(names, weights), **_told(way)}) for name, way in ways.items()]
-    return Moved(Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title), _table(numbers))
+    numbers = [_rows(name, {**_columns(names, weights), **_masses(way)}) for name, way in ways.items()]
+    return TransportFigure(
+        Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title), _table(numbers)
+    )
 
 
-def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: str) -> Moved:
+def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: str) -> TransportFigure:
     """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)` and their mean.
 
     Raises:
@@ -99,13 +101,15 @@ def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: st
     times = -(-WIDE // drawn.shape[3])
     parts = (weights / weights.sum()).tolist()
     columns = [f"{name}: {part:.2f}" for name, part in zip(names, parts, strict=True)]
-    numbers = [_rows(name, {**_columns(names, weights[None]), **_told(way)}) for name, way in ways.items()]
-    return Moved(
+    numbers = [_rows(name, {**_columns(names, weights[None]), **_masses(way)}) for name, way in ways.items()]
+    return TransportFigure(
         Sheet(drawn.repeat(times, 2).repeat(times, 3)[None], (), [*columns, *ways], title), _table(numbers)
     )
 
 
-def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int, seed: int, title: str) -> Moved:
+def class_morph(
+    space: LatentSpace, from_class: int, to_class: int, points: int, seed: int, title: str
+) -> TransportFigure:
     """Draw codes of one class moved to their partners in another, decoded, above the line between class means.
 
     Below it: how far codes on the way are from the nearest code of the split.
@@ -119,7 +123,7 @@ def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int,
     first, last = (class_codes(space, number).mean(0) for number in (from_class, to_class))
     ways = {"moved codes": cloud, "class means": torch.lerp(first, last, shares[:, None])[:, None]}
     decoded = [as_pictures(space.decode(way[:, :SHOWN].flatten(0, 1)), like=space.inputs) for way in ways.values()]
-    drawn = [one.reshape(len(shares), -1, *one.shape[1:]) for one in decoded]
+    drawn = [images.reshape(len(shares), -1, *images.shape[1:]) for images in decoded]
     near = {name: _nearest(space, way) for name, way in ways.items()}
     images = np.concatenate(drawn, 1).swapaxes(0, 1)
     rows = [f"code {number + 1}" for number in range(drawn[0].shape[1])] + ["class means"]
@@ -136,7 +140,7 @@ def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int,
         for name, way in ways.items()
     ]
     moving = [[frame(patchwork(images, _halves(len(images)))) for images in way] for way in drawn]
-    return Moved(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
+    return TransportFigure(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
 
 
 def _finer(images: Tensor) -> int:
@@ -160,7 +164,7 @@ def _nearest(space: LatentSpace, way: Tensor) -> Tensor:
     return torch.stack([torch.cdist(codes, space.codes, compute_mode=EXACT).amin(1).mean() for codes in way])
 
 
-def _told(images: Tensor) -> dict[str, Tensor]:
+def _masses(images: Tensor) -> dict[str, Tensor]:
     return {"mass": images.flatten(1).sum(1), "lit_pixels": _lit_pixels(images)}
 
 

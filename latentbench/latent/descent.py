@@ -84,10 +84,10 @@ def minimize_energies(energies: Values, places: Tensor, iterations: int) -> Tens
 
 def slopes_of(values: Tensor, variable: Tensor) -> Tensor:
     """Return the gradient of the sum of values that a decoder gives; NotApplicableError says where it has none."""
-    found = torch.autograd.grad(values.sum(), variable, allow_unused=True)[0] if values.requires_grad else None
-    if found is None:
+    slopes = torch.autograd.grad(values.sum(), variable, allow_unused=True)[0] if values.requires_grad else None
+    if slopes is None:
         raise NotApplicableError("no decoder with gradients: torch cannot differentiate what it gives")
-    return found
+    return slopes
 
 
 def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:
@@ -116,9 +116,9 @@ def _search(
     size = 1.0
     for _ in range(SHORTENINGS):
         tried = before[0][rows] + size * directions[rows]
-        found, steepness = evaluate(rows, tried)
-        good = found <= before[1][rows] + size * promised[rows]
-        places[rows[good]], values[rows[good]], slopes[rows[good]] = tried[good], found[good], steepness[good]
+        reached, steepness = evaluate(rows, tried)
+        good = reached <= before[1][rows] + size * promised[rows]
+        places[rows[good]], values[rows[good]], slopes[rows[good]] = tried[good], reached[good], steepness[good]
         rows, size = rows[~good], size * 0.4
         if not len(rows):
             break

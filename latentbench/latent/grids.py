@@ -104,8 +104,8 @@ def corner_items(places: ArrayLike, labels: ArrayLike | None = None) -> NDArray[
         raise ValueError(f"places must be (n, 2) with at least 4 rows, got {points.shape}")
     if not np.isfinite(points).all():
         raise ValueError("places must be finite, got NaN or infinity")
-    if labels is not None and (given := len(np.asarray(labels))) != len(points):
-        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {given}")
+    if labels is not None and (label_count := len(np.asarray(labels))) != len(points):
+        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {label_count}")
     numbers = np.unique([] if labels is None else labels)
     if len(numbers) < CORNERS:
         return _box_items(points)

@@ -106,7 +106,9 @@ def best_starts(
     if not 0 < count <= len(candidates):
         raise ValueError(f"count must be from 1 to the number of candidates, {len(candidates)}, got {count}")
     with torch.no_grad():
-        losses = torch.stack([error(decode(one.expand(len(inputs), -1)), inputs) for one in candidates])
+        losses = torch.stack(
+            [error(decode(candidate.expand(len(inputs), -1)), inputs) for candidate in candidates]
+        )
     order = losses.nan_to_num(torch.inf).sort(dim=0, stable=True).indices[:count]
     return candidates[order]
 

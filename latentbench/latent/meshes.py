@@ -107,5 +107,5 @@ def _measure() -> ModuleType:
         from skimage import measure
     except ImportError:
         raise RequestError("meshes need scikit-image; run pip install 'latentbench[meshes]'") from None
-    found: ModuleType = measure
-    return found
+    module: ModuleType = measure
+    return module

@@ -131,11 +131,11 @@ def fit_mixture(codes: Tensor, parts: int = PARTS, seed: int = FIT_SEED) -> Mixt
     size = spread[varies]
     rows = min(MIXTURE_ROWS, max(2 * parts, MIXTURE_ELEMENTS // len(varies)))
     chosen = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:rows].to(codes.device)
-    found = _expectation_maximization((exact[chosen][:, varies] - mean[varies]) / size, parts, seed)
-    means[:, varies] += torch.from_numpy(found.means_).to(size) * size
-    covariances = torch.from_numpy(found.covariances_).to(size)
+    fitted = _expectation_maximization((exact[chosen][:, varies] - mean[varies]) / size, parts, seed)
+    means[:, varies] += torch.from_numpy(fitted.means_).to(size) * size
+    covariances = torch.from_numpy(fitted.covariances_).to(size)
     roots[:, varies[:, None], varies] = size[:, None] * torch.linalg.cholesky(covariances)
-    return Mixture(torch.from_numpy(found.weights_).to(size), means, roots)
+    return Mixture(torch.from_numpy(fitted.weights_).to(size), means, roots)
 
 
 def _expectation_maximization(codes: Tensor, parts: int, seed: int) -> GaussianMixture:

@@ -31,11 +31,11 @@ def activity(space: LatentSpace) -> Tensor:
         return space.codes.double().var(0, correction=0)
     posterior, prior = space.posterior, space.prior
     columns = Posterior(posterior.mean.double().reshape(-1, 1), posterior.variance.double().reshape(-1, 1))
-    own = Posterior(
+    broadcast = Posterior(
         prior.mean.double().expand_as(posterior.mean).reshape(-1, 1),
         prior.variance.double().expand_as(posterior.mean).reshape(-1, 1),
     )
-    return columns.kl(own).reshape(posterior.mean.shape).mean(0)
+    return columns.kl(broadcast).reshape(posterior.mean.shape).mean(0)
 
 
 def activity_unit(space: LatentSpace) -> str:
@@ -89,11 +89,11 @@ def traverse(
     """
     levels = quantile_levels(steps).to(space.device)
     chosen = most_active(space) if dims is None else [_known("dims", dim, space.dim) for dim in dims]
-    seen = space.code_samples if "posterior" in space.supplies else space.codes
+    sampled = space.code_samples if "posterior" in space.supplies else space.codes
     start = space.codes.mean(0) if item is None else space.codes[_known("item", item, len(space))]
     codes = start.repeat(len(chosen), steps, 1)
     for row, dim in enumerate(chosen):
-        codes[row, :, dim] = torch.quantile(seen[:, dim].double(), levels).to(codes)
+        codes[row, :, dim] = torch.quantile(sampled[:, dim].double(), levels).to(codes)
     return codes
 
 

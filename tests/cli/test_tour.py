@@ -126,7 +126,7 @@ def test_every_look_keeps_its_map(cli, run, tmp_path):
     ("asked", "told"),
     [
         (("-m", "corner"), "corner on digits: no decoder, so a tour has nothing to show"),
-        (("-m", "pca", "--forming"), "make a run that looks on the way, as `latentbench run -m pca --checkpoints"),
+        (("-m", "pca", "--forming"), "make a run that has some, as `latentbench run -m pca --checkpoints"),
         (("-m", "pca", "--method", "pca", "--count", 20), "--clusters: clusters must be from 1 to 20"),
         (("-m", "aa"), "this run has no model 'aa'"),
     ],

@@ -48,8 +48,8 @@ class Attribute:
     def ends(self) -> tuple[Tensor, Tensor]:
         """Low and high: the two values there are, else the outer quartiles (the extremes where those are one)."""
         low, high = (torch.quantile(self.values, share, interpolation="nearest") for share in (0.25, 0.75))
-        one = self.binary or bool(low == high)
-        return (self.values.min(), self.values.max()) if one else (low, high)
+        extremes = self.binary or bool(low == high)
+        return (self.values.min(), self.values.max()) if extremes else (low, high)
 
     def is_high(self, values: Tensor) -> Tensor:
         """Return which values lie nearer to the high than to the low end."""
@@ -110,12 +110,12 @@ def find_attribute(space: LatentSpace, name: str) -> Attribute:
 
 
 def _class_pair(train: LatentSpace, name: str) -> Attribute:
-    found = PAIR.fullmatch(name)
-    if found is None or found[1] == found[2]:
+    match = PAIR.fullmatch(name)
+    if match is None or match[1] == match[2]:
         raise RequestError(
             f"a pair of classes is written 'label:5->9' (in quotes: > is the shell's) or label:5-9, got {name!r}"
         )
-    first, second = int(found[1]), int(found[2])
+    first, second = int(match[1]), int(match[2])
     labels = train.labels
     known = torch.unique(labels).tolist()
     for number in (first, second):

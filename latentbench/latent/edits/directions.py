@@ -79,9 +79,9 @@ def attribute_direction(
     """
     goal = find_attribute(space, attribute) if isinstance(attribute, str) else attribute
     vector = _of_pairs(space, goal, seed) if how == "paired" else _of_codes(space.train, goal, how)
-    found = Direction(goal.name, vector, goal.unit, how)
+    direction = Direction(goal.name, vector, goal.unit, how)
     others = [attribute_direction(space, other, how, seed=seed) for other in orthogonal_to]
-    return orthogonalized(found, others) if others else found
+    return orthogonalized(direction, others) if others else direction
 
 
 def mean_difference(codes: Tensor, values: Tensor) -> Tensor:
@@ -193,11 +193,11 @@ def _of_pairs(space: LatentSpace, goal: Attribute, seed: int) -> Tensor:
     if goal.column is None:
         raise NotApplicableError(f"{goal.name} is no factor: items cannot be drawn with that alone changed")
     order = torch.randperm(len(goal.rows), generator=torch.Generator().manual_seed(seed))[:PAIRS]
-    here = space.train.factors[order.to(goal.rows.device)].double()
-    there = here.clone()
-    there[:, goal.column] = goal.opposite(here[:, goal.column])
-    codes = [space.encode(space.render(factors)) for factors in (here, there)]
-    return paired(codes[0], codes[1], (there - here)[:, goal.column])
+    before = space.train.factors[order.to(goal.rows.device)].double()
+    after = before.clone()
+    after[:, goal.column] = goal.opposite(before[:, goal.column])
+    codes = [space.encode(space.render(factors)) for factors in (before, after)]
+    return paired(codes[0], codes[1], (after - before)[:, goal.column])
 
 
 def _slope(values: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def _slope(values: Tensor) -> Tensor:
 
 def _sum(codes: Tensor, weights: Tensor) -> Tensor:
     parts = zip(torch.split(codes, CHUNK), torch.split(weights, CHUNK), strict=True)
-    total = torch.stack([weight @ some.double() for some, weight in parts]).sum(0)
+    total = torch.stack([weight @ batch.double() for batch, weight in parts]).sum(0)
     return total.to(codes.dtype)
 
 

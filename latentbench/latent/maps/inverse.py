@@ -165,19 +165,19 @@ class UmapInverse(_Mapped):
     """
 
     def __init__(self, codes: ArrayLike, seed: int = 0) -> None:
-        found = np.asarray(codes, dtype=np.float32)
-        if found.ndim != 2 or len(found) <= UMAP_NEIGHBORS or not np.isfinite(found).all():
+        array = np.asarray(codes, dtype=np.float32)
+        if array.ndim != 2 or len(array) <= UMAP_NEIGHBORS or not np.isfinite(array).all():
             raise ValueError(
-                f"codes must be finite, (n, d) with more than {UMAP_NEIGHBORS} rows, got shape {found.shape}"
+                f"codes must be finite, (n, d) with more than {UMAP_NEIGHBORS} rows, got shape {array.shape}"
             )
-        self._reducer = _fitted_umap(found, seed)
+        self._reducer = _fitted_umap(array, seed)
         super().__init__(self._reducer.embedding_, codes)
 
     def place(self, codes: ArrayLike) -> Array:
         """Return where other codes `(m, d)` lie on the map, `(m, 2)`."""
         with _quiet():
-            found = self._reducer.transform(np.asarray(codes, dtype=np.float32))
-        return np.asarray(found, dtype=np.float64)
+            places = self._reducer.transform(np.asarray(codes, dtype=np.float32))
+        return np.asarray(places, dtype=np.float64)
 
     def invert(self, points: ArrayLike) -> Array:
         """Return codes `(m, d)` for points `(m, 2)`."""
@@ -214,15 +214,15 @@ def inverse_error(inverse: Inverse, space: LatentSpace, items: Tensor, points: A
         raise ValueError(f"points must be one for each of {len(items)} items, got {len(_points(points))}")
     codes = torch.as_tensor(inverse.invert(points), dtype=torch.float32)
     images = space.decode(codes.to(space.device)).double()
-    wanted = space.inputs[items], space.decode(space.codes[items])
-    return InverseErrors(*(float((images - other).square().mean()) for other in wanted))
+    targets = space.inputs[items], space.decode(space.codes[items])
+    return InverseErrors(*(float((images - target).square().mean()) for target in targets))
 
 
 def _points(points: ArrayLike) -> Array:
-    found = np.asarray(points, dtype=np.float64)
-    if found.ndim != 2 or found.shape[1] != 2 or not np.isfinite(found).all():
-        raise ValueError(f"points must be finite, (m, 2), got shape {found.shape}")
-    return found
+    places = np.asarray(points, dtype=np.float64)
+    if places.ndim != 2 or places.shape[1] != 2 or not np.isfinite(places).all():
+        raise ValueError(f"points must be finite, (m, 2), got shape {places.shape}")
+    return places
 
 
 def _fitted_umap(codes: NDArray[np.float32], seed: int) -> Any:

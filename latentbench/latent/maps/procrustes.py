@@ -27,12 +27,12 @@ def align(places: ArrayLike, reference: ArrayLike) -> Places:
     array([[5., 5.],
            [6., 5.]])
     """
-    own, other = _pair(places, reference)
-    moved, target = own - own.mean(0), other - other.mean(0)
+    source, goal = _pair(places, reference)
+    moved, target = source - source.mean(0), goal - goal.mean(0)
     size = float((moved**2).sum())
     left, strengths, right = np.linalg.svd(moved.T @ target)
     scale = float(strengths.sum()) / size if size > 0 else 0.0
-    return np.asarray(scale * moved @ (left @ right) + other.mean(0))
+    return np.asarray(scale * moved @ (left @ right) + goal.mean(0))
 
 
 def disparity(places: ArrayLike, reference: ArrayLike) -> float:
@@ -43,17 +43,17 @@ def disparity(places: ArrayLike, reference: ArrayLike) -> float:
     >>> disparity([[0, 0], [0, 2], [2, 0]], [[1, 1], [5, 1], [1, 5]])
     0.0
     """
-    own, other = _pair(places, reference)
-    moved, target = own - own.mean(0), other - other.mean(0)
+    source, goal = _pair(places, reference)
+    moved, target = source - source.mean(0), goal - goal.mean(0)
     sizes = float((moved**2).sum() * (target**2).sum())
     strengths = float(np.linalg.svd(moved.T @ target, compute_uv=False).sum())
     return max(0.0, 1 - strengths**2 / sizes) if sizes > 0 else 1.0
 
 
 def _pair(places: ArrayLike, reference: ArrayLike) -> tuple[Places, Places]:
-    own, other = np.asarray(places, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if own.ndim != 2 or own.shape != other.shape or not own.size:
-        raise ValueError(f"both maps must be (m, 2) with the same items, got {own.shape} and {other.shape}")
-    if not (np.isfinite(own).all() and np.isfinite(other).all()):
+    source, goal = np.asarray(places, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    if source.ndim != 2 or source.shape != goal.shape or not source.size:
+        raise ValueError(f"both maps must be (m, 2) with the same items, got {source.shape} and {goal.shape}")
+    if not (np.isfinite(source).all() and np.isfinite(goal).all()):
         raise ValueError("both maps must be finite, got NaN or infinity")
-    return own, other
+    return source, goal

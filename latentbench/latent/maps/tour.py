@@ -55,19 +55,21 @@ def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int
     from sklearn.cluster import KMeans
 
     points = _checked("places", places)
-    if labels is not None and (given := len(np.asarray(labels))) != len(points):
-        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {given}")
+    if labels is not None and (label_count := len(np.asarray(labels))) != len(points):
+        raise ValueError(f"labels must hold a label for each of the {len(points)} places, got {label_count}")
     different = len(np.unique(points, axis=0))
     if not 1 <= clusters <= different:
         raise ValueError(f"clusters must be from 1 to {different}, the number of different places, got {clusters}")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "KMeans is known to have a memory leak")  # of its own, on Windows
         means = KMeans(clusters, n_init=4, random_state=seed).fit(points)
-    own = None if labels is None else np.asarray(labels, dtype=np.int64)
-    found = means.labels_.astype(np.int64)
-    rows = [_stop(points, own, np.flatnonzero(found == k), means.cluster_centers_[k]) for k in range(clusters)]
+    classes = None if labels is None else np.asarray(labels, dtype=np.int64)
+    members = means.labels_.astype(np.int64)
+    rows = [
+        _stop(points, classes, np.flatnonzero(members == k), means.cluster_centers_[k]) for k in range(clusters)
+    ]
     chosen = np.array(rows, dtype=np.int64)
-    return Stops(chosen, None if own is None else own[chosen], found)
+    return Stops(chosen, None if classes is None else classes[chosen], members)
 
 
 def round_trip(points: ArrayLike) -> Numbers:

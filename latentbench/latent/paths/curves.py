@@ -144,8 +144,8 @@ def spaced_evenly(path: Tensor, lengths: Tensor, points: int) -> Tensor:
     places = torch.linspace(0, 1, points, dtype=ahead.dtype, device=ahead.device) * ahead[-1]
     step = (torch.searchsorted(ahead, places, right=True) - 1).clamp(0, len(lengths) - 1)
     share = torch.where(lengths[step] > 0, (places - ahead[step]) / lengths[step], 0).clamp(0, 1)
-    found = torch.lerp(path[step], path[step + 1], share[:, None].to(path))
-    return torch.cat([path[:1], found[1:-1], path[-1:]])
+    codes = torch.lerp(path[step], path[step + 1], share[:, None].to(path))
+    return torch.cat([path[:1], codes[1:-1], path[-1:]])
 
 
 def wave_basis(steps: int, waves: int, device: torch.device) -> Tensor:
@@ -219,8 +219,8 @@ def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
     def energy(rows: Tensor, heights: Tensor) -> Tensor:
         return steps * _steps(decode, path(rows, heights)).square().sum((0, 2))
 
-    found = minimize_energies(energy, basis.new_zeros(count, waves * width), iterations)
-    return path(torch.arange(count, device=straight.device), found)
+    heights = minimize_energies(energy, basis.new_zeros(count, waves * width), iterations)
+    return path(torch.arange(count, device=straight.device), heights)
 
 
 def _lengths(decode: Decode, path: Tensor) -> Tensor:
@@ -228,8 +228,8 @@ def _lengths(decode: Decode, path: Tensor) -> Tensor:
     points = max(1, CODES // max(1, path.shape[1]))
     total = torch.zeros(path.shape[1], dtype=torch.float64, device=path.device)
     for first in range(0, len(path) - 1, points):
-        some = path[first : first + points + 1]
-        total += torch.linalg.vector_norm(_steps(decode, some), dim=2).sum(0)
+        part = path[first : first + points + 1]
+        total += torch.linalg.vector_norm(_steps(decode, part), dim=2).sum(0)
     return total
 
 

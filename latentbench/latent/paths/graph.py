@@ -85,8 +85,8 @@ class CodeGraph:
         if anchors.ndim != 2 or anchors.shape[1] != self.codes.shape[1]:
             raise ValueError(f"needs codes (k, {self.codes.shape[1]}), got shape {tuple(anchors.shape)}")
         codes = torch.cat([self.codes, _finite(anchors).to(self.codes)])
-        own = torch.arange(len(self.codes), len(codes), device=codes.device)
-        added = _edges(codes, own, self.neighbors)
+        anchor_rows = torch.arange(len(self.codes), len(codes), device=codes.device)
+        added = _edges(codes, anchor_rows, self.neighbors)
         lengths = torch.cat([self.lengths, _lengths(codes, added, self.decode)])
         return codes, torch.cat([self.edges, added]), lengths
 
@@ -133,12 +133,12 @@ def _finite(codes: Tensor) -> Tensor:
 def _edges(codes: Tensor, rows: Tensor, neighbors: int) -> Tensor:
     """Return the edges `(e, 2)` from these rows of codes to their nearest others, each once."""
     count = min(neighbors, len(codes) - 1)
-    found = [rows.new_zeros(0, 2)]
-    for some, far in _distances(codes, rows):
-        far[torch.arange(len(some)), some] = torch.inf
+    edges = [rows.new_zeros(0, 2)]
+    for batch, far in _distances(codes, rows):
+        far[torch.arange(len(batch)), batch] = torch.inf
         near = far.topk(count, largest=False).indices
-        found.append(torch.stack([some[:, None].expand_as(near), near], 2).reshape(-1, 2))
-    return _once(torch.cat(found))
+        edges.append(torch.stack([batch[:, None].expand_as(near), near], 2).reshape(-1, 2))
+    return _once(torch.cat(edges))
 
 
 def _bridges(codes: Tensor, edges: Tensor) -> Tensor:
@@ -147,8 +147,8 @@ def _bridges(codes: Tensor, edges: Tensor) -> Tensor:
 
     added = edges.new_zeros(0, 2)
     while True:
-        both = torch.cat([edges, added])
-        parts, part = connected_components(_matrix(both, torch.ones(len(both)), len(codes)), directed=False)
+        joined = torch.cat([edges, added])
+        parts, part = connected_components(_matrix(joined, torch.ones(len(joined)), len(codes)), directed=False)
         if parts == 1:
             return added
         added = _once(torch.cat([added, _shortest_out(codes, torch.from_numpy(part).to(codes.device))]))
@@ -158,10 +158,10 @@ def _shortest_out(codes: Tensor, part: Tensor) -> Tensor:
     """Return the shortest edge out of each part, `(parts, 2)`."""
     rows = torch.arange(len(codes), device=codes.device)
     nearest = [
-        far.masked_fill(part[some, None] == part, torch.inf).min(1) for some, far in _distances(codes, rows)
+        far.masked_fill(part[batch, None] == part, torch.inf).min(1) for batch, far in _distances(codes, rows)
     ]
-    far = torch.cat([found.values for found in nearest])
-    partner = torch.cat([found.indices for found in nearest])
+    far = torch.cat([minimum.values for minimum in nearest])
+    partner = torch.cat([minimum.indices for minimum in nearest])
     order = far.argsort(stable=True)
     order = order[part[order].argsort(stable=True)]  # by part, in each the nearest first
     first = torch.cat([order[:1], order[1:][part[order].diff() > 0]])
@@ -171,8 +171,8 @@ def _shortest_out(codes: Tensor, part: Tensor) -> Tensor:
 def _distances(codes: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield some of the rows `(r,)` and their distances `(r, n)` to all codes, until all rows had their turn."""
     bank = codes.double() - codes.double().mean(0)
-    for some in torch.split(rows, ROWS):
-        yield some, torch.cdist(bank[some], bank)
+    for batch in torch.split(rows, ROWS):
+        yield batch, torch.cdist(bank[batch], bank)
 
 
 def _once(edges: Tensor) -> Tensor:

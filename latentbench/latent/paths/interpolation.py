@@ -110,15 +110,15 @@ def blend(
     corners = _checked(space, corners, 1)
     shares = _shares(weights, len(corners)).to(corners.device)
     if path == "geodesic":
-        found = geodesic_mean(space.decoder, corners.to(space.codes), shares).to(corners)
+        means = geodesic_mean(space.decoder, corners.to(space.codes), shares).to(corners)
     elif path == "graph":
-        found = (graph or code_graph(space.codes)).mean(corners, shares).to(corners)
+        means = (graph or code_graph(space.codes)).mean(corners, shares).to(corners)
     elif path == "slerp":
-        found = spherical_mean(corners, shares)
+        means = spherical_mean(corners, shares)
     else:
-        found = _straight(corners, shares, keep_norm=path == "norm")
+        means = _straight(corners, shares, keep_norm=path == "norm")
     alone = shares.max(1)
-    return torch.where(alone.values[:, None] == 1, corners[alone.indices], found)
+    return torch.where(alone.values[:, None] == 1, corners[alone.indices], means)
 
 
 def simplex_weights(k: int, steps: int) -> Tensor:
@@ -159,17 +159,17 @@ def _leg(space: LatentSpace, start: Tensor, end: Tensor, steps: int, path: str, 
     """Return a path `(steps + 1, d)` between two codes, the last of them exact."""
     ends, t = torch.stack([start, end]), torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=start.device)
     if path == "geodesic":
-        found = _geodesic(space, start, end, steps + 1)
+        codes = _geodesic(space, start, end, steps + 1)
     elif path == "graph" and graph is not None:
-        found = graph.path(start, end, steps + 1)
+        codes = graph.path(start, end, steps + 1)
     elif path == "slerp":
-        one, other = start[None].double(), end[None].double()
-        found = torch.cat([slerp(one, other, float(share)) for share in t]).to(start)
+        first, last = start[None].double(), end[None].double()
+        codes = torch.cat([slerp(first, last, float(share)) for share in t]).to(start)
     elif path == "norm":
-        found = _straight(ends, torch.stack([1 - t, t], 1), keep_norm=True)
+        codes = _straight(ends, torch.stack([1 - t, t], 1), keep_norm=True)
     else:
-        found = linear_path(start[None], end[None], steps + 1)[:, 0]
-    return torch.cat([start[None], found[1:-1].to(start), end[None]])
+        codes = linear_path(start[None], end[None], steps + 1)[:, 0]
+    return torch.cat([start[None], codes[1:-1].to(start), end[None]])
 
 
 def _geodesic(space: LatentSpace, start: Tensor, end: Tensor, points: int) -> Tensor:
@@ -186,8 +186,8 @@ def _straight(corners: Tensor, shares: Tensor, *, keep_norm: bool) -> Tensor:
     if not keep_norm:
         return mean.to(corners)
     norm = torch.linalg.vector_norm(mean, dim=1, keepdim=True)
-    wanted = shares @ torch.linalg.vector_norm(codes, dim=1, keepdim=True)
-    return torch.where(norm > 0, mean * (wanted / norm), 0).to(corners)
+    mean_norm = shares @ torch.linalg.vector_norm(codes, dim=1, keepdim=True)
+    return torch.where(norm > 0, mean * (mean_norm / norm), 0).to(corners)
 
 
 def _checked(space: LatentSpace, codes: Tensor, least: int) -> Tensor:

@@ -82,7 +82,7 @@ def geodesic_mean(
         raise ValueError(f"steps must be at least 2, got {steps}")
     rows = max(1, CODES // (len(corners) * (steps + 1)))
     with exact_arithmetic():
-        parts = [_Star(decode, corners, some, steps).settled(iterations) for some in torch.split(weights, rows)]
+        parts = [_Star(decode, corners, batch, steps).settled(iterations) for batch in torch.split(weights, rows)]
     return torch.cat(parts)
 
 
@@ -101,8 +101,8 @@ class _Star:
         """Return where the paths of least energy meet, `(m, d)`."""
         (count, corners), width = self.weights.shape, self.corners.shape[1]
         still = self.center.new_zeros(count, width * (1 + corners * self.basis.shape[1]))
-        found = minimize_energies(self.energy, still, iterations)
-        means: Tensor = self.center + self.reach[:, None] * found[:, :width]
+        places = minimize_energies(self.energy, still, iterations)
+        means: Tensor = self.center + self.reach[:, None] * places[:, :width]
         return means.to(self.corners)
 
     def energy(self, rows: Tensor, places: Tensor) -> Tensor:

@@ -39,15 +39,15 @@ def debiased_barycenters(
     error = float("inf")
     for step in range(1, steps + 1):
         reached = _convolved(logs - _convolved(potentials, kernels), kernels)
-        found = bias + torch.einsum("mk,mkhw->mhw", weights, reached)
+        logarithms = bias + torch.einsum("mk,mkhw->mhw", weights, reached)
         for _ in range(INNER):
-            bias = (bias + found - _convolved(bias, kernels)) / 2
+            bias = (bias + logarithms - _convolved(bias, kernels)) / 2
         if step % CHECK == 0:
             error = float((potentials + reached).exp().std(1, correction=0).sum((1, 2)).amax())
             if error < tolerance and step > 2 * CHECK:
                 break
-        potentials = found[:, None] - reached
-    return found.exp(), error
+        potentials = logarithms[:, None] - reached
+    return logarithms.exp(), error
 
 
 def _kernel(side: int, longer: int, reg: float, like: Tensor) -> Tensor:

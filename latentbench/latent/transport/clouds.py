@@ -111,5 +111,5 @@ def _partners(x: Tensor, y: Tensor) -> Tensor:
     """Return for each row of `x` the row of `y` that the cheapest one-to-one assignment gives it."""
     from scipy.optimize import linear_sum_assignment
 
-    here, there = ((cloud.double() - cloud.double().mean(0)).cpu().numpy() for cloud in (x, y))
-    return torch.from_numpy(linear_sum_assignment(pot().dist(here, there))[1])
+    sources, targets = ((cloud.double() - cloud.double().mean(0)).cpu().numpy() for cloud in (x, y))
+    return torch.from_numpy(linear_sum_assignment(pot().dist(sources, targets))[1])

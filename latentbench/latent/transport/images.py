@@ -63,8 +63,8 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
     >>> image = torch.zeros(9, 9)
     >>> image[2, 2] = 1.0
     >>> corners = torch.stack([image, image.roll(4, 0), image.roll(4, 1)])
-    >>> found = image_barycenters(corners, torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), reg=0.02)
-    >>> [divmod(int(one.argmax()), 9) for one in found]
+    >>> middles = image_barycenters(corners, torch.tensor([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]), reg=0.02)
+    >>> [divmod(int(middle.argmax()), 9) for middle in middles]
     [(6, 2), (4, 4)]
     """
     _check_grey(images)
@@ -79,10 +79,10 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
     parts = shares.new_zeros(len(shares), len(heaps)).index_add_(1, kind, shares)  # equal heaps are one
     mixed = (parts > 0).sum(1) > 1
     if bool(mixed.any()):
-        found, error = debiased_barycenters(heaps, parts[mixed], reg, STEPS, TOLERANCE)
+        barycenters, error = debiased_barycenters(heaps, parts[mixed], reg, STEPS, TOLERANCE)
         if not error < TOLERANCE:
             raise ValueError(f"no barycenter found in {STEPS} steps: reg (={reg}) is too small for these images")
-        middles[mixed] = found * (mean[mixed] / found.sum((1, 2)))[:, None, None]
+        middles[mixed] = barycenters * (mean[mixed] / barycenters.sum((1, 2)))[:, None, None]
     return middles.reshape(-1, *images.shape[1:]).to(images.dtype if images.is_floating_point() else torch.float32)
 
 
@@ -147,8 +147,8 @@ def _plan(start: Tensor, end: Tensor, finer: int = 1) -> tuple[Tensor, Tensor, T
     parts = [image.repeat_interleave(finer, 0).repeat_interleave(finer, 1) for image in (start, end)]
     places = [(image.nonzero().double() - (finer - 1) / 2) / finer for image in parts]
     if (most := max(map(len, places))) > MOST_LIT:
-        each = f", {finer * finer} for each of them" if finer > 1 else ""
-        raise ValueError(f"images may have {MOST_LIT} pixels above 0{each}, got {most}: make them smaller")
+        per_pixel = f", {finer * finer} for each of them" if finer > 1 else ""
+        raise ValueError(f"images may have {MOST_LIT} pixels above 0{per_pixel}, got {most}: make them smaller")
     heaps = [image[image > 0] / image.sum() for image in parts]
     costs = pot().dist(*(place.numpy() for place in places))
     plan = torch.from_numpy(pot().emd(*(heap.numpy() for heap in heaps), costs, numItermax=1_000_000))

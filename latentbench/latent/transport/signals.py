@@ -89,13 +89,13 @@ def signal_barycenters(signals: Tensor, weights: Tensor) -> Tensor:
     shares = shares / shares.sum(1, keepdim=True)
     masses = heaps.sum(1)
     moved, lows, highs = _pieces(heaps / masses[:, None])
-    found = heaps.new_empty(len(shares), heaps.shape[1])
-    for row, share in zip(found, shares, strict=True):
+    barycenters = heaps.new_empty(len(shares), heaps.shape[1])
+    for row, share in zip(barycenters, shares, strict=True):
         if int((share > 0).sum()) == 1:
             row.copy_(heaps[int(share.argmax())])
         else:
             row.copy_(_binned(moved, share @ lows, share @ highs, len(row)) * (share @ masses))
-    return found.to(kind).to(signals.device)
+    return barycenters.to(kind).to(signals.device)
 
 
 def sample_barycenter(samples: Sequence[Tensor], weights: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from latentbench.drawing.panels import (
     write_at_right,
     write_beside,
 )
-from latentbench.drawing.style import INK, Look, looks, settings
+from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
 from latentbench.report.table.number_format import number, row_style
 from latentbench.report.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
@@ -52,9 +52,9 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
     if not curves:
         raise ValueError(f"nothing was varied along {axis!r}, but {sorted({c.axis for c in sweep.curves})}")
     lines = {line.label: line for curve in curves for line in curve.lines}
-    chosen = looks({name: (line.reference, line.level) for name, line in lines.items()})
+    chosen = line_styles({name: (line.reference, line.level) for name, line in lines.items()})
     if any(not math.isnan(_floor(curve)) for curve in curves):
-        chosen |= {FLOOR: looks({FLOOR: (FLOOR, True)})[FLOOR]}
+        chosen |= {FLOOR: line_styles({FLOOR: (FLOOR, True)})[FLOOR]}
     seeds = max(point.value.seeds for line in lines.values() for point in line.points)
     ringed = any(rings(sweep, curve) for curve in curves)
     key = "; ring: chosen there, diamond: its value on test" if ringed else ""
@@ -119,7 +119,7 @@ def cost_figure(results: Results, dataset: str) -> Figure | None:
 
 
 def _draw_curve(
-    panel: Axes, curve: Curve, ringed: Sequence[tuple[Line, Point, Choice]], chosen: Mapping[str, Look]
+    panel: Axes, curve: Curve, ringed: Sequence[tuple[Line, Point, Choice]], chosen: Mapping[str, LineStyle]
 ) -> None:
     points = [(line, point) for line in curve.lines for point in line.points]
     values = sorted({point.x for line, point in points if not line.level})
@@ -156,7 +156,7 @@ def _draw_curve(
     set_ticks(panel, values)
 
 
-def _draw_line(panel: Axes, line: Line, look: Look, level: bool) -> None:
+def _draw_line(panel: Axes, line: Line, look: LineStyle, level: bool) -> None:
     style: dict[str, Any] = {"color": look.color, "linestyle": look.dash, "linewidth": look.width}
     means = [point.value.mean for point in line.points]
     if level:
@@ -201,7 +201,7 @@ def _draw_marks(
     panel: Axes,
     axis: str,
     marks: Sequence[Mark],
-    styles: Mapping[str, Look],
+    styles: Mapping[str, LineStyle],
     levels: Sequence[Estimate] = (),
 ) -> None:
     log = panel.get_xscale() == "log"
@@ -270,9 +270,9 @@ def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> No
         write_beside(panel, spots)
 
 
-def _mark_looks(marks: Sequence[Mark]) -> tuple[dict[str, Look], dict[str, str]]:
+def _mark_looks(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
     """Return the look of each line of marks, and what the legend calls it."""
-    styles = looks({mark.line: (mark.reference, False) for mark in marks})
+    styles = line_styles({mark.line: (mark.reference, False) for mark in marks})
     return styles, {mark.line: f"{mark.line}, by {mark.axis}" if mark.axis else mark.line for mark in marks}
 
 

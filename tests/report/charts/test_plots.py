@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from latentbench.drawing.panels import axis_scale, legible, round_ticks, spread_out
-from latentbench.drawing.style import COLORS, INK, looks
+from latentbench.drawing.style import COLORS, INK, line_styles
 from latentbench.errors import RequestError
 from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, shown_range
 from latentbench.report.charts.plots import plots, write_figures
@@ -119,9 +119,9 @@ def test_ticks_and_texts_keep_apart():
 
 @pytest.mark.parametrize(("reference", "cue"), [("", "marker"), ("yardstick", "dash"), ("floor", "dash")])
 def test_no_two_lines_differ_in_color_alone(reference, cue):
-    found = list(looks({f"line {place}": (reference, False) for place in range(4)}).values())
+    found = list(line_styles({f"line {place}": (reference, False) for place in range(4)}).values())
     assert len({getattr(look, cue) for look in found}) == 4
-    many = looks({f"line {place}": ("", False) for place in range(30)}).values()
+    many = line_styles({f"line {place}": ("", False) for place in range(30)}).values()
     assert len({(look.color, look.marker) for look in many}) == 30
 
 

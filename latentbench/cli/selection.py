@@ -1,4 +1,4 @@
-"""What the verbs that look into one trial of a run share: choosing it, its items, and where to write."""
+"""Selecting one trial of a run, its items and where to write: shared by the verbs that explore a latent space."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from latentbench.trial import Trial
 
 __all__ = [
-    "Asked",
-    "Look",
+    "SelectedTrial",
+    "Selection",
     "applicable",
     "check_item",
     "check_items",
-    "chosen",
+    "choose",
     "echo_paths",
     "figure_stem",
     "items_option",
-    "look_at",
-    "look_options",
+    "open_trial",
+    "selection_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the options that all these verbs have say: the run, which trial of it, where to write, plugins.
+class Selection:
+    """The options that all these verbs have: the run, which trial of it, where to write, and plugins.
 
-    `run` is empty where a verb can do without and none was given.
+    `run` is empty when a verb works without one and none was given.
     """
 
     run: str
@@ -55,23 +55,23 @@ class Asked:
 
     @cached_property
     def plugins(self) -> Plugins:
-        """Those of the command, loaded when first asked for."""
+        """The plugins that the command names, loaded when first used."""
         return load_plugins(self.files, self.blocked)
 
-    def look(self, verb: str) -> Look:
-        """Open the trial; see `look_at`."""
-        return look_at(self.run, verb, self.plugins, self.model, self.dataset, self.seed, self.output)
+    def open(self, verb: str) -> SelectedTrial:
+        """Open the selected trial; see `open_trial`."""
+        return open_trial(self.run, verb, self.plugins, self.model, self.dataset, self.seed, self.output)
 
 
 @dataclass(frozen=True)
-class Look:
+class SelectedTrial:
     """One trial of a run and its latent space (the test split).
 
     Attributes:
         results: the run.
-        trial: the trial that was chosen.
+        trial: the selected trial.
         space: the test split seen through its model.
-        folder: where figures go.
+        folder: where figures are written.
     """
 
     results: Results
@@ -81,29 +81,35 @@ class Look:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a figure's description says of it."""
+        """What the description inside a figure says about the trial."""
         return {"dataset": self.trial.dataset, "model": self.trial.label, "seed": self.trial.seed}
 
     @property
     def name(self) -> str:
-        """How titles call it."""
+        """The trial in titles: model, data set and seed."""
         return f"{self.trial.label}, {self.trial.dataset}, seed {self.trial.seed}"
 
 
-def look_options(*, run_needed: bool = True) -> Callable[[F], F]:
-    """Add the argument RUN and --model, --dataset, --seed, -o and the options of plugins, given as `Asked`."""
+def selection_options(*, run_needed: bool = True) -> Callable[[F], F]:
+    """Add the argument RUN, --model, --dataset, --seed, -o and the plugin options, passed on as a `Selection`."""
     options = (
         click.argument("run", type=click.Path(), required=run_needed, default=None if run_needed else ""),
-        click.option("--model", "-m", metavar="NAME", help="Model, as the table calls it; needed with several."),
-        click.option("--dataset", "-d", metavar="NAME", help="Data set; needed with several."),
-        click.option("--seed", type=int, help="Trial to look at; default: that of the median error."),
+        click.option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="Model, by its name in the table; required if the run has several.",
+        ),
+        click.option("--dataset", "-d", metavar="NAME", help="Data set; required if the run has several."),
+        click.option("--seed", type=int, help="Seed of the trial; default: the trial with the median error."),
         click.option("-o", "--output", type=click.Path(), help="Folder to write to; default: RUN/VERB."),
     )
 
     def add(command: F) -> F:
         @wraps(command)
-        def bundled(**given: Any) -> None:
-            command(Asked(**{field.name: given.pop(field.name) for field in fields(Asked)}), **given)
+        def bundled(**arguments: Any) -> None:
+            selection = {field.name: arguments.pop(field.name) for field in fields(Selection)}
+            command(Selection(**selection), **arguments)
 
         added = plugin_options(bundled)
         for option in reversed(options):
@@ -114,11 +120,11 @@ def look_options(*, run_needed: bool = True) -> Callable[[F], F]:
 
 
 def items_option(help_text: str) -> Callable[[F], F]:
-    """Add --items, test items with commas between them."""
+    """Add --items, the numbers of test items separated by commas."""
     return click.option("--items", callback=several(int, always=True), metavar="N,...", help=help_text)
 
 
-def look_at(
+def open_trial(
     run: str,
     verb: str,
     plugins: Plugins,
@@ -126,20 +132,20 @@ def look_at(
     dataset: str | None = None,
     seed: int | None = None,
     output: str | None = None,
-) -> Look:
+) -> SelectedTrial:
     """Open the trial that the options name.
 
     Raises:
-        RequestError: several fit, the trial did not end well, or its model cannot be reloaded.
-        UnknownNameError: a name that the run does not have.
+        RequestError: several trials match, the trial failed, or its model cannot be reloaded.
+        UnknownNameError: the run has no such data set or model.
     """
     from latentbench.report.page.pictures import median_trial
     from latentbench.results import Results
 
     results = Results(Path(run), plugins)
-    data = chosen("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
+    data = choose("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
     rows = [trial for trial in results.trials if trial.dataset == data]
-    label = chosen("model", _whole(model, rows), [trial.label for trial in rows], "--model")
+    label = choose("model", _final_label(model, rows), [trial.label for trial in rows], "--model")
     if seed is None:
         trial = median_trial(results, data, label)
         if trial is None:
@@ -149,54 +155,50 @@ def look_at(
         if seed not in seeds:
             raise RequestError(f"--seed must be one of {', '.join(map(str, sorted(seeds)))}, got {seed}")
         trial = seeds[seed]
-        if trial.outcome is None or trial.outcome.status != "ok":
+        if not trial.ok:
             raise RequestError(f"{label} with seed {seed} did not end well; choose another --seed")
     try:
         space = results.latent_space(trial)
     except NotApplicableError as error:
         raise RequestError(f"{error}; it cannot be looked at afterwards, choose another --model") from error
-    return Look(results, trial, space, Path(output) if output else results.path / verb)
+    return SelectedTrial(results, trial, space, Path(output) if output else results.path / verb)
 
 
-def chosen(what: str, asked: str | None, names: Sequence[str], option: str) -> str:
-    """Return the one name that is meant: the only one there is, the one asked for, or the one that begins so.
+def choose(what: str, requested: str | None, names: Sequence[str], option: str) -> str:
+    """Return the requested name, or the name that it abbreviates; without a request the only name there is.
 
     Raises:
-        RequestError: several, and none is asked for.
+        RequestError: several names, and none is requested.
         UnknownNameError: no such name.
     """
-    known = list(dict.fromkeys(names))
-    if asked is None:
-        if len(known) == 1:
-            return known[0]
-        raise RequestError(f"this run has several: choose a {what} with {option}, one of {', '.join(known)}")
-    if asked in known:
-        return asked
-    meant = [name for name in known if name.partition("(")[0] == asked]  # beta_vae for beta_vae(4)
-    if len(meant) == 1:
-        return meant[0]
+    names = list(dict.fromkeys(names))
+    if requested is None:
+        if len(names) == 1:
+            return names[0]
+        raise RequestError(f"this run has several: choose a {what} with {option}, one of {', '.join(names)}")
+    if requested in names:
+        return requested
+    abbreviated = [name for name in names if name.partition("(")[0] == requested]  # beta_vae for beta_vae(4)
+    if len(abbreviated) == 1:
+        return abbreviated[0]
     raise UnknownNameError(
-        f"this run has no {what} {asked!r}{near_matches(asked, known)}; it has {', '.join(known)}"
+        f"this run has no {what} {requested!r}{near_matches(requested, names)}; it has {', '.join(names)}"
     )
 
 
 @contextmanager
-def applicable(look: Look) -> Iterator[None]:
-    """Say of what a model lacks, within, that the request was wrong.
-
-    Raises:
-        RequestError: instead of NotApplicableError.
-    """
+def applicable(selected: SelectedTrial) -> Iterator[None]:
+    """Raise RequestError instead of NotApplicableError within this context."""
     try:
         yield
     except NotApplicableError as error:
         raise RequestError(
-            f"{look.trial.label} on {look.trial.dataset}: {error}; choose another --model"
+            f"{selected.trial.label} on {selected.trial.dataset}: {error}; choose another --model"
         ) from error
 
 
 def check_item(space: LatentSpace, number: int, option: str) -> int:
-    """Return the number of a test item.
+    """Return the number of a test item, checked; `option` gave it.
 
     Raises:
         RequestError: there is no such item.
@@ -207,27 +209,29 @@ def check_item(space: LatentSpace, number: int, option: str) -> int:
 
 
 def check_items(space: LatentSpace, numbers: Sequence[int]) -> list[int]:
-    """Return the numbers of several test items, given by --items."""
+    """Return the numbers of test items given by --items, checked."""
     return [check_item(space, number, "--items") for number in numbers]
 
 
-def figure_stem(look: Look, *parts: str) -> Path:
-    """Return where a figure of this look goes, without ending: data set, model, seed and what it shows."""
-    return look.folder / file_name(look.trial.dataset, look.trial.label, f"seed{look.trial.seed}", *parts)
+def figure_stem(selected: SelectedTrial, *parts: str) -> Path:
+    """Return the path of a figure without its ending: data set, model, seed and what it shows."""
+    return selected.folder / file_name(
+        selected.trial.dataset, selected.trial.label, f"seed{selected.trial.seed}", *parts
+    )
 
 
 def echo_paths(paths: Sequence[Path]) -> None:
-    """Say what was written, one path a line."""
+    """Print the paths of the files written, one per line."""
     for path in paths:
         click.echo(str(path))
 
 
-def _whole(asked: str | None, rows: Sequence[Trial]) -> str | None:
-    """Return the label of the whole training where a model has looks on the way too: `vae` for vae(epochs=10)."""
-    if asked in {trial.label for trial in rows}:
-        return asked
-    on_the_way = {trial.training_key for trial in rows if trial.budget.checkpoint is not None}
-    named = [trial for trial in rows if asked in (None, trial.label.partition("(")[0])]
+def _final_label(requested: str | None, rows: Sequence[Trial]) -> str | None:
+    """Return the label of the finished model where the run has checkpoints of it too: `vae` for vae(epochs=10)."""
+    if requested in {trial.label for trial in rows}:
+        return requested
+    with_checkpoints = {trial.training_key for trial in rows if trial.budget.checkpoint is not None}
+    named = [trial for trial in rows if requested in (None, trial.label.partition("(")[0])]
     labels = {trial.label for trial in named if trial.budget.checkpoint is None}
-    looked_at = any(trial.key in on_the_way for trial in named)
-    return labels.pop() if looked_at and len(labels) == 1 else asked
+    has_checkpoints = any(trial.key in with_checkpoints for trial in named)
+    return labels.pop() if has_checkpoints and len(labels) == 1 else requested

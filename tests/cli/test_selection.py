@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import latentbench
-from latentbench.cli.looking import applicable, check_item, look_at
+from latentbench.cli.selection import applicable, check_item, open_trial
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError
 from latentbench.plugins import Plugins
 from latentbench.report.page.pictures import median_trial
@@ -32,7 +32,7 @@ def register_models(register):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny):
     """A run folder with models that went well, one that failed and one that cannot be reloaded."""
-    folder = tmp_path_factory.mktemp("looking")
+    folder = tmp_path_factory.mktemp("selection")
     (folder / "odd.py").write_text(PLUGIN)
     models = ("ae", "beta_vae", "fails", "forgets")
     benchmark = tiny(models=models, seeds=2, params={"latent_dim": 2, "beta_vae.beta": (1, 4)})
@@ -42,26 +42,26 @@ def run(tmp_path_factory, tiny):
 
 
 @pytest.fixture
-def look(run):
+def select(run):
     plugins = Plugins((str(run.parent / "odd.py"),), ())
-    return lambda *arguments, **options: look_at(str(run), "verb", plugins, *arguments, **options)
+    return lambda *arguments, **options: open_trial(str(run), "verb", plugins, *arguments, **options)
 
 
-def test_the_median_seed_is_looked_at(look, run):
-    seen = look("ae")
-    assert seen.trial.key == median_trial(seen.results, "digits", "ae").key
-    assert seen.folder == run / "verb"
-    assert seen.about == {"dataset": "digits", "model": "ae", "seed": seen.trial.seed}
-    assert seen.name == f"ae, digits, seed {seen.trial.seed}"
-    assert seen.space.codes.shape[1] == 2
-    assert len(seen.space) == len(seen.space.inputs)
+def test_the_trial_of_the_median_seed_is_selected(select, run):
+    selected = select("ae")
+    assert selected.trial.key == median_trial(selected.results, "digits", "ae").key
+    assert selected.folder == run / "verb"
+    assert selected.about == {"dataset": "digits", "model": "ae", "seed": selected.trial.seed}
+    assert selected.name == f"ae, digits, seed {selected.trial.seed}"
+    assert selected.space.codes.shape[1] == 2
+    assert len(selected.space) == len(selected.space.inputs)
 
 
-def test_a_seed_and_a_folder_can_be_chosen(look, tmp_path):
+def test_a_seed_and_a_folder_can_be_chosen(select, tmp_path):
     for seed in (0, 1):
-        seen = look("ae", "digits", seed, str(tmp_path))
-        assert (seen.trial.seed, seen.folder) == (seed, tmp_path)
-    assert not torch.equal(look("ae", seed=0).space.codes, look("ae", seed=1).space.codes)
+        selected = select("ae", "digits", seed, str(tmp_path))
+        assert (selected.trial.seed, selected.folder) == (seed, tmp_path)
+    assert not torch.equal(select("ae", seed=0).space.codes, select("ae", seed=1).space.codes)
 
 
 WRONG = {
@@ -77,20 +77,20 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_choice_is_one_sentence(look, case):
+def test_a_wrong_choice_is_one_sentence(select, case):
     options, kind, sentence = WRONG[case]
     with pytest.raises(kind, match=sentence.replace("`", ".")) as raised:
-        look(**options)
+        select(**options)
     assert raised.value.exit_status == 2
     assert "\n" not in str(raised.value)
 
 
-def test_a_label_with_a_parameter_is_known_by_it(look):
-    assert look("beta_vae(beta=4.0)").trial.label == "beta_vae(beta=4.0)"
+def test_a_label_with_a_parameter_is_known_by_it(select):
+    assert select("beta_vae(beta=4.0)").trial.label == "beta_vae(beta=4.0)"
 
 
-def test_items_are_checked(look):
-    space = look("ae").space
+def test_items_are_checked(select):
+    space = select("ae").space
     assert check_item(space, 0, "--from") == 0
     assert check_item(space, len(space) - 1, "--from") == len(space) - 1
     for number in (-1, len(space)):
@@ -100,11 +100,11 @@ def test_items_are_checked(look):
             check_item(space, number, "--from")
 
 
-def test_what_a_model_lacks_is_a_wrong_request(look):
+def test_what_a_model_lacks_is_a_wrong_request(select):
     with (
         pytest.raises(RequestError, match="ae on digits: no posterior; choose another --model"),
-        applicable(look("ae")),
+        applicable(select("ae")),
     ):
         raise NotApplicableError("no posterior")
-    with pytest.raises(ZeroDivisionError), applicable(look("ae")):
+    with pytest.raises(ZeroDivisionError), applicable(select("ae")):
         _ = 1 / 0
