@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import latentbench
 from latentbench import Benchmark
 from latentbench.dataset import DataSpec, Split
+from latentbench.machine import available_cores
 from latentbench.model import as_inputs
 from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.plan import make_plan
@@ -226,7 +226,7 @@ def plain(work: Work) -> Found:
 
 def tuned(work: Work) -> Found:
     """Train all trials in the tuned loop, in as many processes as cores, which begin together."""
-    processes, context = min(work.trials, len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn")
+    processes, context = min(work.trials, available_cores()), multiprocessing.get_context("spawn")
     pipes = []
     for first in range(processes):
         here, there = context.Pipe()

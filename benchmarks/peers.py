@@ -24,7 +24,6 @@ import argparse
 import csv
 import json
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -37,6 +36,8 @@ from itertools import product
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "results" / "reference" / "speed"
@@ -122,12 +123,9 @@ def measure_apart(contestant: str, **work: int) -> dict[str, Any]:
 
 def _core_seconds_of_others() -> float:
     """Return the time that all cores were busy since the machine's start, but for our children."""
-    user, nice, system, _, _, *interrupted = map(
-        int, Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]
-    )
-    busy = (user + nice + system + sum(interrupted)) / os.sysconf("SC_CLK_TCK")
-    own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return busy - own.ru_utime - own.ru_stime
+    machine, process = psutil.cpu_times()._asdict(), psutil.Process().cpu_times()
+    busy = sum(machine.get(name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+    return float(busy - process.children_user - process.children_system)
 
 
 def compete(options: argparse.Namespace) -> Iterator[Row]:
@@ -223,12 +221,13 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     from benchmarks.contestants import flops_of_an_image
     from benchmarks.profile_step import ceiling
     from latentbench.execution.environment import describe_environment
+    from latentbench.machine import available_cores
     from latentbench.plugins import Plugins
 
     flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}
     work = ", ".join(f"hidden={hidden} takes {flops[hidden] / 1e6:.1f} MFLOP an image" for hidden in flops)
     tops = ", ".join(f"{ceiling(precision):.0f} GFLOP/s in {precision}" for precision in ("float32", "bfloat16"))
-    machine = f"{describe_environment(Plugins())['processor']}, {len(os.sched_getaffinity(0))} cores"
+    machine = f"{describe_environment(Plugins())['processor']}, {available_cores()} cores"
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "pythae", "latentbench"))
     size = f"{options.images} images, {options.epochs} epochs, {options.trials} trials in a grid"
     lines = [

@@ -46,6 +46,7 @@ _HOMES = {
     "load_results": "api",
     "run": "api",
     "score": "api",
+    "write_atomically": "files",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from latentbench.errors import DataError as DataError
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
+    from latentbench.files import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace
     from latentbench.metric import Invariance as Invariance

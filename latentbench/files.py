@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name, synced, renamed into place."""
+"""Files that are either whole or absent: written under another name, synced, renamed into place."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from latentbench.errors import RunFolderError
 
@@ -33,7 +33,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        RunFolderError: it is damaged or not there.
+        RunFolderError: the file is damaged or missing.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write a JSON file that is whole or not there; infinities and NaN become null."""
+    """Write a JSON file atomically; infinities and NaN become null."""
     text = json.dumps(_finite(value), indent=1, sort_keys=True) + "\n"
     write_atomically(path, text.encode(), durable=durable)
 
@@ -59,22 +59,33 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file under another name and rename it into place.
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
+    """Write a file under another name and rename it into place, so that no reader ever sees half a file.
 
     Args:
-        path: where to.
-        content: what.
-        durable: wait until it is on the disk, some milliseconds. Without, it survives a kill of the process but
-            may be lost or damaged when the whole system goes down: for what is noticed and made again then.
+        path: the file to write; its folder exists.
+        content: the bytes, or a function that writes them to an open file.
+        durable: wait until the file is on the disk, which takes some milliseconds. Otherwise it survives the death
+            of the process but may be lost or damaged by a system crash; choose this only for files whose damage is
+            noticed and that can be made again.
+
+    Raises:
+        OSError: the file cannot be written; the one that was there before is untouched.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     if durable:
         sync(path.parent)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -22,6 +23,7 @@ from latentbench.errors import RequestError
 
 __all__ = [
     "MemoryMeter",
+    "available_cores",
     "best_precision",
     "choose_device",
     "environment",
@@ -30,6 +32,16 @@ __all__ = [
     "logged_to",
     "seeded",
 ]
+
+PROCESS = Path("/proc/self")  # only on Linux; psutil has neither the high-water mark nor a way to restart it
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, or the machine's where a process cannot be bound to some."""
+    process = psutil.Process()
+    if hasattr(process, "cpu_affinity"):
+        return len(process.cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -105,7 +117,7 @@ def environment(device: str, threads: int, concurrency: int, group_size: int = 1
 
 @lru_cache
 def _cpuinfo() -> dict[str, str]:
-    """Read what Linux says of the first processor."""
+    """Read how Linux describes the first processor: psutil knows neither its name nor its instructions."""
     with contextlib.suppress(OSError):
         first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
         pairs = (line.partition(":") for line in first.splitlines())
@@ -131,27 +143,33 @@ def free_memory() -> None:
 
 
 class MemoryMeter:
-    """The most memory taken since it was made: on the GPU where one is in use, else by this process."""
+    """Peak memory since this object was made: of the GPU where there is one, else of this process."""
 
     def __init__(self) -> None:
         free_memory()
-        with contextlib.suppress(OSError):  # start a new high-water mark, where the system lets us
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        self._before = _status_bytes("VmRSS") or 0.0
+        self._before = _restarted_high_water_mark()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
     def peak(self) -> float | None:
-        """Return bytes: all that torch holds of a GPU, or what the process took beyond what it had."""
+        """Return bytes: the most that torch allocated on the GPU, or by how much the process grew.
+
+        None where the system keeps no high-water mark of a process that can be restarted.
+        """
         if torch.cuda.is_available():
             return float(torch.cuda.max_memory_allocated())
-        highest = _status_bytes("VmHWM")
-        return None if highest is None else max(0.0, highest - self._before)
+        return None if self._before is None else _high_water_mark() - self._before
 
 
-def _status_bytes(name: str) -> float | None:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{name}:"):
-                return float(line.split()[1]) * 1024
-    return None
+def _restarted_high_water_mark() -> float | None:
+    """Let the peak be the memory in use now, and return it; None where the system has no such mark."""
+    try:
+        (PROCESS / "clear_refs").write_text("5", encoding="ascii")
+        return _high_water_mark()
+    except OSError:
+        return None
+
+
+def _high_water_mark() -> float:
+    lines = (PROCESS / "status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

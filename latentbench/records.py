@@ -148,13 +148,7 @@ class Record:
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write `name` (as codes.npz)."""
-        path = self.folder / name
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        with part.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_atomically(self.folder / name, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
     def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """Read arrays back; no pickle."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -32,14 +31,14 @@ def describe_environment(plugins: Plugins) -> dict[str, Any]:
 
     import torch
 
-    from latentbench.machine import environment
+    from latentbench.machine import available_cores, environment
 
     machine = environment("cuda" if torch.cuda.is_available() else "cpu", 1, 1)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": machine["device"],
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": available_cores(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
         "versions": {name: version(name) for name in RECORDED},
         "plugins": [asdict(info) for info in plugins.infos],

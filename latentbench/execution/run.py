@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
@@ -95,26 +95,24 @@ def _logged(plugins: Plugins) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Make the folder and hold its lock; the system lets go of it when the process ends, however it does."""
+    """Make the folder and hold its lock, which the system frees when the process ends, however it ends."""
+    lock = FileLock(folder / "run.lock", timeout=0)
     try:
         (folder / "trials").mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock.acquire()
+    except Timeout as error:
+        raise RunFolderError(
+            f"another run is at work in {folder}; wait for it, or choose another folder with -o"
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunFolderError(
             f"the run folder {folder} cannot be written ({reason}); choose another with -o"
         ) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise RunFolderError(
-            f"another run is at work in {folder}; wait for it, or choose another folder with -o"
-        ) from error
-    try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins) -> None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
+from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Outcome, Trial, TrialResult
@@ -35,7 +36,7 @@ WORKER_ENVIRONMENT = {
 
 def default_workers(threads: int) -> int:
     """How many trials of this many threads fit on the machine's cores at the same time, at least one."""
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+    return max(1, available_cores() // threads)
 
 
 def run_here(jobs: Iterable[Job], plugins: Plugins, listener: Listener) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentbench import Params, cache_dir
+from latentbench import Params, cache_dir, write_atomically
 
 __all__ = ["drawn_fingerprint", "remembered_fingerprint"]
 
@@ -69,14 +69,9 @@ def _recall(memo: Path, state: dict[str, Any]) -> str | None:
 
 
 def _remember(memo: Path, content: dict[str, Any]) -> None:
-    part = memo.with_name(f".{memo.name}.{os.getpid()}")
     try:
         memo.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            part.replace(memo)
-        finally:
-            part.unlink(missing_ok=True)
+        write_atomically(memo, json.dumps(content, indent=1).encode(), durable=False)
     except OSError as error:
         _warn_once(
             f"the fingerprint of a dataset cannot be kept in {memo.parent} ({error.strerror}), so its files are "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from latentbench import LatentSpace, NotApplicableError, cache_dir
+from latentbench import LatentSpace, NotApplicableError, cache_dir, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.subsets import at_most
@@ -126,7 +125,8 @@ def _cached_network(path: Path, inputs: Tensor, labels: Tensor) -> _Network:
             warnings.warn(f"{path} is damaged and is made again: {error}", stacklevel=5)
     _train(network, inputs, labels)
     try:
-        _write(path, save(network.state_dict()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, save(network.state_dict()), durable=False)
     except OSError as error:
         warnings.warn(f"the feature network is not kept for next time: {error}", stacklevel=5)
     return network
@@ -177,16 +177,6 @@ def _digest(inputs: Tensor, labels: Tensor) -> str:
     for values in (inputs, labels):
         digest.update(values.cpu().contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
