@@ -12,8 +12,8 @@ from latentbench_datasets._shared.factor_files import Factor, FactorFile
 class Shapes3D(FactorFile):
     """A body in a room, 64x64 in color: 480,000 combinations of three hues, its scale and shape, and the view.
 
-    Source: Burgess and Kim 2018, "3D Shapes Dataset". The label is the shape. The published file is HDF5, for
-    which the package h5py must be installed; a .npz file of its two arrays is read without.
+    Source: Burgess and Kim 2018, "3D Shapes Dataset". The label is the shape. The published file is HDF5,
+    which `pip install 'latentbench[factors]'` makes readable; a .npz file of its two arrays needs nothing more.
     """
 
     class Params(FactorFile.Params):

@@ -231,8 +231,8 @@ def read_h5(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
         h5py = importlib.import_module("h5py")
     except ImportError:
         raise DataError(
-            f"{path} is in HDF5, which needs the package h5py; `pip install h5py`, or save the arrays of the file "
-            "under the same names as .npz"
+            f"{path} is in HDF5, which needs h5py; run pip install 'latentbench[factors]', or save the arrays of "
+            "the file under the same names as .npz"
         ) from None
     try:
         with h5py.File(path, "r") as content:

@@ -2,6 +2,7 @@ import itertools
 import sys
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -313,8 +314,8 @@ def test_hdf5_without_h5py_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "3dshapes.h5"
     path.write_bytes(b"\x89HDF\r\n\x1a\n")
     assert refusal("shapes3d", path) == (
-        f"{path} is in HDF5, which needs the package h5py; `pip install h5py`, or save the arrays of the file "
-        "under the same names as .npz"
+        f"{path} is in HDF5, which needs h5py; run pip install 'latentbench[factors]', or save the arrays of "
+        "the file under the same names as .npz"
     )
 
 
@@ -358,7 +359,6 @@ def test_hdf5_that_cannot_be_used(tmp_path, fake_h5py):
 
 
 def test_a_true_hdf5_file(tmp_path):
-    h5py = pytest.importorskip("h5py")
     path = tmp_path / "3dshapes.h5"
     content = arrays("shapes3d")
     with h5py.File(path, "w") as file:
