@@ -19,6 +19,7 @@ import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
+from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.errors import RequestError
 
 __all__ = [
@@ -100,7 +101,11 @@ def best_precision(device: str) -> Literal["float32", "bfloat16"]:
 
 
 def environment(device: str, threads: int, concurrency: int, group_size: int = 1) -> dict[str, Any]:
-    """Describe what a trial ran on; recorded with it, never part of its key."""
+    """Describe what a trial ran on; recorded with it, never part of its key.
+
+    `convolutions` is there only if not the usual ones, so that environments recorded before are the same ones.
+    """
+    convolutions = chosen_convolutions()
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "latentbench": version("latentbench"),
@@ -112,6 +117,7 @@ def environment(device: str, threads: int, concurrency: int, group_size: int = 1
         "concurrency": concurrency,
         "group_size": group_size,
         "executor": "local",
+        **({} if convolutions == "fast" else {"convolutions": convolutions}),
     }
 
 

@@ -11,11 +11,14 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn import functional
 
-from latentbench import DataSpec, GradientModel, Model, Split
+from latentbench import DataSpec, GradientModel, LatentSpace, Model, Split, run
 from latentbench.convolutions import cpu, matmul
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
+from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
+from latentbench.report.table.build import comparison_table
+from latentbench.report.table.render import render
 from latentbench.training import trainer
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
@@ -429,3 +432,57 @@ def test_fast_gradients_train_to_what_torch_trains_to(monkeypatch, images):
     plain, _ = trained(images, model, precision="bfloat16")
     assert fast[-1]["total"] == pytest.approx(plain[-1]["total"], rel=1e-2)
     assert not calls  # the bits may still be equal: that is for the processor to say
+
+
+# torch's own convolutions on request
+
+
+@pytest.fixture
+def only_torch(monkeypatch):
+    """A process whose user asks for torch's own convolutions."""
+    monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")
+
+
+def test_training_leaves_convolutions_to_torch_on_request(monkeypatch, images, only_torch):
+    calls = counted(monkeypatch, "_FastConvolution")
+    trained(images, Plugins().load("model", "ae"), precision="bfloat16")
+    assert not calls
+
+
+@pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, MatmulConvolutions)])
+def test_groups_leave_convolutions_to_torch_on_request(monkeypatch, stacked, usual):
+    assert trainer._convolutions(stacked, torch.device("cpu")) is usual
+    monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")
+    assert trainer._convolutions(stacked, torch.device("cpu")) is nullcontext
+
+
+@pytest.mark.parametrize("value", [None, "fast", "torch"])
+def test_encoding_leaves_convolutions_to_torch_on_request(monkeypatch, images, value):
+    torch.manual_seed(0)
+    cls = Plugins().load("model", "ae")
+    space = LatentSpace.of_model(cls(cls.Params(), DataSpec.of(images)), images)
+    if value is not None:
+        monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", value)
+    calls = counted(monkeypatch, "_FastConvolution")
+    assert torch.isfinite(space.codes).all()
+    assert bool(calls) is (value != "torch")
+
+
+def test_an_unknown_kind_of_convolutions_is_refused_before_anything_is_trained(monkeypatch, tiny, tmp_path):
+    monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "slow")
+    with pytest.raises(RequestError, match=r"^LATENTBENCH_CONVOLUTIONS must be fast or torch, got 'slow'$"):
+        run(tiny(), tmp_path, workers=0)
+    assert not list(tmp_path.glob("trials/*"))
+
+
+def test_trials_of_both_kinds_of_convolutions_are_of_mixed_environments(monkeypatch, tiny, tmp_path):
+    usual = run(tiny(), tmp_path, workers=0)
+    (trial,) = usual.trials
+    assert "convolutions" not in trial.outcome.environment  # as in records made before there was a choice
+    monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")
+    mixed = run(tiny(seeds=2), tmp_path, workers=0)
+    recorded = [trial.outcome.environment.get("convolutions", "fast") for trial in mixed.trials]
+    assert recorded == ["fast", "torch"]
+    assert mixed.scores["environment"].nunique() == 2
+    assert "environments" in render(comparison_table(mixed), "text")
+    assert "environments" not in render(comparison_table(run(tiny(), tmp_path, workers=0)), "text")

@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=1))
         return
-    for name in ("python", "system", "processor", "cores", "cuda"):
+    for name in ("python", "system", "processor", "cores", "cuda", "convolutions"):
         click.echo(f"{name:<14}{found[name]}")
     for name, version in found["versions"].items():
         click.echo(f"{name:<14}{version}")

@@ -31,6 +31,7 @@ def describe_environment(plugins: Plugins) -> dict[str, Any]:
 
     import torch
 
+    from latentbench.convolutions.choice import chosen_convolutions
     from latentbench.machine import available_cores, environment
 
     machine = environment("cuda" if torch.cuda.is_available() else "cpu", 1, 1)
@@ -40,6 +41,7 @@ def describe_environment(plugins: Plugins) -> dict[str, Any]:
         "processor": machine["device"],
         "cores": available_cores(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
+        "convolutions": chosen_convolutions(),
         "versions": {name: version(name) for name in RECORDED},
         "plugins": [asdict(info) for info in plugins.infos],
     }

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from latentbench.convolutions.cpu import FastConvolutions
+from latentbench.convolutions.choice import convolutions_for_codes
 
 __all__ = ["batches", "exact_arithmetic", "in_batches"]
 
@@ -23,7 +23,7 @@ def exact_arithmetic() -> Iterator[None]:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         no_autocast = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
-        with torch.no_grad(), no_autocast[0], no_autocast[1], FastConvolutions():
+        with torch.no_grad(), no_autocast[0], no_autocast[1], convolutions_for_codes():
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.dataset import Split
@@ -208,7 +209,9 @@ class Trainer:
 
 
 def _convolutions(matmul: bool, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:
-    """Return how convolutions are done."""
+    """Return the context in which the steps convolve."""
+    if chosen_convolutions() == "torch":
+        return contextlib.nullcontext
     if matmul:
         return MatmulConvolutions
     return FastConvolutions if device.type == "cpu" else contextlib.nullcontext
