@@ -15,7 +15,6 @@ __all__ = [
     "average_ranks",
     "critical_difference",
     "holm",
-    "iqm",
     "nemenyi_quantile",
     "paired_difference",
     "rank_intervals",
@@ -149,17 +148,6 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     weights = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * weights))
     return adjusted
-
-
-def iqm(values: ArrayLike) -> float:
-    """Return the interquartile mean: the mean without the lowest and the highest quarter of the values.
-
-    >>> iqm([1, 2, 3, 4, 5, 6, 7, 8])
-    4.5
-    """
-    from scipy import stats  # a second to import, and tables need no rank
-
-    return float(stats.trim_mean(_vector(values), 0.25))
 
 
 def average_ranks(table: ArrayLike) -> NDArray[np.float64]:

@@ -6,8 +6,6 @@ import click
 
 __all__ = ["command"]
 
-STYLES = ["text", "md", "csv", "latex", "html"]
-
 
 @click.command("table")
 @click.argument("run", type=click.Path())
