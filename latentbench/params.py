@@ -103,7 +103,7 @@ def describe_params(cls: type[Params]) -> list[ParamInfo]:
         ]
         default = "required" if field.is_required() else field.get_default(call_default_factory=True)
         kind = _type_name(schema["properties"][name], schema)
-        rows.append(ParamInfo(name, kind, default, " ".join(limits), field.description or ""))
+        rows.append(ParamInfo(name, kind, default, ", ".join(limits), field.description or ""))
     return rows
 
 

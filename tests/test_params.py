@@ -159,7 +159,7 @@ def test_per_member_fields_are_inherited_until_declared_anew():
 
 def test_parameters_are_described_in_the_order_declared():
     assert describe_params(VAEParams) == [
-        ParamInfo("beta", "number", 4, "> 0 <= 99", "weight of the KL term"),
+        ParamInfo("beta", "number", 4, "> 0, <= 99", "weight of the KL term"),
         ParamInfo("sigma", "number or 'learned'", "learned", "", ""),
         ParamInfo("widths", "tuple", (32, 64), "", ""),
         ParamInfo("kind", "'conv' or 'mlp'", "conv", "", ""),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.plugins import KINDS, Plugins
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-WIDEST = 10  # a number
-
 
 @click.command("check")
 @click.argument("names", nargs=-1, required=True, metavar="METRIC...")
@@ -27,8 +26,8 @@ WIDEST = 10  # a number
 def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]) -> int:
     """Test a metric, or the metric of a score, on a small space with known answers.
 
-    Shown is each score of that space as it is, in another order and other coordinates, and spoiled: random codes,
-    permuted labels, blurred images. Exit status 1 when a score is not what its metric declares.
+    Prints each score of that space as it is, with its items in another order, in other coordinates, and spoiled:
+    random codes, permuted labels, blurred images. Exit status 1 if a score breaks what its metric declares.
     """
     from latentbench.testing import check_metric
 
@@ -37,16 +36,10 @@ def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, 
     for metric in dict.fromkeys(_metric(name, plugins) for name in names):
         cls = plugins.load("metric", metric)
         click.echo(f"{metric}, version {cls.version}: {plugins.find('metric', metric).summary}")
-        click.echo(f"  same = within {cls.tolerance:g} of the first row")
-        wide = [max(len(score), WIDEST) for score in cls.scores]
-        click.echo(_line("", [*cls.scores], wide, ""))
-        for title, group in itertools.groupby(check_metric(metric, plugins), key=lambda check: check.space):
-            checks = list(group)
-            failed += [f"{check.score} ({title})" for check in checks if not check.passed]
-            reasons = sorted({check.reason for check in checks if math.isnan(check.value)})
-            click.echo(
-                _line(title, [_cell(check) for check in checks], wide, "; ".join([_verdict(checks), *reasons]))
-            )
+        click.echo(f"  same = within {cls.tolerance:g} of the space as it is")
+        checks = list(check_metric(metric, plugins))
+        print_table(_rows(checks), ("space", "score", "value", "verdict"), numbers={2})
+        failed += [f"{check.score} ({check.space})" for check in checks if not check.passed]
     if failed:
         click.echo(f"latentbench: not as declared: {', '.join(failed)}", err=True)
     return 1 if failed else 0
@@ -68,18 +61,14 @@ def _metric(name: str, plugins: Plugins) -> str:
     )
 
 
-def _cell(check: Check) -> str:
-    value = "-" if math.isnan(check.value) else f"{check.value:.5g}"
-    return value if check.passed else f"{value}!"
+def _rows(checks: Iterable[Check]) -> Iterator[tuple[str, str, str, str]]:
+    """One row a score; the space is named in the first of its rows alone."""
+    for space, scores in itertools.groupby(checks, key=lambda check: check.space):
+        for position, check in enumerate(scores):
+            value = "-" if math.isnan(check.value) else f"{check.value:.5g}"
+            yield "" if position else space, check.score, value, _verdict(check)
 
 
-def _verdict(checks: Sequence[Check]) -> str:
-    expected = next((check.expected for check in checks if check.expected), "")
-    if not expected:
-        return "shown only"
-    return f"ok ({expected})" if all(check.passed for check in checks) else f"FAILED ({expected})"
-
-
-def _line(title: str, cells: Sequence[str], wide: Sequence[int], last: str) -> str:
-    middle = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, wide, strict=False))
-    return f"  {title:<24}{middle}  {last}".rstrip()
+def _verdict(check: Check) -> str:
+    judged = f"{'ok' if check.passed else 'FAILED'} ({check.expected})" if check.expected else "shown only"
+    return f"{judged}; {check.reason}" if check.reason and math.isnan(check.value) else judged

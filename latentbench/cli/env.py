@@ -6,6 +6,7 @@ import json
 
 import click
 
+from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins
 
 __all__ = ["command"]
@@ -17,13 +18,12 @@ def command(as_json: bool) -> None:
     """Print versions, hardware and plugins, as a run records them."""
     from latentbench.execution.environment import describe_environment
 
-    found = describe_environment(load_plugins((), ()))
+    environment = describe_environment(load_plugins((), ()))
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(environment, indent=1))
         return
-    for name in ("python", "system", "processor", "cores", "cuda", "convolutions"):
-        click.echo(f"{name:<14}{found[name]}")
-    for name, version in found["versions"].items():
-        click.echo(f"{name:<14}{version}")
-    for plugin in found["plugins"]:
-        click.echo(f"{'plugin':<14}{plugin['name']} {plugin['version']}")
+    machine = ("python", "system", "processor", "cores", "cuda", "convolutions")
+    rows = [(name, environment[name]) for name in machine]
+    rows += environment["versions"].items()
+    rows += [("plugin", f"{plugin['name']} {plugin['version']}") for plugin in environment["plugins"]]
+    print_table(rows)

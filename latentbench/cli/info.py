@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli.layout import print_prose, print_table
 from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
@@ -36,18 +37,27 @@ def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None
 
 
 def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
-    offer = plugins.find(kind, name)  # type: ignore[arg-type]
-    plugin = offer.plugin
-    text = cls.explain(offer.summary) if kind == "metric" else inspect.getdoc(cls)
+    registration = plugins.find(kind, name)  # type: ignore[arg-type]
+    plugin = registration.plugin
+    text = cls.explain(registration.summary) if kind == "metric" else inspect.getdoc(cls)
     click.echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
-    click.echo(f"\n{text or 'no description'}\n")
-    for param in describe_params(cls.Params):
-        limits = f", {param.limits}" if param.limits else ""
-        click.echo(f"  {param.name} = {param.default}  ({param.type}{limits})  {param.description}")
+    click.echo()
+    print_prose(text or "no description")
+    click.echo()
+    _show_params(cls)
     if kind == "metric":
         _show_terms(cls)
         for score, declared in cls.scores.items():
-            _show_score(score, declared, offer.summary)
+            _show_score(score, declared, registration.summary)
+
+
+def _show_params(cls: Any) -> None:
+    rows = [
+        (param.name, param.default, ", ".join(filter(None, (param.type, param.limits))), param.description)
+        for param in describe_params(cls.Params)
+    ]
+    if rows:
+        print_table(rows, ("parameter", "default", "type", "meaning"), indent=2)
 
 
 def _explain_score(name: str, plugins: Plugins) -> None:
@@ -66,22 +76,31 @@ def _explain_score(name: str, plugins: Plugins) -> None:
 
 
 def _show_terms(cls: type[Metric]) -> None:
-    most = f", at most {cls.max_items} are looked at" if cls.max_items else ""
-    click.echo(f"  needs: {', '.join(cls.needs) or 'codes only'}; tier: {cls.tier}")
-    click.echo(f"  test items: from {cls.min_items}{most}")
-    click.echo(f"  unchanged by: {', '.join(cls.invariances) or 'nothing declared'}")
-    click.echo(f"  same on another device, in another order or precision: within {cls.tolerance:g}")
+    most = f", at most {cls.max_items} are used" if cls.max_items else ""
+    rows = [
+        ("needs", ", ".join(cls.needs) or "codes only"),
+        ("tier", cls.tier),
+        ("test items", f"at least {cls.min_items}{most}"),
+        ("invariant to", ", ".join(cls.invariances) or "nothing declared"),
+        ("tolerance", f"{cls.tolerance:g} on another device, in another order or precision"),
+    ]
+    print_table(rows, indent=2)
 
 
 def _show_score(name: str, declared: Score, summary: str) -> None:
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in declared.range)
-    click.echo(f"\n  {name}: {declared.description or summary}")
-    click.echo(f"    better: {declared.better}   range: {low} to {high}   unit: {declared.unit or 'none'}")
-    click.echo(f"    purpose: {declared.purpose}   kind: {declared.kind}   codes: {declared.codes}")
-    click.echo(f"    floor: {_bound(declared.floor)}   ceiling: {_bound(declared.ceiling)}")
+    click.echo()
+    print_table([(f"{name}:", declared.description or summary)])
+    rows = [
+        ("better", declared.better, "purpose", declared.purpose),
+        ("range", f"{low} to {high}", "kind", declared.kind),
+        ("unit", declared.unit or "none", "codes", declared.codes),
+        ("floor", _bound(declared.floor), "ceiling", _bound(declared.ceiling)),
+    ]
+    print_table(rows, indent=2)
 
 
 def _bound(value: float | str | None) -> str:
     if value is None:
         return "not stated"
-    return f"what {value} gives" if isinstance(value, str) else f"{value:g}"
+    return f"score of {value}" if isinstance(value, str) else f"{value:g}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, cast
 
 import click
 
+from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins, plugin_options
 from latentbench.plugins import Kind, Plugins
 
@@ -25,12 +27,10 @@ def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
-    width = max((len(row["name"]) for row in rows), default=0) + 2
-    for row in rows:
-        click.echo(f"{row['name']:<{width}}{_describe(row, what)}")
     if what == "plugins":
-        for sentence in plugins.conflicts():
-            click.echo(f"warning: {sentence}")
+        _print_plugins(rows, plugins)
+    else:
+        print_table([(row["name"], _describe(row)) for row in rows])
 
 
 def _registration_rows(plugins: Plugins, kind: Kind) -> list[dict[str, Any]]:
@@ -49,11 +49,16 @@ def _plugin_rows(plugins: Plugins) -> list[dict[str, Any]]:
     return [asdict(info) for info in plugins.infos]
 
 
-def _describe(row: dict[str, Any], what: str) -> str:
-    if what != "plugins":
-        owner = "" if row["plugin"].startswith("latentbench:") else f"  [{row['plugin']} {row['version']}]"
-        return f"{row['summary']}{owner}"
-    if row["error"]:
-        return f"{row['version']}  FAILED: {row['error']}"
-    supplies = "; ".join(f"{kind}s: {', '.join(sorted(names))}" for kind, names in row["supplies"].items())
-    return f"{row['version']}{' (editable)' if row['editable'] else ''}  {supplies or 'hooks only'}"
+def _describe(row: dict[str, Any]) -> str:
+    owner = "" if row["plugin"].startswith("latentbench:") else f" [{row['plugin']} {row['version']}]"
+    return f"{row['summary']}{owner}"
+
+
+def _print_plugins(rows: Iterable[dict[str, Any]], plugins: Plugins) -> None:
+    for row in rows:
+        click.echo(f"{row['name']} {row['version']}{' (editable)' if row['editable'] else ''}")
+        supplies = [(f"{kind}s", ", ".join(sorted(names))) for kind, names in row["supplies"].items()]
+        failure = [("FAILED:", row["error"])] if row["error"] else []
+        print_table(failure or supplies or [("hooks only",)], indent=2)
+    for sentence in plugins.conflicts():
+        click.echo(f"warning: {sentence}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins, plugin_options, read_params, several, split_names
 
 if TYPE_CHECKING:
@@ -147,9 +148,14 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[s
         row = rows.setdefault((trial.dataset, trial.label), [0, 0.0, 0.0])
         cost = costs[trial.key]
         row[0], row[1], row[2] = row[0] + 1, row[1] + cost.train_seconds, row[2] + cost.megabytes
-    click.echo(f"{'dataset':<16}{'model':<28}{'trials':>7}{'training, min':>15}{'MB':>9}")
-    for (dataset, label), (count, seconds, megabytes) in rows.items():
-        click.echo(f"{dataset:<16}{label:<28}{count:>7}{seconds / 60:>15.2f}{megabytes:>9.1f}")
+    print_table(
+        [
+            (dataset, label, count, f"{seconds / 60:.2f}", f"{megabytes:.1f}")
+            for (dataset, label), (count, seconds, megabytes) in rows.items()
+        ],
+        ("dataset", "model", "trials", "training, min", "MB"),
+        numbers={2, 3, 4},
+    )
     workers = min(len(jobs), how.workers or 1)
     total = sum(row[1] for row in rows.values()) / 60 / max(workers, 1)
     size = sum(row[2] for row in rows.values())

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -70,13 +71,15 @@ def process(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["list", "models"], ["run", "--help"]], ids=" ".join
+    ("arguments", "drawn"),
+    [(["--help"], False), (["--version"], False), (["list", "models"], True), (["run", "--help"], False)],
 )
-def test_help_and_lists_import_no_torch(arguments):
+def test_help_and_lists_import_no_torch(arguments, drawn):
     code = (
         "import sys\nfrom latentbench.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit as end: assert end.code == 0\n"
         "heavy = {'torch', 'numpy', 'pandas', 'sklearn', 'scipy', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        f"heavy -= {{'rich'}} if {drawn} else set()\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -105,7 +108,7 @@ def test_a_verb_that_is_not_there(cli):
 def test_list_shows_every_name(cli, what):
     status, out, _ = cli("list", f"{what}s")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == Plugins().names(what)
+    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == Plugins().names(what)
     assert [row["name"] for row in json.loads(cli("list", f"{what}s", "--json")[1])] == Plugins().names(what)
 
 
@@ -118,8 +121,7 @@ def test_list_plugins_shows_failures(cli, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = cli("list", "plugins")
     assert status == 0
-    assert "broken:broken" in out
-    assert "1.0  FAILED: RuntimeError: no luck" in out
+    assert "broken:broken 1.0\n  FAILED:  RuntimeError: no luck\n" in out
     rows = {row["name"]: row for row in json.loads(cli("list", "plugins", "--json")[1])}
     assert rows["broken:broken"]["error"] == "RuntimeError: no luck"
     assert "vae" in rows["latentbench:latentbench-models"]["supplies"]["model"]
@@ -131,7 +133,9 @@ def test_info_explains_a_model(cli):
     assert status == 0
     assert out.startswith("model beta_vae, version 2, from latentbench:latentbench-models ")
     assert "Higgins et al. 2017" in out
-    assert "beta = 4.0  (number, >= 0)  weight of the rate, in nats per image" in out
+    (row,) = [re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith("  beta ")]
+    assert row[:3] == ["beta", "4.0", "number, >= 0"]
+    assert "weight of the rate, in nats per image" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("kind", ["dataset", "model", "metric"])
@@ -146,7 +150,8 @@ def test_info_explains_a_score(cli):
     status, out, _ = cli("info", "knn10")
     assert status == 0
     assert out.startswith("score knn10, of metric knn, version 1 (`latentbench info knn`)")
-    assert "better: up   range: 0 to 1" in out
+    rows = {tuple(re.split(r"  +", line.strip())) for line in out.splitlines()}
+    assert {("better", "up", "purpose", "find"), ("range", "0 to 1", "kind", "quality")} <= rows
 
 
 def test_env_is_what_a_run_records(cli):

@@ -47,9 +47,12 @@ def test_it_is_listed(latentbench):
         "plugin": "latentbench-thirdparty:latentbench-thirdparty",
         "version": "0.3.0",
     }
-    assert "[latentbench-thirdparty:latentbench-thirdparty 0.3.0]" in latentbench("list", "metrics")
-    (line,) = [line for line in latentbench("list", "plugins").splitlines() if "thirdparty" in line]
-    assert line.split(maxsplit=1)[1] == "0.3.0  models: short_vae; metrics: code_length"
+    assert "[latentbench-thirdparty:latentbench-thirdparty 0.3.0]" in " ".join(
+        latentbench("list", "metrics").split()
+    )
+    lines = latentbench("list", "plugins").splitlines()
+    start = lines.index("latentbench-thirdparty:latentbench-thirdparty 0.3.0")
+    assert lines[start + 1 : start + 3] == ["  models   short_vae", "  metrics  code_length"]
 
 
 def test_it_can_be_left_out(latentbench):
