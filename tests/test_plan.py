@@ -331,7 +331,7 @@ def test_a_stronger_key_takes_out_every_key_that_shares_a_name():
 
 
 def test_a_dataset_asked_for_twice_is_refused():
-    with pytest.raises(RequestError, match="'fashion_mnist' is asked for twice"):
+    with pytest.raises(RequestError, match="'fashion_mnist' is given twice"):
         make_plan(Benchmark(datasets=("fashion_mnist", "fashion_mnist:path=x"), seeds=1), Plugins())
 
 

@@ -196,8 +196,9 @@ def test_short_trainings_are_not_saved(tiny, go, tmp_path):
 KILLED = """
 import os, signal, sys
 import latentbench
-from latentbench import fitting, hookimpl
+from latentbench import hookimpl
 from latentbench.benchmark import Benchmark
+from latentbench.execution import fitting
 from latentbench.plugins import Plugins
 
 folder, samples, benchmark = sys.argv[1:]
@@ -325,8 +326,8 @@ def test_a_stopped_group_goes_on_to_the_same_bits(betas, job_of, epochs):
     execute_job(whole, plugins, lambda *_: None)
     job, plugins = job_of(betas(5))
 
-    def stop(event, values):
-        if event == "epoch_finished" and values["epoch"] == 4:
+    def stop(event):
+        if event.epoch == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -346,8 +347,8 @@ def test_a_stopped_group_goes_on_to_the_same_bits(betas, job_of, epochs):
 def test_a_group_of_which_one_was_saved_begins_at_the_start(betas, job_of, epochs):
     job, plugins = job_of(betas())
 
-    def stop(event, values):
-        if event == "epoch_finished" and values["epoch"] == 2:
+    def stop(event):
+        if event.epoch == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -427,9 +428,9 @@ def test_what_was_looked_at_before_an_error_is_kept(tiny, job_of, epochs):
     job, plugins = job_of(odd(tiny, 1, 2, epochs=3, checkpoint=[1]))
     failed = []
 
-    def fail_once(event, values):
-        if event == "epoch_finished" and values["epoch"] == 2 and not failed:
-            failed.append(values)
+    def fail_once(event):
+        if event.epoch == 2 and not failed:
+            failed.append(event)
             raise RuntimeError("no luck")
 
     execute_job(job, plugins, fail_once)
