@@ -5,10 +5,25 @@ import subprocess
 import sys
 
 TRIALS = 27
-REQUEST = [
-    "run", "-d", "digits", "-m", "random_projection", "-p", "latent_dim=4", "-s", "r2,knn10,mse",
-    "--seeds", str(TRIALS), "--train-limit", "200", "--workers", "0",
-]  # fmt: skip
+BENCHMARK = """
+title = "reads"
+datasets = ["digits"]
+models = ["{file}:Narrow", "{file}:Wide"]
+references = ["pca"]
+seeds = 13
+scores = ["r2", "mse", "mae", "knn10"]
+budget = {{ epochs = 1, train_limit = 200 }}
+params = {{ latent_dim = 4 }}
+"""
+MODELS = """
+from latentbench_models.references import RandomProjection
+
+class Narrow(RandomProjection):
+    reference = ""
+
+class Wide(RandomProjection):
+    reference = ""
+"""
 COUNTING = """
 import collections, json, os, sys
 from pathlib import Path
@@ -33,10 +48,13 @@ finally:
 
 
 def test_a_run_on_a_finished_folder_reads_each_file_at_most_twice(tmp_path):
-    run = [*REQUEST, "-o", str(tmp_path)]
+    models, benchmark, folder = tmp_path / "models.py", tmp_path / "reads.toml", tmp_path / "run"
+    models.write_text(MODELS)
+    benchmark.write_text(BENCHMARK.format(file=models))
+    run = ["run", str(benchmark), "--workers", "0", "-o", str(folder)]
     subprocess.run([sys.executable, "-m", "latentbench", *run], check=True, capture_output=True)
-    done = subprocess.run([sys.executable, "-c", COUNTING, str(tmp_path), *run], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", COUNTING, str(folder), *run], check=True, capture_output=True)
     reads = json.loads(done.stderr.decode().splitlines()[-1])
-    trials = {name: count for name, count in reads.items() if name.endswith("trial.json")}
-    assert len(trials) == TRIALS + 1  # with the untrained reference
+    assert sum(name.endswith("trial.json") for name in reads) == TRIALS
+    assert any(name.endswith("items.npz") for name in reads)  # what marks are made from
     assert {name: count for name, count in reads.items() if count > 2} == {}
