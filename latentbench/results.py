@@ -6,10 +6,9 @@ of the trials and metrics that the run's last request (`run.json`) names.
 
 from __future__ import annotations
 
-import json
-import math
+import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,20 +19,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from latentbench.errors import RunFolderError
-from latentbench.files import canonical_json, read_json, short_hash, write_atomically
+from latentbench.files import read_json, write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial, deciding
+from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
+from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["COUNTS", "Results"]
+__all__ = ["Results"]
 
-MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 FORMAT = 2
-COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
-ALIKE = ("concurrency", "group_size")  # do not change what is found, only what it costs
 
 
 class Results:
@@ -77,15 +74,15 @@ class Results:
         """The trials that were asked for, in the order of tables, each with its outcome."""
         return [self._read_trial(Trial.from_json(values)) for values in self.request["trials"]]
 
-    def _read_trial(self, asked: Trial) -> Trial:
-        record = Record(self.path, asked.key)
+    def _read_trial(self, requested: Trial) -> Trial:
+        record = Record(self.path, requested.key)
         if not record.exists():
-            return replace(asked, outcome=MISSING)
+            return replace(requested, outcome=MISSING)
         try:
-            return replace(asked, outcome=record.read_trial().outcome)
+            return replace(requested, outcome=record.read_trial().outcome)
         except RunFolderError as damage:
-            warnings.warn(f"{damage}; {asked.label} seed {asked.seed} is left out", stacklevel=2)
-            return replace(asked, outcome=Outcome("skipped", "Damaged", "its record is damaged"))
+            warnings.warn(f"{damage}; {requested.label} seed {requested.seed} is left out", stacklevel=2)
+            return replace(requested, outcome=Outcome("skipped", "Damaged", "its record is damaged"))
 
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:
@@ -95,40 +92,48 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether every trial ended well and every score was made or is not applicable."""
-        return not self.failures and bool(self.scores["status"].isin(["ok", "not applicable"]).all())
+        """Whether every trial ended well and every score was computed or is not applicable."""
+        return not self.failures and all(row.status in ("ok", "not applicable") for row in self.rows)
+
+    @cached_property
+    def rows(self) -> list[ScoreRow]:
+        """One row per trial and score on the test split; failures and gaps are rows too.
+
+        Raises:
+            RunFolderError: the run asks for no score of any trial.
+        """
+        rows = score_rows(list(self._stored("test", self.requests)), "test")
+        if not rows:
+            raise RunFolderError(f"{self.path} asks for no score of any trial")
+        return rows
+
+    @cached_property
+    def validation_rows(self) -> list[ScoreRow]:
+        """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
+        return score_rows(list(self._stored("validation", deciding(self.requests))), "validation")
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row per trial and score on the test split (docs/results.md); failures and gaps are rows too."""
-        frame = _counted(pd.DataFrame(list(self._rows("test", self.requests))))
-        if frame.empty:
-            raise RunFolderError(f"{self.path} asks for no score of any trial")
-        return _with_references(frame)
+        """`rows` as a tidy frame (docs/results.md)."""
+        return score_frame(self.rows)
 
     @cached_property
     def validation(self) -> pd.DataFrame:
-        """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
-        rows = list(self._rows("validation", deciding(self.requests)))
-        frame = _counted(pd.DataFrame(rows, columns=list(self.scores.columns)))
-        return frame if frame.empty else _with_references(frame)
+        """`validation_rows` as a tidy frame."""
+        return score_frame(self.validation_rows)
 
-    def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[dict[str, Any]]:
+    def _stored(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[StoredScores]:
+        """Read the score files of all trials; on the validation split, of data sets on which something varied."""
         wanted = set(self.request["scores"])
         swept = self.request.get("swept", ())
         for trial in self.trials:
             if split == "validation" and trial.dataset not in swept:
                 continue
             record = Record(self.path, trial.key)
-            good = (trial.outcome or MISSING).status == "ok"
             for request in requests:
-                stored = record.read_scores(request, split) if good else None
-                rows = [
-                    {**_trial_columns(trial, split), **_score_columns(trial, request, name, declared, stored)}
-                    for name, declared in request.scores.items()
-                    if not wanted or name in wanted or request.metric in wanted
-                ]
-                yield from rows
+                named = not wanted or request.metric in wanted
+                names = [name for name in request.scores if named or name in wanted]
+                yield StoredScores(trial, request, names, record.read_scores(request, split) if trial.ok else None)
 
     def items(self, trial_key: str, score: str, split: SplitName = "test") -> npt.NDArray[np.float64] | None:
         """Return the value of a score for each item of a split `(n,)`, or None where it has none."""
@@ -170,123 +175,8 @@ class Results:
 
     def write(self) -> None:
         """Write `scores.parquet` and `scores.csv`: the rows of both splits."""
-        import io
-
         frame = self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         write_atomically(self.path / "scores.parquet", buffer.getvalue())
         write_atomically(self.path / "scores.csv", frame.to_csv(index=False).encode())
-
-
-def _trial_columns(trial: Trial, split: SplitName) -> dict[str, Any]:
-    outcome = trial.outcome or MISSING
-    machine = outcome.environment
-    return {
-        "dataset": trial.dataset,
-        "model": trial.model.rpartition("/")[2],
-        "label": trial.label,
-        "params": canonical_json(trial.params),
-        "epochs": trial.budget.trained_epochs,
-        "budget": canonical_json(trial.budget.model_dump(mode="json")),
-        "seed": trial.seed,
-        "split": split,
-        "train_seconds": outcome.cost.get("train_seconds", math.nan),
-        "device": machine.get("device", ""),
-        **{name: machine.get(name) for name in COUNTS},
-        "precision": trial.budget.precision,
-        "model_version": trial.model_version,
-        "trial": trial.key,
-        "reference": trial.traits.reference,
-        "deterministic": trial.traits.deterministic,
-        "varied": canonical_json(trial.traits.varied),
-        "latent_dim": float(trial.params.get("latent_dim") or math.nan),
-        "likelihood": _likelihood(trial.params),
-        "environment": short_hash({k: machine[k] for k in sorted(machine) if k not in ALIKE}, 8),
-    }
-
-
-def _score_columns(
-    trial: Trial, request: ScoreRequest, name: str, declared: Mapping[str, Any], stored: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    outcome = trial.outcome or MISSING
-    row = stored["scores"].get(name) if stored else None
-    if row is None:
-        status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
-        status = "not applicable" if outcome.refused else status
-        row = {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
-    value = math.nan if row["value"] is None else row["value"]
-    flags = list(outcome.flags)
-    if declared["flag"] and declared["flag_below"] is not None and value < declared["flag_below"]:
-        flags.append(declared["flag"])
-    return {
-        "family": request.metric,
-        "metric_version": request.version,
-        "score": name,
-        "kind": declared["kind"],
-        "codes": declared["codes"],
-        "value": value,
-        "se": math.nan if row["se"] is None else row["se"],
-        "unit": declared["unit"],
-        "better": declared["better"],
-        "floor": declared["floor"],
-        "ceiling": declared["ceiling"],
-        "status": row["status"],
-        "reason": row["reason"],
-        "n_eval": 0 if stored is None else 1 if declared["kind"] == "cost" else stored["n_eval"],
-        "score_seconds": stored["seconds"] if stored else math.nan,
-        "flags": ",".join(flags),
-        "purpose": declared["purpose"],
-        "headline": bool(declared["headline"]),
-        "description": declared["description"],
-    }
-
-
-def _counted(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame if frame.empty else frame.astype(dict.fromkeys(COUNTS, "Int64"))
-
-
-def _with_references(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put numbers for floors and ceilings that name a reference model, and a trial's flags on all its rows."""
-    good = frame[(frame["status"] == "ok") & (frame["reference"] != "")]
-    means = {
-        key: [(json.loads(str(varied)), mean) for varied, mean in own.groupby("varied")["value"].mean().items()]
-        for key, own in good.groupby(["dataset", "model", "score"])
-    }
-    for column in ("floor", "ceiling"):
-        numbers = [
-            _alike(means.get((dataset, bound, score), []), varied) if isinstance(bound, str) else bound
-            for dataset, score, bound, varied in zip(
-                frame["dataset"], frame["score"], frame[column], frame["varied"], strict=True
-            )
-        ]
-        frame[column] = pd.to_numeric(pd.Series(numbers, index=frame.index, dtype=object), errors="coerce")
-    joined = frame.groupby("trial")["flags"].agg(
-        lambda all_: ",".join(sorted({f for x in all_ for f in x.split(",") if f}))
-    )
-    return frame.assign(flags=frame["trial"].map(joined))
-
-
-def _alike(means: Sequence[tuple[Mapping[str, Any], float]], varied: str) -> float:
-    """Return the mean of the reference's settings that agree with these: another latent_dim is another floor."""
-    if not means:
-        return math.nan
-    own = json.loads(varied)
-    agreeing = [
-        mean for setting, mean in means if all(own.get(name, value) == value for name, value in setting.items())
-    ]
-    return float(np.mean(agreeing)) if agreeing else math.nan
-
-
-def _likelihood(params: Mapping[str, Any]) -> str:
-    if "likelihood" not in params:
-        return ""
-    sigma = params.get("sigma")
-    fixed = (
-        ""
-        if params["likelihood"] != "gaussian"
-        else ", sigma learned"
-        if sigma == "learned"
-        else f", sigma {sigma}"
-    )
-    return f"{params['likelihood']}{fixed}"

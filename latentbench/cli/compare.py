@@ -23,8 +23,8 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     from latentbench.report.diff import compare, differences_in_environment, read_side, regressions, render
 
     allowed = dict(map(_limit, limits))
-    one, two = read_side(a), read_side(b)
-    rows = compare(one, two, every or bool(allowed))
+    side_a, side_b = read_side(a), read_side(b)
+    rows = compare(side_a, side_b, every or bool(allowed))
     known = {row.score for row in rows}
     for score in allowed:
         if score not in known:
@@ -32,7 +32,7 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
                 f"--fail-on {score}: no such score stands in both (there are {', '.join(sorted(known))})"
             )
     shown = [row for row in rows if every or row.score in allowed] if allowed else rows
-    click.echo(render(shown, differences_in_environment(one.results, two.results)))
+    click.echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
     worse = regressions(rows, allowed)
     for sentence in worse:
         click.echo(f"latentbench: {sentence}", err=True)
@@ -41,7 +41,7 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
 
 def _limit(text: str) -> tuple[str, float]:
     """Read "r2:5%" as ("r2", 0.05)."""
-    found = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)%?", text)
-    if found is None:
+    match = re.fullmatch(r"(.+):(\d+(?:\.\d+)?)%?", text)
+    if match is None:
         raise RequestError(f"--fail-on takes SCORE:PERCENT as in r2:5%, got {text!r}")
-    return found[1], float(found[2]) / 100
+    return match[1], float(match[2]) / 100

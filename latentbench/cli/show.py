@@ -73,7 +73,7 @@ def command(selection: Selection, what: str, items: list[int] | None, dims: int,
 def _show_reconstructions(selection: Selection, items: list[int] | None) -> list[Path]:
     from latentbench.explore.show import reconstruction_numbers, reconstruction_sheet, reconstructions
     from latentbench.report.page.pictures import shown_items
-    from latentbench.report.table.build import datasets, labels
+    from latentbench.report.table.columns import datasets, labels
     from latentbench.results import Results
 
     results = Results(Path(selection.run), selection.plugins)
@@ -131,12 +131,11 @@ def _write(stem: Path, sheet: Sheet, about: Mapping[str, Any], numbers: pd.DataF
 def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Trial | None:
     """The trial of that seed, of the median error where None; None where it did not end well."""
     from latentbench.report.page.pictures import median_trial
-    from latentbench.report.table.build import succeeded
 
     if seed is None:
         return median_trial(results, dataset, label)
     trials = (trial for trial in results.trials if (trial.dataset, trial.label) == (dataset, label))
-    return next((trial for trial in trials if trial.seed == seed and succeeded(trial)), None)
+    return next((trial for trial in trials if trial.seed == seed and trial.ok), None)
 
 
 def _seed(seed: int | None) -> list[str]:

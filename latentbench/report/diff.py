@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files import read_json
-from latentbench.report.table.conditions import circumstances
+from latentbench.report.table.conditions import run_conditions
 from latentbench.report.table.number_format import Style, measured, number, row_style
 from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
 from latentbench.results import Results
+from latentbench.score_rows import ScoreRow
+from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, holm, paired_difference
 
 __all__ = ["Difference", "Side", "compare", "differences_in_environment", "read_side", "regressions", "render"]
@@ -122,38 +123,31 @@ def _adjusted(rows: Sequence[Difference]) -> list[float]:
 
 
 def _p(row: Difference) -> float:
-    told = row.better != "none" and not row.unequal
-    return row.paired.p_value if told and row.paired is not None else math.nan
-
-
-def gain(value: float, better: str) -> float:
-    """Return `value` on a scale where more is better."""
-    if better.startswith("near:"):
-        return -abs(value - float(better[5:]))
-    return -value if better == "down" else value
+    judged = row.better != "none" and not row.unequal
+    return row.paired.p_value if judged and row.paired is not None else math.nan
 
 
 def regressions(rows: Sequence[Difference], limits: Mapping[str, float]) -> list[str]:
     """Return one sentence for each score that got worse by more than its limit, a share of its old value."""
-    found = []
+    sentences = []
     for row in rows:
         lost = gain(row.mean_a, row.better) - gain(row.mean_b, row.better)
         limit = limits.get(row.score, math.inf)
         if row.better != "none" and lost > limit * abs(row.mean_a):
-            found.append(
+            sentences.append(
                 f"{row.score} of {row.b} on {row.dataset} is worse by {lost / abs(row.mean_a):.1%}, "
                 f"over the limit of {limit:.1%}"
             )
-    return found
+    return sentences
 
 
 def differences_in_environment(a: Results, b: Results) -> list[str]:
     """Return one line for each version, machine or budget that differs."""
-    one, two = (_facts(results) for results in (a, b))
+    facts_a, facts_b = _facts(a), _facts(b)
     return [
-        f"{name}: {one.get(name, '-')} | {two.get(name, '-')}"
-        for name in {**one, **two}
-        if one.get(name) != two.get(name)
+        f"{name}: {facts_a.get(name, '-')} | {facts_b.get(name, '-')}"
+        for name in {**facts_a, **facts_b}
+        if facts_a.get(name) != facts_b.get(name)
     ]
 
 
@@ -182,74 +176,78 @@ def _texts(row: Difference) -> list[str]:
 
 
 def _refuse_other_data(a: Results, b: Results) -> None:
-    ours, theirs = ({t.dataset: t.fingerprint for t in results.trials} for results in (a, b))
-    for name in ours.keys() & theirs.keys():
-        if ours[name] != theirs[name]:
+    prints_a, prints_b = ({t.dataset: t.fingerprint for t in results.trials} for results in (a, b))
+    for name in prints_a.keys() & prints_b.keys():
+        if prints_a[name] != prints_b[name]:
             raise RequestError(
                 f"data set {name} is not the same in both: its fingerprints differ, nothing is comparable"
             )
 
 
 def _pairs(a: Side, b: Side) -> Iterator[tuple[str, str]]:
-    ours, theirs = (list(dict.fromkeys(trial.label for trial in side.results.trials)) for side in (a, b))
+    labels_a, labels_b = (list(dict.fromkeys(trial.label for trial in side.results.trials)) for side in (a, b))
     if a.label or b.label:
         yield a.label or b.label, b.label or a.label
         return
-    yield from ((label, label) for label in ours if label in theirs)
+    yield from ((label, label) for label in labels_a if label in labels_b)
 
 
 def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Iterator[Difference]:
-    ours, theirs = _good(a.results, label_a, every), _good(b.results, label_b, every)
-    for (dataset, score), rows in ours.groupby(["dataset", "score"], sort=False):
-        others = theirs[(theirs["dataset"] == dataset) & (theirs["score"] == score)]
-        if others.empty:
+    rows_b = _with_value(b.results, label_b, every)
+    for (dataset, score), by_seed in _with_value(a.results, label_a, every).items():
+        others = rows_b.get((dataset, score))
+        if others is None:
             continue
-        paired, seeds = _paired(a.results, rows, b.results, others, str(score))
-        common = rows["seed"].isin(others["seed"]), others["seed"].isin(rows["seed"])
+        pairs = [(row, others[seed]) for seed, row in by_seed.items() if seed in others]
+        first = next(iter(by_seed.values()))
         yield Difference(
-            str(dataset),
+            dataset,
             label_a,
             label_b,
-            str(score),
-            str(rows["better"].iloc[0]),
-            float(rows["value"][common[0]].mean()),
-            float(others["value"][common[1]].mean()),
-            paired,
-            seeds,
-            kind=str(rows["kind"].iloc[0]),
-            unit=str(rows["unit"].iloc[0]),
-            unequal=rows["kind"].iloc[0] == "cost" and _unequal(rows, others),
+            score,
+            first.better,
+            _mean([row.value for row, _ in pairs]),
+            _mean([other.value for _, other in pairs]),
+            _paired(a.results, b.results, pairs),
+            len(pairs),
+            kind=first.kind,
+            unit=first.unit,
+            unequal=first.kind == "cost" and _unequal(by_seed.values(), others.values()),
         )
 
 
-def _unequal(rows: pd.DataFrame, others: pd.DataFrame) -> bool:
-    sides = {"a": rows.to_dict("records"), "b": others.to_dict("records")}
-    return bool(circumstances(sides, list(sides)).mixed)
+def _unequal(rows_a: Iterable[ScoreRow], rows_b: Iterable[ScoreRow]) -> bool:
+    return bool(run_conditions({"a": rows_a, "b": rows_b}, ["a", "b"]).mixed)
 
 
-def _good(results: Results, label: str, every: bool) -> pd.DataFrame:
-    frame = results.scores
-    chosen = (frame["label"] == label) & (frame["status"] == "ok")
-    return frame[chosen & (True if every else frame["headline"])]
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
-def _paired(
-    a: Results, ours: pd.DataFrame, b: Results, theirs: pd.DataFrame, score: str
-) -> tuple[PairedDifference | None, int]:
-    """Pair by seed, and by test item where both have the same ones."""
-    both = ours.merge(theirs, on="seed", suffixes=("_a", "_b"))
-    if len(both) < 2:
-        return None, len(both)
-    items_a = [a.items(key, score) for key in both["trial_a"]]
-    items_b = [b.items(key, score) for key in both["trial_b"]]
-    shapes = {None if items is None else items.shape for items in [*items_a, *items_b]}
-    if len(shapes) == 1 and None not in shapes:
-        return paired_difference(np.stack(_known(items_b)), np.stack(_known(items_a))), len(both)
-    return paired_difference(both["value_b"], both["value_a"]), len(both)
+def _with_value(results: Results, label: str, every: bool) -> dict[tuple[str, str], dict[int, ScoreRow]]:
+    """Return (dataset, score) -> seed -> row of one model, of what was computed."""
+    by_score: dict[tuple[str, str], dict[int, ScoreRow]] = {}
+    for row in results.rows:
+        if row.label == label and row.has_value and (every or row.headline):
+            by_score.setdefault((row.dataset, row.score), {})[row.seed] = row
+    return by_score
 
 
-def _known(items: Sequence[Any]) -> list[Any]:
-    return [values for values in items if values is not None]
+def _paired(a: Results, b: Results, pairs: Sequence[tuple[ScoreRow, ScoreRow]]) -> PairedDifference | None:
+    """Compare rows of the same seed, item by item where all have values of the same items."""
+    if len(pairs) < 2:
+        return None
+    items_a = _items(a, [row for row, _ in pairs])
+    items_b = _items(b, [row for _, row in pairs])
+    if items_a is not None and items_b is not None and items_a.shape == items_b.shape:
+        return paired_difference(items_b, items_a)
+    return paired_difference([row.value for _, row in pairs], [row.value for row, _ in pairs])
+
+
+def _items(results: Results, rows: Sequence[ScoreRow]) -> NDArray[np.float64] | None:
+    """Return the per-item values of some rows `(rows, items)`, or None where they differ in shape or lack some."""
+    items = [values for row in rows if (values := results.items(row.trial, row.score)) is not None]
+    return np.stack(items) if len(items) == len(rows) and len({values.shape for values in items}) == 1 else None
 
 
 def _facts(results: Results) -> dict[str, str]:

@@ -1,16 +1,17 @@
 """Made-up results: the promise of latentbench.results, without a run."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from latentbench.latent.space import LatentSpace
+from latentbench.score_rows import ScoreRow, score_frame
+from latentbench.training.budget import Budget
 from latentbench.trial import Outcome, Traits
 
 SCORES = {
@@ -40,10 +41,14 @@ class FakeTrial:
     traits: Traits = field(default_factory=Traits)
     outcome: Outcome = field(default_factory=lambda: Outcome("ok"))
 
+    @property
+    def ok(self):
+        return self.outcome is not None and self.outcome.status == "ok"
+
 
 @dataclass
 class FakeResults:
-    scores: pd.DataFrame
+    rows: list[ScoreRow]
     trials: list[FakeTrial]
     title: str = "fashion_mnist, standard"
     path: Path = Path("results/none")
@@ -51,7 +56,29 @@ class FakeResults:
     per_item: dict = field(default_factory=dict)
     spaces: dict = field(default_factory=dict)
     request: dict = field(default_factory=lambda: {"scores": []})
-    validation: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"dataset": []}))
+    validation_rows: list[ScoreRow] = field(default_factory=list)
+
+    @property
+    def scores(self):
+        return score_frame(self.rows)
+
+    @property
+    def validation(self):
+        return score_frame(self.validation_rows)
+
+    def change(self, where=lambda row: True, *, validation=True, test=True, **changes):
+        """Change the rows for which `where` holds; a change is a value, or a function of the row."""
+        if test:
+            self.rows = changed(self.rows, where, changes)
+        if validation:
+            self.validation_rows = changed(self.validation_rows, where, changes)
+
+    def vary(self, setting, **changes):
+        """Vary settings as `setting` reads them from a label; the validation split has the same rows, changed."""
+        self.change(varied=lambda row: setting(row.label))
+        self.validation_rows = changed(
+            self.rows, lambda row: True, {"split": "validation", "n_eval": 143, **changes}
+        )
 
     @property
     def labels(self):
@@ -64,17 +91,27 @@ class FakeResults:
         return self.spaces[trial.key]
 
 
+def changed(rows, where, changes):
+    return [
+        replace(row, **{name: value(row) if callable(value) else value for name, value in changes.items()})
+        if where(row)
+        else row
+        for row in rows
+    ]
+
+
 def record(trial, score, value, **changes):
-    """One row of the tidy frame."""
+    """The fields of one row."""
     reference = REFERENCES.get(trial.model, "")
     row = {
-        "dataset": trial.dataset, "model": trial.model, "label": trial.label, "params": "{}", "epochs": 4,
+        "dataset": trial.dataset, "model": trial.model, "label": trial.label, "params": {}, "epochs": 4,
+        "budget": Budget(epochs=4), "purpose": "use", "better": "up",
         "seed": trial.seed, "split": "test", "family": "made_up", "metric_version": 1, "score": score,
         "kind": "quality", "codes": "mean", "value": value, "se": math.nan, "unit": "", "floor": math.nan,
         "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
-        "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": "",
+        "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": (),
         "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
-        "varied": "{}", "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
+        "varied": {}, "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
         "threads": 1, "concurrency": 2, "group_size": 1,
     }  # fmt: skip
@@ -117,9 +154,8 @@ class Builder:
         return self
 
     def results(self, **changes):
-        columns = list(record(FakeTrial("k", "d", "m", "m", 0), "r2", 0.0))
-        frame = pd.DataFrame(self.rows, columns=columns)
-        return FakeResults(frame, self.trials, failures=self.failures, per_item=self.per_item, **changes)
+        rows = [ScoreRow(**row) for row in self.rows]
+        return FakeResults(rows, self.trials, failures=self.failures, per_item=self.per_item, **changes)
 
 
 def drawn(seeds=5):

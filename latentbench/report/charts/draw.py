@@ -22,6 +22,7 @@ from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
 from latentbench.report.table.number_format import number, row_style
 from latentbench.report.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
+from latentbench.score_rows import grouped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,14 +102,12 @@ def cost_figure(results: Results, dataset: str) -> Figure | None:
     styles, names = _mark_looks(marks)
     legend = {names[line]: look for line, look in styles.items()}
     title = _test_title(results, dataset, scores)
-    about = results.scores.drop_duplicates("score").set_index("score")
+    firsts = {row.score: row for row in reversed(results.rows)}
     with settings():
         figure, panels = panel_grid(len(scores), title, legend)
         blocks = [[mark for mark in marks if mark.score == score] for score in scores]
         for panel, score, block in zip(panels, scores, blocks, strict=True):
-            _title(
-                panel, *map(str, (about["purpose"][score], score, about["better"][score], about["unit"][score]))
-            )
+            _title(panel, firsts[score].purpose, score, firsts[score].better, firsts[score].unit)
             panel.set_xscale("log", nonpositive="clip")
             _draw_marks(panel, "training, seconds", block, styles)
             set_ticks(panel, round_ticks(*panel.get_xlim()))
@@ -277,15 +276,15 @@ def _mark_looks(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, 
 
 
 def _test_title(results: Results, dataset: str, scores: Sequence[str], dots: str = "") -> str:
-    frame = results.scores
-    rows = frame[(frame["dataset"] == dataset) & frame["score"].isin(scores) & (frame["status"] == "ok")]
-    seeds = rows.groupby("label")["seed"].nunique().max()
+    rows = [row for row in results.rows if row.dataset == dataset and row.score in scores and row.has_value]
+    seeds = max(len({row.seed for row in block}) for block in grouped(rows, lambda row: row.label).values())
     key = f"; bars: 95 % intervals over seeds{dots}" if seeds > 1 else ""
-    return f"{dataset}, test split ({_counted(rows['n_eval'].max(), 'item')}), {_counted(seeds, 'seed')}{key}"
+    items = _counted(max(row.n_eval for row in rows), "item")
+    return f"{dataset}, test split ({items}), {_counted(seeds, 'seed')}{key}"
 
 
-def _counted(count: float, what: str) -> str:
-    return f"{count:.0f} {what}{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def short(value: float) -> str:

@@ -17,7 +17,7 @@ from latentbench.errors import RequestError
 from latentbench.files import write_atomically
 from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, rings, short
 from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
-from latentbench.report.table.build import datasets
+from latentbench.report.table.columns import datasets
 from latentbench.report.table.number_format import measured, row_style
 from latentbench.report.table.sentences import AIMS
 from latentbench.report.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
@@ -192,8 +192,8 @@ def _said(marks: Sequence[Mark], unit: str) -> str:
 
 
 def _seeds(results: Results, dataset: str) -> str:
-    rows = results.scores[results.scores["dataset"] == dataset]
-    return f"Means and 95 % intervals over seeds {', '.join(map(str, sorted(set(rows['seed']))))}"
+    seeds = sorted({row.seed for row in results.rows if row.dataset == dataset})
+    return f"Means and 95 % intervals over seeds {', '.join(map(str, seeds))}"
 
 
 def _stem(*names: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentbench.report.table.sweeps import Estimate, is_number
-from latentbench.scores import PURPOSES
+from latentbench.report.table.sweeps import Estimate, is_number, setting_text
+from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:
@@ -53,9 +52,9 @@ class Mark:
 
 def rate_marks(results: Results, dataset: str) -> tuple[list[Mark], list[Mark]]:
     """Return the models that have a rate and r2, and, where there are any, the yardsticks without a rate."""
-    frame = results.scores[(results.scores["dataset"] == dataset) & (results.scores["status"] == "ok")]
-    rate, r2 = (_by_label(frame[frame["score"] == score], "value") for score in ("rate", "r2"))
-    marks = [mark for mark in _marks(frame, "r2", rate, r2) if mark.reference not in ("floor", "ceiling")]
+    rows = [row for row in results.rows if row.dataset == dataset and row.has_value]
+    rate, r2 = (_by_label([row for row in rows if row.score == score], _value) for score in ("rate", "r2"))
+    marks = [mark for mark in _marks(rows, "r2", rate, r2) if mark.reference not in ("floor", "ceiling")]
     with_rate = [mark for mark in marks if math.isfinite(mark.x.mean)]
     levels = [mark for mark in marks if mark.reference == "yardstick" and mark not in with_rate]
     return with_rate, levels if with_rate else []
@@ -63,46 +62,48 @@ def rate_marks(results: Results, dataset: str) -> tuple[list[Mark], list[Mark]]:
 
 def cost_marks(results: Results, dataset: str) -> list[Mark]:
     """Return what was trained, but for floors and ceilings, once for each of the first headline quality scores."""
-    frame = results.scores[(results.scores["dataset"] == dataset) & (results.scores["status"] == "ok")]
-    frame = frame[frame["headline"] & (frame["kind"] == "quality") & (frame["better"] != "none")]
-    frame = frame[~frame["reference"].isin(["floor", "ceiling"]) & (frame["train_seconds"] > 0)]
-    purposes = dict(zip(frame["score"], frame["purpose"], strict=True))
-    order = sorted(
-        purposes, key=lambda score: PURPOSES.index(purposes[score]) if purposes[score] in PURPOSES else 99
-    )
-    marks: list[Mark] = []
-    for score in order[:MOST_COSTS]:
-        rows = frame[frame["score"] == score]
-        marks += _marks(frame, score, _by_label(rows, "train_seconds"), _by_label(rows, "value"))
-    return marks
+    rows = [row for row in results.rows if row.dataset == dataset and _has_tradeoff(row)]
+    by_score = grouped(sorted(rows, key=lambda row: purpose_place(row.purpose)), lambda row: row.score)
+    return [
+        mark
+        for score, block in list(by_score.items())[:MOST_COSTS]
+        for mark in _marks(rows, score, _by_label(block, lambda row: row.train_seconds), _by_label(block, _value))
+    ]
+
+
+def _has_tradeoff(row: ScoreRow) -> bool:
+    """Whether a row is a headline score of quality of a model that was trained."""
+    scored = row.has_value and row.headline and row.kind == "quality" and row.better != "none"
+    return scored and row.reference not in ("floor", "ceiling") and row.train_seconds > 0
 
 
 def mark_numbers(dataset: str, marks: Sequence[Mark], x: str) -> pd.DataFrame:
     """Return a row for each mark, its seed "mean", and one for each seed of it."""
     rows = []
     for mark in marks:
-        about = {"dataset": dataset, "split": "test", "score": mark.score, "label": mark.label}
-        about |= {"model": mark.model, "reference": mark.reference}
+        named = {"dataset": dataset, "split": "test", "score": mark.score, "label": mark.label}
+        named |= {"model": mark.model, "reference": mark.reference}
         rows.append(
-            about | {"seed": "mean", **columns_of(x, mark.x), **columns_of("value", mark.y), "seeds": mark.y.seeds}
+            named | {"seed": "mean", **columns_of(x, mark.x), **columns_of("value", mark.y), "seeds": mark.y.seeds}
         )
         rows += [
-            about | {"seed": str(seed), x: first, "value": second, "seeds": 1}
+            named | {"seed": str(seed), x: first, "value": second, "seeds": 1}
             for seed, first, second in mark.seeds
         ]
     return pd.DataFrame(rows)
 
 
-def _marks(frame: pd.DataFrame, score: str, x: Mapping[str, _Seeds], y: Mapping[str, _Seeds]) -> Iterator[Mark]:
-    about = frame.drop_duplicates("label").set_index("label")
-    varied = {str(label): json.loads(text) for label, text in about["varied"].items()}
-    models = {str(label): str(model) for label, model in about["model"].items()}
-    lines = _lines(models, varied)
-    for label, values in y.items():
-        own = x.get(label, {})
-        reference = str(about["reference"][label])
-        both = tuple((seed, own[seed], value) for seed, value in values.items() if seed in own)
-        yield Mark(score, label, models[label], reference, *lines[label], _estimate(own), _estimate(values), both)
+def _marks(
+    rows: Sequence[ScoreRow], score: str, x: Mapping[str, _Seeds], y: Mapping[str, _Seeds]
+) -> Iterator[Mark]:
+    settings = {row.label: row for row in rows}
+    models = {label: row.model for label, row in settings.items()}
+    lines = _lines(models, {label: row.varied for label, row in settings.items()})
+    for label, y_values in y.items():
+        x_values = x.get(label, {})
+        both = tuple((seed, x_values[seed], value) for seed, value in y_values.items() if seed in x_values)
+        estimates = _estimate(x_values), _estimate(y_values)
+        yield Mark(score, label, models[label], settings[label].reference, *lines[label], *estimates, both)
 
 
 def _lines(
@@ -118,24 +119,28 @@ def _lines(
         for name, value in varied[label].items():
             if is_number(value):
                 tried.setdefault(model, {}).setdefault(name, set()).add(float(value))
-    found = {}
+    lines = {}
     for label, model in models.items():
         numbers = tried.get(model, {})
         axis = max(numbers, key=lambda name: len(numbers[name]), default="")
-        others = ", ".join(f"{name}={value}" for name, value in varied[label].items() if name != axis)
+        others = setting_text({name: value for name, value in varied[label].items() if name != axis})
         line = f"{model}({others})" if others else model
-        here: Any = varied[label].get(axis)
-        found[label] = (line, axis, float(here)) if is_number(here) else (label, "", math.nan)
-    return found
+        step: Any = varied[label].get(axis)
+        lines[label] = (line, axis, float(step)) if is_number(step) else (label, "", math.nan)
+    return lines
 
 
-def _by_label(rows: pd.DataFrame, column: str) -> dict[str, _Seeds]:
-    """Return label -> seed -> value, without gaps."""
-    rows = rows[rows[column].notna()]
-    return {
-        str(label): dict(zip(map(int, own["seed"]), map(float, own[column]), strict=True))
-        for label, own in rows.groupby("label", sort=False)
-    }
+def _by_label(rows: Iterable[ScoreRow], number: Callable[[ScoreRow], float]) -> Mapping[str, _Seeds]:
+    """Return label -> seed -> number, without gaps."""
+    by_label: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if not math.isnan(number(row)):
+            by_label.setdefault(row.label, {})[row.seed] = number(row)
+    return by_label
+
+
+def _value(row: ScoreRow) -> float:
+    return row.value
 
 
 def _estimate(values: _Seeds) -> Estimate:

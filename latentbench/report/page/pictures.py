@@ -25,8 +25,7 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
-from latentbench.report.table.build import labels as columns_of
-from latentbench.report.table.build import succeeded
+from latentbench.report.table.columns import labels
 
 if TYPE_CHECKING:
     from latentbench.results import Results
@@ -92,21 +91,20 @@ class Pictures:
 def median_trial(results: Results, dataset: str, label: str) -> Trial | None:
     """Return the trial of the median seed by mse or r2; the first that went well where it has neither."""
     trials = [trial for trial in results.trials if (trial.dataset, trial.label) == (dataset, label)]
-    well = {str(trial.key): trial for trial in trials if succeeded(trial)}
-    frame = results.scores
+    succeeded = {trial.key: trial for trial in trials if trial.ok}
     for score in JUDGES:
-        rows = frame[(frame["score"] == score) & frame["trial"].isin(list(well)) & frame["value"].notna()]
-        if len(rows):
-            ordered = rows.sort_values(["value", "seed"])["trial"].tolist()
-            return well[str(ordered[(len(ordered) - 1) // 2])]
-    return next(iter(well.values()), None)
+        rows = [row for row in results.rows if row.score == score and row.trial in succeeded and row.has_value]
+        if rows:
+            ordered = sorted(rows, key=lambda row: (row.value, row.seed))
+            return succeeded[ordered[(len(ordered) - 1) // 2].trial]
+    return next(iter(succeeded.values()), None)
 
 
 def pictures(results: Results, dataset: str) -> Pictures:
     """Draw all pictures of a data set. A model that cannot be looked at is skipped, with the reason."""
     looks: list[_Look] = []
     skipped: list[tuple[str, str]] = []
-    for label in columns_of(results, dataset):
+    for label in labels(results, dataset):
         trial = median_trial(results, dataset, label)
         if trial is None:
             continue

@@ -179,11 +179,10 @@ def _entry(value: Any) -> str:
 
 
 def _card(results: Results) -> list[tuple[str, str]]:
-    frame = results.scores
     entries = [("run", str(results.path))]
-    for column in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
-        values = [str(value) for value in frame[column].dropna().unique() if str(value)]
-        entries += [(column, ", ".join(sorted(values) if column == "seed" else values))] if values else []
+    for name in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
+        values = [text for text in dict.fromkeys(str(getattr(row, name)) for row in results.rows) if text]
+        entries += [(name, ", ".join(sorted(values) if name == "seed" else values))] if values else []
     try:
         known = read_json(results.path / ENVIRONMENT)
     except RunFolderError:

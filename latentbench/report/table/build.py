@@ -1,44 +1,41 @@
-"""From the tidy frame of scores to comparisons."""
+"""From a run's scores to comparisons, one for each data set."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
+from latentbench.report.table.columns import columns_of, datasets, possible_trials
 from latentbench.report.table.comparison import (
     Cell,
     Column,
     Comparison,
-    Row,
+    ComparisonRow,
     Table,
     averaged,
     relative_row,
 )
-from latentbench.report.table.conditions import Circumstances, circumstances
+from latentbench.report.table.conditions import RunConditions, run_conditions
 from latentbench.report.table.significance import Contender, Contest, Verdict, judged
 from latentbench.report.table.sweeps import Sweep, sweeps
+from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
-from latentbench.trial import NOT_RUN, Traits
+from latentbench.trial import NOT_RUN
 
 if TYPE_CHECKING:
     from latentbench.results import Results
-    from latentbench.trial import Trial
 
-__all__ = ["check_purposes", "comparison_table", "datasets", "labels", "succeeded"]
+__all__ = ["check_purposes", "comparison_table"]
 
 FAILED = ("failed", "diverged", "timeout")
 COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")  # as trials record them; first among costs
-
-Record = Mapping[str, Any]
 
 
 def comparison_table(
@@ -59,7 +56,7 @@ def comparison_table(
         ranks: show ranks instead of values.
 
     Raises:
-        UnknownNameError: there is no such purpose.
+        UnknownNameError: a purpose is unknown.
         RequestError: both `relative` and `ranks`.
     """
     if relative and ranks:
@@ -84,19 +81,19 @@ def _failures(results: Results) -> tuple[str, ...]:
     for trial in results.trials:
         outcome = trial.outcome
         if outcome is not None and outcome.status != "ok" and not outcome.refused and outcome.error != NOT_RUN:
-            told = trial.label, trial.dataset, outcome.status, outcome.message
-            seeds.setdefault(told, []).append(str(trial.seed))
+            failure = trial.label, trial.dataset, outcome.status, outcome.message
+            seeds.setdefault(failure, []).append(str(trial.seed))
     return tuple(
-        f"{label} on {dataset}, seed{'s' * (len(which) > 1)} {', '.join(which)} {status}: {message}"
-        for (label, dataset, status, message), which in seeds.items()
+        f"{label} on {dataset}, seed{'s' * (len(failed) > 1)} {', '.join(failed)} {status}: {message}"
+        for (label, dataset, status, message), failed in seeds.items()
     )
 
 
 def check_purposes(purposes: Sequence[str]) -> None:
-    """Raise for a purpose that there is not.
+    """Check that all of `purposes` are known.
 
     Raises:
-        UnknownNameError: with near matches.
+        UnknownNameError: one is not; the error names near matches.
     """
     for purpose in purposes:
         if purpose not in PURPOSES:
@@ -104,110 +101,99 @@ def check_purposes(purposes: Sequence[str]) -> None:
             raise UnknownNameError(f"no purpose {purpose!r}{hint}")
 
 
-def datasets(results: Results) -> list[str]:
-    """Return the names of the data sets of a run, in its order."""
-    named = [*results.scores["dataset"], *(trial.dataset for trial in results.trials)]
-    return list(dict.fromkeys(map(str, named)))
-
-
-def _asked(results: Results, dataset: str) -> list[Trial]:
-    """Return the trials on a data set that could be: not those of a model that there cannot be."""
-    here = [trial for trial in results.trials if trial.dataset == dataset]
-    return [trial for trial in here if trial.outcome is None or not trial.outcome.refused]
-
-
-def succeeded(trial: Trial) -> bool:
-    """Whether a trial was run and went well."""
-    return trial.outcome is not None and trial.outcome.status == "ok"
-
-
-def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
-    """Return the columns that a comparison on `dataset` has, in their order."""
-    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
-    columns = _columns(_records(results, dataset), results, dataset, every)
-    return [column.label for column in columns if every or column.label not in hidden]
-
-
-def _records(results: Results, dataset: str) -> list[Record]:
-    frame = results.scores
-    rows = frame[frame["dataset"] == dataset].to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
-
-
 def _comparison(
     results: Results, dataset: str, purposes: Sequence[str], every: bool, sweep: Sweep | None
 ) -> Comparison:
     hidden = frozenset[str]() if every or sweep is None else sweep.hidden
-    records = [record for record in _records(results, dataset) if record["label"] not in hidden]
-    columns = [column for column in _columns(records, results, dataset, every) if column.label not in hidden]
-    groups: dict[str, dict[str, list[Record]]] = {}
-    for record in records:
-        groups.setdefault(str(record["score"]), {}).setdefault(str(record["label"]), []).append(record)
-    firsts = {score: next(iter(by_label.values()))[0] for score, by_label in groups.items()}
-    asked = bool(results.request["scores"])  # by name: then there are no others
-    shown = {
-        score: groups[score]
-        for score, first in firsts.items()
-        if every or (first["purpose"] in purposes if purposes else asked or first["headline"])
-    }
-    here = _circumstances(records, columns)
-    rivals = {score: [column for column in columns if _contends(column, score, sweep)] for score in groups}
-    contests = {score: _contest(score, by_label, rivals[score], results) for score, by_label in groups.items()}
-    verdicts = _verdicts(contests, shown.keys(), firsts, here)
-    rows, empty = _parted([_row(score, by_label, columns, verdicts[score]) for score, by_label in shown.items()])
-    contenders = [record for record in records if not record["reference"]] or records
-    trials = _asked(results, dataset)
+    rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
+    trials = possible_trials(results, dataset)
+    columns = [column for column in columns_of(rows, trials, every) if column.label not in hidden]
+    by_score = grouped(rows, lambda row: row.score)
+    shown = _shown_scores(by_score, purposes, every, bool(results.request["scores"]))
+    conditions = _conditions(rows, columns)
+    verdicts = _verdicts(_contests(by_score, columns, sweep, results), by_score, shown, conditions)
+    compared = [_comparison_row(by_score[score], columns, verdicts[score]) for score in shown]
+    applicable, empty = _split_applicable(compared)
+    contenders = _contenders(rows)
     return Comparison(
         dataset,
         tuple(columns),
-        tuple(sorted(rows, key=_order)),
-        _budget(contenders, {str(trial.label) for trial in trials if not trial.traits.steps}),
+        tuple(sorted(applicable, key=_order)),
+        _budget(contenders, {trial.label for trial in trials if not trial.traits.steps}),
         _most_seeds(contenders),
-        sum(map(succeeded, trials)),
+        sum(trial.ok for trial in trials),
         len(trials),
-        len({_text(record["environment"]) for record in records if _has_value(record)}),
+        len({row.environment for row in rows if row.has_value}),
         hidden=len(hidden),
         swept=sweep is not None,
         empty=empty,
-        circumstances=here,
+        conditions=conditions,
     )
 
 
+def _shown_scores(
+    by_score: Mapping[str, Sequence[ScoreRow]], purposes: Sequence[str], every: bool, by_name: bool
+) -> list[str]:
+    """Return the scores that are shown; `by_name`: a run that was asked for them has no others."""
+    firsts = {score: rows[0] for score, rows in by_score.items()}
+    return [
+        score
+        for score, row in firsts.items()
+        if every or (row.purpose in purposes if purposes else by_name or row.headline)
+    ]
+
+
+def _contests(
+    by_score: Mapping[str, Sequence[ScoreRow]], columns: Sequence[Column], sweep: Sweep | None, results: Results
+) -> dict[str, Contest]:
+    return {
+        score: _contest(rows, [column for column in columns if _contends(column, score, sweep)], results)
+        for score, rows in by_score.items()
+    }
+
+
 def _verdicts(
-    contests: Mapping[str, Contest], shown: Set[str], firsts: Mapping[str, Record], here: Circumstances
+    contests: Mapping[str, Contest],
+    by_score: Mapping[str, Sequence[ScoreRow]],
+    shown: Sequence[str],
+    conditions: RunConditions,
 ) -> dict[str, Verdict]:
     """Judge the headline scores of quality as one family, and every other score that is shown by itself.
 
     So how busy a machine was changes no mark of quality; costs under unequal conditions are not judged at all.
     """
-    costs = {score for score, first in firsts.items() if first["kind"] == "cost"}
-    family = [score for score, first in firsts.items() if first["headline"] and score not in costs]
+    costs = {score for score, rows in by_score.items() if rows[0].kind == "cost"}
+    family = [score for score, rows in by_score.items() if rows[0].headline and score not in costs]
     verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
-    for score in shown - verdicts.keys():
-        unequal = score in costs and here.mixed
+    for score in set(shown) - verdicts.keys():
+        unequal = score in costs and conditions.mixed
         verdicts[score] = Verdict() if unequal else judged([contests[score]])[0]
     return verdicts
 
 
-def _circumstances(records: Sequence[Record], columns: Sequence[Column]) -> Circumstances:
-    costs: dict[str, list[Record]] = {column.label: [] for column in columns}
-    for record in records:
-        if record["kind"] == "cost" and record["label"] in costs and _has_value(record):
-            costs[str(record["label"])].append(record)
-    return circumstances(costs, [column.label for column in columns if not column.reference])
+def _conditions(rows: Sequence[ScoreRow], columns: Sequence[Column]) -> RunConditions:
+    costs: dict[str, list[ScoreRow]] = {column.label: [] for column in columns}
+    for row in rows:
+        if row.kind == "cost" and row.label in costs and row.has_value:
+            costs[row.label].append(row)
+    return run_conditions(costs, [column.label for column in columns if not column.reference])
 
 
-def _parted(rows: Sequence[Row]) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
-    """Part from the rows those that are applicable to no column; keep all where nothing else would be left."""
-    told = [row for row in rows if not all(cell.status == "not applicable" for cell in row.cells)]
-    if not told:
+def _split_applicable(rows: Sequence[ComparisonRow]) -> tuple[list[ComparisonRow], dict[str, tuple[str, ...]]]:
+    """Split off the rows that are not applicable to any column; keep all where nothing else would be left.
+
+    Returns:
+        The other rows, and reason -> the scores that are split off.
+    """
+    applicable = [row for row in rows if not all(cell.status == "not applicable" for cell in row.cells)]
+    if not applicable:
         return list(rows), {}
     empty: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        if row not in told:
+        if row not in applicable:
             reason = next(cell.reason for cell in row.cells)
             empty[reason] = (*empty.get(reason, ()), row.score)
-    return told, empty
+    return applicable, empty
 
 
 def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:
@@ -219,55 +205,32 @@ def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:
     return column.label in chosen or column.model not in several
 
 
-def _order(row: Row) -> tuple[int, bool, int]:
-    purpose = PURPOSES.index(row.purpose) if row.purpose in PURPOSES else len(PURPOSES)
-    return purpose, not row.headline, COSTS.index(row.score) if row.score in COSTS else len(COSTS)
+def _order(row: ComparisonRow) -> tuple[int, bool, int]:
+    place = COSTS.index(row.score) if row.score in COSTS else len(COSTS)
+    return purpose_place(row.purpose), not row.headline, place
 
 
-def _columns(records: Sequence[Record], results: Results, dataset: str, every: bool) -> list[Column]:
-    trials = _asked(results, dataset)
-    asked = Counter(str(trial.label) for trial in trials)
-    ok = Counter(str(trial.label) for trial in trials if succeeded(trial))
-    by_label: dict[str, list[Record]] = {}
-    for record in records:
-        by_label.setdefault(str(record["label"]), []).append(record)
-    traits: dict[str, Traits] = {str(trial.label): trial.traits for trial in trials}
-    together = {str(trial.label) for trial in trials if trial.traits.encoder == "none"}
-    traits |= {
-        label: Traits(str(own[0]["reference"]), bool(own[0]["deterministic"])) for label, own in by_label.items()
-    }
-    models = {str(trial.label): str(trial.model).rpartition("/")[2] for trial in trials}
-    columns = {
-        label: replace(
-            _column(label, models.get(label, ""), by_label.get(label, []), traits[label], ok[label], asked[label]),
-            together=label in together,
-        )
-        for label in traits
-    }
-    shown = [label for label in columns if every or columns[label].reference != "floor"] or list(columns)
-    shown.sort(key=lambda label: (columns[label].reference == "ceiling", not columns[label].reference))
-    return [columns[label] for label in shown]
-
-
-def _column(label: str, model: str, records: Sequence[Record], traits: Traits, ok: int, asked: int) -> Column:
-    flagged = {(flag.strip(), record["trial"]) for record in records for flag in _text(record["flags"]).split(",")}
-    flags = Counter(flag for flag, _ in sorted(flagged) if flag)
-    return Column(label, traits.reference, traits.deterministic, flags, ok, asked, model)
-
-
-def _contest(
-    score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], results: Results
-) -> Contest:
+def _contest(rows: Sequence[ScoreRow], columns: Sequence[Column], results: Results) -> Contest:
+    by_label = grouped(rows, lambda row: row.label)
     contenders = [
-        _contender(column, by_label.get(column.label, []), score, results) for column in columns if column.contends
+        _contender(column, by_label.get(column.label, []), results) for column in columns if column.contends
     ]
-    everything = [record for own in by_label.values() for record in own]
-    return Contest(contenders, str(everything[0]["better"]), _common_number(everything, "floor"))
+    return Contest(contenders, rows[0].better, _common({row.floor for row in _contenders(rows)}))
 
 
-def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Column], verdict: Verdict) -> Row:
-    everything = [record for own in by_label.values() for record in own]
-    first = everything[0]
+def _contender(column: Column, rows: Sequence[ScoreRow], results: Results) -> Contender:
+    by_seed = {row.seed: row for row in rows if math.isfinite(row.value)}
+
+    def items(seed: int) -> NDArray[np.float64] | None:
+        return results.items(by_seed[seed].trial, by_seed[seed].score)
+
+    values = {seed: row.value for seed, row in by_seed.items()}
+    return Contender(column.label, values, items, column.deterministic)
+
+
+def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict: Verdict) -> ComparisonRow:
+    by_label = grouped(rows, lambda row: row.label)
+    first = rows[0]
     cells = [
         replace(
             _cell(by_label.get(column.label, []), column.asked),
@@ -276,45 +239,35 @@ def _row(score: str, by_label: Mapping[str, list[Record]], columns: Sequence[Col
         )
         for column in columns
     ]
-    return Row(
-        score,
-        str(first["purpose"]),
-        str(first["better"]),
+    return ComparisonRow(
+        first.score,
+        first.purpose,
+        first.better,
         tuple(cells),
-        _common_number(everything, "floor"),
-        _common_number(everything, "ceiling"),
-        _text(first["unit"]),
-        _text(first["kind"]),
-        bool(first["headline"]),
-        _text(first["description"]),
-        max((n for record in everything if (n := _number(record["n_eval"])) > 0), default=math.nan),
+        _common({row.floor for row in _contenders(rows)}),
+        _common({row.ceiling for row in _contenders(rows)}),
+        first.unit,
+        first.kind,
+        first.headline,
+        first.description,
+        max((row.n_eval for row in rows if row.n_eval > 0), default=math.nan),
         verdict.at_floor,
         verdict.seeds_only,
     )
 
 
-def _cell(records: Sequence[Record], asked: int) -> Cell:
-    values = [float(record["value"]) for record in records if _has_value(record)]
-    asked = max(asked, len(records))
+def _cell(rows: Sequence[ScoreRow], asked: int) -> Cell:
+    values = [row.value for row in rows if row.has_value]
+    asked = max(asked, len(rows))
     if values:
         if not np.isfinite(values).all():
             return Cell(float(np.mean(values)), seeds=len(values), asked=asked, status="ok")
         return Cell(*t_interval(values), seeds=len(values), asked=asked, status="ok")
-    for status, words in (("failed", FAILED), ("not applicable", ("not applicable",))):
-        reason = next((_text(record["reason"]) for record in records if record["status"] in words), None)
+    for status, statuses in (("failed", FAILED), ("not applicable", ("not applicable",))):
+        reason = next((row.reason for row in rows if row.status in statuses), None)
         if reason is not None:
             return Cell(asked=asked, status=status, reason=reason)
     return Cell(asked=asked)
-
-
-def _contender(column: Column, records: Sequence[Record], score: str, results: Results) -> Contender:
-    kept = {int(record["seed"]): record for record in records if math.isfinite(_number(record["value"]))}
-
-    def items(seed: int) -> NDArray[np.float64] | None:
-        return results.items(str(kept[seed]["trial"]), score)
-
-    values = {seed: float(record["value"]) for seed, record in kept.items()}
-    return Contender(column.label, values, items, column.deterministic)
 
 
 def _relative(comparison: Comparison) -> Comparison:
@@ -323,44 +276,32 @@ def _relative(comparison: Comparison) -> Comparison:
     return replace(comparison, rows=tuple(row for row in scaled.values() if row is not None), omitted=omitted)
 
 
-def _budget(records: Sequence[Record], stepless: Set[str]) -> tuple[str, ...]:
-    """What the heading says of the contenders; epochs of those that take steps."""
-    dims = sorted({int(record["latent_dim"]) for record in records if _number(record["latent_dim"]) > 0})
-    trained = [record for record in records if record["label"] not in stepless]
-    epochs = sorted({int(record["epochs"]) for record in trained if _number(record["epochs"]) > 0})
-    likelihoods = dict.fromkeys(_text(record["likelihood"]) for record in records)
+def _budget(rows: Sequence[ScoreRow], stepless: Set[str]) -> tuple[str, ...]:
+    """Say what the contenders have in common; epochs of those that take steps."""
+    dims = sorted({int(row.latent_dim) for row in rows if row.latent_dim > 0})
+    epochs = sorted({row.epochs for row in rows if row.label not in stepless and row.epochs > 0})
+    limits = {limit for row in rows if (limit := row.budget.train_limit) is not None}
+    likelihoods = dict.fromkeys(row.likelihood for row in rows if row.likelihood)
     parts = [f"d={','.join(map(str, dims))}"] if dims else []
     parts += [f"{','.join(map(str, epochs))} epoch{'s' * (epochs != [1])}"] if epochs else []
-    limits = {json.loads(_text(record["budget"])).get("train_limit") for record in records if record.get("budget")}
-    parts += [f"{limit} training items" for limit in sorted(limits - {None})]
-    return (*parts, *([" / ".join(filter(None, likelihoods))] if any(likelihoods) else []))
+    parts += [f"{limit} training items" for limit in sorted(limits)]
+    return (*parts, *([" / ".join(likelihoods)] if likelihoods else []))
 
 
-def _most_seeds(records: Sequence[Record]) -> int:
+def _most_seeds(rows: Sequence[ScoreRow]) -> int:
     seeds: dict[tuple[str, str], set[int]] = {}
-    for record in records:
-        if _has_value(record):
-            seeds.setdefault((str(record["label"]), str(record["score"])), set()).add(int(record["seed"]))
+    for row in rows:
+        if row.has_value:
+            seeds.setdefault((row.label, row.score), set()).add(row.seed)
     return max(map(len, seeds.values()), default=0)
 
 
-def _common_number(records: Sequence[Record], column: str) -> float:
-    """Return the floor or ceiling that all contenders have; NaN where it differs with what was varied."""
-    contenders = [record for record in records if not record["reference"]] or records
-    numbers = {number for record in contenders if math.isfinite(number := _number(record[column]))}
-    return numbers.pop() if len(numbers) == 1 else math.nan
+def _contenders(rows: Sequence[ScoreRow]) -> Sequence[ScoreRow]:
+    """Return the rows of models that are compared; all rows where there are only references."""
+    return [row for row in rows if not row.reference] or rows
 
 
-def _has_value(record: Record) -> bool:
-    return record["status"] == "ok" and not math.isnan(_number(record["value"]))
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _common(values: Set[float]) -> float:
+    """Return the one finite number among some floors or ceilings; NaN where they differ with what was varied."""
+    finite = {value for value in values if math.isfinite(value)}
+    return finite.pop() if len(finite) == 1 else math.nan

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from latentbench.report.table.conditions import Circumstances
-from latentbench.report.table.significance import FEWEST_DATASETS, gains
+from latentbench.report.table.conditions import RunConditions
+from latentbench.report.table.significance import FEWEST_DATASETS
+from latentbench.scores import gain
 from latentbench.statistics import average_ranks, critical_difference
 
 if TYPE_CHECKING:
     from latentbench.report.table.sweeps import Sweep
 
-__all__ = ["AverageRanks", "Cell", "Column", "Comparison", "Row", "Table", "averaged", "relative_row"]
+__all__ = ["AverageRanks", "Cell", "Column", "Comparison", "ComparisonRow", "Table", "averaged", "relative_row"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
 
     `at_floor`: nobody is starred, as the best mean is no better than the floor. `seeds_only`: stars allow for
@@ -118,12 +119,12 @@ class Comparison:
         hidden: number of settings left out, as they were not chosen on the validation split.
         swept: some model has several settings: which is best is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
-        circumstances: under which conditions its costs came about.
+        conditions: under which conditions its costs came about.
     """
 
     dataset: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     budget: tuple[str, ...] = ()
     seeds: int = 0
     ok: int = 0
@@ -133,7 +134,7 @@ class Comparison:
     hidden: int = 0
     swept: bool = False
     empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    conditions: RunConditions = field(default_factory=RunConditions)
 
 
 @dataclass(frozen=True)
@@ -185,28 +186,28 @@ def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:
 
     Costs of trials that ran under unequal conditions have no rank.
     """
-    rows: dict[str, list[tuple[Comparison, Row]]] = {}
+    rows: dict[str, list[tuple[Comparison, ComparisonRow]]] = {}
     for comparison in comparisons:
         for row in comparison.rows:
-            unequal = row.kind == "cost" and comparison.circumstances.mixed
+            unequal = row.kind == "cost" and comparison.conditions.mixed
             if row.headline and row.better != "none" and not unequal:
                 rows.setdefault(row.score, []).append((comparison, row))
-    return tuple(average for own in rows.values() if (average := _average(own)) is not None)
+    return tuple(average for pairs in rows.values() if (average := _average(pairs)) is not None)
 
 
-def _average(rows: Sequence[tuple[Comparison, Row]]) -> AverageRanks | None:
+def _average(rows: Sequence[tuple[Comparison, ComparisonRow]]) -> AverageRanks | None:
     """Return the average ranks in one score, or None where there is only one model."""
     row = rows[0][1]
     means = [
         {
-            column.label: float(gains([cell.mean], row.better)[0])
-            for column, cell in zip(comparison.columns, own.cells, strict=True)
+            column.label: gain(cell.mean, row.better)
+            for column, cell in zip(comparison.columns, row_there.cells, strict=True)
             if column.contends and math.isfinite(cell.mean)
         }
-        for comparison, own in rows
+        for comparison, row_there in rows
     ]
-    labels = list(dict.fromkeys(label for one in means for label in one))
-    table = [[one[label] for label in labels] for one in means if one.keys() == set(labels)]
+    labels = list(dict.fromkeys(label for on_dataset in means for label in on_dataset))
+    table = [[on_dataset[label] for label in labels] for on_dataset in means if on_dataset.keys() == set(labels)]
     if len(labels) < 2:
         return None
     if len(table) < FEWEST_DATASETS:
@@ -216,10 +217,10 @@ def _average(rows: Sequence[tuple[Comparison, Row]]) -> AverageRanks | None:
     return AverageRanks(row.purpose, row.score, row.better, len(table), ranks, critical)
 
 
-def relative_row(row: Row) -> Row | None:
+def relative_row(row: ComparisonRow) -> ComparisonRow | None:
     """Return `row` with 0 at its floor and 1 at its ceiling, or None where it lacks one of them.
 
-    >>> relative_row(Row("mse", "keep", "down", (Cell(0.3, 0.2, 0.4),), floor=0.5, ceiling=0.0)).cells[0]
+    >>> relative_row(ComparisonRow("mse", "keep", "down", (Cell(0.3, 0.2, 0.4),), floor=0.5, ceiling=0.0)).cells[0]
     Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, asked=0, status='missing', reason='', mark='', rank=None)
     """
     length = row.ceiling - row.floor

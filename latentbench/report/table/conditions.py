@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from latentbench.results import COUNTS
+from latentbench.score_rows import ScoreRow
 
-__all__ = ["CLEAN", "Circumstances", "Conditions", "circumstances", "told"]
+__all__ = ["CLEAN", "Conditions", "RunConditions", "conditions_in_words", "run_conditions"]
 
 CLEAN = "clean times: latentbench run --timing"
 
 
 class Words(NamedTuple):
-    """How a condition is told: of the value 1, of others, and where trials differ in it, unless they may."""
+    """Wordings of a condition: for the value 1, for others, and where trials differ in it (empty: they may)."""
 
     one: str
     other: str
@@ -50,14 +50,13 @@ class Conditions:
     precision: str = ""
 
     @classmethod
-    def of(cls, record: Mapping[Any, Any]) -> Conditions:
-        """Read them from a row of the tidy frame."""
-        threads, concurrency, group_size = (_whole(record[name]) for name in COUNTS)
-        return cls(str(record["device"]), threads, concurrency, group_size, str(record["precision"]))
+    def of(cls, row: ScoreRow) -> Conditions:
+        """Return those of the trial that a row belongs to."""
+        return cls(row.device, row.threads, row.concurrency, row.group_size, row.precision)
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class RunConditions:
     """The conditions of all trials of a comparison that have a cost.
 
     Attributes:
@@ -74,54 +73,57 @@ class Circumstances:
         return tuple(name for name in MIXABLE if len(_values(self.contenders, name)) > 1)
 
 
-def circumstances(by_label: Mapping[str, Iterable[Mapping[Any, Any]]], contenders: Sequence[str]) -> Circumstances:
-    """Sort rows of the tidy frame by their conditions.
+def run_conditions(by_label: Mapping[str, Iterable[ScoreRow]], contenders: Sequence[str]) -> RunConditions:
+    """Collect the conditions of costs.
 
     Args:
         by_label: heading of a column -> its rows of costs that have a value.
         contenders: headings of the models that are compared.
     """
-    found = {label: tuple(dict.fromkeys(map(Conditions.of, rows))) for label, rows in by_label.items()}
-    found = {label: own for label, own in found.items() if own}
-    compared = [own for label, own in found.items() if label in contenders] or list(found.values())
-    here = tuple(dict.fromkeys(one for own in compared for one in own))
-    return Circumstances(here, {label: own for label, own in found.items() if not set(own) <= set(here)})
+    by_column = {label: tuple(dict.fromkeys(map(Conditions.of, rows))) for label, rows in by_label.items()}
+    by_column = {label: conditions for label, conditions in by_column.items() if conditions}
+    compared = [by_column[label] for label in by_column if label in contenders] or list(by_column.values())
+    common = tuple(dict.fromkeys(conditions for column in compared for conditions in column))
+    others = {label: column for label, column in by_column.items() if not set(column) <= set(common)}
+    return RunConditions(common, others)
 
 
-def told(here: Circumstances) -> tuple[str, ...]:
-    """Say how costs came about, what they mix, and how to get clean ones where they are not.
+def conditions_in_words(run: RunConditions) -> tuple[str, ...]:
+    """Say how costs were measured, which conditions they mix, and how to measure cleaner ones where possible.
 
-    >>> told(Circumstances((Conditions("CPU", 1, 2, 1, "float32"),)))[0]
+    >>> conditions_in_words(RunConditions((Conditions("CPU", 1, 2, 1, "float32"),)))[0]
     'cost: CPU, 1 thread a trial, 2 trials at the same time, groups of 1, float32'
     """
-    if not here.contenders:
+    if not run.contenders:
         return ()
-    alike = [words for name in WORDS if name not in here.mixed and (words := _said(here.contenders, name))]
-    parts = [f"cost: {', '.join(alike)}{_said_of_others(here)}"]
-    if here.mixed:
-        ways = " and ".join(WORDS[name].mixed.format(_listed(here.contenders, name)) for name in here.mixed)
+    equal = [words for name in WORDS if name not in run.mixed and (words := _in_words(run.contenders, name))]
+    parts = [f"cost: {', '.join(equal)}{_others_in_words(run)}"]
+    if run.mixed:
+        ways = " and ".join(WORDS[name].mixed.format(_listed(run.contenders, name)) for name in run.mixed)
         parts.append(f"cost rows mix trials {ways}: compare them with care, none is marked")
-    return (*parts, *([] if _are_clean(here) else [CLEAN]))
+    return (*parts, *([] if _are_clean(run) else [CLEAN]))
 
 
-def _are_clean(here: Circumstances) -> bool:
-    every = [*here.contenders, *(one for own in here.others.values() for one in own)]
-    return all(one.concurrency in (1, None) and one.group_size in (1, None) for one in every)
+def _are_clean(run: RunConditions) -> bool:
+    every = [*run.contenders, *(conditions for column in run.others.values() for conditions in column)]
+    return all(trial.concurrency in (1, None) and trial.group_size in (1, None) for trial in every)
 
 
-def _said_of_others(here: Circumstances) -> str:
-    """Say in what each reference that ran otherwise differs; those that differ alike share their words.
+def _others_in_words(run: RunConditions) -> str:
+    """Say how the conditions of references differ from those of contenders; equal ones share their words.
 
     Not in precision: most take no steps.
     """
-    alike: dict[str, list[str]] = {}
-    for label, own in here.others.items():
-        names = [name for name in MIXABLE if not set(_values(own, name)) <= set(_values(here.contenders, name))]
-        alike.setdefault(", ".join(_said(own, name) for name in names), []).append(label)
-    return "".join(f"; {', '.join(labels)}: {words}" for words, labels in alike.items() if words)
+    by_words: dict[str, list[str]] = {}
+    for label, conditions in run.others.items():
+        names = [
+            name for name in MIXABLE if not set(_values(conditions, name)) <= set(_values(run.contenders, name))
+        ]
+        by_words.setdefault(", ".join(_in_words(conditions, name) for name in names), []).append(label)
+    return "".join(f"; {', '.join(labels)}: {words}" for words, labels in by_words.items() if words)
 
 
-def _said(every: Sequence[Conditions], name: str) -> str:
+def _in_words(every: Sequence[Conditions], name: str) -> str:
     values = _values(every, name)
     words = WORDS[name].one if values == [1] else WORDS[name].other
     return words.format(_listed(every, name)) if values else ""
@@ -132,12 +134,4 @@ def _listed(every: Sequence[Conditions], name: str) -> str:
 
 
 def _values(every: Sequence[Conditions], name: str) -> list[Any]:
-    return sorted({value for one in every if (value := getattr(one, name)) not in ("", None)})
-
-
-def _whole(value: Any) -> int | None:
-    """Read a nullable whole number."""
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
+    return sorted({value for conditions in every if (value := getattr(conditions, name)) not in ("", None)})

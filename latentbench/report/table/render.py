@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
-from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, Row, Table
+from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, ComparisonRow, Table
 from latentbench.report.table.markup import html_table, latex_table
 from latentbench.report.table.text_layout import WIDTH, blocks, lines, wrapped, wrapped_label
 from latentbench.report.table.wording import Display, DisplayRow, displays, rank_text
@@ -137,7 +137,7 @@ def _csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _csv_row(comparison: Comparison, row: Row, labels: Sequence[str], ranks: bool) -> list[str]:
+def _csv_row(comparison: Comparison, row: ComparisonRow, labels: Sequence[str], ranks: bool) -> list[str]:
     cells = dict(zip((column.label for column in comparison.columns), row.cells, strict=True))
     shape = _csv_rank if ranks else _csv_cell
     values = [value for label in labels for value in shape(cells.get(label, Cell()))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from latentbench.report.table.comparison import Cell, Column, Comparison, Row
+from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow
 from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.significance import BEST, FEWEST_SEEDS, TIED, gains
+from latentbench.report.table.significance import BEST, FEWEST_SEEDS, TIED
 from latentbench.report.table.sweeps import Sweep
+from latentbench.scores import gain
 
 __all__ = ["MOST_SENTENCES", "choices_reading", "reading", "sentences", "warnings"]
 
@@ -60,8 +61,8 @@ def _simple_rivals(sweep: Sweep) -> list[str]:
             for line in (line for line in curve.lines if line.reference == "yardstick"):
                 same = line.level and line.label == line.model  # it has one setting
                 rivals = [point.value.mean for point in line.points if same or point.x in places]
-                ours = gains([choice.validation.mean], curve.better)[0]
-                if rivals and gains(rivals, curve.better).max() >= ours:
+                chosen = gain(choice.validation.mean, curve.better)
+                if any(gain(rival, curve.better) >= chosen for rival in rivals):
                     found.setdefault(line.label, []).append(choice.score)
     return [
         f"{name} does as well or better there in {_listed(list(dict.fromkeys(scores)))}."
@@ -92,7 +93,7 @@ def _verdicts(comparison: Comparison) -> list[str]:
     ]
 
 
-def _headlines(comparison: Comparison) -> list[Row]:
+def _headlines(comparison: Comparison) -> list[ComparisonRow]:
     """The headline rows of the purposes in `AIMS`; a purpose's second headline row stands for itself."""
     return [row for row in comparison.rows if row.headline and row.purpose in AIMS]
 
@@ -154,19 +155,19 @@ def warnings(comparison: Comparison) -> list[str]:
     return said
 
 
-def _sentence(row: Row, columns: Sequence[Column]) -> str:
+def _sentence(row: ComparisonRow, columns: Sequence[Column]) -> str:
     best = _best(row, columns)
     verdict = f"{_listed(best)}, not separable" if len(best) > 1 else best[0]
     mean = next(cell.mean for cell in row.cells if cell.mark == BEST)
     return f"{AIMS[row.purpose]} ({row.score}): {verdict}{_but(row, columns, mean)}."
 
 
-def _best(row: Row, columns: Sequence[Column]) -> list[str]:
+def _best(row: ComparisonRow, columns: Sequence[Column]) -> list[str]:
     pairs = list(zip(row.cells, columns, strict=True))
     return [column.label for mark in (BEST, TIED) for cell, column in pairs if cell.mark == mark]
 
 
-def _but(row: Row, columns: Sequence[Column], best: float) -> str:
+def _but(row: ComparisonRow, columns: Sequence[Column], best: float) -> str:
     """Name the references that score at least as high as the best model; the ceiling of keeping is no rival."""
     rivals = [
         column.label
@@ -178,7 +179,7 @@ def _but(row: Row, columns: Sequence[Column], best: float) -> str:
     return f", but no better than {_listed(rivals)}" if rivals else ""
 
 
-def _reaches(cell: Cell, best: float, row: Row) -> bool:
+def _reaches(cell: Cell, best: float, row: ComparisonRow) -> bool:
     return cell.mean >= best if row.better == "up" else row.better == "down" and cell.mean <= best
 
 

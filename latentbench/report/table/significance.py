@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, holm, paired_difference, rank_intervals
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "Contender",
     "Contest",
     "Verdict",
-    "gains",
     "judged",
 ]
 
@@ -62,7 +62,7 @@ class Contest:
     Attributes:
         contenders: all models that may be marked.
         better: "up", "down", "near:v" or "none".
-        floor: what no learning gives; NaN where that is not known.
+        floor: the score of an untrained baseline; NaN where that is not known.
     """
 
     contenders: Sequence[Contender]
@@ -85,7 +85,7 @@ class Verdict:
         marks: label -> "*" for the best mean, "=" for what cannot be told from it.
         ranks: label -> the best and the worst rank left open.
         at_floor: nobody is marked, as the best mean is no better than the floor.
-        seeds_only: the score has no values of single test items, so that another test set was not allowed for.
+        seeds_only: significance covers seeds only, as the score has no per-item values.
     """
 
     marks: Mapping[str, str] = field(default_factory=dict)
@@ -115,29 +115,17 @@ def judged(contests: Sequence[Contest]) -> list[Verdict]:
     The chance that any two models of equal quality are told apart, anywhere in it, is at most 5 %. So it holds for
     the best model too, which is chosen by the same values, and marks and ranks never contradict each other.
     """
-    found = [_differences(contest) for contest in contests]
-    adjusted = iter(holm([_p(difference) for differences in found for difference in differences.values()]))
+    compared = [_differences(contest) for contest in contests]
+    adjusted = iter(holm([_p(difference) for differences in compared for difference in differences.values()]))
     verdicts = []
-    for contest, differences in zip(contests, found, strict=True):
+    for contest, differences in zip(contests, compared, strict=True):
         better = np.zeros((len(contest.able),) * 2, dtype=bool)
         for (a, b), difference in differences.items():
             if next(adjusted) < 1 - LEVEL and difference is not None:
                 better[(a, b) if difference.mean > 0 else (b, a)] = True
-        seeds_only = any(len(one.variances) < 2 for one in differences.values() if one is not None)
+        seeds_only = any(len(each.variances) < 2 for each in differences.values() if each is not None)
         verdicts.append(replace(_verdict(contest, better), seeds_only=seeds_only))
     return verdicts
-
-
-def gains(values: Sequence[float], better: str) -> Values:
-    """More is better: as `Score.gain`, which would import torch.
-
-    >>> gains([0.2, 0.9], "near:0.5")
-    array([-0.3, -0.4])
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if better.startswith("near:"):
-        return -np.abs(array - float(better.removeprefix("near:")))
-    return -array if better == "down" else array
 
 
 def _verdict(contest: Contest, better: NDArray[np.bool_]) -> Verdict:
@@ -145,12 +133,14 @@ def _verdict(contest: Contest, better: NDArray[np.bool_]) -> Verdict:
     able = contest.able
     if not able:
         return Verdict()
-    ranks = {one.label: rank for one, rank in zip(able, rank_intervals(better), strict=True)}
-    means = [float(gains(list(contender.values.values()), contest.better).mean()) for contender in able]
+    ranks = {contender.label: rank for contender, rank in zip(able, rank_intervals(better), strict=True)}
+    means = [
+        float(np.mean([gain(value, contest.better) for value in contender.values.values()])) for contender in able
+    ]
     best = int(np.argmax(means))
-    if math.isfinite(contest.floor) and means[best] <= gains([contest.floor], contest.better)[0]:
+    if math.isfinite(contest.floor) and means[best] <= gain(contest.floor, contest.better):
         return Verdict({}, ranks, at_floor=True)
-    tied = {one.label: TIED for place, one in enumerate(able) if not better[best, place]}
+    tied = {contender.label: TIED for place, contender in enumerate(able) if not better[best, place]}
     return Verdict(tied | {able[best].label: BEST}, ranks)
 
 
@@ -172,7 +162,8 @@ def _difference(a: _Entry, b: _Entry, better: str) -> PairedDifference | None:
     (values_a, items_a), (values_b, items_b) = a.at(seeds), b.at(seeds)
     if items_a is not None and items_b is not None and items_a.shape == items_b.shape:
         return paired_difference(items_a, items_b) if better == "up" else paired_difference(items_b, items_a)
-    return paired_difference(gains(values_a, better), gains(values_b, better))
+    gains_a, gains_b = ([gain(value, better) for value in values] for values in (values_a, values_b))
+    return paired_difference(gains_a, gains_b)
 
 
 def _p(difference: PairedDifference | None) -> float:

@@ -6,22 +6,31 @@ only the value of the chosen setting is told.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-import pandas as pd
-
-from latentbench.report.table.significance import gains
-from latentbench.scores import PURPOSES
+from latentbench.score_rows import ScoreRow, grouped, purpose_place
+from latentbench.scores import gain
 from latentbench.statistics import t_interval
 
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["Choice", "Curve", "Estimate", "Line", "Point", "Sweep", "agrees", "is_number", "sweeps"]
+__all__ = [
+    "Choice",
+    "Curve",
+    "Estimate",
+    "Line",
+    "Point",
+    "Sweep",
+    "agrees",
+    "estimated",
+    "is_number",
+    "setting_text",
+    "sweeps",
+]
 
 
 @dataclass(frozen=True)
@@ -131,59 +140,53 @@ class Sweep:
 
 def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
     """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down."""
-    frame = results.validation
-    found = []
-    for dataset in dict.fromkeys(frame["dataset"]) if len(frame) else ():
-        here = _deciding_rows(frame[frame["dataset"] == dataset], results.request["scores"], purposes)
-        test = results.scores[results.scores["dataset"] == dataset]
-        if len(here):
-            found.append(_sweep(str(dataset), here, test))
-    return found
+    by_dataset = grouped(results.validation_rows, lambda row: row.dataset)
+    deciding = {
+        dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
+    }
+    test = grouped(results.rows, lambda row: row.dataset) if by_dataset else {}
+    return [_sweep(dataset, rows, test.get(dataset, [])) for dataset, rows in deciding.items() if rows]
 
 
-def _deciding_rows(frame: pd.DataFrame, named: Sequence[str], purposes: Sequence[str]) -> pd.DataFrame:
+def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Sequence[str]) -> list[ScoreRow]:
     """Rows of scores that say which setting is better: headline ones, or those that were asked for by name."""
-    rows = frame[(frame["kind"] == "quality") & (frame["better"] != "none")]
+    directed = [row for row in rows if row.kind == "quality" and row.better != "none"]
     if purposes:
-        return rows[rows["purpose"].isin(purposes)]
-    headline = rows[rows["headline"]]
-    return headline if len(headline) or not named else rows
+        return [row for row in directed if row.purpose in purposes]
+    headline = [row for row in directed if row.headline]
+    return headline if headline or not named else directed
 
 
-def _sweep(dataset: str, frame: pd.DataFrame, test: pd.DataFrame) -> Sweep:
-    varied = {label: json.loads(text) for label, text in zip(frame["label"], frame["varied"], strict=True)}
+def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Sweep:
+    settings = {row.label: row for row in rows}
     tried: dict[str, list[Any]] = {}
-    for name, value in (pair for values in varied.values() for pair in values.items()):
+    for name, value in (pair for row in settings.values() for pair in row.varied.items()):
         tried.setdefault(name, []).append(value)
     axes = [name for name, values in tried.items() if _is_axis(values)]
-    order = sorted(dict.fromkeys(frame["score"]), key=lambda score: _place(frame, score))
-    blocks = {score: frame[frame["score"] == score] for score in order}
-    curves = [_curve(axis, block, varied) for axis in axes for block in blocks.values()]
+    by_score = grouped(sorted(rows, key=lambda row: purpose_place(row.purpose)), lambda row: row.score)
+    test_by_score = grouped(test, lambda row: row.score)
+    curves = [_curve(axis, block) for axis in axes for block in by_score.values()]
     choices = [
-        choice
-        for score, block in blocks.items()
-        for choice in _choices(block, test[test["score"] == score], varied)
+        choice for score, block in by_score.items() for choice in _choices(block, test_by_score.get(score, []))
     ]
-    items = int(frame["n_eval"].max())
+    items = max(row.n_eval for row in rows)
     shown = tuple(curve for curve in curves if any(not line.level for line in curve.lines))
-    return Sweep(dataset, items, shown, tuple(choices), _not_chosen(frame, varied, choices), _flags(frame))
+    return Sweep(dataset, items, shown, tuple(choices), _not_chosen(settings, choices), _flags(rows))
 
 
-def _not_chosen(
-    frame: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]], choices: Sequence[Choice]
-) -> frozenset[str]:
-    about = frame.drop_duplicates("label").set_index("label")
+def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> frozenset[str]:
     chosen, models = {choice.label for choice in choices}, {choice.model for choice in choices}
-    settings = [varied[label] for label in chosen]
+    chosen_settings = [settings[label].varied for label in chosen]
 
     def hides(label: str) -> bool:
-        if not varied[label] or label in chosen:
+        row = settings[label]
+        if not row.varied or label in chosen:
             return False
-        if about["reference"][label] == "yardstick":
-            return bool(settings) and not any(agrees(varied[label], setting) for setting in settings)
-        return not about["reference"][label] and about["model"][label] in models
+        if row.reference == "yardstick":
+            return bool(chosen_settings) and not any(agrees(row.varied, setting) for setting in chosen_settings)
+        return not row.reference and row.model in models
 
-    return frozenset(filter(hides, varied))
+    return frozenset(filter(hides, settings))
 
 
 def agrees(varied: Mapping[str, Any], setting: Mapping[str, Any]) -> bool:
@@ -195,88 +198,99 @@ def agrees(varied: Mapping[str, Any], setting: Mapping[str, Any]) -> bool:
     return all(setting.get(name, value) == value for name, value in varied.items())
 
 
-def _flags(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = {}
-    for label, text in zip(frame["label"], frame["flags"].fillna(""), strict=True):
-        for flag in filter(None, str(text).split(",")):
-            found.setdefault(flag, {})[str(label)] = None
-    return {flag: tuple(labels) for flag, labels in found.items()}
+def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
+    labels: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for flag in row.flags:
+            labels.setdefault(flag, {})[row.label] = None
+    return {flag: tuple(flagged) for flag, flagged in labels.items()}
 
 
-def _place(frame: pd.DataFrame, score: str) -> int:
-    purpose = frame.loc[frame["score"] == score, "purpose"].iloc[0]
-    return PURPOSES.index(purpose) if purpose in PURPOSES else len(PURPOSES)
-
-
-def _curve(axis: str, rows: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]]) -> Curve:
-    first = rows.iloc[0]
+def _curve(axis: str, rows: Sequence[ScoreRow]) -> Curve:
+    first = rows[0]
     lines: dict[str, list[Point]] = {}
-    about: dict[str, tuple[str, str]] = {}
-    for label, own in rows.groupby("label", sort=False):
-        values = dict(varied[str(label)])
-        x = float(values.pop(axis)) if is_number(values.get(axis)) else math.nan
-        others = ", ".join(f"{name}={value}" for name, value in values.items())
-        model = str(own["model"].iloc[0])
-        name = str(label) if math.isnan(x) else f"{model}({others})" if others else model
-        estimate = _estimate(own)
+    models: dict[str, tuple[str, str]] = {}
+    for label, block in grouped(rows, lambda row: row.label).items():
+        estimate = estimated(block)
         if not math.isnan(estimate.mean):
-            floor = float(own["floor"].iloc[0])
-            lines.setdefault(name, []).append(Point(float(x), str(label), estimate, floor))
-            about[name] = model, str(own["reference"].iloc[0])
+            name, x = _place_on(axis, block[0])
+            lines.setdefault(name, []).append(Point(x, label, estimate, block[0].floor))
+            models[name] = block[0].model, block[0].reference
     return Curve(
         axis,
-        str(first["score"]),
-        str(first["purpose"]),
-        str(first["better"]),
-        str(first["unit"]),
+        first.score,
+        first.purpose,
+        first.better,
+        first.unit,
         tuple(
-            Line(name, *about[name], tuple(sorted(points, key=lambda point: point.x)))
+            Line(name, *models[name], tuple(sorted(points, key=lambda point: point.x)))
             for name, points in lines.items()
         ),
     )
 
 
-def _choices(rows: pd.DataFrame, test: pd.DataFrame, varied: Mapping[str, Mapping[str, Any]]) -> Iterator[Choice]:
-    contenders = rows[(rows["reference"] == "") & (rows["varied"] != "{}")]
-    for model, own in contenders.groupby("model", sort=False):
-        settings = {str(label): block for label, block in own.groupby("label", sort=False)}
-        able = {label: _estimate(block) for label, block in settings.items() if not _is_flagged(block)}
-        most = max((value.seeds for value in able.values()), default=0)
-        able = {label: value for label, value in able.items() if 0 < value.seeds == most}
-        if not able:
+def _place_on(axis: str, row: ScoreRow) -> tuple[str, float]:
+    """Return the line of a setting and its place on the axis; NaN where it does not vary along it."""
+    value = row.varied.get(axis)
+    if not is_number(value):
+        return row.label, math.nan
+    others = setting_text({name: value for name, value in row.varied.items() if name != axis})
+    return f"{row.model}({others})" if others else row.model, float(value)
+
+
+def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Choice]:
+    contenders = [row for row in rows if not row.reference and row.varied]
+    for model, block in grouped(contenders, lambda row: row.model).items():
+        settings = grouped(block, lambda row: row.label)
+        eligible = _eligible(settings)
+        if not eligible:
             continue
-        better = str(own["better"].iloc[0])
-        means = [value.mean for value in able.values()]
-        best = list(able)[int(gains(means, better).argmax())]
+        first = block[0]
+        gains = {label: gain(estimate.mean, first.better) for label, estimate in eligible.items()}
+        best = max(gains, key=gains.__getitem__)
         close = [
-            label for label, value in able.items() if label != best and value.low <= able[best].mean <= value.high
+            label
+            for label, estimate in eligible.items()
+            if label != best and estimate.low <= eligible[best].mean <= estimate.high
         ]
         yield Choice(
-            str(own["score"].iloc[0]),
-            str(own["purpose"].iloc[0]),
-            str(model),
+            first.score,
+            first.purpose,
+            model,
             len(settings),
-            _setting(varied[best]),
+            setting_text(settings[best][0].varied),
             best,
-            able[best],
-            _estimate(test[test["label"] == best]),
-            tuple(_setting(varied[label]) for label in close),
+            eligible[best],
+            estimated([row for row in test if row.label == best]),
+            tuple(setting_text(settings[label][0].varied) for label in close),
         )
 
 
-def _setting(values: Mapping[str, Any]) -> str:
+def _eligible(settings: Mapping[str, Sequence[ScoreRow]]) -> dict[str, Estimate]:
+    """Return what may be chosen: settings with a value of as many seeds as any, and not flagged as worthless."""
+    estimates = {label: estimated(rows) for label, rows in settings.items() if not _is_flagged(rows)}
+    most = max((estimate.seeds for estimate in estimates.values()), default=0)
+    return {label: estimate for label, estimate in estimates.items() if 0 < estimate.seeds == most}
+
+
+def setting_text(values: Mapping[str, Any]) -> str:
+    """Write a setting.
+
+    >>> setting_text({"latent_dim": 8, "beta": 4.0})
+    'latent_dim=8, beta=4.0'
+    """
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _estimate(rows: pd.DataFrame) -> Estimate:
-    values = rows.loc[rows["status"] == "ok", "value"].dropna().to_numpy(dtype=float)
-    return Estimate(*t_interval(values), seeds=len(values)) if len(values) else Estimate(math.nan)
+def estimated(rows: Sequence[ScoreRow]) -> Estimate:
+    """Return the mean and the interval of the rows that have a value."""
+    values = [row.value for row in rows if row.has_value]
+    return Estimate(*t_interval(values), seeds=len(values)) if values else Estimate(math.nan)
 
 
-def _is_flagged(rows: pd.DataFrame) -> bool:
+def _is_flagged(rows: Sequence[ScoreRow]) -> bool:
     """Whether any trial is flagged as worthless; one that has not converged may still be the best one tried."""
-    flags = {flag for text in rows["flags"].fillna("") for flag in str(text).split(",") if flag}
-    return bool(flags - {"not converged"})
+    return any(flag != "not converged" for row in rows for flag in row.flags)
 
 
 def _is_axis(values: Sequence[Any]) -> bool:
@@ -285,6 +299,6 @@ def _is_axis(values: Sequence[Any]) -> bool:
     return len(numbers) == len(values) or len(set(numbers)) > 1
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether a parameter's value can stand on an axis: a switch cannot."""
     return isinstance(value, int | float) and not isinstance(value, bool)

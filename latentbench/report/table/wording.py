@@ -6,8 +6,8 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from latentbench.report.table.comparison import Cell, Column, Comparison, Row, Table
-from latentbench.report.table.conditions import told
+from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow, Table
+from latentbench.report.table.conditions import conditions_in_words
 from latentbench.report.table.number_format import Style, count, measured, number, row_style
 from latentbench.report.table.sentences import choices_reading, reading
 from latentbench.report.table.significance import BEST, FEWEST_DATASETS, FEWEST_SEEDS
@@ -53,7 +53,7 @@ class DisplayRow:
     words: tuple[str, ...]
     cells: tuple[DisplayCell, ...]
     last: str
-    source: Row | None = None
+    source: ComparisonRow | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def display(comparison: Comparison, table: Table) -> Display:
         _rank_signs(comparison) if table.ranks else _signs(comparison),
         (*reasons, *_flags(comparison.columns)),
         _cautions(comparison, table),
-        told(comparison.circumstances) if any(map(_costs, comparison.rows)) else (),
+        conditions_in_words(comparison.conditions) if any(map(_costs, comparison.rows)) else (),
         *(_averages(table) if comparison is table.comparisons[-1] else ()),
     )
     said = () if table.ranks or table.relative or not rows else tuple(reading(comparison))
@@ -201,7 +201,7 @@ def _head(comparison: Comparison) -> tuple[str, ...]:
     return (comparison.dataset, *comparison.budget, *seeds, *trials)
 
 
-def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
+def _display_row(row: ComparisonRow, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
     means, halves = [cell.mean for cell in row.cells], [cell.half for cell in row.cells]
     style = row_style(means, halves, row.kind == "cost", row.unit)
     cells = [_display_cell(cell, column, style, letters) for cell, column in zip(row.cells, columns, strict=True)]
@@ -214,7 +214,7 @@ def _display_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -
     return DisplayRow(words, tuple(cells), count(row.items), row)
 
 
-def _rank_row(row: Row, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
+def _rank_row(row: ComparisonRow, columns: Sequence[Column], letters: dict[str, str]) -> DisplayRow:
     """Put ranks where the values are."""
     ranks = tuple(DisplayCell(rank_text(cell.rank)) for cell in row.cells)
     return replace(_display_row(row, columns, letters), cells=ranks)
@@ -241,12 +241,12 @@ def _display_cell(cell: Cell, column: Column, style: Style, letters: dict[str, s
     return DisplayCell("...")
 
 
-def _with_unit(row: Row) -> str:
+def _with_unit(row: ComparisonRow) -> str:
     said = not row.unit or row.score.endswith(LONG_UNITS.get(row.unit, f"_{row.unit}"))
     return row.score if said else f"{row.score}, {row.unit}"
 
 
-def _letters(rows: Sequence[Row]) -> dict[str, str]:
+def _letters(rows: Sequence[ComparisonRow]) -> dict[str, str]:
     """Number the reasons why cells are empty, a, b, ... z, aa, ab; that some models have no such cost is plain."""
     words = {"quality": ("not applicable", "failed"), "cost": ("failed",)}
     cells = [cell for row in rows for cell in row.cells if cell.status in words[row.kind]]
@@ -295,7 +295,7 @@ def _averages(table: Table) -> list[tuple[str, ...]]:
     return [*lines, *([(f"{needed}: {', '.join(f'{one.score} {one.datasets}' for one in few)}",)] if few else [])]
 
 
-def _costs(row: Row) -> bool:
+def _costs(row: ComparisonRow) -> bool:
     return row.kind == "cost" and any(cell.status == "ok" for cell in row.cells)
 
 
@@ -303,7 +303,7 @@ def _starred(comparison: Comparison) -> bool:
     return any(map(_has_star, comparison.rows))
 
 
-def _has_star(row: Row) -> bool:
+def _has_star(row: ComparisonRow) -> bool:
     return any(cell.mark == BEST for cell in row.cells)
 
 

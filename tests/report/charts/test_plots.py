@@ -1,3 +1,4 @@
+import json
 import math
 import re
 import subprocess
@@ -24,14 +25,14 @@ NO = "no posterior"
 def finished(builder, **changes):
     """Results that know what was varied; on the validation split all is 0.05 higher."""
     results = builder.results(**changes)
-    varied = results.scores["label"].str.extract(r"\((\w+)=([\d.]+)\)")
-    results.scores["varied"] = [
-        "{}" if isinstance(name, float) else f'{{"{name}":{value}}}' for name, value in varied.to_numpy()
-    ]
-    results.validation = results.scores.assign(
-        split="validation", value=results.scores["value"] + 0.05, n_eval=143
-    )
+    results.vary(setting, value=lambda row: row.value + 0.05)
     return results
+
+
+def setting(label):
+    """What varied, read from a label as "vae(beta=4.0)"."""
+    varied = re.search(r"\((\w+)=([\d.]+)\)", label)
+    return {varied[1]: json.loads(varied[2])} if varied else {}
 
 
 @pytest.fixture
@@ -172,8 +173,7 @@ def test_an_axis_that_was_not_varied_is_refused(curve):
 
 def test_a_diverged_point_is_named_under_its_panel(swept):
     results = swept()
-    for frame in (results.scores, results.validation):
-        frame.loc[(frame["label"] == "vae(latent_dim=16)") & (frame["score"] == "r2"), "value"] = -35.0
+    results.change(lambda row: (row.label, row.score) == ("vae(latent_dim=16)", "r2"), value=-35.0)
     (sweep,) = sweeps(results)
     panel = curve_figure(sweep, "latent_dim").axes[0]
     assert panel.get_ylim()[0] > -1
@@ -221,7 +221,7 @@ def test_cost_leaves_out_floors_and_what_was_not_trained(swept, builder):
         "vae, by latent_dim",
         "pca, by latent_dim",
     ]
-    results.scores["train_seconds"] = math.nan
+    results.change(train_seconds=math.nan)
     assert cost_figure(results, "digits") is None
     assert cost_figure(results, "another") is None
 

@@ -105,8 +105,9 @@ def test_holds_the_figures_that_there_are_numbers_for(page, full, builder, seen)
 def test_curves_say_what_was_chosen_on_the_validation_split(page, builder, seen):
     builder.add("vae(latent_dim=2)", {"r2": 0.5}).add("vae(latent_dim=8)", {"r2": 0.8})
     results = seen(builder.results())
-    results.scores["varied"] = results.scores["label"].str.replace(r".*=(\d+).*", r'{"latent_dim":\1}', regex=True)
-    results.validation = results.scores.assign(split="validation", value=results.scores["value"] + 0.1)
+    results.vary(
+        lambda label: {"latent_dim": int(re.search(r"=(\d+)", label)[1])}, value=lambda row: row.value + 0.1
+    )
     text = page(results).text
     assert text.count("<h3>Curves</h3>") == 1
     sentence = (
@@ -121,7 +122,7 @@ def test_a_sound_run_has_no_red_box(page, full):
 
 def test_strangers_text_is_escaped_everywhere(page, builder, seen):
     label = f"ae({EVIL})"
-    builder.add(label, {"r2": 0.8, "rate": EVIL}, description=EVIL, unit=EVIL, likelihood=EVIL, flags=EVIL)
+    builder.add(label, {"r2": 0.8, "rate": EVIL}, description=EVIL, unit=EVIL, likelihood=EVIL, flags=(EVIL,))
     builder.add("vae", {"r2": 0.7}).fail("vae", 0, message=EVIL)
     results = seen(builder.results(title=EVIL))
     sections = [(EVIL, pd.DataFrame({EVIL: [EVIL]})), ("words", EVIL), ("svg", f"<svg>{EVIL}</svg>")]
@@ -265,8 +266,8 @@ def test_stored_maps_are_shown_and_damaged_ones_passed_over(digits):
 def test_the_median_seed_is_shown(builder):
     builder.add("ae", {"mse": 0.1, "r2": 0.9})
     results = builder.results()
-    of_mse = results.scores[results.scores["score"] == "mse"].sort_values("value")
-    assert median_trial(results, "fashion_mnist", "ae").key == of_mse["trial"].iloc[2]
+    of_mse = sorted((row for row in results.rows if row.score == "mse"), key=lambda row: row.value)
+    assert median_trial(results, "fashion_mnist", "ae").key == of_mse[2].trial
     assert median_trial(results, "fashion_mnist", "vae") is None
 
 
@@ -306,7 +307,7 @@ def test_without_stars_the_sentence_claims_no_winner(drawn_results, builder):
 def test_warnings_come_only_where_they_are_due(drawn_results, builder):
     sound = comparison_table(drawn_results().results()).comparisons[0]
     assert warnings(sound) == []
-    builder.add("ae", {"r2": 0.1}, seeds=2, flags="collapsed", n_eval=360).add(
+    builder.add("ae", {"r2": 0.1}, seeds=2, flags=("collapsed",), n_eval=360).add(
         "vae", {"r2": 0.2}, environment="e2", seeds=2, n_eval=360
     )
     builder.fail("vae", 0)

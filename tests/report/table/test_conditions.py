@@ -7,7 +7,13 @@ import pytest
 
 import latentbench
 from latentbench.report.table.build import comparison_table
-from latentbench.report.table.conditions import CLEAN, Circumstances, Conditions, circumstances, told
+from latentbench.report.table.conditions import (
+    CLEAN,
+    Conditions,
+    RunConditions,
+    conditions_in_words,
+    run_conditions,
+)
 from latentbench.report.table.render import render
 
 COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")
@@ -128,8 +134,8 @@ def test_costs_under_unequal_conditions_have_no_average_rank(builder):
 
 
 def test_nothing_is_told_where_nothing_is_known():
-    assert told(circumstances({"ae": []}, ["ae"])) == ()
-    assert told(Circumstances((Conditions("cpu"),))) == ("cost: cpu",)
+    assert conditions_in_words(run_conditions({"ae": []}, ["ae"])) == ()
+    assert conditions_in_words(RunConditions((Conditions("cpu"),))) == ("cost: cpu",)
 
 
 def test_the_tidy_frame_has_them_as_whole_numbers_that_may_be_missing(tmp_path):

@@ -133,7 +133,7 @@ def test_a_flagged_model_is_never_starred(drawn_results, flag):
     build = drawn_results()
     flagged = [row for row in build.rows if row["label"] == "ae" and row["seed"] in (1, 3)]
     for row in flagged:
-        row["flags"] = flag
+        row["flags"] = (flag,)
     text = printed(build.results())
     assert "  ! ae  " in text
     assert f"! ae {flag} (2 of 5 trials)" in text
@@ -350,10 +350,7 @@ def test_six_data_sets_have_a_critical_difference_and_no_rank_over_scores(builde
 
 def test_a_data_set_on_which_a_model_lacks_a_value_has_no_average_rank(builder):
     results = over_data_sets(builder, 6)
-    results.scores.loc[results.scores["trial"].str.startswith("d3-vae"), ["value", "status"]] = [
-        math.nan,
-        "failed",
-    ]
+    results.change(lambda row: row.trial.startswith("d3-vae"), value=math.nan, status="failed")
     assert "critical difference: needs six data sets, here 5" in printed(results, ranks=True)
 
 

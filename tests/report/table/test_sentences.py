@@ -2,7 +2,7 @@
 
 import pytest
 
-from latentbench.report.table.comparison import Cell, Column, Comparison, Row
+from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow
 from latentbench.report.table.sentences import reading
 
 COLUMNS = (
@@ -15,7 +15,7 @@ COLUMNS = (
 
 def row(score, purpose, better, *cells, floor=0.0, ceiling=1.0, items=5000):
     values = tuple(Cell(mean=mean, mark=mark, status="ok", seeds=5) for mean, mark in cells)
-    return Row(score, purpose, better, values, floor, ceiling, items=items)
+    return ComparisonRow(score, purpose, better, values, floor, ceiling, items=items)
 
 
 def read(*rows, columns=COLUMNS, **more):

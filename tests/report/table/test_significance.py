@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from latentbench.report.table.significance import Contender, Contest, Verdict, gains, judged
-from latentbench.scores import Score
+from latentbench.report.table.significance import Contender, Contest, Verdict, judged
 
 RNG = np.random.default_rng
 
@@ -21,13 +20,6 @@ def verdict(models, better="up", floor=math.nan):
 
 def marks(models, better="up"):
     return verdict(models, better).marks
-
-
-@pytest.mark.parametrize("better", ["up", "down", "near:0.5"])
-def test_better_means_what_a_score_says(better):
-    values = [0.2, 0.45, 0.9]
-    expected = [Score(better, "made up").gain(value) for value in values]
-    np.testing.assert_allclose(gains(values, better), expected)
 
 
 def test_the_best_is_starred_and_its_equals_are_told():

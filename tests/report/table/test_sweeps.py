@@ -1,7 +1,7 @@
 """Settings that vary: what is drawn, and what is chosen, on which split."""
 
-import json
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -25,12 +25,20 @@ def swept(builder, validation=VALIDATION, test=TEST, seeds=5, name="latent_dim",
         builder.add(f"vae({name}={value})", {score: test[value]}, seeds=seeds, spread=0.001, **changes)
         builder.add(f"pca({name}={value})", {score: test[value] - 0.3})
     results = builder.results()
-    value = results.scores["label"].str.extract(rf"\({name}=([^)]*)\)")[0].fillna("")
-    results.scores["varied"] = value.map(lambda text: json.dumps({name: number(text)} if text else {}))
-    means = value.map(lambda text: validation[number(text)] if text else 0.0)
-    noise = results.scores["value"] - results.scores.groupby("label")["value"].transform("mean")
-    results.validation = results.scores.assign(split="validation", value=means + noise, n_eval=143)
+    means = results.scores.groupby("label")["value"].mean()
+
+    def setting(label):
+        varied = re.search(rf"\({name}=([^)]*)\)", label)
+        return {name: number(varied[1])} if varied else {}
+
+    results.vary(
+        setting, value=lambda row: validation.get(row.varied.get(name), 0.0) + row.value - means[row.label]
+    )
     return results
+
+
+def is_best(row):
+    return row.label == "vae(latent_dim=4)"
 
 
 def test_the_choice_is_made_on_the_validation_split_and_test_is_read_for_it_alone(builder):
@@ -73,17 +81,15 @@ def test_words_make_a_choice_and_no_curve(builder):
 
 def test_a_collapsed_setting_is_not_chosen_and_one_that_has_not_converged_may_be(builder):
     results = swept(builder)
-    best = results.validation["label"] == "vae(latent_dim=4)"
-    results.validation.loc[best, "flags"] = "collapsed"
+    results.change(is_best, test=False, flags=("collapsed",))
     assert sweeps(results)[0].choices[0].chosen == "latent_dim=8"
-    results.validation.loc[best, "flags"] = "not converged"
+    results.change(is_best, test=False, flags=("not converged",))
     assert sweeps(results)[0].choices[0].chosen == "latent_dim=4"
 
 
 def test_a_setting_whose_trials_all_failed_is_left_out_but_counted(builder):
     results = swept(builder)
-    best = results.validation["label"] == "vae(latent_dim=4)"
-    results.validation.loc[best, ["status", "value"]] = ["failed", math.nan]
+    results.change(is_best, test=False, status="failed", value=math.nan)
     (choice,) = sweeps(results)[0].choices
     assert (choice.chosen, choice.tried) == ("latent_dim=8", 4)
     assert len(sweeps(results)[0].curves[0].lines[0].points) == 3
@@ -91,9 +97,7 @@ def test_a_setting_whose_trials_all_failed_is_left_out_but_counted(builder):
 
 def test_a_setting_that_lost_seeds_is_not_chosen(builder):
     results = swept(builder)
-    frame = results.validation
-    lost = (frame["label"] == "vae(latent_dim=4)") & (frame["seed"] > 0)
-    frame.loc[lost, ["status", "value"]] = ["diverged", math.nan]
+    results.change(lambda row: is_best(row) and row.seed > 0, test=False, status="diverged", value=math.nan)
     (choice,) = sweeps(results)[0].choices
     assert (choice.chosen, choice.tried) == ("latent_dim=8", 4)
 
@@ -110,8 +114,9 @@ def test_words_among_numbers_are_settings_too(builder, values):
 def test_a_reference_that_varies_alone_stays(builder):
     builder.add("vae", {"r2": 0.7}, seeds=5)
     results = swept(builder)
-    results.scores, results.validation = (
-        frame[~frame["label"].str.startswith("vae(")] for frame in (results.scores, results.validation)
+    results.rows, results.validation_rows = (
+        [row for row in rows if not row.label.startswith("vae(")]
+        for rows in (results.rows, results.validation_rows)
     )
     results.trials[:] = [trial for trial in results.trials if not trial.label.startswith("vae(")]
     columns = [column.label for column in comparison_table(results).comparisons[0].columns]
@@ -120,9 +125,7 @@ def test_a_reference_that_varies_alone_stays(builder):
 
 def test_a_model_whose_settings_all_failed_is_still_in_the_table(builder):
     results = swept(builder)
-    ours = results.scores["model"] == "vae"
-    for frame in (results.scores, results.validation):
-        frame.loc[ours, ["status", "value"]] = ["failed", math.nan]
+    results.change(lambda row: row.model == "vae", status="failed", value=math.nan)
     assert sweeps(results)[0].choices == ()
     columns = [column.label for column in comparison_table(results).comparisons[0].columns]
     assert "vae(latent_dim=2)" in columns
@@ -146,9 +149,7 @@ def test_two_axes_make_a_line_for_each_setting_of_the_other(builder):
         for beta in (1, 4):
             builder.add(f"beta_vae(latent_dim={d}, beta={beta})", {"r2": d / 10 + beta / 100}, seeds=2)
     results = builder.results()
-    pairs = results.scores["label"].str.extract(r"latent_dim=(\d), beta=(\d)")
-    results.scores["varied"] = [f'{{"beta":{beta},"latent_dim":{d}}}' for d, beta in pairs.to_numpy()]
-    results.validation = results.scores.assign(split="validation", n_eval=143)
+    results.vary(lambda label: {name: int(value) for name, value in sorted(re.findall(r"(\w+)=(\d)", label))})
     (sweep,) = sweeps(results)
     lines = {curve.axis: [line.label for line in curve.lines] for curve in sweep.curves}
     assert lines == {
@@ -206,10 +207,10 @@ def test_the_comparison_shows_the_chosen_settings_and_all_shows_all(builder):
 
 def test_a_floor_that_differs_with_the_setting_is_not_one_number(builder):
     results = swept(builder)
-    results.scores["floor"] = 0.1
+    results.change(floor=0.1)
     (comparison,) = comparison_table(results, every=True).comparisons
     assert comparison.rows[0].floor == 0.1
-    results.scores["floor"] = results.scores["label"].map(lambda label: float(len(label)))
+    results.change(floor=lambda row: float(len(row.label)))
     (comparison,) = comparison_table(results, every=True).comparisons
     assert math.isnan(comparison.rows[0].floor)
 
@@ -221,10 +222,10 @@ def test_a_setting_takes_part_only_in_the_score_that_chose_it(builder):
         builder.add(f"vae(latent_dim={d})", {"r2": r2, "knn10": knn10}, seeds=5, spread=0.001)
     results = builder.results()
     chosen = {("r2", 16): 0.9, ("knn10", 2): 0.9}
-    dims = results.scores["label"].str.extract(r"latent_dim=(\d+)")[0].fillna("0").astype(int)
-    results.scores["varied"] = [json.dumps({"latent_dim": d} if d else {}) for d in dims]
-    value = [chosen.get(pair, 0.1) for pair in zip(results.scores["score"], dims, strict=True)]
-    results.validation = results.scores.assign(split="validation", value=value, n_eval=143)
+    results.vary(
+        lambda label: {name: int(value) for name, value in re.findall(r"(latent_dim)=(\d+)", label)},
+        value=lambda row: chosen.get((row.score, row.varied.get("latent_dim")), 0.1),
+    )
     (comparison,) = comparison_table(results).comparisons
     assert [column.label for column in comparison.columns] == ["ae", "vae(latent_dim=2)", "vae(latent_dim=16)"]
     marks = {row.score: [cell.mark for cell in row.cells] for row in comparison.rows}

@@ -1,0 +1,73 @@
+"""The columns of a comparison: which models it shows, in which order, and how their trials ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from latentbench.report.table.comparison import Column
+from latentbench.report.table.sweeps import sweeps
+from latentbench.score_rows import ScoreRow, grouped
+from latentbench.trial import Traits
+
+if TYPE_CHECKING:
+    from latentbench.results import Results
+    from latentbench.trial import Trial
+
+__all__ = ["columns_of", "datasets", "labels", "possible_trials"]
+
+
+def datasets(results: Results) -> list[str]:
+    """Return the names of the data sets of a run, in its order."""
+    return list(dict.fromkeys([*(row.dataset for row in results.rows), *(t.dataset for t in results.trials)]))
+
+
+def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
+    """Return the columns that a comparison on `dataset` has, in their order."""
+    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
+    rows = [row for row in results.rows if row.dataset == dataset]
+    shown = columns_of(rows, possible_trials(results, dataset), every)
+    return [column.label for column in shown if every or column.label not in hidden]
+
+
+def possible_trials(results: Results, dataset: str) -> list[Trial]:
+    """Return the trials on this data set, without impossible configurations."""
+    trials = [trial for trial in results.trials if trial.dataset == dataset]
+    return [trial for trial in trials if trial.outcome is None or not trial.outcome.refused]
+
+
+def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -> list[Column]:
+    """Return the columns of one data set: yardsticks, contenders, ceilings; floor models only with `every`."""
+    by_label = grouped(rows, lambda row: row.label)
+    asked = Counter(trial.label for trial in trials)
+    ok = Counter(trial.label for trial in trials if trial.ok)
+    traits = {trial.label: trial.traits for trial in trials}
+    traits |= {label: _traits(block[0], traits.get(label)) for label, block in by_label.items()}
+    models = {trial.label: trial.model.rpartition("/")[2] for trial in trials}
+    columns = [
+        Column(
+            label,
+            declared.reference,
+            declared.deterministic,
+            _flags(by_label.get(label, [])),
+            ok[label],
+            asked[label],
+            models.get(label, ""),
+            together=declared.encoder == "none",
+        )
+        for label, declared in traits.items()
+    ]
+    shown = [column for column in columns if every or column.reference != "floor"] or columns
+    return sorted(shown, key=lambda column: (column.reference == "ceiling", not column.reference))
+
+
+def _traits(row: ScoreRow, declared: Traits | None) -> Traits:
+    """Return what a row says of its model, with the encoder that its trials declare."""
+    encoder = declared.encoder if declared else Traits().encoder
+    return Traits(row.reference, row.deterministic, encoder)
+
+
+def _flags(rows: Sequence[ScoreRow]) -> Counter[str]:
+    """Count the trials that carry each flag."""
+    return Counter(flag for flag, _ in sorted({(flag, row.trial) for row in rows for flag in row.flags}))

@@ -1,0 +1,332 @@
+"""One score of one trial as a typed record, and the pandas frame that is an export of such records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentbench.files import canonical_json, short_hash
+from latentbench.scores import PURPOSES
+from latentbench.training.budget import Budget
+from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial
+
+__all__ = [
+    "COUNTS",
+    "MISSING",
+    "ScoreRow",
+    "StoredScores",
+    "grouped",
+    "purpose_place",
+    "score_frame",
+    "score_rows",
+]
+
+MISSING = Outcome("skipped", NOT_RUN, "not run yet")
+COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
+NO_INFLUENCE = ("concurrency", "group_size")  # on quality: they change what a trial costs, and nothing else
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One score of one trial on one split: the columns of docs/results.md, in their order.
+
+    Attributes:
+        dataset: heading of the data set.
+        model: its registered name, without a path.
+        label: column heading in tables, as "beta_vae(4)".
+        params: all parameters of the model.
+        epochs: how many were trained.
+        budget: what training was allowed to spend.
+        seed: the trial's seed.
+        split: the split that was scored.
+        train_seconds: time to train; NaN where that was not recorded. `device`, "" likewise.
+        threads: torch threads of the trial. None for what has not run; `concurrency` and `group_size` likewise.
+        concurrency: jobs that ran at the same time.
+        group_size: trials trained together, 1 for a trial alone.
+        precision: of training.
+        model_version: version the model declares.
+        trial: the trial's key.
+        reference: "" for a contender, else "floor", "yardstick" or "ceiling".
+        deterministic: the seed changes nothing.
+        varied: the parameters and fields of the budget in which this model's settings differ.
+        latent_dim: length of a code; NaN for a model without that parameter.
+        likelihood: as "gaussian, sigma learned"; "" for a model without one.
+        environment: hash of the versions and the hardware that quality may depend on.
+        family: the metric; `metric_version` is the version it declares.
+        score: name of the score.
+        kind: "quality" or "cost".
+        codes: "mean" or "sample" of the posterior.
+        value: NaN unless status is "ok".
+        se: standard error over test items; NaN where the score is no mean over them.
+        unit: as "nats"; "" for a pure number.
+        better: "up", "down", "near:v" or "none".
+        floor: score of an untrained baseline; NaN where none is known.
+        ceiling: score without compression; NaN where none is known.
+        status: "ok", "not applicable", "failed", "diverged", "timeout" or "missing".
+        reason: why there is no value, or how it was computed.
+        n_eval: number of items that were scored.
+        score_seconds: time to compute the metric; NaN where it was not computed.
+        flags: of the whole trial, sorted, as ("collapsed", "not converged").
+        purpose: what a reader wants a space for.
+        headline: stands in the default table.
+        description: one line about the score.
+    """
+
+    dataset: str
+    model: str
+    label: str
+    params: Mapping[str, Any]
+    epochs: int
+    budget: Budget
+    seed: int
+    split: SplitName
+    train_seconds: float
+    device: str
+    threads: int | None
+    concurrency: int | None
+    group_size: int | None
+    precision: str
+    model_version: int
+    trial: str
+    reference: str
+    deterministic: bool
+    varied: Mapping[str, Any]
+    latent_dim: float
+    likelihood: str
+    environment: str
+    family: str
+    metric_version: int
+    score: str
+    kind: str
+    codes: str
+    value: float
+    se: float
+    unit: str
+    better: str
+    floor: float
+    ceiling: float
+    status: str
+    reason: str
+    n_eval: int
+    score_seconds: float
+    flags: tuple[str, ...]
+    purpose: str
+    headline: bool
+    description: str
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the score was computed."""
+        return self.status == "ok" and not math.isnan(self.value)
+
+
+COLUMNS = tuple(field.name for field in fields(ScoreRow))
+
+
+@dataclass(frozen=True)
+class StoredScores:
+    """One metric of one trial, as its files hold it.
+
+    Attributes:
+        trial: with its outcome.
+        request: the metric that was asked for.
+        names: the scores of it that were asked for.
+        content: of the score file, or None where there is none.
+    """
+
+    trial: Trial
+    request: ScoreRequest
+    names: Sequence[str]
+    content: Mapping[str, Any] | None
+
+    def score(self, name: str) -> Mapping[str, Any]:
+        """Return value, se, status and reason of one score; why it is missing where the file lacks it."""
+        stored: Mapping[str, Any] | None = self.content["scores"].get(name) if self.content else None
+        if stored is not None:
+            return stored
+        outcome = self.trial.outcome or MISSING
+        status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
+        status = "not applicable" if outcome.refused else status
+        return {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
+
+    def value(self, name: str) -> float:
+        """Return the value of one score, or NaN."""
+        return _number(self.score(name)["value"])
+
+    def flags(self) -> Iterator[str]:
+        """Yield the flags of the outcome, and those that values under a threshold raise."""
+        yield from (self.trial.outcome or MISSING).flags
+        for name in self.names:
+            declared = self.request.scores[name]
+            threshold = declared["flag_below"]
+            if declared["flag"] and threshold is not None and self.value(name) < threshold:
+                yield declared["flag"]
+
+
+class _References:
+    """Scores of the reference models, by which floors and ceilings are named."""
+
+    def __init__(self, stored: Sequence[StoredScores]) -> None:
+        self._values: dict[tuple[str, ...], dict[str, list[float]]] = {}
+        self._known: dict[tuple[str, ...], list[tuple[Mapping[str, Any], float]]] = {}
+        self._settings: dict[str, Mapping[str, Any]] = {}
+        for each in stored:
+            if each.trial.traits.reference:
+                self._add(each)
+
+    def _add(self, stored: StoredScores) -> None:
+        trial = stored.trial
+        setting = canonical_json(trial.traits.varied)
+        self._settings[setting] = trial.traits.varied
+        for name in stored.names:
+            if not math.isnan(value := stored.value(name)):
+                by_setting = self._values.setdefault((trial.dataset, _short_name(trial), name), {})
+                by_setting.setdefault(setting, []).append(value)
+
+    def _means(self, *key: str) -> list[tuple[Mapping[str, Any], float]]:
+        """Return (setting, mean over seeds) of a reference model on a data set in a score."""
+        if key not in self._known:
+            by_setting = self._values.get(key, {})
+            pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
+            means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
+            self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
+        return self._known[key]
+
+    def bound(self, declared: float | str | None, trial: Trial, score: str) -> float:
+        """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
+        if not isinstance(declared, str):
+            return _number(declared)
+        varied = trial.traits.varied
+        means = [
+            mean
+            for setting, mean in self._means(trial.dataset, declared, score)
+            if all(varied.get(name, value) == value for name, value in setting.items())
+        ]
+        return float(np.mean(means)) if means else math.nan
+
+
+def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRow]:
+    """Return one row per trial and score; failures and gaps are rows too."""
+    references = _References(stored)
+    flags: dict[str, set[str]] = {}
+    about: dict[str, dict[str, Any]] = {}
+    for each in stored:
+        key = each.trial.key
+        flags.setdefault(key, set()).update(each.flags())
+        if key not in about:
+            about[key] = _of_trial(each.trial, key)
+    return [
+        ScoreRow(
+            **about[key],
+            **_of_score(each, name, references),
+            split=split,
+            flags=tuple(sorted(flags[key])),
+        )
+        for each in stored
+        for key in [each.trial.key]
+        for name in each.names
+    ]
+
+
+def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
+    outcome = trial.outcome or MISSING
+    machine = outcome.environment
+    influential = {name: machine[name] for name in sorted(machine) if name not in NO_INFLUENCE}
+    return {
+        "dataset": trial.dataset,
+        "model": _short_name(trial),
+        "label": trial.label,
+        "params": trial.params,
+        "epochs": trial.budget.trained_epochs,
+        "budget": trial.budget,
+        "seed": trial.seed,
+        "train_seconds": outcome.cost.get("train_seconds", math.nan),
+        "device": machine.get("device", ""),
+        **{name: machine.get(name) for name in COUNTS},
+        "precision": trial.budget.precision,
+        "model_version": trial.model_version,
+        "trial": key,
+        "reference": trial.traits.reference,
+        "deterministic": trial.traits.deterministic,
+        "varied": trial.traits.varied,
+        "latent_dim": float(trial.params.get("latent_dim") or math.nan),
+        "likelihood": _likelihood(trial.params),
+        "environment": short_hash(influential, 8),
+    }
+
+
+def _of_score(stored: StoredScores, name: str, references: _References) -> dict[str, Any]:
+    request, content, score = stored.request, stored.content, stored.score(name)
+    declared = request.scores[name]
+    return {
+        "family": request.metric,
+        "metric_version": request.version,
+        "score": name,
+        "kind": declared["kind"],
+        "codes": declared["codes"],
+        "value": _number(score["value"]),
+        "se": _number(score["se"]),
+        "unit": declared["unit"],
+        "better": declared["better"],
+        "floor": references.bound(declared["floor"], stored.trial, name),
+        "ceiling": references.bound(declared["ceiling"], stored.trial, name),
+        "status": score["status"],
+        "reason": score["reason"],
+        "n_eval": 0 if content is None else 1 if declared["kind"] == "cost" else content["n_eval"],
+        "score_seconds": content["seconds"] if content else math.nan,
+        "purpose": declared["purpose"],
+        "headline": bool(declared["headline"]),
+        "description": declared["description"],
+    }
+
+
+def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
+    """Return rows as a tidy frame: mappings and budgets become JSON, flags are joined by commas."""
+    frame = pd.DataFrame([_record(row) for row in rows], columns=list(COLUMNS))
+    return frame if frame.empty else frame.astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def _record(row: ScoreRow) -> dict[str, Any]:
+    return {
+        **vars(row),
+        "params": canonical_json(row.params),
+        "budget": canonical_json(row.budget.model_dump(mode="json")),
+        "varied": canonical_json(row.varied),
+        "flags": ",".join(row.flags),
+    }
+
+
+def grouped(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str, list[ScoreRow]]:
+    """Return the rows of each key, keys and rows in the order they come in."""
+    groups: dict[str, list[ScoreRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def purpose_place(purpose: str) -> int:
+    """Return where tables show the scores of a purpose; those of an unknown one come last."""
+    return PURPOSES.index(purpose) if purpose in PURPOSES else len(PURPOSES)
+
+
+def _short_name(trial: Trial) -> str:
+    """Return the model's name without the path of its file."""
+    return trial.model.rpartition("/")[2]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _likelihood(params: Mapping[str, Any]) -> str:
+    if "likelihood" not in params:
+        return ""
+    if params["likelihood"] != "gaussian":
+        return str(params["likelihood"])
+    sigma = params.get("sigma")
+    return "gaussian, sigma learned" if sigma == "learned" else f"gaussian, sigma {sigma}"

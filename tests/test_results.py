@@ -1,0 +1,128 @@
+"""Score rows and frames of a run folder that an earlier version wrote, and how often its files are read."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from latentbench.errors import RunFolderError
+from latentbench.files import read_json
+from latentbench.results import Results
+from latentbench.score_rows import ScoreRow
+
+FROZEN = Path(__file__).parent / "frozen_run"
+INTEGERS = ("epochs", "seed", "model_version", "metric_version", "n_eval")
+FLOATS = ("train_seconds", "latent_dim", "value", "se", "floor", "ceiling", "score_seconds")
+COUNTS = ("threads", "concurrency", "group_size")
+SWITCHES = ("deterministic", "headline")
+
+
+@pytest.fixture
+def frozen(tmp_path):
+    """A run with settings that vary, and with failed, impossible, unscored and missing trials."""
+    files = json.loads((FROZEN / "run.json").read_text())
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return tmp_path
+
+
+def only(rows, **wanted):
+    return [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
+
+
+def test_the_written_csv_is_that_of_the_version_before_rows_were_records(frozen):
+    results = Results(frozen)
+    results.write()
+    assert (frozen / "scores.csv").read_bytes() == (FROZEN / "scores.csv").read_bytes()
+    both = pd.concat([results.scores, results.validation])
+    pd.testing.assert_frame_equal(pd.read_parquet(frozen / "scores.parquet"), both.reset_index(drop=True))
+
+
+def test_columns_of_both_frames_have_the_types_of_before(frozen):
+    results = Results(frozen)
+    for frame in (results.scores, results.validation):
+        types = {name: str(kind) for name, kind in frame.dtypes.items()}
+        assert list(types) == list(ScoreRow.__dataclass_fields__)
+        assert {name for name, kind in types.items() if kind == "int64"} == set(INTEGERS)
+        assert {name for name, kind in types.items() if kind == "float64"} == set(FLOATS)
+        assert {name for name, kind in types.items() if kind == "Int64"} == set(COUNTS)
+        assert {name for name, kind in types.items() if kind == "bool"} == set(SWITCHES)
+
+
+def test_a_row_holds_typed_values(frozen):
+    row = only(Results(frozen).rows, label="vae(latent_dim=8)", seed=1, score="rate")[0]
+    assert row.flags == ("not converged",)
+    assert row.varied == {"latent_dim": 8}
+    assert row.params["latent_dim"] == row.latent_dim == 8
+    assert (row.budget.epochs, row.epochs) == (80, 80)
+    assert row.threads == 1
+
+
+def test_a_flag_of_one_score_stands_on_all_rows_of_its_trial(frozen):
+    rows = only(Results(frozen).rows, label="vae(latent_dim=2)", seed=1)
+    assert {row.flags for row in rows} == {("collapsed",)}
+    assert {row.flags for row in only(Results(frozen).rows, label="vae(latent_dim=2)", seed=0)} == {()}
+
+
+def test_a_named_floor_is_the_mean_of_the_reference_with_the_same_setting(frozen):
+    rows = Results(frozen).rows
+    for dim in (2, 8):
+        values = [row.value for row in only(rows, label=f"untrained(latent_dim={dim})", score="knn10")]
+        (row,) = only(rows, label=f"vae(latent_dim={dim})", seed=0, score="knn10")
+        assert row.floor == pytest.approx(sum(values) / len(values), abs=1e-12)
+        assert row.ceiling == only(rows, label="pixels", score="knn10")[0].value
+
+
+@pytest.mark.parametrize(
+    ("label", "seed", "status", "reason"),
+    [
+        ("ae(latent_dim=8)", 0, "failed", "out of memory"),
+        ("ae(latent_dim=8)", 1, "missing", "not run yet"),
+        ("ae(latent_dim=8)", 2, "missing", "not computed"),
+        ("mine(latent_dim=8)", 0, "timeout", "out of memory"),
+        ("pca(latent_dim=128)", 0, "not applicable", "n_components=128, there are 64 pixels"),
+    ],
+)
+def test_a_gap_is_a_row_with_its_reason(frozen, label, seed, status, reason):
+    (row,) = only(Results(frozen).rows, label=label, seed=seed, score="knn10")
+    assert (row.status, row.reason, row.has_value) == (status, reason, False)
+
+
+def test_a_model_from_a_file_is_named_without_its_folder(frozen):
+    assert {row.model for row in only(Results(frozen).rows, label="mine(latent_dim=8)")} == {"nets.py:Mine"}
+
+
+def test_scores_asked_for_by_name_have_no_others_beside_them(frozen):
+    results = Results(frozen)
+    results.request["scores"] = ["r2", "knn5"]
+    assert {row.score for row in results.rows} == {"r2", "knn5"}
+    results = Results(frozen)
+    results.request["scores"] = ["knn"]
+    assert {row.score for row in results.rows} == {"knn1", "knn5", "knn10"}
+
+
+def test_a_run_that_asks_for_nothing_is_refused(frozen):
+    results = Results(frozen)
+    results.request["trials"] = []
+    with pytest.raises(RunFolderError, match="asks for no score of any trial"):
+        _ = results.rows
+
+
+def test_each_file_is_read_once(frozen, monkeypatch):
+    reads = Counter()
+
+    def counted(path):
+        reads[path] += 1
+        return read_json(path)
+
+    for module in ("records", "results"):
+        monkeypatch.setattr(f"latentbench.{module}.read_json", counted)
+    results = Results(frozen)
+    assert not results.complete
+    results.write()
+    results.table()
+    assert reads == Counter(frozen.rglob("*.json"))
