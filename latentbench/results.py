@@ -1,7 +1,7 @@
-"""All trials of a run, as tidy pandas frames.
+"""All results of a run: a record per trial and score, read from the trials' files, and tidy frames of them.
 
-The truth is the trials' own files; the frames here, and `scores.parquet` and `scores.csv`, are made from them,
-of the trials and metrics that the run's last request (`run.json`) names.
+The files of the trials are the only truth. Records, frames, `scores.parquet` and `scores.csv` are made from them,
+for the trials and metrics that the last request of the run (`run.json`) names.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FORMAT = 2
 
 
 class Results:
-    """What a run found. Read one with `latentbench.load_results(folder)`.
+    """The results of a run. Read them with `latentbench.load_results(folder)`.
 
     Attributes:
         path: the run's folder.
@@ -46,11 +46,11 @@ class Results:
         self._plugins = plugins
         if not (path / "run.json").is_file():
             raise RunFolderError(
-                f"{path} is no run folder: it has no run.json (`latentbench run -o {path}` makes one)"
+                f"{path} is not a run folder: it has no run.json (`latentbench run -o {path}` creates one)"
             )
         if not (path / "trials").is_dir():
             raise RunFolderError(
-                f"{path} keeps the small files of a run, without its trials; read its table.txt or scores.csv"
+                f"{path} holds the small files of a run without its trials; read its table.txt or scores.csv"
             )
         self.request: dict[str, Any] = read_json(path / "run.json")
         if self.request.get("format") != FORMAT:
@@ -60,18 +60,18 @@ class Results:
 
     @property
     def title(self) -> str:
-        """Heading of the report: the datasets and the benchmark's own title."""
+        """Heading of the report: the data sets and the title of the benchmark."""
         names = list(dict.fromkeys(trial.dataset for trial in self.trials))
         return f"{', '.join(names)}: {self.request['title']}"
 
     @cached_property
     def requests(self) -> list[ScoreRequest]:
-        """The metrics that were asked for."""
+        """The metrics that were requested."""
         return [ScoreRequest(**values) for values in self.request["requests"]]
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """The trials that were asked for, in the order of tables, each with its outcome."""
+        """The trials that were requested, in the order of tables, each with its outcome."""
         return [self._read_trial(Trial.from_json(values)) for values in self.request["trials"]]
 
     def _read_trial(self, requested: Trial) -> Trial:
@@ -86,7 +86,7 @@ class Results:
 
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:
-        """(label, seed, status, message) of each trial that did not end well; not of what a model cannot be."""
+        """(label, seed, status, message) of each trial that went wrong; impossible configurations did not."""
         ended = [(trial, trial.outcome or MISSING) for trial in self.trials]
         return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok" and not o.refused]
 
@@ -144,7 +144,7 @@ class Results:
         return None
 
     def latent_space(self, trial: Trial) -> LatentSpace:
-        """Look at the test split through a trial's model, reloaded.
+        """Return the latent space of a trial: its model, reloaded, and the test split.
 
         Raises:
             NotApplicableError: the model cannot be reloaded.

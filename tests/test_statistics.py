@@ -20,7 +20,7 @@ from latentbench.statistics import (
 RNG_SEED = 20
 
 
-def test_s1_known_answers():
+def test_critical_differences_are_those_of_published_tables():
     assert nemenyi_quantile(4) == pytest.approx(2.569, abs=1e-3)
     assert critical_difference(k=4, n=14) == pytest.approx(1.2536, abs=1e-3)
 

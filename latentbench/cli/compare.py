@@ -14,9 +14,9 @@ __all__ = ["command"]
 @click.command("compare")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--all", "every", is_flag=True, help="All scores, not the headline ones alone.")
+@click.option("--all", "every", is_flag=True, help="All scores, not just the headline ones.")
 @click.option(
-    "--fail-on", "limits", multiple=True, metavar="SCORE:PERCENT", help="Exit 1 when B is worse by more."
+    "--fail-on", "limits", multiple=True, metavar="SCORE:PERCENT", help="Exit with status 1 if B is worse by more."
 )
 def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     """Compare B with A: two runs, or models of runs as RUN:MODEL."""
@@ -29,7 +29,7 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     for score in allowed:
         if score not in known:
             raise RequestError(
-                f"--fail-on {score}: no such score stands in both (there are {', '.join(sorted(known))})"
+                f"--fail-on {score}: the two do not share this score (they share {', '.join(sorted(known))})"
             )
     shown = [row for row in rows if every or row.score in allowed] if allowed else rows
     click.echo(render(shown, differences_in_environment(side_a.results, side_b.results)))

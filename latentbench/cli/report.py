@@ -18,7 +18,7 @@ __all__ = ["command"]
 def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
     """Write the page of the run folder RUN, one file that opens without a network, and RUN/figures.
 
-    With -o the page alone is written: what else lies in that folder is not ours.
+    With -o, only the page is written.
     """
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.page.write import write_report

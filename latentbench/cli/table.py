@@ -10,11 +10,11 @@ __all__ = ["command"]
 @click.command("table")
 @click.argument("run", type=click.Path())
 @click.option(
-    "--for", "purposes", metavar="PURPOSE,...", help="Only scores of these purposes: keep, find, group, ..."
+    "--for", "purposes", metavar="PURPOSE,...", help="Only the scores of these purposes: keep, find, group, ..."
 )
 @click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
 @click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
-@click.option("--ranks", is_flag=True, help="Ranks that the comparison leaves open, as 1-2, instead of the score.")
+@click.option("--ranks", is_flag=True, help="Ranks that significance allows, as 1-2, instead of the score.")
 @click.option(
     "--format",
     "style",

@@ -1,4 +1,4 @@
-"""Two runs, or two models, side by side: paired differences, and what else differs between them."""
+"""Two runs, or two models, side by side: paired differences of their scores, and how their setups differ."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Difference:
     Attributes:
         dataset: the data set.
         a: heading of the first model; `b` of the second.
-        score: name, and which way is better.
+        score: its name; `better` is its direction.
         mean_a: mean over common seeds; `mean_b` likewise.
-        paired: of b - a over common seeds and test items; None under two common seeds.
-        seeds: how many seeds they have in common.
-        kind: quality or cost, and its unit.
-        unequal: a cost of trials that ran under different conditions: nobody is better.
+        paired: b - a over common seeds and test items; None with fewer than two common seeds.
+        seeds: number of common seeds.
+        kind: "quality" or "cost"; `unit` is that of the score.
+        unequal: a cost of trials that ran under different conditions, so that it cannot be compared.
         p_value: Holm-adjusted over all rows of quality; over the rows of one score for a cost.
     """
 
@@ -64,13 +64,13 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """Better, worse or "=" for b against a; why there is none otherwise."""
+        """Whether b is "better" or "worse" than a, or "="; otherwise why they are not compared."""
         if self.better == "none":
             return "no better direction"
         if self.unequal:
             return "unequal conditions"
         if self.paired is None or self.seeds < FEWEST_SEEDS:
-            return f"under {FEWEST_SEEDS} common seeds"
+            return f"fewer than {FEWEST_SEEDS} common seeds"
         if not self.p_value < 1 - LEVEL:
             return "="
         return "better" if gain(self.mean_b, self.better) > gain(self.mean_a, self.better) else "worse"
@@ -80,7 +80,7 @@ def read_side(text: str) -> Side:
     """Read "RUN" or "RUN:LABEL".
 
     Raises:
-        RunFolderError: RUN is no run folder.
+        RunFolderError: RUN is not a run folder.
         RequestError: the run has no such model.
     """
     if Path(text).exists() or ":" not in text:
@@ -96,22 +96,20 @@ def read_side(text: str) -> Side:
 
 
 def compare(a: Side, b: Side, every: bool = False) -> list[Difference]:
-    """Compare b with a: the models named, or each model that stands in both runs.
+    """Compare b with a: the models named, or each model that both runs have.
 
     Raises:
-        RequestError: nothing stands in both, or the test data are not the same.
+        RequestError: they share no score, or their test data differ.
     """
     _refuse_other_data(a.results, b.results)
     rows = [row for pair in _pairs(a, b) for row in _pair_rows(a, b, *pair, every)]
     if not rows:
-        raise RequestError(
-            "the two have no score of the same model and data set in common; name models as RUN:MODEL"
-        )
+        raise RequestError("the two share no score of the same model and data set; name models as RUN:MODEL")
     return [replace(row, p_value=p) for row, p in zip(rows, _adjusted(rows), strict=True)]
 
 
 def _adjusted(rows: Sequence[Difference]) -> list[float]:
-    """Correct over all rows of quality as one family, and over those of each cost score as one of its own."""
+    """Correct p-values: all rows of quality are one family, and the rows of each cost score are another."""
     families: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         families.setdefault(row.score if row.kind == "cost" else "", []).append(place)
@@ -159,7 +157,7 @@ def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
     ]
-    lines.append("paired over common seeds and test items, Holm over all quality rows, each cost by itself, 95 %")
+    lines.append("paired over common seeds and test items, 95 %, Holm over all quality rows, each cost by itself")
     lines += [f"differs: {line}" for line in environment] or ["same environment and budget"]
     return "\n".join(lines)
 
@@ -180,7 +178,7 @@ def _refuse_other_data(a: Results, b: Results) -> None:
     for name in prints_a.keys() & prints_b.keys():
         if prints_a[name] != prints_b[name]:
             raise RequestError(
-                f"data set {name} is not the same in both: its fingerprints differ, nothing is comparable"
+                f"data set {name} is not the same in both: its fingerprints differ, so nothing is comparable"
             )
 
 
@@ -256,7 +254,7 @@ def _facts(results: Results) -> dict[str, str]:
     facts |= {f"version of {name}": version for name, version in environment["versions"].items()}
     spent: dict[str, list[str]] = {}
     for trial in results.trials:
-        if not trial.traits.reference:  # what takes no steps has a budget that nobody chose
+        if not trial.traits.reference:  # nobody chose the budget of a reference
             for name, value in trial.budget.model_dump(mode="json").items():
                 spent.setdefault(f"budget on {trial.dataset}, {name}", []).append(str(value))
     return facts | {name: ", ".join(dict.fromkeys(values)) for name, values in spent.items()}

@@ -188,8 +188,8 @@ WRONG = {
         ["info", "knn11"],
         "there is no dataset, model, metric or score 'knn11'; did you mean 'knn1' or 'knn10'",
     ),
-    "table": (["table", "nowhere"], "nowhere is no run folder: it has no run.json"),
-    "report": (["report", "nowhere"], "nowhere is no run folder: it has no run.json"),
+    "table": (["table", "nowhere"], "nowhere is not a run folder: it has no run.json"),
+    "report": (["report", "nowhere"], "nowhere is not a run folder: it has no run.json"),
 }
 
 
@@ -352,7 +352,7 @@ def test_a_table_as_markdown(cli, finished):
     rows = [line for line in out.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows}) == 1
     assert set(rows[1]) <= set("|-: ")
-    assert len(rows) == 4  # rate is applicable to no model here
+    assert len(rows) == 4  # rate is not applicable to any model here
 
 
 def test_a_table_as_csv(cli, finished):

@@ -291,7 +291,7 @@ def test_what_a_trial_ran_on_is_recorded(done):
 
 
 def test_a_folder_without_a_run_says_so(tmp_path):
-    with pytest.raises(RunFolderError, match=r"is no run folder: it has no run\.json"):
+    with pytest.raises(RunFolderError, match=r"is not a run folder: it has no run\.json"):
         load_results(tmp_path)
     (tmp_path / "run.json").write_text('{"format": 99}')
     with pytest.raises(RunFolderError, match=r"without its trials; read its table\.txt or scores\.csv$"):
@@ -651,7 +651,7 @@ def test_a_table_marks_codes_made_together(together):
     text = render(comparison_table(together))
     assert "Together†" in text
     assert "Flat†" not in text
-    assert "† codes made of all test items together (transductive)" in text
+    assert "† not compared: codes computed jointly for all test items (transductive)" in text
 
 
 def test_settings_of_a_model_that_makes_codes_together_are_chosen_on_the_validation_split(tiny, tmp_path, plugins):

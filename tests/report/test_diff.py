@@ -43,7 +43,7 @@ def test_a_run_is_equal_to_itself(runs):
     rows = rows_by_score(runs, "long", "long")
     assert rows["vae", "r2"].verdict == "="
     assert rows["vae", "r2"].paired.mean == 0
-    assert rows["pca", "r2"].verdict == "under 5 common seeds"
+    assert rows["pca", "r2"].verdict == "fewer than 5 common seeds"
     assert rows["vae", "active_units"].verdict == "no better direction"
 
 

@@ -15,7 +15,9 @@ import pandas as pd
 from latentbench.drawing.panels import figure_bytes, plain
 from latentbench.errors import RequestError
 from latentbench.files import write_atomically
-from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, rings, short
+from latentbench.report.charts.axes import short
+from latentbench.report.charts.curve_figure import curve_figure, rings
+from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
 from latentbench.report.table.columns import datasets
 from latentbench.report.table.number_format import measured, row_style
@@ -170,7 +172,7 @@ def _ends(line: Line) -> str:
 
 
 def _choice_sentence(choice: Choice) -> str:
-    """Return "To keep the input (r2), vae does best with ...": what was chosen, and what it comes to on test."""
+    """Say which setting was chosen for a purpose, and what it scores on both splits."""
     values = [choice.validation, choice.test]
     style = row_style([value.mean for value in values], [value.half for value in values])
     validation, test = (measured(value.mean, value.half, style) for value in values)

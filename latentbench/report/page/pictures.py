@@ -37,8 +37,8 @@ IMAGES = 10
 STEPS = 10
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
-NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space: there is nothing to look at."
-NO_DECODER = "No model here decodes."
+NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space: there is nothing to excerpt at."
+NO_DECODER = "No model decodes."
 NO_MODEL = "No model can be looked at."
 
 Array = NDArray[Any]
@@ -102,7 +102,7 @@ def median_trial(results: Results, dataset: str, label: str) -> Trial | None:
 
 def pictures(results: Results, dataset: str) -> Pictures:
     """Draw all pictures of a data set. A model that cannot be looked at is skipped, with the reason."""
-    looks: list[_Look] = []
+    excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
     for label in labels(results, dataset):
         trial = median_trial(results, dataset, label)
@@ -110,10 +110,10 @@ def pictures(results: Results, dataset: str) -> Pictures:
             continue
         try:
             stored = stored_maps(Record(results.path, trial.key))
-            looks.append(_look(trial, results.latent_space(trial), _note(results, trial), stored))
+            excerpts.append(_excerpt(trial, results.latent_space(trial), _note(results, trial), stored))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((label, f"{type(error).__name__}: {error}"))
-    return _drawn(looks, tuple(skipped))
+    return _drawn(excerpts, tuple(skipped))
 
 
 def shown_items(space: LatentSpace) -> list[int]:
@@ -126,7 +126,7 @@ def shown_items(space: LatentSpace) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Excerpt:
     """What is taken out of one latent space, which may then be forgotten; images `(m, c, h, w)` in [0, 1]."""
 
     label: str
@@ -141,30 +141,30 @@ class _Look:
     samples: Array | None = None
 
 
-def _look(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Look:
+def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Excerpt:
     items = shown_items(space)
-    look = _Look(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
+    excerpt = _Excerpt(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
     if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
-        return look
-    look = replace(look, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
+        return excerpt
+    excerpt = replace(excerpt, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
     if trial.traits.reference == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
-        return look
-    look = replace(look, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
-    return _with_decoded(look, space) if _decodes(space) else look
+        return excerpt
+    excerpt = replace(excerpt, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
+    return _with_decoded(excerpt, space) if _decodes(space) else excerpt
 
 
-def _with_decoded(look: _Look, space: LatentSpace) -> _Look:
+def _with_decoded(excerpt: _Excerpt, space: LatentSpace) -> _Excerpt:
     """Add what a decoder makes of codes that no item has."""
-    walk = interpolate(space, space.codes[look.items[:2]], STEPS, "linear")
-    look = replace(
-        look,
+    walk = interpolate(space, space.codes[excerpt.items[:2]], STEPS, "linear")
+    excerpt = replace(
+        excerpt,
         walk=as_pictures(space.decode(walk), like=space.inputs),
         traversals=traversals(space, None, MOST_DIMENSIONS, LEVELS),
     )
     if "prior" not in space.supplies:
-        return look
+        return excerpt
     drawn = sample_codes(space, IMAGES, 0, "prior")
-    return replace(look, samples=as_pictures(space.decode(drawn), like=space.inputs))
+    return replace(excerpt, samples=as_pictures(space.decode(drawn), like=space.inputs))
 
 
 def _decodes(space: LatentSpace) -> bool:
@@ -189,49 +189,45 @@ def _note(results: Results, trial: Trial) -> str:
     return f"seed {trial.seed}, the median" if len(seeds) > 2 else f"seed {trial.seed}" * (len(seeds) > 1)
 
 
-def _drawn(looks: Sequence[_Look], skipped: tuple[tuple[str, str], ...]) -> Pictures:
-    if not looks:
+def _drawn(excerpts: Sequence[_Excerpt], skipped: tuple[tuple[str, str], ...]) -> Pictures:
+    if not excerpts:
         return Pictures(sentence=NO_MODEL, skipped=skipped)
-    bare = Pictures(maps=tuple(made for look in looks for made in look.maps), sentence=NO_IMAGES, skipped=skipped)
-    first = next((look for look in looks if look.inputs is not None), None)
-    return bare if first is None else _with_strips(bare, first, looks)
+    maps = tuple(picture for excerpt in excerpts for picture in excerpt.maps)
+    bare = Pictures(maps=maps, sentence=NO_IMAGES, skipped=skipped)
+    first = next((excerpt for excerpt in excerpts if excerpt.inputs is not None), None)
+    return bare if first is None else _with_strips(bare, first, excerpts)
 
 
-def _with_strips(bare: Pictures, first: _Look, looks: Sequence[_Look]) -> Pictures:
+def _with_strips(bare: Pictures, first: _Excerpt, excerpts: Sequence[_Excerpt]) -> Pictures:
     inputs = _strip("input", "", first.inputs, f"{len(first.items)} test images")
     beside = [_strip(name, "", images, f"{STEPS} mixtures of two test images") for name, images in _beside(first)]
-    made = [
-        _strip(look.label, look.note, look.reconstructions, f"the same images, reconstructed by {look.label}")
-        for look in looks
-    ]
-    walks = [
-        _strip(look.label, look.note, look.walk, f"{STEPS} images that {look.label} decodes along a straight line")
-        for look in looks
-    ]
-    samples = [
-        _strip(
-            look.label, look.note, look.samples, f"{IMAGES} codes drawn from the prior, decoded by {look.label}"
-        )
-        for look in looks
-    ]
-    found = tuple(filter(None, made))
+    decoded = _strips(excerpts, "reconstructions", "the same images, reconstructed by {}")
+    walks = _strips(excerpts, "walk", f"{STEPS} images that {{}} decodes along a straight line")
     return replace(
         bare,
-        reconstructions=tuple(filter(None, [inputs, *found])),
-        walks=tuple(filter(None, [*beside, *walks])) if any(walks) else (),
+        reconstructions=tuple(filter(None, [inputs, *decoded])),
+        walks=tuple(filter(None, [*beside, *walks])) if walks else (),
         walk=f"from test item {first.items[0]} to test item {first.items[min(1, len(first.items) - 1)]}",
-        traversals=tuple(_traversals(look.label, look.note, look.traversals) for look in looks if look.traversals),
-        samples=tuple(filter(None, samples)),
-        sentence="" if found else NO_DECODER,
+        traversals=tuple(
+            _traversals(each.label, each.note, each.traversals) for each in excerpts if each.traversals
+        ),
+        samples=_strips(excerpts, "samples", f"{IMAGES} codes drawn from the prior, decoded by {{}}"),
+        sentence="" if decoded else NO_DECODER,
     )
 
 
-def _beside(look: _Look) -> list[tuple[str, Array]]:
+def _strips(excerpts: Sequence[_Excerpt], name: str, alt: str) -> tuple[Picture, ...]:
+    """Return a strip of each model that has images of this name; `{}` in `alt` stands for the model."""
+    strips = (_strip(each.label, each.note, getattr(each, name), alt.format(each.label)) for each in excerpts)
+    return tuple(filter(None, strips))
+
+
+def _beside(excerpt: _Excerpt) -> list[tuple[str, Array]]:
     """Mix the two images at the ends of a walk, the same for all models."""
-    if look.ends is None:
+    if excerpt.ends is None:
         return []
-    rows, _ = mixed(look.ends, STEPS)
-    return [(row.name, as_pictures(row.images, like=look.ends)) for row in rows]
+    rows, _ = mixed(excerpt.ends, STEPS)
+    return [(row.name, as_pictures(row.images, like=excerpt.ends)) for row in rows]
 
 
 def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | None:
@@ -240,11 +236,11 @@ def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | N
     return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt, len(images))
 
 
-def _traversals(label: str, note: str, found: Traversals) -> Picture:
-    dims = ", ".join(f"{dim} ({value:.2g})" for dim, value in zip(found.dims, found.activity, strict=True))
-    told = ", ".join(filter(None, [note, f"from above dimension ({found.unit}) {dims}"]))
-    alt = f"{len(found.dims)} dimensions of {label}, each run through its quantiles"
-    return Picture(label, told, data_uri(png_bytes(montage(found.pictures))), alt, len(found.levels))
+def _traversals(label: str, note: str, shown: Traversals) -> Picture:
+    dims = ", ".join(f"{dim} ({value:.2g})" for dim, value in zip(shown.dims, shown.activity, strict=True))
+    below = ", ".join(filter(None, [note, f"from above dimension ({shown.unit}) {dims}"]))
+    alt = f"{len(shown.dims)} dimensions of {label}, each run through its quantiles"
+    return Picture(label, below, data_uri(png_bytes(montage(shown.pictures))), alt, len(shown.levels))
 
 
 def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> list[Picture]:
@@ -252,10 +248,10 @@ def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> l
     rows = shown_rows(len(space), COUNT)
     places, shares = pca_map(space.codes[rows].cpu().numpy())
     drawn = [_map(label, f"PCA, {shares.sum():.0%} of the variance", note, space, rows, places)]
-    for made in stored:
-        if made.method != "pca":
-            trust = [f"{TRUST[name]} {value:.2f}" for name, value in made.trust.items()][:1]
-            drawn.append(_map(label, ", ".join([NAMES[made.method], *trust]), note, space, made.rows, made.places))
+    for map_ in stored:
+        if map_.method != "pca":
+            trust = [f"{TRUST[name]} {value:.2f}" for name, value in map_.trust.items()][:1]
+            drawn.append(_map(label, ", ".join([NAMES[map_.method], *trust]), note, space, map_.rows, map_.places))
     return drawn
 
 
@@ -264,5 +260,5 @@ def _map(label: str, method: str, note: str, space: LatentSpace, rows: Array, pl
     shown = f"{len(rows):,} of {len(space):,} items" if len(rows) < len(space) else f"all {len(space):,} items"
     kinds = "" if classes is None else f", {len(np.unique(classes))} classes, each named by its number"
     alt = f"{method.partition(',')[0]} map of {len(rows)} codes of {label}{kinds}"
-    told = ", ".join(filter(None, [method, shown, note]))
-    return Picture(label, told, data_uri(code_map(places, classes)), alt)
+    below = ", ".join(filter(None, [method, shown, note]))
+    return Picture(label, below, data_uri(code_map(places, classes)), alt)

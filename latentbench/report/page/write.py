@@ -18,9 +18,11 @@ from latentbench.files import read_json, write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import Column, Comparison, Table
+from latentbench.report.table.comparison_display import display
+from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.number_format import number
 from latentbench.report.table.sentences import MOST_SENTENCES, sentences, warnings
-from latentbench.report.table.wording import Display, DisplayRow, axis_displays, display, is_told_by_axes
+from latentbench.report.table.sweep_display import axes_show_all, axis_displays
 
 if TYPE_CHECKING:
     from latentbench.report.charts.plots import Plot
@@ -34,7 +36,7 @@ LONGEST = 400  # characters of one entry of the run card
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class _PageFigure:
     """One figure: its heading, empty under the heading of the one before, a note, sentences, and the figure."""
 
     heading: str
@@ -44,7 +46,7 @@ class _Drawing:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _DatasetPart:
     """What the page shows of one data set."""
 
     comparison: Comparison
@@ -52,16 +54,16 @@ class _Part:
     everything: Display
     all_columns: Sequence[Column]
     axes: Sequence[Display]
-    told_by_axes: bool
+    axes_suffice: bool
     sentences: Sequence[str]
     warnings: Sequence[str]
-    drawings: Sequence[_Drawing]
+    drawings: Sequence[_PageFigure]
     pictures: Pictures
     not_applicable: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class _Section:
+class _PluginSection:
     """A plugin's section: a table, a drawing, or words."""
 
     title: str
@@ -113,16 +115,16 @@ def write_report(
 
 def _part(
     results: Results, comparison: Comparison, everything: Comparison, table: Table, drawn: Sequence[Plot]
-) -> _Part:
-    axes, told = axis_displays(comparison, table), is_told_by_axes(comparison, table)
-    return _Part(
+) -> _DatasetPart:
+    axes, axes_suffice = axis_displays(comparison, table), axes_show_all(comparison, table)
+    return _DatasetPart(
         comparison,
         display(comparison, table),
         display(everything, table),
         everything.columns,
         axes,
-        told,
-        axes[0].reading[:MOST_SENTENCES] if told else sentences(comparison),
+        axes_suffice,
+        axes[0].reading[:MOST_SENTENCES] if axes_suffice else sentences(comparison),
         warnings(comparison),
         _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
         pictures(results, comparison.dataset),
@@ -130,12 +132,12 @@ def _part(
     )
 
 
-def _drawings(plots_here: Sequence[Plot]) -> list[_Drawing]:
-    shown: list[_Drawing] = []
+def _drawings(plots_here: Sequence[Plot]) -> list[_PageFigure]:
+    shown: list[_PageFigure] = []
     for before, plot in zip([None, *plots_here], plots_here, strict=False):
         picture = Picture(plot.stem, "", data_uri(plot.svg(), "image/svg+xml"), plot.alt)
         new = before is None or before.heading != plot.heading
-        shown.append(_Drawing(plot.heading * new, plot.note * new, plot.sentences, picture))
+        shown.append(_PageFigure(plot.heading * new, plot.note * new, plot.sentences, picture))
     return shown
 
 
@@ -162,16 +164,16 @@ def _share(row: DisplayRow, place: int) -> int | None:
     return round(100 * min(max(share, 0), 1))
 
 
-def _section(title: str, content: pd.DataFrame | str) -> _Section:
+def _section(title: str, content: pd.DataFrame | str) -> _PluginSection:
     if isinstance(content, pd.DataFrame):
         rows = [[_entry(value) for value in row] for row in content.head(MOST_ROWS).itertuples(index=False)]
         more = len(content) - len(rows)
-        return _Section(
+        return _PluginSection(
             title, [str(name) for name in content.columns], rows, words=f"{more} more rows." * (more > 0)
         )
     if "<svg" in content[:1000]:
-        return _Section(title, drawing=data_uri(content.encode(), "image/svg+xml"))
-    return _Section(title, words=content)
+        return _PluginSection(title, drawing=data_uri(content.encode(), "image/svg+xml"))
+    return _PluginSection(title, words=content)
 
 
 def _entry(value: Any) -> str:

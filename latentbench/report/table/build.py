@@ -233,7 +233,7 @@ def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict
     first = rows[0]
     cells = [
         replace(
-            _cell(by_label.get(column.label, []), column.asked),
+            _cell(by_label.get(column.label, []), column.trials),
             mark=verdict.marks.get(column.label, ""),
             rank=verdict.ranks.get(column.label),
         )
@@ -256,18 +256,18 @@ def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict
     )
 
 
-def _cell(rows: Sequence[ScoreRow], asked: int) -> Cell:
+def _cell(rows: Sequence[ScoreRow], trials: int) -> Cell:
     values = [row.value for row in rows if row.has_value]
-    asked = max(asked, len(rows))
+    trials = max(trials, len(rows))
     if values:
         if not np.isfinite(values).all():
-            return Cell(float(np.mean(values)), seeds=len(values), asked=asked, status="ok")
-        return Cell(*t_interval(values), seeds=len(values), asked=asked, status="ok")
+            return Cell(float(np.mean(values)), seeds=len(values), trials=trials, status="ok")
+        return Cell(*t_interval(values), seeds=len(values), trials=trials, status="ok")
     for status, statuses in (("failed", FAILED), ("not applicable", ("not applicable",))):
         reason = next((row.reason for row in rows if row.status in statuses), None)
         if reason is not None:
-            return Cell(asked=asked, status=status, reason=reason)
-    return Cell(asked=asked)
+            return Cell(trials=trials, status=status, reason=reason)
+    return Cell(trials=trials)
 
 
 def _relative(comparison: Comparison) -> Comparison:

@@ -40,7 +40,7 @@ def possible_trials(results: Results, dataset: str) -> list[Trial]:
 def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -> list[Column]:
     """Return the columns of one data set: yardsticks, contenders, ceilings; floor models only with `every`."""
     by_label = grouped(rows, lambda row: row.label)
-    asked = Counter(trial.label for trial in trials)
+    counts = Counter(trial.label for trial in trials)
     ok = Counter(trial.label for trial in trials if trial.ok)
     traits = {trial.label: trial.traits for trial in trials}
     traits |= {label: _traits(block[0], traits.get(label)) for label, block in by_label.items()}
@@ -52,7 +52,7 @@ def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -
             declared.deterministic,
             _flags(by_label.get(label, [])),
             ok[label],
-            asked[label],
+            counts[label],
             models.get(label, ""),
             together=declared.encoder == "none",
         )

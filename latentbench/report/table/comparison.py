@@ -1,4 +1,4 @@
-"""The comparison of models on one data set, as numbers: what every printed table and the page are drawn from."""
+"""The comparison of models on one data set, as numbers: the source of every printed table and of the page."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Cell:
         low: lower end of the 95 % t-interval over seeds; NaN for fewer than two values.
         high: upper end.
         seeds: number of values.
-        asked: number of trials that should have given one.
+        trials: number of trials that should have given one.
         status: "ok" (one value at least), "not applicable", "failed" or "missing".
         reason: why there is no value.
         mark: "*" best, "=" not separable from it, or empty.
-        rank: the best and the worst one that the comparison leaves open, or None.
+        rank: the best and the worst rank that significance allows, or None.
     """
 
     mean: float = math.nan
     low: float = math.nan
     high: float = math.nan
     seeds: int = 0
-    asked: int = 0
+    trials: int = 0
     status: str = "missing"
     reason: str = ""
     mark: str = ""
@@ -54,8 +54,8 @@ class Cell:
 class ComparisonRow:
     """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
 
-    `at_floor`: nobody is starred, as the best mean is no better than the floor. `seeds_only`: stars allow for
-    other seeds, not for another test set.
+    `at_floor`: nobody is starred, as the best mean does not beat the floor. `seeds_only`: significance covers
+    seeds only, as the score has no per-item values.
     """
 
     score: str
@@ -74,7 +74,7 @@ class ComparisonRow:
 
     @property
     def measured(self) -> bool:
-        """Whether the way from floor to ceiling has a length."""
+        """Whether floor and ceiling are known and differ."""
         length = self.ceiling - self.floor
         return math.isfinite(length) and length != 0
 
@@ -83,8 +83,8 @@ class ComparisonRow:
 class Column:
     """One column: its heading, its model, how its trials ended; flag -> number of trials that carry it.
 
-    `together`: codes are made of all test items together, so that its scores are no forecast for other items: they
-    are shown and not compared.
+    `together`: codes are computed jointly for all test items, so that its scores say nothing about other items:
+    they are shown, not compared.
     """
 
     label: str
@@ -92,7 +92,7 @@ class Column:
     deterministic: bool = False
     flags: Mapping[str, int] = field(default_factory=dict)
     ok: int = 0
-    asked: int = 0
+    trials: int = 0
     model: str = ""
     together: bool = False
 
@@ -110,16 +110,16 @@ class Comparison:
         dataset: its name.
         columns: references first, then contenders, ceilings last.
         rows: ordered by purpose.
-        budget: what the heading says: "d=16", "4 epochs", the likelihood.
-        seeds: most values any contender has.
+        budget: parts of the heading, as "d=16", "4 epochs" and the likelihood.
+        seeds: the largest number of values that any contender has.
         ok: number of trials that went well.
-        asked: number of trials.
-        environments: how many different ones the values come from.
+        trials: number of trials.
+        environments: number of different environments that the values come from.
         omitted: scores that a relative table cannot show.
-        hidden: number of settings left out, as they were not chosen on the validation split.
-        swept: some model has several settings: which is best is not read from these values.
+        hidden: number of settings left out because they were not chosen on the validation split.
+        swept: some model has several settings, and the choice between them is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
-        conditions: under which conditions its costs came about.
+        conditions: the conditions under which its costs were measured.
     """
 
     dataset: str
@@ -128,7 +128,7 @@ class Comparison:
     budget: tuple[str, ...] = ()
     seeds: int = 0
     ok: int = 0
-    asked: int = 0
+    trials: int = 0
     environments: int = 1
     omitted: tuple[str, ...] = ()
     hidden: int = 0
@@ -143,9 +143,9 @@ class AverageRanks:
 
     Attributes:
         purpose: of the score; `score` and `better` likewise.
-        datasets: how many data sets these are.
+        datasets: number of these data sets.
         ranks: label -> average rank; empty with too few data sets.
-        critical: how far two average ranks must lie apart; NaN with too few data sets.
+        critical: the difference from which two average ranks are significant; NaN with too few data sets.
     """
 
     purpose: str
@@ -167,8 +167,8 @@ class Table:
         failures: one sentence for each trial that failed.
         ranks: ranks are shown instead of values.
         averages: of the ranks, one for each headline score; empty unless ranks are shown.
-        sweeps: what came of settings that varied, one for each data set where some did.
-        purposes: only their scores are shown; empty for the headline scores.
+        sweeps: curves and choices, one for each data set on which settings varied.
+        purposes: the purposes whose scores are shown; empty for the headline scores.
     """
 
     title: str
@@ -221,7 +221,7 @@ def relative_row(row: ComparisonRow) -> ComparisonRow | None:
     """Return `row` with 0 at its floor and 1 at its ceiling, or None where it lacks one of them.
 
     >>> relative_row(ComparisonRow("mse", "keep", "down", (Cell(0.3, 0.2, 0.4),), floor=0.5, ceiling=0.0)).cells[0]
-    Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, asked=0, status='missing', reason='', mark='', rank=None)
+    Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, trials=0, status='missing', reason='', mark='', rank=None)
     """
     length = row.ceiling - row.floor
     if not row.measured:

@@ -1,7 +1,8 @@
-"""Under which conditions the trials of a table ran: their costs depend on them, their quality does not."""
+"""The conditions under which the trials of a table ran: costs depend on them, quality does not."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from latentbench.score_rows import ScoreRow
 
 __all__ = ["CLEAN", "Conditions", "RunConditions", "conditions_in_words", "run_conditions"]
 
-CLEAN = "clean times: latentbench run --timing"
+CLEAN = "alone: `run --timing`"
 
 
 class Words(NamedTuple):
@@ -23,11 +24,12 @@ class Words(NamedTuple):
 
 WORDS = {
     "device": Words("{}", "{}", "on {}"),
-    "threads": Words("{} thread a trial", "{} threads a trial", "on {} threads"),
-    "concurrency": Words("{} trial at a time", "{} trials at the same time", "run {} at a time"),
-    "group_size": Words("groups of {}", "groups of {}", "trained in groups of {}"),
+    "threads": Words("{} thread", "{} threads", "on {} threads"),
+    "concurrency": Words("{} trial at a time", "{} trials at once", "run {} at a time"),
+    "group_size": Words("ungrouped", "groups of {}", "trained in groups of {}"),
     "precision": Words("{}", "{}"),
 }
+TRADEMARK = re.compile(r"\((R|TM)\)")  # in names of processors
 MIXABLE = [name for name, words in WORDS.items() if words.mixed]
 
 
@@ -92,7 +94,7 @@ def conditions_in_words(run: RunConditions) -> tuple[str, ...]:
     """Say how costs were measured, which conditions they mix, and how to measure cleaner ones where possible.
 
     >>> conditions_in_words(RunConditions((Conditions("CPU", 1, 2, 1, "float32"),)))[0]
-    'cost: CPU, 1 thread a trial, 2 trials at the same time, groups of 1, float32'
+    'cost: CPU, 1 thread, 2 trials at once, ungrouped, float32'
     """
     if not run.contenders:
         return ()
@@ -126,7 +128,7 @@ def _others_in_words(run: RunConditions) -> str:
 def _in_words(every: Sequence[Conditions], name: str) -> str:
     values = _values(every, name)
     words = WORDS[name].one if values == [1] else WORDS[name].other
-    return words.format(_listed(every, name)) if values else ""
+    return TRADEMARK.sub("", words.format(_listed(every, name))) if values else ""
 
 
 def _listed(every: Sequence[Conditions], name: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 
 from latentbench.report.table.comparison import Table
-from latentbench.report.table.wording import Display, DisplayRow, displays
+from latentbench.report.table.comparison_display import displays
+from latentbench.report.table.display import Display, DisplayRow
 
 __all__ = ["html_table", "latex_table"]
 

@@ -10,18 +10,16 @@ from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
 from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, ComparisonRow, Table
+from latentbench.report.table.comparison_display import displays, rank_text
+from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.markup import html_table, latex_table
 from latentbench.report.table.text_layout import WIDTH, blocks, lines, wrapped, wrapped_label
-from latentbench.report.table.wording import Display, DisplayRow, displays, rank_text
 
 __all__ = ["render"]
 
 NOTHING = "no scores"
 MOST_FAILURES = 5
-HINTS = (
-    "floors: `latentbench info SCORE`",
-    "more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`",
-)
+HINTS = ("more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`",)
 
 
 def render(table: Table, form: str = "text") -> str:
@@ -126,9 +124,9 @@ def _csv(table: Table) -> str:
     parts = ("rank",) if table.ranks else ("mean", "low", "high", "n", "mark")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    own = [f"{label}_{part}" for label in labels for part in parts]
+    cells = [f"{label}_{part}" for label in labels for part in parts]
     last = ["critical_difference"] if table.ranks else []
-    writer.writerow(["dataset", "for", "score", "better", "floor", *own, "ceiling", "unit", "items", *last])
+    writer.writerow(["dataset", "for", "score", "better", "floor", *cells, "ceiling", "unit", "items", *last])
     for comparison in table.comparisons:
         writer.writerows(
             [*_csv_row(comparison, row, labels, table.ranks), *[""] * len(last)] for row in comparison.rows
@@ -139,10 +137,10 @@ def _csv(table: Table) -> str:
 
 def _csv_row(comparison: Comparison, row: ComparisonRow, labels: Sequence[str], ranks: bool) -> list[str]:
     cells = dict(zip((column.label for column in comparison.columns), row.cells, strict=True))
-    shape = _csv_rank if ranks else _csv_cell
-    values = [value for label in labels for value in shape(cells.get(label, Cell()))]
-    known = [comparison.dataset, row.purpose, row.score, row.better, _exact(row.floor)]
-    return [*known, *values, _exact(row.ceiling), row.unit, _exact(row.items)]
+    write = _csv_rank if ranks else _csv_cell
+    values = [value for label in labels for value in write(cells.get(label, Cell()))]
+    named = [comparison.dataset, row.purpose, row.score, row.better, _exact(row.floor)]
+    return [*named, *values, _exact(row.ceiling), row.unit, _exact(row.items)]
 
 
 def _csv_cell(cell: Cell) -> list[str]:
@@ -154,9 +152,9 @@ def _csv_rank(cell: Cell) -> list[str]:
 
 
 def _csv_average(average: AverageRanks, labels: Sequence[str]) -> list[str]:
-    known = [f"average over {average.datasets}", average.purpose, average.score, average.better, ""]
+    named = [f"average over {average.datasets}", average.purpose, average.score, average.better, ""]
     ranks = [_exact(average.ranks.get(label, math.nan)) for label in labels]
-    return [*known, *ranks, "", "", "", _exact(average.critical)]
+    return [*named, *ranks, "", "", "", _exact(average.critical)]
 
 
 def _exact(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Plain sentences made from the numbers of a table, and what a reader must be warned of."""
+"""Sentences that say what a table shows, and warnings about its numbers."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ __all__ = ["MOST_SENTENCES", "choices_reading", "reading", "sentences", "warning
 
 AIMS = {
     "find": "To find similar items",
-    "keep": "To keep the input",
-    "group": "To group items by kind",
-    "walk": "To walk from one item to another",
-    "near": "To keep neighbors near",
-    "make": "To make new items",
+    "keep": "To reconstruct the input",
+    "group": "To group items by class",
+    "walk": "To interpolate between items",
+    "near": "To preserve neighbors",
+    "make": "To generate new items",
     "steer": "To edit attributes",
     "factors": "To separate factors",
-    "shift": "To bear small changes of the input",
+    "shift": "To withstand small input changes",
 }
-OF_INPUTS = ("keep", "near")  # measured against the inputs, by which inputs as codes are perfect
+OF_INPUTS = ("keep", "near")  # measured against the inputs, so that inputs as codes are perfect
 MOST_SENTENCES = 2
 FEWEST_ITEMS = 1000
 
 
 def reading(comparison: Comparison) -> list[str]:
-    """Return what a comparison says in plain words: who serves which purpose, what simple models do, cautions.
+    """Return what a comparison shows: the best models for each purpose, what baselines do, and warnings.
 
-    Purposes with the same verdict share a sentence. Without any star, one sentence says why.
+    Purposes with the same best models share a sentence. Without any star, one sentence names the best mean.
     """
-    said = _verdicts(comparison)
-    if not said:
+    verdicts = _verdicts(comparison)
+    if not verdicts:
         return [*([] if comparison.swept else [_without_stars(comparison)]), *warnings(comparison)]
-    return [*said, *_rivals(comparison), *warnings(comparison)]
+    return [*verdicts, *_baselines(comparison), *warnings(comparison)]
 
 
 def choices_reading(sweep: Sweep) -> list[str]:
     """Say which setting of a model is chosen for which purposes, and of how many."""
-    aims: dict[tuple[str, str, int], list[str]] = {}
+    aims_by_setting: dict[tuple[str, str, int], list[str]] = {}
     for choice in sweep.choices:
         setting = choice.model, choice.chosen, choice.tried
-        aims.setdefault(setting, []).append(_aim(choice.purpose, choice.score))
+        aims_by_setting.setdefault(setting, []).append(_aim(choice.purpose, choice.score))
     return [
-        f"{_capital(_listed(own))}: {model} with {chosen}, of {tried} tried."
-        for (model, chosen, tried), own in aims.items()
-    ] + _simple_rivals(sweep)
+        f"{_capital(_listed(aims))}: {model} with {chosen}, of {tried} tried."
+        for (model, chosen, tried), aims in aims_by_setting.items()
+    ] + _yardsticks_as_good(sweep)
 
 
-def _simple_rivals(sweep: Sweep) -> list[str]:
+def _yardsticks_as_good(sweep: Sweep) -> list[str]:
     """Say where a yardstick does as well on the validation split as the chosen setting, at the same place."""
-    found: dict[str, list[str]] = {}
+    scores_of: dict[str, list[str]] = {}
     for choice in sweep.choices:
         for curve in (curve for curve in sweep.curves if curve.score == choice.score):
             places = {point.x for line in curve.lines for point in line.points if point.label == choice.label}
@@ -63,17 +63,17 @@ def _simple_rivals(sweep: Sweep) -> list[str]:
                 rivals = [point.value.mean for point in line.points if same or point.x in places]
                 chosen = gain(choice.validation.mean, curve.better)
                 if any(gain(rival, curve.better) >= chosen for rival in rivals):
-                    found.setdefault(line.label, []).append(choice.score)
+                    scores_of.setdefault(line.label, []).append(choice.score)
     return [
-        f"{name} does as well or better there in {_listed(list(dict.fromkeys(scores)))}."
-        for name, scores in found.items()
+        f"{name} scores as well or better there on {_listed(list(dict.fromkeys(scores)))}."
+        for name, scores in scores_of.items()
     ]
 
 
 def _aim(purpose: str, score: str) -> str:
     """The purpose inside a sentence, with what measures it."""
     words = AIMS.get(purpose, f"For {purpose}")
-    how = " by sampled codes" if score.endswith("_sample") else ""
+    how = " from sampled codes" if score.endswith("_sample") else ""
     return f"{words[0].lower()}{words[1:]}{how} ({score})"
 
 
@@ -98,23 +98,23 @@ def _headlines(comparison: Comparison) -> list[ComparisonRow]:
     return [row for row in comparison.rows if row.headline and row.purpose in AIMS]
 
 
-def _rivals(comparison: Comparison) -> list[str]:
-    """Say where models that learn little or nothing do as well as the best one."""
-    found: dict[str, list[str]] = {}
+def _baselines(comparison: Comparison) -> list[str]:
+    """Say where models that learn little or nothing score as well as the best one."""
+    scores_of: dict[str, list[str]] = {}
     rows = [row for row in _headlines(comparison) if _best(row, comparison.columns)]
     for row in rows:
         best = next(cell.mean for cell in row.cells if cell.mark == BEST)
         for cell, column in zip(row.cells, comparison.columns, strict=True):
             trivial = row.purpose in OF_INPUTS and column.reference == "ceiling"
             if column.reference and not trivial and _reaches(cell, best, row):
-                found.setdefault(column.label, []).append(row.score)
+                scores_of.setdefault(column.label, []).append(row.score)
     names = [column.label for column in comparison.columns if column.reference in ("yardstick", "ceiling")]
-    told = [f"{name} in {_listed(found[name])}" for name in names if name in found]
-    if told:
-        return [f"Simple models do as well or better: {'; '.join(told)}."]
-    kept = [column.label for column in comparison.columns if column.reference == "ceiling"]
-    said = [f"{name} (where it is not the measure)" if name in kept else name for name in names]
-    return [f"No simple model does as well in any of these: {', '.join(said)}."] if names and rows else []
+    as_good = [f"{name} on {_listed(scores_of[name])}" for name in names if name in scores_of]
+    if as_good:
+        return [f"Baselines that score as well or better: {'; '.join(as_good)}."]
+    ceilings = [column.label for column in comparison.columns if column.reference == "ceiling"]
+    compared = [f"{name} (except where it is the ground truth)" if name in ceilings else name for name in names]
+    return [f"No baseline scores as well on any of these: {', '.join(compared)}."] if names and rows else []
 
 
 def _capital(text: str) -> str:
@@ -122,32 +122,32 @@ def _capital(text: str) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """Return at most two sentences: which model serves which purpose, by the stars of the table.
+    """Return at most two sentences: which model is best for which purpose, by the stars of the table.
 
-    Without any star, one sentence says why.
+    Without any star, one sentence names the best mean.
     """
     rows = {row.purpose: row for row in reversed(comparison.rows) if _best(row, comparison.columns)}
-    said = [_sentence(rows[purpose], comparison.columns) for purpose in AIMS if purpose in rows]
-    return said[:MOST_SENTENCES] or ([] if comparison.swept else [_without_stars(comparison)])
+    verdicts = [_sentence(rows[purpose], comparison.columns) for purpose in AIMS if purpose in rows]
+    return verdicts[:MOST_SENTENCES] or ([] if comparison.swept else [_without_stars(comparison)])
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return what a reader must know before the numbers; mostly nothing."""
+    """Return what a reader must know before the numbers; nothing for most tables."""
     flagged: dict[str, list[str]] = {}
     for column in comparison.columns:
         for flag, trials in column.flags.items():
             flagged.setdefault(flag, []).append(
-                f"{column.label} in {trials} of {max(column.asked, trials)} trials"
+                f"{column.label} in {trials} of {max(column.trials, trials)} trials"
             )
     said = [f"{_capital(flag)}: {', '.join(columns)}." for flag, columns in flagged.items()]
-    bad = comparison.asked - comparison.ok
-    where = [column.label for column in comparison.columns if column.ok < column.asked]
+    bad = comparison.trials - comparison.ok
+    where = [column.label for column in comparison.columns if column.ok < column.trials]
     named = f" ({_listed(where)})" if where else ""
-    said += [f"{bad} of {comparison.asked} trials gave no result{named}."] if bad else []
+    said += [f"{bad} of {comparison.trials} trials gave no result{named}."] if bad else []
     items = max(
         (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
     )
-    said += [f"Only {items:.0f} test items: differences of a percent are noise."] if items < FEWEST_ITEMS else []
+    said += [f"Only {items:.0f} test items: differences of about 1 % are noise."] if items < FEWEST_ITEMS else []
     few = 0 < comparison.seeds < FEWEST_SEEDS
     said += [f"{_seeds(comparison.seeds)}: too few to tell models apart, so no stars."] if few else []
     mixed = comparison.environments > 1
@@ -168,7 +168,7 @@ def _best(row: ComparisonRow, columns: Sequence[Column]) -> list[str]:
 
 
 def _but(row: ComparisonRow, columns: Sequence[Column], best: float) -> str:
-    """Name the references that score at least as high as the best model; the ceiling of keeping is no rival."""
+    """Name the references that score as well as the best model, except inputs compared with themselves."""
     rivals = [
         column.label
         for cell, column in zip(row.cells, columns, strict=True)

@@ -1,4 +1,4 @@
-"""Which models of a table can be told apart: stars, ties and rank intervals, for all its scores at once."""
+"""Significance: which models of a table are separable. Stars, ties and ranges of ranks, for all scores at once."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Contender:
 
     @property
     def comparable(self) -> bool:
-        """Whether there are values enough to compare."""
+        """Whether there are enough values to compare."""
         return bool(self.values) if self.deterministic else len(self.values) >= FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One score, and who is compared in it.
+    """One score and the models that are compared by it.
 
     Attributes:
         contenders: all models that may be marked.
@@ -70,21 +70,21 @@ class Contest:
     floor: float = math.nan
 
     @property
-    def able(self) -> list[Contender]:
-        """Who can be compared: nobody without a better direction, a rival or a drawn seed."""
-        able = [contender for contender in self.contenders if contender.comparable]
-        drawn = any(not contender.deterministic for contender in able)
-        return able if self.better != "none" and len(able) > 1 and drawn else []
+    def comparable(self) -> list[Contender]:
+        """The contenders that can be compared: none without a better direction, a rival or random seeds."""
+        comparable = [contender for contender in self.contenders if contender.comparable]
+        random = any(not contender.deterministic for contender in comparable)
+        return comparable if self.better != "none" and len(comparable) > 1 and random else []
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What can be said about one score; empty where there was nothing to compare.
+    """The outcome of one contest; empty where there was nothing to compare.
 
     Attributes:
-        marks: label -> "*" for the best mean, "=" for what cannot be told from it.
-        ranks: label -> the best and the worst rank left open.
-        at_floor: nobody is marked, as the best mean is no better than the floor.
+        marks: label -> "*" for the best mean, "=" for models not separable from it.
+        ranks: label -> the best and the worst rank that significance allows.
+        at_floor: nobody is marked, as the best mean does not beat the floor.
         seeds_only: significance covers seeds only, as the score has no per-item values.
     """
 
@@ -96,7 +96,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A contender with its items, read once: those of all its seeds `(S, n)`, or None where some are of no use."""
+    """A contender with its items `(S, n)` of all its seeds, read once; None where some are missing or broken."""
 
     contender: Contender
     items: Values | None
@@ -112,14 +112,14 @@ class _Entry:
 def judged(contests: Sequence[Contest]) -> list[Verdict]:
     """Compare all pairs of models in all scores as one family (Holm, 95 %).
 
-    The chance that any two models of equal quality are told apart, anywhere in it, is at most 5 %. So it holds for
-    the best model too, which is chosen by the same values, and marks and ranks never contradict each other.
+    The chance that any two models of equal quality are found to differ, anywhere in the family, is at most 5 %.
+    This includes the best model, which is chosen by the same values, and marks never contradict ranks.
     """
     compared = [_differences(contest) for contest in contests]
     adjusted = iter(holm([_p(difference) for differences in compared for difference in differences.values()]))
     verdicts = []
     for contest, differences in zip(contests, compared, strict=True):
-        better = np.zeros((len(contest.able),) * 2, dtype=bool)
+        better = np.zeros((len(contest.comparable),) * 2, dtype=bool)
         for (a, b), difference in differences.items():
             if next(adjusted) < 1 - LEVEL and difference is not None:
                 better[(a, b) if difference.mean > 0 else (b, a)] = True
@@ -129,25 +129,24 @@ def judged(contests: Sequence[Contest]) -> list[Verdict]:
 
 
 def _verdict(contest: Contest, better: NDArray[np.bool_]) -> Verdict:
-    """Draw marks and ranks from who is better than whom."""
-    able = contest.able
-    if not able:
+    """Derive marks and ranks; `better[a, b]` says that a is significantly better than b."""
+    comparable = contest.comparable
+    if not comparable:
         return Verdict()
-    ranks = {contender.label: rank for contender, rank in zip(able, rank_intervals(better), strict=True)}
-    means = [
-        float(np.mean([gain(value, contest.better) for value in contender.values.values()])) for contender in able
-    ]
+    ranks = {contender.label: rank for contender, rank in zip(comparable, rank_intervals(better), strict=True)}
+    gains = [[gain(value, contest.better) for value in contender.values.values()] for contender in comparable]
+    means = [float(np.mean(of_seeds)) for of_seeds in gains]
     best = int(np.argmax(means))
     if math.isfinite(contest.floor) and means[best] <= gain(contest.floor, contest.better):
         return Verdict({}, ranks, at_floor=True)
-    tied = {contender.label: TIED for place, contender in enumerate(able) if not better[best, place]}
-    return Verdict(tied | {able[best].label: BEST}, ranks)
+    tied = {contender.label: TIED for place, contender in enumerate(comparable) if not better[best, place]}
+    return Verdict(tied | {comparable[best].label: BEST}, ranks)
 
 
 def _differences(contest: Contest) -> dict[tuple[int, int], PairedDifference | None]:
-    """Compare each pair, more is better; None where nothing could tell them apart."""
+    """Compare each pair, more is better; None for a pair with fewer than two common seeds."""
     of_items = contest.better in ("up", "down")
-    entries = [_Entry(contender, _items(contender) if of_items else None) for contender in contest.able]
+    entries = [_Entry(contender, _items(contender) if of_items else None) for contender in contest.comparable]
     return {
         (i, j): _difference(entries[i], entries[j], contest.better)
         for i, j in combinations(range(len(entries)), 2)

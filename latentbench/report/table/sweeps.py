@@ -1,7 +1,6 @@
-"""What comes of settings that were varied: curves, and the choice between settings, made on the validation split.
+"""Settings that varied: curves, and the choice between settings, both made on the validation split.
 
-Nothing is chosen on the test split: curves and choices are read from the validation split, and of the test split
-only the value of the chosen setting is told.
+Nothing is chosen on the test split: of it, only the value of the chosen setting is shown.
 """
 
 from __future__ import annotations
@@ -100,8 +99,8 @@ class Choice:
         chosen: the setting, as "latent_dim=8"; `label` is its column.
         label: heading of the chosen setting in tables.
         validation: its score there.
-        test: its score on the test split: the only thing that is read from it.
-        close: settings whose interval over seeds reaches the chosen one's mean.
+        test: its score on the test split, the only value that is read from there.
+        close: settings whose interval over seeds contains the mean of the chosen one.
 
     A setting that is flagged as worthless, or some of whose trials failed, is not chosen.
     """
@@ -126,7 +125,7 @@ class Sweep:
         items: size of its validation split.
         curves: one for each axis and score.
         choices: one for each model with several settings and each score.
-        hidden: settings that no score chose, and those of yardsticks that are like none of the chosen.
+        hidden: settings that no score chose, and settings of yardsticks that agree with no chosen one.
         flags: flag -> settings with a trial that carries it.
     """
 
@@ -267,7 +266,7 @@ def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Cho
 
 
 def _eligible(settings: Mapping[str, Sequence[ScoreRow]]) -> dict[str, Estimate]:
-    """Return what may be chosen: settings with a value of as many seeds as any, and not flagged as worthless."""
+    """Return what may be chosen: settings not flagged as worthless that have a value for as many seeds as any."""
     estimates = {label: estimated(rows) for label, rows in settings.items() if not _is_flagged(rows)}
     most = max((estimate.seeds for estimate in estimates.values()), default=0)
     return {label: estimate for label, estimate in estimates.items() if 0 < estimate.seeds == most}

@@ -13,8 +13,10 @@ from matplotlib.colors import to_hex
 from latentbench.drawing.panels import axis_scale, legible, round_ticks, spread_out
 from latentbench.drawing.style import COLORS, INK, line_styles
 from latentbench.errors import RequestError
-from latentbench.report.charts.draw import cost_figure, curve_figure, rate_figure, shown_range
+from latentbench.report.charts.axes import shown_range
+from latentbench.report.charts.curve_figure import curve_figure
 from latentbench.report.charts.plots import plots, write_figures
+from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.table.sweeps import Estimate, sweeps
 
 DIMS = (2, 4, 16)
@@ -297,7 +299,11 @@ def test_every_figure_is_told_in_words(swept):
     drawn = plots(swept())
     assert [plot.heading for plot in drawn] == ["Curves", "Rate and quality", "Cost and quality"]
     assert "r2: vae .350 at 2 to .550 at 16, pca .450 at 2 to .650 at 16" in drawn[0].alt
-    assert drawn[0].sentences[0].startswith("To keep the input (r2), vae does best with latent_dim=4 of 3 tried")
+    assert (
+        drawn[0]
+        .sentences[0]
+        .startswith("To reconstruct the input (r2), vae does best with latent_dim=4 of 3 tried")
+    )
     assert drawn[0].sentences[0].endswith("on the test split it is .600±.002.")
 
 

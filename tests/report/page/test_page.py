@@ -110,10 +110,10 @@ def test_curves_say_what_was_chosen_on_the_validation_split(page, builder, seen)
     )
     text = page(results).text
     assert text.count("<h3>Curves</h3>") == 1
-    sentence = (
-        "To keep the input (r2), vae does best with latent_dim=8 of 2 tried on the validation split (.900±.002)"
-    )
-    assert f"<li>{sentence}; on the test split it is .800±.002.</li>" in text
+    assert (
+        "<li>To reconstruct the input (r2), vae does best with latent_dim=8 of 2 tried on the validation split "
+        "(.900±.002); on the test split it is .800±.002.</li>"
+    ) in text
 
 
 def test_a_sound_run_has_no_red_box(page, full):
@@ -197,22 +197,22 @@ def test_is_written_whole_or_not_at_all(page, full, tmp_path, monkeypatch):
 
 
 def test_the_fade_and_every_walk_begin_and_end_at_the_two_images(full):
-    from latentbench.report.page.pictures import _beside, _look
+    from latentbench.report.page.pictures import _beside, _excerpt
 
     results = full()
     trial = results.trials[-2]
     space = results.latent_space(trial)
-    look = _look(trial, space, "")
-    start, end = look.items[:2]
+    excerpt = _excerpt(trial, space, "")
+    start, end = excerpt.items[:2]
     assert space.labels[start] != space.labels[end]
-    beside = _beside(look)
+    beside = _beside(excerpt)
     assert [name for name, _ in beside] == ["pixel fade", "optimal transport"]
     for _, mixtures in beside:
         assert mixtures.shape == (10, 1, 8, 8)
         assert (mixtures[0] == space.inputs[start].numpy()).all()
         assert (mixtures[-1] == space.inputs[end].numpy()).all()
     ends = space.reconstructions[[start, end]].numpy().clip(0, 1)
-    assert abs(look.walk[[0, -1]] - ends).max() < 1e-5
+    assert abs(excerpt.walk[[0, -1]] - ends).max() < 1e-5
 
 
 def test_all_models_are_shown_on_the_same_items(full):
@@ -283,7 +283,7 @@ def said(build, **options):
 def test_sentences_are_made_from_the_stars(drawn_results):
     assert said(drawn_results()) == [
         "To find similar items (knn10): ae and vae, not separable.",
-        "To keep the input (r2): ae and vae, not separable.",
+        "To reconstruct the input (r2): ae and vae, not separable.",
     ]
 
 
@@ -295,11 +295,11 @@ def test_a_reference_that_does_as_well_is_named(drawn_results):
 
 
 def test_without_stars_the_sentence_claims_no_winner(drawn_results, builder):
-    assert said(drawn_results(seeds=3)) == ["To keep the input: r2 is highest with ae (.874)."]
+    assert said(drawn_results(seeds=3)) == ["To reconstruct the input: r2 is highest with ae (.874)."]
     beaten = drawn_results(seeds=3).add("pca(64)", {"r2": 0.95})
-    assert said(beaten) == ["To keep the input: r2 is highest with ae (.874), but no better than pca(64)."]
+    assert said(beaten) == ["To reconstruct the input: r2 is highest with ae (.874), but no better than pca(64)."]
     assert said(builder.add("ae", {"walk_kd": 0.6}, seeds=1)) == [
-        "To walk from one item to another: walk_kd is .600 with ae."
+        "To interpolate between items: walk_kd is .600 with ae."
     ]
     assert said(builder, purposes=("make",)) == ["There are no scores to compare."]
 
@@ -314,7 +314,7 @@ def test_warnings_come_only_where_they_are_due(drawn_results, builder):
     assert warnings(comparison_table(builder.results()).comparisons[0]) == [
         "Collapsed: ae in 2 of 2 trials.",
         "1 of 4 trials gave no result (vae).",
-        "Only 360 test items: differences of a percent are noise.",
+        "Only 360 test items: differences of about 1 % are noise.",
         "Only 2 seeds: too few to tell models apart, so no stars.",
         "The numbers come from 2 different environments.",
     ]

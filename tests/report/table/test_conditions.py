@@ -36,7 +36,7 @@ def marks(results):
 
 
 def test_conditions_stand_beside_costs_in_every_form(drawn_results):
-    said = "cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32"
+    said = "cost: cpu, 1 thread, 2 trials at once, ungrouped, float32"
     results = drawn_results().results()
     for form in ("text", "md", "latex", "html"):
         assert said in printed(results, form), form
@@ -71,7 +71,7 @@ def test_clean_costs_need_no_better_ones(drawn_results):
     for row in build.rows:
         row.update(ALONE)
     text = printed(build.results())
-    assert "1 thread a trial, 1 trial at a time, groups of 1, float32" in text
+    assert "1 thread, 1 trial at a time, ungrouped, float32" in text
     assert CLEAN not in text
 
 
@@ -100,7 +100,7 @@ def test_costs_under_unequal_conditions_are_told_and_not_marked(drawn_results, c
 
 def test_precision_is_a_choice(drawn_results):
     results = changed(drawn_results(), "vae", precision="bfloat16")
-    assert "groups of 1, bfloat16 and float32 clean" in printed(results)
+    assert "ungrouped, bfloat16 and float32 alone" in printed(results)
     assert marks(results) == marks(drawn_results().results())
 
 
@@ -109,7 +109,7 @@ def test_a_reference_that_ran_otherwise_is_told_and_disturbs_no_mark(drawn_resul
     changed(build, "untrained", threads=9)  # not in the default table
     results = changed(build, "pca", device="Xeon", group_size=4, precision="bfloat16")
     text = printed(results)
-    assert "groups of 1, float32; pca: Xeon, groups of 4" in text
+    assert "ungrouped, float32; pca: Xeon, groups of 4" in text
     assert "mix" not in text
     assert marks(results) == marks(drawn_results().results())
 
@@ -121,7 +121,7 @@ def test_what_gave_no_cost_has_no_conditions(drawn_results):
 
 def test_references_alone_tell_theirs(builder):
     text = printed(builder.add("pca", {"train_seconds": 2.0}).results())
-    assert "cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32" in text
+    assert "cost: cpu, 1 thread, 2 trials at once, ungrouped, float32" in text
 
 
 def test_costs_under_unequal_conditions_have_no_average_rank(builder):
@@ -157,4 +157,4 @@ def test_the_tidy_frame_has_them_as_whole_numbers_that_may_be_missing(tmp_path):
             assert frame[name].dtype == "Int64"
             assert list(frame[name].isna()) == [False, True]
         assert list(frame["threads"].dropna()) == [1]
-    assert "1 thread a trial, 1 trial at a time, groups of " in printed(results)
+    assert "1 thread, 1 trial at a time, " in printed(results)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from latentbench.errors import RequestError, UnknownNameError
@@ -22,13 +23,15 @@ def column_of(results, label, **options):
     return {row.score: row.cells[place] for row in comparison.rows}
 
 
+HINT = "more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`"
+
 GOLDEN = """\
 fashion_mnist  d=16  4 epochs  Gaussian, sigma learned  5 seeds  18/18 trials ok
-To find similar items by sampled codes (knn10_sample): vae.
-To keep the input (r2), to find similar items (knn10) and to walk from one item to another
+To find similar items from sampled codes (knn10_sample): vae.
+To reconstruct the input (r2), to find similar items (knn10) and to interpolate between items
   (walk_kd): ae and vae, not separable.
-To group items by kind (ari): ae, vae and beta_vae(4), not separable.
-No simple model does as well in any of these: pca, pixels (where it is not the measure).
+To group items by class (ari): ae, vae and beta_vae(4), not separable.
+No baseline scores as well on any of these: pca, pixels (except where it is the ground truth).
 
 for    score              better  floor    pca            ae           vae  beta_vae(4)  pixels    n
 keep   r2                     up   .000   .771   * .874±.003   = .874±.002    .853±.002   1.000  10k
@@ -36,18 +39,15 @@ find   knn10                  up   .760   .837   * .862±.003   = .861±.003    
 find   knn10_sample           up   .100    - a           - a   * .858±.003    .802±.002     - a  10k
 group  ari                    up   .000   .365   * .422±.017   = .412±.027  = .371±.028    .350   3k
 walk   walk_kd              down  1.000  1.380  * 0.620±.003  = 0.621±.002   0.700±.002   1.000   1k
-use    rate, nats              -    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
+use    rate, nats           none    0.0    - a           - a      45.7±1.0     22.6±0.4     - a  10k
 cost   train_seconds        down      -      2      94.0±0.8    * 75.0±0.7     91.0±0.3       -    1
 cost   images_per_second      up      -      -      12.1±.2k    * 15.2±.2k     12.5±.2k       -    1
 cost   peak_memory_bytes    down      -  655MB     * 640±4MB     = 642±4MB      690±4MB       -    1
-* best   = not separable from it (paired, Holm, 95 %)   ± 95 % interval over seeds
-- no better direction   pca, pixels: deterministic, one trial each
-marks allow for other seeds, not for another test set: r2, knn10, knn10_sample, ari, walk_kd
+* best   = not separable (paired, Holm, 95 %)   ± 95 % interval over seeds   pca, pixels: one trial
+significance covers seeds only (no per-item values): r2, knn10, knn10_sample, ari, walk_kd
 a no posterior
-cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32
-clean times: latentbench run --timing
-floors: `latentbench info SCORE`
-more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
+cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   alone: `run --timing`
+more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`
 """
 
 
@@ -60,6 +60,27 @@ def test_printing_a_table_loads_neither_torch_nor_matplotlib():
 
 def test_the_table_looks_as_drawn(drawn_results):
     assert printed(drawn_results().results()) == GOLDEN
+
+
+def test_all_that_a_preset_prints_below_its_table_fits_five_lines(drawn_results):
+    build = drawn_results()
+    no_value = {"value": math.nan, "status": "not applicable", "reason": "no ground-truth factors"}
+    r2 = [row for row in build.rows if row["score"] == "r2"]
+    build.rows += [row | no_value | {"score": "dci_disentanglement", "purpose": "factors"} for row in r2]
+    for row in build.rows:
+        row.update(device="Intel(R) Xeon(R) Processor", precision="bfloat16")
+        if row["score"] in ("r2", "knn10", "knn10_sample"):
+            build.per_item[row["trial"], row["score"]] = np.full(50, row["value"])
+    text = printed(build.results())
+    below = text[text.index("* best") :].splitlines()
+    assert below == [
+        "* best   = not separable (paired, Holm, 95 %)   ± 95 % interval over seeds   pca, pixels: one trial",
+        "significance covers seeds only (no per-item values): ari, walk_kd   a no posterior",
+        "not applicable to any model here: dci_disentanglement (no ground-truth factors)",
+        "cost: Intel Xeon Processor, 1 thread, 2 trials at once, ungrouped, bfloat16   alone: `run --timing`",
+        HINT,
+    ]
+    assert max(map(len, below)) <= 100
 
 
 def test_lines_fit_the_page_and_blocks_repeat_the_first_columns(drawn_results):
@@ -99,7 +120,7 @@ def test_relative_puts_the_floor_at_zero_and_the_ceiling_at_one(drawn_results):
     assert {score: cell.mean for score, cell in cells.items()} == {"r2": 1.0, "knn10": 1.0, "ari": 1.0}
     text = printed(drawn_results().results(), relative=True)
     omitted = "knn10_sample, walk_kd, rate, train_seconds, images_per_second, peak_memory_bytes"
-    assert f"without floor or ceiling: {omitted}" in " ".join(text.split())
+    assert f"no floor or ceiling: {omitted}" in " ".join(text.split())
     assert "cost:" not in text
 
 
@@ -115,7 +136,7 @@ def test_relative_turns_a_score_that_should_be_low(builder):
 
 def test_under_five_seeds_there_are_no_stars(drawn_results):
     text = printed(drawn_results(seeds=3).results())
-    assert "no stars under five seeds" in text
+    assert "no stars with fewer than five seeds" in text
     assert "*" not in text
     assert "3 seeds" in text
 
@@ -137,7 +158,7 @@ def test_a_flagged_model_is_never_starred(drawn_results, flag):
     text = printed(build.results())
     assert "  ! ae  " in text
     assert f"! ae {flag} (2 of 5 trials)" in text
-    assert "not compared (flagged, or under five seeds): ae" in text
+    assert "not compared (flagged, or fewer than five seeds): ae" in text
     assert {cell.mark for cell in column_of(build.results(), "ae").values()} == {""}
     assert column_of(build.results(), "vae")["r2"].mark == "*"
 
@@ -211,7 +232,7 @@ def test_survives_one_model_one_seed_and_no_floor(builder):
     builder.add("ae", {"r2": 0.874}, seeds=1, floor=math.nan)
     line = next(line for line in printed(builder.results()).splitlines() if line.startswith("keep"))
     assert line.split() == ["keep", "r2", "up", "-", ".874", "10k"]
-    assert "no stars under five seeds" in printed(builder.results())
+    assert "no stars with fewer than five seeds" in printed(builder.results())
 
 
 def test_survives_only_a_reference_that_feeds_the_floor(builder):
@@ -241,22 +262,20 @@ def test_each_data_set_has_its_table(builder):
 
 def test_mixed_environments_are_told(builder):
     builder.add("ae", {"r2": 0.8}).add("vae", {"r2": 0.8}, environment="e2")
-    assert "mixed environments: 2" in printed(builder.results())
+    assert "2 different environments" in printed(builder.results())
 
 
 def test_items_decide_in_the_table_too(builder):
     """Two models apart by seeds alone; their items say that the test set could not tell."""
-    import numpy as np
-
     builder.add("ae", {"r2": 0.80}, spread=1e-4).add("vae", {"r2": 0.79}, spread=1e-4)
     assert column_of(builder.results(), "vae")["r2"].mark == ""
-    assert "marks allow for other seeds, not for another test set: r2" in printed(builder.results())
+    assert "significance covers seeds only (no per-item values): r2" in printed(builder.results())
     spread = np.random.default_rng(0).normal(size=50)
     for trial in builder.trials:
         items = 0.80 + spread - spread.mean() if trial.label == "ae" else np.full(50, 0.79)
         builder.per_item[trial.key, "r2"] = items
     assert column_of(builder.results(), "vae")["r2"].mark == "="
-    assert "another test set" not in printed(builder.results())
+    assert "covers seeds only" not in printed(builder.results())
 
 
 def test_csv_reads_back_exactly(drawn_results):
@@ -295,16 +314,14 @@ find   knn10                  up   .760    -  1-2  1-2            3       -  10k
 find   knn10_sample           up   .100    -    -    1            2       -  10k
 group  ari                    up   .000    -  1-3  1-3          1-3       -   3k
 walk   walk_kd              down  1.000    -  1-2  1-2            3       -   1k
-use    rate, nats              -    0.0    -    -    -            -       -  10k
+use    rate, nats           none    0.0    -    -    -            -       -  10k
 cost   train_seconds        down      -    -    3    1            2       -    1
 cost   images_per_second      up      -    -    3    1            2       -    1
 cost   peak_memory_bytes    down      -    -  1-2  1-2            3       -    1
-1-3 best and worst rank that the comparison leaves open (paired, Holm, 95 %)   - not ranked
-cost: cpu, 1 thread a trial, 2 trials at the same time, groups of 1, float32
-clean times: latentbench run --timing
-critical difference: needs six data sets, here 1
-floors: `latentbench info SCORE`
-more: `latentbench table RUN --all`, `--for find,walk`, `--relative`, `--ranks`
+1-3 range of ranks that significance allows (paired, Holm, 95 %)   - not ranked
+cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   alone: `run --timing`
+critical difference: needs six data sets, there are 1
+more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`
 """
 
 
@@ -317,12 +334,12 @@ def test_ranks_are_shown_in_every_form(drawn_results, form):
     text = printed(drawn_results().results(), form, ranks=True)
     assert "1-2" in text
     assert "±" not in text
-    assert (form == "csv") != ("critical difference: needs six data sets, here 1" in text)
+    assert (form == "csv") != ("critical difference: needs six data sets, there are 1" in text)
 
 
 def test_ranks_of_too_few_seeds_or_relative_to_a_floor_there_are_not(drawn_results):
     text = printed(drawn_results(seeds=3).results(), ranks=True)
-    assert "no ranks under five seeds" in text
+    assert "no ranks with fewer than five seeds" in text
     assert "1-2" not in text
     with pytest.raises(RequestError, match="choose --ranks or --relative"):
         comparison_table(drawn_results().results(), relative=True, ranks=True)
@@ -340,7 +357,7 @@ def test_six_data_sets_have_a_critical_difference_and_no_rank_over_scores(builde
     text = printed(results, ranks=True)
     line = "r2, average ranks over 6 data sets:   ae 1.00   vae 2.00   critical difference 0.80 (Nemenyi, 95 %)"
     assert text.count(line) == text.count("average ranks") == 1
-    assert "critical difference: needs six data sets: ari 5" in text
+    assert "critical difference: needs six data sets; ari has 5" in text
     assert "critical" not in printed(results)
     rows = list(csv.DictReader(io.StringIO(printed(results, "csv", ranks=True))))
     assert rows[-1]["dataset"] == "average over 6"
@@ -351,7 +368,7 @@ def test_six_data_sets_have_a_critical_difference_and_no_rank_over_scores(builde
 def test_a_data_set_on_which_a_model_lacks_a_value_has_no_average_rank(builder):
     results = over_data_sets(builder, 6)
     results.change(lambda row: row.trial.startswith("d3-vae"), value=math.nan, status="failed")
-    assert "critical difference: needs six data sets, here 5" in printed(results, ranks=True)
+    assert "critical difference: needs six data sets, there are 5" in printed(results, ranks=True)
 
 
 def test_marks_do_not_depend_on_what_is_shown(drawn_results):
@@ -380,11 +397,11 @@ def test_a_score_beside_the_headline_is_a_family_of_its_own(builder):
 
 def test_a_row_without_anyone_above_the_floor_has_no_star(drawn_results):
     build = drawn_results()
-    assert "floor:" not in printed(build.results()).replace("floors:", "")
+    assert "beats the floor" not in printed(build.results())
     for row in build.rows:
         row["floor"] = 0.6 if row["score"] == "walk_kd" else row["floor"]
     text = printed(build.results())
-    assert "no star, none better than the floor: walk_kd" in text
+    assert "no star, none beats the floor: walk_kd" in text
     assert not any(sign in next(line for line in text.splitlines() if line.startswith("walk")) for sign in "*=")
 
 
@@ -394,7 +411,7 @@ def test_a_score_that_no_model_can_have_is_told_below_not_shown(builder):
         build.add(label, {"r2": 0.8, "ari": "no labels", "rate": 3.0 if label == "vae" else "no posterior"})
     text = printed(build.results())
     assert "ari" not in column_of(build.results(), "ae")
-    assert "applicable to no model here: ari (no labels)" in text
+    assert "not applicable to any model here: ari (no labels)" in text
     assert "rate" in column_of(build.results(), "ae")
     alone = printed(build.results(), purposes=("group",))
     assert "no labels" in alone
@@ -441,8 +458,8 @@ def test_a_model_that_makes_codes_together_is_marked_and_not_compared(drawn_resu
     text = printed(results)
     assert "tsne†" in text
     assert "vae†" not in text
-    told = "† codes made of all test items together (transductive), probes cross-validated on them: not compared"
-    assert told in text
+    caution = "† not compared: codes computed jointly for all test items (transductive), probes cross-validated"
+    assert caution in text
     assert "tsne" not in text.split("\n\n")[0]  # what the numbers say
     cells = column_of(results, "tsne")
     assert cells["knn10"].mean == pytest.approx(0.95)

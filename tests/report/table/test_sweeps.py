@@ -76,7 +76,7 @@ def test_words_make_a_choice_and_no_curve(builder):
     assert sweep.curves == ()
     assert sweep.choices[0].chosen == "backbone=mlp"
     text = render(comparison_table(results))
-    assert "To keep the input (r2): vae with backbone=mlp, of 2 tried." in text
+    assert "To reconstruct the input (r2): vae with backbone=mlp, of 2 tried." in text
 
 
 def test_a_collapsed_setting_is_not_chosen_and_one_that_has_not_converged_may_be(builder):
@@ -164,7 +164,7 @@ def test_the_table_of_an_axis_replaces_a_comparison_that_would_repeat_it(builder
     text = render(comparison_table(results))
     assert text.startswith("fashion_mnist over latent_dim   validation split (143 items)")
     assert max(map(len, text.splitlines())) <= 100
-    assert "To keep the input (r2): vae with latent_dim=4, of 4 tried." in text
+    assert "To reconstruct the input (r2): vae with latent_dim=4, of 4 tried." in text
     assert "18/18" not in text
     for option in ("every", "ranks", "relative"):
         assert "over latent_dim" not in render(comparison_table(results, **{option: True}))
@@ -199,7 +199,7 @@ def test_the_comparison_shows_the_chosen_settings_and_all_shows_all(builder):
     columns = [column.label for column in comparison_table(results).comparisons[0].columns]
     assert columns == ["pca(latent_dim=4)", "ae", "vae(latent_dim=4)"]
     text = render(comparison_table(results))
-    assert "6 settings not chosen are left out (--all shows them)" in text
+    assert "6 settings not chosen are hidden (--all shows them)" in text
     everything = comparison_table(results, every=True).comparisons[0]
     assert len(everything.columns) == 9
     assert everything.hidden == 0

@@ -1,0 +1,140 @@
+"""The figures of trade-offs: quality against rate, and against the time of training, on the test split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from latentbench.drawing.panels import panel_grid, plain, round_ticks, set_ticks, write_at_right, write_beside
+from latentbench.drawing.style import INK, LineStyle, line_styles, settings
+from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
+from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
+from latentbench.report.table.sweeps import Estimate
+from latentbench.score_rows import grouped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from latentbench.results import Results
+
+__all__ = ["cost_figure", "rate_figure"]
+
+HOPELESS = 1000  # times as long an axis of rates, before a far one is left out
+MOST_LABELS = 24  # beside the marks of a small panel
+
+
+def rate_figure(results: Results, dataset: str) -> Figure | None:
+    """Draw rate (nats) against r2 on the test split; None where no model has both.
+
+    A mark is the mean over seeds with its 95 % intervals, a dot one seed; yardsticks without a rate are levels.
+    """
+    marks, levels = rate_marks(results, dataset)
+    if not marks:
+        return None
+    styles, names = _mark_styles(marks)
+    joined = {names[mark.line]: styles[mark.line] for mark in marks if mark.axis}
+    title = _test_title(results, dataset, ["r2"], ", dots: single seeds")
+    with settings():
+        figure, (panel,) = panel_grid(1, title, joined, size=(7.2, 4.4))
+        title_panel(panel, "keep", "r2", "up")
+        _draw_marks(panel, "rate, nats", marks, styles, [level.y for level in levels])
+        low, high = panel.get_ylim()
+        shown = [level for level in levels if low <= level.y.mean <= high]
+        for level in shown:
+            panel.axhline(level.y.mean, color=INK, linestyle=(0, (5, 2)), linewidth=1.0, zorder=1.5)
+        write_at_right(panel, [(level.y.mean, f"{level.label} {short(level.y.mean)}") for level in shown])
+        figure.draw_without_rendering()
+        _write_labels(panel, marks, alone=True)
+    return figure
+
+
+def cost_figure(results: Results, dataset: str) -> Figure | None:
+    """Draw training time (seconds, log axis) against each headline quality score on test; None without one."""
+    marks = cost_marks(results, dataset)
+    if not marks:
+        return None
+    scores = list(dict.fromkeys(mark.score for mark in marks))
+    styles, names = _mark_styles(marks)
+    legend = {names[line]: style for line, style in styles.items()}
+    title = _test_title(results, dataset, scores)
+    firsts = {row.score: row for row in reversed(results.rows)}
+    with settings():
+        figure, panels = panel_grid(len(scores), title, legend)
+        blocks = [[mark for mark in marks if mark.score == score] for score in scores]
+        for panel, score, block in zip(panels, scores, blocks, strict=True):
+            title_panel(panel, firsts[score].purpose, score, firsts[score].better, firsts[score].unit)
+            panel.set_xscale("log", nonpositive="clip")
+            _draw_marks(panel, "training, seconds", block, styles)
+            set_ticks(panel, round_ticks(*panel.get_xlim()))
+        figure.draw_without_rendering()
+        for panel, block in zip(panels, blocks, strict=True):
+            _write_labels(panel, block)
+    return figure
+
+
+def _draw_marks(
+    panel: Axes,
+    axis: str,
+    marks: Sequence[Mark],
+    styles: Mapping[str, LineStyle],
+    levels: Sequence[Estimate] = (),
+) -> None:
+    log = panel.get_xscale() == "log"
+    means = [mark.x.mean for mark in marks]
+    seeds = [seed for mark in marks for seed in mark.seeds if not log]
+    every = [mark.x for mark in marks] + [Estimate(x) for _, x, _ in seeds]
+    left, right = (min(means) / 1.6, max(means) * 1.6) if log else shown_range(every, HOPELESS)
+    panel.set_xlim(left, right)
+    near = [mark for mark in marks if left <= mark.x.mean <= right]
+    far = [(f"{mark.label} at {short(mark.x.mean)}", mark.y) for mark in marks if mark not in near]
+    others = [*levels, *(Estimate(y) for _, _, y in seeds)]
+    low, high = finish_axes(panel, axis, [(mark.label, mark.y) for mark in near], far, others)
+    shown = [mark for mark in near if low <= mark.y.mean <= high]
+    for line, style in styles.items():
+        joined = sorted((mark for mark in marks if mark.line == line), key=lambda mark: mark.step)
+        color: dict[str, Any] = {"color": style.color, "zorder": 3}
+        places = [mark.x.mean for mark in joined], [mark.y.mean for mark in joined]
+        panel.plot(*places, linestyle=style.dash, linewidth=0.9, **color)
+        inside = [mark for mark in joined if mark in shown]
+        bars: dict[str, Any] = {
+            "xerr": _bars([mark.x for mark in inside]),
+            "yerr": _bars([mark.y for mark in inside]),
+        }
+        x, y = [mark.x.mean for mark in inside], [mark.y.mean for mark in inside]
+        panel.errorbar(x, y, **bars, fmt=style.marker, markersize=6, elinewidth=1.0, **color)
+        dots = [(x, y) for mark in inside for _, x, y in mark.seeds if not log]
+        panel.scatter([x for x, _ in dots], [y for _, y in dots], 14, style.color, alpha=0.55, linewidths=0)
+
+
+def _bars(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """Return how far intervals reach below and above their means; 0 where there is none."""
+    below = [value.mean - value.low if math.isfinite(value.low) else 0.0 for value in estimates]
+    return [below, [value.high - value.mean if math.isfinite(value.high) else 0.0 for value in estimates]]
+
+
+def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> None:
+    """Write its step beside each mark, or its label where it stands alone and no legend names it."""
+    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    spots = [
+        (mark.x.mean, mark.y.mean, plain(mark.step) if mark.axis else mark.label * alone, INK)
+        for mark in marks
+        if left <= mark.x.mean <= right and low <= mark.y.mean <= high
+    ]
+    if alone or len(spots) <= MOST_LABELS:
+        write_beside(panel, spots)
+
+
+def _mark_styles(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
+    """Return the style of each line of marks, and what the legend calls it."""
+    styles = line_styles({mark.line: (mark.reference, False) for mark in marks})
+    return styles, {mark.line: f"{mark.line}, by {mark.axis}" if mark.axis else mark.line for mark in marks}
+
+
+def _test_title(results: Results, dataset: str, scores: Sequence[str], dots: str = "") -> str:
+    rows = [row for row in results.rows if row.dataset == dataset and row.score in scores and row.has_value]
+    seeds = max(len({row.seed for row in block}) for block in grouped(rows, lambda row: row.label).values())
+    key = f"; bars: 95 % intervals over seeds{dots}" if seeds > 1 else ""
+    items = counted(max(row.n_eval for row in rows), "item")
+    return f"{dataset}, test split ({items}), {counted(seeds, 'seed')}{key}"

@@ -1,0 +1,128 @@
+"""The lines below a comparison: what its signs mean, why cells are empty, and how its costs were measured."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+
+from latentbench.report.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
+from latentbench.report.table.conditions import conditions_in_words
+from latentbench.report.table.significance import BEST, FEWEST_DATASETS, FEWEST_SEEDS
+
+__all__ = ["TOGETHER", "legend", "letters_of"]
+
+NUMBER_WORDS = {5: "five", 6: "six"}
+FEWEST = NUMBER_WORDS.get(FEWEST_SEEDS, str(FEWEST_SEEDS))
+TOGETHER = "†"
+JOINT_CODES = "not compared: codes computed jointly for all test items (transductive), probes cross-validated"
+
+
+def letters_of(rows: Sequence[ComparisonRow]) -> dict[str, str]:
+    """Name the reasons why cells are empty a, b, ... z, aa, ab; a cost that a model does not have needs none."""
+    explained = {"quality": ("not applicable", "failed"), "cost": ("failed",)}
+    cells = [cell for row in rows for cell in row.cells if cell.status in explained[row.kind]]
+    reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason)
+    names = [first + second for first in ["", *string.ascii_lowercase] for second in string.ascii_lowercase]
+    return dict(zip(reasons, names, strict=False))
+
+
+def legend(comparison: Comparison, table: Table, letters: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """Return the lines below a comparison of `table`, each of several parts; `letters` is that of `letters_of`."""
+    reasons = [f"{letter} {reason}" for reason, letter in letters.items()]
+    explained = () if table.ranks else (*_significance(comparison), *reasons)
+    lines = (
+        _rank_signs(comparison) if table.ranks else _signs(comparison),
+        (*explained, *_flags(comparison.columns)),
+        _cautions(comparison, table),
+        conditions_in_words(comparison.conditions) if any(map(_has_cost, comparison.rows)) else (),
+        *(_average_ranks(table.averages) if comparison is table.comparisons[-1] else ()),
+    )
+    return tuple(line for line in lines if line)
+
+
+def _signs(comparison: Comparison) -> tuple[str, ...]:
+    cells = [cell for row in comparison.rows for cell in row.cells]
+    starred = any(map(_has_star, comparison.rows))
+    parts = ["* best", "= not separable (paired, Holm, 95 %)"] if starred else []
+    parts += ["± 95 % interval over seeds"] if any(cell.half > 0 for cell in cells) else []
+    once = [column.label for column in comparison.columns if column.deterministic and column.trials <= 1]
+    parts += [f"{', '.join(once)}: one trial"] if once else []
+    parts += ["... not computed"] if any(cell.status == "missing" for cell in cells) else []
+    return tuple(parts)
+
+
+def _significance(comparison: Comparison) -> list[str]:
+    """Say which marks rest on seeds alone, and where nobody has one."""
+    alone = [row.score for row in comparison.rows if row.seeds_only and row.kind != "cost" and _has_star(row)]
+    parts = [f"significance covers seeds only (no per-item values): {', '.join(alone)}"] if alone else []
+    low = [row.score for row in comparison.rows if row.at_floor]
+    return parts + ([f"no star, none beats the floor: {', '.join(low)}"] if low else [])
+
+
+def _flags(columns: Sequence[Column]) -> list[str]:
+    return [
+        f"! {column.label} {flag}" + (f" ({trials} of {column.trials} trials)" if column.trials > 1 else "")
+        for column in columns
+        for flag, trials in column.flags.items()
+    ]
+
+
+def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
+    few = comparison.seeds < FEWEST_SEEDS and any(not column.reference for column in comparison.columns)
+    parts = [f"no {'ranks' if table.ranks else 'stars'} with fewer than {FEWEST} seeds"] if few else []
+    if any(cell.rank for row in comparison.rows for cell in row.cells) and (names := _left_out(comparison)):
+        parts.append(f"not compared (flagged, or fewer than {FEWEST} seeds): {', '.join(names)}")
+    parts += [f"{comparison.hidden} settings not chosen are hidden (--all shows them)"] * bool(comparison.hidden)
+    parts += [f"{TOGETHER} {JOINT_CODES}"] if any(column.together for column in comparison.columns) else []
+    parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
+    parts += [f"no floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
+    parts += [
+        f"not applicable to any model here: {', '.join(names)} ({why})" for why, names in comparison.empty.items()
+    ]
+    parts += [f"{comparison.environments} different environments"] if comparison.environments > 1 else []
+    return tuple(parts)
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    """Return the contenders that have values but took no part in the comparison."""
+    seeds = [max(row.cells[place].seeds for row in comparison.rows) for place in range(len(comparison.columns))]
+    return [
+        column.label
+        for column, most in zip(comparison.columns, seeds, strict=True)
+        if most
+        and not (column.reference or column.together)
+        and (column.flags or (most < FEWEST_SEEDS and not column.deterministic))
+    ]
+
+
+def _rank_signs(comparison: Comparison) -> tuple[str, ...]:
+    ranked = any(cell.rank for row in comparison.rows for cell in row.cells)
+    meant = ["1-3 range of ranks that significance allows (paired, Holm, 95 %)"] if ranked else []
+    return (*meant, "- not ranked")
+
+
+def _average_ranks(averages: Sequence[AverageRanks]) -> list[tuple[str, ...]]:
+    """Return the average ranks over data sets, a line a score, or why there are none."""
+    ranked = [average for average in averages if average.ranks]
+    few = [average for average in averages if not average.ranks]
+    needed = f"critical difference: needs {NUMBER_WORDS.get(FEWEST_DATASETS, FEWEST_DATASETS)} data sets"
+    lines = [
+        (
+            f"{average.score}, average ranks over {average.datasets} data sets:",
+            *(f"{label} {rank:.2f}" for label, rank in average.ranks.items()),
+            f"critical difference {average.critical:.2f} (Nemenyi, 95 %)",
+        )
+        for average in ranked
+    ]
+    if few and not ranked:
+        return [(f"{needed}, there are {max(average.datasets for average in few)}",)]
+    counts = ", ".join(f"{average.score} has {average.datasets}" for average in few)
+    return [*lines, *([(f"{needed}; {counts}",)] if few else [])]
+
+
+def _has_cost(row: ComparisonRow) -> bool:
+    return row.kind == "cost" and any(cell.status == "ok" for cell in row.cells)
+
+
+def _has_star(row: ComparisonRow) -> bool:
+    return any(cell.mark == BEST for cell in row.cells)
