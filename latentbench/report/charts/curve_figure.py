@@ -94,13 +94,13 @@ def _draw_curve(
 
 
 def _draw_line(panel: Axes, line: Line, style: LineStyle, level: bool) -> None:
-    style: dict[str, Any] = {"color": style.color, "linestyle": style.dash, "linewidth": style.width}
+    options: dict[str, Any] = {"color": style.color, "linestyle": style.dash, "linewidth": style.width}
     means = [point.value.mean for point in line.points]
     if level:
-        panel.axhline(means[0], zorder=1.5, **style)
+        panel.axhline(means[0], zorder=1.5, **options)
         return
     x = [point.x for point in line.points]
-    panel.plot(x, means, marker=style.marker, markersize=5, zorder=3, **style)
+    panel.plot(x, means, marker=style.marker, markersize=5, zorder=3, **options)
     if line.reference:
         return
     bottom, top = panel.get_ylim()
