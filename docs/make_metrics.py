@@ -20,17 +20,17 @@ PAGE = Path(__file__).with_name("metrics.md")
 PACKAGE = "latentbench_metrics"
 HEAD = """# Metrics
 
-Written by `python docs/make_metrics.py` from what each metric declares and from the docstrings of the
-functions that compute it; a test fails when this page is old. `latentbench info r2` shows the same for
-one metric or score, of any plugin, and `latentbench check r2` tests it on a small space with known
-answers.
+Written by `python docs/make_metrics.py` from what each metric declares, the summary it is registered with,
+and the docstrings of the functions that compute it; a test fails when this page is out of date.
+`latentbench info r2` shows the same for one metric or score of any plugin, and `latentbench check r2` tests
+it on a small space with known answers.
 
-Every function below takes tensors and can be imported from its module; the answers shown are doctests.
-`better` says which side is good: up, down, near:VALUE, or none for a score that something worthless can
-win: it is shown, never starred. Floor is what no learning at all gives, ceiling what no compression at all
-gives: a number, or the reference row of the same table that shows it. *Same within* is what another order
-of the items, another device or precision or a declared invariance may change in the score at most, as a
-share of it or absolutely, whichever is more.
+Every function below takes tensors and can be imported from its module; the values shown are doctests.
+`better` is the direction: up, down, near:VALUE, or none for a score that a worthless space can win: it is
+shown, never starred. The floor is the score of an untrained baseline, the ceiling that of no compression:
+a number, or the reference row of the same table that shows it. *Same within* is how much another order of
+the items, another device or precision, or a declared invariance may change the score, relative to its value
+or absolutely, whichever is larger.
 """
 
 
@@ -46,11 +46,11 @@ def page() -> str:
     for name in _modules():
         module = import_module(f"{PACKAGE}.{name}")
         functions = list(_functions(module))
-        here = {key: cls for key, cls in metrics.items() if cls.__module__ == module.__name__}
-        if functions or here:
+        defined = {key: cls for key, cls in metrics.items() if cls.__module__ == module.__name__}
+        if functions or defined:
             parts.append(f"## {name}\n\n{_paragraph(inspect.getdoc(module) or '')}\n")
             parts += [_function(function) for function in functions]
-            parts += [_metric(key, cls, summaries[key]) for key, cls in here.items()]
+            parts += [_metric(key, cls, summaries[key]) for key, cls in defined.items()]
     return "\n".join(parts)
 
 
@@ -74,9 +74,9 @@ def _modules() -> list[str]:
 def _functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
     """Yield the score functions that a module defines: those whose docstring names a source."""
     for name in module.__all__:
-        found = getattr(module, name)
-        if inspect.isfunction(found) and found.__module__ == module.__name__ and "\nSource: " in _doc(found):
-            yield found
+        member = getattr(module, name)
+        if inspect.isfunction(member) and member.__module__ == module.__name__ and "\nSource: " in _doc(member):
+            yield member
 
 
 def _function(function: Callable[..., Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a dataset plugin implements, and the splits the host makes of it."""
+"""What a dataset plugin implements, and the splits that the host makes of it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ Render = Callable[[Array], Array]
 class Splits:
     """The three splits of a dataset; `validation` is carved from train and the same for all seeds.
 
-    `render` draws the inputs of any factors where the data are generated: what an edit should have given.
+    `render` draws the inputs of any factors where the data are generated: the ground truth of an edit.
     """
 
     train: Split
@@ -96,7 +96,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a model is told about its data before it sees any.
+    """What a model knows about its data before it sees any.
 
     Attributes:
         shape: shape of one input, as (1, 28, 28).
@@ -132,7 +132,7 @@ class Dataset(ABC):
     """A named source of data. A plugin subclasses it and registers the class.
 
     Attributes:
-        version: raise it when the same files would give other arrays.
+        version: increase it when the same files would give other arrays.
         reads_paths: `-d PATH` means this dataset with its parameter `path`; for loaders of users' own files.
         params: the checked parameters, an instance of the class's own `Params`.
     """
@@ -180,7 +180,7 @@ class Dataset(ABC):
     def render(self, factors: npt.ArrayLike) -> Array:  # noqa: ARG002 - overridden by generated data
         """Draw the inputs `(n, *shape)` of `factors` `(n, k)`; override it where the data are generated.
 
-        The factors of a split must give its very inputs.
+        The factors of a split must give exactly its inputs.
 
         Raises:
             DataError: these data are not generated, or the factors lie outside what they can be.
@@ -205,8 +205,8 @@ class Dataset(ABC):
 def split_validation(train: Split) -> tuple[Split, Split]:
     """Carve 5,000 rows or 10 % of `train`, whichever is less, as a validation split.
 
-    The rows with the smallest sha256 of their contents are taken: the choice depends on nothing but the data,
-    and equal rows end on the same side (but for the last one taken).
+    The rows with the smallest sha256 of their contents are taken: the choice depends only on the data, and equal
+    rows end on the same side (except for the last one taken).
     """
     count = min(5000, len(train) // 10)
     rows = np.ascontiguousarray(train.inputs).reshape(len(train), -1)

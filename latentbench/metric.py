@@ -40,23 +40,24 @@ Tier = Literal["quick", "full"]
 class Metric(ABC):
     """Computes one or more named scores of a latent space.
 
-    Declare what it needs; the host leaves it out, with the reason in the table, where a space cannot supply it.
+    A metric declares what it needs; where a space cannot supply it, the host leaves the metric out and the table
+    says why.
 
     Attributes:
         scores: score name -> its declaration. Names are unique over all metrics.
         needs: any of inputs, labels, factors, train, validation, encoder, decoder, decoder_gradient, posterior,
             prior, likelihood, render, cost.
-        version: raise it when the same space would give another number.
+        version: increase it when the same space would give another number.
         tier: "quick" (under 5 s on one CPU core at n = 2000) or "full".
-        invariances: changes of the codes (and the maps with them) that leave the scores alone: any of shift,
-            scale (of all dimensions by one factor), rotation (which exchanges and flips dimensions too),
-            permutation (of dimensions, and flips), axis_scale (each dimension by a factor of its own).
-        tolerance: what another order of the items, another device or precision, or a declared invariance may
-            change in a score at most, as a share of its value or absolutely, whichever is more.
-        min_items: fewest test items it may be computed from.
-        max_items: most test items it looks at, or None for all; it takes a seeded subset above.
-        on_host: computed on the CPU whatever the trial's device (exact transport, trees): such scores can be made
-            beside the next training. All others stay on the device of the space's tensors.
+        invariances: changes of the codes (and of the maps with them) that do not affect the scores: any of shift,
+            scale (of all dimensions by one factor), rotation (which includes swapping and flipping dimensions),
+            permutation (of dimensions, with flips), axis_scale (each dimension by its own factor).
+        tolerance: how much another order of the items, another device or precision, or a declared invariance may
+            change a score, relative to its value or absolutely, whichever is larger.
+        min_items: the fewest test items it can be computed from.
+        max_items: the most test items it uses, or None for all; of more it takes a seeded subset.
+        on_host: computed on the CPU whatever the trial's device (exact transport, trees): such scores can be
+            computed beside the next training. All others stay on the device of the space's tensors.
     """
 
     class Params(latentbench.params.Params):
@@ -91,13 +92,13 @@ class Metric(ABC):
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
         """Return every declared score.
 
-        Items come in an order that their contents decide (`LatentSpace.arranged`), whatever order they lay in.
+        Items come in an order that their contents decide (`LatentSpace.arranged`), whatever their order was.
 
         A value is a float, or a 1-dim tensor with one number per test item: the score is then its mean, and its
         spread gives the standard error.
 
         Raises:
-            NotApplicableError: the space cannot supply something; the text is the reason a reader sees.
+            NotApplicableError: the space cannot supply something; its text is the reason in the table.
         """
 
     @classmethod
@@ -110,8 +111,8 @@ class Metric(ABC):
         details = inspect.cleandoc(cls.__doc__ or "")
         return "\n\n".join(text for text in (sentence, details) if text)
 
-    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to say
-        """Return how the scores of this space were made where a reader must know it; stands as their `reason`."""
+    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to note
+        """Return what a reader must know of how the scores were made; it is shown as their `reason`."""
         return ""
 
 

@@ -40,7 +40,7 @@ ReferenceTrait = Literal["", "floor", "yardstick", "ceiling"]
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers a model wants for each row of a batch: `Draw("normal", (d,))`.
+    """Random numbers that a model needs for each row of a batch: `Draw("normal", (d,))`.
 
     Attributes:
         kind: "normal" (mean 0, variance 1) or "uniform" (on [0, 1)).
@@ -79,8 +79,8 @@ class Batch:
 class Posterior:
     """A diagonal normal over codes: one per input (a posterior), or one for all (a prior, shape `(d,)`).
 
-    Subclass it and override `sample`, `log_prob` and `kl` for another family, `take` and `to` where it has more
-    than mean and variance.
+    Subclass it and override `sample`, `log_prob` and `kl` for another family, and `take` and `to` where it has
+    more than mean and variance.
 
     Attributes:
         mean: `(n, d)` or `(d,)`.
@@ -111,7 +111,7 @@ class Posterior:
         return 0.5 * (squared + ratio - 1 - ratio.log()).sum(-1)
 
     def take(self, rows: Tensor) -> Posterior:
-        """Return the distributions of just these rows."""
+        """Return the distributions of these rows."""
         return type(self)(self.mean[rows], self.variance[rows])
 
     def to(self, device: torch.device | str) -> Posterior:
@@ -125,17 +125,17 @@ class Model(ABC):
     Traits are declared as class attributes:
 
     Attributes:
-        version: raise it when the same parameters and data give another model.
+        version: increase it when the same parameters and data would give another model.
         encoder: "amortized" (a function of the input), "optimized" (codes are fitted to each input) or "none"
-            (codes are made of all items together: `embed`).
+            (codes are made from all items together: `embed`).
         decoder: "differentiable" (torch, gradients flow), "opaque" (values only) or "none".
         deterministic: the seed changes nothing; such a model runs once and has no interval.
-        rows_at_once: how many inputs `encode` and `posterior` are given at most; None: as many as suit a network
-            on its device. For a model whose calls cost much before the first row; it needs room for so many.
+        rows_at_once: the most inputs that `encode` and `posterior` get at once; None: as many as suit a network on
+            its device. For a model whose calls are costly before the first row; it needs memory for as many.
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
-        reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, feeds the floor
+        reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, supplies the floor
             column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (compresses nothing).
-        label_params: parameters whose value stands behind the name in tables, as in `beta_vae(4)`.
+        label_params: parameters whose values follow the name in tables, as in `beta_vae(4)`.
     """
 
     class Params(latentbench.params.Params):
@@ -189,11 +189,11 @@ class Model(ABC):
         """Map inputs `(n, *shape)` to codes `(n, d)`; posterior means for a probabilistic model."""
 
     def embed(self, inputs: Tensor) -> Tensor:  # noqa: ARG002 - overridden where there is no encoder
-        """Return codes `(n, d)` of inputs `(n, *shape)` made of all of them together, as t-SNE does.
+        """Return codes `(n, d)` made from all inputs `(n, *shape)` together, as t-SNE does.
 
-        Override it, and `encode` to raise NotApplicableError, where `encoder` is "none": such codes depend on what
-        else is shown, and those of two splits do not lie in one space. Any random number comes from a seed that
-        `fit` has drawn from its generator, so that the same inputs get the same codes again.
+        Override it, and let `encode` raise NotApplicableError, where `encoder` is "none": such codes depend on all
+        items shown, and those of two splits do not lie in one space. Random numbers must come from a seed that
+        `fit` drew from its generator, so that the same inputs get the same codes again.
         """
         raise ContractError(f"{type(self).__name__} declares encoder={self.encoder!r} but has no embed")
 
@@ -210,11 +210,11 @@ class Model(ABC):
         return None
 
     def get_state(self) -> State | None:
-        """Return all that was learned as named arrays, or None when this model cannot be reloaded."""
+        """Return everything learned as named arrays, or None when this model cannot be reloaded."""
         return None
 
     def set_state(self, state: State) -> None:  # noqa: ARG002 - goes with get_state
-        """Take back what `get_state` returned."""
+        """Restore what `get_state` returned."""
         raise ContractError(f"{type(self).__name__} has get_state but no set_state")
 
 
@@ -256,7 +256,7 @@ class GradientModel(nn.Module, Model):
         return next(self.parameters()).device
 
     def place(self, device: torch.device | str) -> Self:
-        """Move to a device, weights of convolutions with their channels last: that is faster on all of them."""
+        """Move to a device, with the channels of convolution weights last: that is faster on all devices."""
         return self.to(device).to(memory_format=torch.channels_last)
 
     @abstractmethod
@@ -268,7 +268,7 @@ class GradientModel(nn.Module, Model):
         return self.loss(batch, noise, **player)
 
     def noise_spec(self) -> Mapping[str, Draw]:
-        """Declare the random numbers `loss` wants in `noise`, per row of the batch."""
+        """Declare the random numbers that `loss` needs in `noise`, per row of the batch."""
         return {}
 
     def update(self, state: dict[str, Tensor], batch: Batch, noise: Noise) -> dict[str, Tensor]:  # noqa: ARG002
@@ -285,7 +285,7 @@ class GradientModel(nn.Module, Model):
 
 
 class SklearnModel(Model):
-    """Adapter for a scikit-learn transformer: say how it is made, the rest follows.
+    """Adapter for a scikit-learn transformer: implement `make_estimator`, the rest follows.
 
     Inputs are flattened to `(n, D)` float32. A transformer with `inverse_transform` gives an opaque decoder,
     one without it must declare `decoder = "none"`. It cannot be reloaded without pickle, so its scores are made
@@ -318,7 +318,7 @@ class SklearnModel(Model):
 
 
 def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
-    """Turn a split's array into what models see: float32, uint8 images scaled to [0, 1].
+    """Turn a split's array into model inputs: float32, with uint8 images scaled to [0, 1].
 
     >>> as_inputs(np.array([[0, 255]], dtype=np.uint8))
     tensor([[0., 1.]])
@@ -327,5 +327,5 @@ def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Te
 
 
 def scale_inputs(stored: Tensor) -> Tensor:
-    """Do the same for data already on a device."""
+    """Do the same for data on a device."""
     return stored.float() / 255 if stored.dtype == torch.uint8 else stored.clone()

@@ -1,4 +1,4 @@
-"""What one number means: a score, what it is for and which way is good. No torch."""
+"""What one number means: a score, its purpose and its direction. No torch."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ class Score:
         better: "up", "down", "near:VALUE", or "none" for a score with a trivial optimum (shown, never starred).
         description: one line for `latentbench info`; empty where the metric has no other score, so that its
             summary says it all.
-        purpose: what a reader wants a space for: keep, find, group, near, walk, make, steer, factors, shift,
-            cost or use.
-        headline: stands in the default table.
+        purpose: what the space is wanted for: keep, find, group, near, walk, make, steer, factors, shift, cost or
+            use.
+        headline: shown in the default table.
         range: smallest and largest possible value.
-        unit: as "nats" or "dB"; empty for a pure number.
+        unit: such as "nats" or "dB"; empty for a pure number.
         kind: "quality" (the same on any machine) or "cost" (seconds, bytes).
-        codes: whether posterior means or posterior samples are looked at.
-        floor: what no learning at all gives: a number, or the name of the reference model whose row gives it.
-        ceiling: what no compression at all gives, likewise.
-        flag_below: under this value the trial is flagged `flag`.
-        flag: as "collapsed"; a flagged trial is never starred.
+        codes: whether the score looks at posterior means or at posterior samples.
+        floor: the score of an untrained baseline: a number, or the name of the reference model whose row gives it.
+        ceiling: the score without any compression, likewise.
+        flag_below: below this value the trial is flagged `flag`.
+        flag: such as "collapsed"; a flagged trial is never starred.
+
+    Raises:
+        ContractError: a misspelt word, an impossible range, or a flag without its limit.
     """
 
     better: Better

@@ -1,4 +1,4 @@
-"""For plugin authors: a latent space with known answers, ways to spoil it, and checks of a metric against both."""
+"""For plugin authors: a latent space with known answers, ways to corrupt it, and checks of a metric on both."""
 
 from latentbench.testing.changes import (
     CHANGES,

@@ -1,4 +1,4 @@
-"""The same latent space in other coordinates, and ways to spoil one."""
+"""The same latent space in other coordinates, and ways to corrupt one."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class _Affine:
         return there.to(codes.dtype)
 
     def back(self, codes: Tensor) -> Tensor:
-        here: Tensor = torch.linalg.solve(self.matrix, codes.double() - self.shift, left=False)
-        return here.to(codes.dtype)
+        codes_before: Tensor = torch.linalg.solve(self.matrix, codes.double() - self.shift, left=False)
+        return codes_before.to(codes.dtype)
 
 
 class MovedPosterior(Posterior):
-    """A distribution of codes after an affine change of coordinates; its variance is each dimension's own."""
+    """A distribution of codes after an affine change of coordinates; `variance` has no covariances."""
 
     def __init__(self, base: Posterior, change: _Affine) -> None:
         variance = base.variance.double() @ change.matrix.square()
@@ -62,7 +62,7 @@ class MovedPosterior(Posterior):
         return MovedPosterior(self.base.take(rows), self.change)
 
     def kl(self, prior: Posterior) -> Tensor:
-        """Divergence from a prior that was moved likewise; it does not depend on coordinates."""
+        """Divergence from a prior in the same new coordinates; it does not depend on them."""
         if not isinstance(prior, MovedPosterior):
             raise TypeError(f"prior must be moved as the posterior was, got {type(prior).__name__}")
         return self.base.kl(prior.base)
@@ -138,10 +138,10 @@ def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
 
 
 def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> LatentSpace:
-    """Return the space with normal noise for codes, in all splits, from an encoder that knows nothing.
+    """Return the space with normal noise for codes, in all splits, from an encoder without information.
 
-    `width` times as wide in each dimension as the codes were, so that what is decoded from it is odd too: the
-    codes of other items would look well to scores that compare whole sets of images.
+    The noise is `width` times as wide in each dimension as the codes were, so that its decoded images are odd too:
+    the codes of other items would look good to scores that compare whole sets of images.
     """
 
     def drawn(space: LatentSpace, seed: int) -> LatentSpace:
@@ -177,7 +177,7 @@ def blurred(space: LatentSpace, width: int = 5) -> LatentSpace:
 
 
 def _lost(codes: Tensor) -> Map:
-    """An encoder that gives inputs the codes of arbitrary items, always the same for the same input."""
+    """Return an encoder that gives each input the code of an arbitrary item, always the same one."""
 
     def encode(inputs: Tensor) -> Tensor:
         bits = (inputs.flatten(1).double() * 1e4).round().long()

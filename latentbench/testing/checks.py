@@ -1,4 +1,4 @@
-"""Checks of a metric on a latent space with known answers, and on spoiled ones."""
+"""Checks of a metric on a latent space with known answers, and on corrupted ones."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Check:
 
 
 def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace | None = None) -> Iterator[Check]:
-    """Compute a metric on a known space, on the same in other words, and on spoiled ones; yield every score.
+    """Compute a metric on a known space, on equivalent ones and on corrupted ones; yield every score.
 
-    It must give the same twice; the same, within its `tolerance`, for items in another order, for codes changed in
-    their last bits, and under every invariance it declares. A space with the codes of other items, with the labels
-    of others or with blurred images must not score better. Cost scores need only be in their range.
+    It must repeat its values exactly; within its `tolerance` it must give the same for items in another order, for
+    codes changed in their last bits, and under every invariance it declares. A space with the codes or labels of
+    other items, or with blurred images, must not score better. Cost scores only have to be in their range.
 
     Args:
         name: a registered metric.
@@ -63,16 +63,16 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
     metric = plugins.load("metric", name)
     start = gallery() if space is None else space
     first = _values(name, plugins, start)
-    for found, (value, status, reason) in first.items():
-        yield _in_range(found, metric.scores[found], value, status, reason)
+    for score_name, (value, status, reason) in first.items():
+        yield _in_range(score_name, metric.scores[score_name], value, status, reason)
     for title, make, expected in _spaces(metric):
-        for found, (value, status, reason) in _values(name, plugins, make(start)).items():
-            declared = metric.scores[found]
+        for score_name, (value, status, reason) in _values(name, plugins, make(start)).items():
+            declared = metric.scores[score_name]
             if declared.kind == "cost":
                 continue
-            holds = _holds(expected, declared, metric.tolerance, first[found][0], value)
+            holds = _holds(expected, declared, metric.tolerance, first[score_name][0], value)
             passed = holds and status != "failed"
-            yield Check(title, found, value, expected if _judged(expected, declared) else "", passed, reason)
+            yield Check(title, score_name, value, expected if _judged(expected, declared) else "", passed, reason)
 
 
 def _spaces(metric: type[Metric]) -> Iterator[tuple[str, Callable[[LatentSpace], LatentSpace], str]]:
@@ -101,7 +101,7 @@ WORDS = {
 
 
 def _rounded(space: LatentSpace) -> LatentSpace:
-    """The codes as another device or precision could have given them."""
+    """Return the space with codes as another device or precision could have given them."""
     signs = torch.randn(space.codes.shape, generator=torch.Generator().manual_seed(0)).sign()
     return space.replaced(codes=space.codes * (1 + ROUNDING * signs.to(space.codes)))
 
@@ -111,8 +111,8 @@ def _values(name: str, plugins: Plugins, space: LatentSpace) -> Mapping[str, tup
     frame = score(space, [name], plugins)
     columns = (frame[column].tolist() for column in ("score", "value", "status", "reason"))
     return {
-        str(found): (float(value), str(status), str(reason))
-        for found, value, status, reason in zip(*columns, strict=True)
+        str(score_name): (float(value), str(status), str(reason))
+        for score_name, value, status, reason in zip(*columns, strict=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""A latent space that is perfect and made from nothing: bright spots, encoded and decoded by formulas."""
+"""A perfect latent space made from formulas: bright spots, encoded and decoded exactly."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SEEN = 1e-3  # light that counts as none, so that a dark image has a code too
 
 
 def gallery(count: int = 1000, train: int = 1500, seed: int = 0) -> LatentSpace:
-    """Return a latent space that has everything a metric can need, with right answers.
+    """Return a latent space with everything a metric can need, and with known answers.
 
     Its images `(n, 1, 16, 16)` are single bright spots. A code `(n, 5)` holds the spot's x, y, size, aspect and
-    tone, one a dimension, each of mean 0 and variance about 1; the aspect, which is the label (tall, round, wide),
-    is three times as wide, so that classes are clusters. Encoder and decoder are formulas in torch, each other's
-    inverse up to a spot's tails beyond the border. Factors are the five numbers before a little jitter, on a grid
-    of 8 x 8 x 4 x 3 x 4; `render` draws them without jitter. Posteriors are narrow, the prior is the standard
+    tone, one per dimension, each with mean 0 and variance about 1; the aspect, which is the label (tall, round,
+    wide), is three times as wide, so that classes are clusters. Encoder and decoder are formulas in torch, inverse
+    to each other up to a spot's tails beyond the border. Factors are the five numbers before a little jitter, on a
+    grid of 8 x 8 x 4 x 3 x 4; `render` draws them without jitter. Posteriors are narrow, the prior is the standard
     normal, the likelihood a Gaussian.
 
     Args:
@@ -69,9 +69,9 @@ def decode_spots(codes: Tensor) -> Tensor:
 
 
 def encode_spots(images: Tensor) -> Tensor:
-    """Read the codes `(n, 5)` off images of spots `(n, 1, 16, 16)`: from their light, centers and variances.
+    """Read the codes `(n, 5)` from images of spots `(n, 1, 16, 16)`: from their light, centers and variances.
 
-    The fourth power of the light is looked at, a spot half as wide, so that a little noise changes little.
+    The fourth power of the light is used, a spot half as wide, so that a little noise changes little.
     """
     place = torch.arange(SIDE, dtype=images.dtype, device=images.device) - (SIDE - 1) / 2
     light = images[:, 0].pow(4)

@@ -1,4 +1,4 @@
-"""What a metric's numbers depend on in its own package, as one digest: definitions, not comments or docstrings."""
+"""A digest of the code in its own package that a metric's numbers depend on, without comments and docstrings."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ PLAIN = {"scores", "version", "tier", "tolerance", "invariances", "min_items"}  
 def code_digest(cls: type) -> str:
     """Return the sha256 of all code of its own package that a class reaches, without docstrings and comments.
 
-    Followed are the names that the class, its bases and every function, class and constant so found use, from file
-    to file within their top-level packages; nothing of the host or of libraries. Words that declare scores do not
+    Follows the names that the class, its bases and every function, class and constant found this way use, from
+    file to file within their top-level packages, but not into the host or libraries. Declarations in words do not
     count.
     """
     waiting: list[Definition] = [(base.__module__, base.__name__) for base in cls.__mro__]
     packages = {module.partition(".")[0] for module, _ in waiting} - FOREIGN
     files: dict[str, _File] = {}
-    found: dict[Definition, str] = {}
+    definitions: dict[Definition, str] = {}
     while waiting:
         module, name = waiting.pop()
-        if (module, name) in found or module.partition(".")[0] not in packages:
+        if (module, name) in definitions or module.partition(".")[0] not in packages:
             continue
         if module not in files:
             files[module] = _File(import_module(module))
@@ -40,11 +40,11 @@ def code_digest(cls: type) -> str:
                 waiting.append(file.imports[name])
             continue
         nodes = file.definitions[name]
-        found[module, name] = "\n".join(map(_text, nodes))
+        definitions[module, name] = "\n".join(map(_text, nodes))
         used = {part.id for node in nodes for part in ast.walk(node) if isinstance(part, ast.Name)}
         waiting.extend((module, other) for other in used if other in file.definitions)
         waiting.extend(file.imports[other] for other in used if other in file.imports)
-    text = "\n".join(f"{_key(*place)}: {found[place]}" for place in sorted(found))
+    text = "\n".join(f"{_key(*place)}: {definitions[place]}" for place in sorted(definitions))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -53,7 +53,7 @@ def _key(module: str, name: str) -> str:
 
 
 def _text(node: object) -> str:
-    """Write out a piece of syntax; what is empty is left out, so that Python versions agree."""
+    """Write out a piece of syntax; empty parts are left out, so that Python versions agree."""
     if isinstance(node, list):
         return f"[{' '.join(map(_text, node))}]"
     if not isinstance(node, ast.AST):
@@ -80,7 +80,7 @@ class _File:
 
 
 class _Bare(ast.NodeTransformer):
-    """Leaves out docstrings, annotations and declarations that are words."""
+    """Removes docstrings, annotations and declarations in words."""
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.generic_visit(node)

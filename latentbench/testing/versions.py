@@ -1,9 +1,9 @@
 """A lock file of metric versions: code may not change while its version stays.
 
-`python -m latentbench.testing.versions FILE PLUGIN` renews FILE for the metrics of one plugin, as
-`python -m latentbench.testing.versions tests/metrics/versions.json latentbench:latentbench-metrics`. It refuses a
-metric whose code changed and whose version did not, unless told `--same NAME`: its author has made sure that
-all numbers stay what they were.
+`python -m latentbench.testing.versions FILE PLUGIN` renews FILE for the metrics of one plugin, as in `python -m
+latentbench.testing.versions tests/metrics/versions.json latentbench:latentbench-metrics`. It refuses a metric
+whose code changed and whose version did not, unless `--same NAME` states that its author has made sure that all
+numbers stay the same.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def forgotten(locked: Entries, now: Entries) -> list[str]:
 
 
 def stale(locked: Entries, now: Entries) -> list[str]:
-    """Name the metrics that are new, gone, or have another version than is locked."""
+    """Name the metrics that are new, gone, or have a version other than the locked one."""
     there = {name for name in now if name not in locked or now[name]["version"] != locked[name]["version"]}
     return sorted(there | (locked.keys() - now.keys()))
 
@@ -46,11 +46,11 @@ def metrics_of(plugin: str) -> dict[str, type[Metric]]:
         KeyError: it supplies none.
     """
     plugins = Plugins()
-    found = {entry.name: plugins.load("metric", entry.name) for entry in plugins.registrations("metric")
+    metrics = {entry.name: plugins.load("metric", entry.name) for entry in plugins.registrations("metric")
              if entry.plugin.name == plugin}  # fmt: skip
-    if not found:
+    if not metrics:
         raise KeyError(f"no plugin {plugin!r} supplies metrics; `latentbench list plugins` shows all")
-    return found
+    return metrics
 
 
 def main(file: str, plugin: str, same: Collection[str]) -> None:

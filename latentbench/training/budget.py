@@ -1,4 +1,4 @@
-"""What a trial may spend; part of its key."""
+"""The budget of a trial; part of its key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Budget"]
 
 
 class Budget(Params):
-    """What a gradient model may spend; models that fit at once use `train_limit` and `threads` alone."""
+    """The budget of a gradient model; models that fit in one go only use `train_limit` and `threads`."""
 
     epochs: int = Field(default=8, ge=1, description="passes over the training split")
     checkpoint: int | None = Field(
@@ -35,5 +35,5 @@ class Budget(Params):
 
     @property
     def trained_epochs(self) -> int:
-        """How many epochs are trained: up to the checkpoint, or all."""
+        """The number of epochs to train: up to the checkpoint, or all."""
         return self.checkpoint or self.epochs

@@ -1,4 +1,4 @@
-"""Whether a training run had ended when its budget did."""
+"""Whether a training run had converged when its budget ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["late_fall"]
 
 
 def late_fall(history: Sequence[Mapping[str, float]]) -> float:
-    """Return the share of the loss's whole fall that came in the last tenth of the epochs.
+    """Return the share of the loss's total decrease that falls into the last tenth of the epochs.
 
     A negative log density has no natural zero, so the fall is measured against the fall since the first epoch and
     not against the loss itself. Losses of single epochs are noisy: where a tenth is several epochs, what it began

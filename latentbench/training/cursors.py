@@ -1,4 +1,4 @@
-"""Where a training stands: numbers of the host, or tensors on the device that captured steps move themselves."""
+"""The position within a training: numbers on the host, or tensors on the device that captured steps update."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WARM_UP = 0.05  # share of the steps in which the learning rate rises; without i
 
 
 def learning_rate_share(progress: float) -> float:
-    """Return the learning rate as a share of the highest: a rise for 5 % of the steps, then a half cosine.
+    """Return the learning rate as a share of the maximum: a rise over 5 % of the steps, then a half cosine.
 
     >>> [round(learning_rate_share(p), 3) for p in (0.0, 0.025, 0.05, 0.5, 1.0)]
     [0.02, 0.519, 0.994, 0.5, 0.0]
@@ -24,7 +24,7 @@ def learning_rate_share(progress: float) -> float:
 
 
 class Cursor(Protocol):
-    """The place in the loaded rows, and the share of the training that is done."""
+    """The position in the loaded rows, and the share of the training that is done."""
 
     def rewind(self) -> None:
         """Go to the first of the rows just loaded."""
@@ -47,7 +47,7 @@ class Cursor(Protocol):
         ...
 
     def learning_rate(self, highest: float) -> float | Tensor:
-        """Return what an optimizer is made with."""
+        """Return the learning rate that an optimizer is created with."""
         ...
 
     def set_learning_rate(self, optimizer: torch.optim.Optimizer, highest: float) -> None:
@@ -93,7 +93,7 @@ class HostCursor:
 
 
 class DeviceCursor:
-    """Counts in tensors on the device: a captured step finds its rows and learning rate without the host."""
+    """Counts in tensors on the device: a captured step finds its rows and its learning rate without the host."""
 
     def __init__(self, steps: int, device: torch.device) -> None:
         self.steps, self.device = steps, device
@@ -122,11 +122,11 @@ class DeviceCursor:
         return (self._step / self.steps).float()
 
     def learning_rate(self, highest: float) -> Tensor:
-        """Return a place on the device."""
+        """Return a tensor on the device."""
         return torch.tensor(highest, device=self.device)
 
     def set_learning_rate(self, optimizer: torch.optim.Optimizer, highest: float) -> None:
-        """Fill the optimizer's place."""
+        """Write into the optimizer's tensor."""
         progress = self._step / self.steps
         rising = ((progress + 1e-3) / WARM_UP).clamp(max=1.0)
         for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""Training of one model or of several together: epochs, histories, members that diverge, going on after a kill."""
+"""Training of one model or of several together: epochs, histories, diverging members, resuming after a kill."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def train_model(
 def train_group(
     models: Sequence[GradientModel], split: Split, budget: Budget, seeds: Sequence[int]
 ) -> list[History | DivergedError]:
-    """Train trials of one model together, in place, each as `train_model` would: its seed, order and noise.
+    """Train trials of one model together, in place, each as by `train_model`: with its seed, order and noise.
 
     They may differ in their weights, in their seed and in parameters marked PerMember. One that diverges has its
     error as its result, and the others go on.
@@ -66,7 +66,7 @@ def train_group(
 
 @dataclass(frozen=True)
 class State:
-    """A trial in the middle of its training.
+    """The state of a trial in the middle of its training.
 
     Attributes:
         tensors: weights, buffers, optimizer and random numbers by name, on the CPU.
@@ -110,22 +110,22 @@ class Training:
         first = 1 + max(len(history) for history in self.histories if isinstance(history, list))
         for epoch in range(first, self.budget.trained_epochs + 1):
             losses = self.trainer.run_epoch()
-            told = [self._note(epoch, index, one) for index, one in enumerate(losses)]
+            noted = [self._note(epoch, index, terms) for index, terms in enumerate(losses)]
             self._members.write_back()
-            yield epoch, told
+            yield epoch, noted
             if not any(isinstance(history, list) for history in self.histories):
                 break
         for model in self.models:
             model.eval()
 
     def state(self, index: int) -> State:
-        """Return all that a trial needs to go on from here, as it lies on the CPU."""
+        """Return all that a trial needs to continue from here, on the CPU."""
         return State(self.trainer.tensors(index), [dict(losses) for losses in self._history(index)])
 
     def resume(self, states: Sequence[State]) -> None:
-        """Go on from where `state` was taken, of each trial after the same number of epochs.
+        """Continue from where `state` was taken, with every trial after the same number of epochs.
 
-        The rest gives the same numbers as training in one go, bit for bit on a CPU.
+        The rest gives the same numbers as uninterrupted training, bit for bit on a CPU.
         """
         self.histories = [[dict(losses) for losses in state.history] for state in states]
         self.trainer.load([state.tensors for state in states], epochs=len(states[0].history))
@@ -136,7 +136,7 @@ class Training:
         return history if isinstance(history, list) else []
 
     def _note(self, epoch: int, index: int, losses: dict[str, float]) -> Mapping[str, float] | None:
-        """Add to a trial's history; a diverged one has none any more."""
+        """Add to a trial's history; a diverged trial no longer has one."""
         history = self.histories[index]
         if isinstance(history, DivergedError):
             return None

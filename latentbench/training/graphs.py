@@ -1,4 +1,4 @@
-"""Steps captured as CUDA graphs: launched by one call each, whatever number of kernels they hold."""
+"""Steps captured as CUDA graphs: one call launches each, however many kernels it holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EAGER_STEPS = 3  # of each batch size before it is captured: libraries load and 
 
 
 class StepGraphs:
-    """Runs a training step: the first few times as it is, then from a graph captured for its batch size.
+    """Runs a training step: the first few times directly, then from a graph captured for its batch size.
 
     A captured step must find everything at the same place in memory and decide nothing by values on the device.
 
@@ -74,7 +74,7 @@ class StepGraphs:
 
 @contextlib.contextmanager
 def _no_word_of_capturing() -> Iterator[None]:
-    """Keep optimizers from telling that they are not captured: they will be."""
+    """Suppress the optimizers' warning that they are not captured: they will be."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
         yield

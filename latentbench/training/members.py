@@ -1,4 +1,4 @@
-"""What is trained together: one model as it is, or several as one stack of weights."""
+"""What is trained together: one model, or several as one stack of weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Members(ABC):
 
     @abstractmethod
     def write_back(self) -> None:
-        """Let `models` have what was learned so far."""
+        """Copy what was learned so far into `models`."""
 
 
 class Alone(Members):
@@ -95,8 +95,8 @@ class Stack(Members):
         """Return terms `(m,)`."""
         chosen = {"player": player} if player else {}
 
-        def call(state: dict[str, Tensor], one: Batch, drawn: Noise) -> Losses:
-            return _checked(functional_call(self._shell, state, (one, drawn), chosen))
+        def call(state: dict[str, Tensor], part: Batch, drawn: Noise) -> Losses:
+            return _checked(functional_call(self._shell, state, (part, drawn), chosen))
 
         return self._mapped(call, batch, noise)
 
@@ -104,10 +104,10 @@ class Stack(Members):
         """Renew the buffers of all members."""
         updating = _Updating(self._shell)
 
-        def call(state: dict[str, Tensor], one: Batch, drawn: Noise) -> dict[str, Tensor]:
+        def call(state: dict[str, Tensor], part: Batch, drawn: Noise) -> dict[str, Tensor]:
             buffers = {name: state[name] for name in self.buffers}
             inside = {f"model.{name}": value for name, value in state.items()}
-            renewed: dict[str, Tensor] = functional_call(updating, inside, (buffers, one, drawn))
+            renewed: dict[str, Tensor] = functional_call(updating, inside, (buffers, part, drawn))
             return renewed
 
         with torch.no_grad():
@@ -122,13 +122,13 @@ class Stack(Members):
         data = {name: value for name, value in data.items() if value is not None}
 
         def of_one(state: Any, values: Any, data: Any, drawn: Any) -> dict[str, Tensor]:
-            one = Batch(**{"labels": None, "factors": None, **data}, progress=batch.progress)
+            part = Batch(**{"labels": None, "factors": None, **data}, progress=batch.progress)
             with _varied(self._shell, values):
-                return call(state, one, drawn)
+                return call(state, part, drawn)
 
         state = {**self.weights, **self.buffers}
-        made: dict[str, Tensor] = vmap(of_one)(state, self._values, data, dict(noise))
-        return made
+        results: dict[str, Tensor] = vmap(of_one)(state, self._values, data, dict(noise))
+        return results
 
     def write_back(self) -> None:
         """Copy each member's part of the stack into its model."""
@@ -152,7 +152,7 @@ class _Updating(nn.Module):
 
 @contextlib.contextmanager
 def _varied(model: GradientModel, values: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let parameters be 0-dim tensors around a call: a plain number would be the first member's for all."""
+    """Let parameters be 0-dim tensors during a call: a plain number would be the first member's for all."""
     before = model.params
     model.params = before.model_copy(update=dict(values))
     try:
@@ -162,7 +162,7 @@ def _varied(model: GradientModel, values: Mapping[str, Tensor]) -> Iterator[None
 
 
 def _checked(terms: Any) -> Losses:
-    """Refuse what `loss` must not return.
+    """Refuse terms that `loss` must not return.
 
     Raises:
         ContractError: not a mapping with a number named "total".
@@ -173,6 +173,6 @@ def _checked(terms: Any) -> Losses:
         raise ContractError(f"loss must return a term named 'total', got {', '.join(terms) or 'nothing'}")
     for name, value in terms.items():
         if not isinstance(value, Tensor) or value.ndim:
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
-            raise ContractError(f"loss must return 0-dim tensors, means over the batch; {name!r} is of {got}")
+            shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
+            raise ContractError(f"loss must return 0-dim tensors, means over the batch; {name!r} is of {shape}")
     return dict(terms)

@@ -1,4 +1,4 @@
-"""A training that can go on after its process was killed: one file a trial, replaced as epochs end; no pickle."""
+"""Saved progress to resume a killed training: one file per trial, replaced as epochs end; no pickle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Progress", "read_progress", "write_progress"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a trial has come.
+    """The progress of a trial.
 
     Attributes:
         state: what it needs to go on.
@@ -29,11 +29,11 @@ class Progress:
 
 
 def write_progress(path: Path, progress: Progress) -> None:
-    """Write a file that is whole or not there."""
+    """Write the file atomically: it is complete or not there."""
     from safetensors.torch import save
 
-    told = {"history": list(progress.state.history), "seconds": progress.seconds, "source": progress.source}
-    write_atomically(path, save(dict(progress.state.tensors), {"told": json.dumps(told)}))
+    notes = {"history": list(progress.state.history), "seconds": progress.seconds, "source": progress.source}
+    write_atomically(path, save(dict(progress.state.tensors), {"told": json.dumps(notes)}))
 
 
 def read_progress(path: Path) -> Progress | None:
@@ -44,9 +44,9 @@ def read_progress(path: Path) -> Progress | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads(file.metadata()["told"])
+            notes = json.loads(file.metadata()["told"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        return Progress(State(tensors, told["history"]), float(told["seconds"]), told["source"])
+        return Progress(State(tensors, notes["history"]), float(notes["seconds"]), notes["source"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         warnings.warn(f"{path} is damaged ({error}); the trial begins again", stacklevel=2)
         return None

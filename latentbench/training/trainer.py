@@ -1,4 +1,4 @@
-"""Steps of a training: data on the device, randomness from each trial's own generators, one optimizer a player."""
+"""Steps of a training: data on the device, random numbers of each trial, one optimizer per player."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOISE_BYTES = 64e6  # noise is drawn for as many steps at once as fit
 
 
 def derive_seed(seed: int, purpose: str) -> int:
-    """Return a seed for one purpose of a trial: weights, data order and noise do not share their numbers."""
+    """Return a seed for one purpose of a trial, so that weights, data order and noise use different numbers."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:7], "big")
 
 
@@ -78,13 +78,13 @@ class Trainer:
         return torch.Generator(self.device).manual_seed(derive_seed(seed, purpose))
 
     def run_epoch(self) -> list[dict[str, float]]:
-        """Go through the data once; read the mean losses of each member off the device at the end."""
+        """Go through the data once; read the mean losses of each member from the device at the end."""
         for _ in self.steps():
             continue
         return self.losses()
 
     def steps(self) -> Iterator[None]:
-        """Go through the data once, yielding after every step: several trainers can take turns."""
+        """Go through the data once, yielding after every step, so that several trainers can take turns."""
         for total in self.sums.values():
             total.zero_()
         count, size = len(self.inputs), self.budget.batch_size
@@ -103,20 +103,20 @@ class Trainer:
         return [dict(zip(self.sums, row, strict=True)) for row in rows]
 
     def tensors(self, member: int) -> dict[str, Tensor]:
-        """Return what one member needs to go on after this epoch, as copies on the CPU."""
+        """Return what one member needs to continue after this epoch, as copies on the CPU."""
         named = {f"weight.{name}": self._of(value, member) for name, value in self.members.weights.items()}
         named |= {f"buffer.{name}": self._of(value, member) for name, value in self.members.buffers.items()}
         for player, optimizer in self.optimizers.items():
-            for index, kept in optimizer.state_dict()["state"].items():
-                for name, value in kept.items():
-                    own = value if name == SHARED else self._of(value, member)
-                    named[f"optimizer.{player}.{index}.{name}"] = own
+            for index, tensors in optimizer.state_dict()["state"].items():
+                for name, value in tensors.items():
+                    part = value if name == SHARED else self._of(value, member)
+                    named[f"optimizer.{player}.{index}.{name}"] = part
         named |= {"order": self.orders[member].get_state(), "noise": self.noises[member].get_state()}
         plain = torch.contiguous_format  # safetensors takes no other
         return {name: value.detach().cpu().clone(memory_format=plain) for name, value in named.items()}
 
     def load(self, members: Sequence[Mapping[str, Tensor]], epochs: int) -> None:
-        """Take back what `tensors` gave for each member after so many epochs."""
+        """Restore what `tensors` returned for each member after this many epochs."""
         with torch.no_grad():
             for kind, places in (("weight", self.members.weights), ("buffer", self.members.buffers)):
                 for name, place in places.items():
@@ -132,21 +132,21 @@ class Trainer:
         self, player: str, optimizer: torch.optim.Optimizer, members: Sequence[Mapping[str, Tensor]]
     ) -> dict[str, Any]:
         prefix, weights = f"optimizer.{player}.", optimizer.param_groups[0]["params"]
-        kept: dict[int, dict[str, Tensor]] = {}
+        states: dict[int, dict[str, Tensor]] = {}
         for name, value in members[0].items():
             if name.startswith(prefix):
                 index, field_name = name.removeprefix(prefix).split(".", 1)
                 joined = value if field_name == SHARED else self._joined([named[name] for named in members])
                 if field_name != SHARED:  # fused optimizers want it laid out in memory as its weight is
                     joined = torch.empty_like(weights[int(index)]).copy_(joined)
-                kept.setdefault(int(index), {})[field_name] = joined
-        return {"state": kept, "param_groups": optimizer.state_dict()["param_groups"]}
+                states.setdefault(int(index), {})[field_name] = joined
+        return {"state": states, "param_groups": optimizer.state_dict()["param_groups"]}
 
     def _joined(self, tensors: list[Tensor]) -> Tensor:
         return torch.stack(tensors) if self.stacked else tensors[0]
 
     def _load(self, rows: list[Tensor]) -> None:
-        """Take each member's next rows and draw their noise; both lie where captured steps look for them."""
+        """Load each member's next rows and draw their noise, both where captured steps look for them."""
         count = len(rows[0])
         if self.graphs is None:
             self._make_places()  # a model may keep what it was given
@@ -200,7 +200,7 @@ class Trainer:
             yield
 
     def _add(self, player: str, terms: Losses, size: int) -> None:
-        """Add up the losses of the epoch, in place: captured steps know the place."""
+        """Add up the losses of the epoch in place, because captured steps hold their address."""
         for name, value in terms.items():
             name = f"{player}_{name}" if player else name
             if name not in self.sums:
@@ -218,7 +218,7 @@ def _convolutions(matmul: bool, device: torch.device) -> Callable[[], contextlib
 
 
 def _rows_at_once(draws: Mapping[str, Draw], members: int, batch_size: int) -> int:
-    """Return for how many rows noise is drawn at once: whole batches, not too much memory.
+    """Return for how many rows noise is drawn at once: whole batches, within a memory limit.
 
     >>> _rows_at_once({"eps": Draw("normal", (16,))}, 1, 128)
     999936
@@ -230,7 +230,7 @@ def _rows_at_once(draws: Mapping[str, Draw], members: int, batch_size: int) -> i
 def _optimizers(
     members: Members, budget: Budget, learning_rate: float | Tensor
 ) -> Iterator[tuple[str, torch.optim.Optimizer]]:
-    """One optimizer for all weights, or one a player."""
+    """Return one optimizer for all weights, or one per player."""
     captured = isinstance(learning_rate, Tensor) and budget.optimizer != "sgd"
     options = {"capturable": True} if captured else {}
     for player, prefixes in (members.models[0].players or {"": ("",)}).items():

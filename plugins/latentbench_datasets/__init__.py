@@ -1,4 +1,4 @@
-"""The built-in datasets of latentbench, registered like anybody's plugin."""
+"""The built-in datasets of latentbench, registered through the same hook as any plugin."""
 
 from __future__ import annotations
 

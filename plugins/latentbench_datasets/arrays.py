@@ -128,11 +128,11 @@ class Arrays(Dataset):
         parts = self._read_folder() if path.is_dir() else self._read_file()
         self._check_count(sum(len(part.inputs) for part in parts))
         _check_alike(parts, path)
-        given = [part.labels for part in parts if part.labels is not None]
+        labelled = [part.labels for part in parts if part.labels is not None]
         numbered: Sequence[Array | None] = [None] * len(parts)
         names: list[str] = []
-        if given:
-            numbered, names = number_classes(given, self._label_file() or path)
+        if labelled:
+            numbered, names = number_classes(labelled, self._label_file() or path)
         splits = [
             Split(part.inputs, labels, part.factors, part.factor_names, part.factor_sizes)
             for part, labels in zip(parts, numbered, strict=True)

@@ -71,8 +71,8 @@ class Sprites(Dataset):
     @property
     def factor_sizes(self) -> tuple[int, ...]:
         """How many values shape, scale, orientation, x and y have."""
-        given = self.params
-        return len(SHAPES), given.scales, given.orientations, given.positions, given.positions
+        params = self.params
+        return len(SHAPES), params.scales, params.orientations, params.positions, params.positions
 
     def render(self, factors: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Draw the images `(n, 1, size, size)` of `factors` `(n, 5)`.
@@ -149,8 +149,8 @@ def _heart(right: Array, up: Array, radii: Array) -> Array:
     half = radii * np.float32(HEART_SIDE / 2)
     shift = radii * np.float32(HEART_SHIFT)
     diagonal = np.float32(math.sqrt(0.5))
-    one, other = (up + right) * diagonal + shift, (up - right) * diagonal + shift
-    square = np.maximum(abs(one), abs(other)) - half
-    disks = np.minimum(np.hypot(one - half, other), np.hypot(one, other - half)) - half
+    along, across = (up + right) * diagonal + shift, (up - right) * diagonal + shift
+    square = np.maximum(abs(along), abs(across)) - half
+    disks = np.minimum(np.hypot(along - half, across), np.hypot(along, across - half)) - half
     distances: Array = np.minimum(square, disks)
     return distances

@@ -1,4 +1,4 @@
-"""The built-in metrics of latentbench, registered like anybody's plugin."""
+"""The built-in metrics of latentbench, registered through the same hook as any plugin."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def register_metrics(register: Callable[..., None]) -> None:
 
 @hookimpl
 def report_sections(results: Results) -> list[tuple[str, pd.DataFrame]]:
-    """Add a table of rate, mse and r2 of the models that have a rate: only at equal rate is error comparable."""
+    """Add a table of rate, mse and r2 for models with a rate: errors are only comparable at equal rates."""
     scores = results.scores
     wanted = scores[scores["score"].isin(["rate", "mse", "r2"]) & scores["value"].notna()]
     if not (wanted["score"] == "rate").any():

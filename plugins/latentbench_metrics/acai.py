@@ -1,4 +1,4 @@
-"""Paths between drawn lines, where every image half way can be held against the true ones."""
+"""Paths between drawn lines, where every image on the way can be compared with a true line."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ def acai_mean_distance(images: Tensor) -> float:
     """Mean over images of 1 - max_q cos(image, line q), from pixels mapped to [-1, 1]; lower is better.
 
     In [0, 2], unitless: below 1e-6 for true lines, 0.006 for pixel fades between two lines, 0.03 for a blank
-    image. The lines q stand at 10,000 even angles.
+    image. The lines q have 10,000 evenly spaced angles.
 
     Source: Berthelot 2018, "Understanding and Improving Interpolation in Autoencoders via an Adversarial
     Regularizer"; values depend a little on how lines are drawn.
 
-    Traps: one true line for all codes has 0: read it beside `acai_smoothness`. A pixel fade is already good.
+    Traps: a decoder that draws one true line for every code scores 0: read it beside `acai_smoothness`. A pixel
+    fade already scores well.
 
     Args:
         images: decoded images along paths `(points, m, 1, 32, 32)`, or any `(..., 1, 32, 32)`, in [0, 1].
@@ -71,11 +72,12 @@ def acai_angles(images: Tensor) -> Tensor:
 def acai_smoothness(angles: Tensor) -> float:
     """Mean over paths of max |θ_{i+1} - θ_i| / |θ_N - θ_1| - 1 / (N - 1), angles unwrapped; lower is better.
 
-    0 for even turning; (N - 2) / (N - 1) for one jump, the most a path without a way back can have; unitless.
+    0 for even turning; (N - 2) / (N - 1) for a single jump, the most that a path without a turn back can have;
+    unitless.
 
     Source: Berthelot 2018; there, paths that end where they begin count as 0. Here they are left out.
 
-    Traps: it sees angles alone, whatever the images look like, and most spaces of blank images have some: read
+    Traps: it only sees angles, whatever the images look like, and even blank images have angles: read
     `acai_mean_distance` beside it. A path that turns and comes back nearly to its start weighs heavily.
 
     Args:

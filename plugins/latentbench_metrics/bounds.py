@@ -1,4 +1,4 @@
-"""Only within the bounds of the data: whether new images are told from real ones, and new classes by errors."""
+"""Whether new images stay within the bounds of the data, and whether unseen classes show in the errors."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ SEED = 0
 
 
 def out_of_bounds_classifier(train: Tensor, test: Tensor, known: Tensor, fake: Tensor) -> float:
-    """Share of fakes that a classifier of real against generated puts outside where 95 % of test points are.
+    """Share of fakes that a classifier of real against generated points places outside 95 % of test points.
 
     Lower is better, in [0, 1]; 0.05 when fakes cannot be told from test points. The classifier, a support vector
-    machine with a Gaussian kernel (C = 1, width from the variance), learns `train` from `known`; its threshold is
-    the 95 % quantile over `test`; `fake` is new to it.
+    machine with a Gaussian kernel (C = 1, width from the variance), learns to tell `train` from `known`; its
+    threshold is the 95 % quantile over `test`; `fake` is new to it.
 
     Source: the classifier two-sample test of Lopez-Paz and Oquab 2017, read at one error rate instead of as an
     accuracy.
 
-    Traps: copies of training images pass. Unlike `out_of_bounds` it sees variety: one good image again and again
-    is told at once, and fakes that are blurred alike. More points make a sharper classifier: compare at equal n.
+    Traps: copies of training images pass. Unlike `out_of_bounds` it sees variety: a single good image repeated is
+    detected at once, and so are fakes that are all blurred in the same way. More points make a sharper classifier:
+    compare at equal n.
 
     Args:
         train: features of real points to learn from, `(m, f)`.
@@ -62,13 +63,14 @@ def out_of_bounds_classifier(train: Tensor, test: Tensor, known: Tensor, fake: T
 def ood_auroc(errors: Tensor, held_out: Tensor) -> float:
     """Share of pairs of a held-out and a seen item in which the held-out one has the larger error.
 
-    Higher is better, in [0, 1]: 1 when errors separate the two, 0.5 when they tell nothing; ties count half.
+    Higher is better, in [0, 1]: 1 when errors separate the two, 0.5 when they carry no information; ties count
+    half.
 
-    Source: the area under the ROC curve by Mann and Whitney's statistic; reconstruction error as a sign of novelty
-    is as old as Japkowicz 1995.
+    Source: the area under the ROC curve, by the statistic of Mann and Whitney; reconstruction error as a sign of
+    novelty goes back to Japkowicz 1995.
 
     Traps: errors grow with contrast and detail, whatever a model has learned: dark, plain held-out classes have
-    small ones, so that values below 0.5 occur. Compare models on the same classes only, and with `pca`.
+    small ones, so values below 0.5 occur. Compare models only on the same classes, and with `pca`.
 
     Args:
         errors: one number an item, `(n,)`.
@@ -118,8 +120,8 @@ class ClassifiedBounds(Metric):
         real = space.train.inputs
         bank = real[some_rows(len(real), len(rows))]
         known, fake = torch.split(features(space.decode(sample_codes(space, 2 * len(rows), SEED))), len(rows))
-        found = out_of_bounds_classifier(features(bank), features(space.inputs[rows]), known, fake)
-        return {"out_of_bounds_classifier": found}
+        outside = out_of_bounds_classifier(features(bank), features(space.inputs[rows]), known, fake)
+        return {"out_of_bounds_classifier": outside}
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from."""
@@ -159,5 +161,5 @@ class HeldOutClasses(Metric):
 
 
 def _held_out(space: LatentSpace) -> Tensor:
-    """Tell `(n,)` of which items training knew no other of the same class."""
+    """Return `(n,)`, whether training lacked the class of each item."""
     return ~torch.isin(space.labels, torch.unique(space.train.labels))

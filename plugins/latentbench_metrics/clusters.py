@@ -1,4 +1,4 @@
-"""Whether codes of one class lie together: k-means, silhouette and its kin."""
+"""Whether codes of one class lie together: k-means, silhouette and related indices."""
 
 from __future__ import annotations
 
@@ -58,26 +58,26 @@ def silhouette_per_item(codes: Tensor, labels: Tensor) -> Tensor:
     """Silhouette of each code, `(n,)` in float64; arguments and errors as for `silhouette`."""
     points, (classes, sizes) = _centered(codes), _classes(labels)
     members = torch.nn.functional.one_hot(classes, len(sizes)).double()
-    own = members.bool()
-    found = torch.empty(len(points), dtype=torch.float64, device=points.device)
+    is_member = members.bool()
+    silhouettes = torch.empty(len(points), dtype=torch.float64, device=points.device)
     for rows, squared in distance_blocks(points, own=0):
         sums = squared.sqrt_() @ members
-        within = sums[own[rows]] / (sizes[classes[rows]] - 1).clamp_min(1)
-        between = (sums / sizes).masked_fill(own[rows], float("inf")).min(1).values
+        within = sums[is_member[rows]] / (sizes[classes[rows]] - 1).clamp_min(1)
+        between = (sums / sizes).masked_fill(is_member[rows], float("inf")).min(1).values
         value = (between - within) / torch.maximum(between, within).clamp_min(1e-300)
-        found[rows] = torch.where(sizes[classes[rows]] > 1, value, 0.0)
-    return found
+        silhouettes[rows] = torch.where(sizes[classes[rows]] > 1, value, 0.0)
+    return silhouettes
 
 
 def davies_bouldin(codes: Tensor, labels: Tensor) -> float:
     """Davies-Bouldin index, mean over classes of max_j (S_i + S_j) / |c_i - c_j|, from 0; lower is better.
 
-    S is the mean distance of a class to its center c; infinite where two centers are one. Arguments and errors as
+    S is the mean distance of a class to its center c; infinite where two centers coincide. Arguments and errors as
     for `silhouette`.
 
     Source: Davies and Bouldin 1979.
 
-    Traps: it grows with d, and sees centers only: a class of two far lumps is one wide class to it.
+    Traps: it grows with d, and it only sees centers: a class of two distant clusters counts as one wide class.
 
     >>> round(davies_bouldin(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1])), 6)
     0.1
@@ -114,14 +114,14 @@ def calinski_harabasz(codes: Tensor, labels: Tensor) -> float:
 def fisher_ratio(codes: Tensor, labels: Tensor) -> float:
     """Fisher's ratio tr(S_W⁻¹ S_B) of scatter between and within classes, from 0; higher is better.
 
-    S_W and S_B are the covariances within classes and of class means, all codes weighed alike, after every
-    dimension was brought to unit variance; S_W has 1e-6 of its mean diagonal added to it. A pure number that no
-    invertible linear map of the codes changes (but for that ridge). About d (k - 1) / n by chance.
+    S_W and S_B are the covariances within classes and of class means, with equal weight for every code, after
+    scaling each dimension to unit variance; 1e-6 of its mean diagonal is added to S_W. Invertible linear maps of
+    the codes leave the ratio unchanged (apart from that ridge). About d (k - 1) / n by chance.
 
-    Source: Fisher 1936, of several dimensions by Rao 1948.
+    Source: Fisher 1936; for several dimensions Rao 1948.
 
-    Traps: it grows with d, and with d near n it says nothing: each class can be told from the rest by chance.
-    One class far off is enough for a large value: read `linear_probe_accuracy` beside it.
+    Traps: it grows with d, and when d is close to n it is meaningless, since any class can then be separated from
+    the rest. One distant class is enough for a large value: read `linear_probe_accuracy` beside it.
 
     Args:
         codes: `(n, d)`.
@@ -155,8 +155,8 @@ def kmeans_agreement(codes: Tensor, labels: Tensor, seed: int) -> dict[str, floa
 
     Source: k-means of Lloyd 1982 and Arthur and Vassilvitskii 2007 as in scikit-learn; Hubert and Arabie 1985.
 
-    Traps: k-means finds round clusters of like size only, and wide dimensions decide. Another local optimum, by
-    mere rounding, moves either by up to 0.02.
+    Traps: k-means only finds round clusters of similar size, and wide dimensions dominate. Another local optimum,
+    reached through rounding alone, moves either score by up to 0.02.
 
     Args:
         codes: `(n, d)`.
@@ -198,7 +198,7 @@ def _centered(codes: Tensor) -> Tensor:
 
 
 def _in_own_span(points: Tensor) -> Tensor:
-    """Return points `(n, d)` turned into n coordinates where d is more: all else about them is zero."""
+    """Return points `(n, d)` rotated into n coordinates where d exceeds n; the others would all be zero."""
     return torch.linalg.qr(points.T, mode="r").R.T if points.shape[1] > len(points) else points
 
 

@@ -1,4 +1,4 @@
-"""What a latent space costs: training, encoding, decoding, and how much smaller codes are."""
+"""What a latent space costs: training, encoding, decoding, and how much smaller codes are than inputs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ POSITIVE = (0.0, math.inf)
 
 
 def compression(inputs: Tensor, codes: Tensor) -> float:
-    """Numbers in an input over numbers in its code, D / d; no better side.
+    """Numbers in an input over numbers in its code, D / d; no better direction.
 
-    Source: a count, as for any code.
+    Source: a plain count.
 
-    Traps: it counts numbers, not bits: a float holds 32 of them, and `rate` tells how many are in use.
+    Traps: it counts numbers, not bits: a float holds 32 bits, and `rate` says how much of that is used.
 
     >>> compression(torch.zeros(3, 1, 28, 28), torch.zeros(3, 16))
     49.0
@@ -45,7 +45,7 @@ def compression(inputs: Tensor, codes: Tensor) -> float:
 
 
 def latency_ms(function: Callable[[Tensor], Tensor], rows: Tensor) -> float:
-    """Median milliseconds per 1000 rows of `function(rows)`, after one call that does not count.
+    """Median milliseconds per 1000 rows of `function(rows)`, after one untimed call.
 
     Five repeats, or fewer when they take over two seconds in all.
 
@@ -68,12 +68,12 @@ def _seconds(function: Callable[[Tensor], Tensor], rows: Tensor) -> float:
 
 
 class _Recorded(Metric):
-    """A cost noted while training, under the name of its score."""
+    """A cost recorded during training, under the name of its score."""
 
     needs: ClassVar[tuple[Need, ...]] = ("cost",)
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
-        """Return what was noted."""
+        """Return what was recorded."""
         (name,) = self.scores
         value = space.cost.get(name)
         if value is None:

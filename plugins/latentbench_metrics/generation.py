@@ -1,4 +1,4 @@
-"""Whether new images look real, and how far a set of images is from another, in features."""
+"""Whether new images look real, and how far two sets of images are from each other, in features."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance (FID) of two sets of features, |m - m'|² + tr(A + B - 2 (AB)^½); lower is better, from 0.
 
     In squared units of the features: `bures_w2_squared` under the name it has for images. The score
-    `bures_w2_squared_samples` is this distance less that of real images, so there is no second one.
+    `bures_w2_squared_samples` is this distance minus that of real images, so it needs no second score.
 
     Source: Heusel 2017.
 
     Traps: biased upwards by 2d/n + d(d+1)/(2n) for white features: never compare across n or across features. It
-    sees nothing beyond covariance: on linear features such as PCA a Gaussian fake is perfect.
+    only sees means and covariances: on linear features such as PCA, a Gaussian fake is perfect.
 
     Args:
         real: features `(n, d)`, at least two rows.
@@ -57,12 +57,12 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
     """Kernel distance (KID): unbiased squared MMD for k(x, y) = (x·y / d + 1)³; lower is better.
 
-    About 0 when both are drawn alike, below 0 in half of such cases; the unit is that of k.
+    About 0 when both have the same distribution, and then below 0 in half of the cases; the unit is that of k.
 
     Source: Binkowski 2018.
 
-    Traps: k goes with the sixth power of the features' scale, so distances in different features do not compare;
-    it sees moments up to the third alone.
+    Traps: k grows with the sixth power of the features' scale, so distances in different features cannot be
+    compared; it only sees moments up to the third.
 
     Args:
         real: features `(n, d)`.
@@ -87,13 +87,13 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def out_of_bounds(train: Tensor, test: Tensor, fake: Tensor) -> float:
-    """Share of fakes farther from the nearest training point than 95 % of test points are; no better side.
+    """Share of fakes farther from the nearest training point than 95 % of test points; no better direction.
 
     In [0, 1], 0.05 when fakes are as near as test points. Exact, in float64.
 
-    Source: the rule of novelty detection by nearest neighbors, at the 95 % quantile of test data.
+    Source: novelty detection by nearest neighbors, at the 95 % quantile of test data.
 
-    Traps: blind to variety: one good image, or a copy of the training set, has 0. Read it beside coverage.
+    Traps: blind to variety: one good image, or a copy of the training set, scores 0. Read it beside coverage.
 
     Args:
         train: features `(m, f)`.
@@ -128,9 +128,9 @@ def _lifted(points: Tensor) -> Tensor:
 def _sums_by_pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the sums of (a·b)³ over all pairs within x, within y, and across."""
 
-    def total(one: Tensor, other: Tensor) -> Tensor:
-        blocks = torch.split(one, at_once(CHUNK, one.device))
-        return torch.stack([(rows @ other.T).pow(3).sum() for rows in blocks]).sum()
+    def total(points: Tensor, others: Tensor) -> Tensor:
+        blocks = torch.split(points, at_once(CHUNK, points.device))
+        return torch.stack([(rows @ others.T).pow(3).sum() for rows in blocks]).sum()
 
     return total(x, x), total(y, y), total(x, y)
 
@@ -139,11 +139,18 @@ def _sums_by_moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same from third moments, which are fewer than pairs: sums of a_i a_j a_k, each i <= j, k once."""
     sums = []
     for i in range(x.shape[1]):
-        one, other = ((points[:, i:] * points[:, i : i + 1]).T @ points[:, i:] for points in (x, y))
-        times = torch.full_like(one, 3.0)
+        moments_x, moments_y = ((points[:, i:] * points[:, i : i + 1]).T @ points[:, i:] for points in (x, y))
+        times = torch.full_like(moments_x, 3.0)
         times[0], times[:, 0] = 1.5, 1.5
         times[0, 0] = 1.0
-        sums.append(torch.stack([(times * a * b).sum() for a, b in ((one, one), (other, other), (one, other))]))
+        sums.append(
+            torch.stack(
+                [
+                    (times * a * b).sum()
+                    for a, b in ((moments_x, moments_x), (moments_y, moments_y), (moments_x, moments_y))
+                ]
+            )
+        )
     within_x, within_y, across = torch.stack(sums).sum(0)
     return within_x, within_y, across
 
@@ -185,7 +192,7 @@ class Samples(Metric):
     max_items: ClassVar[int | None] = 5000
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
-        """Return shares and distances; real images share the same new ones, so items would feign a small error."""
+        """Return shares and distances, without per-item errors: all items share one set of new images."""
         features = in_domain_features(space)
         rows = some_rows(len(space), self.max_items)
         real = features(space.inputs[rows])
@@ -197,7 +204,7 @@ class Samples(Metric):
         }
 
     def note(self, space: LatentSpace) -> str:
-        """Say where new codes were drawn from, and what real images would cover."""
+        """Say where new codes were drawn from, and how much as many real images would cover."""
         count = min(len(space), self.max_items or len(space))
         covered = expected_coverage(count, NEIGHBORS)
         return f"new codes drawn from: {sampler_name(space)}; as many real images would cover {covered:.3f}"

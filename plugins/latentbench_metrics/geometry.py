@@ -1,4 +1,4 @@
-"""The shape of the cloud of codes: how many of its dimensions are in use."""
+"""How many dimensions and directions of the codes are in use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ACTIVE = 0.01
 
 
 def active_units(codes: Tensor) -> int:
-    """Number of dimensions whose variance over the data is more than 0.01, from 0 to d; no better side.
+    """Number of dimensions whose variance over the data is more than 0.01, from 0 to d; no better direction.
 
     Source: Burda, Grosse and Salakhutdinov 2016, section 5.2.
 
-    Traps: meant for posterior means under a standard normal prior; of other codes it depends on their scale, and
-    of an autoencoder's says nothing. Read `rate` or `participation_ratio` beside it.
+    Traps: meant for posterior means under a standard normal prior; for other codes it depends on their scale, and
+    for an autoencoder it is meaningless. Read `rate` or `participation_ratio` beside it.
 
     Args:
         codes: `(n, d)`.
@@ -33,15 +33,15 @@ def active_units(codes: Tensor) -> int:
 
 
 def participation_ratio(codes: Tensor) -> float:
-    """Number of directions that share the variance, (sum λ)² / sum λ²; no better side.
+    """Number of directions that share the variance, (sum λ)² / sum λ²; no better direction.
 
     λ are the eigenvalues of the covariance. From 1 (all variance along one line) to d (equally much in all
     directions), in directions.
 
-    Source: the inverse participation ratio of physics, of the spectrum of the covariance.
+    Source: the inverse participation ratio of physics, applied to the spectrum of the covariance.
 
-    Traps: one direction far wider than the rest hides them all; 7.9 for Fashion-MNIST pixels of intrinsic
-    dimension 16. It counts directions, not dimensions: a bent line may fill all of them.
+    Traps: one direction much wider than the rest hides them all: 7.9 for the pixels of Fashion-MNIST, whose
+    intrinsic dimension is 16. It counts directions, not dimensions: a bent line may fill all of them.
 
     Args:
         codes: `(n, d)`, n at least 2.
@@ -61,14 +61,14 @@ def participation_ratio(codes: Tensor) -> float:
 
 
 def codebook_perplexity(counts: Tensor) -> float:
-    """Number of entries of a codebook in even use, exp of the entropy of the shares p of use; higher is better.
+    """Number of codebook entries in even use, exp of the entropy of their shares p; higher is better.
 
-    exp(-sum p ln p), from 1 (one entry serves all) to K (all equally often), in entries.
+    exp(-sum p ln p), from 1 (a single entry is used) to K (all are used equally often), in entries.
 
     Source: as reported for VQ-VAE (van den Oord, Vinyals and Kavukcuoglu 2017).
 
-    Traps: at most the number of items counted: count many times K. A perplexity of K says that all entries are
-    used, not that they differ.
+    Traps: it cannot exceed the number of counted items: count many times K. A perplexity of K says that all
+    entries are used, not that they differ.
 
     Args:
         counts: how often each entry is used, `(K,)`; shares will do.

@@ -1,4 +1,4 @@
-"""How alike two images look: peak signal-to-noise ratio and structural similarity, at one scale and at three."""
+"""How similar two images look: peak signal-to-noise ratio, and structural similarity at one and three scales."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ MOST_DECIBELS = 100.0  # of one image in the psnr score; a copy would give infin
 def psnr(inputs: Tensor, reconstructions: Tensor, *, pooled: bool = False) -> float:
     """Peak signal-to-noise ratio for a range of 1, -10 log10 mse, mean over images; higher is better.
 
-    In dB; above 0 for images in [0, 1]. When the inputs are such the reconstructions are clipped to them. A
-    perfect copy gives infinity.
+    In dB; above 0 for images in [0, 1], to which reconstructions of such images are clipped. A perfect copy gives
+    infinity.
 
-    Source: the usual definition. torchmetrics pools the error of all images first, as `pooled` does.
+    Source: the usual definition. torchmetrics first pools the error of all images, as `pooled` does.
 
-    Traps: a mean of logarithms rewards the images that are easy anyway (two errors of .1 and .2: 16.99 dB, pooled
-    16.02); copying half of the images is worth more than halving every error.
+    Traps: a mean of logarithms rewards images that are easy anyway (two errors of .1 and .2: 16.99 dB, pooled
+    16.02); copying half of the images pays more than halving every error.
 
     Args:
         inputs: `(n, *shape)`.
@@ -69,14 +69,14 @@ def psnr_per_image(inputs: Tensor, reconstructions: Tensor) -> Tensor:
 def ssim(inputs: Tensor, reconstructions: Tensor) -> float:
     """Structural similarity of images in [0, 1], mean over pixels, channels and images; higher is better.
 
-    In [-1, 1]. Gaussian window of 11 pixels, sigma 1.5, at every pixel, images mirrored at their edges. On images
-    with a side under 11 pixels the window is the largest odd number that fits (7 for 8x8 digits): not comparable
-    with 11.
+    In [-1, 1]. Gaussian window of 11 pixels, sigma 1.5, at every pixel; images are mirrored at their edges. For
+    images with a side under 11 pixels, the window is the largest odd number that fits (7 for 8x8 digits): not
+    comparable with 11.
 
     Source: Wang et al. 2004; edges as in torchmetrics.
 
-    Traps: an exactly black background counts as 1 and drops far when faint noise lies on it, so linear models
-    score low (PCA-32 of Fashion-MNIST .64, at an r2 of .83).
+    Traps: an exactly black background counts as 1 and drops sharply under faint noise, so linear models score low
+    (PCA-32 of Fashion-MNIST .64, at an r2 of .83).
 
     Args:
         inputs: `(n, c, h, w)`.
@@ -112,8 +112,8 @@ def ms_ssim3(inputs: Tensor, reconstructions: Tensor) -> float:
     `multiscale_structural_similarity_index_measure` of torchmetrics with `gaussian_kernel=False, kernel_size=7,
     normalize="relu"`. The five scales of the paper need sides above 160.
 
-    Traps: not comparable with papers (three scales, exponents that add up to .63), and squeezed toward 1: PCA-32
-    of Fashion-MNIST has .945 where its ssim is .64.
+    Traps: not comparable with papers (three scales, exponents that add up to .63), and compressed towards 1:
+    PCA-32 of Fashion-MNIST scores .945, with an ssim of .64.
 
     Args:
         inputs: `(n, c, h, w)`, sides of at least 28.
@@ -184,7 +184,7 @@ def _gaussian(side: int) -> Tensor:
 def _mirrored_window(weights: Tensor, side: int) -> Tensor:
     """Return the matrix `(side, side)` that takes weighted means along a line mirrored at its ends.
 
-    As a product of matrices the filter is ten times as fast as a convolution in float64.
+    As a matrix product, the filter is ten times as fast as a convolution in float64.
     """
     half = len(weights) // 2
     places = (torch.arange(side)[:, None] + torch.arange(-half, half + 1)).abs()

@@ -1,6 +1,6 @@
-"""What happens between two codes: how evenly the decoded image moves, how far round, and what it looks like.
+"""What happens between two codes: how evenly, how directly and how smoothly the decoded image moves.
 
-Scores of the shape of paths are best for a fade between pixels: none of them says anything without `walk_kd`.
+A pixel fade has the best value of all these scores: read them only beside `walk_kd`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Speed = Callable[[Decode, Tensor, Tensor], Tensor]
 def difference_speed_squared(decode: Decode, codes: Tensor, directions: Tensor) -> Tensor:
     """Return |d decode(codes + s directions) / ds|² at s = 0 by central differences, `(m,)` in float64.
 
-    For decoders without derivatives. They are called with codes of the given type; the difference is taken in
-    float64. Exact up to the third derivative times 4e-6, and up to rounding of the decoder's own output.
+    For decoders without derivatives. They are called with codes of the original type; the difference is taken in
+    float64. Exact up to the third derivative times 4e-6, and up to rounding of the decoder's output.
     """
     with exact_arithmetic():
         ahead, behind = decode(codes + STEP * directions), decode(codes - STEP * directions)
@@ -48,16 +48,17 @@ def difference_speed_squared(decode: Decode, codes: Tensor, directions: Tensor) 
 
 
 def path_energy(decode: Decode, starts: Tensor, ends: Tensor, *, speed: Speed = speed_squared) -> float:
-    """Energy ∫|dg(I(t))/dt|² dt of decoded straight paths over |g(z1) - g(z0)|²; no better side.
+    """Energy ∫|dg(I(t))/dt|² dt of decoded straight paths over |g(z1) - g(z0)|²; no better direction.
 
     At least 1, unitless; 1 for uniform straight motion. Both are summed over pairs. The integral is taken at 8
-    Gauss-Legendre nodes, the same for all pairs: exact for squared speeds that are polynomials of degree 15. Codes
-    may be scaled if the decoder is scaled back.
+    Gauss-Legendre nodes, the same for all pairs: exact for squared speeds that are polynomials of degree 15.
+    Scaling codes, and the decoder accordingly, changes nothing.
 
-    Source: the limit of the path length of Karras 2019, in pixels, without its epsilon; by forward derivatives.
+    Source: the limit of the path length of Karras 2019, in pixels, without its epsilon, computed with forward
+    derivatives.
 
-    Traps: a fade between pixels has the least, 1, so it says nothing alone: read it beside `walk_kd`. It may come
-    out below 1 where a decoder jumps between the nodes.
+    Traps: a pixel fade has the minimum, 1, so the score says nothing alone: read it beside `walk_kd`. It may fall
+    below 1 where a decoder jumps between the nodes.
 
     Args:
         decode: codes `(m, d)` to outputs `(m, *shape)`, in torch with forward derivatives.
@@ -82,14 +83,14 @@ def path_energy(decode: Decode, starts: Tensor, ends: Tensor, *, speed: Speed = 
 
 
 def length_ratio(images_along: Tensor) -> float:
-    """Length of decoded paths over their chord, both summed over paths; no better side.
+    """Length of decoded paths over their chord, both summed over paths; no better direction.
 
     At least 1, unitless; 1 for straight ones.
 
-    Source: inverse straightness of a polygon; Shao 2018 compares lengths alike.
+    Source: the inverse straightness of a polygon; Shao 2018 compares lengths in the same way.
 
-    Traps: a fade between pixels has the least, 1: read it beside `walk_kd`. More points find more bends, so
-    compare at equal numbers of points.
+    Traps: a pixel fade has the minimum, 1: read it beside `walk_kd`. More points reveal more bends, so compare at
+    equal numbers of points.
 
     Args:
         images_along: outputs `(points, m, *shape)` at even steps of m paths, or `(points, D)` along a single one.
@@ -105,15 +106,15 @@ def length_ratio(images_along: Tensor) -> float:
 
 
 def second_difference(images_along: Tensor) -> float:
-    """Mean over points of |x_{i+1} - 2 x_i + x_{i-1}|² (N - 1)⁴ over |x_N - x_1|²; no better side.
+    """Mean over points of |x_{i+1} - 2 x_i + x_{i-1}|² (N - 1)⁴ over |x_N - x_1|²; no better direction.
 
-    The squared acceleration of decoded paths, in chords; from 0, unitless; 0 for uniform straight motion.
-    Numerator and denominator are summed over paths. Arguments and errors as for `length_ratio`.
+    The squared acceleration of decoded paths, in units of their chords; from 0, unitless; 0 for uniform straight
+    motion. Numerator and denominator are summed over paths. Arguments and errors as for `length_ratio`.
 
     Source: our own finite-difference form of the bending energy of a curve.
 
-    Traps: a fade between pixels has the least, 0: read it beside `walk_kd`. A kink grows with the number of
-    points: compare at equal numbers.
+    Traps: a pixel fade has the minimum, 0: read it beside `walk_kd`. A kink grows with the number of points:
+    compare at equal numbers.
 
     >>> line = torch.linspace(0, 1, 5).reshape(5, 1, 1)
     >>> second_difference(line)
@@ -126,14 +127,14 @@ def second_difference(images_along: Tensor) -> float:
 
 
 def step_cv(images_along: Tensor) -> float:
-    """Standard deviation over mean of the step lengths of a path, mean over paths; no better side.
+    """Standard deviation over mean of the step lengths of a path, mean over paths; no better direction.
 
     From 0, unitless; 0 for even steps. Paths that do not move at all are left out. Arguments and errors as for
     `length_ratio`.
 
-    Source: coefficient of variation, our own use.
+    Source: the coefficient of variation; this use is ours.
 
-    Traps: a fade between pixels has the least, 0: read it beside `walk_kd`. It sees no bends: read it beside
+    Traps: a pixel fade has the minimum, 0: read it beside `walk_kd`. It ignores bends: read it beside
     `length_ratio`.
 
     >>> uneven = torch.tensor([0.0, 1, 4]).reshape(3, 1, 1)
@@ -164,8 +165,8 @@ def _steps(images_along: Tensor) -> Tensor:
     )
 
 
-def _bends(before: Tensor, here: Tensor, after: Tensor) -> Tensor:
-    return after.double() - 2 * here.double() + before.double()
+def _bends(before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
+    return after.double() - 2 * middle.double() + before.double()
 
 
 def _chords(images_along: Tensor) -> Tensor:

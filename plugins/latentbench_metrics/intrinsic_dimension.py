@@ -1,4 +1,4 @@
-"""How many dimensions the cloud of codes has, told from the distances of nearest neighbors."""
+"""How many dimensions the cloud of codes has, estimated from the distances of nearest neighbors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ NEIGHBORS = 20
 
 
 def two_nn(codes: Tensor, *, distances: bool = False) -> float:
-    """Intrinsic dimension from mu = r2 / r1, distances to the second and to the first neighbor; no better side.
+    """Intrinsic dimension from mu = r2 / r1, distances to the two nearest neighbors; no better direction.
 
-    (N - 1) / sum ln mu over the N codes that lie on no other, in dimensions, above 0. Exact neighbors, O(n²) time.
+    (N - 1) / sum ln mu over the N codes that coincide with no other, in dimensions, above 0. Exact neighbors,
+    O(n²) time.
 
-    Source: Facco, d'Errico, Rodriguez and Laio 2017, with the maximum likelihood estimate in place of the fit.
+    Source: Facco, d'Errico, Rodriguez and Laio 2017, with the maximum-likelihood estimate instead of their fit.
 
-    Traps: noise smaller than the distance of neighbors is invisible, larger noise adds all d dimensions. Too low
-    in many dimensions for want of samples at the border: 8.6 for a cube of 10 dimensions, n = 2000. Compare at
-    equal n, and with the dimension of the inputs.
+    Traps: noise smaller than the distance between neighbors is invisible, larger noise adds all d dimensions. In
+    many dimensions the estimate is too low, as points near the border lack neighbors: 8.6 for a cube of 10
+    dimensions, n = 2000. Compare at equal n, and with the dimension of the inputs.
 
     Args:
         codes: `(n, d)`, n at least 3.
@@ -43,10 +44,10 @@ def two_nn(codes: Tensor, *, distances: bool = False) -> float:
 
 
 def two_nn_from_ratios(ratios: Tensor) -> float:
-    """Intrinsic dimension from the ratios mu = r2 / r1 themselves, (N - 1) / sum ln mu; no better side.
+    """Intrinsic dimension from the ratios mu = r2 / r1 themselves, (N - 1) / sum ln mu; no better direction.
 
-    mu is Pareto distributed with the dimension as exponent; the estimate has no bias, its standard deviation is
-    the dimension over sqrt(N - 2).
+    mu follows a Pareto distribution whose exponent is the dimension; the estimate is unbiased, with a standard
+    deviation of the dimension over sqrt(N - 2).
 
     Source: Facco, d'Errico, Rodriguez and Laio 2017.
 
@@ -71,15 +72,15 @@ def two_nn_from_ratios(ratios: Tensor) -> float:
 
 
 def levina_bickel(codes: Tensor, k: int = NEIGHBORS, *, distances: bool = False) -> float:
-    """Intrinsic dimension from the distances T_1 ... T_k to k neighbors, by maximum likelihood; no better side.
+    """Intrinsic dimension from distances T_1 ... T_k to k neighbors, by maximum likelihood; no better direction.
 
-    1 over the mean over codes of 1 / (k - 1) sum over j < k of ln(T_k / T_j), in dimensions, above 0. Codes that
-    lie on another are left out. Exact neighbors, O(n²) time.
+    The inverse of the mean over codes of 1 / (k - 1) sum over j < k of ln(T_k / T_j), in dimensions, above 0.
+    Codes that coincide with another are left out. Exact neighbors, O(n²) time.
 
-    Source: Levina and Bickel 2005, inverses averaged as MacKay and Ghahramani 2005 show one must.
+    Source: Levina and Bickel 2005; inverses are averaged, as MacKay and Ghahramani 2005 recommend.
 
-    Traps: it looks farther than `two_nn`: less noise, more of curvature and of the border, so it is lower on many
-    dimensions. Compare at equal k and n.
+    Traps: it looks farther than `two_nn`: less affected by noise, more by curvature and borders, so it is lower in
+    many dimensions. Compare at equal k and n.
 
     Args:
         codes: `(n, d)`.

@@ -1,4 +1,4 @@
-"""How much a decoded shape overlaps the true one, for shapes given as signed distances."""
+"""How much decoded shapes overlap the true ones, for shapes given as signed distances."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DIMS = (4, 5)  # of inputs (n, 1, h, w) or (n, 1, d, h, w)
 def iou(inputs: Tensor, reconstructions: Tensor) -> float:
     """Intersection over union of the insides of shapes, mean over shapes; higher is better.
 
-    In [0, 1]: 1 where the same points of the grid lie inside both, 0 where none does. Inside is where the signed
-    distance is below 0.
+    In [0, 1]: 1 where the same grid points lie inside both, 0 where none does. Inside is where the signed distance
+    is below 0.
 
-    Source: Jaccard 1901; on occupied voxels as in Choy et al. 2016, "3D-R2N2".
+    Source: Jaccard 1901; for occupied voxels Choy et al. 2016, "3D-R2N2".
 
-    Traps: thin parts count little in area and much in what one sees, and one pixel around a thin leg is half of
-    it; it says nothing of distances away from the surface. Grids of unequal size give unequal values.
+    Traps: thin parts have little area but are easily seen, and one pixel around a thin leg is half of it;
+    distances away from the surface do not count. Grids of different sizes give different values.
 
     Args:
         inputs: signed distances, negative inside `(n, *shape)`.
@@ -46,9 +46,9 @@ def iou_per_shape(inputs: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def _overlap(inputs: Tensor, reconstructions: Tensor) -> Tensor:
-    true, made = inputs.flatten(1) < 0, reconstructions.flatten(1) < 0
-    union = (true | made).sum(1).double()
-    return torch.where(union > 0, (true & made).sum(1) / union.clamp_min(1), 1)
+    true, decoded = inputs.flatten(1) < 0, reconstructions.flatten(1) < 0
+    union = (true | decoded).sum(1).double()
+    return torch.where(union > 0, (true & decoded).sum(1) / union.clamp_min(1), 1)
 
 
 class IntersectionOverUnion(Metric):

@@ -1,7 +1,7 @@
 """How probable inputs are under a model, in nats: likelihoods of reconstructions, the rate, and two bounds.
 
-A likelihood of real-valued inputs is a density: it may be above 1, its logarithm above 0, and nothing compares a
-density with the probabilities of a Bernoulli likelihood.
+A likelihood of real-valued inputs is a density: it may exceed 1, its logarithm may exceed 0, and it cannot be
+compared with the probabilities of a Bernoulli likelihood.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ LEAST_LOG = -100.0  # of a probability of 0, as in torch's binary cross entropy
 def bernoulli_nll(inputs: Tensor, probabilities: Tensor) -> float:
     """-Σ x log p + (1 - x) log(1 - p) over input elements, mean over items; lower is better.
 
-    In nats per item, [0, inf). A probability of exactly 0 or 1 costs nothing where the input is the same, and at
-    most 100 nats where it is not.
+    In nats per item, [0, inf). A probability of exactly 0 or 1 costs nothing where the input equals it, and at
+    most 100 nats elsewhere.
 
-    Source: the usual definition; logarithms held at -100 as torch's `binary_cross_entropy` does.
+    Source: the usual definition; logarithms are clamped at -100, as in torch's `binary_cross_entropy`.
 
-    Traps: on grey inputs it is no likelihood and its least value is their own entropy, not 0 (189.86 nats for
+    Traps: on grey inputs it is not a likelihood, and its minimum is their own entropy, not 0 (189.86 nats for
     Fashion-MNIST): use `bernoulli_excess`. Elements are summed, so it grows with the image.
 
     Args:
@@ -63,13 +63,13 @@ def bernoulli_nll(inputs: Tensor, probabilities: Tensor) -> float:
 
 
 def bernoulli_excess(inputs: Tensor, probabilities: Tensor) -> float:
-    """`bernoulli_nll` less its least value, the inputs' own entropy, mean over items; lower is better.
+    """`bernoulli_nll` minus its minimum, the inputs' own entropy, mean over items; lower is better.
 
     Σ x log(x / p) + (1 - x) log((1 - x) / (1 - p)) in nats per item, [0, inf): 0 for a copy.
 
-    Source: cross-entropy less entropy is the Kullback-Leibler divergence.
+    Source: cross-entropy minus entropy is the Kullback-Leibler divergence.
 
-    Traps: on grey inputs it is a sensible loss, but still no likelihood of the data: it cannot be compared with
+    Traps: on grey inputs it is a sensible loss, but still not a likelihood of the data: it cannot be compared with
     nats of another likelihood.
 
     Args:
@@ -94,10 +94,11 @@ def gaussian_nll(inputs: Tensor, reconstructions: Tensor, sigma: float) -> float
 
     In nats per item, of a density: below 0 when sigma is small.
 
-    Source: the normal density with one standard deviation for all elements; learn it as in Rybkin et al. 2021.
+    Source: the normal density with one standard deviation for all elements; it can be learned as in Rybkin et al.
+    2021.
 
-    Traps: with a sigma that was not learned it is `mse` in other clothes; and it can be made as low as one likes
-    on inputs with few distinct values, such as 8-bit images, by a small sigma.
+    Traps: with a sigma that was not learned it is `mse` in disguise; and on inputs with few distinct values, such
+    as 8-bit images, a small sigma makes it as low as one likes.
 
     Args:
         inputs: `(n, *shape)`.
@@ -119,7 +120,7 @@ def gaussian_nll(inputs: Tensor, reconstructions: Tensor, sigma: float) -> float
 
 
 def kl_normal(mean: Tensor, variance: Tensor) -> float:
-    """Kullback-Leibler divergence of diagonal normals `(n, d)` from N(0, I), mean over items; no better side.
+    """Kullback-Leibler divergence of diagonal normals `(n, d)` from N(0, I), mean over items; no better direction.
 
     In nats per item, [0, inf).
 
@@ -138,14 +139,14 @@ def kl_normal(mean: Tensor, variance: Tensor) -> float:
 
 
 def rate(posterior: Posterior, prior: Posterior) -> float:
-    """Mean divergence of the posteriors from the prior: what a code tells about its input; no better side.
+    """Mean divergence of the posteriors from the prior: the information a code carries; no better direction.
 
     In nats per item, [0, inf).
 
     Source: the rate of Alemi et al. 2018.
 
-    Traps: 0 is a collapsed posterior whose means can still look informative (kNN .775 on means, .114 on samples);
-    at another rate errors of reconstruction are not comparable.
+    Traps: 0 is a collapsed posterior, whose means can still look informative (kNN .775 on means, .114 on samples);
+    reconstruction errors are only comparable at equal rates.
 
     Args:
         posterior: mean and variance `(n, d)`.
@@ -162,13 +163,13 @@ def elbo(space: LatentSpace, seed: int = 0, samples: int = 1) -> float:
     """Evidence lower bound E_q[log p(x|z) + log p(z) - log q(z|x)], mean over items; higher is better.
 
     In nats per item, unbounded for densities. E_q[log p(x|z)] - KL(q || p), with the KL estimated from the same
-    posterior samples as the likelihood: without any noise where the posterior is exact. With seed 0 the first
-    sample is `space.code_samples`.
+    posterior samples as the likelihood: free of noise where the posterior is exact. With seed 0 the first sample
+    is `space.code_samples`.
 
     Source: Kingma and Welling 2014; the estimator is the one of Roeder et al. 2017.
 
-    Traps: compares models of one likelihood only. Below log p(x) by KL(q || true posterior), so a better encoder
-    raises it with the same decoder: read `iwae` beside it.
+    Traps: compares only models with the same likelihood. It lies KL(q || true posterior) below log p(x), so a
+    better encoder raises it with the same decoder: read `iwae` beside it.
 
     Args:
         space: with inputs, posterior, prior and likelihood.
@@ -195,10 +196,10 @@ def iwae(space: LatentSpace, k: int = SAMPLES, seed: int = 0) -> float:
     In nats per item, unbounded for densities. On 500 fixed items, or all where there are fewer; k = 1 is their
     evidence lower bound. Rises with k toward log p(x).
 
-    Source: Burda et al. 2016, who take k = 5000; logarithms of sums in float64.
+    Source: Burda et al. 2016, who use k = 5000; logarithms of sums are computed in float64.
 
-    Traps: compares models of one likelihood and one k only. A posterior that is too narrow leaves it low however
-    large k is, and nothing in its value shows that.
+    Traps: compares only models with the same likelihood, at one k. A posterior that is too narrow keeps it low
+    however large k is, and nothing in the value reveals that.
 
     Args:
         space: with inputs, posterior, prior and likelihood.

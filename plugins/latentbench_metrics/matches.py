@@ -1,4 +1,4 @@
-"""How far codes are from the prior, and new or reconstructed images from real ones, by optimal transport."""
+"""Distances of codes from the prior, and of new or reconstructed images from real ones, by optimal transport."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DISTANCES: Mapping[str, Callable[[Tensor, Tensor], float]] = {
 
 
 def _above_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[str, float]:
-    """Distances of `fake` from `real`, less those of `other`, which is as real as `real`."""
+    """Return distances of `fake` from `real`, minus those of `other`, which is as real as `real`."""
     return {f"{name}_{suffix}": far(fake, real) - far(other, real) for name, far in DISTANCES.items()}
 
 
@@ -130,7 +130,7 @@ class SampleSinkhorn(Metric):
     max_items: ClassVar[int | None] = SampleMatch.max_items
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
-        """Return the divergence from real images less that of other real images, at one epsilon."""
+        """Return the divergence from real images minus that of other real images, at one epsilon."""
         real, other, new = _real_and_new(space)
         epsilon = default_epsilon(real, other)
         if epsilon == 0:
@@ -158,7 +158,7 @@ class SampleTransport(Metric):
     on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
-        """Return the distance; splitting subtracts the null already."""
+        """Return the distance; the splits already subtract the null."""
         if len(space) < self.min_items:
             raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
         features = in_domain_features(space)
@@ -190,8 +190,8 @@ class ReconstructionMatch(Metric):
         """Return both distances."""
         features = in_domain_features(space)
         first, second = pairs(len(space), ITEMS)
-        real, own = features(space.inputs[first]), features(space.inputs[second])
-        return _above_null(features(space.reconstructions[second]), real, own, "reconstructions")
+        real, others = features(space.inputs[first]), features(space.inputs[second])
+        return _above_null(features(space.reconstructions[second]), real, others, "reconstructions")
 
 
 class ClassTransport(Metric):
@@ -222,13 +222,13 @@ class ClassTransport(Metric):
         """Return the ratio; classes of fewer than four items are left out."""
         rows = some_rows(len(space), self.max_items)
         codes, labels = space.codes[rows].double(), space.labels[rows]
-        _, own, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-        kept = sizes >= 4
-        if int(kept.sum()) < 2:
-            raise NotApplicableError(f"{int(kept.sum())} classes of four items or more: needs 2")
-        spread = torch.stack([codes[own == i].var(0).sum() for i in torch.nonzero(kept)[:, 0]]).mean()
+        _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
+        large = sizes >= 4
+        if int(large.sum()) < 2:
+            raise NotApplicableError(f"{int(large.sum())} classes of four items or more: needs 2")
+        spread = torch.stack([codes[classes == i].var(0).sum() for i in torch.nonzero(large)[:, 0]]).mean()
         if not float(spread) > ROUNDING * float(codes.var(0).sum()):
             raise NotApplicableError("all codes of a class are equal")
-        found = class_transport(codes[kept[own]], own[kept[own]], SEED)
-        pairs_of_classes = len(found) * (len(found) - 1)
-        return {"class_transport": float(found.sum() / pairs_of_classes / spread)}
+        distances = class_transport(codes[large[classes]], classes[large[classes]], SEED)
+        pairs_of_classes = len(distances) * (len(distances) - 1)
+        return {"class_transport": float(distances.sum() / pairs_of_classes / spread)}

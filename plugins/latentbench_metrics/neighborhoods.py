@@ -1,4 +1,4 @@
-"""Whether items that are near each other stay near in the codes, and far ones far."""
+"""Whether items that are near each other stay near in the codes, and distant ones distant."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def trustworthiness(high: Tensor, low: Tensor, k: int, *, distances: bool = Fals
     """Whether neighbors among the codes are neighbors among the inputs; higher is better.
 
     1 - 2 / (n k (2n - 3k - 1)) times the sum over items i and their k nearest codes j of max(0, r(i, j) - k),
-    where r ranks j among the inputs by nearness to i. In [0, 1], about 0.5 for random codes. Equal distances rank
-    alike; which of equally near codes are neighbors is arbitrary. O(n²) time, O(block) memory.
+    where r is the rank of j among the inputs by distance to i. In [0, 1], about 0.5 for random codes. Equal
+    distances have equal ranks; which of several equally near codes are neighbors is arbitrary. O(n²) time,
+    O(block) memory.
 
     Source: Venna and Kaski 2001.
 
-    Traps: a code that tears the data apart has 1; `continuity` sees that. Above 0.9 for nearly any code that is
-    not random: read `neighbor_recall`. Compare at equal n and k.
+    Traps: a code that tears the data apart scores 1; `continuity` notices that. Almost any code that is not random
+    exceeds 0.9: read `neighbor_recall`. Compare at equal n and k.
 
     Args:
         high: inputs `(n, D)`.
@@ -66,7 +67,7 @@ def continuity(high: Tensor, low: Tensor, k: int, *, distances: bool = False) ->
 
     Source: Venna and Kaski 2001.
 
-    Traps: a code that lays far items upon each other may have 1; `trustworthiness` sees that.
+    Traps: a code that places distant items on top of each other may score 1; `trustworthiness` notices that.
 
     >>> line = torch.tensor([0.0, 1, 3, 7, 12, 20])[:, None]
     >>> folded = torch.tensor([0.0, 1, 3, 7, 12, 2.2])[:, None]
@@ -81,10 +82,10 @@ def neighbor_recall(high: Tensor, low: Tensor, k: int, *, distances: bool = Fals
 
     In [0, 1], k / (n - 1) for random codes. Arguments and errors as for `trustworthiness`.
 
-    Source: the overlap of k-neighborhoods; over all k Q_NX of Lee and Verleysen 2009.
+    Source: the overlap of k-neighborhoods; as a function of k, Q_NX of Lee and Verleysen 2009.
 
-    Traps: it falls as n grows, since nearer items compete: compare at equal n and k. Pixels are the yardstick:
-    a code that ignores noise on purpose loses.
+    Traps: it falls as n grows, since more items compete: compare at equal n and k. Pixels are the yardstick: a
+    code that ignores noise on purpose loses.
 
     >>> line = torch.arange(6.0)[:, None]
     >>> neighbor_recall(line, 3 * line, k=2)
@@ -97,7 +98,7 @@ def neighborhoods_per_item(high: Tensor, low: Tensor, k: int, *, distances: bool
     """Return "trustworthiness", "continuity" and "neighbor_recall" of each item, `(n,)` in float64."""
     _check(high, low, k, distances=distances)
     penalty = 2 / (k * (2 * len(high) - 3 * k - 1))
-    found = torch.empty(3, len(high), dtype=torch.float64, device=high.device)
+    scores = torch.empty(3, len(high), dtype=torch.float64, device=high.device)
     blocks = row_blocks(len(high), len(high), high.device)
     both = (_distances(space, given=distances) for space in (high, low))
     for rows, far_high, far_low in zip(blocks, *both, strict=True):
@@ -107,8 +108,8 @@ def neighborhoods_per_item(high: Tensor, low: Tensor, k: int, *, distances: bool
             for far, near in ((far_high, near_low), (far_low, near_high))
         )
         shared = (near_high[:, :, None] == near_low[:, None]).sum((1, 2)) / k
-        found[:, rows] = torch.stack([trust, keep, shared.double()])
-    return dict(zip(("trustworthiness", "continuity", "neighbor_recall"), found, strict=True))
+        scores[:, rows] = torch.stack([trust, keep, shared.double()])
+    return dict(zip(("trustworthiness", "continuity", "neighbor_recall"), scores, strict=True))
 
 
 def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: int = 0) -> float:
@@ -116,10 +117,10 @@ def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: in
 
     In [-1, 1], 0 for random codes.
 
-    Source: Spearman 1904, of distances.
+    Source: Spearman 1904, applied to distances.
 
-    Traps: it is about the large: near neighbors are few among random pairs, and a few wide directions decide.
-    Read `neighbor_recall` beside it.
+    Traps: it reflects the global layout: random pairs are rarely near neighbors, and a few wide directions
+    dominate. Read `neighbor_recall` beside it.
 
     Args:
         high: inputs `(n, D)`.
@@ -149,12 +150,12 @@ def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: in
 def triplet_accuracy(high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: int = 0) -> float:
     """Share of random triplets i, j, k where the nearer of j and k to i is the same in both; higher is better.
 
-    In [0, 1], 0.5 for random codes. Equally near in one space only counts half, in both it counts as agreement.
-    The standard error is at most 0.5 / sqrt(triplets), 0.0016 by default.
+    In [0, 1], 0.5 for random codes. A tie in only one of the spaces counts half, a tie in both counts as
+    agreement. The standard error is at most 0.5 / sqrt(triplets), 0.0016 by default.
 
     Source: the random triplet accuracy of Wang, Huang, Rudin and Shaposhnik 2021.
 
-    Traps: it is about the large, as `distance_correlation`: read `neighbor_recall` beside it.
+    Traps: it reflects the global layout, as `distance_correlation` does: read `neighbor_recall` beside it.
 
     Args:
         high: inputs `(n, D)`.
@@ -218,20 +219,20 @@ def _sorted(rows: Tensor) -> Tensor:
 def _lengths(space: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Return squared distances `(p,)` of pairs of rows, sums in float64 of squared differences.
 
-    All blocks share memory: new pages for each would take longer than the arithmetic.
+    All blocks share memory, because allocating new pages for each takes longer than the arithmetic.
     """
     space, order = space.detach(), first.argsort()  # a row stays at hand for all pairs that begin at it
     count = min(len(order), max(1, at_once(NUMBERS, space.device) // space.shape[1]))
     starts, ends = (space.new_empty(count, space.shape[1]) for _ in range(2))
     differences = torch.empty_like(starts, dtype=torch.float64)
-    found = differences.new_empty(len(order))
+    lengths = differences.new_empty(len(order))
     for pairs in torch.split(order, count):
         begun, ended, apart = (block[: len(pairs)] for block in (starts, ends, differences))
         torch.index_select(space, 0, first[pairs].to(space.device), out=begun)
         torch.index_select(space, 0, second[pairs].to(space.device), out=ended)
         torch.sub(begun, ended, out=apart)
-        found[pairs.to(space.device)] = apart.square_().sum(1)
-    return found
+        lengths[pairs.to(space.device)] = apart.square_().sum(1)
+    return lengths
 
 
 def _average_ranks(values: Tensor) -> Tensor:

@@ -22,12 +22,12 @@ BANK_SEED = 1_000_033  # of the noise of training codes: not the test codes' noi
 def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, labels: Tensor, k: int) -> float:
     """Share of codes whose k nearest training codes vote for their label, in [0, 1]; higher is better.
 
-    Ties of the vote go to the lowest class; of equally near codes the one in the lowest row is a neighbor.
+    Ties of the vote go to the lowest class; among equally near codes the one in the lowest row is the neighbor.
 
     Source: Cover and Hart 1967.
 
-    Traps: posterior means of a code without information (rate 0) still give 0.78 on Fashion-MNIST: read
-    `knn10_sample` beside it. Wide dimensions decide; more training codes give more.
+    Traps: posterior means of a code without information (rate 0) still reach 0.78 on Fashion-MNIST: read
+    `knn10_sample` beside it. Wide dimensions dominate; more training codes raise it.
 
     Args:
         train_codes: the bank `(m, d)`.
@@ -46,7 +46,7 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, label
 def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
     """Return the rows `(n, k)` of the k codes in `bank` `(m, d)` nearest to each query `(n, d)`, nearest first.
 
-    Exactly, the lowest row first of equally near ones: see `distances.nearest`.
+    Exact; equally near ones come in the order of their rows: see `distances.nearest`.
 
     Raises:
         ValueError: k is more than m.
@@ -86,8 +86,8 @@ class Neighbors(Metric):
         """Return 1 for each item that its neighbors label rightly, else 0."""
         train = train_with(space, "labels")
         bank = None if train is None else train.codes
-        found, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
-        return {f"knn{k}": _votes_right(found[:, :k], labels) for k in NEIGHBORS}
+        neighbor_labels, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
+        return {f"knn{k}": _votes_right(neighbor_labels[:, :k], labels) for k in NEIGHBORS}
 
     def note(self, space: LatentSpace) -> str:
         """Say where the bank comes from when it is not the training split."""
@@ -117,8 +117,8 @@ class SampledNeighbors(Metric):
         """Return 1 for each item that its neighbors label rightly, else 0."""
         train = train_with(space, "labels")
         bank = None if train is None else _sampled(train)
-        found, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
-        return {"knn10_sample": _votes_right(found, labels)}
+        neighbor_labels, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
+        return {"knn10_sample": _votes_right(neighbor_labels, labels)}
 
     note = Neighbors.note
 
@@ -131,7 +131,7 @@ def _sampled(train: LatentSpace) -> Tensor:
 def _neighbor_labels(
     space: LatentSpace, codes: Tensor, bank: Tensor | None, most: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the labels `(n, 10)` of each chosen item's neighbors, and the items' own `(n,)`."""
+    """Return the labels `(n, 10)` of each chosen item's neighbors, and the items' labels `(n,)`."""
     rows = some_rows(len(space), most)
     codes, labels = codes[rows], space.labels[rows]
     k = max(NEIGHBORS)
@@ -140,8 +140,8 @@ def _neighbor_labels(
             raise NotApplicableError(f"needs {k} training codes, has {len(bank)}")
         return space.train.labels[nearest_rows(bank, codes, k)], labels
     fold = folds(labels, FOLDS)
-    found = torch.empty(len(labels), k, dtype=labels.dtype, device=labels.device)
+    neighbor_labels = torch.empty(len(labels), k, dtype=labels.dtype, device=labels.device)
     for number in range(FOLDS):
-        here = fold == number
-        found[here] = labels[~here][nearest_rows(codes[~here], codes[here], k)]
-    return found, labels
+        held = fold == number
+        neighbor_labels[held] = labels[~held][nearest_rows(codes[~held], codes[held], k)]
+    return neighbor_labels, labels

@@ -1,4 +1,4 @@
-"""How a decoder bends its codes: straight paths against the shortest ones, and its Jacobian."""
+"""How a decoder bends the space of codes: straight paths against the shortest ones, and its Jacobian."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Decode = Callable[[Tensor], Tensor]
 def geodesic_ratio(
     decode: Decode, starts: Tensor, ends: Tensor, steps: int = STEPS, *, iterations: int = 60
 ) -> float:
-    """Length of decoded straight paths over that of geodesics between the same codes; no better side.
+    """Length of decoded straight paths over that of geodesics between the same codes; no better direction.
 
     At least 1, unitless; 1 where straight paths are the shortest ones (a flat space). Both are summed over pairs
-    and measured alike, at four points a step.
+    and measured in the same way, at four points per step.
 
     Source: Shao 2018, "The Riemannian Geometry of Deep Generative Models"; Arvanitidis 2018. Geodesics of the
     pull-back metric, see `latentbench.latent.paths.curves.geodesic`.
 
-    Traps: a fade between pixels and any linear decoder have the least, 1: it says how flat, not how good, so read
-    it beside `walk_kd`. Geodesics are local minima and may cut through codes that no image has; few steps or
+    Traps: a pixel fade and any linear decoder have the minimum, 1: it says how flat, not how good a space is, so
+    read it beside `walk_kd`. Geodesics are local minima and may cross codes that no image has; few steps or
     iterations leave the ratio too small (by 0.002 for 16 steps on digits).
 
     Args:
@@ -60,19 +60,19 @@ def geodesic_ratio(
 
 
 def jacobian_spectrum(decode: Decode, codes: Tensor) -> dict[str, float]:
-    """Sizes of the singular values of the decoder's Jacobian J `(D, d)` at codes; no better side for any.
+    """Sizes of the singular values of the decoder's Jacobian J `(D, d)` at codes; no better direction for any.
 
     condition_log10_q50 and _q95: quantiles over codes of log10(largest / smallest), in [0, 6]; lipschitz_q95:
     quantile of the largest, in units of outputs per unit of codes; log_volume: mean of ½ log det JᵀJ, in nats;
     anisotropy: standard deviation over codes of the natural logarithm of the largest, from 0.
 
     A singular J (dead dimensions, d > D) stays finite: singular values count as at least 1e-6 of the largest at
-    that code, and the largest as at least 1e-6 of the largest at any.
+    that code, and the largest as at least 1e-6 of the largest at any code.
 
-    Source: pull-back metric JᵀJ of Arvanitidis 2018; derivatives are exact, by forward differentiation.
+    Source: the pull-back metric JᵀJ of Arvanitidis 2018; derivatives are exact, by forward differentiation.
 
-    Traps: PCA, random projections and pixels have condition 1 and anisotropy 0, and so has a fade between pixels.
-    lipschitz_q95 and log_volume depend on the scale of codes, and log_volume on d: compare them at equal scale.
+    Traps: PCA, random projections, pixels and pixel fades all have condition 1 and anisotropy 0. lipschitz_q95 and
+    log_volume depend on the scale of codes, and log_volume on d: compare them at equal scale.
 
     Args:
         decode: codes `(n, d)` to outputs `(n, *shape)`, row by row, in torch with forward derivatives.
@@ -82,8 +82,8 @@ def jacobian_spectrum(decode: Decode, codes: Tensor) -> dict[str, float]:
         ValueError: codes are not `(n, d)`, at least one.
         NotApplicableError: J is 0 at all codes.
 
-    >>> found = jacobian_spectrum(lambda z: z * torch.tensor([2.0, 20.0]), torch.zeros(3, 2))
-    >>> round(found["condition_log10_q50"], 6), round(found["lipschitz_q95"], 6)
+    >>> sizes = jacobian_spectrum(lambda z: z * torch.tensor([2.0, 20.0]), torch.zeros(3, 2))
+    >>> round(sizes["condition_log10_q50"], 6), round(sizes["lipschitz_q95"], 6)
     (1.0, 20.0)
     """
     if codes.ndim != 2 or not codes.numel():
@@ -109,7 +109,7 @@ def _singular_values(decode: Decode, codes: Tensor) -> Tensor:
     """Return singular values of the Jacobian `(n, d)` in float64, the largest first; 0 for missing ones."""
     width = codes.shape[1]
     axes = torch.eye(width, dtype=codes.dtype, device=codes.device)
-    found = []
+    spectra = []
     with forward_derivatives():
         for chunk in torch.split(codes, max(1, IMAGES // width)):
 
@@ -119,8 +119,8 @@ def _singular_values(decode: Decode, codes: Tensor) -> Tensor:
 
             jacobians = torch.vmap(push)(axes).permute(1, 2, 0).double()
             triangles = torch.linalg.qr(jacobians, mode="r").R  # small ones, which a GPU takes all at once
-            found.append(torch.linalg.svdvals(triangles))
-    values = torch.cat(found)
+            spectra.append(torch.linalg.svdvals(triangles))
+    values = torch.cat(spectra)
     return torch.nn.functional.pad(values, (0, width - values.shape[1]))
 
 
@@ -198,11 +198,11 @@ class JacobianSpectrum(Metric):
         """Return all five."""
         if space.dim > WIDEST:
             raise NotApplicableError(f"codes have {space.dim} dimensions, Jacobians are for at most {WIDEST}")
-        found = jacobian_spectrum(space.decoder, space.codes[some_rows(len(space), CODES)])
+        spectrum = jacobian_spectrum(space.decoder, space.codes[some_rows(len(space), CODES)])
         return {
-            "jacobian_condition": found["condition_log10_q50"],
-            "jacobian_condition_q95": found["condition_log10_q95"],
-            "jacobian_lipschitz": found["lipschitz_q95"],
-            "jacobian_log_volume": found["log_volume"],
-            "jacobian_anisotropy": found["anisotropy"],
+            "jacobian_condition": spectrum["condition_log10_q50"],
+            "jacobian_condition_q95": spectrum["condition_log10_q95"],
+            "jacobian_lipschitz": spectrum["lipschitz_q95"],
+            "jacobian_log_volume": spectrum["log_volume"],
+            "jacobian_anisotropy": spectrum["anisotropy"],
         }

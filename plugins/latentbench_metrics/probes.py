@@ -29,14 +29,14 @@ def linear_probe_accuracy(
 ) -> float:
     """Share of codes whose label a linear classifier, fitted to training codes, gets right; higher is better.
 
-    Multinomial logistic regression with an L2 penalty on codes standardized over the training codes; at most
-    20,000 of these, chosen by `seed`. C is the best of 0.01, 0.1, 1 and 10 on a fifth of at most 5000 of them.
-    In [0, 1], the share of the largest class by chance.
+    Multinomial logistic regression with an L2 penalty on codes that are standardized over the training codes, of
+    which at most 20,000 are used, chosen by `seed`. C is the best of 0.01, 0.1, 1 and 10 on a fifth of at most
+    5000 of them. In [0, 1], by chance the share of the largest class.
 
     Source: Alain and Bengio 2016.
 
-    Traps: it grows with d: a random projection to many dimensions is read well. It does not see classes that lie
-    around each other: read `knn10` beside it. Solvers differ by up to 0.02.
+    Traps: it grows with d: a random projection to many dimensions already scores well. It cannot separate classes
+    that surround each other: read `knn10` beside it. Solvers differ by up to 0.02.
 
     Args:
         train_codes: `(m, d)`.
@@ -71,7 +71,7 @@ def linear_probe_per_item(
 
 
 def _best_strength(codes: Tensor, labels: Tensor, seed: int) -> float:
-    """Return the C that is best on a fifth of the rows, the smallest of equals."""
+    """Return the C that is best on a fifth of the rows, the smallest in a tie."""
     rows = some_rows(len(codes), CHOICE_ROWS, seed + 1)
     codes, labels = codes[rows], labels[rows]
     held = folds(labels, FOLDS, seed) == 0
@@ -134,6 +134,6 @@ def _in_folds(codes: Tensor, labels: Tensor) -> Tensor:
     fold = folds(labels, FOLDS)
     right = torch.empty(len(labels), dtype=torch.float64, device=codes.device)
     for number in range(FOLDS):
-        here = fold == number
-        right[here] = linear_probe_per_item(codes[~here], labels[~here], codes[here], labels[here])
+        held = fold == number
+        right[held] = linear_probe_per_item(codes[~held], labels[~held], codes[held], labels[held])
     return right

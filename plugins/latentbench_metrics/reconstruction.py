@@ -1,4 +1,4 @@
-"""How much of an input survives its code: reconstruction error, image quality, likelihood and rate."""
+"""How much of an input survives its code: reconstruction errors and the explained variance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def mse(inputs: Tensor, reconstructions: Tensor) -> float:
 
     Source: the usual definition; printed per input element, not summed over an image.
 
-    Traps: blurred images win, and it depends on how far the inputs vary: read `r2` beside it, and compare with
+    Traps: blurred images win, and it depends on the variance of the inputs: read `r2` beside it, and compare with
     PCA of the same width.
 
     Args:
@@ -46,8 +46,8 @@ def mae(inputs: Tensor, reconstructions: Tensor) -> float:
 
     Source: the usual definition; printed per input element, not summed over an image.
 
-    Traps: its best constant is the median, so on images with a black background it favors models that leave
-    thin lines out.
+    Traps: the best constant is the median, so on images with a black background it favors models that leave out
+    thin lines.
 
     Args:
         inputs: `(n, *shape)`.
@@ -65,11 +65,11 @@ def mae(inputs: Tensor, reconstructions: Tensor) -> float:
 def r2(inputs: Tensor, reconstructions: Tensor, train_variance: float) -> float:
     """1 - mse / variance of the training inputs: the share of variance kept; higher is better.
 
-    In (-inf, 1]: 1 is a copy, 0 no better than the mean training image.
+    In (-inf, 1]: 1 is a copy, 0 is as good as the mean training image.
 
     Source: the coefficient of determination, with the variance of the training inputs.
 
-    Traps: a few high-variance pixels decide it, and blurred images score well; read `ssim` beside it.
+    Traps: a few high-variance pixels dominate, and blurred images score well; read `ssim` beside it.
 
     Args:
         inputs: `(n, *shape)`.

@@ -1,4 +1,4 @@
-"""What a small change of the inputs does to the codes: noise on every pixel, a shift by one pixel."""
+"""How small changes of the inputs affect the codes: noise on every pixel, a shift by one pixel."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ BATCH = 1024
 
 
 def code_drift(codes: Tensor, moved: Tensor) -> float:
-    """Mean distance between two codes of an item, over the mean distance to the nearest other item's code.
+    """Mean distance between the two codes of an item, over the mean distance to the nearest other code.
 
-    From 0; lower is better; at 1 a changed item lies as far from itself as from its neighbor. No unit: codes may
-    be scaled.
+    From 0; lower is better; at 1 a changed item lies as far from itself as from its neighbor. Unitless: the scale
+    of the codes does not matter.
 
-    Source: the mean displacement of codes under noise, here in units of the distance to the next code.
+    Source: the mean displacement of codes under noise, in units of the distance to the nearest code.
 
-    Traps: the nearest distance shrinks with n, least in many dimensions: compare at equal n and d. An encoder
-    that ignores its input does not drift: read `knn10_noise` beside it.
+    Traps: the nearest distance shrinks with n, least in many dimensions: compare at equal n and d. An encoder that
+    ignores its input does not drift: read `knn10_noise` beside it.
 
     Args:
         codes: of the items as they are, `(n, d)`, n at least 2.
@@ -59,9 +59,10 @@ def _lengths(vectors: Tensor) -> Tensor:
 
 
 def noisy(inputs: Tensor, generator: torch.Generator, spread: Tensor | None = None) -> Tensor:
-    """Add normal noise of standard deviation 0.1 to images `(n, c, h, w)` in [0, 1]; the result is clipped to it.
+    """Add normal noise of standard deviation 0.1 to images `(n, c, h, w)` in [0, 1], clipped to that range.
 
-    With `spread` `(*shape)`, for inputs of any range, the deviation is 0.1 times that and nothing is clipped.
+    With `spread` `(*shape)`, for inputs of any range, the standard deviation is 0.1 times that and nothing is
+    clipped.
 
     >>> noisy(torch.zeros(1, 1, 1, 2), torch.Generator().manual_seed(0))
     tensor([[[[0.1541, 0.0000]]]])
@@ -133,7 +134,7 @@ class Noise(Metric):
         }
 
     def note(self, space: LatentSpace) -> str:
-        """Say what noise was added where it is not pixel noise."""
+        """Say what noise was added unless it is pixel noise."""
         return "" if _images(space) else "noise: a tenth of each column's standard deviation"
 
 
@@ -180,7 +181,7 @@ def _labelled_train(space: LatentSpace) -> LatentSpace:
 def _changed_codes(
     space: LatentSpace, rows: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], seed: int
 ) -> Tensor:
-    """Encode changed inputs, some at a time: the whole set is not held twice."""
+    """Encode changed inputs in batches, so that the whole set is not held twice."""
     generator = torch.Generator().manual_seed(seed)
     return torch.cat([space.encode(change(space.inputs[some], generator)) for some in torch.split(rows, BATCH)])
 

@@ -1,4 +1,4 @@
-"""Whether images half way between two look real, and whether a path crosses from one class to the other once."""
+"""Whether images halfway between two look real, and whether a path changes class only once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ROUNDING = 1e-9  # of a kernel distance of standardized features
 
 
 def walk_kd(midpoint_features: Tensor, fade_features: Tensor, real_features: Tensor) -> float:
-    """Kernel distance of decoded midpoints from real images over that of pixel fades of the same pairs.
+    """Kernel distance of decoded midpoints from real images, relative to that of pixel fades of the same pairs.
 
     Lower is better: 1 = no better than fading pixels; slightly negative values are sampling noise around 0.
     Unitless.
 
-    Source: the kernel distance is that of Binkowski 2018; its use here, as a ratio, is our own.
+    Source: the kernel distance of Binkowski 2018; its use here, as a ratio, is ours.
 
-    Traps: a decoder that ignores its code and always draws one real image is only told from a good one by
-    `r2` and `sample_coverage`. Features favor what separates the classes.
+    Traps: only `r2` and `sample_coverage` expose a decoder that ignores its code and always draws the same real
+    image. Features favor what separates the classes.
 
     Args:
         midpoint_features: features `(m, f)` of images decoded half way between two codes.
@@ -54,9 +54,9 @@ def walk_kd(midpoint_features: Tensor, fade_features: Tensor, real_features: Ten
 def class_switches(classes_along: Tensor) -> float:
     """Mean number of changes of the predicted class along paths, from 0 to N - 1; 1 is ideal between two classes.
 
-    Source: our own count of what interpolations are shown for since Goodfellow 2014.
+    Source: ours; it counts what interpolations are meant to show since Goodfellow 2014.
 
-    Traps: no better side, since a fade between pixels wins (digits: fade 1.30, PCA of 8 dimensions 1.46, an
+    Traps: no better direction, since a pixel fade wins (digits: fade 1.30, PCA of 8 dimensions 1.46, an
     autoencoder of 16 1.40): read it beside `walk_kd`. Below 1 where a model draws both ends as one class.
 
     Args:

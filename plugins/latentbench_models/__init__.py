@@ -1,4 +1,4 @@
-"""The built-in models of latentbench, registered like anybody's plugin."""
+"""The built-in models of latentbench, registered through the same hook as any plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepSDF: shapes as codes of a network that tells the signed distance at any point."""
+"""DeepSDF: a network that decodes a code and a point to the signed distance there."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ POINTS = 2**15  # decoded together
 class DeepSDF(GradientModel):
     """Auto-decoder of shapes: Park et al. 2019, "DeepSDF: Learning Continuous Signed Distance Functions".
 
-    Each training shape has a code of its own, learned with the weights; there is no encoder, `encode` fits codes
-    to shapes, training shapes or not, by `fit_codes`. The loss is the mean |clamp(f) - clamp(s)| of decoded and
-    true distances at points of the grid, drawn more often near the surface, plus `code_penalty` times the squared
-    norm of the code, as in the paper (the released code takes the norm). Ours: f is only clamped on the side where
-    s is beyond the limit too, as elsewhere its slope would be 0 and it could not get back; no tanh at the end.
+    Each training shape has its own code, learned together with the weights; there is no encoder, so `encode` fits
+    codes to any shapes by `fit_codes`. The loss is the mean |clamp(f) - clamp(s)| of decoded and true distances at
+    points of the grid, drawn more often near the surface, plus `code_penalty` times the squared norm of the code,
+    as in the paper (the released code uses the norm). Two details are ours: f is only clamped on the side where s
+    exceeds the limit too, because elsewhere its slope would be 0 and it could not return; and there is no tanh at
+    the end.
 
     There is no `prior`: that penalty does not make codes follow the normal distribution it stands for, so new
     shapes are sampled from a Gaussian fitted to the codes, as for any model without a prior.
@@ -83,7 +84,7 @@ class DeepSDF(GradientModel):
         return {"total": error + self.params.code_penalty * size, "distortion": error, "code_size": size}
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Fit codes `(n, d)` to grids of distances; the same budget for each, and no chance.
+        """Fit codes `(n, d)` to grids of distances, with the same budget for each and no randomness.
 
         Raises:
             ValueError: grids of another shape than those of the training shapes.
@@ -104,7 +105,7 @@ class DeepSDF(GradientModel):
         )
 
     def _fit(self, inputs: Tensor, offsets: Tensor, candidates: Tensor, mean: Tensor, root: Tensor) -> Tensor:
-        """Fit codes in units of the training codes' own spread."""
+        """Fit codes in units of the spread of the training codes."""
         points, known = self._chosen(inputs, offsets.expand(len(inputs), -1))
 
         def decode(units: Tensor) -> Tensor:
@@ -139,17 +140,17 @@ class DeepSDF(GradientModel):
             ]
         )
 
-    def _error(self, made: Tensor, known: Tensor) -> Tensor:
-        """Mean absolute difference of clamped distances `(n, p)`, `(n,)`, with a slope wherever it is not 0."""
+    def _error(self, decoded: Tensor, known: Tensor) -> Tensor:
+        """Return the mean error `(n,)` of clamped distances `(n, p)`, with a slope wherever it is not 0."""
         limit = self.params.clamp
-        gap = made - known.clamp(-limit, limit)
+        gap = decoded - known.clamp(-limit, limit)
         farther = (known.abs() >= limit) & (gap * known > 0)
         return torch.where(farther, 0, gap.abs()).mean(1)
 
     def _chosen(self, inputs: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Return points `(n, p, dims)` of the grid and their distances: one drawn from each p-th of all chances.
 
-        Distances are taken where they are known: between the points of a grid they would have to be guessed.
+        Distances are taken at grid points, where they are known: between them they would have to be guessed.
         """
         flat = inputs.flatten(1)
         chances = ((-flat.abs() / BAND).exp() + FAR).cumsum(1)
@@ -160,7 +161,7 @@ class DeepSDF(GradientModel):
 
 
 class _Distances(nn.Module):
-    """The decoder: four hidden layers; code and point enter the first and, beside what came of them, the third."""
+    """The decoder: four hidden layers; code and point enter the first and, beside its features, the third."""
 
     def __init__(self, latent_dim: int, dims: int, width: int) -> None:
         super().__init__()
@@ -172,8 +173,8 @@ class _Distances(nn.Module):
     def forward(self, codes: Tensor, points: Tensor) -> Tensor:
         """Map codes `(n, d)` and points `(n or 1, p, dims)` to distances `(n, p)`.
 
-        What codes and points give a layer is added up: the same as of both side by side, and a code is looked at
-        once, not once a point.
+        The contributions of codes and points to a layer are added: equal to concatenating both, but the code is
+        processed once instead of once per point.
         """
         first, third = (
             of_codes(codes)[:, None] + of_points(points)

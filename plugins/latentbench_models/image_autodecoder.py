@@ -25,10 +25,10 @@ FIT_SEED = 1_000_099  # of these candidates
 class ImageAutodecoder(GradientModel):
     """Auto-decoder of images: Bojanowski et al. 2018, "Optimizing the Latent Space of Generative Networks" (GLO).
 
-    Each training image has a code of its own inside the unit ball, learned with the weights; there is no encoder,
-    `encode` fits codes to images, training images or not, by `fit_codes`. As there, codes begin as normal vectors
-    put into the ball and new codes come from a Gaussian fitted to them, so there is no `prior`. Ours: the
-    reconstruction term is that of `ae`, nats per image, and codes stay in the ball by how they are written down.
+    Each training image has its own code inside the unit ball, learned together with the weights; there is no
+    encoder, so `encode` fits codes to any images by `fit_codes`. As in the paper, codes start as normal vectors
+    projected into the ball, and new codes come from a Gaussian fitted to them, so there is no `prior`. Ours: the
+    reconstruction term is that of `ae`, nats per image, and the parametrization keeps codes in the ball.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "optimized"
@@ -59,7 +59,7 @@ class ImageAutodecoder(GradientModel):
         return {"total": distortion, "distortion": distortion}
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """Fit codes `(n, d)` to images; the same budget for each, and no chance."""
+        """Fit codes `(n, d)` to images, with the same budget for each and no randomness."""
         learned = _in_ball(CODE_PACE * self.code_table.weight.detach())
         mean, root = (part.to(inputs) for part in fit_gaussian(learned))
 

@@ -1,4 +1,4 @@
-"""How a decoder's output is read as a distribution over inputs; shared by the autoencoders."""
+"""How a decoder's output is interpreted as a distribution over inputs; shared by the autoencoders."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Backbones shared by the models: from inputs to a flat vector, and from codes back to the shape of inputs.
 
-No batch normalization anywhere: its buffers would tie the rows of a batch, and the trials of a group, together.
+No batch normalization anywhere: its buffers would couple the rows of a batch and the trials of a group.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def make_decoder(
 
 
 class _FlattenPixels(nn.Module):
-    """Flatten an image pixel by pixel: no copy where channels lie last, as they do while training."""
+    """Flatten an image pixel by pixel, without a copy where channels lie last, as they do during training."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Map `(n, c, h, w)` to `(n, h * w * c)`."""
@@ -78,7 +78,7 @@ class _FlattenPixels(nn.Module):
 
 
 class _UnflattenPixels(nn.Module):
-    """The way back."""
+    """Undo `_FlattenPixels`."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()

@@ -22,12 +22,12 @@ SHOWN = 20  # layers that an error lists
 
 
 class Network(Model):
-    """One layer of a network of the user's own: what it puts out for an input is the code.
+    """One layer of a user's own network: its output for an input is the code.
 
-    `network.source=my_net.py:make_net` names a callable that returns a `torch.nn.Module`, without arguments or
-    given the shape of an input. The network must accept float32 `(n, *shape)`, images in [0, 1]. It is run up to
-    the layer: what comes after need not fit. It is taken as it is, not trained, in evaluation mode, on the CPU;
-    random weights are those of seed 0, whatever the trial's. `network.weights` is a state dict.
+    `network.source=my_net.py:make_net` names a callable that returns a `torch.nn.Module`; it takes no arguments or
+    the shape of an input. The network must accept float32 `(n, *shape)`, images in [0, 1]. It is run up to the
+    layer, so later layers need not fit. It is used as it is, not trained, in evaluation mode, on the CPU; random
+    weights are those of seed 0, whatever the trial's seed. `network.weights` is a state dict.
 
     The trial's key holds a fingerprint of both files, but not of what they import or read.
     """
@@ -59,24 +59,24 @@ class Network(Model):
         @computed_field  # type: ignore[prop-decorator]
         @cached_property
         def fingerprint(self) -> str:
-            """Of the files, so that others make another trial."""
+            """Return the fingerprint of the files, so that other files make another trial."""
             return fingerprint(self.source, self.weights)
 
         @model_validator(mode="wrap")
         @classmethod
         def _check_files(cls, values: Any, build: Any) -> Any:
-            """Refuse files that are not those a trial was planned with.
+            """Refuse files that differ from those a trial was planned with.
 
             Raises:
                 DataError: they have changed, or are not there.
             """
-            given = dict(values) if isinstance(values, dict) else values
-            planned = given.pop("fingerprint", None) if isinstance(given, dict) else None
-            made = build(given)
-            if planned not in (None, made.fingerprint):
-                changed = " or ".join(filter(None, [made.source.rpartition(":")[0], made.weights]))
+            filled = dict(values) if isinstance(values, dict) else values
+            planned = filled.pop("fingerprint", None) if isinstance(filled, dict) else None
+            params = build(filled)
+            if planned not in (None, params.fingerprint):
+                changed = " or ".join(filter(None, [params.source.rpartition(":")[0], params.weights]))
                 raise DataError(f"{changed} has changed since this trial was planned; run the benchmark again")
-            return made
+            return params
 
     params: Params
 
@@ -108,17 +108,17 @@ class Network(Model):
         self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
 
     def _load(self, weights: dict[str, Tensor], path: str) -> None:
-        own = self.net.state_dict()
-        missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-        other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+        state = self.net.state_dict()
+        missing, unknown = sorted(state.keys() - weights.keys()), sorted(weights.keys() - state.keys())
+        other = [name for name in state.keys() & weights.keys() if state[name].shape != weights[name].shape]
         if missing or unknown or other:
-            told = {"lacks": missing, "also holds": unknown, "has other shapes for": sorted(other)}
-            parts = [f"{words} {_some(names)}" for words, names in told.items() if names]
+            mismatches = {"lacks": missing, "also holds": unknown, "has other shapes for": sorted(other)}
+            parts = [f"{words} {_some(names)}" for words, names in mismatches.items() if names]
             raise DataError(f"network.weights: {path} is not of this network: it {' and '.join(parts)}")
         self.net.load_state_dict(weights)
 
     def _output(self, inputs: Tensor) -> Tensor:
-        """What the layer puts out, the first time it is reached."""
+        """Return the output of the layer the first time it is reached."""
 
         def stop(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001 - torch's signature
             raise _Reached(output)
@@ -140,8 +140,8 @@ class Network(Model):
     def _one_tensor(self, output: Any, rows: int) -> Tensor:
         first = output[0] if isinstance(output, tuple | list) and output else output
         if not isinstance(first, Tensor) or first.ndim < 2 or len(first) != rows:
-            got = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
-            raise DataError(f"{self._name} must put out a tensor (n, ...), got {got} for n = {rows}")
+            form = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
+            raise DataError(f"{self._name} must put out a tensor (n, ...), got {form} for n = {rows}")
         if first.is_complex():
             raise DataError(f"{self._name} must put out real numbers, got {first.dtype}")
         return first.float()
@@ -158,9 +158,9 @@ class Network(Model):
         except LatentbenchError:
             raise
         except Exception as error:
-            wanted, told = f"(n, {', '.join(map(str, shape))})", " ".join(str(error).split())
+            wanted, reason = f"(n, {', '.join(map(str, shape))})", " ".join(str(error).split())
             raise NotApplicableError(
-                f"the network of {self.params.source} does not take inputs {wanted}: {told}"
+                f"the network of {self.params.source} does not take inputs {wanted}: {reason}"
             ) from error
         if codes.shape[1] > LONGEST:
             raise NotApplicableError(
@@ -170,7 +170,7 @@ class Network(Model):
 
 
 class _Reached(BaseException):
-    """Carries what the layer put out, past the rest of the network and whatever errors that one catches."""
+    """Carries the output of the layer past the rest of the network and any errors that the network catches."""
 
     def __init__(self, output: Any) -> None:
         super().__init__()

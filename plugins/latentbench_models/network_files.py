@@ -1,4 +1,4 @@
-"""Where a user's own network comes from: the callable that makes it, its weights, and a digest of both."""
+"""Loads a user's own network: the callable that makes it, its weights, and a digest of both."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def split_source(source: str) -> tuple[str, str]:
 def fingerprint(source: str, weights: str) -> str:
     """Return 16 hex digits of the sha256 of the file that makes the network and of its weights.
 
-    What that file imports, or reads by itself, is not in it.
+    What that file imports, or reads by itself, is not covered.
 
     Raises:
         DataError: there is no such file or module.
@@ -64,18 +64,18 @@ def make_network(source: str, shape: tuple[int, ...]) -> nn.Module:
         DataError: the file cannot be imported, holds no such name, or makes no network.
     """
     place, name = split_source(source)
-    found = getattr(_module(place), name, None)
-    if isinstance(found, nn.Module):
-        return copy.deepcopy(found)  # other trials load other weights into it
-    if not callable(found):
+    target = getattr(_module(place), name, None)
+    if isinstance(target, nn.Module):
+        return copy.deepcopy(target)  # other trials load other weights into it
+    if not callable(target):
         raise DataError(f"network.source: {place} has no callable {name!r}")
     try:
-        made = found(shape) if _wants_shape(found) else found()
+        network = target(shape) if _wants_shape(target) else target()
     except (Exception, SystemExit) as error:
         raise DataError(f"network.source: {source} raised {type(error).__name__}: {error}") from error
-    if not isinstance(made, nn.Module):
-        raise DataError(f"network.source: {source} must return a torch.nn.Module, got {type(made).__name__}")
-    return made
+    if not isinstance(network, nn.Module):
+        raise DataError(f"network.source: {source} must return a torch.nn.Module, got {type(network).__name__}")
+    return network
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
@@ -121,12 +121,12 @@ def _source_file(place: str) -> Path:
     if place.endswith(".py"):
         return _there(Path(place).expanduser(), place, "source")
     try:
-        found = importlib.util.find_spec(place)
+        spec = importlib.util.find_spec(place)
     except (ImportError, ValueError):  # of the package it would lie in
-        found = None
-    if found is None or found.origin is None or not Path(found.origin).is_file():
+        spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         raise DataError(f"network.source: no module {place!r} has a file; a file is named with its ending .py")
-    return Path(found.origin)
+    return Path(spec.origin)
 
 
 def _there(file: Path, path: str, field: str) -> Path:
@@ -136,7 +136,7 @@ def _there(file: Path, path: str, field: str) -> Path:
 
 
 def _module(place: str) -> ModuleType:
-    """Import a module, or a file under a name of its own that changes with its content."""
+    """Import a module, or a file under a name that changes with its content."""
     if not place.endswith(".py"):
         with _imported(place):
             return import_module(place)
@@ -159,7 +159,7 @@ def _module(place: str) -> ModuleType:
 
 @contextmanager
 def _imported(place: str) -> Iterator[None]:
-    """Say of whatever ends an import that the source was wrong."""
+    """Raise DataError, which names the source, for whatever ends an import."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -173,4 +173,6 @@ def _wants_shape(make: Any) -> bool:
     except (TypeError, ValueError):  # of some written in C nothing is known
         return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(one.kind in positional and one.default is inspect.Parameter.empty for one in arguments)
+    return any(
+        argument.kind in positional and argument.default is inspect.Parameter.empty for argument in arguments
+    )

@@ -20,7 +20,7 @@ EXACT_UP_TO = 4096
 class PCA(SklearnModel):
     """Principal component analysis: Pearson 1901, by scikit-learn; decodes in torch.
 
-    Exact up to 4096 numbers an input; above, where that takes minutes to hours, by randomized iteration: Halko et
+    Exact up to 4096 numbers per input; above, where that takes minutes to hours, by randomized iteration: Halko et
     al. 2011, "Finding Structure with Randomness", always from the same start.
     """
 

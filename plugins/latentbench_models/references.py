@@ -39,7 +39,7 @@ class Pixels(Model):
 
 
 class RandomProjection(Model):
-    """Projection on random orthonormal directions: Johnson and Lindenstrauss 1984; decoded by their transpose."""
+    """Projection onto random orthonormal directions: Johnson and Lindenstrauss 1984; its transpose decodes."""
 
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
@@ -53,7 +53,7 @@ class RandomProjection(Model):
     mean: Tensor
 
     def fit(self, train: Split, generator: torch.Generator) -> None:
-        """Draw the directions; of the data only the mean is used.
+        """Draw the directions; only the mean of the data is used.
 
         Raises:
             NotApplicableError: more directions than the space has.
@@ -84,7 +84,7 @@ class RandomProjection(Model):
 
 
 class Untrained(Model):
-    """The autoencoder's encoder as it is initialized: what the architecture gives without learning."""
+    """The autoencoder's encoder at initialization: what the architecture achieves without learning."""
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
     version: ClassVar[int] = 2  # as of AE

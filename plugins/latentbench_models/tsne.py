@@ -17,9 +17,9 @@ __all__ = ["TSNE"]
 class TSNE(Model):
     """t-SNE: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE", by scikit-learn, started from PCA.
 
-    It learns nothing that other items could be mapped by: `embed` makes a map of the items it is given, all
-    together, and two maps, of two splits, do not lie in one space. Started from PCA it draws no random numbers:
-    the same items give the same map again, up to rounding; a trial's map is the one in its `codes.npz`.
+    It learns no mapping for other items: `embed` maps the items it is given, all together, and the maps of two
+    splits do not lie in one space. Started from PCA it draws no random numbers: the same items give the same map
+    again, up to rounding; a trial's map is the one in its `codes.npz`.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "none"
@@ -29,7 +29,7 @@ class TSNE(Model):
     label_params: ClassVar[tuple[str, ...]] = ("dimensions",)
 
     class Params(Model.Params):
-        """Parameters of t-SNE; its `dimensions` are no `latent_dim`, for a map has three at most."""
+        """Parameters of t-SNE; `dimensions` is not a `latent_dim`, because a map has at most three."""
 
         dimensions: int = Field(default=2, ge=1, le=3, description="dimensions of the map")
         perplexity: float = Field(default=30.0, gt=1, description="neighbors that count, about; fewer than items")
@@ -38,7 +38,7 @@ class TSNE(Model):
     params: Params
 
     def encode(self, inputs: Tensor) -> Tensor:  # noqa: ARG002 - the same for all
-        """Say that there is no encoder."""
+        """Raise NotApplicableError: there is no encoder."""
         raise NotApplicableError("t-SNE has no encoder")
 
     def embed(self, inputs: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class TSNE(Model):
             )
         if bool((rows == rows[:1]).all()):  # their spread, by which scikit-learn divides, is 0
             return torch.zeros(len(rows), wanted.dimensions)
-        made = manifold.TSNE(
+        places = manifold.TSNE(
             wanted.dimensions,
             perplexity=wanted.perplexity,
             init="pca",
@@ -68,7 +68,7 @@ class TSNE(Model):
             max_iter=wanted.iterations,
             random_state=0,  # of the PCA, where that is large
         ).fit_transform(rows)
-        return torch.from_numpy(np.asarray(made, dtype=np.float32))
+        return torch.from_numpy(np.asarray(places, dtype=np.float32))
 
     def get_state(self) -> dict[str, Any]:
         """Nothing was learned."""

@@ -24,9 +24,9 @@ LARGE = 4096  # from this many items on umap-learn searches neighbors by other c
 class UMAP(SklearnModel):
     """UMAP: McInnes, Healy and Melville 2018, "Uniform Manifold Approximation and Projection", by umap-learn.
 
-    Fitted on the training items; other items are placed among those, up to 10,000 at once: where one comes to lie
-    can depend a little on what is placed with it. It cannot be reloaded without pickle, so its scores are made
-    with the trial. It has no decoder: the inverse of umap-learn takes a good part of a second an image.
+    Fitted to the training items; other items are placed among those, up to 10,000 at once: an item's place can
+    depend slightly on what is placed with it. It cannot be reloaded without pickle, so its scores are made with
+    the trial. It has no decoder: the inverse of umap-learn takes much of a second per image.
     """
 
     version: ClassVar[int] = 2  # since 2, items are placed more than 128 at once
@@ -53,7 +53,7 @@ class UMAP(SklearnModel):
         _compile(data.n_train >= LARGE)
 
     def make_estimator(self, seed: int) -> Any:
-        """Return umap-learn's UMAP on one thread: more of them draw in no order."""
+        """Return umap-learn's UMAP on one thread: several threads draw random numbers in no fixed order."""
         return _umap(
             n_components=self.params.latent_dim,
             n_neighbors=self.params.n_neighbors,
@@ -75,7 +75,7 @@ class UMAP(SklearnModel):
 
 @cache
 def _compile(large: bool) -> None:
-    """Let numba compile, once a process and before the clock of the first trial runs: most of a minute."""
+    """Let numba compile, once per process and before the first trial is timed: it takes most of a minute."""
     rows = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
     with _without_warnings():
         _umap(n_neighbors=5, n_epochs=3, random_state=0, force_approximation_algorithm=large).fit(rows).transform(
@@ -92,10 +92,10 @@ def _umap(**params: Any) -> Any:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Do not pass on what umap, numba and scikit-learn tell the authors of programs.
+    """Suppress warnings of umap, numba and scikit-learn that are meant for developers.
 
-    As that TensorFlow is not installed, or that a start by eigenvectors did not converge and the map starts from
-    noise: neither is in a user's hands.
+    For example that TensorFlow is not installed, or that an eigenvector start did not converge and the map starts
+    from noise: users can change neither.
     """
     with warnings.catch_warnings():
         for module in ("umap", "numba", "pynndescent", "sklearn"):

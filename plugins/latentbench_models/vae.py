@@ -51,7 +51,7 @@ class VAE(GradientModel):
         return {"total": terms.distortion + terms.rate, "distortion": terms.distortion, "rate": terms.rate}
 
     def elbo_terms(self, batch: Batch, noise: Mapping[str, Tensor]) -> ElboTerms:
-        """Return distortion and rate, with one posterior sample an image."""
+        """Return distortion and rate, with one posterior sample per image."""
         posterior = self.posterior(batch.inputs)
         logits = self.decoder_net(posterior.sample(noise["eps"]))
         return ElboTerms(self.likelihood.nll(logits, batch.inputs).mean(), posterior.kl(self.prior).mean())

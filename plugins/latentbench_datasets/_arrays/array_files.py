@@ -126,12 +126,12 @@ def _size(factor: Array) -> int:
 def _pick(path: Path, content: Mapping[str, Array], names: Sequence[str], forms: Sequence[str]) -> Array | None:
     """Return the array that has one of the names in one of the forms, in any case."""
     wanted = {form.format(name) for name in names for form in forms}
-    found = [key for key in content if key.lower() in wanted]
-    if len(found) > 1:
+    keys = [key for key in content if key.lower() in wanted]
+    if len(keys) > 1:
         raise DataError(
-            f"{path} must hold one array of {names[0]}, got {' and '.join(found)}; take out or rename all but one"
+            f"{path} must hold one array of {names[0]}, got {' and '.join(keys)}; take out or rename all but one"
         )
-    return content[found[0]] if found else None
+    return content[keys[0]] if keys else None
 
 
 def _inputs(path: Path, values: Array) -> Array:
@@ -171,10 +171,10 @@ def _channels_first(path: Path, images: Array) -> Array:
         return images[:, None]
     first, last = (images.shape[axis] in CHANNELS for axis in (1, 3))
     if first == last:
-        found = "both" if first else "neither"
+        fitting = "both" if first else "neither"
         raise DataError(
             f"images of {path} must have 1, 3 or 4 channels in front (n, c, h, w) or at the end (n, h, w, c), got "
-            f"shape {images.shape} which fits {found}; save grey ones as (n, h, w), others as PNG files"
+            f"shape {images.shape} which fits {fitting}; save grey ones as (n, h, w), others as PNG files"
         )
     return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 

@@ -52,7 +52,7 @@ def match_names(
 def _files_of(table: Path, names: Sequence[str], folder: Path, files: Sequence[Path]) -> list[Path]:
     exact = {os.path.abspath(file): file for file in files}  # noqa: PTH100 - resolve() asks the disk
     loose = _loose(folder, files)
-    found, lost = [], []
+    matches, lost = [], []
     for row, written in enumerate(names):
         name = written.strip().replace("\\", "/")
         file = exact.get(os.path.abspath(folder / name))  # noqa: PTH100 - likewise
@@ -63,7 +63,7 @@ def _files_of(table: Path, names: Sequence[str], folder: Path, files: Sequence[P
                 f"{' and '.join(_short(each, folder) for each in fits[:2])}; write the path from the folder, with "
                 "its ending"
             )
-        found += fits
+        matches += fits
         lost += [] if fits else [row]
     if lost:
         raise DataError(
@@ -71,7 +71,7 @@ def _files_of(table: Path, names: Sequence[str], folder: Path, files: Sequence[P
             f"{lost[0] + 1} with {names[lost[0]].strip()!r}{_nearly(names[lost[0]], folder, files)}; correct the "
             "name, add the image or take the row out"
         )
-    return found
+    return matches
 
 
 def _loose(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

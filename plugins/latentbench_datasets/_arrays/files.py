@@ -106,25 +106,25 @@ def _check_unique(path: Path, names: Sequence[str]) -> None:
         seen.add(name)
 
 
-def find_column(path: Path, frame: pd.DataFrame, asked: str | None, known: Sequence[str]) -> str | None:
+def find_column(path: Path, frame: pd.DataFrame, column: str | None, known: Sequence[str]) -> str | None:
     """Return the column `asked` for, else the only one that has a `known` name in any case; None if none has.
 
     Raises:
         DataError: the column asked for is not there, or several have a known name.
     """
-    if asked is not None:
-        if asked in frame:
-            return asked
+    if column is not None:
+        if column in frame:
+            return column
         raise DataError(
-            f"{path} must have the column {asked!r}, got {', '.join(map(str, frame))}; check label_column"
+            f"{path} must have the column {column!r}, got {', '.join(map(str, frame))}; check label_column"
         )
-    found = [str(name) for name in frame if str(name).lower() in known]
-    if len(found) > 1:
+    names = [str(name) for name in frame if str(name).lower() in known]
+    if len(names) > 1:
         raise DataError(
-            f"{path} must have one column named {', '.join(known)}, got {' and '.join(found)}; rename or take out "
+            f"{path} must have one column named {', '.join(known)}, got {' and '.join(names)}; rename or take out "
             "all but the right one"
         )
-    return found[0] if found else None
+    return names[0] if names else None
 
 
 def check_filled(path: Path, column: pd.Series[Any], of: Sequence[Any] | npt.NDArray[Any] = ()) -> None:

@@ -66,7 +66,9 @@ def sub_folder_labels(places: Sequence[Path], files: Sequence[Path]) -> npt.NDAr
             "move it into one, or write labels.csv with the columns file,label"
         )
     for place in places:
-        _check_sub_folders(place, {name for name, own in zip(names, place_of, strict=True) if own == place})
+        _check_sub_folders(
+            place, {name for name, folder_name in zip(names, place_of, strict=True) if folder_name == place}
+        )
     if len(places) == 1 and len(set(names)) == 1:
         raise DataError(
             f"{places[0]} must hold at least 2 sub-folders of images, as they are classes, got 1 ({names[0]}); "
@@ -76,11 +78,11 @@ def sub_folder_labels(places: Sequence[Path], files: Sequence[Path]) -> npt.NDAr
 
 
 def _check_sub_folders(folder: Path, names: set[str]) -> None:
-    found = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    if found - names:
+    present = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    if present - names:
         raise DataError(
-            f"{folder / min(found - names)} must hold images, as sub-folders are classes, none is there; add some "
-            "or take the sub-folder out"
+            f"{folder / min(present - names)} must hold images, as sub-folders are classes, none is there; add "
+            "some or take the sub-folder out"
         )
 
 

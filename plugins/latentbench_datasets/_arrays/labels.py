@@ -45,9 +45,9 @@ def _only_array(content: Any) -> Array:
     return content
 
 
-def _label_rows(path: Path, asked: str | None) -> Array:
+def _label_rows(path: Path, column: str | None) -> Array:
     frame = read_frame(path, keep_default_na=False, na_values=[""])
-    name = _label_column(path, frame, asked)
+    name = _label_column(path, frame, column)
     others = {str(other): frame[other].to_numpy() for other in frame if other != name}
     for other, values in {"index": frame.index.to_numpy(), **others}.items():
         if not any(np.array_equal(values, np.arange(start, start + len(frame))) for start in (0, 1)):
@@ -60,8 +60,8 @@ def _label_rows(path: Path, asked: str | None) -> Array:
     return labels
 
 
-def _label_column(path: Path, frame: pd.DataFrame, asked: str | None) -> str:
-    name = find_column(path, frame, asked, LABEL_NAMES)
+def _label_column(path: Path, frame: pd.DataFrame, column: str | None) -> str:
+    name = find_column(path, frame, column, LABEL_NAMES)
     if name is None:
         raise DataError(
             f"{path} must have a column named {', '.join(LABEL_NAMES)}, its first row is "
@@ -107,8 +107,8 @@ def _plain(column: pd.Series[Any]) -> Array:
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce")
-    found: Array = column.astype(str).str.strip().to_numpy(str) if numbers.isna().any() else numbers.to_numpy()
-    return found
+    labels: Array = column.astype(str).str.strip().to_numpy(str) if numbers.isna().any() else numbers.to_numpy()
+    return labels
 
 
 def number_classes(labels: Sequence[Array], source: Path) -> tuple[list[npt.NDArray[np.int64]], list[str]]:

@@ -68,11 +68,13 @@ class FactorDataset(Dataset):
                 try:
                     FactorDesign(self.varied, self.correlation, holdout)
                 except ValueError as error:
-                    options = ",".join(getattr(self, name))
-                    raise ValidationError.from_exception_data(
-                        name,
-                        [{"type": "value_error", "loc": (name,), "input": options, "ctx": {"error": error}}],
-                    ) from None
+                    details = InitErrorDetails(
+                        type="value_error",
+                        loc=(name,),
+                        input=",".join(getattr(self, name)),
+                        ctx={"error": error},
+                    )
+                    raise ValidationError.from_exception_data(name, [details]) from None
             return self
 
     params: Params
@@ -81,10 +83,10 @@ class FactorDataset(Dataset):
 
     def load(self) -> tuple[Split, Split]:
         """Return train and test; fewer items are the first ones of more, and test has a stream of its own."""
-        given = self.params
-        design = FactorDesign(given.varied, given.correlation, given.holdout, self.source)
-        free = FactorDesign(given.varied, source=self.source)
-        return self._draw_split(design, given.train, 0), self._draw_split(free, given.test, 1)
+        params = self.params
+        design = FactorDesign(params.varied, params.correlation, params.holdout, self.source)
+        free = FactorDesign(params.varied, source=self.source)
+        return self._draw_split(design, params.train, 0), self._draw_split(free, params.test, 1)
 
     def fingerprint(self) -> str:
         """Return the sha256 of name, version and parameters, which decide the data."""

@@ -58,9 +58,9 @@ class FactorRange:
 
     def has(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Say of each value whether the factor can take it."""
-        given = np.asarray(values, dtype=np.float64)
-        found: npt.NDArray[np.bool_] = (given >= self.low) & (given <= self.high)
-        return found & (given % 1 == 0) if self.size else found
+        numbers = np.asarray(values, dtype=np.float64)
+        in_range: npt.NDArray[np.bool_] = (numbers >= self.low) & (numbers <= self.high)
+        return in_range & (numbers % 1 == 0) if self.size else in_range
 
     def spread(self, shares: Table) -> Table:
         """Turn numbers that are even over [0, 1] into values that are as frequent as each other."""

@@ -136,7 +136,7 @@ class FactorFile(Dataset):
         """Return the numbers of the values, without factors of one value, and the factors that are left."""
         if not np.isfinite(table).all():
             raise DataError(f"{self.factor_key} in {path} must be finite, it holds NaN or infinity; {self.advice}")
-        kept, numbers = [], []
+        factors, numbers = [], []
         for factor, column in zip(self.columns, table.T, strict=True):
             values, number = np.unique(column, return_inverse=True)
             if len(values) > factor.size:
@@ -145,11 +145,11 @@ class FactorFile(Dataset):
                     f"{len(values)}; {self.advice}"
                 )
             if len(values) > 1:
-                kept.append(Factor(factor.name, len(values)))
+                factors.append(Factor(factor.name, len(values)))
                 numbers.append(number)
-        if not kept:
+        if not factors:
             raise DataError(f"{self.factor_key} in {path} must differ between rows, all are equal; {self.advice}")
-        return np.stack(numbers, axis=1).astype(np.float64), tuple(kept)
+        return np.stack(numbers, axis=1).astype(np.float64), tuple(factors)
 
     def _draw_rows(self, path: Path, count: int) -> tuple[Rows, Rows]:
         """Return the rows of train and of test, taken from the two ends of one fixed order, each ascending."""
@@ -253,10 +253,10 @@ def _gather(
     rows = np.arange(shape[0]) if rows is None else rows
     order = np.argsort(rows)
     ascending = rows[order]
-    found = np.empty((len(rows), *shape[1:]), dtype)
+    gathered = np.empty((len(rows), *shape[1:]), dtype)
     for start in range(0, shape[0], BLOCK):
         stop = min(start + BLOCK, shape[0])
         block = read_block(start, stop)
         low, high = np.searchsorted(ascending, [start, stop])
-        found[order[low:high]] = block[ascending[low:high] - start]
-    return found
+        gathered[order[low:high]] = block[ascending[low:high] - start]
+    return gathered

@@ -60,12 +60,12 @@ def _digest(content: Any) -> str:
 def _recall(memo: Path, state: dict[str, Any]) -> str | None:
     """Return the remembered fingerprint; None if there is none, it is stale or the memo is damaged."""
     try:
-        found = json.loads(memo.read_text(encoding="utf-8"))
-        fingerprint = str(found.pop("fingerprint"))
+        content = json.loads(memo.read_text(encoding="utf-8"))
+        fingerprint = str(content.pop("fingerprint"))
         int(fingerprint, 16)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return fingerprint if found == state and len(fingerprint) == 64 else None
+    return fingerprint if content == state and len(fingerprint) == 64 else None
 
 
 def _remember(memo: Path, content: dict[str, Any]) -> None:

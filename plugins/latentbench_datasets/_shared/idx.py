@@ -51,8 +51,8 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        found = "a folder" if path.is_dir() else "nothing"
-        raise DataError(f"{path} must be an idx file, found {found}; check the path") from None
+        present = "a folder" if path.is_dir() else "nothing"
+        raise DataError(f"{path} must be an idx file, found {present}; check the path") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; check its permissions and disk") from error
     if not data.startswith(GZIP_MAGIC):

@@ -1,4 +1,4 @@
-"""How much is looked at at once: little on a CPU, whose caches are small, more where every step is a launch."""
+"""Block sizes: small on a CPU, whose caches are small, larger where every step is a kernel launch."""
 
 from __future__ import annotations
 

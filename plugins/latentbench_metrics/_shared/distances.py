@@ -1,4 +1,4 @@
-"""Distances between all pairs of points, a block of rows at a time, and the nearest points, exactly."""
+"""Distances between all pairs of points, in blocks of rows, and exact nearest neighbors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
 
 
 def centered(*clouds: Tensor) -> list[Tensor]:
-    """Return the clouds `(n, d)`, `(m, d)`, ... in float64, moved so that their means surround the origin."""
+    """Return the clouds `(n, d)`, `(m, d)`, ... in float64, shifted so that their means average to 0."""
     exact = [cloud.detach().to(torch.float64, copy=True) for cloud in clouds]
     center = torch.stack([cloud.mean(0) for cloud in exact]).mean(0)
     return [cloud.sub_(center) for cloud in exact]
@@ -37,12 +37,12 @@ def row_blocks(rows: int, columns: int, device: torch.device) -> Iterator[Tensor
 def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield row numbers `(b,)` of x `(n, d)`, ascending, and squared distances `(b, m)` to y `(m, d)`, in blocks.
 
-    Points must be float64 and centered. One matrix product; what its rounding leaves of the distance of two equal
-    points is set to 0. Without y: distances among the rows of x, `own` from a point to itself. All blocks share
-    memory: use one, or change it, before the next is made.
+    Points must be float64 and centered. The distances come from one matrix product; where rounding could hide that
+    two points are equal, they are set to 0. Without y: distances among the rows of x, `own` from a point to
+    itself. All blocks share memory: use or change one before the next is made.
 
-    >>> [(_, found)] = distance_blocks(torch.tensor([[0.0], [1]]).double(), torch.tensor([[3.0]]).double())
-    >>> found
+    >>> [(_, squared)] = distance_blocks(torch.tensor([[0.0], [1]]).double(), torch.tensor([[3.0]]).double())
+    >>> squared
     tensor([[9.],
             [4.]], dtype=torch.float64)
     """
@@ -52,16 +52,16 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
     blocks = list(row_blocks(len(x), len(others), x.device))
     scratch = x.new_empty(len(blocks[0]), len(others))
     for rows in blocks:
-        found = scratch[: len(rows)]
-        torch.mm(torch.cat([x[rows], ones[: len(rows)], norms[rows]], 1), table, out=found)
+        squared = scratch[: len(rows)]
+        torch.mm(torch.cat([x[rows], ones[: len(rows)], norms[rows]], 1), table, out=squared)
         diagonal = torch.arange(len(rows), device=x.device), rows
         if y is None:
-            found[diagonal] = math.inf
+            squared[diagonal] = math.inf
         limits = 2 * ROUNDING * norms[rows]
-        _set_to_zero(found, limits)
+        _set_to_zero(squared, limits)
         if y is None:
-            found[diagonal] = own
-        yield rows, found
+            squared[diagonal] = own
+        yield rows, squared
 
 
 def _product_table(points: Tensor) -> Tensor:
@@ -73,19 +73,19 @@ def _product_table(points: Tensor) -> Tensor:
     return table
 
 
-def _set_to_zero(found: Tensor, limits: Tensor) -> None:
-    """Set what is at most the row's limit `(b, 1)` to 0; on a CPU only rows that have some are gone through."""
-    if found.device.type != "cpu":
-        found.masked_fill_(found <= limits, 0)
+def _set_to_zero(squared: Tensor, limits: Tensor) -> None:
+    """Set values up to the row's limit `(b, 1)` to 0; on a CPU only rows that have such values are visited."""
+    if squared.device.type != "cpu":
+        squared.masked_fill_(squared <= limits, 0)
         return
-    for row in (found.amin(1, keepdim=True) <= limits).nonzero()[:, 0].tolist():
-        found[row].masked_fill_(found[row] <= limits[row], 0)
+    for row in (squared.amin(1, keepdim=True) <= limits).nonzero()[:, 0].tolist():
+        squared[row].masked_fill_(squared[row] <= limits[row], 0)
 
 
 def extreme(values: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Tensor]:
     """Return the k largest (or smallest) of each row of `(b, m)` in order, and their columns, as `topk` does.
 
-    Ten times as fast as `topk` on long rows: the k largest stand in the k groups with the largest maxima.
+    Ten times as fast as `topk` on long rows: the k largest lie in the k groups with the largest maxima.
 
     >>> extreme(torch.tensor([[5.0, 1.0, 7.0]]), 2)
     (tensor([[7., 5.]]), tensor([[2, 0]]))
@@ -108,9 +108,9 @@ def extreme(values: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Te
 def nearest(bank: Tensor, queries: Tensor, k: int, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the k points of `bank` `(m, d)` nearest to each query `(n, d)`: squared distances and rows `(n, k)`.
 
-    Nearest first, the lowest row first of equally near ones. Distances are float64, sums of squared differences.
-    Likely neighbors come from a matrix product in float32; where its rounding might hide a nearer point, from one
-    in float64; and where that might too, every distance is computed.
+    Nearest first, ties in the order of rows. Distances are float64, sums of squared differences. Candidates come
+    from a matrix product in float32; where its rounding might hide a nearer point, from one in float64; and where
+    that might as well, every distance is computed.
 
     Args:
         bank: points `(m, d)`.
@@ -150,7 +150,7 @@ def nearest(bank: Tensor, queries: Tensor, k: int, own: Tensor | None = None) ->
 def _search(
     dtype: torch.dtype, bank: Tensor, queries: Tensor, k: int, own: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return distances and rows as `nearest` does, and for which queries they are proved to be right."""
+    """Return distances and rows as `nearest` does, and for which queries they are proven to be right."""
     count = min(k + SPARE + (own is not None), len(bank))
     finer = torch.promote_types(bank.dtype, dtype)
     center = bank.mean(0, dtype=torch.float64).to(finer)
@@ -182,23 +182,23 @@ _search_in_float32, _search_in_float64 = partial(_search, torch.float32), partia
 
 
 def _search_all(bank: Tensor, queries: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the same from all distances, those to equal points computed once."""
+    """Return the same from all distances, computing those to equal points once."""
     distinct, inverse = torch.unique(bank, dim=0, return_inverse=True)
     pieces = torch.split(distinct.double(), max(1, at_once(ELEMENTS, bank.device) // max(1, bank.shape[1])))
-    found = []
+    candidates = []
     for number, query in enumerate(queries.double()):
         far = torch.cat([(piece - query).square_().sum(1) for piece in pieces])[inverse]
         if own is not None:
             far[own[number]] = torch.inf
         limit = far.kthvalue(k).values
         closer = (far < limit).nonzero()[:, 0]
-        found.append(torch.cat([closer, (far == limit).nonzero()[: k - len(closer), 0]]))
-    squared, rows = _ordered(bank, queries, torch.stack(found), k, own)
+        candidates.append(torch.cat([closer, (far == limit).nonzero()[: k - len(closer), 0]]))
+    squared, rows = _ordered(bank, queries, torch.stack(candidates), k, own)
     return squared, rows, torch.ones(len(queries), dtype=torch.bool, device=bank.device)
 
 
 def _ordered(bank: Tensor, queries: Tensor, rows: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the k nearest of the candidates `rows` `(n, c)` by exact distances, the lowest row first in a tie."""
+    """Return the k nearest of the candidate `rows` `(n, c)` by exact distances, ties in the order of rows."""
     rows = rows.sort(1).values
     squared = bank[rows].double().sub_(queries[:, None]).square_().sum(-1)
     if own is not None:
@@ -208,7 +208,7 @@ def _ordered(bank: Tensor, queries: Tensor, rows: Tensor, k: int, own: Tensor | 
 
 
 def _power_of_two(bank: Tensor, center: Tensor) -> float:
-    """Return what brings the largest coordinate to about 1: squares then fit float32."""
+    """Return the power of two that scales the largest coordinate to about 1, so that squares fit float32."""
     low, high = (bank.amin(0) - center).min(), (bank.amax(0) - center).max()
     return 2.0 ** -math.frexp(max(-float(low), float(high)))[1]
 

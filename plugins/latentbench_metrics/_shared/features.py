@@ -1,4 +1,4 @@
-"""Features of images without a download: a small classifier trained once on the data set at hand."""
+"""Features of images without a download: a small classifier trained once on the current dataset."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _networks: dict[tuple[str, torch.device], _Network] = {}
 def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     """Return a function from inputs `(n, *shape)` to features `(n, 64)`, float32.
 
-    Features are the last hidden layer, standardized over the training split (kernel distances go with the third
-    power of their square), of a classifier (two strided convolutions for images, two hidden layers for other
-    inputs) trained on the labelled training split: once per data set, from a fixed seed, on the CPU in one thread,
-    kept in `latentbench.cache_dir()`. They favor what separates the classes. Inputs are clipped to the range of
-    the training images first. Loaded and just trained networks give the same bits.
+    Features are the last hidden layer of a classifier (two strided convolutions for images, two hidden layers for
+    other inputs), standardized over the training split, because kernel distances grow with the sixth power of
+    their scale. It is trained on the labeled training split, once per dataset, from a fixed seed, on the CPU in
+    one thread, and kept in `latentbench.cache_dir()`. The features favor what separates the classes. Inputs are
+    first clipped to the range of the training images. Loaded and newly trained networks give the same bits.
 
     Raises:
         NotApplicableError: no training split, no inputs or labels there, or a single class.
@@ -47,7 +47,7 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
 
 
 def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
-    """Return a function from inputs `(n, *shape)` to class numbers `(n,)`: what the network of the features sees.
+    """Return a function from inputs `(n, *shape)` to class numbers `(n,)`, as the feature network predicts.
 
     Raises:
         NotApplicableError: as for `in_domain_features`.
@@ -167,7 +167,7 @@ def _fit_range(network: _Network, inputs: Tensor) -> None:
 
 
 def _key(fingerprint: str, inputs: Tensor) -> str:
-    """Name the network: training may be limited to part of the data, so its length is in the name."""
+    """Name the network; the name holds the number of rows, because training may be limited to part of the data."""
     shape = "x".join(map(str, inputs.shape))
     return f"{fingerprint[:32]}-{shape}-v{FEATURES_VERSION}"
 
@@ -181,7 +181,7 @@ def _digest(inputs: Tensor, labels: Tensor) -> str:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums come out the same however many threads the process was given."""
+    """Compute in one thread, so that sums do not depend on the number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""What the scores of reconstructions share: errors of each item, in chunks, and what counts as an image."""
+"""Shared by the scores of reconstructions: errors of each item, in chunks, and what counts as an image."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def absolute_errors(inputs: Tensor, reconstructions: Tensor) -> Tensor:
 def per_item(
     score: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, reconstructions: Tensor, chunk: int | None = None
 ) -> Tensor:
-    """Return `score` `(n,)` of each item, from chunks of at most `chunk` input elements (or one item) on a CPU.
+    """Return `score` `(n,)` of each item, in chunks of at most `chunk` input elements (or one item) on a CPU.
 
     Raises:
         ValueError: unequal shapes, or no items.
@@ -50,20 +50,20 @@ def per_item(
 
 
 def item_mean(values: Tensor) -> float:
-    """Return the mean as a float, added up in float64."""
+    """Return the mean, accumulated in float64."""
     return float(values.double().mean())
 
 
 def clipped(inputs: Tensor, reconstructions: Tensor) -> Tensor:
-    """Return the reconstructions, clipped to [0, 1] when the inputs are images in it."""
+    """Return the reconstructions, clipped to [0, 1] when the inputs are images in that range."""
     return reconstructions.clamp(0, 1) if unit_images(inputs) else reconstructions
 
 
 def unit_images(inputs: Tensor) -> bool:
-    """Tell whether the inputs are images `(n, c, h, w)` in [0, 1]."""
+    """Return whether the inputs are images `(n, c, h, w)` in [0, 1]."""
     return inputs.ndim == 4 and in_unit_range(inputs)
 
 
 def in_unit_range(values: Tensor) -> bool:
-    """Tell whether all values lie in [0, 1]; NaN does not."""
+    """Return whether all values lie in [0, 1]; NaN does not."""
     return bool(values.min() >= 0) and bool(values.max() <= 1)

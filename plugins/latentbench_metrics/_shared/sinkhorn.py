@@ -21,14 +21,14 @@ MEMORY = 20  # former steps that an accelerated one is mixed from
 def sinkhorn_divergence(x: Tensor, y: Tensor, epsilon: float | None = None) -> float:
     """Debiased entropic transport cost OT(x, y) - ½ OT(x, x) - ½ OT(y, y), in squared units; lower is better.
 
-    OT is the least mean |x - y|² + epsilon KL(plan | independent) over plans. From 0, and 0 only for equal
-    samples: the squared 2-Wasserstein distance in the limit of small epsilon, that of the means for large.
+    OT is the minimum over plans of the mean |x - y|² plus epsilon KL(plan | independent). From 0, and 0 only for
+    equal samples; the squared 2-Wasserstein distance for small epsilon, that of the means for large epsilon.
 
     Source: Feydy 2019.
 
-    Traps: equal distributions are above 0 in small samples, more so the smaller epsilon is (n = 1000, d = 16: 3.6
-    at a tenth of the mean cost, 0.1 at half of it): subtract that of two real samples. Values at different epsilon
-    do not compare, and a default epsilon moves with the samples.
+    Traps: samples of equal distributions are above 0, the more so the smaller epsilon is (n = 1000, d = 16: 3.6 at
+    a tenth of the mean cost, 0.1 at half of it): subtract the value of two real samples. Values at different
+    epsilon cannot be compared, and a default epsilon depends on the samples.
 
     Args:
         x: `(n, d)`.
@@ -65,9 +65,9 @@ def default_epsilon(x: Tensor, y: Tensor) -> float:
 def entropic_cost(x: Tensor, y: Tensor, epsilon: float) -> float:
     """Return the least mean |x - y|² + epsilon KL(plan | independent) over plans from `(n, d)` to `(m, d)`.
 
-    Each cloud is first moved to its own mean, which costs exactly the squared distance between them. Then both
-    potentials move half way to each other's answer (symmetric in x and y), accelerated, in float64; the cost is
-    the mean of the two bounds they give from below.
+    Each cloud is first centered, which accounts exactly for the squared distance between the means. Then both
+    potentials move halfway to each other's best answer (symmetric in x and y), with acceleration, in float64; the
+    cost is the mean of the two lower bounds they give.
 
     Raises:
         ValueError: epsilon not above 0, or too small for convergence in 3000 steps.
@@ -87,12 +87,12 @@ def entropic_cost(x: Tensor, y: Tensor, epsilon: float) -> float:
     while level > epsilon:
         potentials = (potentials + _answers(x, y, potentials, level, same)) / 2
         level = max(epsilon, level / 2)
-    found = _fixed_point(x, y, potentials, epsilon, same)
-    return shift + float(2 * found.mean() if same else found[: len(x)].mean() + found[len(x) :].mean())
+    best = _fixed_point(x, y, potentials, epsilon, same)
+    return shift + float(2 * best.mean() if same else best[: len(x)].mean() + best[len(x) :].mean())
 
 
 def _fixed_point(x: Tensor, y: Tensor, start: Tensor, epsilon: float, same: bool) -> Tensor:
-    """Anderson's acceleration: the next step is the mix of the last few that would have stood still best."""
+    """Anderson acceleration: the next step is the mix of the last few whose residual is smallest."""
     steps: list[Tensor] = []
     moves: list[Tensor] = []
     potentials = start
@@ -121,15 +121,15 @@ def _mixed(steps: list[Tensor], moves: list[Tensor]) -> Tensor:
 
 def _answers(x: Tensor, y: Tensor, potentials: Tensor, epsilon: float, same: bool) -> Tensor:
     """Return each potential's best answer to the other: of x's points, then (unless x is y) of y's."""
-    there = potentials[-len(y) :] - y.square().sum(1)
-    here = potentials[: len(x)] - x.square().sum(1)
-    rows, columns = [], torch.full_like(there, -torch.inf)
+    from_y = potentials[-len(y) :] - y.square().sum(1)
+    from_x = potentials[: len(x)] - x.square().sum(1)
+    rows, columns = [], torch.full_like(from_y, -torch.inf)
     size = max(1, at_once(BLOCK, x.device) // len(y))
-    for points, own in zip(torch.split(x, size), torch.split(here, size), strict=True):
+    for points, levels in zip(torch.split(x, size), torch.split(from_x, size), strict=True):
         products = points @ y.T * (2 / epsilon)
-        rows.append(torch.logsumexp(products + there / epsilon, 1))
+        rows.append(torch.logsumexp(products + from_y / epsilon, 1))
         if not same:
-            columns = torch.logaddexp(columns, torch.logsumexp(products.add_(own[:, None] / epsilon), 0))
+            columns = torch.logaddexp(columns, torch.logsumexp(products.add_(levels[:, None] / epsilon), 0))
     answers = x.square().sum(1) - epsilon * (torch.cat(rows) - math.log(len(y)))
     if same:
         return answers

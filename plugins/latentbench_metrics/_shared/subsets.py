@@ -1,4 +1,4 @@
-"""Seeded choices of rows: every trial on a dataset is scored on the same items, so comparisons are paired."""
+"""Seeded choices of rows: all trials on a dataset are scored on the same items, so comparisons are paired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["at_most", "folds", "pairs", "some_rows", "train_with"]
 
 
 def train_with(space: LatentSpace, need: str) -> LatentSpace | None:
-    """Return the training split's space, a bank for probes, where there is one with "labels" or "factors"."""
+    """Return the training split's space where it has `need` ("labels" or "factors"), else None."""
     return space.train if "train" in space.supplies and need in space.train.supplies else None
 
 
@@ -41,7 +41,7 @@ def pairs(total: int, count: int, seed: int = 0, labels: Tensor | None = None) -
 
 
 def folds(labels: Tensor, count: int, seed: int = 0) -> Tensor:
-    """Return the fold `(n,)` of each row, classes spread over the `count` folds as evenly as they can be.
+    """Return the fold `(n,)` of each row, with classes spread as evenly as possible over the `count` folds.
 
     >>> folds(torch.tensor([0, 0, 1, 1]), 2).bincount()
     tensor([2, 2])
@@ -54,7 +54,7 @@ def folds(labels: Tensor, count: int, seed: int = 0) -> Tensor:
 
 
 def at_most(values: Tensor, count: int) -> Tensor:
-    """Return the rows of `values` that `some_rows` names; where that is all of them, `values`, no copy.
+    """Return the rows of `values` that `some_rows` names; `values` itself where that is all of them.
 
     >>> at_most(torch.tensor([3, 1, 4, 1, 5]), 9)
     tensor([3, 1, 4, 1, 5])

@@ -1,7 +1,8 @@
 """Optimal-transport distances between clouds of points: exact, debiased, sliced and Gaussian.
 
-Exact W2 between two samples is far from 0 even when both come from one distribution (9.3 for 2000 points of
-N(0, I_16)): it measures sample size first. Scores here use the other three, at equal n, null distance subtracted.
+Exact W2 between two samples is far from 0 even when both come from one distribution (9.3 for 2000 points of N(0,
+I_16)): it mostly measures sample size. The scores use the other three, at equal n, with the null distance
+subtracted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def w2_squared(x: Tensor, y: Tensor) -> float:
     Source: Kantorovich's problem with cost |x - y|²; network simplex of Bonneel 2011.
 
     Traps: biased upwards by roughly n^(-2/d): 9.3 for two samples of 2000 from N(0, I_16), whose distance is 0.
-    Compare at equal n and d only, and beside the value of two real samples.
+    Compare only at equal n and d, and beside the value of two real samples.
 
     Args:
         x: `(n, d)`.
@@ -56,15 +57,16 @@ def w2_squared(x: Tensor, y: Tensor) -> float:
 
 
 def w2_squared_split(x: Tensor, y: Tensor, seed: int, splits: int = SPLITS) -> float:
-    """Squared 2-Wasserstein distance less its null at equal n, in squared units; lower is better, 0 when alike.
+    """Squared 2-Wasserstein distance minus its null at equal n, in squared units; lower is better, 0 when alike.
 
     The mean over random halves of ½ [W(x1, y1) + W(x2, y2) - W(x1, x2) - W(y1, y2)]; may be below 0.
 
     Source: the cross-term estimator of POT's `debias="split"`.
 
-    Traps: no bias for equal distributions and for shifts, but for widths: for N(0, I_d) against N(0, s² I_d) it
-    expects (1 - s)² (d - B / 2), B the value of `w2_squared` for two samples of n / 2 from N(0, I_d): two thirds
-    of the truth at d = 16, n = 2000. Samples must be independent: where x and y share items it is below 0.
+    Traps: unbiased for equal distributions and for shifts, but not for different widths: for N(0, I_d) against
+    N(0, s² I_d) its expectation is (1 - s)² (d - B / 2), with B the value of `w2_squared` for two samples of n / 2
+    from N(0, I_d): two thirds of the truth at d = 16, n = 2000. Samples must be independent: where x and y share
+    items it is below 0.
 
     Args:
         x: `(n, d)`, at least two rows.
@@ -99,8 +101,8 @@ def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int =
 
     Source: Bonneel 2015.
 
-    Traps: it shrinks with d as other distances do not: a difference in one of d dimensions counts 1/d. Biased
-    upwards by order 1/n whatever d is: subtract the value of two real samples.
+    Traps: unlike other distances it shrinks with d: a difference in one of d dimensions counts 1/d. Biased upwards
+    by order 1/n for any d: subtract the value of two real samples.
 
     Args:
         x: `(n, d)`.
@@ -128,7 +130,7 @@ def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int =
 
 
 def orthonormal_directions(dim: int, count: int, seed: int) -> Tensor:
-    """Return at least `count` unit vectors `(rows, dim)`: whole random orthonormal bases, one below another.
+    """Return at least `count` unit vectors `(rows, dim)`: complete random orthonormal bases, one after another.
 
     >>> orthonormal_directions(3, 4, seed=0).shape
     torch.Size([6, 3])
@@ -141,13 +143,13 @@ def orthonormal_directions(dim: int, count: int, seed: int) -> Tensor:
 def bures_w2_squared(x: Tensor, y: Tensor) -> float:
     """Squared 2-Wasserstein distance of the normals with the samples' means and covariances; lower is better.
 
-    In squared units, from 0: the Fréchet distance, whatever the samples are. Dimensions without spread are no
-    trouble.
+    In squared units, from 0: the Fréchet distance, whatever the samples are. Dimensions without spread are
+    allowed.
 
     Source: Dowson 1982; Heusel 2017 for features of images.
 
-    Traps: it sees nothing beyond covariance: on linear features a Gaussian fake is perfect. Two samples of n from
-    N(0, I_d) are 2d/n + d(d+1)/(2n) apart: compare at equal n and d, less the value of two real samples.
+    Traps: it only sees means and covariances: on linear features a Gaussian fake is perfect. Two samples of n from
+    N(0, I_d) are 2d/n + d(d+1)/(2n) apart: compare at equal n and d, minus the value of two real samples.
 
     Args:
         x: `(n, d)`, at least two rows.
@@ -182,13 +184,13 @@ def gaussian_w2_squared(mean_x: Tensor, cov_x: Tensor, mean_y: Tensor, cov_y: Te
 def class_transport(codes: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
     """Squared 2-Wasserstein distances `(k, k)` between the classes' codes, as normals, in squared units.
 
-    No better side by themselves. Row i is the i-th smallest label. Symmetric, 0 on the diagonal, float64; the bias
-    is removed by halves as in `w2_squared_split` (mean of 2 random splits), so entries may end just below 0. At
+    No better direction by themselves. Row i is the i-th smallest label. Symmetric, 0 on the diagonal, float64;
+    halves remove the bias as in `w2_squared_split` (mean of 2 random splits), so entries may fall just below 0. At
     most 400 codes of a class, drawn by `seed`; sizes may differ.
 
     Source: Bures distance (Dowson 1982), halves as above.
 
-    Traps: grows with the square of the codes' scale and sees nothing beyond covariance (5 to 25 % less than
+    Traps: it grows with the square of the codes' scale and only sees means and covariances (5 to 25 % less than
     exact transport on Fashion-MNIST); exact transport by halves loses more to its bias (23 % against 3 % for
     normals of d = 16 with 200 codes each) and takes 20 times as long.
 

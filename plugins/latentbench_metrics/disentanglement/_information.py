@@ -1,4 +1,4 @@
-"""Mutual information of code dimensions and ground-truth factors, both cut into bins."""
+"""Mutual information of code dimensions and ground-truth factors, both discretized into bins."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ NOTHING = 1e-12  # nats: below it an entropy counts as zero
 def as_arrays(codes: Tensor, factors: Tensor, least: int = 1) -> tuple[Array, Array]:
     """Return codes `(n, d)` and the factors that vary `(n, K)` as float64 arrays.
 
-    Values of a column within a millionth of its median distance from the median become equal: the rounding of a
-    code must not tell what the code does not.
+    Values of a column within a millionth of its median distance from the median are made equal, so that rounding
+    errors of a code carry no information.
 
     Args:
         codes: `(n, d)`, finite.
@@ -62,20 +62,20 @@ def as_arrays(codes: Tensor, factors: Tensor, least: int = 1) -> tuple[Array, Ar
 
 
 def check_shapes(codes: Tensor, factors: Tensor) -> None:
-    """Raise ValueError unless codes are `(n, d)` and factors `(n, K)`, both with something in them."""
+    """Raise ValueError unless codes are `(n, d)` and factors `(n, K)`, both non-empty."""
     if not (codes.ndim == factors.ndim == 2 and len(codes) == len(factors) and codes.numel() and factors.numel()):
         shapes = tuple(codes.shape), tuple(factors.shape)
         raise ValueError(f"codes and factors must be (n, d) and (n, K), got {shapes[0]} and {shapes[1]}")
 
 
 def check_width(dim: int) -> None:
-    """Raise NotApplicableError for codes of so many dimensions that a slow score would take minutes."""
+    """Raise NotApplicableError for codes with so many dimensions that a slow score would take minutes."""
     if dim > WIDEST:
         raise NotApplicableError(f"codes have {dim} dimensions: too slow over {WIDEST}")
 
 
 def _without_rounding(columns: Array) -> Array:
-    """Return columns `(n, d)` where values that are all but equal are replaced by the least of them."""
+    """Return columns `(n, d)` with nearly equal values replaced by the smallest of them."""
     order = columns.argsort(0, kind="stable")
     ranked = np.take_along_axis(columns, order, 0)
     spread = np.median(np.abs(columns - np.median(columns, axis=0)), axis=0)
@@ -123,7 +123,7 @@ def equal_width(column: Array, bins: int = BINS) -> Array:
 
 
 def is_continuous(column: Array, bins: int = BINS) -> bool:
-    """Return whether a factor `(n,)` must be cut: over `bins` values, and over half as many as there are items."""
+    """Return whether a factor `(n,)` must be binned: over `bins` values, and over half as many as items."""
     return bool(len(np.unique(column)) > max(bins, len(column) / 2))
 
 
@@ -160,8 +160,8 @@ def mutual_information(first: Array, second: Array) -> float:
 def expected_information(first: list[Array], second: Array) -> list[float]:
     """Return the mean mutual information of each of `first` with `second` over all orders of the items, in nats.
 
-    The exact hypergeometric mean (Vinh 2009). It is a sum over pairs of a bin and a class that depends on their
-    sizes alone; each size is computed once.
+    The exact hypergeometric mean (Vinh 2009). It is a sum over pairs of a bin and a class that depends only on
+    their sizes; each size is computed once.
 
     >>> round(expected_information([np.array([0, 1])], np.array([0, 1]))[0], 6)  # either order tells all: log 2
     0.693147
@@ -188,25 +188,25 @@ def expected_information(first: list[Array], second: Array) -> list[float]:
 
     means = []
     for classes in first:
-        own = [int(size) for size in np.bincount(classes) if size]
-        for size in own:
+        bin_sizes = [int(size) for size in np.bincount(classes) if size]
+        for size in bin_sizes:
             if size not in known:
                 known[size] = term(size)
-        means.append(sum(known[size] for size in own) if len(own) > 1 else 0.0)
+        means.append(sum(known[size] for size in bin_sizes) if len(bin_sizes) > 1 else 0.0)
     return means
 
 
 def adjusted_information(binned: list[Array], classes: list[Array]) -> Array:
     """Return (I - E) / (H - E) for each code dimension and factor, `(d, K)`, at least 0.
 
-    E is the mutual information expected by chance, H the entropy of the factor: 1 is all there is to know, 0 what
-    chance gives, whatever the number of items and bins.
+    E is the mutual information expected by chance, H the entropy of the factor: 1 means full information, 0 the
+    level of chance, whatever the number of items and bins.
     """
     result = np.zeros((len(binned), len(classes)))
     for column, factor in enumerate(classes):
         whole = entropy(factor)
         for row, expected in enumerate(expected_information(binned, factor)):
             if whole - expected > NOTHING * max(1.0, whole):
-                found = mutual_information(binned[row], factor)
-                result[row, column] = (found - expected) / (whole - expected)
+                information = mutual_information(binned[row], factor)
+                result[row, column] = (information - expected) / (whole - expected)
     return result.clip(0.0)

@@ -1,4 +1,4 @@
-"""Whether each code dimension tells about one factor, read off the trees that predict the factors."""
+"""Whether each code dimension captures one factor, measured by trees that predict the factors."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def dci(
     """Disentanglement, completeness and informativeness by gradient-boosted trees; higher is better, in [0, 1].
 
     scikit-learn's GradientBoostingClassifier (100 trees of depth 3) is fitted for each factor to at most 2000
-    codes, cut into at most 64 steps of equal frequency; factors of more than 10 values are cut into 10 classes of
-    equal frequency. Its importances give the first two, see `dci_scores`; "informativeness" is the mean accuracy
-    on held-out codes. Over 64 dimensions each split looks at 64 of them, drawn at random.
+    codes, cut into at most 64 steps of equal frequency; factors with more than 10 values are cut into 10 classes
+    of equal frequency. Its importances give the first two scores, see `dci_scores`; "informativeness" is the mean
+    accuracy on held-out codes. With over 64 dimensions, each split considers 64 of them, drawn at random.
 
     Source: Eastwood and Williams 2018, with the trees of Locatello 2019; other learners give other numbers.
 
-    Traps: The importances of a factor always sum to 1, so they say nothing of how well it is known: read
-    disentanglement beside informativeness. A rotation lowers the first and hardly the second; correlated factors
-    distort both. A guess of the most frequent class is right more often than 0.
+    Traps: The importances of a factor always sum to 1, so they do not say how well it can be predicted: read
+    disentanglement beside informativeness. A rotation lowers the former and hardly changes the latter; correlated
+    factors distort both. Guessing the most frequent class already gives an accuracy above 0.
 
     Args:
         codes: to fit to, `(m, d)`.
@@ -76,14 +76,14 @@ def dci(
         rows = some_rows(len(codes), ROWS, seed)
     check_shapes(held_codes, held_factors)
     if codes.shape[1] != held_codes.shape[1] or factors.shape[1] != held_factors.shape[1]:
-        got = [tuple(each.shape) for each in (codes, factors, held_codes, held_factors)]
-        raise ValueError(f"held-out codes and factors must be as wide as the others, got {got}")
+        shapes = [tuple(each.shape) for each in (codes, factors, held_codes, held_factors)]
+        raise ValueError(f"held-out codes and factors must be as wide as the others, got {shapes}")
     both = torch.cat([codes[rows], held_codes]), torch.cat([factors[rows], held_factors])
     points, values = as_arrays(*both, least=2)
     points = _steps(points, len(rows))
-    found = [_fitted(points, equal_frequency(column, CLASSES), len(rows), seed) for column in values.T]
-    importance = torch.from_numpy(np.stack([each for each, _ in found], 1))
-    return {**dci_scores(importance), "informativeness": float(np.mean([right for _, right in found]))}
+    fits = [_fitted(points, equal_frequency(column, CLASSES), len(rows), seed) for column in values.T]
+    importance = torch.from_numpy(np.stack([each for each, _ in fits], 1))
+    return {**dci_scores(importance), "informativeness": float(np.mean([right for _, right in fits]))}
 
 
 def dci_scores(importance: Tensor) -> dict[str, float]:
@@ -95,8 +95,8 @@ def dci_scores(importance: Tensor) -> dict[str, float]:
 
     Source: Eastwood and Williams 2018; completeness weighted by the importance of factors too.
 
-    Traps: It sees shares only: importances of factors that nothing predicts count like those of others, unless
-    they are made small before.
+    Traps: It only sees shares: importances of unpredictable factors count as much as others, unless they are
+    scaled down first.
 
     Args:
         importance: of each dimension for each factor `(d, K)`, at least 0.
@@ -126,7 +126,7 @@ def _peaked(shares: Tensor) -> float:
 
 
 def _steps(points: Array, fitted: int) -> Array:
-    """Return each column as steps, cut by the first `fitted` rows: trees see order only."""
+    """Return each column in steps, cut at quantiles of the first `fitted` rows: trees only see the order."""
     steps = np.empty(points.shape, np.float32)
     for number, column in enumerate(points.T):
         cuts = np.unique(column[:fitted])
@@ -195,14 +195,14 @@ class Dci(Metric):
         codes, factors = space.codes[rows], space.factors[rows]
         train = train_with(space, "factors")
         if train is None:
-            found = dci(codes, factors, seed=0)
+            scores = dci(codes, factors, seed=0)
         else:
             chosen = some_rows(len(train), ROWS)
-            found = dci(train.codes[chosen], train.factors[chosen], codes, factors, seed=0)
-        return {f"dci_{name}": value for name, value in found.items()}
+            scores = dci(train.codes[chosen], train.factors[chosen], codes, factors, seed=0)
+        return {f"dci_{name}": value for name, value in scores.items()}
 
     def note(self, space: LatentSpace) -> str:
-        """Say what the trees were fitted to where it is not the training split, and how wide codes are seen."""
+        """Say what the trees were fitted to unless it is the training split, and when splits skip dimensions."""
         said = []
         if train_with(space, "factors") is None:
             fitted = min(ROWS, min(len(space), self.max_items or len(space)) // 2)

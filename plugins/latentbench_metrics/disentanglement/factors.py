@@ -49,15 +49,15 @@ TRAIN_VOTES, TEST_VOTES = 10_000, 5000
 def mig(codes: Tensor, factors: Tensor) -> float:
     """Mutual information gap: mean over factors of the best less the second-best dimension; higher is better.
 
-    Of each dimension (I - E) / (H - E), at least 0: I is its mutual information with the factor, H the factor's
-    entropy, E what chance gives at these sizes. Bins are of equal frequency, min(20, number of distinct values)
-    for each dimension; a continuous factor is cut the same way. In [0, 1].
+    For each dimension (I - E) / (H - E), at least 0: I is its mutual information with the factor, H the factor's
+    entropy, E the value expected by chance at these sizes. Bins have equal frequency, min(20, number of distinct
+    values) for each dimension; a continuous factor is binned in the same way. In [0, 1].
 
-    Source: Chen 2018; the bins and the correction for chance are ours, so that outliers and the number of items
-    matter little.
+    Source: Chen 2018; the bins and the correction for chance are ours, to limit the effect of outliers and of the
+    number of items.
 
-    Traps: A factor spread over two dimensions, or a rotation, scores 0 though nothing is lost; read it beside
-    `dci` informativeness. Factors of more than 20 values keep a perfect code under 1, see `mig_ceilings`.
+    Traps: A factor spread over two dimensions, or a rotation, scores 0 although no information is lost; read it
+    beside `dci` informativeness. Factors with more than 20 values keep a perfect code below 1, see `mig_ceilings`.
 
     Args:
         codes: `(n, d)`.
@@ -82,12 +82,12 @@ def mig(codes: Tensor, factors: Tensor) -> float:
 def mig_equal_width(codes: Tensor, factors: Tensor, bins: int = BINS) -> float:
     """Mutual information gap as published: equal-width bins, I / H, no correction for chance; higher is better.
 
-    In [0, 1]. A continuous factor is cut into equal-width bins too.
+    In [0, 1]. A continuous factor is cut into equal-width bins as well.
 
     Source: Chen 2018, with the bins of Locatello 2019.
 
-    Traps: One outlier in every dimension takes a perfect code to about 0, since all others then share a bin. About
-    (bins - 1)(V - 1) / 2n nats of I are chance. A perfect dSprites code scores 0.902, see `mig_ceilings`.
+    Traps: One outlier in every dimension drops a perfect code to about 0, since all others then share a bin. About
+    (bins - 1)(V - 1) / 2n nats of I are due to chance. A perfect dSprites code scores 0.902, see `mig_ceilings`.
 
     Args:
         codes: `(n, d)`.
@@ -113,7 +113,7 @@ def mig_equal_width(codes: Tensor, factors: Tensor, bins: int = BINS) -> float:
 
 
 def mig_ceilings(factors: Tensor, bins: int = BINS) -> dict[str, float]:
-    """Return what a code equal to independent factors scores in "mig" and "mig_equal_width"; no better side.
+    """Return what a code equal to independent factors scores in "mig" and "mig_equal_width"; no better direction.
 
     Both are 1 unless a factor has more values than there are bins.
 
@@ -134,7 +134,7 @@ def mig_ceilings(factors: Tensor, bins: int = BINS) -> dict[str, float]:
     {'mig': 0.801, 'mig_equal_width': 0.812}
     """
     _, values = as_arrays(factors, factors)
-    own = [
+    robust = [
         adjusted_information([equal_frequency(column, bins)], factor_classes(column[:, None]))[0, 0]
         for column in values.T
     ]
@@ -142,7 +142,7 @@ def mig_ceilings(factors: Tensor, bins: int = BINS) -> dict[str, float]:
         entropy(equal_width(column, bins)) / entropy(classes)
         for column, classes in zip(values.T, _equal_width_classes(values, bins), strict=True)
     ]
-    return {"mig": float(np.mean(own)), "mig_equal_width": float(np.mean(published))}
+    return {"mig": float(np.mean(robust)), "mig_equal_width": float(np.mean(published))}
 
 
 def _equal_width_classes(values: Array, bins: int) -> list[Array]:
@@ -165,8 +165,8 @@ def sap(codes: Tensor, factors: Tensor) -> float:
 
     Source: Kumar 2018, the version for factors that are numbers.
 
-    Traps: It takes factors for ordinal: numbers that only name a shape, and angles that wrap, cannot reach 1. It
-    sees straight relations only.
+    Traps: It treats factors as ordinal: numbers that merely name a shape, and angles that wrap around, cannot
+    reach 1. It only sees linear relations.
 
     Args:
         codes: `(n, d)`.
@@ -187,17 +187,17 @@ def sap(codes: Tensor, factors: Tensor) -> float:
 
 
 def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
-    """Share of batches with one factor held fixed whose stillest dimension names the factor; higher is better.
+    """Share of batches with one factor fixed whose least varying dimension identifies it; higher is better.
 
-    A batch is 64 of the given rows, drawn with replacement among those with one value of one factor. It votes for
-    the dimension of least variance over global variance; 10,000 batches settle which factor each dimension stands
-    for, 5000 others are judged. In [0, 1]; 1 / K by chance.
+    A batch is 64 of the given rows, drawn with replacement from those that share one value of one factor. It votes
+    for the dimension with the least variance relative to its global variance; 10,000 batches decide which factor
+    each dimension stands for, 5000 others are judged. In [0, 1]; 1 / K by chance.
 
-    Source: Kim and Mnih 2018. Published, dimensions with a standard deviation under 0.05 are ignored; here those
-    under 0.05 of the largest one, so that the unit of the codes does not matter.
+    Source: Kim and Mnih 2018. There, dimensions with a standard deviation below 0.05 are ignored; here those below
+    0.05 of the largest, so that the unit of the codes does not matter.
 
     Traps: Several dimensions may stand for one factor at no cost, and rotated codes still score high. With few
-    items to a value noise scores above 1 / K. Small but good dimensions are ignored.
+    items per value, noise scores above 1 / K. Small but good dimensions are ignored.
 
     Args:
         codes: `(n, d)`.
@@ -232,7 +232,7 @@ def factor_vae_score(codes: Tensor, factors: Tensor, seed: int = 0) -> float:
 
 
 def _stillest(points: Array, classes: Array, batches: int, rng: np.random.Generator) -> Array:
-    """Return the column of least variance in each of `batches` batches that share a class."""
+    """Return the column with the least variance in each of `batches` batches that share a class."""
     sizes = np.bincount(classes)
     order, starts = classes.argsort(kind="stable"), sizes.cumsum() - sizes
     shared = np.flatnonzero(sizes > 1)
@@ -249,15 +249,16 @@ def _stillest(points: Array, classes: Array, batches: int, rng: np.random.Genera
 def modularity(codes: Tensor, factors: Tensor) -> float:
     """Mean over dimensions of 1 - sum of I² / (best I² (K - 1)) over all factors but the best; higher is better.
 
-    I is the mutual information in equal-frequency bins, as for `mig` but not corrected. A dimension counts when it
-    tells over 0.05 of some factor's entropy more than chance does (of which at most half the entropy is taken off,
-    or nothing would count where a bin holds a single item). In [0, 1].
+    I is the mutual information in equal-frequency bins, as for `mig` but without correction. A dimension counts
+    when its information about some factor exceeds chance by over 0.05 of the factor's entropy (chance is taken to
+    be at most half the entropy, since otherwise nothing would count where each bin holds a single item). In [0,
+    1].
 
-    Source: Ridgeway and Mozer 2018; that uninformed dimensions are left out is ours: dead ones counted 0, and
-    noise ones the modularity of noise.
+    Source: Ridgeway and Mozer 2018. Leaving out uninformative dimensions is ours: there, dead ones count as 0 and
+    noisy ones as the modularity of noise.
 
-    Traps: It asks for no factor to be told: one dimension about one factor, all others lost, scores 1. Copies are
-    free. Read it beside `mig` or `dci` informativeness.
+    Traps: It does not require that factors are captured: one dimension about one factor, with all others lost,
+    scores 1. Copies cost nothing. Read it beside `mig` or `dci` informativeness.
 
     Args:
         codes: `(n, d)`.
@@ -276,13 +277,13 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
     """
     points, values = as_arrays(codes, factors, least=2)
     binned, classes = [equal_frequency(column) for column in points.T], factor_classes(values)
-    found = np.array([[mutual_information(column, factor) for factor in classes] for column in binned])
+    information = np.array([[mutual_information(column, factor) for factor in classes] for column in binned])
     chance = np.stack([expected_information(binned, factor) for factor in classes], 1)
     whole = np.array([entropy(factor) for factor in classes])
-    informed = (found - np.minimum(chance, whole / 2) > INFORMED * whole).any(1)
+    informed = (information - np.minimum(chance, whole / 2) > INFORMED * whole).any(1)
     if not informed.any():
         raise NotApplicableError(f"no dimension tells over {INFORMED} of a factor more than chance does")
-    shares = (found[informed] / found[informed].max(1, keepdims=True)) ** 2
+    shares = (information[informed] / information[informed].max(1, keepdims=True)) ** 2
     return float(1 - ((shares.sum(1) - 1) / (len(classes) - 1)).mean())
 
 
@@ -354,7 +355,7 @@ class FactorVae(Metric):
         return {"factor_vae_score": factor_vae_score(space.codes[rows], space.factors[rows], seed=0)}
 
     def note(self, space: LatentSpace) -> str:
-        """Say what a guess scores."""
+        """State what a guess scores."""
         varied = as_arrays(space.factors, space.factors)[1].shape[1]
         return f"a guess scores {1 / varied:.3f}"
 

@@ -33,16 +33,16 @@ STRENGTHS = (1.0, 1e3, 1e6)  # C of the logistic regression; published: no penal
 def infomec(codes: Tensor, factors: Tensor, seed: int = 0) -> dict[str, float]:
     """Modularity, compactness and explicitness of a code, by mutual information; higher is better, in [0, 1].
 
-    N is the mutual information of each dimension and factor by 10 nearest neighbors (Ross 2014) over the factor's
-    entropy. "modularity" is the mean over dimensions of the largest share of N that a factor has, from 1 / K
-    (evenly spread) to 1, moved to [0, 1]; "compactness" the same with factors and dimensions exchanged;
-    "explicitness" see `infomec_explicitness`.
+    N is the mutual information of each dimension and factor by 10 nearest neighbors (Ross 2014), divided by the
+    factor's entropy. "modularity" is the mean over dimensions of the largest share of N that a factor has,
+    rescaled from 1 / K (evenly spread) .. 1 to [0, 1]; "compactness" is the same with factors and dimensions
+    exchanged; for "explicitness" see `infomec_explicitness`.
 
-    Source: Hsu 2023. Ours: seeded; only dimensions and factors with some N over 0.05 count, whatever the unit of
-    the codes; explicitness on held-out rows; one informed dimension has compactness 1.
+    Source: Hsu 2023. Ours: seeded; only dimensions and factors with some N above 0.05 count, whatever the unit of
+    the codes; explicitness is measured on held-out rows; a single informative dimension has compactness 1.
 
-    Traps: Shares of noise look modular (0.9): both shares are NaN where no N is over 0.05 or explicitness is under
-    0.01. They say nothing of factors that are lost: read explicitness beside them. Correlated factors lower them.
+    Traps: Shares of noise look modular (0.9): both shares are NaN where no N exceeds 0.05 or explicitness is below
+    0.01. They ignore factors that are lost: read explicitness beside them. Correlated factors lower them.
 
     Args:
         codes: `(n, d)`.
@@ -62,13 +62,13 @@ def infomec(codes: Tensor, factors: Tensor, seed: int = 0) -> dict[str, float]:
     points, classes = standardized(points), factor_classes(values)
     explicit = _explicitness(points, classes, seed)
     known = _neighbor_information(points, classes, seed)
-    dimensions, told = known.max(1) > INFORMED, known.max(0) > INFORMED
+    dimensions, captured = known.max(1) > INFORMED, known.max(0) > INFORMED
     if explicit < EXPLICIT or not dimensions.any():
         return {"modularity": math.nan, "compactness": math.nan, "explicitness": explicit}
     known = known[dimensions]
     return {
         "modularity": _largest_share(known),
-        "compactness": _largest_share(known[:, told].T),
+        "compactness": _largest_share(known[:, captured].T),
         "explicitness": explicit,
     }
 
@@ -78,12 +78,12 @@ def infomec_explicitness(codes: Tensor, factors: Tensor, seed: int = 0) -> float
 
     1 - cross-entropy over that of the class frequencies, at least 0, on the half of the rows (chosen by `seed`)
     that the regression was not fitted to. Codes are standardized; C of the L2 penalty is the best of 1, 1e3 and
-    1e6 on a fifth of the fitted half; a probability counts as at least 1 / (rows fitted to + 1).
+    1e6 on a fifth of the fitted half; a probability counts as at least 1 / (fitted rows + 1).
 
-    Source: Hsu 2023, where the regression is judged on the rows it was fitted to, without a penalty.
+    Source: Hsu 2023; there, the regression is judged on the rows it was fitted to, without a penalty.
 
-    Traps: It sees straight borders only, and says nothing of axes: a rotation changes it little. Classes in order
-    along one axis are told apart only by steep functions, so a good code of a factor of 40 values is under 1.
+    Traps: It only sees linear borders and says nothing about axes: a rotation hardly changes it. Classes in order
+    along one axis need steep functions to be separated, so a good code of a factor with 40 values stays below 1.
 
     Args:
         codes: `(n, d)`.
@@ -139,9 +139,9 @@ def _loss(points: Array, classes: Array, fit: Array, held: Array, strength: floa
 
 
 def _log_loss(chances: Array, classes: Array, fitted: int) -> float:
-    """Return -mean log of the chance, of `(n, V)` or `(V,)`, each class was given; at least 1 / (fitted + 1)."""
-    given = np.broadcast_to(chances, (len(classes), chances.shape[-1]))[np.arange(len(classes)), classes]
-    return float(-np.log(given.clip(1 / (fitted + 1))).mean())
+    """Return the mean negative log chance of each class, of `(n, V)` or `(V,)`, at least 1 / (fitted + 1)."""
+    of_class = np.broadcast_to(chances, (len(classes), chances.shape[-1]))[np.arange(len(classes)), classes]
+    return float(-np.log(of_class.clip(1 / (fitted + 1))).mean())
 
 
 def _neighbor_information(points: Array, classes: list[Array], seed: int) -> Array:
@@ -210,12 +210,12 @@ class InfoMC(Metric):
     on_host: ClassVar[bool] = True
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
-        """Return both, of codes that tell something."""
+        """Return both, for codes with information about the factors."""
         check_width(space.dim)
         rows = some_rows(len(space), self.max_items)
-        found = infomec(space.codes[rows], space.factors[rows], seed=0)
-        if math.isnan(found["modularity"]):
+        scores = infomec(space.codes[rows], space.factors[rows], seed=0)
+        if math.isnan(scores["modularity"]):
             raise NotApplicableError(
-                f"codes tell nothing of the factors (explicitness {found['explicitness']:.3f}): shares of noise"
+                f"codes tell nothing of the factors (explicitness {scores['explicitness']:.3f}): shares of noise"
             )
-        return {f"infomec_{name}": found[name] for name in ("modularity", "compactness")}
+        return {f"infomec_{name}": scores[name] for name in ("modularity", "compactness")}

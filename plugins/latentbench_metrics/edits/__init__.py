@@ -1,1 +1,1 @@
-"""Whether attributes can be edited: gains of single edits, chains of them, and what a judge of images sees."""
+"""Whether attributes can be edited: gains of single edits, chains of edits, and edits judged by a classifier."""

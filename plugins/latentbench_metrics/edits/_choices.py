@@ -1,4 +1,4 @@
-"""What edits are scored on: attributes, items, directions; shared by gains, chains and flips."""
+"""Attributes, items and directions that edits are scored on; shared by gains, chains and flips."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EditParams(Metric.Params):
 
 
 def scored_attributes(space: LatentSpace, names: Sequence[str] = ()) -> list[Attribute]:
-    """Return the attributes of these names; without any all binary factors, or else all factors, at most six.
+    """Return the attributes of these names; without names all binary factors, or else all factors, at most six.
 
     Raises:
         NotApplicableError: no factors in the training split.
@@ -42,8 +42,10 @@ def scored_attributes(space: LatentSpace, names: Sequence[str] = ()) -> list[Att
     """
     if not attribute_names(space):
         raise NotApplicableError("no ground-truth factors in the training split")
-    found = [find_attribute(space, name) for name in names or _varying(space)]
-    return found if names else ([one for one in found if one.binary] or found)[:MOST]
+    attributes = [find_attribute(space, name) for name in names or _varying(space)]
+    return (
+        attributes if names else ([attribute for attribute in attributes if attribute.binary] or attributes)[:MOST]
+    )
 
 
 def _varying(space: LatentSpace) -> Iterator[str]:
@@ -58,7 +60,7 @@ def scored_factors(space: LatentSpace, count: int | None = ITEMS) -> Tensor:
 
 
 def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Direction:
-    """Return a random direction of equal length, another one for each `seed`."""
+    """Return a random direction of equal length; each `seed` gives another one."""
     vector = random_direction(training_codes(space), direction.vector.norm(), seed)
     return Direction(direction.name, vector, direction.unit, "random")
 

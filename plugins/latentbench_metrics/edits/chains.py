@@ -1,4 +1,4 @@
-"""Edits one after another, each from the image that the last one gave."""
+"""Edits in a row, each starting from the image that the previous one produced."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BARELY = 0.8  # of the error of the unedited item: reconstructing the truth with
 def chain_error(edited: Tensor, ideal: Tensor, truth: Tensor, inputs: Tensor) -> float:
     """Error after a chain of edits over that of reconstructing the true counterfactual; lower is better.
 
-    Mean squared errors over the whole image, for what a chain spoils elsewhere counts. 1: as good as encoding and
-    decoding the true image. A thousandth of the squared true change is added to both, so that a perfect model has
-    1, not 0 / 0.
+    Mean squared errors over the whole image, because changes elsewhere count as well. 1: as good as encoding and
+    decoding the true image. A thousandth of the squared true change is added to both errors, so that a perfect
+    model scores 1 instead of 0 / 0.
 
     Source: ours, the counterfactual error of generated data after several steps.
 
-    Traps: A model that draws nothing well has an easy 1: the metric is not applicable where reconstructions of the
-    truth are nearer to it than those of the unedited items by less than a fifth of the error.
+    Traps: A model that draws nothing well scores 1 easily: the metric is not applicable where reconstructing the
+    truth reduces the error of the unedited items by less than a fifth.
 
     Args:
         edited: images at the end of the chain `(m, *shape)`.
@@ -50,31 +50,31 @@ def _chain_error_per_item(edited: Tensor, ideal: Tensor, truth: Tensor, inputs: 
     return (_error(edited, truth) + unseen) / torch.where(best > 0, best, 1)
 
 
-def order_error(one: Tensor, other: Tensor, plain: Tensor) -> float:
-    """Distance between the ends of a chain and of the same chain backwards, over the size of its change.
+def order_error(ahead: Tensor, backwards: Tensor, plain: Tensor) -> float:
+    """Distance between the ends of a chain and of the reversed chain, relative to the size of its change.
 
-    Mean distances of images; 0: the order of edits does not matter. 0 as well where nothing changes at all.
+    Mean distances of images; 0: the order of edits does not matter. Also 0 where nothing changes at all.
 
-    Source: ours. Vectors added to a code commute; re-encoded steps need not.
+    Source: ours. Vectors added to a code commute; steps with re-encoding need not.
 
-    Traps: A linear model whose codes survive decoding and encoding has 0 whatever its edits are worth: no side is
-    good. Read `edit_gain` beside it.
+    Traps: A linear model whose codes survive decoding and encoding scores 0, however poor its edits: no direction
+    is better. Read `edit_gain` beside it.
 
     Args:
-        one: images at the end of the chain `(m, *shape)`.
-        other: at the end of the chain backwards.
+        ahead: images at the end of the chain `(m, *shape)`.
+        backwards: images at the end of the reversed chain.
         plain: reconstructions of the unedited items.
 
     >>> from torch import ones, zeros
     >>> order_error(2 * ones(1, 4), ones(1, 4), zeros(1, 4))
     0.5
     """
-    return float(_order_error_per_item(one, other, plain).mean())
+    return float(_order_error_per_item(ahead, backwards, plain).mean())
 
 
-def _order_error_per_item(one: Tensor, other: Tensor, plain: Tensor) -> Tensor:
-    size = _error(one, plain).sqrt().mean()
-    return _error(one, other).sqrt() / torch.where(size > 0, size, 1)
+def _order_error_per_item(ahead: Tensor, backwards: Tensor, plain: Tensor) -> Tensor:
+    size = _error(ahead, plain).sqrt().mean()
+    return _error(ahead, backwards).sqrt() / torch.where(size > 0, size, 1)
 
 
 def _error(images: Tensor, others: Tensor) -> Tensor:
@@ -134,7 +134,8 @@ class EditChain(Metric):
             for attribute, direction in zip(attributes, directions, strict=True)
         ]
         self.told = strengths_told(
-            self.params.how, [(one.name, strength) for one, strength in zip(attributes, strengths, strict=True)]
+            self.params.how,
+            [(attribute.name, strength) for attribute, strength in zip(attributes, strengths, strict=True)],
         )
         amounts = [strength * change for strength, change in zip(strengths, case.change.T, strict=True)]
         edits = list(zip(directions, amounts, strict=True))

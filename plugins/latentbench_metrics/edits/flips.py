@@ -1,4 +1,4 @@
-"""Whether a judge of images, which knows nothing of codes, sees an edit."""
+"""Whether a classifier of images, which never sees codes, notices an edit."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["FlipRate", "attribute_judge", "flip_rate"]
 
 
 def flip_rate(before: Tensor, after: Tensor, target: Tensor) -> float:
-    """Share of edited items that a judge sees on the wanted side, and did not see there before; higher is better.
+    """Share of edited items that a judge sees on the target side only after the edit; higher is better.
 
     In [0, 1].
 
-    Source: the attribute accuracy of InterFaceGAN (Shen 2020), by a judge that did not make the direction.
+    Source: the attribute accuracy of InterFaceGAN (Shen 2020), with a judge that did not define the direction.
 
-    Traps: It says whether an attribute arrives, not what else came with it: read `edit_leak` beside it. A judge is
-    fooled where images are unlike those it learned from. An item whose reconstruction is already on the wanted
-    side counts as not flipped.
+    Traps: It says whether an attribute changes, not what else changes with it: read `edit_leak` beside it. The
+    judge can be wrong about images unlike those it learned from. An item whose reconstruction is already on the
+    target side counts as not flipped.
 
     Args:
         before: the judge's view of decoded unedited codes `(m, ...)`, bool.
@@ -57,7 +57,7 @@ def attribute_judge(space: LatentSpace, attributes: Sequence[Attribute]) -> Call
     """Return a function from images `(n, *shape)` to the sides of all attributes `(n, attributes)`, bool.
 
     The classifier of `latentbench_metrics._shared.features`, trained on the training images: its classes are the
-    combinations of sides, a side being high or low.
+    combinations of sides, where each side is high or low.
 
     Raises:
         NotApplicableError: no training split with factors and inputs.
@@ -73,7 +73,7 @@ def attribute_judge(space: LatentSpace, attributes: Sequence[Attribute]) -> Call
 
 
 def _sides(attributes: Sequence[Attribute], factors: Tensor) -> Tensor:
-    return torch.stack([one.is_high(factors[:, one.column]) for one in attributes], 1)
+    return torch.stack([attribute.is_high(factors[:, attribute.column]) for attribute in attributes], 1)
 
 
 class FlipRate(Metric):
@@ -126,7 +126,7 @@ class FlipRate(Metric):
             for name, way in zip(flips, (direction, control_direction(space, direction, number)), strict=True):
                 after = judge(edit(space, codes, way, change).outputs)
                 flips[name].append(_flipped(before[:, number], after[:, number], wanted[:, number]))
-        return {name: torch.stack(found).mean(0) for name, found in flips.items()}
+        return {name: torch.stack(rates).mean(0) for name, rates in flips.items()}
 
     def note(self, space: LatentSpace) -> str:
         """Say how good the judge is."""
@@ -134,5 +134,5 @@ class FlipRate(Metric):
         rows = some_rows(len(space), self.max_items).to(space.device)
         right = attribute_judge(space, attributes)(space.inputs[rows]) == _sides(attributes, space.factors[rows])
         shares = zip(attributes, right.double().mean(0).tolist(), strict=True)
-        told = ", ".join(f"{one.name} {share:.2f}" for one, share in shares)
-        return f"directions by {self.params.how}; the judge is right of real images: {told}"
+        accuracies = ", ".join(f"{attribute.name} {share:.2f}" for attribute, share in shares)
+        return f"directions by {self.params.how}; the judge is right of real images: {accuracies}"

@@ -1,4 +1,4 @@
-"""Whether an attribute can be changed by moving codes one way."""
+"""Whether moving codes in one direction changes one attribute."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ LEAST_ROOM = 0.05  # share of the error of no edit at all that a gain is measure
 
 
 def edit_gain(plain: Tensor, edited: Tensor, ideal: Tensor, truth: Tensor, changed: Tensor) -> float:
-    """How far an edit gets from no edit to the true counterfactual's reconstruction; higher is better.
+    """How far an edit gets from the unedited image to the true counterfactual; higher is better.
 
     (E(plain) - E(edited)) / (E(plain) - E(ideal)), where E is the squared error against `truth` on the pixels that
-    truly change, a mean over the pixels of each item and then over items. 1: as good as encoding and decoding the
-    true image; 0: no better than doing nothing; below 0: worse. No upper limit: an edit may beat the
+    truly change, averaged over the pixels of each item and then over items. 1: as good as encoding and decoding
+    the true image; 0: no better than doing nothing; below 0: worse. There is no upper limit: an edit may beat the
     reconstruction.
 
-    Source: ours, after the counterfactual error of generated data. The whole image's error is useless here: a
-    smile is 3 % of the pixels.
+    Source: ours, after the counterfactual error of generated data. The error of the whole image would hide the
+    effect: a smile is 3 % of the pixels.
 
-    Traps: It is relative to what the model itself can draw: read `r2` beside it. Where a model draws the truth no
-    better than the unedited item, by under 5 % of that error, 5 % is what counts: a model that always gives the
-    same image scores 0.
+    Traps: It is relative to what the model itself can draw: read `r2` beside it. Where reconstructing the truth
+    reduces the error of the unedited item by under 5 %, 5 % is used instead: a model that always gives the same
+    image scores 0.
 
     Args:
         plain: reconstructions of the items as they are `(m, *shape)`.
@@ -78,16 +78,16 @@ def _gain_per_item(plain: Tensor, edited: Tensor, ideal: Tensor, truth: Tensor, 
 
 
 def edit_leak(plain: Tensor, edited: Tensor, inputs: Tensor, truth: Tensor, changed: Tensor) -> float:
-    """Share of an edit's change that lies where nothing should change; lower is better.
+    """Share of an edit's change that falls where nothing should change; lower is better.
 
-    The squared change of the decoded image outside of `changed`, less the small change that is right there, over
-    that and the squared change inside; sums over pixels, means over items. In [0, 1]; an edit that changes nothing
-    has 1, for nothing of it is where it should be.
+    The squared change of the decoded image outside of `changed`, minus the small change that is correct there,
+    divided by that plus the squared change inside; sums over pixels, means over items. In [0, 1]; an edit that
+    changes nothing scores 1, because none of it is where it should be.
 
     Source: ours; StyleSpace (Wu 2021) asks the same of a classifier.
 
-    Traps: The share of the pixels outside counts: a faint change of a large background weighs as much as a strong
-    one of a small mouth.
+    Traps: The share of pixels outside matters: a faint change of a large background weighs as much as a strong
+    change of a small mouth.
 
     Args:
         plain: reconstructions of the items as they are `(m, *shape)`.
@@ -104,15 +104,15 @@ def edit_leak(plain: Tensor, edited: Tensor, inputs: Tensor, truth: Tensor, chan
 
 
 def _leak_per_item(plain: Tensor, edited: Tensor, inputs: Tensor, truth: Tensor, changed: Tensor) -> Tensor:
-    made, wanted = (edited - plain).double(), (truth - inputs).double()
-    outside = ((made - wanted).square() * ~changed).flatten(1).sum(1)
-    total = (outside + (made.square() * changed).flatten(1).sum(1)).mean()
+    change, wanted = (edited - plain).double(), (truth - inputs).double()
+    outside = ((change - wanted).square() * ~changed).flatten(1).sum(1)
+    total = (outside + (change.square() * changed).flatten(1).sum(1)).mean()
     return outside / total if total > 0 else torch.ones_like(outside)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One attribute of test items, edited at validation's strength; values, and masked errors, are `(m,)`."""
+    """One attribute of test items, edited at the strength chosen on validation; tensors are `(m,)`."""
 
     direction: Direction
     strength: float
@@ -157,11 +157,11 @@ def _at_best(
 
 
 def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "balanced_means") -> pd.DataFrame:
-    """Return one row an attribute: attribute, how, strength, gain, se, leak, gain_random, error, room.
+    """Return one row per attribute: attribute, how, strength, gain, se, leak, gain_random, error, room.
 
-    As the metric `edit_gain` computes them on 200 test items; se is of the gain. error is that of edited images
-    on the pixels that should change, to compare models whose reconstructions differ; room is the share of the
-    unedited images' error that encoding and decoding the truth removes: below 0.05 a gain says little.
+    As the metric `edit_gain` computes them on 200 test items; se is that of the gain. error is that of edited
+    images on the pixels that should change, to compare models whose reconstructions differ; room is the share of
+    the unedited images' error that encoding and decoding the truth removes: below 0.05 a gain means little.
 
     Args:
         space: the test split; its `train` gives directions, its `validation` strengths.
@@ -176,17 +176,17 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
 
     rows = [
         {
-            "attribute": one.direction.name,
+            "attribute": judged.direction.name,
             "how": how,
-            "strength": one.strength,
-            "gain": float(one.gain.mean()),
-            "se": float(one.gain.std() / len(one.gain) ** 0.5),
-            "leak": float(one.leak.mean()),
-            "gain_random": float(one.gain_random.mean()),
-            "error": float(one.error.mean()),
-            "room": 1 - float(one.ideal.mean() / one.unedited.mean()),
+            "strength": judged.strength,
+            "gain": float(judged.gain.mean()),
+            "se": float(judged.gain.std() / len(judged.gain) ** 0.5),
+            "leak": float(judged.leak.mean()),
+            "gain_random": float(judged.gain_random.mean()),
+            "error": float(judged.error.mean()),
+            "room": 1 - float(judged.ideal.mean() / judged.unedited.mean()),
         }
-        for one in judged_edits(space, attributes, how)
+        for judged in judged_edits(space, attributes, how)
     ]
     return pd.DataFrame(rows)
 
@@ -234,12 +234,12 @@ class EditGain(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return means over attributes for each item."""
-        found = list(judged_edits(space, self.params.attributes, self.params.how, self.max_items or len(space)))
-        self.told = strengths_told(self.params.how, [(one.direction.name, one.strength) for one in found])
+        edits = list(judged_edits(space, self.params.attributes, self.params.how, self.max_items or len(space)))
+        self.told = strengths_told(self.params.how, [(judged.direction.name, judged.strength) for judged in edits])
         return {
-            "edit_gain": torch.stack([one.gain for one in found]).mean(0),
-            "edit_leak": torch.stack([one.leak for one in found]).mean(0),
-            "edit_gain_random": torch.stack([one.gain_random for one in found]).mean(0),
+            "edit_gain": torch.stack([judged.gain for judged in edits]).mean(0),
+            "edit_leak": torch.stack([judged.leak for judged in edits]).mean(0),
+            "edit_gain_random": torch.stack([judged.gain_random for judged in edits]).mean(0),
         }
 
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - told when it was computed
