@@ -1,4 +1,4 @@
-"""Make numbers that others published or measured again: `python benchmarks/obtained.py ROW ...`.
+"""Reproduce published numbers: `python benchmarks/obtained.py ROW ...`.
 
 Without a name the rows are listed; `--quick` makes all that take under two minutes. Each row is computed with the
 models, latent spaces and metrics of latentbench, kept in results/reference/obtained.json, and shown beside its
@@ -305,11 +305,11 @@ def shown(expected: float | tuple[float, float]) -> str:
 def page(kept: Mapping[str, Any]) -> str:
     """Return docs/obtained.md."""
     lines = [
-        "# Obtained and reference",
+        "# Published numbers, reproduced",
         "",
-        "Numbers that were published, or measured with other code, and what latentbench gives. Each row is",
-        "made by the command beside it, which also writes this page. A reference of two numbers is a band: the",
-        "set-up differs from the source's in what the row says. Numbers outside are marked **outside**.",
+        "Numbers that were published, or measured with other code, beside those of latentbench. The command under",
+        "each heading computes its rows and writes this page. A reference of two numbers is a range: the setup",
+        "differs from the source's as the row says. Numbers out of range are marked **outside**.",
         "",
     ]
     for row in ROWS.values():

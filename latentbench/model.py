@@ -133,8 +133,9 @@ class Model(ABC):
         rows_at_once: the most inputs that `encode` and `posterior` get at once; None: as many as suit a network on
             its device. For a model whose calls are costly before the first row; it needs memory for as many.
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
-        reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, supplies the floor
-            column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (compresses nothing).
+        reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, supplies the
+            floor column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (does not
+            compress).
         label_params: parameters whose values follow the name in tables, as in `beta_vae(4)`.
     """
 
