@@ -38,7 +38,7 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "faces",
         "latentbench_datasets.faces:Faces",
-        summary="13,111 cartoon faces with 19 known factors, 64x64 in color, drawn when asked for",
+        summary="13,111 cartoon faces with 19 known factors, 64x64 in color, drawn on demand",
     )
     register(
         "fashion_mnist",
@@ -48,17 +48,17 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "garments",
         "latentbench_datasets.garments:Garments",
-        summary="13,111 shoes and clothes with 7 known factors, 28x28 grey, drawn when asked for",
+        summary="13,111 shoes and clothes with 7 known factors, 28x28 grey, drawn on demand",
     )
     register(
         "furniture",
         "latentbench_datasets.furniture:Furniture",
-        summary="2,500 chairs, tables and couches with 7 known factors, as signed distances, drawn when asked for",
+        summary="2,500 chairs, tables and couches with 7 known factors, as signed distances, drawn on demand",
     )
     register(
         "lines",
         "latentbench_datasets.lines:Lines",
-        summary="12,000 half-lines with 1 known factor, their angle, 32x32 grey, drawn when asked for",
+        summary="12,000 half-lines with 1 known factor, their angle, 32x32 grey, drawn on demand",
     )
     register(
         "mnist",
@@ -73,5 +73,5 @@ def register_datasets(register: Callable[..., None]) -> None:
     register(
         "sprites",
         "latentbench_datasets.sprites:Sprites",
-        summary="24,576 squares, ellipses and hearts with 5 known factors, 32x32 grey, drawn when asked for",
+        summary="24,576 squares, ellipses and hearts with 5 known factors, 32x32 grey, drawn on demand",
     )

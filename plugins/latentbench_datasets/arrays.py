@@ -52,9 +52,9 @@ class Arrays(Dataset):
             min_length=1,
             description="the column that holds labels; by default label, labels, class or target",
         )
-        test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the rows that are for the test")
+        test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the rows in the test split")
         size: int | None = Field(
-            default=None, ge=1, le=4096, description="make each image of a folder this high and wide"
+            default=None, ge=1, le=4096, description="height and width that the images of a folder are resized to"
         )
 
     version = 2

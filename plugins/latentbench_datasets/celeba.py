@@ -40,7 +40,7 @@ class CelebA(Dataset):
         limit: int | None = Field(
             default=None,
             ge=50,
-            description="at most so many images of train and of test, the first; by default all",
+            description="use at most this many images of train and of test, the first ones; by default all",
         )
 
     params: Params

@@ -18,7 +18,7 @@ MOST_PIXELS = 4_000_000_000
 
 
 class Faces(FactorPictures):
-    """Cartoon faces in color, 64x64, with 16 continuous and 3 binary factors, drawn when asked for.
+    """Cartoon faces in color, 64x64, with 16 continuous and 3 binary factors, drawn on demand.
 
     x and y shift the face right and down, in 64ths of the side; tilt turns it counterclockwise, in degrees. smile
     runs from -1 (mouth down) to 1, brow_angle from -1 (inner ends up) to 1. The rest runs from 0 to 1: face_width,

@@ -1,4 +1,4 @@
-"""Chairs, tables and couches made of boxes, as signed distances or as images, drawn when asked for."""
+"""Chairs, tables and couches made of boxes, as signed distances or as images, drawn on demand."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class Furniture(FactorDataset):
         size: int | None = Field(
             default=None, ge=16, le=256, description="pixels or voxels along each axis; unset: 64, or 32 in space"
         )
-        train: int = Field(default=2000, ge=50, le=1_000_000, description="pieces to learn from")
-        test: int = Field(default=500, ge=10, le=1_000_000, description="pieces to test with")
+        train: int = Field(default=2000, ge=50, le=1_000_000, description="training pieces")
+        test: int = Field(default=500, ge=10, le=1_000_000, description="test pieces")
 
         @property
         def varied(self) -> tuple[FactorRange, ...]:

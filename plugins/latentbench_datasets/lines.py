@@ -1,4 +1,4 @@
-"""Half-lines at any angle, drawn when asked for: with one continuous factor, a latent path can be checked."""
+"""Half-lines at any angle, drawn on demand: with one continuous factor, a latent path can be checked."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Lines(Dataset):
     class Params(Dataset.Params):
         """How many lines."""
 
-        train: int = Field(default=10_000, ge=50, le=1_000_000, description="lines to learn from")
-        test: int = Field(default=2_000, ge=10, le=1_000_000, description="lines to test with")
+        train: int = Field(default=10_000, ge=50, le=1_000_000, description="training lines")
+        test: int = Field(default=2_000, ge=10, le=1_000_000, description="test lines")
 
     params: Params
 

@@ -46,12 +46,14 @@ class DeepSDF(GradientModel):
 
         latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
         width: int = Field(default=96, ge=1, description="width of the decoder's four hidden layers")
-        points: int = Field(default=128, ge=1, description="points of a shape looked at in a step of training")
-        clamp: float = Field(default=0.1, gt=0, description="distances beyond this one all count as this one")
+        points: int = Field(default=128, ge=1, description="points of a shape used in a training step")
+        clamp: float = Field(default=0.1, gt=0, description="larger distances are clamped to this one")
         code_penalty: float = Field(default=1e-4, ge=0, description="weight of a code's squared norm in the loss")
         fit_points: int = Field(default=128, ge=1, description="points of a shape that its code is fitted to")
         fit_steps: int = Field(default=60, ge=1, description="steps of gradient descent from each start")
-        fit_starts: int = Field(default=1, ge=1, le=CANDIDATES, description="from how many codes a fit begins")
+        fit_starts: int = Field(
+            default=1, ge=1, le=CANDIDATES, description="number of codes that a fit starts from"
+        )
         fit_learning_rate: float = Field(
             default=0.1, gt=0, description="of a fit, in standard deviations of the training codes"
         )

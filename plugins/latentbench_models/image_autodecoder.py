@@ -37,7 +37,9 @@ class ImageAutodecoder(GradientModel):
         """Parameters of the auto-decoder."""
 
         fit_steps: int = Field(default=100, ge=1, description="steps of gradient descent from each start")
-        fit_starts: int = Field(default=1, ge=1, le=CANDIDATES, description="from how many codes a fit begins")
+        fit_starts: int = Field(
+            default=1, ge=1, le=CANDIDATES, description="number of codes that a fit starts from"
+        )
         fit_learning_rate: float = Field(
             default=0.1, gt=0, description="of a fit, in standard deviations of the training codes"
         )

@@ -39,10 +39,8 @@ class Network(Model):
     class Params(Model.Params):
         """Parameters of the network."""
 
-        source: str = Field(description="what makes it: FILE.py:NAME or PACKAGE.MODULE:NAME")
-        weights: str = Field(
-            default="", description="its state dict: a .safetensors, .pt or .pth file; empty: none"
-        )
+        source: str = Field(description="callable that makes the network: FILE.py:NAME or PACKAGE.MODULE:NAME")
+        weights: str = Field(default="", description="state dict: a .safetensors, .pt or .pth file; empty: none")
         layer: str = Field(default="", description="name as in named_modules(); empty: the network's own output")
         pool: Literal["flatten", "mean"] = Field(
             default="flatten", description="code of a layer with pixels or tokens: all numbers, or their mean"

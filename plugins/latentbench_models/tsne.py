@@ -32,7 +32,9 @@ class TSNE(Model):
         """Parameters of t-SNE; `dimensions` is not a `latent_dim`, because a map has at most three."""
 
         dimensions: int = Field(default=2, ge=1, le=3, description="dimensions of the map")
-        perplexity: float = Field(default=30.0, gt=1, description="neighbors that count, about; fewer than items")
+        perplexity: float = Field(
+            default=30.0, gt=1, description="effective number of neighbors; fewer than items"
+        )
         iterations: int = Field(default=1000, ge=250, description="steps of gradient descent")
 
     params: Params

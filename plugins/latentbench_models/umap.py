@@ -37,8 +37,8 @@ class UMAP(SklearnModel):
         """Parameters of UMAP."""
 
         latent_dim: int = Field(default=2, ge=1, le=256, description="dimensions of the map")
-        n_neighbors: int = Field(default=15, ge=2, description="neighbors an item is tied to")
-        min_dist: float = Field(default=0.1, ge=0, lt=1, description="least distance of items on the map")
+        n_neighbors: int = Field(default=15, ge=2, description="number of neighbors an item is connected to")
+        min_dist: float = Field(default=0.1, ge=0, lt=1, description="minimum distance between items on the map")
 
     params: Params
 

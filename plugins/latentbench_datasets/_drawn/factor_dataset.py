@@ -38,10 +38,10 @@ class FactorDataset(Dataset):
             default=11_111,
             ge=50,
             le=1_000_000,
-            description="items to learn from; a tenth of them becomes validation, so 11,111 leave 10,000",
+            description="training items; a tenth of them becomes validation, so 11,111 leave 10,000",
         )
-        test: int = Field(default=2_000, ge=10, le=1_000_000, description="items to test with")
-        seed: int = Field(default=0, ge=0, lt=2**32, description="of the factors; another seed, other items")
+        test: int = Field(default=2_000, ge=10, le=1_000_000, description="test items")
+        seed: int = Field(default=0, ge=0, lt=2**32, description="of the factors; another seed gives other items")
         correlation: tuple[str, ...] = Field(
             default=(),
             description="correlated pairs in train and validation, as NAME+NAME=0.8; commas between",

@@ -44,7 +44,7 @@ class LabeledParams(Dataset.Params):
     )
     train_classes: Annotated[tuple[int, ...] | None, BeforeValidator(_as_tuple), AfterValidator(_some)] = Field(
         default=None,
-        description="train on these classes alone and test on all, under their own numbers; by default on all",
+        description="train on only these classes and test on all, under their original numbers; by default on all",
     )
 
 

@@ -85,11 +85,9 @@ class FactorFile(Dataset):
         """Where the file is, and how much of it."""
 
         path: Path | None = None
-        train: int = Field(
-            default=50_000, ge=0, description="rows to learn from, drawn at random; 0 is all the rest"
-        )
+        train: int = Field(default=50_000, ge=0, description="training rows, drawn at random; 0 for all the rest")
         test: int = Field(
-            default=10_000, ge=1, description="rows to test with, drawn at random; the others differ"
+            default=10_000, ge=1, description="test rows, drawn at random; they differ from the training rows"
         )
 
     params: Params

@@ -23,7 +23,8 @@ class EditParams(Metric.Params):
     """What is edited, and how directions are found."""
 
     attributes: tuple[str, ...] = Field(
-        default=(), description="factors to edit; without any the binary ones, or else all, six at most"
+        default=(),
+        description="factors to edit; by default the binary ones or, if there are none, all; at most six",
     )
     how: How = Field(default="balanced_means", description="how directions are found on the training split")
 
