@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from latentbench import DataError, Dataset, Split
 from latentbench_datasets._drawn.factor_design import FactorDesign, FactorRange, Source
