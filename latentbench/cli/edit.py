@@ -33,17 +33,25 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 
 @click.command("edit")
 @selection_options()
-@click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, as smile=+1.")
-@click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; as often as wanted.")
-@items_option("Test items to edit; default: the first four that the first change changes.")
-@click.option("--how", type=click.Choice(HOW), default=HOW[0], show_default=True, help="To find directions by.")
+@click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, for example smile=+1.")
+@click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; may be repeated.")
+@items_option("Test items to edit; default: the first four that the first change applies to.")
 @click.option(
-    "--lock", multiple=True, metavar="NAME", help="Attribute whose direction is taken out of all others."
+    "--how", type=click.Choice(HOW), default=HOW[0], show_default=True, help="How directions are estimated."
 )
 @click.option(
-    "--strength", default="auto", metavar="NUMBER", help="Factor of all changes; default: by validation."
+    "--lock",
+    multiple=True,
+    metavar="NAME",
+    help="Attribute to hold: its direction is projected out of all others.",
 )
-@click.option("--reencode", is_flag=True, help="Begin each step from the code of the last step's image.")
+@click.option(
+    "--strength",
+    default="auto",
+    metavar="NUMBER",
+    help="Factor of all changes; default: chosen on the validation split.",
+)
+@click.option("--reencode", is_flag=True, help="Start each step from the code of the previous step's image.")
 def command(
     selection: Selection,
     attribute: str,
@@ -54,13 +62,13 @@ def command(
     strength: str,
     reencode: bool,
 ) -> None:
-    """Change attributes of test items of the run folder RUN, one after another, and draw every step.
+    """Change attributes of test items of the run folder RUN one after another, and draw every step.
 
-    NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9). STEPS, +1 when left out, goes
-    up or down: of two values to the higher or lower one, else by standard deviations within the factor's range; a
-    class goes to the other one, or back. Strengths are those that are best on the validation split where items can
-    be drawn from factors, and the true image of each step then stands below it; elsewhere the strength is 1, the
-    gap between the means.
+    NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9). STEPS is +1 when omitted. A
+    factor with two values goes to the higher (+) or lower (-) one, any other by STEPS standard deviations within
+    its range; a pair of classes goes to the second class (+) or back (-). Where items can be drawn from factors,
+    the strength is the best one on the validation split, and the true image is drawn below each step; elsewhere
+    it is 1, the gap between the means.
 
     Writes a picture, and its numbers as CSV.
     """
@@ -75,7 +83,7 @@ def command(
         edits = plan_edits(selected.space, changes, how, amount, lock)
         rows = rows or edited_by_default(selected.space, edits[0])
         if not rows:
-            raise RequestError(f"no test item is changed by {changes[0]}; choose others with --items")
+            raise RequestError(f"{changes[0]} changes no test item; choose items with --items")
         sheet, numbers = draw_edits(selected.space, rows, edits, reencode=reencode)
     title = f"{selected.name}: {_described(edits, how, amount)}{', re-encoded' if reencode else ''}"
     about = {**selected.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
@@ -88,7 +96,7 @@ def _change(text: str) -> Change:
     """Read NAME=STEPS.
 
     Raises:
-        RequestError: no name, or steps that are no number or 0.
+        RequestError: no name, or steps that are 0 or no number.
     """
     from latentbench.explore.edit import Change
 
@@ -103,7 +111,7 @@ def _strength(text: str) -> float | None:
     """Read "auto" as None.
 
     Raises:
-        RequestError: neither auto nor a number.
+        RequestError: the text is neither auto nor a number.
     """
     number = _number(text)
     if text != "auto" and number is None:
@@ -116,15 +124,17 @@ def _number(text: str) -> float | None:
 
 
 def _check_drawn(space: LatentSpace, how: str, changes: Sequence[Change]) -> None:
-    """Say of pairs of items that nobody can draw that the request was wrong."""
+    """Raise RequestError if pairs of items are requested that cannot be drawn."""
     classes = [change.attribute for change in changes if change.attribute.startswith("label:")]
     if how == "paired" and (classes or "render" not in space.supplies):
-        what = f"{classes[0]} is no factor of theirs" if classes else "these data cannot be drawn"
-        raise RequestError(f"--how paired draws items with one factor changed, but {what}; choose another --how")
+        what = f"{classes[0]} is not a factor" if classes else "this data set cannot draw items"
+        raise RequestError(
+            f"--how paired needs items drawn with one factor changed, but {what}; choose another --how"
+        )
 
 
 def _described(edits: Sequence[PlannedEdit], how: str, strength: float | None) -> str:
-    """Write out the edits and their strengths."""
+    """Return the edits and their strengths in words."""
     parts = ", ".join(f"{edit.change} x {edit.strength:.2f}" for edit in edits)
     by = "by validation" if all(edit.chosen for edit in edits) else "1: means' gap"
     by = by if strength is None else "given"

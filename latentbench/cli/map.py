@@ -18,19 +18,35 @@ __all__ = ["command"]
 
 @click.command("map")
 @selection_options()
-@click.option("--method", "methods", metavar="NAME,...", default="pca,tsne,umap", show_default=True)
-@click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
-@click.option("--by", metavar="label|FACTOR", help="What colors show; default: label, where there is one.")
-@click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of t-SNE and UMAP.")
+@click.option(
+    "--method",
+    "methods",
+    metavar="NAME,...",
+    default="pca,tsne,umap",
+    show_default=True,
+    help="Maps to draw, separated by commas.",
+)
+@click.option(
+    "--count", type=click.IntRange(2), default=2000, show_default=True, help="Maximum number of test items."
+)
+@click.option("--by", metavar="label|FACTOR", help="What the colors show; default: the label, if there is one.")
+@click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of t-SNE and UMAP.")
 @click.option(
     "--map-seeds",
     "repeats",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Make so many maps and say how much they differ.",
+    help="Make this many maps with consecutive seeds and report how much they differ.",
 )
-@click.option("--format", "form", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="File format.",
+)
 def command(
     selection: Selection,
     methods: str,
@@ -42,7 +58,7 @@ def command(
 ) -> None:
     """Draw maps of a model's codes by PCA, t-SNE and UMAP, side by side, with their trust scores.
 
-    RUN is a run's folder. A map is made once and stored with the trial; `--model pixels` maps the data themselves.
+    RUN is a run folder. Each map is computed once and stored with the trial; `--model pixels` maps the raw data.
     """
     from latentbench.cli.naming import other_choices
     from latentbench.cli.options import split_names
@@ -66,7 +82,7 @@ def command(
 
 
 def _maps(selected: SelectedTrial, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
-    """Return the maps by a method; PCA draws nothing, one is enough."""
+    """Return the maps of a method, one per seed; PCA has no seed, so one."""
     from latentbench.execution.maps import trial_map
     from latentbench.records import Record
 
@@ -76,7 +92,7 @@ def _maps(selected: SelectedTrial, method: str, count: int, seeds: range, plugin
 
 
 def _agreement(maps: list[Map]) -> str:
-    """Say how much the other seeds' maps differ from the first."""
+    """Return a sentence on how much the maps of other seeds differ from the first."""
     from latentbench.latent.maps.procrustes import disparity
 
     others = [disparity(other.places, maps[0].places) for other in maps[1:]]

@@ -27,32 +27,36 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 POINTS, EDGE_POINTS = 12, 5
-FRAMES = 41  # there; as many but the ends lead back
+FRAMES = 41  # forward; the same without the ends lead back
 MILLISECONDS = 60
 
 
 @click.command("morph")
 @selection_options()
 @click.option("--from", "start", type=int, metavar="ITEM", help="Test item to start from.")
-@click.option("--to", "end", type=int, metavar="ITEM", help="Test item to arrive at.")
-@click.option("--via", multiple=True, type=int, metavar="ITEM", help="Test item in between; may be repeated.")
+@click.option("--to", "end", type=int, metavar="ITEM", help="Test item to end at.")
+@click.option("--via", multiple=True, type=int, metavar="ITEM", help="Test item to pass through; may be repeated.")
 @click.option(
     "--blend",
     "corners",
     callback=several(int, always=True),
     metavar="ITEM,ITEM,...",
-    help="Instead: fill the triangle between three test items, or the square between four.",
+    help="Instead of --from and --to: fill the triangle between three test items, or the square between four.",
 )
 @click.option(
     "--path",
     default="linear",
     show_default=True,
     metavar="PATH",
-    help="linear, slerp, norm, geodesic or graph; several with commas, or all.",
+    help="Path between codes: linear, slerp, norm, geodesic or graph; several separated by commas, or all.",
 )
-@click.option("--points", type=int, help="Images in a row (default: 12) or along an edge of a blend (5).")
+@click.option("--points", type=int, help="Images in a row (default: 12) or along an edge of a blend (default: 5).")
 @click.option(
-    "--neighbors", type=click.IntRange(min=1), default=10, show_default=True, help="Of a code in the graph."
+    "--neighbors",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Neighbors of each code in the graph of --path graph.",
 )
 @click.option(
     "--format",
@@ -60,7 +64,7 @@ MILLISECONDS = 60
     type=click.Choice(["png", "svg", "pdf"]),
     default="png",
     show_default=True,
-    help="Of the sheet.",
+    help="File format of the sheet.",
 )
 @click.option(
     "--animation",
@@ -68,9 +72,9 @@ MILLISECONDS = 60
     type=click.Choice(["webp", "gif", "none"]),
     default="webp",
     show_default=True,
-    help="Of the way from item to item; a blend has none.",
+    help="File format of the animation from item to item; a blend has none.",
 )
-@click.option("--meshes", is_flag=True, help="Also write the surfaces of bodies in space, as one .obj file.")
+@click.option("--meshes", is_flag=True, help="Also write the surfaces of 3-D shapes, as one .obj file.")
 def command(
     selection: Selection,
     start: int | None,
@@ -84,11 +88,11 @@ def command(
     moving: str,
     meshes: bool,
 ) -> None:
-    """Turn one test item into another through the codes of a model of the run folder RUN.
+    """Morph one test item into another through the codes of a model from the run folder RUN.
 
-    Writes a strip of images (each path, then a fade of pixels and optimal transport beside it), an animation of
-    the same, and a table of numbers. Items count from 0, in the order of the test split. Bodies in space are drawn
-    as their surfaces.
+    Writes a strip of images (a row per path, then a pixel fade and optimal transport for comparison), an animation
+    of it, and a table of its numbers. Items are counted from 0, in the order of the test split. 3-D shapes are
+    drawn as surfaces.
     """
     paths = _paths(path)
     selected = selection.open("morph")
@@ -154,7 +158,7 @@ def _paths(text: str) -> list[str]:
     """Read the names of paths.
 
     Raises:
-        UnknownNameError: one that there is not.
+        UnknownNameError: there is no such path.
     """
     from latentbench.latent.paths.interpolation import PATHS, check_path
 
@@ -165,7 +169,7 @@ def _paths(text: str) -> list[str]:
 
 
 def _way(selected: SelectedTrial, start: int | None, end: int | None, via: Sequence[int]) -> list[int]:
-    """Return the items to go through."""
+    """Return the items of a morph, from the first to the last."""
     if start is None or end is None:
         raise RequestError("give the two test items --from and --to, or three or four with --blend")
     options = ["--from", *["--via"] * len(via), "--to"]
@@ -174,8 +178,8 @@ def _way(selected: SelectedTrial, start: int | None, end: int | None, via: Seque
     ]
     for place in range(len(items) - 1):
         if items[place] == items[place + 1]:
-            options_pair = f"{options[place]} and {options[place + 1]}"
-            raise RequestError(f"{options_pair} must be two different items, got {items[place]} twice")
+            pair = f"{options[place]} and {options[place + 1]}"
+            raise RequestError(f"{pair} must be two different items, got {items[place]} twice")
     return items
 
 
@@ -193,19 +197,18 @@ def _points(requested: int | None, usual: int, least: int) -> int:
     if requested is None:
         return max(usual, least)
     if requested < least:
-        raise RequestError(f"--points must be at least {least} here, got {requested}")
+        raise RequestError(f"--points must be at least {least} for these items, got {requested}")
     return requested
 
 
 def _graph(selected: SelectedTrial, neighbors: int) -> CodeGraph:
     from latentbench.latent.paths.graph import code_graph
 
-    selected.space.decode(selected.space.codes[:1])  # a model without a decoder is told before the search
+    selected.space.decode(selected.space.codes[:1])  # a model without decoder is reported before the search
     graph = code_graph(selected.space.codes, neighbors)
     if graph.bridges:
-        _tell(
-            [f"the neighbor graph falls apart; {graph.bridges} bridges join its parts (more --neighbors: fewer)"]
-        )
+        joined = f"the neighbor graph has separate parts, joined by {graph.bridges} bridges"
+        _tell([f"{joined}; raise --neighbors for fewer"])
     return graph
 
 
@@ -218,7 +221,7 @@ def _about(selected: SelectedTrial, items: Sequence[int], paths: Sequence[str]) 
 
 
 def _stem(selected: SelectedTrial, items: Sequence[int], kind: str = "") -> Path:
-    """Return the file to write to, without its ending: no other trial, items or choices share it."""
+    """Return the path of the figure without its ending; other trials, items or options have another one."""
     way = "-".join(map(str, items))
     return figure_stem(selected, kind, way, *other_choices("start", "end", "via", "corners", "meshes"))
 

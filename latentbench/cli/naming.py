@@ -1,4 +1,4 @@
-"""Names of the files that verbs write: the same request goes to the same file, another one to another."""
+"""Names of the files that verbs write: one name for each request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 
 __all__ = ["file_name", "other_choices"]
 
-UNTOLD = frozenset(
+IN_THE_NAME = frozenset(
     {"run", "model", "dataset", "seed", "output", "files", "blocked", "form", "moving"}
-)  # which trial is told otherwise, the ending tells the format
+)  # the trial is in the name anyway, the format in the ending
 LONGEST = 150  # characters; file systems take 255 bytes, endings included
 
 
 def file_name(*parts: str) -> str:
-    """Join what a file shows to a name that every file system takes.
+    """Join the parts of a file name, without characters that a file system may refuse.
 
     >>> file_name("digits", "vae(beta=4)", "", "label:3->8")
     'digits-vae_beta=4-label_3_8'
@@ -29,7 +29,7 @@ def file_name(*parts: str) -> str:
 
 
 def other_choices(*named: str) -> list[str]:
-    """Return the options of the running command that are not at their defaults, as `name=value`.
+    """Return the options of the running command that differ from their defaults, as `name=value`.
 
     Args:
         named: parameters that the file name holds anyway.
@@ -38,7 +38,7 @@ def other_choices(*named: str) -> list[str]:
     choices = []
     for option in context.command.params:
         value = context.params[str(option.name)]
-        if option.name not in UNTOLD | {*named} and value not in (option.get_default(context), None, ()):
+        if option.name not in IN_THE_NAME | {*named} and value not in (option.get_default(context), None, ()):
             choices.append(_choice(option, value))
     return choices
 

@@ -36,28 +36,41 @@ POINTS = 2000
     type=click.Choice(HOW),
     default="auto",
     show_default=True,
-    help="Where codes come from; auto: the prior, or a Gaussian fitted to the training codes.",
+    help="Source of the codes; auto: the prior, or a Gaussian fitted to the training codes where there is none.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Images; a square number for grids.",
+    help="Number of images; a square number for grids.",
 )
-@click.option("--item", type=int, help="Test item to vary; with --how variations.")
-@click.option("--width", type=click.FloatRange(0), help="Of its neighborhood; 1 is as wide as found (default).")
-@click.option("--map", "map_kind", type=click.Choice(("pca", "umap")), help="Map to invert; default: umap.")
-@click.option("--points", type=click.IntRange(40), help=f"Test items on the map; default: {POINTS}.")
+@click.option("--item", type=int, help="Test item to vary; goes with --how variations.")
 @click.option(
-    "--seed-draw", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is drawn."
+    "--width",
+    type=click.FloatRange(0),
+    help="Width of the neighborhood of --item, as a multiple of the measured one; default: 1.",
+)
+@click.option(
+    "--map",
+    "map_kind",
+    type=click.Choice(("pca", "umap")),
+    help="Map to invert; goes with --how inverse; default: umap.",
+)
+@click.option("--points", type=click.IntRange(40), help=f"Number of test items on the map; default: {POINTS}.")
+@click.option(
+    "--seed-draw",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the random draws.",
 )
 def command(selection: Selection, how: str, **options: Any) -> None:
-    """Decode new codes of a model of the run folder RUN; write a sheet of images, and their codes as CSV.
+    """Decode new codes of a model from the run folder RUN; write a sheet of images, and their codes as CSV.
 
-    --how prior, gaussian or mixture draws codes; grid runs through the two dimensions that vary most; variations
-    draws around the code of one test item; inverse goes from a grid between four corners of a map back to codes,
-    by the map's own inverse and by its nearest neighbors, and says how far both are off.
+    --how prior, gaussian or mixture draws codes. grid spans the two dimensions that vary most. variations draws
+    around the code of one test item. inverse maps a grid between four corners of a 2-D map back to codes, by the
+    map's own inverse and by nearest neighbors, and reports the error of both.
     """
     for name, owner in BELONGS.items():
         if options[name] is not None and how != owner:

@@ -36,7 +36,8 @@ __all__ = ["command"]
 
 FORMS: tuple[SheetFormat, ...] = ("png", "svg", "pdf")
 ITEMS = (
-    "Test items: rows of the sheet, or where traversals start (default: the first of each class; the mean code)."
+    "Test items to reconstruct (default: the first of each class), or to start traversals from (default: the mean "
+    "code)."
 )
 
 
@@ -47,18 +48,22 @@ ITEMS = (
     type=click.Choice(["reconstructions", "traversals"]),
     default="reconstructions",
     show_default=True,
-    help="Of all models (or of --model) on the same items; or one dimension of a model's codes after the other.",
+    help="Reconstructions by all models (or --model), or traversals of one model, a dimension per row.",
 )
 @items_option(ITEMS)
 @click.option(
-    "--dims", type=click.IntRange(1), default=10, show_default=True, help="Most active dimensions shown."
+    "--dims",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many of the most active dimensions to traverse.",
 )
-@click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images a dimension.")
+@click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images per dimension.")
 def command(selection: Selection, what: str, items: list[int] | None, dims: int, steps: int) -> None:
-    """Draw what the models of the run folder RUN decode, and write the numbers beside it.
+    """Draw what the models of the run folder RUN decode, and write the numbers as CSV.
 
-    Reconstructions: input, reconstruction and difference of fixed test items, for every model that decodes.
-    Traversals: one row for each dimension, the most active first, from its 5 % to its 95 % quantile.
+    Reconstructions: input, reconstruction and difference of the same test items, for every model with a decoder.
+    Traversals: one row per dimension, the most active first, from its 5 % to its 95 % quantile.
     """
     if what == "reconstructions":
         paths = _show_reconstructions(selection, items)
@@ -129,7 +134,7 @@ def _write(stem: Path, sheet: Sheet, about: Mapping[str, Any], numbers: pd.DataF
 
 
 def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Trial | None:
-    """The trial of that seed, of the median error where None; None where it did not end well."""
+    """Return the trial of that seed, or of the median error; None if it failed."""
     from latentbench.report.page.pictures import median_trial
 
     if seed is None:

@@ -18,18 +18,26 @@ __all__ = ["command"]
 
 @click.command("tour")
 @selection_options()
-@click.option("--method", type=click.Choice(["pca", "tsne", "umap"]), default="umap", show_default=True)
-@click.option("--count", type=click.IntRange(2), default=2000, show_default=True, help="Test items at most.")
-@click.option("--clusters", type=click.IntRange(1), default=30, show_default=True, help="Stops of the tour.")
+@click.option(
+    "--method", type=click.Choice(["pca", "tsne", "umap"]), default="umap", show_default=True, help="Map to film."
+)
+@click.option(
+    "--count", type=click.IntRange(2), default=2000, show_default=True, help="Maximum number of test items."
+)
+@click.option("--clusters", type=click.IntRange(1), default=30, show_default=True, help="Number of stops.")
 @click.option(
     "--seconds-per-stop",
     "seconds",
     type=click.FloatRange(0.16, 60),
-    help="Default: 0.8; from epoch to epoch 1.6.",
+    help="Seconds from stop to stop; default: 0.8, with --forming 1.6 from epoch to epoch.",
 )
-@click.option("--forming", is_flag=True, help="Show the map at each checkpoint of the run instead.")
-@click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Of map and clusters.")
-@click.option("--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True)
+@click.option("--forming", is_flag=True, help="Film how the map forms over the checkpoints of the run instead.")
+@click.option(
+    "--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the map and the clusters."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True, help="File format."
+)
 def command(
     selection: Selection,
     method: str,
@@ -40,9 +48,10 @@ def command(
     map_seed: int,
     form: Any,
 ) -> None:
-    """Film a model's map: a dot visits each cluster, what the decoder makes of its code beside it.
+    """Film a model's map: a dot visits each cluster, with the decoded image beside the map.
 
-    With --forming: how the map forms over the epochs of a run made with `latentbench run --checkpoints 1,2,5,10`.
+    RUN is a run folder. --forming films how the map forms over the epochs of a run that was made with
+    `latentbench run --checkpoints 1,2,5,10`.
     """
     from latentbench.cli.naming import other_choices
     from latentbench.cli.selection import applicable, echo_paths, figure_stem
@@ -63,7 +72,7 @@ def command(
 def _tour(
     selected: SelectedTrial, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins
 ) -> Film:
-    """Film the round trip through the clusters."""
+    """Film a round trip through the clusters."""
     from latentbench.errors import NotApplicableError
     from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import cluster_tour
@@ -79,7 +88,7 @@ def _tour(
 def _forming(
     selected: SelectedTrial, method: str, count: int, seed: int, seconds: float, plugins: Plugins
 ) -> Film:
-    """Film the maps of all looks at the training; each but the last begins where the next one lies."""
+    """Film the maps of all checkpoints; each but the last is computed from the places of the next one."""
     from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import finished_checkpoints, forming_film
     from latentbench.records import Record

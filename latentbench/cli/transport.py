@@ -37,20 +37,28 @@ SIDE = 5  # pictures along the side of a square between four
 
 @click.command("transport")
 @selection_options(run_needed=False)
-@items_option("Test images: two or more.")
-@click.option("--classes", metavar="A,B", callback=several(int, always=True), help="Two classes of codes.")
+@items_option("Two or more test images.")
 @click.option(
-    "--signals", metavar="FILE", type=click.Path(), help="Signals of a CSV file (a column each) or .npy."
+    "--classes",
+    metavar="A,B",
+    callback=several(int, always=True),
+    help="Two classes, whose codes are transported.",
 )
 @click.option(
-    "--weights", metavar="W,W,...", callback=several(float, always=True), help="Of the items or signals."
+    "--signals",
+    metavar="FILE",
+    type=click.Path(),
+    help="File of signals: a CSV file with one column each, or a .npy array with one row each.",
+)
+@click.option(
+    "--weights", metavar="W,W,...", callback=several(float, always=True), help="Weight of each item or signal."
 )
 @click.option(
     "--points",
     type=click.IntRange(3, 25),
     default=9,
     show_default=True,
-    help="Pictures along the way between two.",
+    help="Number of pictures from one end to the other.",
 )
 def command(
     selection: Selection,
@@ -60,12 +68,13 @@ def command(
     weights: list[float] | None,
     points: int,
 ) -> None:
-    """Move mass instead of fading: optimal transport of images, of classes of codes, or of signals.
+    """Interpolate images, classes of codes or signals by optimal transport, beside plain fading.
 
-    --items: Wasserstein barycenters of test images beside Euclidean means; of two images the way between them, of
-    four all that lies between the corners of a square, of others, or under --weights, their mean. --classes: codes
-    of one class on their way to another, decoded, beside the line between the classes' means. --signals: the same
-    as for images, of curves that are nowhere below 0, without RUN. Writes pictures and their numbers as CSV.
+    --items draws Wasserstein barycenters of test images beside Euclidean means: two images give a path between
+    them, four a square with the images in its corners, any other number (or --weights) a single mean. --classes
+    moves the codes of one class to those of another and decodes them, beside the line between the class means.
+    --signals does for non-negative curves what --items does for images, without RUN. Writes pictures and their
+    numbers as CSV.
     """
     _check_request(selection.run, items, classes, signals, weights)
     if signals is not None:
@@ -78,7 +87,7 @@ def command(
 
 
 def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: Any) -> None:
-    """Refuse what does not go together."""
+    """Raise RequestError for options that do not go together."""
     sources = [
         f"--{name}" for name, value in (("items", items), ("classes", classes), ("signals", signals)) if value
     ]
@@ -89,13 +98,13 @@ def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: An
     if weights and classes:
         raise RequestError("--weights goes with --items or --signals, got --classes")
     if items and len(items) < 2:
-        raise RequestError(f"--items must name two images or more, as --items 3,50, got {len(items)}")
+        raise RequestError(f"--items must name two or more images, as --items 3,50, got {len(items)}")
     if classes and len(classes) != 2:
         raise RequestError(f"--classes must name two classes, as --classes 5,9, got {len(classes)}")
 
 
 def _any_model(selection: Selection) -> str | None:
-    """Return a model through which the test images can be seen; they are the same for all."""
+    """Return any model that finished: the test images are the same for all."""
     from latentbench.results import Results
 
     trials = Results(Path(selection.run), selection.plugins).trials
@@ -136,7 +145,7 @@ def _signals(path: Path, weights: list[float] | None, points: int, output: str |
 
     signals, names = _read_signals(path)
     if len(signals) < 2:
-        raise RequestError(f"{path} must hold two signals or more, got {len(signals)}")
+        raise RequestError(f"{path} must hold two or more signals, got {len(signals)}")
     shown = (
         signal_weights(len(signals), points, SIDE) if weights is None else _weights(weights, len(signals))[None]
     )
@@ -182,17 +191,17 @@ def _weights(weights: list[float] | None, count: int) -> Tensor:
     if weights is None:
         return torch.ones(count)
     if len(weights) != count:
-        raise RequestError(f"--weights must be {count} numbers, one for each, got {len(weights)}")
+        raise RequestError(f"--weights must be {count} numbers, one for each item or signal, got {len(weights)}")
     if not all(0 <= weight < math.inf for weight in weights) or not sum(weights) > 0:
         raise RequestError(
-            f"--weights must be numbers from 0, not all 0, got {','.join(f'{weight:g}' for weight in weights)}"
+            f"--weights must be finite, at least 0 and not all 0, got {','.join(f'{weight:g}' for weight in weights)}"
         )
     return torch.tensor(weights)
 
 
 @contextmanager
 def _reported(selected: SelectedTrial) -> Iterator[None]:
-    """Say of what transport refuses that the request was wrong."""
+    """Raise RequestError for what the model lacks or transport refuses."""
     try:
         with applicable(selected):
             yield

@@ -1,1 +1,1 @@
-"""The pen: sheets of images, panels of numbers, animations. It knows nothing of results or latent spaces."""
+"""Drawing: sheets of images, panels of numbers, animations. It knows nothing about results or latent spaces."""

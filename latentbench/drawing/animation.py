@@ -14,11 +14,11 @@ from latentbench.drawing.style import INK
 __all__ = ["animation", "frame", "moving_ways", "side_by_side"]
 
 
-LETTERS, HEAD, APART = 14, 22, 8  # pixels: of letters over a frame, the room for them, and between frames
+LETTERS, HEAD, APART = 14, 22, 8  # pixels: font size of titles, their height, and the gap between frames
 
 
 def animation(frames: Sequence[Array], milliseconds: int = 80, form: Literal["webp", "gif"] = "webp") -> bytes:
-    """Encode frames `(h, w, 3)` uint8 of one size as an animation that repeats for ever."""
+    """Encode frames `(h, w, 3)` uint8 of one size as an animation that loops forever."""
     from PIL import Image
 
     shapes = {np.shape(picture) for picture in frames}
@@ -39,15 +39,15 @@ def frame(image: Array, smallest: int = READABLE) -> Array:
     """Turn an image `(1 or 3, h, w)` in [0, 1] into a frame `(h, w, 3)` uint8 that is large enough to see.
 
     Args:
-        image: what to show.
-        smallest: pixels of its shorter side at least; whole pixels are repeated.
+        image: the image.
+        smallest: least shorter side of the frame in pixels, reached by repeating whole pixels.
     """
     pixels = (zoomed(image, smallest) * 255).round().astype(np.uint8).transpose(1, 2, 0)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
 def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
-    """Lay frames `(h, w, 3)` uint8 beside each other on white, each under its title; the result is a frame."""
+    """Lay out frames `(h, w, 3)` uint8 side by side on white, each under its title, as one frame."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(LETTERS)
@@ -66,11 +66,11 @@ def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
 
 
 def moving_ways(ways: Sequence[Sequence[Array]], titles: Sequence[str]) -> list[Array]:
-    """Return frames that show several ways side by side, each under its title, there and back again.
+    """Return frames that show several ways side by side, each under its title, forward and back.
 
     Args:
-        ways: for each title its frames `(h, w, 3)` uint8, equally many.
-        titles: one for each way.
+        ways: the frames `(h, w, 3)` uint8 of each way, equally many.
+        titles: one per way.
     """
     forward = [side_by_side(now, titles) for now in zip(*ways, strict=True)]
     return forward + forward[-2:0:-1]

@@ -1,4 +1,4 @@
-"""Pictures of bodies in space that are given as signed distances."""
+"""Pictures of 3-D shapes given as signed distances."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch.nn.functional import grid_sample
 
 __all__ = ["shaded"]
 
-SIDE = 112  # pixels of a picture, which need not be enlarged to be seen
-TURN, TILT = math.radians(35), math.radians(20)  # of the eye to the right and upwards, from the front
-REACH = 1.42  # half of what is seen, in units of half the side of the scene: no corner of it is cut
-LIGHT = (0.3, 0.8, 0.52)  # to the right, up and to the front, of length 1: no two sides of a box are as bright
-DARKEST = 0.15  # a surface that the light does not reach, on black
+SIDE = 112  # pixels of a picture, large enough to be seen
+TURN, TILT = math.radians(35), math.radians(20)  # of the camera to the right and upwards, from the front
+REACH = 1.42  # half the width of the view, in halves of the side of the scene: no corner is cut
+LIGHT = (0.3, 0.8, 0.52)  # direction (right, up, front) of length 1: no two sides of a box are equally bright
+DARKEST = 0.15  # brightness of a surface that the light does not reach; the background is black
 
 
 def shaded(grids: Tensor) -> NDArray[np.float32]:
     """Draw the surfaces of signed distances `(n, 1, depth, height, width)`: `(n, 1, 112, 112)` in [0, 1].
 
-    Seen from the front, the right and above, in parallel rays, light grey on black. A surface is where distances
-    along a ray fall below 0 first, between the centers of voxels, and as bright as the light falls straight on it;
-    beyond the grid there is nothing. A grid without inside gives a black picture.
+    Seen from the front, right and above, by parallel projection, light gray on black. The surface is where the
+    distances along a ray first fall below 0, interpolated between voxels; it is shaded by its angle to the light.
+    Nothing lies beyond the grid. A grid without inside gives a black picture.
     """
     values = grids.detach().float()
     return np.concatenate([_shaded(grid[None]) for grid in values] or [np.zeros((0, 1, SIDE, SIDE), np.float32)])
@@ -38,16 +38,16 @@ def _shaded(grid: Tensor) -> NDArray[np.float32]:
     depths = torch.arange(math.sqrt(3), -math.sqrt(3), -step).to(grid)
     places = plane + depths[:, None, None, None] * toward
     distances = torch.where((places.abs() > 1).any(-1), 1.0, _sampled(grid, places)[0])
-    first = (distances < 0).byte().argmax(0).clamp_min(1)  # along a ray, from the eye
+    first = (distances < 0).byte().argmax(0).clamp_min(1)  # along a ray, from the camera
     before, behind = (distances.gather(0, (first - less)[None])[0] for less in (1, 0))
-    share = (before / (before - behind)).nan_to_num(0, 0, 0)  # rays that meet nothing divide by nothing
+    share = (before / (before - behind)).nan_to_num(0, 0, 0)  # rays that hit nothing divide by zero
     depth = depths[first - 1] - step * share
     bright = _brightness(grid, plane + depth[..., None] * toward)
     return torch.where(behind < 0, bright, 0.0)[None, None].cpu().numpy()
 
 
 def _eye() -> tuple[Tensor, Tensor, Tensor]:
-    """Return where the picture's right, its up and the eye are, in x, y (up) and z (front)."""
+    """Return the directions to the picture's right, its top and the camera, in x, y (up) and z (front)."""
     sin, cos = math.sin(TURN), math.cos(TURN)
     toward = torch.tensor([sin * math.cos(TILT), math.sin(TILT), cos * math.cos(TILT)])
     right = torch.tensor([cos, 0.0, -sin])
@@ -55,7 +55,7 @@ def _eye() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _sampled(grid: Tensor, places: Tensor) -> Tensor:
-    """Return what a grid `(1, c, d, h, w)` has at places `(..., 3)`, between its voxels: `(c, ...)`."""
+    """Return the interpolated values `(c, ...)` of a grid `(1, c, d, h, w)` at places `(..., 3)`."""
     flipped = places * places.new_tensor([1.0, -1.0, 1.0])
     flat = flipped.reshape(1, -1, 1, 1, 3)
     values = grid_sample(grid, flat, mode="bilinear", padding_mode="border", align_corners=False)
@@ -63,7 +63,7 @@ def _sampled(grid: Tensor, places: Tensor) -> Tensor:
 
 
 def _brightness(grid: Tensor, places: Tensor) -> Tensor:
-    """Return how bright the surface is at places `(h, w, 3)`: by the angle of its slope and the light."""
+    """Return the brightness of the surface at places `(h, w, 3)`, by the angle of its normal to the light."""
     back, down, right = torch.gradient(grid[0, 0], spacing=[2 / size for size in grid.shape[2:]])
     slope = _sampled(torch.stack([right, -down, back])[None], places)
     facing = torch.einsum("chw,c->hw", slope, slope.new_tensor(LIGHT)) / slope.norm(dim=0).clamp_min(1e-12)

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 def montage(images: ArrayLike, gap: int = 1) -> NDArray[np.uint8]:
-    """Lay a grid of images out as one RGBA picture, transparent between them.
+    """Lay out a grid of images as one RGBA picture, transparent between them.
 
     Args:
         images: `(rows, columns, c, h, w)`, in [0, 1] (values outside are clipped), c = 1 (gray) or 3.
@@ -53,7 +53,7 @@ def png_bytes(picture: NDArray[np.uint8]) -> bytes:
 
 
 def data_uri(content: bytes, media_type: str = "image/png") -> str:
-    """Return content as an address that a page carries inside itself.
+    """Return content as a data URI, to embed it in a page.
 
     >>> data_uri(b"<svg/>", "image/svg+xml")
     'data:image/svg+xml;base64,PHN2Zy8+'
@@ -61,12 +61,12 @@ def data_uri(content: bytes, media_type: str = "image/png") -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-READABLE = 56  # pixels of the shorter side of an image, at least
+READABLE = 56  # pixels, least shorter side of an image
 GAP = 2  # pixels between images
 
 
 def patchwork(images: Array, lengths: Sequence[int]) -> Array:
-    """Lay images `(m, c, h, w)` in [0, 1] out in rows of these lengths, centered on white: one image `(c, H, W)`.
+    """Lay out images `(m, c, h, w)` in [0, 1] in rows of these lengths, centered on white: one image `(c, H, W)`.
 
     >>> patchwork(np.zeros((3, 1, 56, 56)), [1, 2]).shape
     (1, 114, 114)
@@ -84,6 +84,6 @@ def patchwork(images: Array, lengths: Sequence[int]) -> Array:
 
 
 def zoomed(images: Array, smallest: int = READABLE) -> Array:
-    """Repeat pixels of `(..., h, w)` until an image can be seen."""
+    """Enlarge images `(..., h, w)` by repeating pixels until the shorter side has at least `smallest`."""
     times = max(1, -(-smallest // min(images.shape[-2:])))
     return np.asarray(images, np.float32).clip(0, 1).repeat(times, -2).repeat(times, -1)

@@ -1,4 +1,4 @@
-"""What drawings of numbers are made of: panels, legends, axes, ticks and texts. No pyplot."""
+"""Parts of plots: panels, legends, axes, ticks and texts. No pyplot."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = [
 
 PANEL_WIDTHS = (5.4, 4.0, 3.5, 2.85)  # inches, by panels a row
 PANEL_HEIGHT = 2.5
-LINE_HEIGHT = 0.19  # inches of a line of the legend or the title
-LETTER = 0.58  # mean width of a letter in font sizes
+LINE_HEIGHT = 0.19  # inches, of a line of the legend or the title
+LETTER = 0.58  # mean width of a letter, in font sizes
 SMALL = 8  # points
 LOG_FACTOR = 4
 SIDES = ((6, 0), (-6, 0), (0, 8), (0, -8), (6, 7), (6, -7), (-6, 7), (-6, -7), (0, 16), (0, -16))  # points
@@ -38,7 +38,7 @@ Box = tuple[float, float, float, float]
 
 
 def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, description: str) -> bytes:
-    """Return a figure as a file: text as text, no date, the same bytes for the same drawing."""
+    """Encode a figure with text as text and without a date: the same figure gives the same bytes."""
     about: dict[str, Any] = {"Title": title, "Creator": "latentbench"}
     about |= {"Date": None, "Description": description} if kind == "svg" else {"Subject": description}
     about |= {"CreationDate": None} if kind == "pdf" else {}
@@ -51,13 +51,13 @@ def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, descri
 def panel_grid(
     count: int, title: str, legend: Mapping[str, LineStyle], size: tuple[float, float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` empty panels, up to four a row, its title above and one legend below.
+    """Return a figure with `count` empty panels, up to four per row, a title above and one legend below.
 
     Args:
         count: number of panels.
-        title: of the figure, wrapped where it is too long.
+        title: title of the figure; long ones are wrapped.
         legend: text -> style of its line.
-        size: width and height of a panel in inches, where they are not to follow from the number of panels.
+        size: width and height of a panel in inches; default: by the number of panels.
     """
     from matplotlib.figure import Figure
 
@@ -98,14 +98,14 @@ def _add_legend(figure: Figure, legend: Mapping[str, LineStyle], columns: int) -
         )
         for style in legend.values()
     ]
-    names = [f" {name}" for name in legend]  # a name that begins with _ would be left out
+    names = [f" {name}" for name in legend]  # matplotlib leaves out names that begin with _
     figure.legend(
         handles, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=SMALL, handlelength=3.2
     )
 
 
 def axis_scale(values: Sequence[float]) -> Literal["linear", "log", "symlog"]:
-    """Return the scale that keeps the values of an axis apart; symlog where zero is among them.
+    """Return the scale that keeps the values of an axis apart: symlog if zero is among them.
 
     >>> axis_scale([2, 4, 8]), axis_scale([1, 4, 16]), axis_scale([0, 1, 16]), axis_scale([-1, 16])
     ('linear', 'log', 'symlog', 'linear')
@@ -132,7 +132,7 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def set_ticks(panel: Axes, values: Sequence[float]) -> None:
-    """Put ticks at exactly these values of x, in order; a number that would run into another is left out."""
+    """Put ticks at exactly these ascending values of x; numbers that would overlap are left out."""
     texts = [plain(value) for value in values]
     places = [float(panel.transData.transform((value, 0))[0]) for value in values]
     letter = _root(panel).dpi / 72 * SMALL * LETTER
@@ -142,7 +142,7 @@ def set_ticks(panel: Axes, values: Sequence[float]) -> None:
 
 
 def legible(places: Sequence[float], widths: Sequence[float]) -> set[int]:
-    """Return which of the texts centered at these ascending places can be read: both ends, then from the left.
+    """Return which texts, centered at ascending places, fit without overlap: both ends, then from the left.
 
     >>> sorted(legible([0, 10, 12, 20], [4, 4, 4, 4]))
     [0, 1, 3]
@@ -158,7 +158,7 @@ def legible(places: Sequence[float], widths: Sequence[float]) -> set[int]:
 
 
 def plain(value: float) -> str:
-    """Write a number of an axis.
+    """Format a number of an axis.
 
     >>> plain(16.0), plain(0.5), plain(60_000), plain(1500)
     ('16', '0.5', '60k', '1500')
@@ -167,7 +167,7 @@ def plain(value: float) -> str:
 
 
 def spread_out(places: Sequence[float], gap: float) -> list[float]:
-    """Return places in the same order that lie at least `gap` apart, each moved as little as a single pass can.
+    """Return places in the same order at least `gap` apart, each moved as little as a single pass allows.
 
     >>> spread_out([1.0, 5.0, 5.5], 2.0)
     [1.0, 4.25, 6.25]
@@ -191,18 +191,18 @@ def _too_near(lower: tuple[float, list[int]], upper: tuple[float, list[int]], ga
 
 
 def write_at_right(panel: Axes, entries: Sequence[tuple[float, str]]) -> None:
-    """Write texts outside the right edge, each at its y or as near as the others let it."""
+    """Write texts beside the right edge, each at its y or as near to it as the others allow."""
     low, high = panel.get_ylim()
-    inches = _root(panel).get_figheight() * 0.7  # what titles and legend leave, about
+    inches = _root(panel).get_figheight() * 0.7  # roughly what titles and legend leave
     places = spread_out([(y - low) / (high - low) for y, _ in entries], 1.25 * SMALL / 72 / inches)
     for place, (_, text) in zip(places, entries, strict=True):
         panel.text(1.01, place, text, transform=panel.transAxes, fontsize=SMALL, color=INK, va="center")
 
 
 def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write a text beside each (x, y, text, color), on the side where it covers least of the others.
+    """Write a text beside each (x, y, text, color), on the side where it covers the others least.
 
-    Call it when all else is there, after `figure.draw_without_rendering()`: it needs the final layout.
+    Call this last, after `figure.draw_without_rendering()`: it needs the final layout.
     """
     figure = _root(panel)
     points = panel.transData.transform([(x, y) for x, y, _, _ in spots]) * 72 / figure.dpi
@@ -235,7 +235,7 @@ def _root(panel: Axes) -> Figure:
 
 
 def _box(x: float, y: float, side: tuple[float, float], text: str) -> Box:
-    """Return about where a text beside (x, y) lies, in points."""
+    """Return the approximate box of a text beside (x, y), in points."""
     width, height = SMALL * LETTER * len(text), 1.2 * SMALL
     across, up = side
     left = x + across - width / 2 if not across else x + across if across > 0 else x + across - width
@@ -243,7 +243,7 @@ def _box(x: float, y: float, side: tuple[float, float], text: str) -> Box:
 
 
 def _cost(box: Box, taken: Sequence[Box], frame: Box) -> float:
-    """Return how much of other boxes a box covers, and how much of it lies outside the frame."""
+    """Return the area that a box covers of other boxes, plus twice its area outside the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])
     return sum(_shared(box, other) for other in taken) + 2 * (area - _shared(box, frame))
 

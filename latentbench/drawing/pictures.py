@@ -1,4 +1,4 @@
-"""Tensors as pictures: images as they are, signed distances white inside, bodies in space as shaded surfaces."""
+"""Tensors as pictures: images as they are, signed distances white inside, 3-D shapes as shaded surfaces."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from latentbench.errors import NotApplicableError
 __all__ = ["as_pictures"]
 
 
-STEEPEST = 4  # of a signed distance over the whole image; it is 2 where a scene is 2 wide, and a network's varies
-EDGE = 0.03  # of the scene: a signed distance turns from white to black over so much
+STEEPEST = 4  # largest slope of a signed distance per image width: exactly 2 in a scene 2 wide, networks vary
+EDGE = 0.03  # of the scene, the width over which a signed distance turns from white to black
 
 
 def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
-    """Return images `(n, 1 or 3, h, w)` in [0, 1] of inputs or of what a decoder made of codes.
+    """Return images `(n, 1 or 3, h, w)` in [0, 1] of inputs or of decoded codes.
 
-    Signed distances show their inside white: one channel, values below 0, and no jumps from pixel to pixel, as a
-    distance has none. Those of bodies in space `(n, 1, d, h, w)` are drawn as surfaces; see `shaded`.
+    Signed distances are recognized by one channel, values below 0 and no jumps between pixels, and are drawn white
+    inside. Those of 3-D shapes `(n, 1, d, h, w)` are drawn as surfaces; see `shaded`.
 
     Args:
         values: what to draw.
-        like: inputs that tell whether these are signed distances, where the values need not show it: a decoder of
-            images may undershoot 0, and one of shapes may give no inside. Best given with anything decoded.
+        like: inputs that decide whether `values` are signed distances. Give them with anything decoded: a decoder
+            of images may undershoot 0, and one of shapes may give no inside.
 
     Raises:
-        NotApplicableError: these are no pictures.
+        NotApplicableError: the values are not images.
     """
     reference = (values if like is None else like).detach().float().cpu().numpy()
     if values.ndim == 5 and _are_distances(reference):

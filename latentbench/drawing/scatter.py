@@ -1,4 +1,4 @@
-"""Maps of codes: dots in the color and with the marker of their class. No pyplot."""
+"""Maps of codes: dots with the color and the marker of their class. No pyplot."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CLASSES", "code_map", "draw_classes"]
 
 
-CLASS_MARKERS = ("o", "^", "s", "D")  # from one round of colors to the next
-MOST_CLASSES = 20  # with more, numbers at their centers cannot be read: one color for all
+CLASS_MARKERS = ("o", "^", "s", "D")  # one for each round of colors
+MOST_CLASSES = 20  # more numbers could not be read: all dots get one color
 INCHES = 3.4
 DOTS_PER_INCH = 144
-DOT_AREA = 9000  # square points, of all dots together: few are drawn larger
+DOT_AREA = 9000  # square points, total of all dots: fewer are drawn larger
 
 
 def code_map(places: NDArray[np.float64], labels: NDArray[np.int64] | None = None) -> bytes:
-    """Draw a two-dimensional map of codes as a transparent PNG: a color and a marker per class, its number inside.
+    """Draw a two-dimensional map of codes as a transparent PNG, with a color, a marker and a number per class.
 
     Args:
         places: `(n, 2)`.
@@ -49,14 +49,14 @@ def code_map(places: NDArray[np.float64], labels: NDArray[np.int64] | None = Non
 def draw_classes(
     axes: Axes, places: NDArray[np.float64], labels: NDArray[np.int64] | None, size: float, numbers: bool = True
 ) -> None:
-    """Draw a dot for each code, in the color and with the marker of its class.
+    """Draw a dot for each code, with the color and the marker of its class.
 
     Args:
-        axes: where to.
+        axes: axes to draw on.
         places: `(n, 2)`.
         labels: class numbers `(n,)`.
         size: area of a dot in square points.
-        numbers: write each class's number at the median of its places.
+        numbers: whether to write each class's number at the median of its places.
     """
     for number, rows, color, marker in _classes(places, labels):
         x, y = places[rows].T

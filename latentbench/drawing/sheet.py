@@ -1,4 +1,4 @@
-"""Sheets of images with their words, as PNG, SVG or PDF, and the files that verbs write."""
+"""Sheets of images with titles, as PNG, SVG or PDF, and the files that verbs write."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["SheetFormat", "draw_sheet", "write_figure"]
 
 SheetFormat = Literal["png", "svg", "pdf"]
-ROUNDING = 1e-4  # inches: a sheet of whole pixels must not lose one
+ROUNDING = 1e-4  # inches, added so that rounding loses no pixel
 
 
 def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any] | None = None) -> bytes:
-    """Draw a sheet; one array for all images, text as text.
+    """Draw a sheet: all images as one array, text as text.
 
     Args:
         sheet: what to draw.
         form: png, svg or pdf.
-        about: what else to write into the file's description, as the seed.
+        about: metadata for the file's description, for example the seed.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any]
 
 
 def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) -> list[Path]:
-    """Write `stem.ENDING` for each kind of picture, and `stem.csv`, the numbers behind it; return the paths."""
+    """Write `stem.ENDING` for each picture and its numbers as `stem.csv`; return the paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     content = {**drawn, "csv": numbers.to_csv(index=False).encode()}
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in content]
@@ -67,7 +67,7 @@ def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) 
 
 
 def _write_titles(axes: Axes, sheet: Sheet, room: Room, image: Sequence[int], picture: Sequence[int]) -> None:
-    """Write titles of rows and columns, in pixels of the picture."""
+    """Write the titles of rows and columns, placed in pixels of the picture."""
     for number, row in enumerate(sheet.rows):
         place = number * (image[0] + GAP) + image[0] / 2
         axes.text(-100 * MARGIN, place, row, ha="right", va="center", clip_on=False)
@@ -80,7 +80,7 @@ def _write_titles(axes: Axes, sheet: Sheet, room: Room, image: Sequence[int], pi
 
 
 def _draw_curves(axes: Axes, sheet: Sheet, room: Room) -> None:
-    """Draw the curves under the columns they belong to; numbers of steps stand between two columns."""
+    """Draw the curves below their columns; values of steps are placed between two columns."""
     columns = sheet.images.shape[1]
     for number, (name, values) in enumerate(sheet.curves.items()):
         places = np.arange(len(values)) + (columns - len(values)) / 2
@@ -98,7 +98,7 @@ def _draw_curves(axes: Axes, sheet: Sheet, room: Room) -> None:
 
 
 def _saved(figure: Figure, form: SheetFormat, about: Mapping[str, Any] | None) -> bytes:
-    """Write the figure, the same bytes every time, with its description where the format has a place."""
+    """Encode the figure with its description; the same figure gives the same bytes."""
     description = json.dumps(dict(about or {}), sort_keys=True)
     metadata: dict[str, dict[str, Any]] = {
         "png": {"Software": None, "Description": description},

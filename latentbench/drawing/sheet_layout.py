@@ -1,4 +1,4 @@
-"""A sheet of images: what it holds, and how much room the words around it need."""
+"""The layout of a sheet of images: its contents, and the space that its titles need."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 __all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "Sheet", "room_of"]
 
 DOTS_PER_INCH = 100
-POINTS = 9  # of the text
-LINE = 0.2  # inches that a line of it is high
-MARGIN = 0.08  # inches around all
-CURVE = 1.3  # inches that the curves are high
-NUMBERS = 0.5  # inches left of the curves for their numbers
-KEY = 0.45  # inches beside a name in the key of the curves
+POINTS = 9  # font size
+LINE = 0.2  # inches, height of a line of text
+MARGIN = 0.08  # inches around everything
+CURVE = 1.3  # inches, height of the curves
+NUMBERS = 0.5  # inches left of the curves for the numbers of the axis
+KEY = 0.45  # inches beside a name in the legend of the curves
 
 
 @dataclass(frozen=True)
 class Room:
-    """Where the parts of a sheet stand, in inches.
+    """Where the parts of a sheet are placed, in inches.
 
     Attributes:
-        left: of the images, and of the curves.
-        bottom: of the images.
-        wide: of the images.
-        high: likewise.
-        width: of the whole.
-        height: likewise.
-        columns: their titles, in lines.
-        upright: whether they are turned, as they are too long.
-        keys: names of curves in a line of the key.
-        key: lines of it.
+        left: left edge of the images and of the curves.
+        bottom: bottom edge of the images.
+        wide: width of the images.
+        high: height of the images.
+        width: width of the sheet.
+        height: height of the sheet.
+        columns: titles of the columns, broken into lines.
+        upright: whether these titles are rotated because they are too long.
+        keys: names of curves per line of the legend.
+        key: lines of the legend.
     """
 
     left: float
@@ -54,12 +54,12 @@ class Room:
     key: int
 
     def part(self, left: float, bottom: float, wide: float, high: float) -> tuple[float, float, float, float]:
-        """Return a rectangle in shares of the figure."""
+        """Return a rectangle in fractions of the figure."""
         return left / self.width, bottom / self.height, wide / self.width, high / self.height
 
 
 def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -> Room:
-    """Measure all words and give each the room that it needs."""
+    """Measure all titles and place the parts so that each has the space it needs."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
@@ -90,7 +90,7 @@ def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -
 
 
 def _spans(titles: Sequence[str]) -> list[int]:
-    """Return how many columns each title may be wide, in whose middle it stands: empty ones beside it, shared.
+    """Return how many columns each centered title may span: it shares empty neighbors with the next title.
 
     >>> _spans(["a", "b", "", "", "c", ""])
     [1, 1, 0, 0, 3, 0]
@@ -105,7 +105,7 @@ def _spans(titles: Sequence[str]) -> list[int]:
 
 
 def _in_lines(title: str, room: float, inches: Callable[[str], float]) -> str:
-    """Break a title between words where a line would be longer than the room."""
+    """Break a title between words into lines that fit the room."""
     lines: list[str] = []
     for word in title.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
@@ -122,15 +122,15 @@ def _lines(titles: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A grid of images with words around it.
+    """A grid of images with titles.
 
     Attributes:
         images: `(rows, columns, c, h, w)` in [0, 1], c = 1 or 3.
-        rows: a title for each row, left of it; none where empty.
-        columns: a title for each column, above it; none where empty.
-        title: above all.
-        curves: name -> one number a column, or one a step between columns, drawn below the grid.
-        curve_title: what the numbers are.
+        rows: a title for each row, on its left; empty: no titles.
+        columns: a title for each column, above it; empty: no titles.
+        title: title of the sheet.
+        curves: name -> a number per column, or per step between columns, drawn below the grid.
+        curve_title: title of the curves.
     """
 
     images: Array

@@ -21,7 +21,7 @@ COLORS = (
 
 SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, and is wide: another font needs no more room
+    "font.sans-serif": ["DejaVu Sans"],  # shipped with matplotlib, and wide: other fonts need no more room
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -59,7 +59,7 @@ class LineStyle:
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Draw with this project's settings, whatever the user's are; a letter that the font lacks is no warning."""
+    """Draw with this project's settings instead of the user's; ignore warnings of letters that the font lacks."""
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -73,12 +73,12 @@ def line_styles(lines: Mapping[str, tuple[str, bool]]) -> dict[str, LineStyle]:
     """Choose a style for each line.
 
     Args:
-        lines: name -> (reference as the model declares it, whether it is level).
+        lines: name -> (the reference kind that the model declares, whether the line is level).
     """
     places: Counter[str] = Counter()
     chosen = {}
     order = ("", "yardstick", "ceiling", "floor")
-    last = len(order)  # what a plugin calls its reference is its own affair
+    last = len(order)  # kinds of reference that only a plugin knows
     for name, (reference, level) in sorted(
         lines.items(), key=lambda line: order.index(line[1][0]) if line[1][0] in order else last
     ):

@@ -1,1 +1,1 @@
-"""Looks into one latent space, one file a verb: what the command line writes and the page shows."""
+"""Explorations of one latent space, one file per verb: what the command line writes and the page shows."""

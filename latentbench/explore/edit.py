@@ -1,4 +1,4 @@
-"""A sheet of edits: items, their reconstructions, and every step of a chain beside what it should have given."""
+"""A sheet of edits: items, their reconstructions, and each step of a chain with its true image."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["Change", "PlannedEdit", "draw_edits", "edited_by_default", "plan_edits"]
 
 FIRST_ITEMS = 4
-WIDE = 104  # pixels of an image's shorter side, at least
-DRAWN = {"validation", "render", "encoder"}  # what a strength is chosen with
+WIDE = 104  # pixels, least shorter side of an image
+DRAWN = {"validation", "render", "encoder"}  # what choosing a strength needs
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is asked for: an attribute, and how many steps up or down."""
+    """A requested change: an attribute, and how many steps up or down."""
 
     attribute: str
     steps: float
@@ -50,14 +50,14 @@ class Change:
 
 @dataclass(frozen=True)
 class PlannedEdit:
-    """A change, the direction it goes, and how far.
+    """A change, its direction in the codes, and how far to go.
 
     Attributes:
-        change: what was asked for.
-        attribute: of the training split.
-        direction: of codes.
-        strength: factor of what the attribute changes by.
-        chosen: whether validation chose the strength.
+        change: the request.
+        attribute: the attribute, with its values in the training split.
+        direction: the direction of codes that changes it.
+        strength: factor by which the change of the attribute is multiplied.
+        chosen: whether the strength was chosen on the validation split.
     """
 
     change: Change
@@ -70,13 +70,14 @@ class PlannedEdit:
 def plan_edits(
     space: LatentSpace, changes: Sequence[Change], how: How, strength: float | None, locked: Sequence[str] = ()
 ) -> list[PlannedEdit]:
-    """Find the directions of changes, and their strengths where they are not given.
+    """Find the directions of changes, and their strengths unless `strength` is given.
 
-    Strengths come from the validation split where items can be drawn, else they are 1: the gap between the means.
+    Strengths are chosen on the validation split where items can be drawn; elsewhere they are 1, the gap between
+    the means.
 
     Raises:
         UnknownNameError: there is no such attribute.
-        NotApplicableError: the space lacks what it takes.
+        NotApplicableError: the space lacks what the directions need.
     """
     planned = []
     for change in changes:
@@ -91,7 +92,7 @@ def plan_edits(
 
 
 def edited_by_default(space: LatentSpace, edit: PlannedEdit) -> list[int]:
-    """Return the first four items that an edit changes: of the first class of a pair, or without the attribute."""
+    """Return the first four items that an edit changes: items of the class it leaves, or without the attribute."""
     if edit.attribute.column is None:
         first, second = map(int, edit.attribute.name.removeprefix("label:").split("->"))
         fits = space.labels == (first if edit.change.steps > 0 else second)
@@ -104,7 +105,7 @@ def edited_by_default(space: LatentSpace, edit: PlannedEdit) -> list[int]:
 def draw_edits(
     space: LatentSpace, rows: Sequence[int], edits: Sequence[PlannedEdit], *, reencode: bool
 ) -> tuple[Sheet, pd.DataFrame]:
-    """Edit items, and return the sheet, without a title, and the numbers of every step.
+    """Edit items; return the sheet, without a title, and the numbers of every step.
 
     Raises:
         NotApplicableError: no decoder, or no images.
@@ -130,7 +131,7 @@ def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
 
 
 def _amounts(items: Originals, edits: Sequence[PlannedEdit]) -> tuple[list[Tensor], list[Tensor]]:
-    """Return where each edit leads a factor, and by how much it changes it; a class goes by its steps."""
+    """Return the new value of each edited factor and its change; for a pair of classes both are the steps."""
     factors, aims, amounts = items.factors.clone(), [], []
     for edit in edits:
         if edit.attribute.column is None:
@@ -147,7 +148,7 @@ def _amounts(items: Originals, edits: Sequence[PlannedEdit]) -> tuple[list[Tenso
 def _truths(
     space: LatentSpace, items: Originals, edits: Sequence[PlannedEdit], aims: Sequence[Tensor]
 ) -> list[Counterfactual]:
-    """Return the true counterfactual of each step, as far as there are any."""
+    """Return the true counterfactuals of the steps up to the first edit of a class."""
     if not space.supplies >= {"render", "encoder", "factors"}:
         return []
     classes = (number for number, edit in enumerate(edits) if edit.attribute.column is None)
@@ -163,7 +164,7 @@ def _sheet(
     steps: Sequence[Step],
     truths: Sequence[Counterfactual],
 ) -> Sheet:
-    """Two lines an item where truths are known: what came out, and below it what should have."""
+    """Lay out the items, one per row; where truths are known, with the true images in a row below."""
     columns = [items.inputs, *(step.outputs for step in steps)]
     pictures = _pictures(torch.cat([*columns, *(case.truth for case in truths)]), items.inputs)
     grid = pictures.reshape(-1, len(rows), *pictures.shape[1:]).swapaxes(0, 1)
@@ -177,7 +178,7 @@ def _sheet(
 
 
 def _pictures(values: Tensor, inputs: Tensor) -> NDArray[Any]:
-    """Return images wide enough for the words above them."""
+    """Return images wide enough for the titles above them."""
     pictures = as_pictures(values, like=inputs)
     times = -(-WIDE // min(pictures.shape[2:]))
     return pictures.repeat(times, 2).repeat(times, 3)
@@ -190,7 +191,7 @@ def _numbers(
     steps: Sequence[Step],
     truths: Sequence[Counterfactual],
 ) -> pd.DataFrame:
-    """One row an item and step; errors against the truth are mean squares, masked ones where it differs."""
+    """Return one row per item and step; errors are mean squares against the truth, masked: where it changed."""
     import pandas as pd
 
     records: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Maps side by side: dots colored by class or by a value, what was done and how far to trust it below each."""
+"""Maps side by side: dots colored by class or by a value, with settings and trust scores below each map."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Coloring:
     """What the color of a dot means.
 
     Attributes:
-        name: "label", the name of a factor, or nothing.
-        classes: class numbers `(m,)`, each class in a color and with a marker of its own.
+        name: "label", the name of a factor, or empty.
+        classes: class numbers `(m,)`; each class has its color and marker.
         values: `(m,)`, from dark to bright (viridis).
     """
 
@@ -52,7 +52,7 @@ class Coloring:
 
     @property
     def words(self) -> str:
-        """What a reader must know of it."""
+        """The legend of the colors in a few words."""
         if self.values is not None:
             return f"color: {self.name}"
         if self.classes is None:
@@ -64,10 +64,10 @@ class Coloring:
 
 
 def choose_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None = None) -> Coloring:
-    """Return how the items `rows` of a space are colored: by "label" or a factor; by label where it has them.
+    """Return the coloring of the items `rows` by "label" or a factor; default: by label, if the space has labels.
 
     Raises:
-        UnknownNameError: the space has no such thing.
+        UnknownNameError: the space has neither a label nor a factor of that name.
     """
     known = [*(["label"] if "labels" in space.supplies else []), *space.factor_names]
     if by is None:
@@ -94,11 +94,11 @@ def draw_maps(
 
     Args:
         maps: one or more.
-        coloring: of their items.
-        title: above all.
-        form: png, svg or pdf, the latter with text as text and the dots as a picture.
-        about: written into the file's description.
-        notes: a line more under the map of a method.
+        coloring: the coloring of their items.
+        title: the title above the maps.
+        form: png, svg or pdf; svg and pdf keep text as text and the dots as a picture.
+        about: metadata, written into the file's description.
+        notes: one more line below the map of a method.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -121,7 +121,7 @@ def draw_maps(
 
 
 def map_numbers(maps: Sequence[Map], coloring: Coloring) -> pd.DataFrame:
-    """Return the numbers of a figure: one row an item and map, with what colors it."""
+    """Return the numbers of a figure: one row per item and map, with the value that colors it."""
     import pandas as pd
 
     shown = coloring.classes if coloring.values is None else coloring.values
@@ -168,7 +168,7 @@ def _draw_panel(axes: Axes, layout: Map, coloring: Coloring, words: Sequence[str
 
 
 def _trust_lines(layout: Map) -> list[str]:
-    """Return scores, two a line, and how the map was made."""
+    """Return the trust scores, two per line, and the settings of the map."""
     scores = [f"{JUDGES[name]} {value:.3f}" for name, value in layout.trust.items()]
     pairs = [", ".join(scores[place : place + 2]) for place in range(0, len(scores), 2)]
     made_by = {
@@ -180,7 +180,7 @@ def _trust_lines(layout: Map) -> list[str]:
 
 
 def _draw_scale(figure: Figure, coloring: Coloring, size: tuple[float, float], below: float) -> None:
-    """Draw the scale of the values at the right."""
+    """Draw the color scale at the right."""
     left = size[0] - BAR + 0.05
     box = left / size[0], (below + PANEL / 6) / size[1], 0.13 / size[0], PANEL * 2 / 3 / size[1]
     bar = figure.colorbar(figure.axes[0].collections[0], cax=figure.add_axes(box))
@@ -189,7 +189,7 @@ def _draw_scale(figure: Figure, coloring: Coloring, size: tuple[float, float], b
 
 
 def _encoded(figure: Figure, form: SheetFormat, title: str, about: Mapping[str, Any]) -> bytes:
-    """Write the figure, the same bytes every time."""
+    """Encode the figure; the same figure gives the same bytes."""
     described = json.dumps(about, sort_keys=True)
     if form != "png":
         return figure_bytes(figure, form, title, described)

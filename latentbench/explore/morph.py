@@ -1,4 +1,4 @@
-"""Morphs between items: what each path of codes makes of the way, beside a pixel fade and optimal transport."""
+"""Morphs between items: decoded paths of codes beside a pixel fade and optimal transport."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ __all__ = [
 FADE, TRANSPORT = "pixel fade", "optimal transport"
 STEP = "change of the image from one column to the next (Euclidean)"
 PLACES = {3: ("top", "left", "right"), 4: ("top left", "top right", "bottom left", "bottom right")}
-ASIDE = 10  # pixels beside a triangle or a square
-ROOM = 2.2  # between the middles of bodies, each in a scene from -1 to 1
-MOVIE = 112  # pixels of the shorter side of an image that moves, at least
+ASIDE = 10  # pixels, margin beside a triangle or a square
+ROOM = 2.2  # between the centers of 3-D shapes, each in a scene from -1 to 1
+MOVIE = 112  # pixels, least shorter side of an image in an animation
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class MorphRow:
-    """One way from item to item.
+    """One way from item to item, a row of the sheet.
 
     Attributes:
-        name: the path, or what stands beside it.
+        name: the path, "pixel fade" or "optimal transport".
         images: `(m, *shape)`, decoded or mixed.
-        codes: `(m, d)`; None where images themselves were mixed.
+        codes: `(m, d)`; None where the images themselves were mixed.
     """
 
     name: str
@@ -69,9 +69,9 @@ class Morph:
     """Several ways between the same items.
 
     Attributes:
-        items: numbers of the rows of the latent space.
-        places: name -> `(m,)`, where each point stands: `t`, or the weight of each item.
-        rows: the ways, all of m points.
+        items: row numbers in the latent space.
+        places: name -> `(m,)`, the position of each point: `t`, or the weight of each item.
+        rows: the ways, each of m points.
         notes: a sentence for each way that was left out.
     """
 
@@ -86,11 +86,11 @@ def morphed(
 ) -> Morph:
     """Go from item to item along each path in `points` points; see `interpolation.interpolate`.
 
-    The pixel fade and optimal transport mix the inputs, leg by leg. A path that this model cannot have is left out
-    where there are others, with a note.
+    The pixel fade and optimal transport mix the inputs, leg by leg. A path that is not applicable to this model is
+    left out with a note, unless it is the only one.
 
     Raises:
-        NotApplicableError: no decoder, no inputs, or the only path cannot be had.
+        NotApplicableError: no decoder, no inputs, or the only path is not applicable.
     """
     paths, notes = _possible(space, paths)
     ways = [(path, interpolate(space, space.codes[list(items)], points, path, graph=graph)) for path in paths]
@@ -101,10 +101,10 @@ def morphed(
 
 
 def mixed(images: Tensor, points: int) -> tuple[list[MorphRow], list[str]]:
-    """Mix images `(k, *shape)` themselves, leg by leg, in `points` points: what stands beside paths of codes.
+    """Mix images `(k, *shape)` themselves, leg by leg, in `points` points, to compare with paths of codes.
 
     Returns:
-        The pixel fade and, where such images have it, optimal transport; or a note why not.
+        The pixel fade and optimal transport, and no notes; or the fade alone and a note why transport is left out.
     """
     ends = leg_ends(len(images), points)
     transport, refused = _transported(lambda: _legs(images, ends, _displaced))
@@ -119,7 +119,7 @@ def blended(
     The pixel fade is the weighted mean of the inputs, optimal transport their barycenter.
 
     Raises:
-        NotApplicableError: no decoder, no inputs, or the only path cannot be had.
+        NotApplicableError: no decoder, no inputs, or the only path is not applicable.
         ValueError: another number of items, or no steps.
     """
     paths, notes = _possible(space, paths)
@@ -136,9 +136,9 @@ def blended(
 def numbers(space: LatentSpace, morph: Morph) -> pd.DataFrame:
     """Return a row for each point of each way.
 
-    Columns: path, point, then where it stands (t or weights); step, the Euclidean distance of the decoded image
-    from the point before, code_step, that of the code (both along t); nearest and nearest_item, the distance to
-    the nearest code of the space but those of the items themselves, and its number; z0, z1, ... the code.
+    Columns: path, point, then its position (t or weights); step, the Euclidean distance of the decoded image from
+    the previous one, and code_step, that of the code (both along t only); nearest and nearest_item, the distance
+    to the nearest code of the space other than those of the items, and its number; z0, z1, ... the code.
     """
     import pandas as pd
 
@@ -155,13 +155,13 @@ def numbers(space: LatentSpace, morph: Morph) -> pd.DataFrame:
 
 
 def steps(values: Tensor) -> Array:
-    """Return the Euclidean distances `(m - 1,)` between neighbors of `(m, *shape)`."""
+    """Return the Euclidean distances `(m - 1,)` between consecutive rows of `(m, *shape)`."""
     distances = torch.linalg.vector_norm(values.double().flatten(1).diff(dim=0), dim=1)
     return np.asarray(distances.cpu().numpy())
 
 
 def morphed_sheet(morph: Morph, title: str) -> Sheet:
-    """Lay a morph out: a row each way, a column each point, the lengths of steps below."""
+    """Lay out a morph: a row per way, a column per point, and the lengths of steps below."""
     ends = leg_ends(len(morph.items), len(morph.places["t"]))
     named = dict(zip(ends, (f"item {item}" for item in morph.items), strict=True))
     columns = [named.get(place, f"{float(t):.2f}") for place, t in enumerate(morph.places["t"])]
@@ -176,7 +176,7 @@ def morphed_sheet(morph: Morph, title: str) -> Sheet:
 
 
 def blended_sheet(morph: Morph, title: str) -> Sheet:
-    """Lay out the triangle or square of each way, one beside the other."""
+    """Lay out the triangle or square of each way, side by side."""
     corners = ", ".join(
         f"item {item} {place}" for item, place in zip(morph.items, PLACES[len(morph.items)], strict=True)
     )
@@ -185,16 +185,16 @@ def blended_sheet(morph: Morph, title: str) -> Sheet:
 
 
 def frames(morph: Morph) -> list[Array]:
-    """Return the frames of a morph, there and back: all ways side by side, each under its name."""
+    """Return the frames of a morph, forward and back: all ways side by side, each under its name."""
     ways = [[frame(image, MOVIE) for image in images] for images in _pictures(morph)]
     return moving_ways(ways, [row.name for row in morph.rows])
 
 
 def as_meshes(morph: Morph) -> str:
-    """Return the surfaces of a morph of bodies as one OBJ file, each standing where the strip shows its picture.
+    """Return the surfaces of a morph of 3-D shapes as one OBJ file, each placed as its picture in the strip.
 
     Raises:
-        RequestError: these are no bodies in space, or scikit-image is not installed.
+        RequestError: the images are not 3-D shapes, or scikit-image is not installed.
     """
     placed = {}
     for row, way in enumerate(morph.rows):
@@ -206,23 +206,23 @@ def as_meshes(morph: Morph) -> str:
 
 
 def _framed(panels: Sequence[Array]) -> Array:
-    """Put a margin of white on either side of panels `(c, h, w)`."""
+    """Add a white margin left and right of panels `(c, h, w)`."""
     return np.pad(np.stack(panels), ((0, 0), (0, 0), (0, 0), (ASIDE, ASIDE)), constant_values=1)
 
 
 def _rows(points: int, corners: int) -> Sequence[int]:
-    """Return how many points each row of a triangle or a square has."""
+    """Return the number of points in each row of a triangle or a square."""
     if corners == 4:
         return [math.isqrt(points)] * math.isqrt(points)
     return range(1, (math.isqrt(8 * points + 1) + 1) // 2)
 
 
 def _possible(space: LatentSpace, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the paths that this model can have, and notes of the others; where there is one, it is kept."""
+    """Return the paths that are applicable to this model, and notes on the others; a single path is kept."""
     reason = space.missing(("decoder_gradient",))
     if reason is None or len(paths) == 1:
         return list(paths), []
-    space.decode(space.codes[:1])  # without any decoder there is nothing to show
+    space.decode(space.codes[:1])  # raises where there is no decoder at all
     return [path for path in paths if path != "geodesic"], [f"geodesic is left out: {reason}"] * (
         "geodesic" in paths
     )
@@ -245,7 +245,7 @@ def _displaced(start: Tensor, end: Tensor, points: int) -> Tensor:
 
 
 def _transported(make: Callable[[], Tensor]) -> tuple[list[MorphRow], list[str]]:
-    """Return the row of optimal transport, or a note why these inputs have none."""
+    """Return the row of optimal transport, or a note why it is left out."""
     try:
         return [MorphRow(TRANSPORT, make())], []
     except ValueError as error:
@@ -253,7 +253,7 @@ def _transported(make: Callable[[], Tensor]) -> tuple[list[MorphRow], list[str]]
 
 
 def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None) -> dict[str, Any]:
-    """Return the nearest other item of each code, and the codes themselves; nothing without codes."""
+    """Return the columns of codes: the nearest other item of each, and the code itself; NaN without codes."""
     if codes is None:
         return {"nearest": np.nan, "nearest_item": np.nan}
     far = torch.cdist(codes.double(), space.codes.double())
@@ -264,7 +264,7 @@ def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None)
 
 
 def _pictures(morph: Morph) -> list[Array]:
-    """Return the images of each row, all read as the inputs are, which the fade consists of."""
+    """Return the pictures of each row, all drawn in the way that suits the inputs, which the fade consists of."""
     count = len(morph.rows[0].images)
     fade = next(row.images for row in morph.rows if row.name == FADE)
     together = as_pictures(torch.cat([row.images for row in morph.rows]), like=fade)

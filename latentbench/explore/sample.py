@@ -1,4 +1,4 @@
-"""Sheets of what a decoder makes of new codes: draws, the manifold grid, variations, and grids over a map."""
+"""Sheets of decoded new codes: random draws, the manifold grid, variations, and grids over a map."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = ["MAPS", "MapKind", "SampleSheet", "draws", "grid", "inverse_grid", "v
 
 MapKind = Literal["pca", "umap"]
 MAPS: Mapping[MapKind, str] = {"pca": "PCA", "umap": "UMAP"}
-HELD_OUT = 64  # items that inverses are tried on
-FEWEST = 40  # items of a map
+HELD_OUT = 64  # items on which inverses are evaluated
+FEWEST = 40  # items on a map
 
 Array = NDArray[Any]
 
@@ -68,7 +68,7 @@ def grid(space: LatentSpace, side: int, name: str) -> SampleSheet:
 
 
 def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> SampleSheet:
-    """Decode variations of a test item, below it and its reconstruction; see `variations`."""
+    """Decode variations of a test item below the item and its reconstruction; see `variations`."""
     codes = variations(space, item, count, seed, width)
     columns = max(2, _wide(count))
     first = torch.cat([space.inputs[item : item + 1], space.decode(space.codes[item : item + 1])])
@@ -85,8 +85,8 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, n
 def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> SampleSheet:
     """Decode a grid between four corners of a map, by its own inverse and by neighbors, side by side.
 
-    The map is made of `points` test items, drawn by `seed`; both inverses are tried on 64 other ones, and the
-    sheet says how far the decoded images are from theirs. Corners are as `corner_items` finds them.
+    The map shows `points` test items, drawn by `seed`. Both inverses are evaluated on 64 other items; the sheet
+    states how far the decoded images are from those items. `corner_items` chooses the corners.
 
     Raises:
         NotApplicableError: too few test items, no inputs, no decoder.
@@ -117,11 +117,11 @@ def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed
 
 
 def _chosen_items(total: int, points: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the row numbers of the items of a map, and of those held out."""
+    """Return the row numbers of the items on the map, and of the items held out."""
     held = min(HELD_OUT, total // 4)
     points = min(points, total - held)
     if points < FEWEST:
-        raise NotApplicableError(f"a map needs {FEWEST} test items or more, here are {max(points, 0)}")
+        raise NotApplicableError(f"a map needs at least {FEWEST} test items, got {max(points, 0)}")
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     return order[:points], order[points : points + held]
 
@@ -139,7 +139,7 @@ def _corner_names(items: Tensor, labels: Array | None, rows: Array) -> str:
 
 
 def _captions(errors: Mapping[str, InverseErrors], side: int) -> list[str]:
-    """Write each way's name and errors over the middle of its half."""
+    """Return the titles of columns: each inverse's name and errors over the middle of its half."""
     titles = [""] * (2 * side + 1)
     for number, (way, error) in enumerate(errors.items()):
         words = f"{way}: mse {error.image:.4f} from images, {error.reconstruction:.4f} from reconstructions"
@@ -171,7 +171,7 @@ def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _numbers(codes: Tensor, columns: int) -> pd.DataFrame:
-    """Return one row an image: where it stands on the sheet, and its code."""
+    """Return one row per image: its row and column on the sheet, and its code."""
     import pandas as pd
 
     values = codes.cpu().numpy()
@@ -187,12 +187,12 @@ def _decoded(space: LatentSpace, codes: Tensor) -> Array:
 
 
 def _wide(count: int) -> int:
-    """Return how many columns make a sheet four times as wide as high: titles are long."""
+    """Return the number of columns that makes a sheet four times as wide as high: titles are long."""
     return math.ceil(2 * math.sqrt(count))
 
 
 def _in_rows(images: Array, columns: int) -> Array:
-    """Lay images `(n, c, h, w)` out in rows; the last is filled up with white."""
+    """Lay out images `(n, c, h, w)` in rows; white fills up the last one."""
     rows = -(-len(images) // columns)
     white = np.ones((rows * columns - len(images), *images.shape[1:]), images.dtype)
     return np.concatenate([images, white]).reshape(rows, columns, *images.shape[1:])

@@ -36,14 +36,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """Some items as a model gives them back.
+    """Items as a model reconstructs them.
 
     Attributes:
         label: of the model.
         seed: of its trial.
         inputs: pictures `(m, c, h, w)` in [0, 1].
         outputs: likewise.
-        errors: mean squared error of each item `(m,)`, of what the model sees, not of pictures.
+        errors: mean squared error of each item `(m,)`, measured on the model's outputs, not on pictures.
     """
 
     label: str
@@ -54,17 +54,17 @@ class Reconstructions:
 
 
 def reconstructions(space: LatentSpace, rows: Sequence[int], label: str, seed: int) -> Reconstructions:
-    """Reconstruct the items of these rows, and no others where the model has an encoder.
+    """Reconstruct the items of these rows; an encoder is applied to them only.
 
     Raises:
-        NotApplicableError: no inputs, no reconstructions, or no pictures.
+        NotApplicableError: no inputs, no decoder, or outputs that are not images.
     """
     inputs = space.inputs[list(rows)]
     try:
         codes = space.encode(inputs) if "encoder" in space.supplies else space.codes[list(rows)]
         outputs = space.decode(codes)
     except NotApplicableError:  # reconstructions may have been given as an array
-        if "reconstructions" not in space.supplies:
+        if "decoder" not in space.supplies:
             raise
         outputs = space.reconstructions[list(rows)]
     errors = (outputs - inputs).double().square().flatten(1).mean(1).cpu().numpy()
@@ -72,7 +72,7 @@ def reconstructions(space: LatentSpace, rows: Sequence[int], label: str, seed: i
 
 
 def reconstruction_sheet(models: Sequence[Reconstructions], items: Sequence[int], title: str) -> Sheet:
-    """Lay out the inputs, then for each model what it gives and by how much that is off."""
+    """Lay out the inputs, then for each model its reconstructions and their absolute errors."""
     images, words = [models[0].inputs], ["input"]
     for model in models:
         images += [model.outputs, np.abs(model.outputs - model.inputs)]
@@ -81,7 +81,7 @@ def reconstruction_sheet(models: Sequence[Reconstructions], items: Sequence[int]
 
 
 def reconstruction_numbers(models: Sequence[Reconstructions], items: Sequence[int]) -> pd.DataFrame:
-    """Return one row a model and item: model, seed, item, mse."""
+    """Return one row per model and item: model, seed, item, mse."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -97,9 +97,9 @@ class Traversals:
 
     Attributes:
         dims: numbers of the dimensions, the most active first.
-        activity: of each, in `unit`.
+        activity: the activity of each dimension, in `unit`.
         unit: "nats" or "variance".
-        levels: quantile of each step.
+        levels: the quantile of each step.
         codes: `(k, steps, d)`.
         pictures: decoded `(k, steps, c, h, w)` in [0, 1].
     """
@@ -116,7 +116,7 @@ def traversals(space: LatentSpace, item: int | None, most: int, steps: int) -> T
     """Decode traversals of the `most` most active dimensions; see `latentbench.latent.traversal.traverse`.
 
     Raises:
-        NotApplicableError: no decoder, no inputs, or no pictures.
+        NotApplicableError: no decoder, no inputs, or outputs that are not images.
     """
     dims = most_active(space, most)
     codes = traverse(space, item, dims, steps)
@@ -132,7 +132,7 @@ def traversals(space: LatentSpace, item: int | None, most: int, steps: int) -> T
 
 
 def traversal_sheet(decoded: Traversals, title: str) -> Sheet:
-    """Lay them out: a row each dimension, a column each quantile."""
+    """Lay out traversals: a row per dimension, a column per quantile."""
     rows = [
         f"dim {dim}: " + (f"{value:.3g} nats" if decoded.unit == "nats" else f"{decoded.unit} {value:.3g}")
         for dim, value in zip(decoded.dims, decoded.activity, strict=True)
@@ -141,7 +141,7 @@ def traversal_sheet(decoded: Traversals, title: str) -> Sheet:
 
 
 def traversal_numbers(decoded: Traversals) -> pd.DataFrame:
-    """Return one row an image: dim, activity, unit, quantile, and the code's number in that dimension."""
+    """Return one row per image: dim, activity, unit, quantile, and the value of the code in that dimension."""
     import pandas as pd
 
     return pd.DataFrame(

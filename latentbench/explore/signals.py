@@ -1,4 +1,4 @@
-"""Curves of optimal transport in one dimension: signals between signals, by moving and by fading."""
+"""Optimal transport in one dimension: curves between signals, by moving mass and by fading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOTS_PER_INCH = 100
 
 
 def signal_weights(count: int, points: int, side: int) -> Tensor:
-    """Return the weights `(m, k)` that a figure of `count` signals shows: a way, a square, or their middle."""
+    """Return the weights `(m, k)` that a figure of `count` signals shows: a path, a square, or the mean."""
     steps = {2: points - 1, 4: side - 1}.get(count)
     return torch.ones(1, count).double() if steps is None else simplex_weights(count, steps)
 
@@ -36,11 +36,11 @@ def signal_figure(
 ) -> tuple[bytes, pd.DataFrame]:
     """Draw barycenters of signals `(k, n)` under weights `(m, k)` beside their Euclidean means, as PNG.
 
-    One row of weights is drawn over the signals; the rows of a square of four in panels of their own; those of a
-    way between two as one panel of curves for each kind of mean.
+    A single row of weights is drawn over the signals, a square of four signals as one panel per row of weights,
+    and a path between two as one panel of curves for each kind of mean.
 
     Returns:
-        The picture, and its numbers: a row for each row of weights and place.
+        The picture, and its numbers: one per row of weights and place.
 
     Raises:
         ValueError: signals or weights that `signal_barycenters` refuses.
@@ -63,14 +63,14 @@ def signal_figure(
 
 def _drawn(signals: Tensor, names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
     if len(parts) == 1:
-        return _one(signals, names, parts[0], ways)
+        return _mean(signals, names, parts[0], ways)
     if parts.shape[1] == 4:
         return _square(ways)
-    return _way(parts, ways)
+    return _path(parts, ways)
 
 
-def _one(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str, Tensor]) -> Figure:
-    """Draw the signals thin and both means over them."""
+def _mean(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+    """Draw both means over thin lines of the signals."""
     figure, (panel,) = _panels(1, 1, (7, 3))
     for place, (name, signal) in enumerate(zip(names, signals, strict=True)):
         dash = ("-", "--", ":", "-.")[place % 4]
@@ -83,7 +83,7 @@ def _one(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str,
     return figure
 
 
-def _way(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+def _path(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
     """Draw one panel of curves for each kind of mean, from the first signal (dark) to the last (light)."""
     from matplotlib import colormaps
 
@@ -101,7 +101,7 @@ def _way(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
 
 
 def _square(ways: Mapping[str, Tensor]) -> Figure:
-    """Draw a square of panels, both means in each; the four signals are in the corners."""
+    """Draw a square of panels with both means in each; the four signals are in the corners."""
     side = round(len(ways[WAYS[0]]) ** 0.5)
     figure, panels = _panels(side, side, (1.9 * side, 1.2 * side + 0.3))
     for place, panel in enumerate(panels):

@@ -1,4 +1,4 @@
-"""Tours of a latent space as films: through the clusters of its map, and through the epochs of its training."""
+"""Films of a latent space: a tour of the clusters of its map, and the map forming over the epochs of training."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Film", "cluster_tour", "finished_checkpoints", "forming_film"]
 
-MILLISECONDS = 80  # a frame is shown
-REST = 0.25  # of the time for a stop: the dot stands still
+MILLISECONDS = 80  # per frame
+REST = 0.25  # share of the time per stop in which the dot rests
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class Film:
 
 
 def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
-    """Film the round trip through the clusters of a map, decoding on the way.
+    """Film a round trip through the clusters of a map, decoding on the way.
 
-    k-means on the map; the stop of a cluster is the code of its most frequent class nearest its center; the order
-    is a short round trip by distances between codes; between stops a periodic cubic spline through the codes is
-    decoded, and the dot follows one through their places. Only at stops does the dot lie where its code lies:
-    between them there are no places for codes on a t-SNE or UMAP map.
+    k-means finds the clusters on the map. The stop in a cluster is the code of its most frequent class nearest its
+    center. The order is a short round trip by distances between codes. Between stops a periodic cubic spline
+    through the codes is decoded, and the dot follows a spline through their places. Only at stops is the dot where
+    its code is: codes between them have no place on a t-SNE or UMAP map.
 
     Args:
-        space: with a decoder that makes images.
+        space: a space whose decoder makes images.
         layout: the map, of items of this space.
-        clusters: how many stops.
-        seconds: for each stop and the way to the next.
-        seed: of k-means.
+        clusters: number of stops.
+        seconds: time for each stop and the way to the next.
+        seed: seed of k-means.
 
     Raises:
         NotApplicableError: the space has no decoder, or it makes no images.
@@ -94,13 +94,13 @@ def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
 def forming_film(
     maps: Sequence[Map], trials: Sequence[Trial], labels: NDArray[np.int64] | None, seconds: float = 1.6
 ) -> Film:
-    """Film how a space forms: the maps of the same items after some epochs, each laid on the last one.
+    """Film how a space forms: maps of the same items after some epochs, each aligned to the last one.
 
     Args:
         maps: one for each checkpoint, of the same items.
         trials: the checkpoints, in order.
         labels: class numbers of the items.
-        seconds: from each map to the next.
+        seconds: time from each map to the next.
     """
     import pandas as pd
 
@@ -120,13 +120,13 @@ def _epochs(trial: Trial) -> int:
 
 
 def _frames(seconds: float) -> tuple[int, int]:
-    """Return how many frames a stop takes and for how many of them nothing moves."""
+    """Return the number of frames per stop, and how many of them the dot rests."""
     steps = max(2, round(seconds * 1000 / MILLISECONDS))
     return steps, max(1, round(REST * steps))
 
 
 def _stop_words(classes: NDArray[np.int64] | None, stops: int, steps: int, rest: int) -> list[str]:
-    """Return what stands above the image in each frame: the stop, or from which class to which."""
+    """Return the caption of each frame: the stop, or from which class to which."""
     words = []
     for stop in range(stops):
         if classes is None:
@@ -142,7 +142,7 @@ def _stop_words(classes: NDArray[np.int64] | None, stops: int, steps: int, rest:
 def _tour_numbers(
     path: NDArray[Any], spots: NDArray[Any], items: NDArray[Any], classes: NDArray[np.int64] | None, steps: int
 ) -> pd.DataFrame:
-    """Return one row a frame: its stop (the last one passed), that one's item and class, place and code."""
+    """Return one row per frame: the last stop with its item and class, the place and the code."""
     import pandas as pd
 
     frames = np.arange(len(path))

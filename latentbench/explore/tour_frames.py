@@ -1,4 +1,4 @@
-"""Frames of animations of a map: a tour with the decoded image beside it, and a space that forms over epochs."""
+"""Frames of map animations: a tour with the decoded image beside it, and a map that forms over epochs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MapCanvas", "forming_frames", "tour_frames"]
 
-SIDE = 320  # pixels that a map is high, and wide at least
-WIDEST = 1.5  # times that it is wide at most
-IMAGE = 224  # pixels that an image should be wide, by repeating its own
+SIDE = 320  # pixels, height and least width of a map
+WIDEST = 1.5  # largest width of a map, in heights
+IMAGE = 224  # pixels, width to which an image is enlarged by repeating pixels
 MARGIN = 12
 DOTS_PER_INCH = 100
-DOT_AREA = 5000  # square points, of all dots together
+DOT_AREA = 5000  # square points, total of all dots
 DOT = 6.0  # pixels, radius of the moving dot
-ROOM = 0.05  # around the places, as a share of their range
+ROOM = 0.05  # margin around the places, as a share of their range
 INK, PAPER, LINE = (30, 30, 34), (255, 255, 255), "#55555e"
 
 Places = NDArray[np.float64]
@@ -36,7 +36,7 @@ Picture = NDArray[np.uint8]
 
 
 class MapCanvas:
-    """Draws maps as pictures `(h, w, 3)`, all to one scale, which is the same along both axes.
+    """Draws maps as pictures `(h, w, 3)`, all at one scale, equal along both axes.
 
     Args:
         places: `(n, 2)`, all that will be drawn.
@@ -81,7 +81,7 @@ class MapCanvas:
             return np.array(canvas.buffer_rgba())[..., :3].copy()
 
     def pixels(self, places: Places) -> Places:
-        """Return where places lie in the picture, `(n, 2)`: across from the left, down from the top."""
+        """Return the pixels `(n, 2)` of places: from the left, and from the top."""
         across, up = ((places - self.corner) / self.unit).T
         return np.stack([across, self.size[1] - up], axis=1)
 
@@ -89,14 +89,14 @@ class MapCanvas:
 def tour_frames(
     places: Places, labels: Labels | None, path: Places, images: NDArray[Any], words: Sequence[str]
 ) -> list[Picture]:
-    """Draw a tour: the map with a dot on its way, beside what the decoder makes of where it is.
+    """Draw a tour: the map with a moving dot, beside the image decoded at each point of the path.
 
     Args:
         places: the map, `(n, 2)`.
         labels: class numbers `(n,)`.
-        path: where the dot is in each frame, `(frames, 2)`.
-        images: what is decoded there, `(frames, 1 or 3, h, w)` in [0, 1].
-        words: what to write above the image.
+        path: the place of the dot in each frame, `(frames, 2)`.
+        images: the decoded images, `(frames, 1 or 3, h, w)` in [0, 1].
+        words: the captions above the images.
 
     Returns:
         A frame `(h, w, 3)` for each point of the path.
@@ -112,17 +112,17 @@ def tour_frames(
 def forming_frames(
     maps: Sequence[Places], labels: Labels | None, epochs: Sequence[int], steps: int, rest: int
 ) -> tuple[list[Picture], list[tuple[int, float]]]:
-    """Draw a space that forms: dots move smoothly from each map to the next.
+    """Draw a map that forms: dots move smoothly from each map to the next.
 
     Args:
         maps: places `(n, 2)` of the same items, at two or more epochs.
         labels: class numbers `(n,)`.
-        epochs: when each map was made.
+        epochs: the epoch of each map.
         steps: frames from one map to the next.
         rest: frames for which each map stands still.
 
     Returns:
-        The frames, and for each of them which map it begins from and how far it is on the way to the next.
+        The frames, and for each the number of the map it starts from and the share of the way to the next.
     """
     canvas = MapCanvas(np.concatenate(maps), labels)
     frames, moments = [], list(_moments(len(maps), steps, rest))
@@ -161,14 +161,14 @@ def _with_dot(picture: Picture, spot: Places) -> Picture:
 
 
 def _enlarged(image: NDArray[Any]) -> Picture:
-    """Make a frame of an image, as large as fits the space for it."""
+    """Turn an image into a frame, enlarged as far as it fits."""
     small = frame(image)
     times = max(1, IMAGE // max(small.shape[:2]))
     return small.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _beside(picture: Picture, image: Picture, words: str) -> Picture:
-    """Put the map at the left, the image at the right in the middle, and words above it."""
+    """Put the map on the left, and the image with its caption on the right."""
     high, wide = max(SIDE, image.shape[0] + 2 * (MARGIN + 24)), picture.shape[1]
     page = np.full((high, wide + image.shape[1] + 2 * MARGIN, 3), 255, np.uint8)
     page[(high - SIDE) // 2 : (high - SIDE) // 2 + SIDE, :wide] = picture
@@ -178,7 +178,7 @@ def _beside(picture: Picture, image: Picture, words: str) -> Picture:
 
 
 def _below(picture: Picture, words: str, share: float) -> Picture:
-    """Write words below a picture, with a bar that tells how far the animation is."""
+    """Write a caption below a picture, with a progress bar of the animation."""
     wide = picture.shape[1]
     page = np.full((SIDE + 34, wide, 3), 255, np.uint8)
     page[:SIDE] = picture

@@ -1,4 +1,4 @@
-"""Pictures of optimal transport: what mass that moves makes of images and codes, beside what fading makes."""
+"""Figures of optimal transport: images and codes between which mass moves, beside plain fading."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["TransportFigure", "class_morph", "image_grid", "image_means", "image_strip"]
 
 BETWEEN = 3  # frames of an animation for each step between columns
-MOST_PARTS = 4096  # of an image, for which a plan is found in seconds
-SHOWN = 8  # codes of a cloud that are decoded
-MOVIE = 112  # pixels of the shorter side of an image that moves, at least
-WIDE = 110  # pixels: there is room for a title of two words above an image
+MOST_PARTS = 4096  # parts of an image for which a plan takes seconds
+SHOWN = 8  # decoded codes of a cloud
+MOVIE = 112  # pixels, least shorter side of an image in an animation
+WIDE = 110  # pixels, least width of an image with a title of two words above
 EXACT = "donot_use_mm_for_euclid_dist"  # a code's distance to itself is 0
 
 Array = NDArray[Any]
@@ -46,9 +46,9 @@ class TransportFigure:
 
 
 def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
-    """Draw the way from one image to another, `(2, 1, h, w)`, by transport above that by fading.
+    """Draw the path between two images `(2, 1, h, w)` by optimal transport, above the path by fading.
 
-    Below it: on how many pixels the mass of each image stands, which two fading shapes double.
+    The curves below show on how many pixels the mass of each image stands, which fading doubles half way.
 
     Raises:
         ValueError: images that `image_displacement` refuses.
@@ -73,7 +73,7 @@ def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
 
 
 def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> TransportFigure:
-    """Draw what lies between four images `(4, 1, h, w)` in the corners: barycenters left, means right.
+    """Draw the square between four images `(4, 1, h, w)` in its corners: barycenters left, means right.
 
     Raises:
         ValueError: images that `image_barycenter` refuses.
@@ -91,7 +91,7 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> T
 
 
 def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: str) -> TransportFigure:
-    """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)` and their mean.
+    """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)`, and their mean.
 
     Raises:
         ValueError: images or weights that `image_barycenter` refuses.
@@ -112,11 +112,11 @@ def class_morph(
 ) -> TransportFigure:
     """Draw codes of one class moved to their partners in another, decoded, above the line between class means.
 
-    Below it: how far codes on the way are from the nearest code of the split.
+    The curves below show how far the codes on the way are from the nearest code of the split.
 
     Raises:
         ValueError: classes that `cloud_morph` refuses.
-        NotApplicableError: no labels, no decoder, or outputs that are no images.
+        NotApplicableError: no labels, no decoder, or outputs that are not images.
     """
     shares = torch.linspace(0, 1, BETWEEN * (points - 1) + 1, device=space.device)
     cloud = cloud_morph(space, from_class, to_class, shares, seed=seed)
@@ -144,7 +144,7 @@ def class_morph(
 
 
 def _finer(images: Tensor) -> int:
-    """Return into how many parts along each side pixels go: two, unless the plan would take long."""
+    """Return into how many parts pixels are split along each side: two, unless the plan would take long."""
     return 2 if 4 * int((images > 0).flatten(1).sum(1).amax()) <= MOST_PARTS else 1
 
 
@@ -154,7 +154,7 @@ def _ways(images: Tensor, weights: Tensor) -> dict[str, Tensor]:
 
 
 def _lit_pixels(images: Tensor) -> Tensor:
-    """Return on how many pixels the mass of each image `(n, ...)` stands: (sum)² over sum of squares."""
+    """Return on how many pixels the mass of each image `(n, ...)` stands: squared sum over sum of squares."""
     flat = images.flatten(1).double()
     return flat.sum(1).square() / flat.square().sum(1)
 
@@ -186,5 +186,5 @@ def _table(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _halves(count: int) -> list[int]:
-    """Return how many images each of two rows has; one row where they are an odd number."""
+    """Return the number of images in each of two rows, or in one row for an odd number."""
     return [count] if count % 2 else [count // 2] * 2

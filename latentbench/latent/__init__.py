@@ -1,8 +1,10 @@
-"""What one can do with a latent space; shared by metrics, figures, the page and users.
+"""Operations on a latent space, shared by metrics, figures, the page and users.
 
 - `space`: `LatentSpace`, a fitted model and the data seen through it
+- `parts`: `SpaceData` and `SpaceMaps`, the data and the maps that a `LatentSpace` consists of
+- `arithmetic`: exact arithmetic, and functions applied in batches
 - `paths`: lines, arcs and geodesics between codes, the neighbor graph, means, and interpolation by any of them
-- `edits`: attributes, the directions in which they lie, edits along them, and what an edit should give
+- `edits`: attributes, their directions in the codes, edits along them, and the images an edit should give
 - `maps`: codes in two dimensions by PCA, t-SNE and UMAP; aligned, toured, and turned back into codes
 - `transport`: optimal transport of images, of clouds of codes, and of signals
 - `sampling`: draws from the prior, or from a density fitted to the codes

@@ -13,9 +13,9 @@ from latentbench.errors import ContractError, NotApplicableError
 __all__ = ["Evaluate", "Values", "minimize", "minimize_energies", "slopes_of"]
 
 MEMORY = 10  # steps that L-BFGS remembers
-SHORTENINGS = 12  # of a step, before a function is given up
-SUFFICIENT = 1e-4  # share of the promised descent that a step must keep
-CONVERGED = 1e-6  # relative gain of a step that is the last one
+SHORTENINGS = 12  # of a step, before the search gives up a function
+SUFFICIENT = 1e-4  # share of the predicted descent that a step must reach
+CONVERGED = 1e-6  # relative gain below which a step is the last one
 
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Values = Callable[[Tensor, Tensor], Tensor]
@@ -24,15 +24,15 @@ Values = Callable[[Tensor, Tensor], Tensor]
 def minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
     """Minimize m functions from `places` `(m, k)` by L-BFGS (Nocedal 1980), side by side.
 
-    Each has a memory and steps of its own, which `torch.optim.LBFGS` of their sum would share between them.
+    Each function has its own memory and step sizes; `torch.optim.LBFGS` of their sum would share them.
 
     Args:
-        evaluate: row numbers `(r,)` and places `(r, k)` of those functions to values `(r,)` and slopes `(r, k)`.
-        places: where to begin.
-        iterations: how many at most.
+        evaluate: maps row numbers `(r,)` and places `(r, k)` of functions to values `(r,)` and gradients `(r, k)`.
+        places: the starting places.
+        iterations: the maximum number of steps.
 
     Returns:
-        Places `(m, k)`, where no function is higher than where it began.
+        Places `(m, k)` at which no function is higher than at its start.
 
     >>> def bowls(rows, places):
     ...     return (places - 3).square().sum(1), 2 * (places - 3)
@@ -54,23 +54,24 @@ def minimize(evaluate: Evaluate, places: Tensor, iterations: int) -> Tensor:
 
 
 def minimize_energies(energies: Values, places: Tensor, iterations: int) -> Tensor:
-    """Minimize m energies of what a decoder gives as `minimize` does, each in units of where it begins.
+    """Minimize m energies of decoded codes like `minimize`, each in units of its value at the start.
 
     Args:
-        energies: row numbers `(r,)` and places `(r, k)` of those to values `(r,)` from 0, in torch with gradients.
-        places: where to begin, `(m, k)`.
-        iterations: how many at most.
+        energies: maps row numbers `(r,)` and places `(r, k)` to values `(r,)` of at least 0, in torch with
+            gradients.
+        places: the starting places `(m, k)`.
+        iterations: the maximum number of steps.
 
     Raises:
         NotApplicableError: no gradients reach the places.
-        ContractError: an energy is not finite where it begins.
+        ContractError: an energy is not finite at its start.
 
     >>> minimize_energies(lambda rows, places: (places - 3).square().sum(1), torch.zeros(2, 1), 30).flatten()
     tensor([3., 3.])
     """
     unit = energies(torch.arange(len(places), device=places.device), places)
     if not bool(unit.isfinite().all()):
-        raise ContractError("the decoder gives NaN or infinity for codes on the way")
+        raise ContractError("the decoder returns NaN or infinity for codes on the path")
     unit = torch.where(unit > 0, unit, 1)
 
     def evaluate(rows: Tensor, tried: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,10 +84,10 @@ def minimize_energies(energies: Values, places: Tensor, iterations: int) -> Tens
 
 
 def slopes_of(values: Tensor, variable: Tensor) -> Tensor:
-    """Return the gradient of the sum of values that a decoder gives; NotApplicableError says where it has none."""
+    """Return the gradient of the sum of values of a decoder; NotApplicableError if it has none."""
     slopes = torch.autograd.grad(values.sum(), variable, allow_unused=True)[0] if values.requires_grad else None
     if slopes is None:
-        raise NotApplicableError("no decoder with gradients: torch cannot differentiate what it gives")
+        raise NotApplicableError("no decoder with gradients: torch cannot differentiate its output")
     return slopes
 
 
@@ -110,7 +111,7 @@ def _descent(slopes: Tensor, memory: deque[tuple[Tensor, Tensor]]) -> Tensor:
 def _search(
     evaluate: Evaluate, rows: Tensor, before: tuple[Tensor, Tensor, Tensor], directions: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return places, values and slopes after steps that descend enough; as before where none was found."""
+    """Return places, values and slopes after steps that descend enough; unchanged where there is none."""
     places, values, slopes = (part.clone() for part in before)
     promised = SUFFICIENT * _dot(directions, slopes)[:, 0]
     size = 1.0

@@ -1,4 +1,4 @@
-"""Grids of codes and of places on a map: what a space holds, laid out in two dimensions."""
+"""Two-dimensional grids of codes and of places on a map."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from latentbench.latent.space import LatentSpace
 __all__ = ["active_dimensions", "corner_items", "four_corner_grid", "manifold_grid"]
 
 CORNERS = 4
-MOST_CANDIDATES = 20  # classes looked at for corners: those farthest from the middle
+MOST_CANDIDATES = 20  # classes considered for corners: those farthest from the middle
 
 Array = NDArray[np.float64]
 
 
 def active_dimensions(space: LatentSpace) -> Tensor:
-    """Return the numbers `(d,)` of all dimensions, that whose codes vary most first.
+    """Return the numbers `(d,)` of all dimensions by the variance of their codes, largest first.
 
-    The variance of posterior means tells what a dimension says of the data (Burda 2016); that of samples would
-    be 1 for all of a model with a standard normal prior.
+    The variance of posterior means measures how much a dimension says about the data (Burda 2016); with a standard
+    normal prior, the variance of samples would be 1 in every dimension.
     """
     return training_codes(space).double().var(0, correction=0).argsort(descending=True, stable=True)
 
 
 def manifold_grid(space: LatentSpace, side: int, dims: tuple[int, int] | None = None) -> Tensor:
-    """Return codes `(side, side, d)` that run through two dimensions, as Kingma and Welling 2014 show a manifold.
+    """Return codes `(side, side, d)` that span two dimensions, like the manifolds of Kingma and Welling 2014.
 
-    Columns go up the first dimension from left to right, rows up the second from below, at the quantiles
-    (i + 1/2) / side: of the prior, where there is one, of the training codes for other models. All other
-    dimensions stay in the middle of the prior, or at the mean of the codes.
+    The first dimension grows from left to right, the second upwards, at the quantiles (i + 1/2) / side of the
+    prior, or of the training codes where there is no prior. All other dimensions stay at the mean of the prior or
+    of the codes.
 
     Args:
         space: a latent space of two dimensions or more.
@@ -88,9 +88,9 @@ def four_corner_grid(corners: ArrayLike, side: int) -> Array:
 def corner_items(places: ArrayLike, labels: ArrayLike | None = None) -> NDArray[np.int64]:
     """Choose four items of a map `(n, 2)` as corners of a grid, in the reading order of `four_corner_grid`.
 
-    Of each class its middle stands for it: the item nearest the medians of its places. Those four that enclose
-    the largest area are taken. Without labels, or with fewer than four classes, all items may be corners: four
-    different ones that lie nearest the corners of the box of the middle 90 % of places, all together.
+    Each class is represented by the item nearest the medians of its places; the four of them that enclose the
+    largest area are chosen. Without labels, or with fewer than four classes, they are four different items: those
+    with the least total distance to the corners of the box that holds the middle 90 % of places.
 
     Args:
         places: `(n, 2)`, n at least 4.

@@ -1,4 +1,4 @@
-"""Codes by optimization: gives any decoder an encoder."""
+"""Codes by optimization: an encoder for any decoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def squared_error(decoded: Tensor, inputs: Tensor) -> Tensor:
     tensor([1., 4.])
 
     Raises:
-        ValueError: another shape was decoded.
+        ValueError: the shapes differ.
     """
     if decoded.shape != inputs.shape:
         raise ValueError(
@@ -46,23 +46,23 @@ def fit_codes(
 ) -> Tensor:
     """Return codes `(n, d)` whose decoded outputs are nearest to `inputs`, by gradient descent from each start.
 
-    Adam with a fixed number of steps, its rate falling to 0 along a half cosine; of all starts the one with the
-    least error at its end is kept, for each input. Nothing is drawn, and the steps are elementwise, so no input
-    has an influence on another, and gradients reach nothing but the codes. Works under `torch.no_grad`.
+    Adam takes a fixed number of steps with a cosine learning rate; for each input the start with the least final
+    error wins. Nothing is random and the steps are elementwise, so inputs do not influence each other, and
+    gradients reach only the codes. Works under `torch.no_grad`.
 
     Source: Bojanowski et al. 2018 (GLO) and Park et al. 2019 (DeepSDF) encode in this way.
 
-    Traps: a local minimum is all one can hope for; more starts help more than more steps. Give codes in units of
-    their own spread, as `decode=lambda z: model.decode(mean + z @ root.T)`, or the rate suits no dimension.
+    Traps: the result is a local minimum; more starts help more than more steps. Scale codes by their spread, as in
+    `decode=lambda z: model.decode(mean + z @ root.T)`: one learning rate must suit all dimensions.
 
     Args:
         decode: codes `(n, d)` to outputs `(n, *shape)`, in torch with gradients; row i belongs to input i.
         inputs: `(n, *shape)`.
-        starts: codes `(r, n, d)` to begin from, r for each input; or `(n, d)` for one.
-        steps: of each start.
-        learning_rate: of the first step, about the distance a code goes in it.
-        error: outputs and inputs to what is minimized, `(n,)`.
-        penalty: codes to what is added to the error, `(n,)`.
+        starts: initial codes `(r, n, d)`, r for each input; or `(n, d)` for one each.
+        steps: number of steps from each start.
+        learning_rate: rate of the first step, about the distance that a code moves in it.
+        error: maps outputs and inputs to the error `(n,)` that is minimized.
+        penalty: maps codes to what is added to the error, `(n,)`.
 
     Raises:
         ValueError: starts that do not fit the inputs, or no steps.
@@ -94,7 +94,7 @@ def fit_codes(
 def best_starts(
     decode: Decode, inputs: Tensor, candidates: Tensor, count: int, *, error: Error = squared_error
 ) -> Tensor:
-    """Return the `count` of candidates `(k, d)` that decode nearest to each input, `(count, n, d)`, best first.
+    """Return the `count` candidates of `(k, d)` that decode nearest to each input, `(count, n, d)`, best first.
 
     Raises:
         ValueError: fewer candidates than `count`.
@@ -114,7 +114,7 @@ def best_starts(
 
 
 def _descend(objective: Decode, start: Tensor, steps: int, learning_rate: float) -> Tensor:
-    """Return where Adam leads from `start` `(n, d)`."""
+    """Return the codes that Adam reaches from `start` `(n, d)`."""
     codes = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([codes], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -20,7 +20,7 @@ class Mesh(NamedTuple):
     """Triangles in space.
 
     Attributes:
-        vertices: float32 `(v, 3)`: x to the right, y up and z to the front, the grid filling [-1, 1] along each.
+        vertices: float32 `(v, 3)`: x to the right, y up, z to the front; the grid fills [-1, 1] along each axis.
         faces: int64 `(f, 3)`, rows of `vertices`; counterclockwise as seen from outside.
     """
 
@@ -29,7 +29,7 @@ class Mesh(NamedTuple):
 
 
 def decoded_meshes(decode: Callable[[Tensor], Tensor], codes: Tensor, *, level: float = 0.0) -> list[Mesh]:
-    """Return the surface of what each code decodes to; see `surface`.
+    """Return the surface that each code decodes to; see `surface`.
 
     Args:
         decode: codes `(n, d)` to grids of signed distances `(n, 1, depth, height, width)`, in torch.
@@ -56,22 +56,23 @@ def surfaces(grids: Tensor, *, level: float = 0.0) -> list[Mesh]:
     if grids.ndim != 5 or grids.shape[1] != 1 or min(grids.shape[2:]) < 2:
         raise RequestError(
             f"a mesh needs grids of distances (n, 1, depth, height, width), got {tuple(grids.shape)}; decode "
-            "bodies in space, as of furniture with dims=3"
+            "3-D shapes, for example those of furniture with dims=3"
         )
     return [surface(grid, level=level) for grid in grids[:, 0].detach().cpu().numpy()]
 
 
 def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
-    """Return where the distances in `grid` `(depth, height, width)` are `level`, between the centers of voxels.
+    """Return the surface on which the distances in `grid` `(depth, height, width)` equal `level`.
 
-    Rows go down and the first axis goes to the front, as in the dataset `furniture`. A grid without a surface
-    gives a mesh without vertices; one that the border cuts is open there.
+    Distances are interpolated between voxel centers. Rows go down and the first axis goes to the front, as in the
+    dataset `furniture`. A grid without a surface gives a mesh without vertices; a surface cut by the border is
+    open there.
 
     Source: marching cubes, Lorensen and Cline 1987, in the version of Lewiner et al. 2003, by scikit-image.
 
     Raises:
         RequestError: scikit-image is not installed.
-        ValueError: no grid in space, of two voxels or more along each axis, or distances that are not finite.
+        ValueError: the grid is not 3-D with at least two voxels per axis, or its distances are not finite.
     """
     if grid.ndim != 3 or min(grid.shape) < 2:
         raise ValueError(f"grid must be (depth, height, width), each at least 2, got shape {grid.shape}")
@@ -86,7 +87,7 @@ def surface(grid: npt.NDArray[Any], *, level: float = 0.0) -> Mesh:
 
 
 def as_obj(meshes: Mapping[str, Mesh]) -> str:
-    """Return the text of a Wavefront OBJ file that holds each mesh as an object of that name.
+    """Return the text of a Wavefront OBJ file with each mesh as an object of its name.
 
     >>> triangle = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]))
     >>> as_obj({"one": triangle, "two": triangle}).splitlines()[5:]

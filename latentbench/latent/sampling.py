@@ -1,4 +1,4 @@
-"""Draws of new codes: from the prior where a model has one, else from a density fitted to its codes."""
+"""Random new codes: from the prior where a model has one, else from a density fitted to its codes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = [
 
 Source = Literal["auto", "prior", "gaussian", "mixture"]
 SOURCES: tuple[Source, ...] = ("auto", "prior", "gaussian", "mixture")
-PARTS = 10  # of a mixture
-MIXTURE_ROWS = 20_000  # codes a mixture is fitted to, at most
-MIXTURE_ELEMENTS = 4_000_000  # the same, as rows times the dimensions that vary: a step costs these times d
-FIT_SEED = 0  # a density is the same whatever is drawn from it
+PARTS = 10  # components of a mixture
+MIXTURE_ROWS = 20_000  # most codes that a mixture is fitted to
+MIXTURE_ELEMENTS = 4_000_000  # most rows times varying dimensions: a step costs these times d
+FIT_SEED = 0  # the fitted density does not depend on the seed of the draws
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Mixture:
     """A mixture of normal distributions over codes.
 
     Attributes:
-        weights: share `(k,)` of each part, float64, of sum 1.
+        weights: the weight `(k,)` of each component, float64, with sum 1.
         means: `(k, d)`.
         roots: `(k, d, d)`, R Rᵀ = covariance.
     """
@@ -49,7 +49,7 @@ class Mixture:
     roots: Tensor
 
     def sample(self, noise: Tensor, generator: torch.Generator) -> Tensor:
-        """Turn standard normal `noise` `(n, d)` into codes `(n, d)`; `generator` chooses the part of each."""
+        """Turn standard normal `noise` `(n, d)` into codes `(n, d)`; `generator` chooses the component of each."""
         parts = torch.multinomial(self.weights.cpu(), len(noise), replacement=True, generator=generator)
         moved = torch.empty_like(noise, dtype=torch.float64)
         for part in range(len(self.weights)):
@@ -59,7 +59,7 @@ class Mixture:
 
 
 def sampler_name(space: LatentSpace, how: Source = "auto") -> str:
-    """Say where `sample_codes` draws from; its errors are those of `sample_codes`."""
+    """Return the name of what `sample_codes` draws from; errors as there."""
     names = {
         "prior": "the prior",
         "gaussian": "a full Gaussian fitted to the training codes",
@@ -71,14 +71,14 @@ def sampler_name(space: LatentSpace, how: Source = "auto") -> str:
 def sample_codes(space: LatentSpace, count: int, seed: int, how: Source = "auto") -> Tensor:
     """Draw `count` new codes `(count, d)`.
 
-    "auto" draws from the prior of a model that has one. For others it draws as "gaussian" does: from a Gaussian
-    with full covariance fitted to the training codes (to the codes themselves where there is no training split),
-    as RAE (Ghosh 2020) and pythae do. "mixture" is `fit_mixture`, likewise.
+    "auto" draws from the prior of a model that has one, and otherwise like "gaussian": from a Gaussian with full
+    covariance fitted to the training codes (to the space's own codes without a training split), as RAE (Ghosh
+    2020) and pythae do. "mixture" draws from `fit_mixture` of the same codes.
 
     Raises:
-        UnknownNameError: another `how`.
+        UnknownNameError: there is no such `how`.
         ValueError: a count below 0.
-        NotApplicableError: no prior where one was asked for, or too few codes for a mixture.
+        NotApplicableError: "prior" for a model without one, or too few codes for a mixture.
     """
     if count < 0:
         raise ValueError(f"count must be at least 0, got {count}")
@@ -94,14 +94,14 @@ def sample_codes(space: LatentSpace, count: int, seed: int, how: Source = "auto"
 
 
 def training_codes(space: LatentSpace) -> Tensor:
-    """Return the codes of the training split, of the space itself where there is none."""
+    """Return the codes of the training split, or of the space itself if it has none."""
     return (space.train if "train" in space.supplies else space).codes
 
 
 def fit_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean `(d,)` and a root `(d, d)` of the covariance, R Rᵀ = C, in float64.
 
-    The root is made from eigenvectors, so dimensions without any spread are no trouble. One code has none.
+    The root is computed from eigenvectors, so dimensions without any spread, or a single code, are allowed.
     """
     centered = codes.double() - codes.double().mean(0)
     covariance = centered.T @ centered / max(len(codes) - 1, 1)
@@ -112,12 +112,12 @@ def fit_gaussian(codes: Tensor) -> tuple[Tensor, Tensor]:
 def fit_mixture(codes: Tensor, parts: int = PARTS, seed: int = FIT_SEED) -> Mixture:
     """Fit a mixture of `parts` normal distributions with full covariances to codes `(n, d)`, by scikit-learn.
 
-    Expectation maximization from k-means, at most 100 steps, on codes divided by the spread of each dimension; of
-    many codes a part, chosen by `seed`, is looked at: 20,000, or 4,000,000 numbers. A dimension without spread
-    stays where it is.
+    Expectation maximization, initialized by k-means, takes at most 100 steps on codes divided by the spread of
+    each dimension. It uses at most 20,000 codes, or 4,000,000 numbers, chosen by `seed`. A dimension without
+    spread keeps its value.
 
     Raises:
-        NotApplicableError: fewer than two codes a part.
+        NotApplicableError: fewer than two codes per component.
     """
     if len(codes) < 2 * parts:
         raise NotApplicableError(f"a mixture of {parts} parts needs at least {2 * parts} codes, got {len(codes)}")
@@ -143,7 +143,9 @@ def _expectation_maximization(codes: Tensor, parts: int, seed: int) -> GaussianM
     from sklearn.mixture import GaussianMixture
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # cut short, or of few distinct codes, it is one still
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # stopped early, or fitted to few distinct codes, it is still a mixture
         return GaussianMixture(parts, covariance_type="full", random_state=seed).fit(codes.cpu().numpy())
 
 

@@ -1,4 +1,4 @@
-"""Traversals: one dimension of a code runs through what the data have there, the others stay."""
+"""Traversals: one dimension of a code runs through the range of the data, the others stay fixed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from latentbench.model import Posterior
 
 __all__ = ["LOWEST", "activity", "activity_unit", "most_active", "quantile_levels", "traverse"]
 
-LOWEST = 0.05  # quantile at which a traversal begins; it ends as far from the other side
+LOWEST = 0.05  # quantile at which a traversal begins; it ends at 1 - LOWEST
 
 
 def activity(space: LatentSpace) -> Tensor:
-    """Return how much each dimension says of an item, `(d,)` in float64; 0 or more.
+    """Return how much information each dimension carries about an item, `(d,)` in float64; at least 0.
 
-    With diagonal normal posteriors and prior the mean Kullback-Leibler divergence of each dimension, in nats: what
-    it costs to send. With other ones, or none, the variance of the codes. See `activity_unit`.
+    With diagonal normal posteriors and prior: the mean Kullback-Leibler divergence of each dimension, in nats.
+    With other distributions, or none: the variance of the codes. See `activity_unit`.
 
-    Source: Burda 2016, "Importance Weighted Autoencoders", section 5.2, for active units; the divergence a
-    dimension, as Burgess 2018, "Understanding disentangling in beta-VAE", shows it.
+    Source: Burda 2016, "Importance Weighted Autoencoders", section 5.2, for active units; the divergence per
+    dimension as in Burgess 2018, "Understanding disentangling in beta-VAE".
 
     >>> activity(LatentSpace.from_arrays(codes=[[0.0, 1.0], [2.0, 1.0]]))
     tensor([1., 0.], dtype=torch.float64)
@@ -39,12 +39,12 @@ def activity(space: LatentSpace) -> Tensor:
 
 
 def activity_unit(space: LatentSpace) -> str:
-    """Say what `activity` is measured in: "nats" or "variance"."""
+    """Return the unit of `activity`: "nats" or "variance"."""
     return "nats" if _has_rates(space) else "variance"
 
 
 def most_active(space: LatentSpace, count: int | None = None) -> list[int]:
-    """Return the numbers of the `count` most active dimensions, all where None; of equal ones the first first."""
+    """Return the numbers of the `count` most active dimensions (None: of all), ties in their order."""
     order = activity(space).sort(descending=True, stable=True).indices.tolist()
     return order[:count]
 
@@ -68,14 +68,14 @@ def traverse(
 ) -> Tensor:
     """Return codes `(k, steps, d)`: in row i only dimension `dims[i]` differs from the start.
 
-    It runs through quantiles of the aggregated posterior, from 5 to 95 %: of one sample of each item's posterior,
-    or of the codes where there is none. So no step lies where the data are not, in that dimension by itself.
+    The dimension runs through quantiles of the aggregated posterior from 5 to 95 %: of one sample of each item's
+    posterior, or of the codes where there is no posterior. So each step stays within the data, in that dimension.
 
     Args:
-        space: whose codes.
+        space: the latent space.
         item: row of the code to start from; None: the mean of all codes.
-        dims: numbers of the dimensions, k of them; None: all, the most active first.
-        steps: codes a dimension, at least 2.
+        dims: numbers of k dimensions; None: all, the most active first.
+        steps: codes per dimension, at least 2.
 
     Raises:
         ValueError: fewer than two steps.

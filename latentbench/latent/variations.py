@@ -1,4 +1,4 @@
-"""Variations of one input: codes from the neighborhood of its own."""
+"""Variations of one input: codes from the neighborhood of its code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEIGHBORS = 20
 
 
 def neighborhood_name(space: LatentSpace) -> str:
-    """Say what `variations` draws from."""
+    """Return the name of what `variations` draws from."""
     if "posterior" in space.supplies:
         return "its posterior"
     return f"a Gaussian with the covariance of its {NEIGHBORS} nearest codes"
@@ -28,21 +28,21 @@ def neighborhood_name(space: LatentSpace) -> str:
 def variations(space: LatentSpace, item: int | Tensor, count: int, seed: int, width: float = 1.0) -> Tensor:
     """Draw `count` codes `(count, d)` around the code of one input; decoded, they vary it.
 
-    They come from its posterior, where there is one, with its standard deviation times `width`. Elsewhere a
-    Gaussian stands in for it: the mean is the input's own code, the covariance that of the codes of its 20
-    nearest neighbors in the training split (among the other items where there is none), likewise widened. A
-    width of 0 gives the code itself, so that its decoded variations are the reconstruction.
+    They come from its posterior, if there is one, with the standard deviation times `width`. Otherwise they come
+    from a Gaussian around the input's code, with the covariance of its 20 nearest codes in the training split
+    (among the other items if there is no training split), widened likewise. A width of 0 gives the code itself, so
+    the decoded variations are the reconstruction.
 
     Args:
         space: the latent space.
-        item: row number of an item of it, of any integer type, or an input `(*shape)`.
-        count: how many.
-        seed: of the noise.
-        width: of the neighborhood, finite and at least 0; 1 is as wide as found.
+        item: row number of an item, of any integer type, or an input `(*shape)`.
+        count: number of codes.
+        seed: seed of the noise.
+        width: width of the neighborhood as a multiple of the measured one, finite and at least 0.
 
     Raises:
         NotApplicableError: an input for a space without encoder, or fewer than 20 neighbors.
-        ValueError: an item that is not there, or a width below 0 or without end.
+        ValueError: there is no such item, or the width is negative or not finite.
     """
     if not 0 <= width < math.inf:
         raise ValueError(f"width must be at least 0 and finite, got {width}")
@@ -67,7 +67,7 @@ def _posterior(space: LatentSpace, item: int | Tensor) -> Posterior:
 
 
 def _neighbors(space: LatentSpace, item: int | Tensor, code: Tensor) -> Tensor:
-    """Return the codes `(20, d)` nearest to one, less their mean, in float64: a root of their covariance."""
+    """Return the 20 codes nearest to a code, centered, `(20, d)` in float64: a root of their covariance."""
     bank = training_codes(space)
     apart = torch.linalg.vector_norm(bank - code, dim=1)
     if "train" not in space.supplies and isinstance(item, int):

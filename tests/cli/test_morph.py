@@ -231,12 +231,15 @@ WRONG = {
         "there is no path 'geodesik'; did you mean 'geodesic'?; there are linear, slerp, norm, geodesic, graph",
     ),
     "no path": (["--from", 1, "--to", 2, "--path", ""], "there is no path ''"),
-    "points": (["--from", 1, "--via", 5, "--to", 2, "--points", 2], "--points must be at least 3 here, got 2"),
+    "points": (
+        ["--from", 1, "--via", 5, "--to", 2, "--points", 2],
+        "--points must be at least 3 for these items, got 2",
+    ),
     "both": (["--from", 1, "--to", 2, "--blend", "1,2,3"], "give --from and --to, or --blend, not both"),
     "two corners": (["--blend", "1,2"], "--blend takes three or four different test items as in 3,50,77, got 1,2"),
     "equal corners": (["--blend", "1,2,2"], "--blend takes three or four different test items"),
     "corner outside": (["--blend", "1,2,99999"], "--blend must be a test item from 0 to "),
-    "blend of one": (["--blend", "1,2,3", "--points", 1], "--points must be at least 2 here, got 1"),
+    "blend of one": (["--blend", "1,2,3", "--points", 1], "--points must be at least 2 for these items, got 1"),
     "no numbers": (["--blend", "1,x,3"], "expected whole numbers separated by commas, got '1,x,3'"),
 }
 

@@ -87,7 +87,7 @@ def test_collapsed_codes_can_be_drawn():
 
 def test_pyplot_is_never_imported():
     code = (
-        "import sys, numpy; from latentbench.drawing.montage import code_map; "
+        "import sys, numpy; from latentbench.drawing.scatter import code_map; "
         "code_map(numpy.eye(2), numpy.arange(2)); "
         "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )

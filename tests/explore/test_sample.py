@@ -85,7 +85,7 @@ def test_umap_stands_beside_neighbors(spots, monkeypatch):
 
 
 def test_a_map_needs_items(spots):
-    with pytest.raises(NotApplicableError, match="a map needs 40 test items or more, here are 8"):
+    with pytest.raises(NotApplicableError, match="a map needs at least 40 test items, got 8"):
         inverse_grid(spots.take(torch.arange(10)), "pca", 4, 200, 0, "spots")
 
 

@@ -1,4 +1,4 @@
-"""What an edit can change, a factor or the class, and how far an item has to go."""
+"""Attributes that an edit can change, factors or classes, and how far an item has to move."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Attribute:
     """A ground-truth factor, or a pair of classes, with its values in the training split.
 
     Attributes:
-        name: as it was asked for, "smile" or "label:5->9".
-        column: of the factors; None for a pair of classes.
-        rows: training rows it is known of `(m,)`: all, or those of the two classes.
-        values: of these rows `(m,)`, float64: the factor, or 0 for the first class and 1 for the second.
-        levels: the values that it can have, ascending; empty for a continuous factor.
+        name: the requested name, "smile" or "label:5->9".
+        column: column of the factors; None for a pair of classes.
+        rows: training rows for which it is known `(m,)`: all, or those of the two classes.
+        values: its values in these rows `(m,)`, float64; for classes 0 in the first and 1 in the second.
+        levels: its possible values, ascending; empty for a continuous factor.
     """
 
     name: str
@@ -36,36 +36,37 @@ class Attribute:
 
     @property
     def binary(self) -> bool:
-        """Whether it has two values only."""
+        """Whether it has only two values."""
         return len(self.levels) == 2
 
     @property
     def unit(self) -> str:
-        """What a strength of 1 means."""
+        """The meaning of a strength of 1."""
         return "the gap between the classes' means" if self.column is None else f"{self.name} + 1"
 
     @property
     def ends(self) -> tuple[Tensor, Tensor]:
-        """Low and high: the two values there are, else the outer quartiles (the extremes where those are one)."""
+        """Low and high: the two values, else the outer quartiles (the extremes where the quartiles are equal)."""
         low, high = (torch.quantile(self.values, share, interpolation="nearest") for share in (0.25, 0.75))
         extremes = self.binary or bool(low == high)
         return (self.values.min(), self.values.max()) if extremes else (low, high)
 
     def is_high(self, values: Tensor) -> Tensor:
-        """Return which values lie nearer to the high than to the low end."""
+        """Return which values are nearer to the high end than to the low end."""
         low, high = self.ends
         return values >= (low + high) / 2
 
     def opposite(self, values: Tensor) -> Tensor:
-        """Return for each value the end on the other side: of two values the other one."""
+        """Return for each value the end on the other side; of two values, the other one."""
         low, high = self.ends
         return torch.where(self.is_high(values), low, high).to(values)
 
     def moved(self, values: Tensor, steps: float) -> Tensor:
-        """Return where `steps` lead from each value.
+        """Return the value that `steps` lead to from each value.
 
-        Of two values the higher for positive steps, the lower for negative ones. Otherwise a step is a standard
-        deviation over the training split; nothing leaves its range, and what has levels ends on the nearest one.
+        Of two values, positive steps lead to the higher and negative ones to the lower. Otherwise a step is one
+        standard deviation over the training split; results stay in its range, and on the nearest level if there
+        are levels.
         """
         if steps == 0:
             return values
@@ -78,16 +79,16 @@ class Attribute:
 
 
 def attribute_names(space: LatentSpace) -> tuple[str, ...]:
-    """Return the names of the factors that can be edited; pairs of classes come besides."""
+    """Return the names of the factors that can be edited; pairs of classes can be edited too."""
     return space.factor_names if "train" in space.supplies and "factors" in space.train.supplies else ()
 
 
 def find_attribute(space: LatentSpace, name: str) -> Attribute:
-    """Return the attribute of a name: a factor's, or a pair of classes as "label:5->9" (or "label:5-9").
+    """Return the attribute of a name: a factor, or a pair of classes as "label:5->9" (or "label:5-9").
 
     Raises:
         UnknownNameError: the space has no such factor or class.
-        RequestError: this is no pair of classes.
+        RequestError: the name starts with "label:" but is not a pair of classes.
         NotApplicableError: there is no training split, or the factor has a single value there.
     """
     train = space.train

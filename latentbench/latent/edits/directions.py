@@ -1,4 +1,4 @@
-"""Attribute directions: which way codes go when one attribute changes, estimated on the training split."""
+"""Attribute directions: how codes move when one attribute changes, estimated on the training split."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = [
 ]
 
 How = Literal["mean_difference", "balanced_means", "probe_normal", "paired"]
-CHUNK = 4096  # rows turned to float64 at once: codes of the pixels themselves are wide
+CHUNK = 4096  # rows converted to float64 at once: codes of the model `pixels` are wide
 PAIRS = 500  # training items drawn with one factor changed
 PROBE_ROWS = 20_000
-DETERMINED = 0.999  # a factor that correlates so with the attribute is the attribute
-LOST = 1e-6  # share of its length under which nothing is left of a direction
+DETERMINED = 0.999  # correlation above which another factor counts as the attribute itself
+LOST = 1e-6  # share of its length below which nothing is left of a direction
 
 
 @dataclass(frozen=True)
 class Direction:
-    """Which way codes go, and how far, when an attribute changes.
+    """The direction and distance by which codes move when an attribute changes.
 
     Attributes:
-        name: of the attribute.
-        vector: `(d,)`; added once it moves codes by one unit.
-        unit: what a strength of 1 means: the gap between two classes, or one unit of a factor.
-        how: it was found.
+        name: name of the attribute.
+        vector: `(d,)`; adding it once moves codes by one unit.
+        unit: the meaning of a strength of 1: the gap between two classes, or one unit of a factor.
+        how: the method that found it.
     """
 
     name: str
@@ -61,16 +61,16 @@ def attribute_direction(
     """Return the direction of an attribute, from the codes of the training split.
 
     Args:
-        space: its `train` is looked at, and nothing else of its data.
+        space: the latent space; of its data only `train` is used.
         attribute: name of a factor, or a pair of classes as "label:5->9".
-        how: "mean_difference", "balanced_means" (the other factors held still), "probe_normal", or "paired" (of
-            items drawn twice, which needs a renderer and an encoder); see the functions of these names.
-        orthogonal_to: attributes that shall not change: their directions, found the same way, are taken out.
-        seed: of the choice of items that are drawn twice.
+        how: "mean_difference", "balanced_means" (the other factors held fixed), "probe_normal", or "paired" (items
+            drawn twice, which needs a renderer and an encoder); see the functions of these names.
+        orthogonal_to: attributes to hold: their directions, found in the same way, are projected out.
+        seed: seed of the choice of items that are drawn twice.
 
     Raises:
         UnknownNameError: there is no such attribute.
-        NotApplicableError: what it takes is missing: training codes, factors, a renderer.
+        NotApplicableError: training codes, factors or the renderer are missing.
 
     >>> z = torch.tensor([[0.0, 0], [0, 1], [2, 0], [2, 1]])
     >>> train = LatentSpace.from_arrays(codes=z, factors=z / z.max(0).values, factor_names=("hat", "beard"))
@@ -87,8 +87,8 @@ def attribute_direction(
 def mean_difference(codes: Tensor, values: Tensor) -> Tensor:
     """Return the change of codes `(m, d)` per unit of an attribute's values `(m,)`: `(d,)`.
 
-    For values 0 and 1 the difference of the two means (Larsen 2016, "Autoencoding beyond pixels using a learned
-    similarity metric"); for a continuous attribute the slope of the codes' regression on it.
+    For values 0 and 1 this is the difference of the two means (Larsen 2016, "Autoencoding beyond pixels using a
+    learned similarity metric"), for a continuous attribute the slope of the codes' regression on it.
 
     >>> mean_difference(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]))
     tensor([4.])
@@ -97,11 +97,11 @@ def mean_difference(codes: Tensor, values: Tensor) -> Tensor:
 
 
 def balanced_means(codes: Tensor, values: Tensor, others: Tensor) -> Tensor:
-    """Return the same with other attributes `(m, k)` held still: `(d,)`.
+    """Return the change of codes per unit of an attribute, with other attributes `(m, k)` held fixed: `(d,)`.
 
-    Codes are regressed on all attributes jointly, which undoes correlations between them: White 2016, "Sampling
-    Generative Networks". Others that are constant, or the attribute itself again, are left out; without any it is
-    the mean difference.
+    Codes are regressed on all attributes jointly, which removes correlations between them: White 2016, "Sampling
+    Generative Networks". Other attributes that are constant or repeat this one are left out; without any others it
+    is the mean difference.
 
     >>> z = torch.tensor([[0.0], [0], [1], [11]])
     >>> balanced_means(z, torch.tensor([0, 1, 0, 1]), torch.tensor([[0], [0], [1], [1]]))
@@ -118,11 +118,11 @@ def balanced_means(codes: Tensor, values: Tensor, others: Tensor) -> Tensor:
 
 
 def probe_normal(codes: Tensor, values: Tensor) -> Tensor:
-    """Return the normal of a linear probe, as long as the attribute is apart along it: `(d,)`.
+    """Return the normal of a linear probe `(d,)`, scaled to the gap of the attribute along it.
 
-    The probe is a logistic regression of two values and a ridge regression of more, on at most 20,000 codes, all
-    dimensions scaled alike. A strength of 1 moves by the gap between the means along the normal, or by what goes
-    with one unit of a continuous attribute.
+    The probe is a logistic regression for two values and a ridge regression for more, on at most 20,000 codes with
+    one scale for all dimensions. A strength of 1 moves codes along the normal by the gap between the means, or by
+    the slope per unit of a continuous attribute.
 
     Source: the unit normal is InterFaceGAN's: Shen 2020, "Interpreting the Latent Space of GANs".
 
@@ -136,9 +136,9 @@ def probe_normal(codes: Tensor, values: Tensor) -> Tensor:
 
 
 def paired(before: Tensor, after: Tensor, change: Tensor) -> Tensor:
-    """Return the change of codes `(m, d)` per unit of the one factor that changed, by `change` `(m,)`: `(d,)`.
+    """Return the change of codes `(m, d)` per unit of the single factor that changed by `change` `(m,)`: `(d,)`.
 
-    Least squares; for changes of one size the mean of the differences, turned to one side.
+    By least squares; for changes of equal size this is the mean of the differences, with their signs aligned.
 
     >>> paired(torch.tensor([[0.0], [3.0]]), torch.tensor([[1.0], [0.0]]), torch.tensor([1, -1]))
     tensor([2.])
@@ -148,10 +148,10 @@ def paired(before: Tensor, after: Tensor, change: Tensor) -> Tensor:
 
 
 def orthogonalized(direction: Direction, others: Sequence[Direction]) -> Direction:
-    """Return what is left of a direction without its parts along others: they stay as they are (Shen 2020).
+    """Return a direction without its components along others, so that these attributes are held (Shen 2020).
 
     Raises:
-        NotApplicableError: nothing is left.
+        NotApplicableError: nothing is left of the direction.
 
     >>> one, other = (Direction(name, torch.tensor(v), "", "") for name, v in (("a", [3.0, 4]), ("b", [0.0, 9])))
     >>> orthogonalized(one, [other]).vector
@@ -167,7 +167,7 @@ def orthogonalized(direction: Direction, others: Sequence[Direction]) -> Directi
 
 
 def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
-    """Return a random direction `(d,)` of the given length, spread as the codes `(n, d)` are: a control."""
+    """Return a random direction `(d,)` of this length, distributed like the codes `(n, d)`, as a control."""
     weights = torch.randn(len(codes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     vector = _sum(codes, (weights - weights.mean()).to(codes.device))
     return torch.nn.functional.normalize(vector, dim=0) * length
@@ -181,7 +181,7 @@ def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:
 
 
 def _others(train: LatentSpace, goal: Attribute) -> Tensor:
-    """Return the factors other than the attribute, `(m, k)`; none where none are known."""
+    """Return the factors other than the attribute, `(m, k)`; no columns where none are known."""
     if "factors" not in train.supplies:
         return goal.values[:, None][:, :0]
     factors = train.factors[goal.rows]
@@ -191,7 +191,7 @@ def _others(train: LatentSpace, goal: Attribute) -> Tensor:
 
 def _of_pairs(space: LatentSpace, goal: Attribute, seed: int) -> Tensor:
     if goal.column is None:
-        raise NotApplicableError(f"{goal.name} is no factor: items cannot be drawn with that alone changed")
+        raise NotApplicableError(f"{goal.name} is not a factor: items cannot be drawn with only this changed")
     order = torch.randperm(len(goal.rows), generator=torch.Generator().manual_seed(seed))[:PAIRS]
     before = space.train.factors[order.to(goal.rows.device)].double()
     after = before.clone()
@@ -201,7 +201,7 @@ def _of_pairs(space: LatentSpace, goal: Attribute, seed: int) -> Tensor:
 
 
 def _slope(values: Tensor) -> Tensor:
-    """Return weights `(m,)` whose sum of products with any numbers is their slope over `values`."""
+    """Return weights `(m,)` whose dot product with any numbers is the slope of these over `values`."""
     centered = values.double() - values.double().mean()
     return centered / centered.square().sum()
 

@@ -1,4 +1,4 @@
-"""Edits of codes along attribute directions, chains of them, and what they should have given."""
+"""Edits of codes along attribute directions, chains of edits, and their true counterfactuals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Strength = float | Tensor
-VISIBLE = 8 / 255  # of the range of pixels: what changes by more has changed
+VISIBLE = 8 / 255  # of the range of pixels, change above which a pixel counts as changed
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 VALIDATION_ITEMS = 100
 
@@ -38,8 +38,8 @@ class Step:
 
     Attributes:
         name: the attribute; "reconstruction" before the first edit.
-        codes: after it `(m, d)`.
-        outputs: what they decode to `(m, *shape)`.
+        codes: the codes after it `(m, d)`.
+        outputs: the decoded codes `(m, *shape)`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Step:
 
 
 def edit(space: LatentSpace, codes: Tensor, direction: Direction, strength: Strength) -> Step:
-    """Move codes `(m, d)` along a direction by `strength` units, one for all or one each `(m,)`, and decode.
+    """Move codes `(m, d)` along a direction by `strength` units, one for all or one per code `(m,)`, and decode.
 
     >>> space = LatentSpace.from_arrays(codes=torch.zeros(1, 2), decode=lambda z: 10 * z)
     >>> edit(space, space.codes, Direction("hat", torch.tensor([1.0, 0.0]), "", ""), 0.5).outputs
@@ -62,10 +62,10 @@ def edit(space: LatentSpace, codes: Tensor, direction: Direction, strength: Stre
 def chain(
     space: LatentSpace, codes: Tensor, edits: Sequence[tuple[Direction, Strength]], *, reencode: bool = False
 ) -> list[Step]:
-    """Edit codes `(m, d)` again and again; return every step, the reconstruction first.
+    """Edit codes `(m, d)` step by step; return every step, the reconstruction first.
 
-    Without `reencode` directions add up, in any order. With it each step begins from the code of the image that
-    the step before gave, as if that were all there was.
+    Without `reencode` directions add up, in any order. With it each step starts from the code of the image that
+    the previous step gave.
     """
     steps = [Step("reconstruction", codes, space.decode(codes))]
     for direction, strength in edits:
@@ -76,13 +76,13 @@ def chain(
 
 @dataclass(frozen=True)
 class Originals:
-    """Items as their factors draw them, and as a model sees them.
+    """Items drawn from factors, and what a model makes of them.
 
     Attributes:
-        factors: `(m, k)`.
-        inputs: drawn from them `(m, *shape)`.
-        codes: of the inputs `(m, d)`.
-        outputs: reconstructions `(m, *shape)`.
+        factors: the factors `(m, k)`.
+        inputs: the inputs drawn from them `(m, *shape)`.
+        codes: the codes of the inputs `(m, d)`.
+        outputs: the reconstructions `(m, *shape)`.
     """
 
     factors: Tensor
@@ -97,10 +97,10 @@ class Counterfactual:
 
     Attributes:
         originals: the items.
-        change: of each factor that was changed `(m, attributes)`.
-        truth: the inputs as they would have been `(m, *shape)`.
-        changed: pixels that differ by over 8/255 of their range, a mask `(m, *shape)`.
-        ideal: reconstructions of `truth`: the best that can be asked of the model.
+        change: the change of each changed factor `(m, attributes)`.
+        truth: the inputs drawn from the changed factors `(m, *shape)`.
+        changed: mask of the pixels that differ by more than 8/255 of their range `(m, *shape)`.
+        ideal: the reconstructions of `truth`, the best that the model can give.
     """
 
     originals: Originals
@@ -111,7 +111,7 @@ class Counterfactual:
 
 
 def originals(space: LatentSpace, factors: Tensor) -> Originals:
-    """Draw items of these factors `(m, k)` and look at them through the model.
+    """Draw items of these factors `(m, k)`, encode and decode them.
 
     Raises:
         NotApplicableError: no renderer, encoder or decoder.
@@ -127,13 +127,13 @@ def counterfactual(
     """Draw the items with some factors changed.
 
     Args:
-        space: draws and sees them.
-        items: as they are.
+        space: the space whose renderer and model are used.
+        items: the unchanged items.
         attributes: factors to change, all at once.
-        aims: their new values `(m,)`, one tensor an attribute; the opposite ones when left out.
+        aims: their new values `(m,)`, one tensor per attribute; default: the opposite values.
 
     Raises:
-        NotApplicableError: an attribute is no factor.
+        NotApplicableError: an attribute is not a factor.
     """
     columns, factors = [_column(attribute) for attribute in attributes], items.factors.clone()
     for number, (column, attribute) in enumerate(zip(columns, attributes, strict=True)):
@@ -145,7 +145,7 @@ def counterfactual(
 
 
 def masked_error(outputs: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean squared error of each item over the pixels of its mask, `(m,)` in float64; 0 without any.
+    """Return the mean squared error of each item over its masked pixels, `(m,)` in float64; 0 without any.
 
     >>> masked_error(torch.tensor([[1.0, 9.0]]), torch.zeros(1, 2), torch.tensor([[True, False]]))
     tensor([1.], dtype=torch.float64)
@@ -155,9 +155,9 @@ def masked_error(outputs: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
 
 
 def best_strength(space: LatentSpace, case: Counterfactual, direction: Direction) -> float:
-    """Return the strength, from 0 to 4, with the least error on the pixels that should change.
+    """Return the strength from 0 to 4 with the least error on the pixels that should change.
 
-    Ten strengths are tried, then the bottom of the parabola through the best and its neighbors.
+    Ten strengths are tried, then the minimum of the parabola through the best and its neighbors.
     """
 
     def error(strength: float) -> float:
@@ -176,7 +176,7 @@ def validation_items(space: LatentSpace) -> Originals:
     """Return the 100 items of the validation split on which strengths are chosen.
 
     Raises:
-        NotApplicableError: no validation split with factors, or nothing to draw or see items with.
+        NotApplicableError: no validation split with factors, no renderer, no encoder or no decoder.
     """
     factors = space.validation.factors
     rows = torch.randperm(len(factors), generator=torch.Generator().manual_seed(0))[:VALIDATION_ITEMS]
@@ -185,18 +185,18 @@ def validation_items(space: LatentSpace) -> Originals:
 
 def _column(attribute: Attribute) -> int:
     if attribute.column is None:
-        raise NotApplicableError(f"{attribute.name} is no factor: nobody knows what an item of the other class is")
+        raise NotApplicableError(f"{attribute.name} is not a factor: an item of the other class cannot be drawn")
     return attribute.column
 
 
 def _reach(inputs: Tensor, truth: Tensor) -> float:
-    """Return 1 for images in [0, 1], else the range of the numbers."""
+    """Return 1 for images in [0, 1], else the range of the values."""
     low, high = min(float(inputs.min()), float(truth.min())), max(float(inputs.max()), float(truth.max()))
     return 1.0 if low >= 0 and high <= 1 else high - low
 
 
 def _bottom(places: Sequence[float], heights: Sequence[float]) -> float:
-    """Return the lowest point, between the outer two, of the parabola through three points."""
+    """Return the minimum, between the outer two, of the parabola through three points."""
     (a, b, c), (f, g, h) = places, heights
     left, right = (b - a) * (g - h), (b - c) * (g - f)
     bend = left - right

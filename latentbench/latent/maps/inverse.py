@@ -1,4 +1,4 @@
-"""From a map of codes in two dimensions back to codes: exactly for PCA, by UMAP itself, or by near neighbors."""
+"""From a two-dimensional map back to codes: exactly for PCA, by UMAP itself, or by nearest neighbors."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ Array = NDArray[np.float64]
 
 
 class Inverse(Protocol):
-    """What leads from a map back to codes.
+    """A map of codes with a way back to codes.
 
     Attributes:
         places: the map `(n, 2)`.
-        codes: the codes `(n, d)` it was made of, in the same order.
+        codes: the codes `(n, d)` that it shows, in the same order.
     """
 
     places: Array
@@ -53,7 +53,7 @@ class Inverse(Protocol):
 
 
 class _Mapped:
-    """A map and its codes; how far points lie from it."""
+    """A map and its codes, and the distance of points from the map."""
 
     def __init__(self, places: ArrayLike, codes: ArrayLike) -> None:
         self.places, self.codes = (np.asarray(part, dtype=np.float64).copy() for part in (places, codes))
@@ -75,10 +75,10 @@ class _Mapped:
 
 
 class NeighborInverse(_Mapped):
-    """Regression on the nearest neighbors of a map, of any kind: fast, and never far from the data.
+    """Regression on the nearest neighbors on any map: fast, and never far from the data.
 
-    The code of a point is the mean of the codes of its k nearest places, weighted by 1 / distance; on a place it
-    is the code there (the mean of them, where places coincide).
+    The code of a point is the mean of the codes of its k nearest places, weighted by 1 / distance; at a place it
+    is the code there (the mean code where places coincide).
 
     Source: Shepard 1968.
 
@@ -114,8 +114,8 @@ class NeighborInverse(_Mapped):
 class PlaneInverse(_Mapped):
     """The map by the two principal axes, and its exact inverse: a point becomes the code in their plane.
 
-    Codes of that plane come back exactly; any other comes back as the nearest code of the plane, and `unexplained`
-    is the share of the variance that is lost so.
+    Codes in that plane are recovered exactly, any other becomes the nearest code in the plane; `unexplained` is
+    the share of the variance lost in this way.
 
     Source: Pearson 1901.
 
@@ -152,16 +152,15 @@ class PlaneInverse(_Mapped):
 class UmapInverse(_Mapped):
     """A UMAP map (McInnes 2018) and its own inverse, by umap-learn.
 
-    Slow: 0.02 s a point for codes of 16 numbers, 0.12 s for 784, after some 20 s in which numba compiles it. A
-    point outside the triangles between places has no neighbors for it; its code means nothing. One thread is used,
-    since all is drawn from one seed.
+    Slow: 0.02 s per point for codes of 16 numbers, 0.12 s for 784, after about 20 s of compilation by numba. The
+    code of a point outside the triangulation of places means nothing. A seeded UMAP uses one thread.
 
     Args:
         codes: `(n, d)`, more than 15 of them.
-        seed: of the map and of its inverse.
+        seed: seed of the map and of its inverse.
 
     Raises:
-        ValueError: too few codes, or none that are finite.
+        ValueError: too few codes, or codes that are not finite.
     """
 
     def __init__(self, codes: ArrayLike, seed: int = 0) -> None:
@@ -186,11 +185,11 @@ class UmapInverse(_Mapped):
 
 
 class InverseErrors(NamedTuple):
-    """Mean squared error a pixel of images decoded from a map.
+    """Mean squared errors per pixel of images decoded from a map.
 
     Attributes:
         image: against the items' images.
-        reconstruction: against what the model makes of the items' own codes; 0 if the inverse is perfect.
+        reconstruction: against the items' reconstructions; 0 if the inverse is perfect.
     """
 
     image: float
@@ -198,17 +197,17 @@ class InverseErrors(NamedTuple):
 
 
 def inverse_error(inverse: Inverse, space: LatentSpace, items: Tensor, points: ArrayLike) -> InverseErrors:
-    """Return how far images decoded from a map are from those of the items that lie there; lower is better.
+    """Return the errors of images decoded from a map against the items at these points; lower is better.
 
     Args:
-        inverse: it must not have been made with these items.
+        inverse: an inverse built without these items.
         space: the latent space.
         items: row numbers `(m,)`.
-        points: where the items lie on the map, `(m, 2)`.
+        points: the places of the items on the map, `(m, 2)`.
 
     Raises:
         NotApplicableError: no inputs or no decoder.
-        ValueError: not a point for each item.
+        ValueError: points and items differ in number.
     """
     if len(items) != len(_points(points)):
         raise ValueError(f"points must be one for each of {len(items)} items, got {len(_points(points))}")
@@ -234,7 +233,7 @@ def _fitted_umap(codes: NDArray[np.float32], seed: int) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """umap-learn warns of TensorFlow, of its seed and of what its libraries will change: a user can mend none."""
+    """Silence umap-learn's warnings about TensorFlow, seeds and its dependencies: a user cannot act on them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

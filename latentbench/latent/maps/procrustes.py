@@ -1,4 +1,4 @@
-"""How to lay one map on another, and how much of it then lies elsewhere (Procrustes)."""
+"""Procrustes alignment of one map with another, and the disparity that is left."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Places = NDArray[np.float64]
 
 
 def align(places: ArrayLike, reference: ArrayLike) -> Places:
-    """Shift, turn, mirror and scale a map so that it lies as near to another as it can (Procrustes).
+    """Shift, rotate, mirror and scale a map so that it is as near to another as possible (Procrustes).
 
     Args:
         places: `(m, 2)`, or any number of columns.
-        reference: the same items elsewhere, of the same shape.
+        reference: the places of the same items on the other map, of the same shape.
 
     Returns:
-        The places that have the least sum of squared distances to `reference`.
+        The transformed places, with the least sum of squared distances to `reference`.
 
     Raises:
         ValueError: unequal shapes, or places that are not finite.
@@ -36,9 +36,9 @@ def align(places: ArrayLike, reference: ArrayLike) -> Places:
 
 
 def disparity(places: ArrayLike, reference: ArrayLike) -> float:
-    """Return the share of a map's squared spread that is left when another is laid on it by `align`; 0 is equal.
+    """Return the share of a map's squared spread that is left after `align`; 0 means equal maps.
 
-    In [0, 1], and the same from either side; 1 where one of them lies in one place. Lower is better.
+    In [0, 1] and symmetric; 1 if all places of one map coincide. Lower is better.
 
     >>> disparity([[0, 0], [0, 2], [2, 0]], [[1, 1], [5, 1], [1, 5]])
     0.0

@@ -26,13 +26,13 @@ __all__ = [
     "shown_rows",
 ]
 
-METHODS = {"pca": "numpy", "tsne": "scikit-learn", "umap": "umap-learn"}  # and the distribution that makes each
-MAP_VERSION = 1  # of what is written here: another one makes stored maps again
+METHODS = {"pca": "numpy", "tsne": "scikit-learn", "umap": "umap-learn"}  # method -> distribution that computes it
+MAP_VERSION = 1  # of this file's results: a change makes stored maps again
 FEWEST = 10  # codes, for t-SNE and UMAP
-ROWS_SEED = 0  # of the subset: the same items whatever a map's seed, so that maps can be compared
+ROWS_SEED = 0  # of the subset: all maps show the same items and can be compared
 PERPLEXITY, ITERATIONS = 30, 1000  # of t-SNE
 NEIGHBORS, SPACING = 15, 0.1  # of UMAP
-JITTER = 1e-4  # of the spread of a map's start: codes in one place are told apart
+JITTER = 1e-4  # of the spread of the start, to separate equal codes
 
 Places = NDArray[np.float64]
 
@@ -43,13 +43,13 @@ class Map:
 
     Attributes:
         method: pca, tsne or umap.
-        seed: of the method; PCA draws nothing.
-        rows: which items, `(m,)`, ascending.
-        places: where each lies, `(m, 2)`; axes have no unit.
-        settings: what else decides the places.
-        seconds: how long it took.
-        library: distribution and version that made it.
-        trust: score -> how well the map shows the codes; empty until somebody has looked.
+        seed: seed of the method; PCA has none.
+        rows: row numbers of the items `(m,)`, ascending.
+        places: their places `(m, 2)`; axes have no unit.
+        settings: what else determines the places.
+        seconds: computing time.
+        library: distribution and version that computed it.
+        trust: score -> how well the map shows the codes; empty until scored.
     """
 
     method: str
@@ -65,19 +65,19 @@ class Map:
 def make_map(
     codes: ArrayLike, method: str = "pca", seed: int = 0, count: int | None = None, start: ArrayLike | None = None
 ) -> Map:
-    """Lay codes out in the plane.
+    """Lay out codes in the plane.
 
-    PCA keeps the widest directions. t-SNE (van der Maaten and Hinton 2008) and UMAP (McInnes, Healy and Melville
-    2018) keep neighbors; how far their islands lie apart and how large they are says little. Both begin at the PCA
-    map, which keeps more of the large than a random start (Kobak and Linderman 2021). Equal arguments give equal
-    maps on the same machine. Codes that are all equal stay in one place.
+    PCA keeps the directions of largest variance. t-SNE (van der Maaten and Hinton 2008) and UMAP (McInnes, Healy
+    and Melville 2018) keep neighbors; sizes of their clusters and distances between them mean little. Both start
+    from the PCA map, which keeps more of the global structure than a random start (Kobak and Linderman 2021).
+    Equal arguments give equal maps on the same machine. Codes that are all equal get one place.
 
     Args:
         codes: `(n, d)`.
         method: pca, tsne or umap.
-        seed: of t-SNE and UMAP.
-        count: how many codes at most; see `shown_rows`.
-        start: places `(m, 2)` from which t-SNE and UMAP begin instead, as those of a map to compare with.
+        seed: seed of t-SNE and UMAP.
+        count: maximum number of codes; see `shown_rows`.
+        start: places `(m, 2)` from which t-SNE and UMAP start instead, for example those of a map to compare with.
 
     Raises:
         ValueError: codes are not a finite, non-empty `(n, d)` array, `start` is not finite or has another shape,
@@ -100,9 +100,9 @@ def make_map(
 
 
 def shown_rows(n: int, count: int | None = None) -> NDArray[np.int64]:
-    """Return which of n items a map shows, ascending: a random subset, the same for every model, method and seed.
+    """Return the row numbers of the items on a map, ascending: a random subset, equal for all models and seeds.
 
-    All where `count` is None or not less than n. A smaller subset is part of a larger one.
+    All of n if `count` is None or at least n. A smaller subset is part of a larger one.
 
     Raises:
         ValueError: a count below 1.
@@ -117,7 +117,7 @@ def shown_rows(n: int, count: int | None = None) -> NDArray[np.int64]:
 
 
 def check_method(method: str) -> str:
-    """Return the name of a method.
+    """Return the name of a method, checked.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -130,7 +130,7 @@ def check_method(method: str) -> str:
 
 
 def map_settings(method: str, m: int, start: ArrayLike | None = None) -> dict[str, Any]:
-    """Return what decides a map of m codes beside the codes and the seed.
+    """Return what determines a map of m codes besides the codes and the seed.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -150,7 +150,7 @@ def map_settings(method: str, m: int, start: ArrayLike | None = None) -> dict[st
 
 
 def _places(points: Places, method: str, seed: int, settings: Mapping[str, Any], start: Places | None) -> Places:
-    """Make the map, of codes that are not all equal."""
+    """Compute the places of codes; equal codes get one place."""
     flat = pca_map(points)[0]
     if method == "pca" or bool((points == points[0]).all()):
         return flat
@@ -165,7 +165,7 @@ def _checked_start(start: ArrayLike, count: int) -> Places:
     places = np.asarray(start, dtype=np.float64)
     if places.shape != (count, 2):
         raise ValueError(f"start must hold a place for each of the {count} codes, got shape {places.shape}")
-    if not np.isfinite(places).all():  # in t-SNE the whole process would end without a word
+    if not np.isfinite(places).all():  # t-SNE would end the whole process without a message
         raise ValueError("start must be finite, got NaN or infinity")
     return places
 
@@ -176,7 +176,7 @@ def _tsne(points: Places, seed: int, settings: Mapping[str, Any], begin: Places)
     tsne = TSNE(
         perplexity=settings["perplexity"],
         max_iter=settings["iterations"],
-        init=1e-4 * begin,  # so small that no pair of points attracts another at first
+        init=1e-4 * begin,  # small, as t-SNE needs its start
         learning_rate="auto",
         random_state=seed,
     )
@@ -186,7 +186,7 @@ def _tsne(points: Places, seed: int, settings: Mapping[str, Any], begin: Places)
 
 def _umap(points: Places, seed: int, settings: Mapping[str, Any], begin: Places) -> NDArray[Any]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own dependencies: TensorFlow, which it can do without, and numba
+        warnings.simplefilter("ignore")  # about its dependencies TensorFlow, which is optional, and numba
         from umap import UMAP
 
     umap = UMAP(
@@ -194,7 +194,7 @@ def _umap(points: Places, seed: int, settings: Mapping[str, Any], begin: Places)
         min_dist=settings["spacing"],
         init=begin.astype(np.float32),
         random_state=seed,
-        n_jobs=1,  # what a seed means to it; said here, it does not warn
+        n_jobs=1,  # implied by a seed; given explicitly, it does not warn
     )
     laid: NDArray[Any] = umap.fit_transform(points.astype(np.float32))
     return laid

@@ -1,4 +1,4 @@
-"""A tour of a map of codes: where it stops, in which order, and the curve on which it goes from stop to stop."""
+"""A tour of a map of codes: its stops, their order, and the curve through them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Stops", "round_trip", "tour_path", "tour_stops"]
 
-STARTS = 20  # stops from which a round trip is begun, the shortest one wins
-LONGEST_MOVE = 3  # stops that are put elsewhere together
-GAIN = 1e-10  # of the whole way: what is less is rounding
-SHORTEST = 1e-3  # of the longest leg: equal stops are given so much time
+STARTS = 20  # stops from which round trips are built; the shortest trip wins
+LONGEST_MOVE = 3  # most stops that are moved together
+GAIN = 1e-10  # of the whole length: smaller gains are rounding
+SHORTEST = 1e-3  # of the longest leg: least duration of a leg, for equal stops
 
 Points = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -21,11 +21,11 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Stops:
-    """Where a tour stops.
+    """The stops of a tour.
 
     Attributes:
-        rows: for each of the k clusters the number of the code at which to stop, `(k,)`.
-        classes: the class of each, which is that of most codes of its cluster, or None without labels.
+        rows: for each of the k clusters the row number of the code at which to stop, `(k,)`.
+        classes: the class of each stop, the most frequent one in its cluster; None without labels.
         clusters: the cluster of each code, `(n,)`.
     """
 
@@ -35,18 +35,18 @@ class Stops:
 
 
 def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int = 30, seed: int = 0) -> Stops:
-    """Choose a stop for each cluster that k-means finds on a map: the code of its class nearest its center.
+    """Choose a stop in each cluster that k-means finds on a map: the code of its class nearest its center.
 
-    Its class is that of most of its codes; of equally frequent ones the one with the lowest number.
+    The class of a cluster is the most frequent one; of equally frequent classes, the one with the lowest number.
 
     Args:
         places: the map, `(n, 2)`.
         labels: class numbers `(n,)`; without them the code nearest the center is the stop.
-        clusters: how many, from 1 to the number of different places.
-        seed: of k-means.
+        clusters: number of clusters, from 1 to the number of different places.
+        seed: seed of k-means.
 
     Raises:
-        ValueError: too many clusters, or none; places that are not finite, or not a label for each.
+        ValueError: too many clusters or none, places that are not finite, or another number of labels.
 
     >>> stops = tour_stops([[0, 0], [1, 0], [3, 0], [20, 0], [21, 0], [22, 0]], [7, 7, 5, 5, 5, 5], clusters=2)
     >>> sorted(zip(stops.rows.tolist(), stops.classes.tolist()))
@@ -75,9 +75,9 @@ def tour_stops(places: ArrayLike, labels: ArrayLike | None = None, clusters: int
 def round_trip(points: ArrayLike) -> Numbers:
     """Return the order `(k,)` of a short round trip through points `(k, d)`, beginning with point 0.
 
-    Tours by nearest neighbors from up to twenty points, each improved until no two legs (2-opt, Croes 1958) and no
-    place of up to three stops (Or 1976) can be exchanged for shorter ones; the shortest of them. A local minimum,
-    for a dozen points mostly the shortest of all.
+    Greedy nearest-neighbor tours from up to twenty points are improved until neither exchanging two legs (2-opt,
+    Croes 1958) nor moving up to three stops (Or 1976) makes them shorter; the shortest tour is returned. It is a
+    local minimum, for a dozen points mostly the global one.
 
     Raises:
         ValueError: points that are not finite, or not `(k, d)`.
@@ -98,16 +98,16 @@ def round_trip(points: ArrayLike) -> Numbers:
 def tour_path(stops: ArrayLike, steps: int, rest: int = 0) -> Points:
     """Return a closed smooth curve through stops, slow near each of them.
 
-    A periodic cubic spline whose legs take the square root of their length (centripetal: it makes no loops where
-    short legs meet long ones). Every `steps` points it is exactly at a stop.
+    A periodic cubic spline in which a leg takes the square root of its length (centripetal, so there are no loops
+    where short legs meet long ones). Every `steps` points it is exactly at a stop.
 
     Args:
         stops: `(k, d)`, in the order in which they are visited.
         steps: points from one stop to the next.
-        rest: how many of them stay at the stop.
+        rest: number of these points that stay at the stop.
 
     Returns:
-        `(k * steps, d)`; after the last point comes the first one again.
+        `(k * steps, d)`; the first point follows the last one.
 
     Raises:
         ValueError: no stop, stops that are not finite, or `rest` not in 0 .. steps - 1.
@@ -148,7 +148,7 @@ def _stop(points: Points, labels: Numbers | None, members: Numbers, center: Poin
 
 
 def _greedy(start: int, far: Points) -> Numbers:
-    """Go on to the nearest point that was not visited."""
+    """Return the tour that always goes to the nearest unvisited point."""
     order, left = [start], np.ones(len(far), bool)
     left[start] = False
     while left.any():
@@ -158,7 +158,7 @@ def _greedy(start: int, far: Points) -> Numbers:
 
 
 def _improved(order: Numbers, far: Points) -> Numbers:
-    """Exchange legs and move stops as long as that makes the way shorter."""
+    """Exchange legs and move stops as long as the tour gets shorter."""
     least = GAIN * _length(order, far)
     while True:
         shorter = _two_opt(order, far, least)
@@ -169,7 +169,7 @@ def _improved(order: Numbers, far: Points) -> Numbers:
 
 
 def _two_opt(order: Numbers, far: Points, least: float) -> Numbers | None:
-    """Turn the part of the way around that saves most, or return None."""
+    """Reverse the part of the tour that saves most, or return None."""
     after = np.roll(order, -1)
     legs = far[order, after]
     saved = legs[:, None] + legs[None] - far[np.ix_(order, order)] - far[np.ix_(after, after)]
@@ -182,7 +182,7 @@ def _two_opt(order: Numbers, far: Points, least: float) -> Numbers | None:
 
 
 def _or_opt(order: Numbers, far: Points, least: float) -> Numbers | None:
-    """Put up to three neighboring stops elsewhere, either way around, or return None."""
+    """Move up to three consecutive stops elsewhere, in either direction, or return None."""
     for length in range(1, min(LONGEST_MOVE, len(order) - 2) + 1):
         for start in range(len(order)):
             rolled = np.roll(order, -start)

@@ -1,4 +1,4 @@
-"""Interpolation between codes, and how fast the decoded image moves along it."""
+"""Curves between codes, and how fast the decoded image moves along them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 PARALLEL = 1 - 1e-7  # above this cosine slerp is a straight line
 CODES = 1024  # decoded at once
-REFINE = 4  # points a step at which the length of a path is measured
+REFINE = 4  # points per step at which the length of a path is measured
 ITERATIONS = 60
 
 Decode = Callable[[Tensor], Tensor]
@@ -46,7 +46,7 @@ def linear_path(starts: Tensor, ends: Tensor, points: int) -> Tensor:
 
 
 def decoded_path(decode: Decode, starts: Tensor, ends: Tensor, points: int) -> Tensor:
-    """Return what `decode` makes of straight paths, `(points, m, *shape)`; see `linear_path`.
+    """Return decoded straight paths `(points, m, *shape)`; see `linear_path`.
 
     >>> decoded_path(lambda z: 2 * z, torch.zeros(1, 1), torch.ones(1, 1), 3).flatten()
     tensor([0., 1., 2.])
@@ -58,8 +58,8 @@ def decoded_path(decode: Decode, starts: Tensor, ends: Tensor, points: int) -> T
 def slerp(starts: Tensor, ends: Tensor, t: float) -> Tensor:
     """Interpolate on the sphere about the origin (White 2016), `(m, d)`; straight where vectors are parallel.
 
-    Lengths are interpolated too where they differ. For opposite vectors, which no shortest arc joins, the
-    straight line is returned as well: finite, through the origin.
+    Lengths are interpolated too where they differ. For opposite vectors, which have no unique shortest arc, the
+    straight line through the origin is returned as well.
 
     >>> slerp(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 0.5)
     tensor([[0.7071, 0.7071]])
@@ -74,7 +74,7 @@ def slerp(starts: Tensor, ends: Tensor, t: float) -> Tensor:
 def refined_path(path: Tensor, times: int) -> Tensor:
     """Return smooth paths `(times * steps + 1, m, d)` through the points of `path` `(steps + 1, m, d)`.
 
-    What a path deviates from the straight line between its ends is continued as a sum of sines.
+    The deviation of a path from the straight line between its ends is interpolated as a sum of sines.
 
     >>> refined_path(torch.tensor([0.0, 2, 4]).reshape(3, 1, 1), 2).flatten()
     tensor([0., 1., 2., 3., 4.])
@@ -87,24 +87,23 @@ def refined_path(path: Tensor, times: int) -> Tensor:
 
 
 def geodesic(decode: Decode, starts: Tensor, ends: Tensor, steps: int, *, iterations: int = ITERATIONS) -> Tensor:
-    """Return paths `(steps + 1, m, d)` whose decoded images go the short way, at even speed.
+    """Return paths `(steps + 1, m, d)` along which the decoded images take the shortest way, at even speed.
 
-    Geodesics of the pull-back metric JᵀJ (Shao 2018): each path has the least energy
-    steps Σ|g(z_{i+1}) - g(z_i)|² that L-BFGS finds from the straight path, as a sum of steps // 2 waves around it;
-    a local minimum. The straight path is returned where nothing shorter was found. No pair has an influence on
-    another.
+    Geodesics of the pull-back metric JᵀJ (Shao 2018): starting from the straight path, L-BFGS minimizes the energy
+    steps Σ|g(z_{i+1}) - g(z_i)|² over steps // 2 waves around it, and finds a local minimum. The straight path is
+    returned where nothing shorter was found. Pairs do not influence each other.
 
     Args:
         decode: codes `(n, d)` to outputs `(n, *shape)`, in torch with gradients.
         starts: codes `(m, d)`.
         ends: likewise.
-        steps: of the path, at least 2.
-        iterations: of L-BFGS, at most.
+        steps: number of steps of the path, at least 2.
+        iterations: the maximum number of steps of L-BFGS.
 
     Raises:
-        ValueError: codes that are no pairs `(m, d)`, or fewer than two steps.
+        ValueError: starts and ends that are not both `(m, d)`, or fewer than two steps.
         NotApplicableError: the decoder has no gradients.
-        ContractError: it gives NaN or infinity.
+        ContractError: the decoder returns NaN or infinity.
 
     >>> path = geodesic(lambda z: 3 * z, torch.zeros(1, 1), torch.ones(1, 1), 2)
     >>> path.flatten()
@@ -118,8 +117,8 @@ def geodesic_lengths(
 ) -> tuple[Tensor, Tensor]:
     """Return lengths `(m,)` in float64 of decoded straight paths and of geodesics, the latter never longer.
 
-    Both are measured at four points a step of smooth curves through the points: a path gains nothing by points
-    that stand on both sides of a bend. Arguments and errors as for `geodesic`.
+    Both are measured at four points per step on smooth curves through the points, so that a path does not get
+    shorter by placing its points on both sides of a bend. Arguments and errors as for `geodesic`.
 
     >>> straight, short = geodesic_lengths(lambda z: 3 * z, torch.zeros(1, 1), torch.ones(1, 1), 4)
     >>> round(float(straight), 6), round(float(short), 6)
@@ -129,12 +128,12 @@ def geodesic_lengths(
 
 
 def spaced_evenly(path: Tensor, lengths: Tensor, points: int) -> Tensor:
-    """Return codes `(points, d)` on the broken line through `path` `(p, d)`, evenly by the lengths of its steps.
+    """Return codes `(points, d)` on the polyline through `path` `(p, d)`, evenly by the lengths of its steps.
 
     Args:
         path: at least two codes.
-        lengths: of its steps `(p - 1,)` in float64, from 0; where all are 0, they count as equal.
-        points: at least 2; the first and the last are those of the path, unchanged.
+        lengths: lengths of its steps `(p - 1,)` in float64, at least 0; if all are 0, they count as equal.
+        points: at least 2; the first and the last are the ends of the path, unchanged.
 
     >>> spaced_evenly(torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([1.0, 3.0]), 3).flatten()
     tensor([0.0000, 1.3333, 2.0000])
@@ -149,9 +148,9 @@ def spaced_evenly(path: Tensor, lengths: Tensor, points: int) -> Tensor:
 
 
 def wave_basis(steps: int, waves: int, device: torch.device) -> Tensor:
-    """Return waves `(steps + 1, waves)` in float64 that a path may be bent by: 0 at both ends, each of energy 1.
+    """Return waves `(steps + 1, waves)` in float64 that bend a path: 0 at both ends, each of energy 1.
 
-    The energy of a path z is steps Σ|z_{i+1} - z_i|², so that short waves are lower than long ones.
+    The energy of a path z is steps Σ|z_{i+1} - z_i|², so short waves are lower than long ones.
 
     >>> basis = wave_basis(4, 2, torch.device("cpu"))
     >>> (4 * basis.diff(dim=0).square().sum(0)).tolist()
@@ -163,8 +162,12 @@ def wave_basis(steps: int, waves: int, device: torch.device) -> Tensor:
 
 @contextmanager
 def forward_derivatives() -> Iterator[None]:
-    """Let decoders have forward derivatives in float32 proper, whatever attention they use."""
-    with warnings.catch_warnings(), exact_arithmetic(), sdpa_kernel(SDPBackend.MATH):  # other kernels have none
+    """Enable forward derivatives of decoders, in full float32 and for any attention layer."""
+    with (
+        warnings.catch_warnings(),
+        exact_arithmetic(),
+        sdpa_kernel(SDPBackend.MATH),
+    ):  # other kernels have no forward derivative
         warnings.filterwarnings("ignore", ".*torch.jit", FutureWarning)  # torch's own, at its first jvp
         warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
         yield
@@ -183,7 +186,7 @@ def speed_squared(decode: Decode, codes: Tensor, directions: Tensor) -> Tensor:
 def _shortest(
     decode: Decode, starts: Tensor, ends: Tensor, steps: int, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return geodesics, the lengths of straight paths, and theirs."""
+    """Return geodesics, the lengths of the straight paths, and those of the geodesics."""
     if starts.ndim != 2 or starts.shape != ends.shape or steps < 2:
         shapes = f"{tuple(starts.shape)} and {tuple(ends.shape)}"
         raise ValueError(f"needs starts and ends (m, d) and steps of at least 2, got {shapes}, steps {steps}")
@@ -201,10 +204,10 @@ def _shortest(
 def _least_energy(decode: Decode, straight: Tensor, iterations: int) -> Tensor:
     """Return paths of least energy that begin as `straight` `(steps + 1, m, d)`, ends fixed.
 
-    The unknowns are waves around the straight path in units of its length and of 1 / their own frequency: for a
-    linear decoder the energy is then as steep in short waves as in long ones, and steps do not depend on the
-    scale of codes or images. There are half as many waves as steps: free points would go where the decoder
-    saturates, and jump across its bends.
+    The unknowns are the heights of waves around the straight path, in units of its length and of 1 / frequency:
+    for a linear decoder the energy is then equally steep in all waves, and steps do not depend on the scale of
+    codes or images. There are half as many waves as steps: free points would go where the decoder saturates, and
+    jump across its bends.
     """
     steps, (count, width) = len(straight) - 1, straight.shape[1:]
     waves = steps // 2

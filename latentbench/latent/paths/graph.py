@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeGraph", "code_graph"]
 
-ROWS = 1024  # whose distances to all codes are held at once
+ROWS = 1024  # rows whose distances to all codes are held at once
 NEIGHBORS = 10
 
 Decode = Callable[[Tensor], Tensor]
@@ -26,15 +26,15 @@ Decode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class CodeGraph:
-    """Codes, each joined to its nearest neighbors; made by `code_graph`.
+    """Codes, each joined to its nearest neighbors; built by `code_graph`.
 
     Attributes:
         codes: `(n, d)`.
-        edges: rows of `codes` `(e, 2)`; each edge stands once and may be walked both ways.
-        lengths: of the edges, `(e,)` in float64.
-        neighbors: that each code was joined to.
-        bridges: how many edges were added between parts that lay apart.
-        decode: what lengths are measured through; None where they are those of codes.
+        edges: pairs of rows of `codes` `(e, 2)`, undirected, each listed once.
+        lengths: length of each edge, `(e,)` in float64.
+        neighbors: number of neighbors that each code was joined to.
+        bridges: number of edges added between separate parts.
+        decode: the decoder through which lengths are measured; None: between codes.
     """
 
     codes: Tensor
@@ -47,8 +47,8 @@ class CodeGraph:
     def route(self, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shortest path between two codes `(d,)`: codes `(p, d)`, and lengths `(p - 1,)` of its steps.
 
-        Each of the two is joined to the nearest codes of the graph, or to the other where that is as near. Codes
-        of another length, or not finite, raise ValueError.
+        Each of the two is joined to its nearest codes in the graph, or to the other one if that is as near. Codes
+        of another length, or not finite ones, raise ValueError.
         """
         from scipy.sparse.csgraph import dijkstra
 
@@ -64,14 +64,14 @@ class CodeGraph:
         return codes[way], torch.from_numpy(np.diff(far[way])).to(codes.device)
 
     def path(self, start: Tensor, end: Tensor, points: int) -> Tensor:
-        """Return codes `(points, d)` along the shortest path between two codes `(d,)`, evenly by its length."""
+        """Return codes `(points, d)` evenly spaced along the shortest path between two codes `(d,)`."""
         return spaced_evenly(*self.route(start, end), points)
 
     def mean(self, corners: Tensor, weights: Tensor) -> Tensor:
         """Return for each row of weights `(m, k)` the code with the least sum of squared distances, `(m, d)`.
 
-        Distances run along the graph to the corners `(k, d)` and count by their weights. The answer is a code of
-        the graph or a corner: between them a graph has nothing.
+        Distances run along the graph to the corners `(k, d)`, and the weights multiply their squares. The result
+        is a code of the graph or a corner, as a graph has nothing in between.
         """
         from scipy.sparse.csgraph import dijkstra
 
@@ -81,7 +81,7 @@ class CodeGraph:
         return codes[(weights.double() @ far.square()).argmin(1)]
 
     def _with(self, anchors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return codes, edges and lengths of the graph that has these codes `(k, d)` as its last ones, too."""
+        """Return codes, edges and lengths of the graph extended by these codes `(k, d)`."""
         if anchors.ndim != 2 or anchors.shape[1] != self.codes.shape[1]:
             raise ValueError(f"needs codes (k, {self.codes.shape[1]}), got shape {tuple(anchors.shape)}")
         codes = torch.cat([self.codes, _finite(anchors).to(self.codes)])
@@ -92,18 +92,18 @@ class CodeGraph:
 
 
 def code_graph(codes: Tensor, neighbors: int = NEIGHBORS, decode: Decode | None = None) -> CodeGraph:
-    """Join each code to its nearest neighbors, in either direction.
+    """Join each code to its nearest neighbors by undirected edges.
 
-    Parts that lie apart are bridged by the shortest edges between them, so that there is a path from each code to
-    each; `bridges` says how many there are, and their length is what it is.
+    Separate parts are bridged by the shortest edges between them, so that a path joins any two codes; `bridges`
+    counts these edges.
 
-    Source: Chen 2019, "Fast Approximate Geodesics for Deep Generative Models"; of an edge that is measured through
-    the decoder the chord is taken, |g(a) - g(b)|.
+    Source: Chen 2019, "Fast Approximate Geodesics for Deep Generative Models"; the length of an edge through the
+    decoder is that of the chord, |g(a) - g(b)|.
 
     Args:
         codes: `(n, d)`, at least one.
-        neighbors: how many, at least 1; all where there are fewer.
-        decode: codes `(m, d)` to outputs `(m, *shape)`; edges have the length of codes without it.
+        neighbors: number of neighbors, at least 1; all other codes if there are fewer.
+        decode: codes `(m, d)` to outputs `(m, *shape)`; without it lengths are measured between codes.
 
     Raises:
         ValueError: no codes, codes that are not finite, or no neighbors.
@@ -124,7 +124,7 @@ def code_graph(codes: Tensor, neighbors: int = NEIGHBORS, decode: Decode | None 
 
 
 def _finite(codes: Tensor) -> Tensor:
-    """Return codes without gradients."""
+    """Return codes without gradients, checked to be finite."""
     if not bool(codes.isfinite().all()):
         raise ValueError("codes must be finite, got NaN or infinity")
     return codes.detach()
@@ -142,7 +142,7 @@ def _edges(codes: Tensor, rows: Tensor, neighbors: int) -> Tensor:
 
 
 def _bridges(codes: Tensor, edges: Tensor) -> Tensor:
-    """Return the shortest edges `(b, 2)` that make one part of all (Borůvka 1926)."""
+    """Return the shortest edges `(b, 2)` that join all parts (Borůvka 1926)."""
     from scipy.sparse.csgraph import connected_components
 
     added = edges.new_zeros(0, 2)
@@ -169,7 +169,7 @@ def _shortest_out(codes: Tensor, part: Tensor) -> Tensor:
 
 
 def _distances(codes: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield some of the rows `(r,)` and their distances `(r, n)` to all codes, until all rows had their turn."""
+    """Yield the rows in batches `(r,)` with their distances `(r, n)` to all codes."""
     bank = codes.double() - codes.double().mean(0)
     for batch in torch.split(rows, ROWS):
         yield batch, torch.cdist(bank[batch], bank)
@@ -182,7 +182,7 @@ def _once(edges: Tensor) -> Tensor:
 
 
 def _lengths(codes: Tensor, edges: Tensor, decode: Decode | None) -> Tensor:
-    """Return the lengths `(e,)` of edges in float64, of codes or of what they are decoded to."""
+    """Return the lengths `(e,)` of edges in float64, between codes or decoded outputs."""
     nodes, places = torch.unique(edges, return_inverse=True)
     ends = codes[nodes] if decode is None else decode(codes[nodes]).flatten(1)
     parts = [

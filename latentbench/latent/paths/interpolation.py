@@ -1,4 +1,4 @@
-"""Interpolation between two, three or more codes under a chosen metric: along paths, and by weights."""
+"""Interpolation between two or more codes under a chosen metric: along paths, and by weights."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from latentbench.latent.space import LatentSpace
 __all__ = ["PATHS", "blend", "check_path", "interpolate", "leg_ends", "simplex_weights"]
 
 PATHS = ("linear", "slerp", "norm", "geodesic", "graph")
-FINE = 16  # steps between two codes that a geodesic is found with, at least
-FINER = 8  # points to each of them, when it is measured
+FINE = 16  # least number of steps with which a geodesic is found
+FINER = 8  # points per step at which it is measured
 
 
 def interpolate(
     space: LatentSpace, anchors: Tensor, points: int, path: str = "linear", *, graph: CodeGraph | None = None
 ) -> Tensor:
-    """Return codes `(points, d)` on a path through all anchors in order; each anchor is one of them, unchanged.
+    """Return codes `(points, d)` on a path through all anchors in order; the anchors are among them, unchanged.
 
-    - `linear`: straight.
-    - `slerp`: on the sphere about the origin (White 2016), see `paths.slerp`; straight between parallel codes.
-    - `norm`: the straight path, each of its codes brought to the norm that is linear between the two ends; at the
-      origin, where a code has no direction, it stays.
-    - `geodesic`: the shortest under the decoder's pull-back metric, evenly by its length; see `paths.geodesic`.
-    - `graph`: the shortest along edges between neighboring codes of the data, evenly by its length.
+    - `linear`: the straight path.
+    - `slerp`: on the sphere about the origin (White 2016), see `curves.slerp`; straight between parallel codes.
+    - `norm`: the straight path with each code rescaled, so that norms are linear between the two ends; a code at
+      the origin, which has no direction, stays there.
+    - `geodesic`: the shortest path under the decoder's pull-back metric, at even speed; see `curves.geodesic`.
+    - `graph`: the shortest path along edges between neighboring codes of the data, at even speed.
 
-    `slerp` and `norm` are about the origin: meant for priors N(0, I), meaningless where codes do not center there.
+    `slerp` and `norm` are meant for priors N(0, I); they mean nothing for codes that are not centered at the
+    origin.
 
     Args:
-        space: whose decoder and codes count.
+        space: the space whose decoder and codes are used.
         anchors: `(k, d)`, k at least 2.
-        points: at least k. Steps are shared out as evenly as can be between the k - 1 legs.
+        points: at least k. The k - 1 legs get as equal numbers of steps as possible.
         path: one of `PATHS`.
-        graph: for `graph`; that of `space.codes` with lengths of codes where left out.
+        graph: the graph for `graph`; default: `code_graph(space.codes)`.
 
     Raises:
-        UnknownNameError: no such path.
-        NotApplicableError: `geodesic` without a decoder that has gradients.
-        ContractError: `geodesic` under a decoder that gives NaN or infinity.
+        UnknownNameError: there is no such path.
+        NotApplicableError: `geodesic` without a decoder with gradients.
+        ContractError: `geodesic` with a decoder that returns NaN or infinity.
         ValueError: anchors that are not `(k, d)` or not finite, or fewer points than anchors.
 
     >>> space = LatentSpace.from_arrays(codes=torch.eye(2))
@@ -66,7 +67,7 @@ def interpolate(
 
 
 def leg_ends(anchors: int, points: int) -> list[int]:
-    """Return which of `points` on a path are its anchors.
+    """Return the numbers of the points on a path that are its anchors.
 
     >>> leg_ends(3, 12)
     [0, 5, 11]
@@ -77,26 +78,26 @@ def leg_ends(anchors: int, points: int) -> list[int]:
 def blend(
     space: LatentSpace, corners: Tensor, weights: Tensor, path: str = "linear", *, graph: CodeGraph | None = None
 ) -> Tensor:
-    """Return codes `(m, d)` between corners by barycentric weights; all weight on a corner gives that corner.
+    """Return codes `(m, d)` between corners by barycentric weights; full weight on a corner gives that corner.
 
     - `linear`: the weighted mean.
     - `slerp`: the Fréchet mean on the sphere about the origin, see `means.spherical_mean`.
     - `norm`: the weighted mean, brought to the weighted mean of the norms.
     - `geodesic`: the Fréchet mean under the decoder's pull-back metric, see `means.geodesic_mean`.
     - `graph`: the Fréchet mean among the codes of the data along the neighbor graph, see `graph.CodeGraph.mean`;
-      so it moves in jumps, from item to item.
+      it jumps from item to item.
 
     Args:
-        space: whose decoder and codes count.
+        space: the space whose decoder and codes are used.
         corners: `(k, d)`.
-        weights: `(m, k)`, nothing below 0; each row is brought to sum 1.
+        weights: `(m, k)`, at least 0; each row is scaled to sum 1.
         path: one of `PATHS`.
         graph: as for `interpolate`.
 
     Raises:
-        UnknownNameError: no such path.
-        NotApplicableError: `geodesic` without a decoder that has gradients.
-        ContractError: `geodesic` under a decoder that gives NaN or infinity.
+        UnknownNameError: there is no such path.
+        NotApplicableError: `geodesic` without a decoder with gradients.
+        ContractError: `geodesic` with a decoder that returns NaN or infinity.
         ValueError: corners that are not `(k, d)` or not finite; weights that are not `(m, k)`, below 0, or a row
             of zeros.
 
@@ -122,7 +123,7 @@ def blend(
 
 
 def simplex_weights(k: int, steps: int) -> Tensor:
-    """Return weights `(m, k)` in float64, each row of sum 1, that cover what lies between k corners evenly.
+    """Return weights `(m, k)` in float64, each row of sum 1, that cover the region between k corners evenly.
 
     - k = 2: a line of `steps` steps, m = steps + 1.
     - k = 3: a triangle, row by row from the first corner down to the edge between the second (left) and the third;
@@ -148,7 +149,7 @@ def simplex_weights(k: int, steps: int) -> Tensor:
 
 
 def check_path(path: str) -> None:
-    """Raise UnknownNameError where there is no such path."""
+    """Raise UnknownNameError if there is no such path."""
     if path not in PATHS:
         raise UnknownNameError(
             f"there is no path {path!r}{near_matches(path, PATHS)}; there are {', '.join(PATHS)}"
@@ -173,14 +174,14 @@ def _leg(space: LatentSpace, start: Tensor, end: Tensor, steps: int, path: str, 
 
 
 def _geodesic(space: LatentSpace, start: Tensor, end: Tensor, points: int) -> Tensor:
-    ends = torch.stack([start, end]).to(space.codes)  # decoders are of that type
+    ends = torch.stack([start, end]).to(space.codes)  # the type that decoders expect
     path = refined_path(geodesic(space.decoder, ends[:1], ends[1:], max(FINE, points - 1)), FINER)[:, 0]
     images = space.decode(path).flatten(1).double()
     return spaced_evenly(path, torch.linalg.vector_norm(images.diff(dim=0), dim=1), points)
 
 
 def _straight(corners: Tensor, shares: Tensor, *, keep_norm: bool) -> Tensor:
-    """Return weighted means `(m, d)`, with weighted mean norms if asked for."""
+    """Return weighted means `(m, d)`, rescaled to the weighted means of the norms if `keep_norm`."""
     codes = corners.double()
     mean = shares @ codes
     if not keep_norm:

@@ -13,12 +13,12 @@ from latentbench.latent.paths.curves import wave_basis
 
 __all__ = ["geodesic_mean", "spherical_mean"]
 
-ROUNDS = 200  # of the spherical mean
-STILL = 1e-12  # radians: where it has arrived
-TINY = 1e-7  # below it a direction is none
+ROUNDS = 200  # most steps to a spherical mean
+STILL = 1e-12  # radians, length of the last step to a spherical mean
+TINY = 1e-7  # length below which a vector has no direction
 STEPS, ITERATIONS = 16, 80  # of the geodesics to a mean, and of their search
 CODES = 1024  # decoded at once
-LIGHTEST = 1e-3  # weight that is lifted fully to the others' steepness
+LIGHTEST = 1e-3  # least weight whose path is rescaled to be as steep as the others
 
 Decode = Callable[[Tensor], Tensor]
 
@@ -26,9 +26,9 @@ Decode = Callable[[Tensor], Tensor]
 def spherical_mean(corners: Tensor, weights: Tensor) -> Tensor:
     """Return weighted means of directions on the sphere about the origin, with weighted mean lengths, `(m, d)`.
 
-    The direction has the least weighted sum of squared angles to those of the corners, from their straight mean
-    on (Buss 2001). Of two corners of equal length this is `slerp`. Where the directions cancel out, as those of
-    opposite codes of equal weight, there is none, and the straight mean is returned.
+    The direction minimizes the weighted sum of squared angles to the corners, starting from their straight mean
+    (Buss 2001). For two corners of equal length this is `slerp`. Where directions cancel out, like those of
+    opposite codes with equal weights, the straight mean is returned.
 
     Args:
         corners: `(k, d)`.
@@ -58,21 +58,21 @@ def geodesic_mean(
 ) -> Tensor:
     """Return Fréchet means `(m, d)`: codes with the least weighted sum of squared distances to corners.
 
-    Distances are those of the decoder's pull-back metric JᵀJ (Shao 2018): a mean and the k paths to it are found
-    at once by L-BFGS, as those of least energy Σ_k w_k steps Σ_i|g(z_{i+1}) - g(z_i)|², each path bent by
-    steps // 2 waves. A local minimum, from the straight mean on.
+    Distances are those of the decoder's pull-back metric JᵀJ (Shao 2018). L-BFGS finds a mean and the k paths to
+    it together, as those of least energy Σ_k w_k steps Σ_i|g(z_{i+1}) - g(z_i)|², each path bent by steps // 2
+    waves. The result is a local minimum, starting from the straight mean.
 
     Args:
         decode: codes `(n, d)` to outputs `(n, *shape)`, in torch with gradients.
         corners: `(k, d)`.
-        weights: `(m, k)`, nothing below 0, each row of sum 1.
-        steps: of each path, at least 2.
-        iterations: of L-BFGS, at most.
+        weights: `(m, k)`, at least 0, each row of sum 1.
+        steps: number of steps of each path, at least 2.
+        iterations: the maximum number of steps of L-BFGS.
 
     Raises:
         ValueError: fewer than two steps.
         NotApplicableError: the decoder has no gradients.
-        ContractError: it gives NaN or infinity.
+        ContractError: the decoder returns NaN or infinity.
 
     >>> halves = torch.tensor([[0.5, 0.5]])
     >>> geodesic_mean(lambda z: 3 * z, torch.tensor([[0.0], [1.0]]), halves)
@@ -98,7 +98,7 @@ class _Star:
         self.t = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device=corners.device)
 
     def settled(self, iterations: int) -> Tensor:
-        """Return where the paths of least energy meet, `(m, d)`."""
+        """Return the codes `(m, d)` in which the paths of least energy meet."""
         (count, corners), width = self.weights.shape, self.corners.shape[1]
         still = self.center.new_zeros(count, width * (1 + corners * self.basis.shape[1]))
         places = minimize_energies(self.energy, still, iterations)
@@ -106,7 +106,7 @@ class _Star:
         return means.to(self.corners)
 
     def energy(self, rows: Tensor, places: Tensor) -> Tensor:
-        """Return the energies `(r,)` of some stars; places are those of the center, then of the waves."""
+        """Return the energies `(r,)` of some rows; places hold the center, then the heights of the waves."""
         paths = self.paths(rows, places)
         images = self.decode(paths.flatten(0, 2).to(self.corners)).flatten(1)
         moved = torch.unflatten(images, 0, paths.shape[:3]).double().diff(dim=0).square().sum((0, 3))
@@ -114,7 +114,7 @@ class _Star:
         return energies
 
     def paths(self, rows: Tensor, places: Tensor) -> Tensor:
-        """Return the paths `(steps + 1, r, k, d)`: light ones move more easily, so that all are as steep."""
+        """Return the paths `(steps + 1, r, k, d)`; small weights scale theirs up, so all are equally steep."""
         width, corners = self.corners.shape[1], self.corners.double()
         reach = self.reach[rows]
         center = self.center[rows] + reach[:, None] * places[:, :width]
@@ -128,5 +128,7 @@ def _pull(mean: Tensor, units: Tensor, shares: Tensor) -> Tensor:
     """Return the weighted mean `(m, d)` of the arcs from each mean to the corners, as tangent vectors."""
     cosine = (mean @ units.T).clamp(-1, 1)
     angle = cosine.acos()
-    stretch = shares * torch.where(angle.sin() > TINY, angle / angle.sin(), 1)  # opposite: no way is shorter
+    stretch = shares * torch.where(
+        angle.sin() > TINY, angle / angle.sin(), 1
+    )  # opposite: all arcs are equally long
     return stretch @ units - (stretch * cosine).sum(1, keepdim=True) * mean

@@ -1,4 +1,4 @@
-"""Debiased entropic barycenters of heaps on a grid, under many weights at once: logarithms by matrix products."""
+"""Debiased entropic barycenters of masses on a grid, for many weights at once, in the log domain."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from torch import Tensor
 
 __all__ = ["LEAST_REG", "debiased_barycenters"]
 
-LEAST_REG = 0.0015  # exp(-1 / reg), the least entry of a kernel, is still a number in float64
-DARK = 1e-30  # mass of a pixel without any
-INNER = 10  # steps of the debiasing potential for each step of the others
-CHECK = 10  # steps between two looks at the error
+LEAST_REG = 0.0015  # exp(-1 / reg), the least entry of a kernel, is still above 0 in float64
+DARK = 1e-30  # mass of an empty pixel
+INNER = 10  # steps of the debiasing potential per step of the others
+CHECK = 10  # steps between two checks of the error
 
 
 def debiased_barycenters(
     heaps: Tensor, weights: Tensor, reg: float, steps: int, tolerance: float
 ) -> tuple[Tensor, float]:
-    """Return barycenters `(m, h, w)` and how far the worst is from its conditions.
+    """Return barycenters `(m, h, w)` and the largest violation of their marginal conditions.
 
-    The iteration is that of POT's `convolutional_barycenter2d_debiased` with method "sinkhorn_log" and gives its
-    numbers. That sums h * h * w exponentials for each of its convolutions; here they are products of small
-    matrices, each line relative to its largest entry, which loses nothing as long as exp(-1 / reg) can be held.
+    The iteration is that of POT's `convolutional_barycenter2d_debiased` with method "sinkhorn_log" and gives the
+    same numbers. POT sums h * h * w exponentials per convolution; here convolutions are products of small
+    matrices, scaled by the largest entry of each line, which loses nothing as long as exp(-1 / reg) is above 0.
 
     Source: Janati 2020 (debiased Sinkhorn barycenters), algorithm 1.
 
@@ -28,8 +28,8 @@ def debiased_barycenters(
         heaps: `(k, h, w)` in float64, each of sum 1.
         weights: `(m, k)` in float64, each row of sum 1.
         reg: entropy in squared units of the longer side, from `LEAST_REG`.
-        steps: at most.
-        tolerance: the sum over pixels of the deviation between the k marginals, under which to stop.
+        steps: maximum number of steps.
+        tolerance: stop when the sum over pixels of the deviation between the k marginals is below this.
     """
     height, width = heaps.shape[1:]
     kernels = [_kernel(side, max(height, width), reg, heaps) for side in (height, width)]
@@ -56,7 +56,7 @@ def _kernel(side: int, longer: int, reg: float, like: Tensor) -> Tensor:
 
 
 def _convolved(logs: Tensor, kernels: list[Tensor]) -> Tensor:
-    """Return the logarithm of what a Gaussian kernel makes of exp(logs), along both axes."""
+    """Return the logarithm of exp(logs) convolved with a Gaussian kernel along both axes."""
     most = logs.amax(-1, keepdim=True)
     logs = ((logs - most).exp() @ kernels[1]).log() + most
     most = logs.amax(-2, keepdim=True)

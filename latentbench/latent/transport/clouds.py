@@ -1,4 +1,4 @@
-"""Optimal transport of clouds of points: each moved to its own partner; morphs of one class into another."""
+"""Optimal transport of point clouds: each point moved to its partner; morphs of one class into another."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from latentbench.latent.transport.pot import pot
 
 __all__ = ["class_codes", "cloud_morph", "displacement"]
 
-MOST = 1000  # codes of each class: partners are found in time of the cube of it
+MOST = 1000  # codes of each class: finding partners takes cubic time
 
 
 def cloud_morph(
     space: LatentSpace, from_class: int, to_class: int, shares: Tensor, count: int = 200, seed: int = 0
 ) -> Tensor:
-    """Return the codes of one class on their way to those of another, `(points, n, d)`.
+    """Return codes on the way from one class to another, `(points, n, d)`.
 
     McCann's interpolation of equally large samples of the two classes under the exact assignment, the one of least
-    summed squared distance: unlike the line between the classes' means, the cloud keeps its spread, and both ends
-    are codes of items. Row i belongs to one code all the way; decode `result[:, i]` to see it.
+    summed squared distance. Unlike the line between the class means, the cloud keeps its spread, and both ends are
+    codes of items. Row i follows one code all the way; decode `result[:, i]` to see it.
 
     Source: McCann 1997.
 
-    Traps: partners are the cheapest all together, none need be the nearest of its own; codes between two classes
-    may lie where no data is.
+    Traps: the assignment is the cheapest in total, so a partner need not be the nearest code; codes between two
+    classes may lie where there is no data.
 
     Args:
-        space: its codes and labels.
-        from_class: number of a class.
-        to_class: of another.
+        space: the latent space, with labels.
+        from_class: number of the first class.
+        to_class: number of the second class.
         shares: `(points,)`, in [0, 1].
-        count: codes of each class, at most; the smaller class decides where it has fewer.
-        seed: of which items are drawn.
+        count: maximum number of codes per class; a smaller class limits it.
+        seed: seed of the sample of items.
 
     Raises:
-        ValueError: a class without items or given twice, shares outside [0, 1], or a count not from 1 to 1000.
+        ValueError: a class without items, two equal classes, shares outside [0, 1], or a count not from 1 to 1000.
         NotApplicableError: no labels.
 
     >>> codes = torch.tensor([[0.0], [1.0], [12.0], [10.0]])
@@ -64,7 +64,7 @@ def class_codes(space: LatentSpace, number: int) -> Tensor:
     """Return the codes `(n, d)` of a class.
 
     Raises:
-        ValueError: no item is of that class.
+        ValueError: the class has no items.
         NotApplicableError: no labels.
     """
     rows = (space.labels == number).nonzero()[:, 0]
@@ -82,12 +82,11 @@ def displacement(x: Tensor, y: Tensor, t: float) -> Tensor:
 
     Source: McCann 1997.
 
-    Traps: in many dimensions a small sample has chance partners, far from those of the
-    distributions behind it.
+    Traps: in many dimensions the partners in a small sample are far from those of the underlying distributions.
 
     Args:
         x: `(n, d)`.
-        y: likewise, equally many rows.
+        y: `(n, d)`, equally many rows.
         t: in [0, 1].
 
     Raises:
@@ -108,7 +107,7 @@ def displacement(x: Tensor, y: Tensor, t: float) -> Tensor:
 
 
 def _partners(x: Tensor, y: Tensor) -> Tensor:
-    """Return for each row of `x` the row of `y` that the cheapest one-to-one assignment gives it."""
+    """Return for each row of `x` its row of `y` in the cheapest one-to-one assignment."""
     from scipy.optimize import linear_sum_assignment
 
     sources, targets = ((cloud.double() - cloud.double().mean(0)).cpu().numpy() for cloud in (x, y))

@@ -1,4 +1,4 @@
-"""Optimal transport of grey images: moved into one another, and to their middle."""
+"""Optimal transport of grey images: displacement of one into another, and barycenters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from latentbench.latent.transport.pot import pot
 
 __all__ = ["image_barycenter", "image_barycenters", "image_displacement"]
 
-MOST_LIT = 8192  # pixels of an image that may hold mass: the plan between two has the square of it
-STEPS = 10_000  # of a barycenter, at most
+MOST_LIT = 8192  # most pixels above 0: the plan between two images has the square of it
+STEPS = 10_000  # most steps to a barycenter
 TOLERANCE = 1e-5  # of its marginals
 WIDTH = 1.5  # squared pixels of entropy: shapes merge, even areas stay even
 
@@ -21,7 +21,7 @@ WIDTH = 1.5  # squared pixels of entropy: shapes merge, even areas stay even
 def image_barycenter(images: Tensor, weights: Tensor, reg: float | None = None) -> Tensor:
     """Return the Wasserstein barycenter of grey images: shapes move to the middle instead of fading.
 
-    One row of weights `(k,)` for `image_barycenters`, which see; `(h, w)` or `(1, h, w)`, like an image given.
+    See `image_barycenters`, here for one row of weights `(k,)`; `(h, w)` or `(1, h, w)`, like the images.
 
     >>> image = torch.zeros(9, 9)
     >>> image[2, 2] = 3.0
@@ -35,30 +35,31 @@ def image_barycenter(images: Tensor, weights: Tensor, reg: float | None = None) 
 
 
 def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None) -> Tensor:
-    """Return the Wasserstein barycenters of grey images under several weights, all at once.
+    """Return the Wasserstein barycenters of grey images for several weights, all at once.
 
-    Images count as heaps of mass, each brought to mass 1; a result has the weighted mean of their masses. Debiased
+    Images are treated as mass, normalized to 1; a barycenter gets the weighted mean of their masses. Debiased
     entropic transport in float64: the barycenter of two blobs is as sharp as they are. A single weight above 0
-    gives that image back, bit for bit; between equal images there is that image. With weights that go evenly
-    between the corners of a triangle or a square: all that lies between three or four images.
+    returns that image bit for bit, and equal images return themselves. Evenly spaced weights (`simplex_weights`)
+    fill the triangle or square between three or four images.
 
     Source: Janati 2020 (debiased Sinkhorn barycenters).
 
-    Traps: the mean of several shapes need not be a shape from the data; images of several parts mix parts. A reg
-    of many squared pixels leaves rings and edges on even areas; one far below a squared pixel takes long. Not for
-    colors: their channels differ in mass.
+    Traps: the barycenter of several shapes need not be a shape of the data, and parts of images get mixed. A reg
+        of
+    many squared pixels leaves rings and edges on even areas; one far below a squared pixel takes long. Not for
+    color images, whose channels differ in mass.
 
     Args:
-        images: `(k, h, w)` or `(k, 1, h, w)`, nothing below 0, none all 0.
-        weights: `(m, k)`, nothing below 0; each row brought to sum 1.
-        reg: entropy, in squared units of the longer side, from 0.0015; where left out 1.5 squared pixels, or the
-            least.
+        images: `(k, h, w)` or `(k, 1, h, w)`, at least 0, none all 0.
+        weights: `(m, k)`, at least 0; each row is scaled to sum 1.
+        reg: entropy in squared units of the longer side, at least 0.0015; default: 1.5 squared pixels, but at
+            least 0.0015.
 
     Returns:
-        `(m, h, w)` or `(m, 1, h, w)`, like the images, of their floating type, else float32.
+        `(m, h, w)` or `(m, 1, h, w)`, like the images, in their floating type, else float32.
 
     Raises:
-        ValueError: colors, wrong shapes or signs, a reg below 0.0015, or nothing converges.
+        ValueError: color images, wrong shapes or signs, a reg below 0.0015, or no convergence.
 
     >>> image = torch.zeros(9, 9)
     >>> image[2, 2] = 1.0
@@ -87,30 +88,32 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
 
 
 def image_displacement(start: Tensor, end: Tensor, shares: Tensor, finer: int = 1) -> Tensor:
-    """Return grey images on the way from `start` to `end` along which mass moves instead of fading.
+    """Return grey images on the way from `start` to `end`, along which mass moves instead of fading.
 
-    McCann's interpolation of two images as heaps of mass on their lit pixels: the exact plan is found once, each
-    bit of mass goes straight from its pixel to its partner, and lands on the four pixels around it. For the plan
-    both masses are brought to 1; the total goes linearly from one to the other. Share 0 gives `start` and share 1
-    gives `end`, bit for bit. By POT on the CPU in float64, O(n³) in the number n of lit pixels.
+    McCann's interpolation of two images as masses on their pixels above 0: the exact plan is computed once, each
+    bit of mass goes straight from its pixel to its partner, and is distributed over the four pixels around its
+    place. The plan is between masses normalized to 1; the total mass changes linearly. Share 0 gives `start` and
+    share 1 gives `end`, bit for bit. By POT on the CPU in float64, O(n³) in the number n of pixels above 0.
 
     Source: McCann 1997.
 
-    Traps: of several equally cheap plans, which grids often have, one is taken; parts of shapes may tear on the
-    way. Landing between pixels blurs by up to 1/4 squared pixel. Where a small shape becomes a large one, pixels
-    come apart and leave a grid of holes; `finer` 2 closes them. Not for colors: their channels differ in mass.
+    Traps: grids often have several equally cheap plans, of which one is taken, so shapes may tear on the way.
+        Places
+    between pixels blur by up to 1/4 squared pixel. Where a small shape becomes a large one, pixels separate and
+    leave a grid of holes, which `finer` 2 closes. Not for color images, whose channels differ in mass.
 
     Args:
-        start: `(h, w)` or `(1, h, w)`, nothing below 0, not all 0.
-        end: likewise, of the same shape.
+        start: `(h, w)` or `(1, h, w)`, at least 0, not all 0.
+        end: an image of the same shape, at least 0, not all 0.
         shares: `(points,)`, in [0, 1].
-        finer: each pixel goes in finer x finer parts; 2 takes some 40 times as long to plan. At most 8192 parts.
+        finer: each pixel moves in finer x finer parts, at most 8192 in all; planning with 2 takes about 40 times
+            as long.
 
     Returns:
         `(points, 1, h, w)`, of the floating type of `start`, else float32.
 
     Raises:
-        ValueError: colors, wrong shapes or signs, too many parts, or shares outside [0, 1].
+        ValueError: color images, wrong shapes or signs, too many parts, or shares outside [0, 1].
 
     >>> start = torch.zeros(1, 1, 5)
     >>> start[0, 0, 0] = 3.0
@@ -137,13 +140,13 @@ def image_displacement(start: Tensor, end: Tensor, shares: Tensor, finer: int = 
             frame.copy_(last if share else first)
         else:
             mass = (1 - share) * masses[0] + share * masses[1]
-            width = (1 + (finer - 1) * 4 * share * (1 - share)) / finer  # parts come apart on the way
+            width = (1 + (finer - 1) * 4 * share * (1 - share)) / finer  # parts separate on the way
             frame.copy_(_land(torch.lerp(sources, targets, share), moved * mass, width, frame.shape[1:]))
     return frames
 
 
 def _plan(start: Tensor, end: Tensor, finer: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Return sources and targets `(m, 2)` in rows and columns, and the share `(m,)` of all mass that goes so."""
+    """Return sources and targets `(m, 2)` in rows and columns, and the share `(m,)` of mass moved between them."""
     parts = [image.repeat_interleave(finer, 0).repeat_interleave(finer, 1) for image in (start, end)]
     places = [(image.nonzero().double() - (finer - 1) / 2) / finer for image in parts]
     if (most := max(map(len, places))) > MOST_LIT:
@@ -158,7 +161,7 @@ def _plan(start: Tensor, end: Tensor, finer: int = 1) -> tuple[Tensor, Tensor, T
 
 
 def _land(places: Tensor, masses: Tensor, width: float, size: torch.Size) -> Tensor:
-    """Return an image `(h, w)` of masses `(m,)` on squares of a width up to 1 around places `(m, 2)`."""
+    """Return an image `(h, w)` of masses `(m,)` spread over squares of width up to 1 around places `(m, 2)`."""
     corner, rim = places.floor(), torch.tensor(size) - 1
     beyond = ((places - corner - 0.5) / width + 0.5).clamp(0, 1)
     image = torch.zeros(size[0] * size[1], dtype=masses.dtype)

@@ -1,4 +1,4 @@
-"""POT, without the back ends that it would import too."""
+"""POT (Python Optimal Transport), imported without its optional back ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["pot"]
 
 
 def pot() -> ModuleType:
-    """Import POT without the back ends it would otherwise import too."""
+    """Import POT without JAX, CuPy and TensorFlow, which it would import too if installed."""
     for backend in ("JAX", "CUPY", "TENSORFLOW"):
         os.environ.setdefault(f"POT_BACKEND_DISABLE_{backend}", "1")
     import ot

@@ -23,15 +23,15 @@ def signal_barycenter(signals: Tensor, weights: Tensor) -> Tensor:
 
 
 def signal_displacement(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
-    """Return signals on the way from `start` to `end` along which mass moves, exact at both ends.
+    """Return signals on the way from `start` to `end`, along which mass moves; exact at both ends.
 
     McCann's interpolation: the geodesic of the 2-Wasserstein distance between the two as densities.
 
     Source: McCann 1997.
 
     Args:
-        start: `(n,)`, nothing below 0, not all 0.
-        end: likewise, equally long.
+        start: `(n,)`, at least 0, not all 0.
+        end: `(n,)`, at least 0, not all 0.
         shares: `(points,)`, in [0, 1].
 
     Returns:
@@ -56,23 +56,23 @@ def signal_displacement(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
 
 
 def signal_barycenters(signals: Tensor, weights: Tensor) -> Tensor:
-    """Return the Wasserstein barycenters of signals under several weights, exactly.
+    """Return the exact Wasserstein barycenters of signals for several weights.
 
-    A signal counts as a histogram: its value is mass, spread evenly over a bin of width 1. Each is brought to mass
-    1; the barycenter's quantile function is the weighted mean of theirs, and its mass that of their masses. A
-    single weight above 0 gives that signal back, bit for bit. In float64 on the CPU.
+    A signal is treated as a histogram: its values are masses, each spread evenly over a bin of width 1. Signals
+    are normalized to mass 1; the quantile function of a barycenter is the weighted mean of theirs, and so is its
+    mass. A single weight above 0 returns that signal bit for bit. In float64 on the CPU.
 
     Source: Agueh and Carlier 2011 (barycenters in one dimension).
 
-    Traps: signals that go below 0 are no densities: take the positive and the negative part, each as one. A
-    constant background is mass too, and holds peaks in place.
+    Traps: signals below 0 are not densities: treat the positive and the negative part separately. A constant
+    background is mass too, and holds peaks in place.
 
     Args:
-        signals: `(k, n)` on a common, even grid, nothing below 0, none all 0.
-        weights: `(m, k)`, nothing below 0; each row brought to sum 1.
+        signals: `(k, n)` on a common, even grid, at least 0, none all 0.
+        weights: `(m, k)`, at least 0; each row is scaled to sum 1.
 
     Returns:
-        `(m, n)`, of the floating type of the signals, else float32.
+        `(m, n)`, in the floating type of the signals, else float32.
 
     Raises:
         ValueError: wrong shapes or signs.
@@ -101,8 +101,8 @@ def signal_barycenters(signals: Tensor, weights: Tensor) -> Tensor:
 def sample_barycenter(samples: Sequence[Tensor], weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the Wasserstein barycenter of samples of numbers: its values `(m,)` and the mass of each `(m,)`.
 
-    Exact: the weighted mean of the samples' quantile functions. Of k samples of n each it has n values of mass
-    1/n, the means of those of equal rank; of other sizes at most their sum.
+    Exact: the weighted mean of the samples' quantile functions. For k samples of n values each it has n values of
+    mass 1/n, the means of values of equal rank; for other sizes at most as many values as all samples together.
 
     Source: Agueh and Carlier 2011 (barycenters in one dimension).
 
@@ -157,14 +157,12 @@ def _pieces(heaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _binned(masses: Tensor, lows: Tensor, highs: Tensor, count: int) -> Tensor:
-    """Return what of masses `(p,)`, each spread evenly from low to high, in order, lies in bins of width 1."""
+    """Return the mass in bins of width 1, of masses `(p,)` spread evenly from low to high, in order."""
     edges = torch.arange(count + 1).double()
     upto = torch.cat([masses.new_zeros(1), masses.cumsum(0)])
-    piece = (torch.searchsorted(lows, edges, right=True) - 1).clamp_min(0)  # the last that has begun
-    widths = (highs - lows)[piece]
-    inside = torch.where(widths > 0, (edges - lows[piece]) / widths, 1).clamp(
-        0, 1
-    )  # rounding makes pieces of none
+    piece = (torch.searchsorted(lows, edges, right=True) - 1).clamp_min(0)  # the last piece that starts before
+    widths = (highs - lows)[piece]  # rounding leaves pieces of width 0
+    inside = torch.where(widths > 0, (edges - lows[piece]) / widths, 1).clamp(0, 1)
     return (upto[piece] + inside * masses[piece]).diff().clamp_min(0)
 
 

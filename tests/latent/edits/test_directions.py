@@ -220,7 +220,7 @@ def test_what_is_missing_is_said(spots):
         attribute_direction(factors_of(flat=[1.0, 1.0, 1.0]), "flat")
     with pytest.raises(NotApplicableError, match="no renderer"):
         attribute_direction(spots.replaced(render=None), "size", "paired")
-    with pytest.raises(NotApplicableError, match="is no factor"):
+    with pytest.raises(NotApplicableError, match="is not a factor"):
         attribute_direction(spots, "label:0->1", "paired")
     with pytest.raises(NotApplicableError, match="no labels"):
         attribute_direction(spots.replaced(train=spots.train.replaced(labels=None)), "label:0->1")
@@ -267,7 +267,7 @@ def test_counterfactuals_are_what_the_factors_draw(spots):
     factors = spots.factors[:20].clone()
     factors[:, 4] = 0
     assert torch.equal(counterfactual(spots, items, tone, aims=aims).truth, spots.render(factors))
-    with pytest.raises(NotApplicableError, match="is no factor"):
+    with pytest.raises(NotApplicableError, match="is not a factor"):
         counterfactual(spots, items, find_attribute(spots, "label:0->1"))
 
 
