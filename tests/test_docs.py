@@ -134,6 +134,20 @@ def test_every_shell_line_is_a_known_kind():
     assert [part for part in parts if not part.startswith(("latentbench ", *INSTALLS))] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_page_that_is_linked_exists(name):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text())
+    assert len(links) >= 1
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_way_into_the_code_leads_somewhere():
+    section = (ROOT / "README.md").read_text().split("Find your way in the code")[1]
+    places = re.findall(r"`((?:latentbench|plugins)/[^`]+)`", section)
+    assert len(places) >= 6
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
 def test_every_hook_has_a_row_in_the_docs():
     from latentbench import hookspecs
 
