@@ -1,16 +1,16 @@
-"""Every exception that latentbench raises on purpose.
+"""All exceptions that latentbench raises on purpose.
 
 ::
 
-    LatentbenchError              something went wrong that we can put in a sentence      exit status 1
-    +-- RequestError              what was asked for cannot be done as asked              exit status 2
-    |   +-- UnknownNameError      a dataset, model, metric, score or plugin nobody supplies
+    LatentbenchError              something failed for a reason that one sentence can state    exit status 1
+    +-- RequestError              the request cannot be carried out; the user must change it   exit status 2
+    |   +-- UnknownNameError      no plugin supplies this dataset, model, metric or score
     |   +-- PluginError           a plugin's registration cannot be used
     |   +-- DataError             a data file is missing, damaged or of the wrong kind
-    |   +-- RunFolderError        a run folder cannot be read, written or is in use
-    +-- ContractError             a plugin returned what its contract forbids (shape, NaN)
-    +-- DivergedError             a training loss stopped being finite
-    +-- NotApplicableError        a latent space cannot supply what a score needs: a row, not a failure
+    |   +-- RunFolderError        a run folder cannot be read or written, or is in use
+    +-- ContractError             a plugin returned something that its contract forbids (shape, NaN)
+    +-- DivergedError             a training loss became infinite or NaN
+    +-- NotApplicableError        a latent space lacks what a score needs: a row, not a failure
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = [
 
 
 class LatentbenchError(Exception):
-    """Base of all errors here; its text is one sentence for a user."""
+    """Base of all these errors; the text is one sentence for the user."""
 
     exit_status = 1
 
 
 class RequestError(LatentbenchError):
-    """The request was wrong: nothing was run, the user has something to change."""
+    """The request was wrong: nothing was run, and the user has something to change."""
 
     exit_status = 2
 
@@ -57,7 +57,7 @@ class DataError(RequestError):
 
 
 class RunFolderError(RequestError):
-    """A run folder that cannot be read or written, or that another process holds."""
+    """A run folder that cannot be read or written, or that another process is using."""
 
 
 class ContractError(LatentbenchError):
@@ -65,11 +65,11 @@ class ContractError(LatentbenchError):
 
 
 class DivergedError(LatentbenchError):
-    """A training loss stopped being finite."""
+    """A training loss became infinite or NaN."""
 
 
 class NotApplicableError(LatentbenchError):
-    """A latent space cannot supply what a score needs; the text is the reason shown in the table."""
+    """A latent space lacks what a score needs; the text is the reason shown in the table."""
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The machine a trial runs on: threads, memory, output, and what is recorded of it."""
+"""The machine a trial runs on: threads, memory, output, and the record of its environment."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def available_cores() -> int:
 
 @contextlib.contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
-    """Compute on this many threads: results depend on it."""
+    """Compute on this many threads, on which results depend."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -59,7 +59,7 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Send what plugins print, warn and log to the trial's log."""
+    """Send everything that plugins print, warn and log to the trial's log."""
     with path.open("a", encoding="utf-8") as log, warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}", file=log)
@@ -74,24 +74,24 @@ def logged_to(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's own generator on the CPU, and put it back as it was."""
+    """Seed torch's generator on the CPU, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
-def choose_device(asked: str) -> str:
-    """Return "cuda" or "cpu" for "auto", or what was asked for.
+def choose_device(requested: str) -> str:
+    """Return "cuda" or "cpu": the requested device, for "auto" the better one of this machine.
 
     Raises:
-        RequestError: CUDA is asked for and there is none.
+        RequestError: CUDA is requested and not available.
     """
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
+    available = torch.cuda.is_available()
+    if requested == "cuda" and not available:
         raise RequestError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    if asked not in ("auto", "cpu", "cuda"):
-        raise RequestError(f"--device must be auto, cpu or cuda, got {asked!r}")
-    return asked if asked != "auto" else "cuda" if there else "cpu"
+    if requested not in ("auto", "cpu", "cuda"):
+        raise RequestError(f"--device must be auto, cpu or cuda, got {requested!r}")
+    return requested if requested != "auto" else "cuda" if available else "cpu"
 
 
 def best_precision(device: str) -> Literal["float32", "bfloat16"]:
@@ -103,7 +103,7 @@ def best_precision(device: str) -> Literal["float32", "bfloat16"]:
 def environment(device: str, threads: int, concurrency: int, group_size: int = 1) -> dict[str, Any]:
     """Describe what a trial ran on; recorded with it, never part of its key.
 
-    `convolutions` is there only if not the usual ones, so that environments recorded before are the same ones.
+    `convolutions` is recorded only if not "fast": such environments equal those recorded before it existed.
     """
     convolutions = chosen_convolutions()
     return {
@@ -140,7 +140,7 @@ def _processor_flags() -> list[str]:
 
 
 def free_memory() -> None:
-    """Give back what nothing uses any more, to the system and to the GPU."""
+    """Return unused memory to the system and to the GPU."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # a C library without it
         ctypes.CDLL(None).malloc_trim(0)
@@ -168,7 +168,7 @@ class MemoryMeter:
 
 
 def _restarted_high_water_mark() -> float | None:
-    """Let the peak be the memory in use now, and return it; None where the system has no such mark."""
+    """Set the high-water mark to the memory in use and return it; None where the system has no such mark."""
     try:
         (PROCESS / "clear_refs").write_text("5", encoding="ascii")
         return _high_water_mark()

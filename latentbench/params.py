@@ -1,4 +1,4 @@
-"""Parameters of plugins: declared once, checked everywhere they come in (command line, TOML, Python)."""
+"""Parameters of plugins: declared once, checked wherever they are set (command line, TOML, Python)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PerMember:
 
 
 class Params(BaseModel):
-    """Base of all parameter classes: frozen, no unknown names, no infinities or NaN, tuples instead of lists."""
+    """Base of all parameter classes: frozen, without unknown names, infinities or NaN; tuples instead of lists."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
@@ -33,7 +33,7 @@ class Params(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse list fields: parameters are part of a trial's key and must not change under it."""
+        """Refuse list fields: parameters are part of a trial's key and must not change."""
         super().__pydantic_init_subclass__(**kwargs)
         for name, field in cls.model_fields.items():
             if _holds_list(field.annotation):
@@ -59,7 +59,7 @@ def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
     """Check `values` against `cls`; `owner` names the plugin in the error, as in "model 'vae'".
 
     Raises:
-        RequestError: the first wrong value, as one sentence with the allowed range or near matches.
+        RequestError: names the first wrong value in one sentence, with the allowed range or similar names.
     """
     try:
         return cls.model_validate(dict(values))
@@ -74,8 +74,8 @@ def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
             raise RequestError(f"{owner} needs a value for its parameter {name!r}") from None
         if _is_union(cls, first["loc"]):  # the rest of `loc` names a member of the union
             name = str(first["loc"][0])
-            told = dict.fromkeys(_expected(each["msg"]) for each in error.errors() if each["loc"][0] == name)
-            raise RequestError(f"{owner}: {name} {' or '.join(told)}, got {values[name]!r}") from None
+            expected = dict.fromkeys(_expected(part["msg"]) for part in error.errors() if part["loc"][0] == name)
+            raise RequestError(f"{owner}: {name} {' or '.join(expected)}, got {values[name]!r}") from None
         raise RequestError(f"{owner}: {name} {_expected(first['msg'])}, got {first['input']!r}") from None
 
 
@@ -86,7 +86,7 @@ def _is_union(cls: type[Params], place: tuple[int | str, ...]) -> bool:
 
 
 def _expected(message: str) -> str:
-    """Pydantic's message without its subject and its reason."""
+    """Pydantic's message without subject and reason."""
     return re.sub(r"^(Value error, |Input |\w+ (?=should ))|, unable to .*$", "", message)
 
 
@@ -108,7 +108,7 @@ def describe_params(cls: type[Params]) -> list[ParamInfo]:
 
 
 def _type_name(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
-    """Put a JSON-schema fragment into a few words, as "number or 'learned'"."""
+    """Describe a JSON-schema fragment in a few words, as "number or 'learned'"."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
     if "anyOf" in schema:

@@ -1,4 +1,4 @@
-"""Source files of plugins: loading a loose file, and a digest of what a class is made of."""
+"""Source files of plugins: loading a single file, and a digest of the source of a class."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}
 
 
 def load_file(path: str) -> ModuleType:
-    """Import a loose Python file under a name of its own, once.
+    """Import a Python file that is on no path, once, under a name derived from its path.
 
     Raises:
-        PluginError: there is no such file.
+        PluginError: the file does not exist.
     """
     resolved = Path(path).resolve()
     if not resolved.is_file():
@@ -30,7 +30,7 @@ def load_file(path: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, resolved)
         if spec is None or spec.loader is None:
-            raise PluginError(f"{path} is no Python file")
+            raise PluginError(f"{path} is not a Python file")
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
@@ -40,13 +40,13 @@ def load_file(path: str) -> ModuleType:
     return sys.modules[name]
 
 
-def source_digest(found: type) -> str:
-    """Return the sha256 of the source a class is made of.
+def source_digest(cls: type) -> str:
+    """Return the sha256 of the source that a class depends on.
 
-    That is: the files of the class and its bases, and the files of the same top-level package that those import,
-    but nothing of the host.
+    This covers the files of the class and its bases, and the files of the same top-level package that those
+    import, but nothing of the host.
     """
-    waiting = [cls.__module__ for cls in found.__mro__]
+    waiting = [base.__module__ for base in cls.__mro__]
     packages = {name.partition(".")[0] for name in waiting} - FOREIGN
     seen: dict[str, bytes] = {}
     while waiting:
@@ -67,7 +67,7 @@ def source_digest(found: type) -> str:
 
 
 def _source_file(name: str) -> Path | None:
-    """The file of a module, imported yet or not: a digest must not depend on what has run before."""
+    """The file of a module, imported or not: a digest must not depend on what ran before."""
     path = getattr(sys.modules.get(name), "__file__", None)
     if path is not None:
         return Path(path)
@@ -81,11 +81,11 @@ def _source_file(name: str) -> Path | None:
 
 
 def _imported_modules(source: bytes, parent: str) -> Iterator[str]:
-    """Names that `source`, a module of the package `parent`, imports; some are no modules."""
+    """Names that `source`, a module of the package `parent`, imports; some are not modules."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return  # one that is broken and not imported yet; its bytes still count
+        return  # a broken file that is not imported yet; its bytes still count
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

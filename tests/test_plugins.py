@@ -320,7 +320,7 @@ def test_a_loose_file_that_cannot_be_loaded_stops_the_request(tmp_path):
     with pytest.raises(PluginError, match=f"^plugin file {path} cannot be loaded: RuntimeError: no luck$"):
         Plugins(files=(path,))
     path = loose(tmp_path, "text", "notes.txt")
-    with pytest.raises(PluginError, match=r"notes\.txt is no Python file$"):
+    with pytest.raises(PluginError, match=r"notes\.txt is not a Python file$"):
         Plugins(files=(path,))
 
 

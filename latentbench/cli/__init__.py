@@ -1,4 +1,4 @@
-"""The command line. Each verb is a file of its own, imported when it is used."""
+"""The command line. Each verb has its own file, imported only when the verb is used."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from latentbench.errors import LatentbenchError
 __all__ = ["main"]
 
 VERBS = {
-    "check": "Test a metric on a small space with known answers.",
+    "check": "Test a metric on a small latent space with known answers.",
     "compare": "Compare two runs, or two models, score by score.",
-    "edit": "Change attributes of items, one after another, and draw every step.",
+    "edit": "Change attributes of items one after another and draw every step.",
     "env": "Print versions, hardware and plugins.",
     "info": "Explain a dataset, model, metric or score.",
     "list": "List datasets, models, metrics or plugins.",
-    "morph": "Turn one test item into another, along paths of codes.",
-    "map": "Draw maps of a model's codes: PCA, t-SNE, UMAP.",
+    "morph": "Turn one test item into another along a path of codes.",
+    "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
     "report": "Write the report page of a run.",
-    "run": "Train, look, score and compare.",
-    "show": "Draw reconstructions of all models, or traversals of one.",
-    "sample": "Draw new codes, grids and variations of a model, and invert its maps.",
+    "run": "Train models, score their latent spaces and compare.",
+    "show": "Draw the reconstructions of all models, or traversals of one.",
+    "sample": "Draw samples, grids and variations of a model, and invert its maps.",
     "table": "Print the comparison table of a run.",
-    "transport": "Move images, classes of codes and signals by optimal transport.",
-    "tour": "Film a tour of a model's map, or how it forms.",
+    "transport": "Transport images, classes of codes and signals optimally.",
+    "tour": "Film a tour of a model's map, or how the map forms.",
 }
 
 
 class _Verbs(click.Group):
-    """Knows the verbs by name and imports only the one that is used."""
+    """Lists all verbs by name and imports only the one that is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(VERBS)
@@ -45,17 +45,17 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([*VERBS.items()])  # `list` is a verb here, once it has been used
+            formatter.write_dl([*VERBS.items()])  # `list` names a submodule here once that verb has been used
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="latentbench")
 def cli() -> None:
-    """Benchmark latent spaces: train models, look at their codes, score them, compare.
+    """Benchmark latent spaces: train models, score their latent spaces and compare them.
 
-    `latentbench run` alone compares AE, VAE and beta-VAE on small real images.
+    `latentbench run` without arguments compares AE, VAE and beta-VAE on small real images.
 
-    Exit status: 0 all well, 1 some trials failed, 2 the request was wrong, 130 interrupted (run again).
+    Exit status: 0 success, 1 some trials failed, 2 the request was wrong, 130 interrupted (run again to continue).
     """
 
 
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"latentbench: {error}", err=True)
         sys.exit(error.exit_status)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("latentbench: interrupted; the same command goes on where it stopped", err=True)
+        click.echo("latentbench: interrupted; run the same command again to continue", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.argument("names", nargs=-1, required=True, metavar="METRIC...")
 @plugin_options
 def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]) -> int:
-    """Test a metric, or the metric of a score, on a small space with known answers.
+    """Test a metric, or the metric of a score, on a small latent space with known answers.
 
     Prints each score of that space as it is, with its items in another order, in other coordinates, and spoiled:
     random codes, permuted labels, blurred images. Exit status 1 if a score breaks what its metric declares.
@@ -46,7 +46,7 @@ def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, 
 
 
 def _metric(name: str, plugins: Plugins) -> str:
-    """Return the metric of this name, or the one that gives the score of this name."""
+    """Return the metric of this name, or the metric that computes the score of this name."""
     if name in plugins.names("metric"):
         return name
     scores = metrics_by_score(plugins)
@@ -54,7 +54,7 @@ def _metric(name: str, plugins: Plugins) -> str:
         return scores[name]
     for kind in KINDS:
         if name in plugins.names(kind):
-            raise RequestError(f"check takes a metric or a score, {name!r} is a {kind}")
+            raise RequestError(f"check takes a metric or a score, but {name!r} is a {kind}")
     raise UnknownNameError(
         f"there is no metric or score {name!r}{near_matches(name, {*scores, *plugins.names('metric')})} "
         "(`latentbench list metrics` shows all)"

@@ -25,14 +25,12 @@ __all__ = ["command"]
 @click.argument("name")
 @plugin_options
 def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """Explain a dataset, model, metric or score: what it is, its parameters, its source."""
+    """Explain a dataset, model, metric or score: what it is, its parameters and its source."""
     plugins = load_plugins(files, blocked)
-    found = False
-    for kind in KINDS:
-        if name in plugins.names(kind):
-            found = True
-            _explain(kind, name, plugins.load(kind, name), plugins)
-    if not found:
+    kinds = [kind for kind in KINDS if name in plugins.names(kind)]
+    for kind in kinds:
+        _explain(kind, name, plugins.load(kind, name), plugins)
+    if not kinds:
         _explain_score(name, plugins)
 
 
@@ -61,14 +59,14 @@ def _show_params(cls: Any) -> None:
 
 
 def _explain_score(name: str, plugins: Plugins) -> None:
-    known = metrics_by_score(plugins)
-    if name not in known:
-        every = {*known, *(registered for kind in KINDS for registered in plugins.names(kind))}
+    metrics = metrics_by_score(plugins)
+    if name not in metrics:
+        known = {*metrics, *(registered for kind in KINDS for registered in plugins.names(kind))}
         raise UnknownNameError(
-            f"there is no dataset, model, metric or score {name!r}{near_matches(name, every)} "
-            "(`latentbench list models` and its siblings show all)"
+            f"there is no dataset, model, metric or score {name!r}{near_matches(name, known)} "
+            "(`latentbench list datasets`, `list models` and `list metrics` show all)"
         )
-    metric = known[name]
+    metric = metrics[name]
     cls = plugins.load("metric", metric)
     click.echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
     _show_terms(cls)

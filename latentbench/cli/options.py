@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how values on the command line are read."""
+"""Options shared by several verbs, and the reading of values on the command line."""
 
 from __future__ import annotations
 
@@ -18,19 +18,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 def plugin_options(command: F) -> F:
     """Add --plugin and --no-plugin."""
     command = click.option(
-        "--no-plugin", "blocked", multiple=True, metavar="NAME", help="Leave out a plugin (see `list plugins`)."
+        "--no-plugin",
+        "blocked",
+        multiple=True,
+        metavar="NAME",
+        help="Do not use this plugin (see `latentbench list plugins`).",
     )(command)
     return click.option(
         "--plugin",
         "files",
         multiple=True,
         metavar="FILE",
-        help="Load a plugin from a Python file, for this command.",
+        help="Load a plugin from a Python file, for this command only.",
     )(command)
 
 
 def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
-    """Load plugins and say which could not be."""
+    """Load plugins and warn of those that fail to load or conflict."""
     plugins = Plugins(files, blocked)
     for info in plugins.infos:
         if info.error:
@@ -41,7 +45,7 @@ def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
 
 
 def metrics_by_score(plugins: Plugins) -> dict[str, str]:
-    """Return the name of the metric that gives each score."""
+    """Return the name of the metric that computes each score."""
     return {score: metric for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
 
 
@@ -52,7 +56,7 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
     {'latent_dim': [8, 16], 'beta_vae.beta': 4, 'ae.backbone': 'mlp'}
 
     Raises:
-        RequestError: a pair without "=" or without a value, or two of them in one.
+        RequestError: a pair lacks "=" or its value, or holds two parameters.
     """
     params: dict[str, Any] = {}
     for pair in pairs:
@@ -71,7 +75,7 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def several(kind: type[int] | type[float], always: bool = False) -> Callable[..., Any]:
-    """Return a click callback that reads "1,2,5": one number stays a number, several become a list."""
+    """Return a click callback that reads "1,2,5": a single number stays a number, several become a list."""
 
     def read(ctx: click.Context, param: click.Parameter, text: str | None) -> Any:
         if text is None:

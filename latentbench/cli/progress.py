@@ -1,4 +1,4 @@
-"""Live progress of a run: a bar on a terminal, a line per trial elsewhere."""
+"""Live progress of a run: bars on a terminal, a line per trial elsewhere."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["LineProgress", "TerminalProgress", "make_progress"]
 
 
 def make_progress() -> LineProgress | TerminalProgress:
-    """Return the progress display that suits where standard error goes."""
+    """Return the progress display for a run: bars if standard error is a terminal."""
     return TerminalProgress() if sys.stderr.isatty() else LineProgress()
 
 
 class LineProgress:
-    """One plain line for each trial that ends."""
+    """A plain line for each trial that ends."""
 
     def __init__(self) -> None:
         self.jobs, self.done = 0, 0
@@ -40,27 +40,27 @@ class LineProgress:
 
     @hookimpl
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
-        """Say where results go."""
+        """Print where results go."""
         name = benchmark.title or "benchmark"
         click.echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
 
     @hookimpl
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
-        """Say how the trial ended, with its message when it did not end well."""
+        """Print how the trial ended, and why if it failed."""
         self.done += 1
         click.echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
 
     @hookimpl
     def run_finished(self, results: Results) -> None:  # noqa: ARG002 - the hook's signature
-        """Say how long it took."""
+        """Print how long the run took."""
         click.echo(f"finished in {time.monotonic() - self.started:.0f} s", err=True)
 
     def close(self) -> None:
-        """Nothing to put back."""
+        """Do nothing: lines need no cleanup."""
 
 
 class TerminalProgress(LineProgress):
-    """A bar for the whole run and one for each trial at work."""
+    """A bar for the whole run and one for each running trial."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,14 +94,14 @@ class TerminalProgress(LineProgress):
 
     @hookimpl
     def epoch_finished(self, trial: Trial, epoch: int, losses: Mapping[str, float]) -> None:
-        """Move its bar on and show the loss."""
+        """Advance the trial's bar and show the loss."""
         note = "scoring" if epoch == _epochs(trial) else f"loss {next(iter(losses.values())):.4g}"
         if trial.key in self._tasks:
             self._bars.update(self._tasks[trial.key], completed=epoch, note=note)
 
     @hookimpl
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
-        """Take its bar away; keep a line of what went wrong."""
+        """Remove the trial's bar; print a line if something failed."""
         self.done += 1
         if trial.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(trial.key))
@@ -116,7 +116,7 @@ class TerminalProgress(LineProgress):
         super().run_finished(results)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._bars.stop()
 
 

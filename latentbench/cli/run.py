@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,95 +13,131 @@ from latentbench.cli.options import load_plugins, plugin_options, read_params, s
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
+    from latentbench.execution.estimate import Estimate
     from latentbench.execution.options import Execution
     from latentbench.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["command"]
 
-DATA = "A dataset's name, as NAME or NAME:KEY=VALUE; may be given several times."
-PARAM = "A parameter, as latent_dim=8 or beta_vae.beta=1,4,16 (several values span the grid)."
+DATA = "Dataset: NAME, NAME:KEY=VALUE, a folder or a file; may be repeated."
+PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span a grid."
 
 
 @click.command("run")
 @click.argument("benchmark", required=False, type=click.Path())
 @click.option("-d", "--dataset", "datasets", multiple=True, metavar="DATASET", help=DATA)
-@click.option("-m", "--model", "models", multiple=True, metavar="MODEL", help="A model's name, or file.py:Class.")
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE,...", help=PARAM)
-@click.option("-s", "--scores", multiple=True, metavar="SCORE,...", help="Only these scores or metrics.")
 @click.option(
-    "--for", "purposes", metavar="PURPOSE,...", help="Purposes shown in the table: keep, find, group, ..."
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Model: NAME or file.py:Class; may be repeated.",
 )
-@click.option("--preset", default="quick", show_default=True, help="A benchmark that comes with latentbench.")
-@click.option("--seeds", type=click.IntRange(1), help="Trials of each model.")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE,...", help=PARAM)
+@click.option("-s", "--scores", multiple=True, metavar="SCORE,...", help="Compute only these scores or metrics.")
+@click.option(
+    "--for",
+    "purposes",
+    metavar="PURPOSE,...",
+    help="Show only these purposes in the table: keep, find, group, ...",
+)
+@click.option(
+    "--preset",
+    default="quick",
+    show_default=True,
+    help="Benchmark that ships with latentbench: quick, standard or full.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="Number of seeds, each a trial of every model.")
 @click.option("--epochs", callback=several(int), metavar="N,...", help="Passes over the training data.")
 @click.option(
     "--checkpoints",
     "checkpoint",
     callback=several(int, always=True),
     metavar="N,...",
-    help="Look at the models after these epochs too, and draw the curve.",
+    help="Score the models after these epochs, too, and plot the curve.",
 )
-@click.option("--batch-size", callback=several(int), metavar="N,...", help="Images per optimizer step.")
-@click.option("--learning-rate", callback=several(float), metavar="X,...", help="Highest step size.")
-@click.option("--train-limit", callback=several(int), metavar="N,...", help="Train on this many images only.")
+@click.option("--batch-size", callback=several(int), metavar="N,...", help="Training items per optimizer step.")
+@click.option(
+    "--learning-rate", callback=several(float), metavar="X,...", help="Peak learning rate of the schedule."
+)
+@click.option("--train-limit", callback=several(int), metavar="N,...", help="Train on this many items only.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
-    help="Of training; default: bfloat16 where the chip has it.",
+    help="Precision of training; default: bfloat16 if the chip supports it.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Torch threads of a trial; part of its budget.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--workers", type=click.IntRange(0), help="Trials at the same time; default: one per core.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds a trial may take.")
-@click.option("--group-size", type=click.IntRange(1), help="Trials trained together on CUDA; default: 16.")
-@click.option("--timing", is_flag=True, help="Run trials alone, for clean times; those again that did not.")
+@click.option("--threads", type=click.IntRange(1), help="Torch threads per trial; part of the budget.")
 @click.option(
-    "--rerun", type=click.Choice(["missing", "failed", "changed", "all"]), default="missing", show_default=True
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train and score; auto takes CUDA if available.",
 )
-@click.option("-o", "--output", type=click.Path(), help="The run's folder; default: results/DATASET-TITLE.")
-@click.option("--dry-run", is_flag=True, help="Print trials, minutes and megabytes, and stop.")
+@click.option("--workers", type=click.IntRange(0), help="Trials that run at the same time; default: one per core.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Stop a trial after this many seconds."
+)
+@click.option("--group-size", type=click.IntRange(1), help="Trials trained together on CUDA; default: 16.")
+@click.option(
+    "--timing", is_flag=True, help="Run each trial alone to measure time, also those that once ran beside others."
+)
+@click.option(
+    "--rerun",
+    type=click.Choice(["missing", "failed", "changed", "all"]),
+    default="missing",
+    show_default=True,
+    help="Trials to run: missing ones, and also failed ones, those whose source changed, or all.",
+)
+@click.option("-o", "--output", type=click.Path(), help="Folder of the run; default: results/DATASET-TITLE.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only print the trials, minutes and megabytes that the run would take."
+)
 @plugin_options
 def command(
-    benchmark: str | None, preset: str, files: tuple[str, ...], blocked: tuple[str, ...], **asked: Any
+    benchmark: str | None, preset: str, files: tuple[str, ...], blocked: tuple[str, ...], **options: Any
 ) -> int:
-    """Train models, look at their latent spaces, score them and compare.
+    """Train models, score their latent spaces and compare.
 
-    BENCHMARK is a TOML file; without one the preset is run. What a folder holds already is not done again.
+    BENCHMARK is a TOML file; without one, the preset is run. Trials and scores that the folder already holds are
+    not computed again.
     """
     from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.plan import make_plan
     from latentbench.report.table.build import check_purposes
 
-    check_purposes(split_names(asked["purposes"]))
+    check_purposes(split_names(options["purposes"]))
     plugins = load_plugins(files, blocked)
-    wanted = read_benchmark(benchmark or preset, _changes(asked))
-    folder = Path(asked["output"] or default_folder(wanted))
-    plan = make_plan(wanted, plugins, asked["device"])
-    if asked["dry_run"]:
-        _print_estimate(plan, folder, plugins, asked)
+    request = read_benchmark(benchmark or preset, _changes(options))
+    folder = Path(options["output"] or default_folder(request))
+    plan = make_plan(request, plugins, options["device"])
+    if options["dry_run"]:
+        _print_estimate(plan, folder, plugins, options)
         return 0
-    results = _execute(plan, wanted, folder, plugins, asked)
-    _print_results(results, plugins, asked["purposes"])
+    results = _execute(plan, request, folder, plugins, options)
+    _print_results(results, plugins, options["purposes"])
     return 0 if results.complete else 1
 
 
-def _changes(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn flags into the keys of a benchmark that they replace."""
-    changes: dict[str, Any] = {name: asked[name] for name in ("datasets", "models") if asked[name]}
-    if asked["scores"]:
-        changes["scores"] = split_names(",".join(asked["scores"]))
-    if asked["seeds"]:
-        changes["seeds"] = asked["seeds"]
+def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of the benchmark that the options replace."""
+    changes: dict[str, Any] = {name: options[name] for name in ("datasets", "models") if options[name]}
+    if options["scores"]:
+        changes["scores"] = split_names(",".join(options["scores"]))
+    if options["seeds"]:
+        changes["seeds"] = options["seeds"]
     budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "precision", "threads")
-    changes["budget"] = {name: asked[name] for name in budget if asked[name] is not None}
-    changes["params"] = read_params(asked["pairs"])
+    changes["budget"] = {name: options[name] for name in budget if options[name] is not None}
+    changes["params"] = read_params(options["pairs"])
     return changes
 
 
 def _execute(
-    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, asked: Mapping[str, Any]
+    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, options: Mapping[str, Any]
 ) -> Results:
     from latentbench.cli.progress import make_progress
     from latentbench.execution.run import execute
@@ -109,20 +145,20 @@ def _execute(
     progress = make_progress()
     plugins.register(progress, "progress")
     try:
-        return execute(plan, benchmark, folder, plugins, _how(asked), announce=progress.expect)
+        return execute(plan, benchmark, folder, plugins, _execution(options), announce=progress.expect)
     finally:
         progress.close()
 
 
-def _how(asked: Mapping[str, Any]) -> Execution:
+def _execution(options: Mapping[str, Any]) -> Execution:
     from latentbench.execution.options import Execution
 
     names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
-    return Execution(**{name: asked[name] for name in names})
+    return Execution(**{name: options[name] for name in names})
 
 
 def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
-    """Print the table on standard output, then where everything is."""
+    """Print the table on standard output, and on standard error where the files are."""
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.page.write import write_report
     from latentbench.report.table.build import comparison_table
@@ -135,32 +171,32 @@ def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> 
     click.echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
 
 
-def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, asked: Mapping[str, Any]) -> None:
-    """Print what is to be run, and what that takes on this machine."""
+def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
+    """Print the trials to run and what they take on this machine."""
     from latentbench.execution.estimate import estimate
     from latentbench.execution.pending import inspect, pending_jobs
 
-    how = _how(asked).settled(max(trial.budget.threads for trial in plan.trials))
-    jobs = pending_jobs(inspect(plan, folder, how), plan, folder, how, plugins)
+    execution = _execution(options).settled(max(trial.budget.threads for trial in plan.trials))
+    jobs = pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
     costs = estimate(jobs, plugins)
-    rows: dict[tuple[str, str], list[float]] = {}
-    for trial in (trial for job in jobs for trial in job.trials):
-        row = rows.setdefault((trial.dataset, trial.label), [0, 0.0, 0.0])
-        cost = costs[trial.key]
-        row[0], row[1], row[2] = row[0] + 1, row[1] + cost.train_seconds, row[2] + cost.megabytes
-    print_table(
-        [
-            (dataset, label, count, f"{seconds / 60:.2f}", f"{megabytes:.1f}")
-            for (dataset, label), (count, seconds, megabytes) in rows.items()
-        ],
-        ("dataset", "model", "trials", "training, min", "MB"),
-        numbers={2, 3, 4},
-    )
-    workers = min(len(jobs), how.workers or 1)
-    total = sum(row[1] for row in rows.values()) / 60 / max(workers, 1)
-    size = sum(row[2] for row in rows.values())
-    count = sum(len(job.trials) for job in jobs)
+    trials = [trial for job in jobs for trial in job.trials]
+    _print_costs(trials, costs)
+    workers = max(1, min(len(jobs), execution.workers or 1))
+    minutes = sum(costs[trial.key].train_seconds for trial in trials) / 60 / workers
+    size = sum(costs[trial.key].megabytes for trial in trials)
     click.echo(
-        f"{count} of {len(plan.trials)} trials to run in {folder}: about {total:.1f} minutes of training with "
-        f"{workers} workers, {size:.0f} MB; scoring comes on top"
+        f"{len(trials)} of {len(plan.trials)} trials to run in {folder}: about {minutes:.1f} minutes of training "
+        f"with {workers} worker{'s' if workers > 1 else ''}, {size:.0f} MB; scoring takes additional time"
     )
+
+
+def _print_costs(trials: Iterable[Trial], costs: Mapping[str, Estimate]) -> None:
+    """Print a row for each model on each dataset: its trials, minutes of training and megabytes."""
+    groups: dict[tuple[str, str], list[Estimate]] = {}
+    for trial in trials:
+        groups.setdefault((trial.dataset, trial.label), []).append(costs[trial.key])
+    rows = []
+    for (dataset, label), group in groups.items():
+        minutes, size = sum(cost.train_seconds for cost in group) / 60, sum(cost.megabytes for cost in group)
+        rows.append((dataset, label, len(group), f"{minutes:.2f}", f"{size:.1f}"))
+    print_table(rows, ("dataset", "model", "trials", "training, min", "MB"), numbers={2, 3, 4})

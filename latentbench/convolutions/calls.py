@@ -77,8 +77,8 @@ class ConvolutionMode(TorchFunctionMode, ABC):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         reader = READERS.get(func)
         call = reader(*args, **(kwargs or {})) if reader is not None else None
-        made = None if call is None else self.convolve(call)
-        return func(*args, **(kwargs or {})) if made is None else made
+        result = None if call is None else self.convolve(call)
+        return func(*args, **(kwargs or {})) if result is None else result
 
     @abstractmethod
     def convolve(self, call: Call) -> Tensor | None:

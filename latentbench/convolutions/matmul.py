@@ -28,8 +28,8 @@ class MatmulConvolutions(ConvolutionMode):
             call = call._replace(input=call.input.to(dtype), weight=call.weight.to(dtype))
         kernel = call.weight.shape[2], call.weight.shape[3]
         geometry = _Geometry(*_fine_size(call), *kernel, *call.stride, *call.padding)
-        made: Tensor = _Matmul.apply(call.input, call.weight, geometry, call.transposed)
-        return made if call.bias is None else made + call.bias.to(made.dtype).view(-1, 1, 1)
+        result: Tensor = _Matmul.apply(call.input, call.weight, geometry, call.transposed)
+        return result if call.bias is None else result + call.bias.to(result.dtype).view(-1, 1, 1)
 
 
 def _fine_size(call: Call) -> Pair:
@@ -105,12 +105,12 @@ class _Matmul(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         along_image, along_weight, _, _ = directions
         parts = (along_image, weight), (image, along_weight)
-        made = [
+        derivatives = [
             _Matmul.apply(*part, ctx.geometry, ctx.transposed)
             for part in parts
             if all(value is not None for value in part)
         ]
-        return made[0] if len(made) == 1 else made[0] + made[1]
+        return derivatives[0] if len(derivatives) == 1 else derivatives[0] + derivatives[1]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -128,8 +128,8 @@ class _Matmul(torch.autograd.Function):
 def _gather(fine: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
     """Convolve: each coarse pixel gathers its window."""
     height, width = geometry.coarse
-    made = _block_windows(fine, geometry) @ _as_matrix(weight, geometry)
-    return made.reshape(len(fine), height, width, -1).permute(0, 3, 1, 2)
+    rows = _block_windows(fine, geometry) @ _as_matrix(weight, geometry)
+    return rows.reshape(len(fine), height, width, -1).permute(0, 3, 1, 2)
 
 
 def _spread(coarse: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:

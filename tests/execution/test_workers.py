@@ -161,7 +161,7 @@ def test_an_interrupted_run_says_so_and_goes_on(toml, undisturbed, tmp_path):
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told.endswith("latentbench: interrupted; the same command goes on where it stopped\n")
+    assert told.endswith("latentbench: interrupted; run the same command again to continue\n")
     assert "Traceback" not in told
     assert_all_end(workers)
     results = latentbench.run(read_benchmark(toml), tmp_path, workers=0)
