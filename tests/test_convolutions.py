@@ -57,30 +57,30 @@ def cases():
                 yield (*case, (1, 0))
 
 
-def direction(made):
+def direction(result):
     """Return some gradient of a result."""
-    return torch.arange(made.numel(), dtype=torch.float64).sin().reshape(made.shape).to(made.dtype)
+    return torch.arange(result.numel(), dtype=torch.float64).sin().reshape(result.shape).to(result.dtype)
 
 
 def gradients(convolve, arguments):
     """Return the result and the gradients of all arguments."""
-    made = convolve(*arguments)
-    found = torch.autograd.grad(made, arguments, direction(made))
-    return [value.detach() for value in (made, *found)]
+    result = convolve(*arguments)
+    slopes = torch.autograd.grad(result, arguments, direction(result))
+    return [value.detach() for value in (result, *slopes)]
 
 
 def counted(monkeypatch, function):
     """Count the calls of an autograd function."""
-    calls, found = [], {"_FastConvolution": cpu, "_Matmul": matmul}[function]
-    plain = getattr(found, function).apply
-    monkeypatch.setattr(getattr(found, function), "apply", lambda *a: calls.append(1) or plain(*a))
+    calls, module = [], {"_FastConvolution": cpu, "_Matmul": matmul}[function]
+    plain = getattr(module, function).apply
+    monkeypatch.setattr(getattr(module, function), "apply", lambda *a: calls.append(1) or plain(*a))
     return calls
 
 
-def assert_equal(found, expected):
-    for one, other in zip(found, expected, strict=True):
-        assert one.shape == other.shape
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+def assert_equal(actual, expected):
+    for value, reference in zip(actual, expected, strict=True):
+        assert value.shape == reference.shape
+        torch.testing.assert_close(value, reference, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("transposed", TRANSPOSED)
@@ -103,20 +103,20 @@ def test_matrix_products_under_vmap_over_stacked_weights(transposed):
         expected = [gradients(convolve, [value[i].requires_grad_() for value in stacks]) for i in range(3)]
 
         def all_of(*values, convolve=convolve):
-            made, pull = torch.func.vjp(convolve, *values)
-            return made, *pull(direction(made))
+            result, pull = torch.func.vjp(convolve, *values)
+            return result, *pull(direction(result))
 
         with MatmulConvolutions():
-            found = vmap(all_of)(*stacks)
-        for member, one in enumerate(expected):
-            assert_equal([value[member] for value in found], one)
+            actual = vmap(all_of)(*stacks)
+        for member, reference in enumerate(expected):
+            assert_equal([value[member] for value in actual], reference)
 
 
 def penalty(convolve, arguments):
     """Return gradients of a gradient's square: what a gradient penalty is trained by."""
     image, *weights = arguments
-    made = (0.1 * convolve(image, *weights)).sin().sum()
-    (slope,) = torch.autograd.grad(made, image, create_graph=True)
+    result = (0.1 * convolve(image, *weights)).sin().sum()
+    (slope,) = torch.autograd.grad(result, image, create_graph=True)
     return torch.autograd.grad(slope.square().sum(), [image, *weights])
 
 
@@ -133,13 +133,13 @@ def half_precision(convolve, arguments):
     """Return result and gradients as autocast to bfloat16 gives them."""
     single = [value.detach().float().requires_grad_() for value in arguments]
     with torch.autocast("cpu", torch.bfloat16):
-        made = convolve(*single)
-    assert made.dtype == torch.bfloat16
-    return [value.detach() for value in (made, *torch.autograd.grad(made, single, direction(made)))]
+        result = convolve(*single)
+    assert result.dtype == torch.bfloat16
+    return [value.detach() for value in (result, *torch.autograd.grad(result, single, direction(result)))]
 
 
-def error(found, exact):
-    return float((found.double() - exact).norm() / exact.norm())
+def error(actual, exact):
+    return float((actual.double() - exact).norm() / exact.norm())
 
 
 @pytest.mark.parametrize("smallest", [1, 10**6], ids=["always", "never"])
@@ -154,11 +154,11 @@ def test_errors_of_bfloat16_are_those_of_torch(monkeypatch, mode, smallest):
         if not error(usual[0], exact[0]) < 0.05:
             continue  # torch 2.15 with AMX: plainly wrong for a kernel of 3 x 5 in steps of 2 over 11 x 6 pixels
         with mode():
-            found = half_precision(convolve, arguments)
-        for one, other, true in zip(found, usual, exact, strict=True):
-            assert one.shape == other.shape
-            assert one.dtype == other.dtype
-            assert error(one, true) <= 2 * error(other, true) + 2e-3, case
+            actual = half_precision(convolve, arguments)
+        for value, reference, true in zip(actual, usual, exact, strict=True):
+            assert value.shape == reference.shape
+            assert value.dtype == reference.dtype
+            assert error(value, true) <= 2 * error(reference, true) + 2e-3, case
         compared += 1
     assert compared >= 0.9 * len(every)
 
@@ -171,9 +171,9 @@ def test_fast_gradients_can_be_differentiated_twice(transposed):
     with torch.autocast("cpu", torch.bfloat16):
         usual = penalty(convolve, single)
         with FastConvolutions():
-            found = penalty(convolve, single)
-    for one, other, true in zip(found, usual, exact, strict=True):
-        assert error(one, true) <= 2 * error(other, true) + 2e-3
+            actual = penalty(convolve, single)
+    for value, reference, true in zip(actual, usual, exact, strict=True):
+        assert error(value, true) <= 2 * error(reference, true) + 2e-3
 
 
 def test_fast_gradients_leave_float32_alone(monkeypatch):
@@ -181,8 +181,8 @@ def test_fast_gradients_leave_float32_alone(monkeypatch):
     convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (4, 5), False, dtype=torch.float32)
     expected = gradients(convolve, arguments)
     with FastConvolutions():
-        found = gradients(convolve, arguments)
-    assert all(map(torch.equal, found, expected))
+        actual = gradients(convolve, arguments)
+    assert all(map(torch.equal, actual, expected))
     assert not calls
     with FastConvolutions(), torch.autocast("cpu", torch.float16):
         convolve(*arguments)
@@ -236,7 +236,7 @@ def test_images_are_doubled_under_transforms():
     ways = tuple(torch.ones_like(value) for value in plain)
 
     def transforms():
-        slopes = grad(lambda *given: convolve(*given).square().sum(), argnums=(0, 1, 2))(*plain)
+        slopes = grad(lambda *values: convolve(*values).square().sum(), argnums=(0, 1, 2))(*plain)
         return [vmap(convolve)(*stacks), *jvp(convolve, plain, ways), *slopes]
 
     expected = transforms()
@@ -268,8 +268,8 @@ def test_what_is_not_covered_is_left_to_torch(monkeypatch, mode, case):
     with torch.autocast("cpu", torch.bfloat16):
         expected = LEFT[case](image)
         with mode():
-            found = LEFT[case](image)
-    assert torch.equal(found, expected)
+            actual = LEFT[case](image)
+    assert torch.equal(actual, expected)
     assert not calls
 
 
@@ -299,8 +299,8 @@ def test_all_ways_to_call_them(monkeypatch, case):
     with MatmulConvolutions():
         assert_equal([CALLS[case](image, weight, bias)], [expected])
     with FastConvolutions(), torch.autocast("cpu", torch.bfloat16):
-        found = CALLS[case](*(value.float() for value in (image, weight, bias)))
-    torch.testing.assert_close(found.double(), expected, rtol=0.05, atol=0.1)
+        actual = CALLS[case](*(value.float() for value in (image, weight, bias)))
+    torch.testing.assert_close(actual.double(), expected, rtol=0.05, atol=0.1)
     assert tuple(map(len, calls)) == (1, 1)
 
 
@@ -334,9 +334,9 @@ def test_modules_are_reached(monkeypatch, network):
     calls = counted(monkeypatch, "_Matmul")
     expected = torch.autograd.grad(model(image).square().sum(), list(model.parameters()))
     with MatmulConvolutions():
-        found = torch.autograd.grad(model(image).square().sum(), list(model.parameters()))
+        actual = torch.autograd.grad(model(image).square().sum(), list(model.parameters()))
     assert len(calls) > 3
-    assert_equal(found, expected)
+    assert_equal(actual, expected)
 
 
 def test_transforms_of_torch_func_work_inside(network):
@@ -348,8 +348,8 @@ def test_transforms_of_torch_func_work_inside(network):
 
     def transforms():
         state_slopes = grad(loss)(state, image)
-        alone = vmap(lambda one: loss(state, one[None]))(image)
-        return [*state_slopes.values(), alone, jacrev(lambda one: loss(state, one))(image)]
+        alone = vmap(lambda row: loss(state, row[None]))(image)
+        return [*state_slopes.values(), alone, jacrev(lambda row: loss(state, row))(image)]
 
     expected = transforms()
     with MatmulConvolutions():
@@ -381,8 +381,8 @@ class Smooth(GradientModel):
 
     def loss(self, batch, noise):
         hidden = self.first(batch.inputs)
-        made, slope = jvp(self.last, (hidden,), (torch.ones_like(hidden),))
-        return {"total": (made - batch.inputs).square().mean() + 0.01 * slope.square().mean()}
+        result, slope = jvp(self.last, (hidden,), (torch.ones_like(hidden),))
+        return {"total": (result - batch.inputs).square().mean() + 0.01 * slope.square().mean()}
 
     def encode(self, inputs):
         return self.first(inputs).flatten(1)[:, :2]
@@ -395,9 +395,9 @@ def images():
 
 def trained(images, model, **budget):
     torch.manual_seed(0)
-    made = model(model.Params(), DataSpec.of(images))
-    history = train_model(made, images, Budget(epochs=2, batch_size=8, **budget), 0)
-    return history, made.state_dict()
+    network = model(model.Params(), DataSpec.of(images))
+    history = train_model(network, images, Budget(epochs=2, batch_size=8, **budget), 0)
+    return history, network.state_dict()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")

@@ -55,10 +55,10 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_split_refuses_arrays_that_do_not_fit(case):
-    given, expected = WRONG[case]
+    arrays, expected = WRONG[case]
     pattern = re.escape(expected).replace(r"\.\*", ".*")
     with pytest.raises(DataError, match=f"^{pattern}"):
-        Split(**{"inputs": np.zeros((3, 2), np.float32), **given})
+        Split(**{"inputs": np.zeros((3, 2), np.float32), **arrays})
 
 
 @pytest.mark.parametrize("rows", [np.array([4, 1]), np.arange(20) % 7 == 3], ids=["numbers", "mask"])
@@ -156,7 +156,7 @@ def test_a_fingerprint_changes_with_labels_factors_type_and_shape():
     inputs, labels, factors = images(), np.zeros(20, np.int64), np.zeros((20, 1))
     names = {"factor_names": ("x",), "factor_sizes": (0,)}
     flat = np.zeros((20, 16), np.float32)
-    found = {
+    fingerprints = {
         fingerprint_arrays(Split(inputs)),
         fingerprint_arrays(Split(inputs.reshape(20, 1, 2, 8))),
         fingerprint_arrays(Split(inputs.reshape(20, 4, 2, 2))),
@@ -171,7 +171,7 @@ def test_a_fingerprint_changes_with_labels_factors_type_and_shape():
         fingerprint_arrays(Split(flat[:10]), Split(flat[10:])),
         fingerprint_arrays(Split(flat[:9]), Split(flat[9:])),
     }
-    assert len(found) == 13
+    assert len(fingerprints) == 13
 
 
 def test_a_fingerprint_does_not_depend_on_memory_layout():

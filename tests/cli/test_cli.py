@@ -247,8 +247,8 @@ def test_flags_choose(cli, tmp_path):
         "--workers", 0, "-o", tmp_path / "run",
     )  # fmt: skip
     assert status == 0
-    asked = json.loads((tmp_path / "run" / "run.json").read_text())
-    trials = [trial for trial in asked["trials"] if trial["model"] == "vae"]
+    request = json.loads((tmp_path / "run" / "run.json").read_text())
+    trials = [trial for trial in request["trials"] if trial["model"] == "vae"]
     assert [trial["label"] for trial in trials] == ["vae(latent_dim=2)", "vae(latent_dim=3)"]
     budget = trials[0]["budget"]
     chosen = {"epochs": 1, "batch_size": 50, "learning_rate": 1e-3, "train_limit": 150}

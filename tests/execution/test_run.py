@@ -1,15 +1,14 @@
 """Runs from end to end, in this process: what they write, what they do not do again, how they fail."""
 
-import fcntl
 import json
 import math
-import os
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 import latentbench
 from latentbench import DataError, load_results
@@ -518,13 +517,9 @@ def test_rerun_changed_trains_what_was_trained_from_another_source(tiny, tmp_pat
 
 def test_one_run_at_a_time_in_a_folder(tiny, tmp_path):
     (tmp_path / "trials").mkdir()
-    handle = os.open(tmp_path / "run.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(RunFolderError, match=r"^another run is at work in .*; wait for it, or choose another"):
-            go(tiny(), tmp_path)
-    finally:
-        os.close(handle)
+    refusal = r"^another run is at work in .*; wait for it, or choose another"
+    with FileLock(tmp_path / "run.lock"), pytest.raises(RunFolderError, match=refusal):
+        go(tiny(), tmp_path)
     assert row(go(tiny(), tmp_path), "r2")["status"] == "ok"
 
 
