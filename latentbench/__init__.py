@@ -41,7 +41,7 @@ _HOMES = {
     "Tier": "metric",
     "Trial": "trial",
     "as_inputs": "model",
-    "cache_dir": "cache",
+    "cache_dir": "files",
     "hookimpl": "hookspecs",
     "load_results": "api",
     "run": "api",
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from latentbench.api import run as run
     from latentbench.api import score as score
     from latentbench.benchmark import Benchmark as Benchmark
-    from latentbench.cache import cache_dir as cache_dir
     from latentbench.dataset import Dataset as Dataset
     from latentbench.dataset import DataSpec as DataSpec
     from latentbench.dataset import Split as Split
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from latentbench.errors import DataError as DataError
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
+    from latentbench.files import cache_dir as cache_dir
     from latentbench.files import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import latentbench.params
-from latentbench.declarations import check_whole
 from latentbench.errors import ContractError, DataError
+from latentbench.params import check_whole
 
 __all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "split_validation"]
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written under another name, synced, renamed into place."""
+"""Files that are whole or not there: written under another name, synced, renamed; and where caches lie."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import platformdirs
+
 from latentbench.errors import RunFolderError
 
-__all__ = ["canonical_json", "read_json", "short_hash", "sync", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "canonical_json", "read_json", "short_hash", "sync", "write_atomically", "write_json"]
 
 
 def canonical_json(value: Any) -> str:
@@ -97,3 +99,14 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def cache_dir() -> Path:
+    """Return the folder for files that can be made again; it need not exist.
+
+    `$LATENTBENCH_CACHE` if set, otherwise the user's cache folder of this system: `~/.cache/latentbench` on Linux
+    (or below `$XDG_CACHE_HOME`), `~/Library/Caches/latentbench` on macOS.
+    """
+    if "LATENTBENCH_CACHE" in os.environ:
+        return Path(os.environ["LATENTBENCH_CACHE"])
+    return platformdirs.user_cache_path("latentbench", appauthor=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from torch import Tensor
 
 import latentbench.params
-from latentbench.declarations import check_name, check_number, check_whole, check_word, check_words, mismatch
+from latentbench.params import check_name, check_number, check_whole, check_word, check_words, mismatch
 from latentbench.scores import Score
 
 if TYPE_CHECKING:

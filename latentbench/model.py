@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 import latentbench.params
 from latentbench.dataset import DataSpec, Split
-from latentbench.declarations import check_whole, check_word, check_words
 from latentbench.errors import ContractError
+from latentbench.params import check_whole, check_word, check_words
 
 __all__ = [
     "Batch",

@@ -205,16 +205,16 @@ class Record:
         """Remove the scores of a metric."""
         (self.folder / request.file(split, "json")).unlink()
 
-    def read_items(self, request: ScoreRequest, score: str, split: SplitName = "test") -> npt.NDArray[Any] | None:
-        """Read the per-item values of one score, or None."""
+    def read_items(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, npt.NDArray[Any]]:
+        """Read the per-item values of a metric: score name -> `(n,)`; empty where there are none."""
         name = request.file(split, "items.npz")
         if not (self.folder / name).is_file():
-            return None
+            return {}
         try:
-            return self.read_arrays(name).get(score)
+            return self.read_arrays(name)
         except (OSError, ValueError, BadZipFile) as error:
             warnings.warn(f"{self.folder / name} is damaged and left out ({error})", stacklevel=2)
-            return None
+            return {}
 
 
 def all_records(run: Path) -> Iterator[Record]:

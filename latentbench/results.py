@@ -44,6 +44,7 @@ class Results:
     def __init__(self, path: Path, plugins: Plugins | None = None) -> None:
         self.path = path
         self._plugins = plugins
+        self._items: dict[tuple[str, str], dict[str, npt.NDArray[Any]]] = {}
         if not (path / "run.json").is_file():
             raise RunFolderError(
                 f"{path} is not a run folder: it has no run.json (`latentbench run -o {path}` creates one)"
@@ -137,11 +138,17 @@ class Results:
 
     def items(self, trial_key: str, score: str, split: SplitName = "test") -> npt.NDArray[np.float64] | None:
         """Return the value of a score for each item of a split `(n,)`, or None where it has none."""
-        record = Record(self.path, trial_key)
         for request in self.requests:
-            if score in request.scores and record.exists():
-                return record.read_items(request, score, split)
+            if score in request.scores:
+                return self._items_of(trial_key, request, split).get(score)
         return None
+
+    def _items_of(self, trial_key: str, request: ScoreRequest, split: SplitName) -> dict[str, npt.NDArray[Any]]:
+        """Read the values for each item of all scores of a metric, once: marks, charts and page ask for each."""
+        name = trial_key, request.file(split, "items.npz")
+        if name not in self._items:
+            self._items[name] = Record(self.path, trial_key).read_items(request, split)
+        return self._items[name]
 
     def latent_space(self, trial: Trial) -> LatentSpace:
         """Return the latent space of a trial: its model, reloaded, and the test split.

@@ -6,8 +6,8 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NewType, get_args
 
-from latentbench.declarations import check_name, check_number, check_word, mismatch
 from latentbench.errors import ContractError
+from latentbench.params import check_name, check_number, check_word, mismatch
 
 __all__ = ["PURPOSES", "Better", "Near", "Purpose", "Score", "gain"]
 
