@@ -111,7 +111,7 @@ class Arrays(Dataset):
         return min((file for file in self._path().iterdir() if file.name.lower() == "labels.csv"), default=None)
 
     def _files(self) -> list[Path]:
-        """Return all files that the data depend on; what else is wrong with a folder is told at once."""
+        """Return all files that the data depend on; other problems of a folder are raised at once."""
         path, label_file = self._path(), self._label_file()
         files = image_files(path) if path.is_dir() else [path]
         if path.is_dir() and label_file is None:

@@ -33,7 +33,7 @@ class Sprites(Dataset):
     values. Factors are the numbers 0, 1, ... of their values; shape, which is also the label, is 0 for square, 1
     for ellipse, 2 for heart; x counts from the left, y from the top. Orientation runs counterclockwise over the
     first 90 degrees only: a square looks the same every 90 and an ellipse every 180, so over a full turn, as in
-    dSprites, no model could tell it from the image. A fixed random fifth of the grid is for the test, so neither
+    dSprites, no model could read it from the image. A fixed random fifth of the grid is the test split, so neither
     split is a full grid, but in both the factors are all but independent.
     """
 

@@ -8,10 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentbench import LatentSpace, NotApplicableError, Posterior
-from latentbench_metrics._shared import distances
-from latentbench_metrics._shared.distances import extreme, nearest
-from latentbench_metrics._shared.subsets import folds, pairs, some_rows
+from latentbench import LatentSpace, NotApplicableError
+from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.clusters import (
     FisherRatio,
     KMeansAgreement,
@@ -24,7 +22,7 @@ from latentbench_metrics.clusters import (
     silhouette,
     silhouette_per_item,
 )
-from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, knn_accuracy, nearest_rows
+from latentbench_metrics.neighbors import Neighbors, SampledNeighbors, knn_accuracy
 
 LINE = torch.tensor([[0.0], [1], [10], [11]], dtype=torch.float64)
 SIDES = torch.tensor([0, 0, 1, 1])
@@ -105,113 +103,8 @@ def test_silhouette_in_chunks_and_of_a_lonely_class(monkeypatch):
     torch.testing.assert_close(silhouette_per_item(codes, labels), whole)
 
 
-@pytest.mark.parametrize("k", [1, 5, 10])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_knn_agrees_with_scikit_learn(k, dtype):
-    from sklearn.neighbors import KNeighborsClassifier
-
-    codes, labels = blobs(count=900, spread=3.0)
-    train, test = codes[:600].to(dtype), codes[600:].to(dtype)
-    # scikit-learn also takes the lowest class in a tie
-    expected = KNeighborsClassifier(k).fit(train.numpy(), labels[:600].numpy()).score(
-        test.numpy(), labels[600:].numpy()
-    )  # fmt: skip
-    assert knn_accuracy(train, labels[:600], test, labels[600:], k) == pytest.approx(expected, abs=1e-9)
-
-
-def test_knn_ties_go_to_the_lowest_class():
-    bank, labels = torch.tensor([[-1.0], [1.0]]), torch.tensor([3, 1])
-    query = torch.tensor([[0.5]])
-    assert knn_accuracy(bank, labels, query, torch.tensor([1]), 2) == 1
-    assert knn_accuracy(bank, labels.flip(0), query, torch.tensor([1]), 2) == 1
-
-
-def test_neighbors_are_exact_where_the_matrix_product_is_not():
-    close = torch.tensor([[1000.0], [1000.001], [1000.002], [-1000.0]])
-    assert nearest_rows(close, torch.tensor([[1000.0012], [1000.0022]]), 1).flatten().tolist() == [1, 2]
-
-
-def test_neighbors_in_chunks(monkeypatch):
-    codes, _ = blobs()
-    whole = nearest_rows(codes, codes, 4)
-    assert whole[:, 0].tolist() == list(range(len(codes)))
-    monkeypatch.setattr("latentbench_metrics._shared.distances.ELEMENTS", 1000)
-    assert torch.equal(nearest_rows(codes, codes, 4), whole)
-
-
-def by_sorting(bank, queries, k, own=None):
-    far = (bank.double()[None] - queries.double()[:, None]).square().sum(-1)
-    if own is not None:
-        far[torch.arange(len(queries)), own] = torch.inf
-    far, rows = far.sort(dim=1, stable=True)
-    return far[:, :k], rows[:, :k]
-
-
 def gaussian(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-CLOUDS = {
-    "normal": gaussian(900, 16),
-    "flat": gaussian(900, 2),
-    "wide": gaussian(300, 200),
-    "far away": gaussian(900, 3) + 1e4,
-    "grid": gaussian(900, 3).round(),
-    "all equal": torch.full((900, 4), 0.1),
-    "two tight lumps": torch.cat([1e-4 * gaussian(450, 3, dtype=torch.float64) + 100 * side for side in (-1, 1)]),
-    "tiny": 1e-30 * gaussian(900, 3),
-    "huge": 1e30 * gaussian(900, 3, dtype=torch.float64),
-    "outlier": torch.cat([gaussian(899, 3), torch.full((1, 3), 1e18)]),
-    "whole numbers": torch.arange(900)[:, None] % 7,
-}
-
-
-@pytest.mark.parametrize("name", CLOUDS)
-@pytest.mark.parametrize("k", [1, 10, 40])
-def test_neighbors_are_those_of_a_stable_sort(name, k, monkeypatch):
-    monkeypatch.setattr(distances, "ELEMENTS", 50_000)
-    bank = CLOUDS[name]
-    own = torch.arange(0, len(bank), 7)
-    for left_out in (None, own):
-        found, rows = nearest(bank, bank[own], k, left_out)
-        expected, expected_rows = by_sorting(bank, bank[own], k, left_out)
-        assert torch.equal(rows, expected_rows)
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
-
-
-def test_neighbors_of_few_and_of_foreign_queries():
-    bank = gaussian(5, 3)
-    for k in (1, 5):
-        assert torch.equal(nearest(bank, bank + 100, k)[1], by_sorting(bank, bank + 100, k)[1])
-    assert torch.equal(nearest(bank, bank.double(), 4, torch.arange(5))[1], by_sorting(bank, bank, 4, range(5))[1])
-    with pytest.raises(ValueError, match=r"k \(=5\) must be at most the number of bank codes"):
-        nearest(bank, bank, 5, torch.arange(5))
-
-
-@pytest.mark.parametrize("shape", [(3, 7), (5, 100), (4, 5000), (1, 5003)])
-@pytest.mark.parametrize("largest", [True, False])
-def test_the_largest_and_smallest_of_rows(shape, largest):
-    values = gaussian(*shape)
-    for k in (1, 3, 7):
-        found, columns = extreme(values, k, largest=largest)
-        assert torch.equal(found, values.topk(k, largest=largest).values)
-        assert torch.equal(values.gather(1, columns), found)
-    same = torch.ones(shape)
-    assert all(len(set(row)) == 3 for row in extreme(same, 3, largest=largest)[1].tolist())
-
-
-def test_equal_points_are_no_distance_apart(monkeypatch):
-    monkeypatch.setattr(distances, "BLOCK", 500)
-    points = gaussian(80, 5, dtype=torch.float64)
-    points = torch.cat([points, points[:20]])
-    (points,) = distances.centered(points + 1e3)
-    exact = (points[:, None] - points).square().sum(-1)
-    for others, own in ((points, 0.0), (None, 0.0), (None, math.inf)):
-        found = torch.cat([block.clone() for _, block in distances.distance_blocks(points, others, own)])
-        assert (found[:20, 80:].diagonal() == 0).all()
-        assert (found.diagonal() == own).all()
-        found.fill_diagonal_(0)
-        torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-12)
 
 
 def test_wrong_requests_are_refused():
@@ -328,28 +221,6 @@ def test_metrics_on_digits(space):
     assert agreement == kmeans_agreement(space.codes, space.labels, seed=0)
 
 
-def test_a_collapsed_posterior_is_found_on_samples_only(space):
-    weak = 1e-3 * space.codes, torch.ones_like(space.codes)
-    train = 1e-3 * space.train.codes, torch.ones_like(space.train.codes)
-    bank = LatentSpace.from_arrays(codes=train[0], labels=space.train.labels, posterior=Posterior(*train))
-    collapsed = LatentSpace.from_arrays(codes=weak[0], labels=space.labels, posterior=Posterior(*weak), train=bank)
-    assert Neighbors(Neighbors.Params()).compute(collapsed)["knn10"].mean() > 0.8
-    assert SampledNeighbors(SampledNeighbors.Params()).compute(collapsed)["knn10_sample"].mean() < 0.2
-
-
-def test_without_a_training_split_neighbors_come_from_folds(space):
-    plain = LatentSpace.from_arrays(codes=space.codes, labels=space.labels, posterior=space.posterior)
-    found = Neighbors(Neighbors.Params()).compute(plain)["knn10"]
-    assert found.shape == (len(space),)
-    assert 0.7 < found.mean() < 1
-    assert torch.equal(Neighbors(Neighbors.Params()).compute(plain)["knn10"], found)
-    doubled = LatentSpace.from_arrays(
-        codes=torch.arange(100.0)[:, None], labels=torch.arange(100)
-    )  # each label once: no fold may see the item itself
-    assert Neighbors(Neighbors.Params()).compute(doubled)["knn1"].sum() == 0
-    assert 0 < SampledNeighbors(SampledNeighbors.Params()).compute(plain)["knn10_sample"].mean() < 1
-
-
 def test_large_spaces_are_scored_on_the_same_seeded_items(monkeypatch, space):
     monkeypatch.setattr(Neighbors, "max_items", 100)
     found = Neighbors(Neighbors.Params()).compute(space)["knn1"]
@@ -377,19 +248,3 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
     tiny = LatentSpace.from_arrays(codes=torch.randn(30, 2), labels=torch.zeros(30), train=few)
     with pytest.raises(NotApplicableError, match="needs 10 training codes, has 3"):
         Neighbors(Neighbors.Params()).compute(tiny)
-
-
-def test_folds_are_stratified():
-    labels = torch.arange(100) % 10
-    fold = folds(labels, 5, seed=1)
-    assert torch.equal(torch.bincount(labels * 5 + fold), torch.full((50,), 2))
-    assert not torch.equal(fold, folds(labels, 5, seed=2))
-
-
-def test_pairs_use_no_row_twice_and_cross_classes():
-    labels = torch.arange(101) % 3
-    starts, ends = pairs(101, 40, seed=0, labels=labels)
-    assert (labels[starts] != labels[ends]).all()
-    assert len(set(starts.tolist()) | set(ends.tolist())) == 2 * len(starts)
-    assert len(pairs(101, 7)[0]) == 7
-    assert len(pairs(101, 700)[0]) == 50

@@ -150,7 +150,7 @@ def _inputs(path: Path, values: Array) -> Array:
             f"inputs of {path} must be uint8 images (n, h, w) or (n, c, h, w), or floats, got {values.dtype} "
             f"of shape {values.shape}; convert pixels of 0..255 with astype('uint8'), others with 'float32'"
         )
-    with np.errstate(over="ignore"):  # told in the next sentence
+    with np.errstate(over="ignore"):  # reported below
         floats = np.ascontiguousarray(values, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(floats).all(axis=tuple(range(1, floats.ndim))))
     if len(bad):

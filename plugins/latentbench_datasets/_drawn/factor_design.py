@@ -30,7 +30,7 @@ class FactorRange:
         low: the smallest value; 0 where it has a size.
         high: the largest value; one less than the size where it has one.
         size: how many values it has, 0 for a continuous factor, as `Split.factor_sizes` holds it.
-        meanings: what 0, 1, ... stand for, to be told with them; none where that is plain.
+        meanings: what 0, 1, ... stand for, shown beside them; none where that is obvious.
     """
 
     name: str

@@ -28,7 +28,7 @@ ADVICE = "delete it and fetch it again"
 def read_idx(path: Path) -> npt.NDArray[Any]:
     """Return the array in an idx file, in the machine's byte order and writable.
 
-    Whether the file is gzipped is told by its first bytes, not by its name.
+    The first bytes of the file say whether it is gzipped, not its name.
 
     Raises:
         DataError: the file is missing, unreadable, truncated, too long or no idx file.

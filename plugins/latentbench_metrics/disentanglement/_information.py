@@ -30,7 +30,7 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 BINS = 20
-WIDEST = 256  # dimensions that slow scores look at, at most: an axis of pixels is nobody's factor
+WIDEST = 256  # most dimensions that slow scores accept: an axis of pixels is not a factor
 SAME = 1e-6  # of the median distance to the median, within which values are equal
 NOTHING = 1e-12  # nats: below it an entropy counts as zero
 
@@ -163,7 +163,7 @@ def expected_information(first: list[Array], second: Array) -> list[float]:
     The exact hypergeometric mean (Vinh 2009). It is a sum over pairs of a bin and a class that depends only on
     their sizes; each size is computed once.
 
-    >>> round(expected_information([np.array([0, 1])], np.array([0, 1]))[0], 6)  # either order tells all: log 2
+    >>> round(expected_information([np.array([0, 1])], np.array([0, 1]))[0], 6)  # log 2 in either order
     0.693147
     """
     from scipy.special import gammaln

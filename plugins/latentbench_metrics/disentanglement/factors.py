@@ -266,7 +266,7 @@ def modularity(codes: Tensor, factors: Tensor) -> float:
 
     Raises:
         ValueError: shapes do not fit, or NaN or infinity.
-        NotApplicableError: fewer than two factors vary, or no dimension tells about any.
+        NotApplicableError: fewer than two factors vary, or no dimension is informative.
 
     >>> import torch
     >>> grid = torch.cartesian_prod(torch.arange(4.0), torch.arange(4.0))

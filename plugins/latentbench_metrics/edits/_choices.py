@@ -13,7 +13,7 @@ from latentbench.latent.edits.directions import Direction, How, random_direction
 from latentbench.latent.sampling import training_codes
 from latentbench_metrics._shared.subsets import some_rows
 
-__all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_told"]
+__all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_note"]
 
 ITEMS = 200
 MOST = 6  # attributes that are edited unless they are named
@@ -66,7 +66,7 @@ def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Di
     return Direction(direction.name, vector, direction.unit, "random")
 
 
-def strengths_told(how: str, strengths: Sequence[tuple[str, float]]) -> str:
+def strengths_note(how: str, strengths: Sequence[tuple[str, float]]) -> str:
     """Write out what was edited."""
     parts = ", ".join(f"{name} x {strength:.2f}" for name, strength in strengths)
     return f"directions by {how}, strengths by validation: {parts}"

@@ -11,11 +11,11 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import best_strength, chain, counterfactual, originals, validation_items
-from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_told
+from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_note
 
 __all__ = ["EditChain", "chain_error", "order_error"]
 
-UNSEEN = 1e-3  # share of the true change, squared, that no error is told from
+UNSEEN = 1e-3  # share of the squared true change that errors are not distinguished below
 BARELY = 0.8  # of the error of the unedited item: reconstructing the truth with more is not drawing it
 
 
@@ -115,7 +115,7 @@ class EditChain(Metric):
 
     Params = EditParams
     params: EditParams
-    told = ""
+    how_edited = ""
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return both for each item."""
@@ -133,7 +133,7 @@ class EditChain(Metric):
             best_strength(space, counterfactual(space, tuned, attribute), direction)
             for attribute, direction in zip(attributes, directions, strict=True)
         ]
-        self.told = strengths_told(
+        self.how_edited = strengths_note(
             self.params.how,
             [(attribute.name, strength) for attribute, strength in zip(attributes, strengths, strict=True)],
         )
@@ -145,6 +145,6 @@ class EditChain(Metric):
             "order_error": _order_error_per_item(ahead, back, items.outputs),
         }
 
-    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - told when it was computed
+    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - written by `compute`
         """Say what was edited, and how strongly."""
-        return self.told
+        return self.how_edited

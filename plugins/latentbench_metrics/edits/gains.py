@@ -26,7 +26,7 @@ from latentbench_metrics.edits._choices import (
     control_direction,
     scored_attributes,
     scored_factors,
-    strengths_told,
+    strengths_note,
 )
 
 if TYPE_CHECKING:
@@ -230,18 +230,20 @@ class EditGain(Metric):
 
     Params = EditParams
     params: EditParams
-    told = ""
+    how_edited = ""
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return means over attributes for each item."""
         edits = list(judged_edits(space, self.params.attributes, self.params.how, self.max_items or len(space)))
-        self.told = strengths_told(self.params.how, [(judged.direction.name, judged.strength) for judged in edits])
+        self.how_edited = strengths_note(
+            self.params.how, [(judged.direction.name, judged.strength) for judged in edits]
+        )
         return {
             "edit_gain": torch.stack([judged.gain for judged in edits]).mean(0),
             "edit_leak": torch.stack([judged.leak for judged in edits]).mean(0),
             "edit_gain_random": torch.stack([judged.gain_random for judged in edits]).mean(0),
         }
 
-    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - told when it was computed
+    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - written by `compute`
         """Say what was edited, and how strongly."""
-        return self.told
+        return self.how_edited
