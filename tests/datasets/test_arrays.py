@@ -88,8 +88,8 @@ def test_other_numbers_become_float32(tmp_path, values):
 @pytest.mark.parametrize("y", ["labels", "label", "y", "Y", "targets", "target", "classes"])
 def test_names_in_an_npz(tmp_path, x, y):
     labels = np.array(["b", "a", "c"] * 20)
-    _, found = together(save(tmp_path / "x.npz", **{x: floats(4), y: labels}))
-    assert np.bincount(found).tolist() == [20, 20, 20]
+    _, actual = together(save(tmp_path / "x.npz", **{x: floats(4), y: labels}))
+    assert np.bincount(actual).tolist() == [20, 20, 20]
 
 
 def test_factors_in_an_npz(tmp_path):

@@ -71,9 +71,9 @@ def test_the_limit_holds_for_each_part(folder, monkeypatch):
 
 
 def test_the_fingerprint_is_that_of_the_arrays_and_is_remembered(folder, monkeypatch):
-    found = dataset(folder)
-    first = found.fingerprint()
-    assert first == fingerprint_arrays(*found.load())
+    data = dataset(folder)
+    first = data.fingerprint()
+    assert first == fingerprint_arrays(*data.load())
     assert dataset(folder, size=32).fingerprint() != first
     monkeypatch.setattr(celeba, "_read_face", None)
     assert dataset(folder).fingerprint() == first

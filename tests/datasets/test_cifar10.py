@@ -49,8 +49,8 @@ def refusal(path=None):
     return str(caught.value)
 
 
-def assert_holds(found):
-    train, test = found.load()
+def assert_holds(data):
+    train, test = data.load()
     np.testing.assert_array_equal(train.inputs, np.concatenate([batch(number)[0] for number in range(5)]))
     np.testing.assert_array_equal(train.labels, np.tile(batch(0)[1], 5))
     np.testing.assert_array_equal(test.inputs, batch(5)[0])
@@ -65,9 +65,9 @@ def test_the_binary_folder_or_the_one_above(tmp_path):
 
 
 def test_the_fingerprint_is_that_of_the_arrays_and_is_remembered(tmp_path, monkeypatch):
-    found = dataset(write(tmp_path / FOLDER))
-    first = found.fingerprint()
-    assert first == fingerprint_arrays(*found.load())
+    data = dataset(write(tmp_path / FOLDER))
+    first = data.fingerprint()
+    assert first == fingerprint_arrays(*data.load())
     monkeypatch.setattr(cifar10, "_read_split", None)
     assert dataset(tmp_path / FOLDER).fingerprint() == first
 

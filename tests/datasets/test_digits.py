@@ -28,8 +28,8 @@ def test_every_image_and_label_of_the_source_comes_through_once(digits):
     inputs = np.concatenate([train.inputs, test.inputs]).reshape(1797, 64).astype(float)
     labels = np.concatenate([train.labels, test.labels])
     source = load_digits()
-    found = sorted(zip(np.rint(inputs * 16 / 255).astype(int).tolist(), labels.tolist(), strict=True))
-    assert found == sorted(zip(source.data.astype(int).tolist(), source.target.tolist(), strict=True))
+    actual = sorted(zip(np.rint(inputs * 16 / 255).astype(int).tolist(), labels.tolist(), strict=True))
+    assert actual == sorted(zip(source.data.astype(int).tolist(), source.target.tolist(), strict=True))
 
 
 def test_the_test_split_is_stratified(digits):

@@ -163,8 +163,8 @@ def test_x_goes_right_y_goes_down_and_tilt_turns_counterclockwise(loaded):
     red = np.array([206, 58, 56])
     for tilt, side in ((-15, 1), (15, -1)):
         hats = dataset().render(with_factor(with_factor(plain, "hat", 1), "tilt", tilt)).astype(int)
-        found = (abs(hats - red[:, None, None]).max(1) < 4).sum(1)
-        offset = (found @ np.arange(64)) / found.sum(1) - 31.5
+        actual = (abs(hats - red[:, None, None]).max(1) < 4).sum(1)
+        offset = (actual @ np.arange(64)) / actual.sum(1) - 31.5
         assert (side * offset > 2).all()
 
 
@@ -189,11 +189,11 @@ def test_the_size_of_the_picture_changes_only_its_fineness(loaded):
 
 
 def test_fewer_faces_are_the_first_ones_of_more_and_a_seed_changes_all(loaded):
-    found = dataset(train=60, test=10).load()
-    for few, many in zip(found, loaded, strict=True):
+    splits = dataset(train=60, test=10).load()
+    for few, many in zip(splits, loaded, strict=True):
         np.testing.assert_array_equal(few.inputs, many.inputs[: len(few)])
         np.testing.assert_array_equal(few.factors, many.factors[: len(few)])
-    assert fingerprint_arrays(*dataset(train=60, test=10).load()) == fingerprint_arrays(*found)
+    assert fingerprint_arrays(*dataset(train=60, test=10).load()) == fingerprint_arrays(*splits)
     other = dataset(train=60, test=10, seed=1).load()[0]
     assert not set(other.factors[:, 0]) & set(loaded[0].factors[:, 0])
 
@@ -205,8 +205,8 @@ def test_a_correlation_and_a_holdout_are_of_train_and_validation_alone(monkeypat
     smile, hat = NAMES.index("smile"), NAMES.index("hat")
     glasses, beard = NAMES.index("glasses"), NAMES.index("beard")
     for split, expected in ((splits.train, 0.8), (splits.validation, 0.8), (splits.test, 0.0)):
-        found = np.corrcoef(split.factors[:, smile], split.factors[:, glasses])[0, 1]
-        assert found == pytest.approx(expected, abs=0.06)
+        actual = np.corrcoef(split.factors[:, smile], split.factors[:, glasses])[0, 1]
+        assert actual == pytest.approx(expected, abs=0.06)
         both = (split.factors[:, hat] == 1) & (split.factors[:, beard] == 1)
         assert both.mean() == pytest.approx(0.0 if expected else 0.25, abs=0.03)
     plain = dataset(train=50, test=4000, size=32).load()[1]
@@ -250,9 +250,9 @@ def test_options_as_the_command_line_gives_them(planned):
     ],
 )
 def test_options_that_cannot_be_are_told_in_a_sentence(planned, pair, sentence):
-    with pytest.raises(RequestError) as found:
+    with pytest.raises(RequestError) as caught:
         planned(f"faces.{pair}")
-    assert str(found.value).startswith(f"dataset 'faces': {sentence}")
+    assert str(caught.value).startswith(f"dataset 'faces': {sentence}")
 
 
 def test_more_pixels_than_fit_memory_are_refused():
@@ -273,9 +273,9 @@ def test_more_pixels_than_fit_memory_are_refused():
     ],
 )
 def test_render_refuses_values_out_of_range(loaded, name, value, sentence):
-    with pytest.raises(DataError) as found:
+    with pytest.raises(DataError) as caught:
         dataset().render(with_factor(loaded[1].factors[:2], name, value))
-    assert str(found.value) == sentence
+    assert str(caught.value) == sentence
 
 
 def test_render_refuses_other_shapes_and_takes_no_rows():
@@ -289,11 +289,11 @@ def test_render_refuses_other_shapes_and_takes_no_rows():
 def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apart(monkeypatch):
     monkeypatch.setattr(Faces, "render", None)
     changes = ({}, {"size": 32}, {"train": 99}, {"test": 99}, {"seed": 1}, {"correlation": "smile+skin=0.5"})
-    found = [dataset(**params).fingerprint() for params in (*changes, {"holdout": "hat=1+beard=1"})]
+    fingerprints = [dataset(**params).fingerprint() for params in (*changes, {"holdout": "hat=1+beard=1"})]
     monkeypatch.setattr(Faces, "version", Faces.version + 1)
-    found.append(dataset().fingerprint())
-    assert len(set(found)) == 8
-    assert all(len(each) == 64 for each in found)
+    fingerprints.append(dataset().fingerprint())
+    assert len(set(fingerprints)) == 8
+    assert all(len(each) == 64 for each in fingerprints)
     assert (
         dataset(correlation=("smile+skin=0.5",)).fingerprint()
         == dataset(correlation="smile+skin=0.5").fingerprint()

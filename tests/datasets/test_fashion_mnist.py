@@ -55,8 +55,8 @@ def dataset(path=None):
     return FashionMNIST(FashionMNIST.Params(path=path))
 
 
-def assert_holds(found, seed=0):
-    train, test = found.load()
+def assert_holds(data, seed=0):
+    train, test = data.load()
     images, labels, test_images, test_labels = arrays(seed)
     np.testing.assert_array_equal(train.inputs, images[:, None])
     np.testing.assert_array_equal(train.labels, labels)
@@ -254,14 +254,14 @@ def decoded(monkeypatch):
 
 
 def test_the_fingerprint_is_that_of_the_arrays(tmp_path):
-    found = dataset(write(tmp_path / "given"))
-    assert found.fingerprint() == fingerprint_arrays(*found.load())
-    assert found.fingerprint() == fingerprint_arrays(*found.load())
+    data = dataset(write(tmp_path / "given"))
+    assert data.fingerprint() == fingerprint_arrays(*data.load())
+    assert data.fingerprint() == fingerprint_arrays(*data.load())
 
 
 def test_a_known_fingerprint_needs_no_decoding(tmp_path, decoded):
-    found = dataset(write(tmp_path / "given"))
-    first = found.fingerprint()
+    data = dataset(write(tmp_path / "given"))
+    first = data.fingerprint()
     assert len(decoded) == 4
     assert dataset(tmp_path / "given").fingerprint() == first
     assert len(decoded) == 4
@@ -284,10 +284,10 @@ def test_a_changed_file_changes_the_fingerprint(tmp_path):
 
 
 def test_another_version_is_decoded_again(tmp_path, decoded, monkeypatch):
-    found = dataset(write(tmp_path / "given"))
-    found.fingerprint()
+    data = dataset(write(tmp_path / "given"))
+    data.fingerprint()
     monkeypatch.setattr(FashionMNIST, "version", 2)
-    found.fingerprint()
+    data.fingerprint()
     assert len(decoded) == 8
 
 
@@ -300,22 +300,22 @@ def memo(tmp_path):
     "content", [b"", b"{", b"[]", b"{}", b"3", b"\xff\xfe", b'{"fingerprint": "abc"}', b'{"fingerprint": null}']
 )
 def test_a_damaged_memo_is_made_again(tmp_path, decoded, content):
-    found = dataset(write(tmp_path / "given"))
-    first = found.fingerprint()
+    data = dataset(write(tmp_path / "given"))
+    first = data.fingerprint()
     good = memo(tmp_path).read_bytes()
     memo(tmp_path).write_bytes(content)
-    assert found.fingerprint() == first
+    assert data.fingerprint() == first
     assert len(decoded) == 8
     assert memo(tmp_path).read_bytes() == good
 
 
 @pytest.mark.parametrize("wrong", ["", "0" * 63, "x" * 64])
 def test_a_memo_with_an_impossible_fingerprint_is_made_again(tmp_path, wrong):
-    found = dataset(write(tmp_path / "given"))
-    first = found.fingerprint()
+    data = dataset(write(tmp_path / "given"))
+    first = data.fingerprint()
     content = json.loads(memo(tmp_path).read_text())
     memo(tmp_path).write_text(json.dumps({**content, "fingerprint": wrong}))
-    assert found.fingerprint() == first
+    assert data.fingerprint() == first
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, monkeypatch):
@@ -334,12 +334,12 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, monkey
 
 def test_a_cache_that_cannot_be_written_is_told_once_and_survived(tmp_path, recwarn):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    found = dataset(write(tmp_path / "given"))
-    with pytest.warns(UserWarning, match="set LATENTBENCH_CACHE to a folder that can be written") as told:
-        first = found.fingerprint()
-    assert len(told) == 1
-    assert Path(told[0].filename).name == "idx_dataset.py"
-    assert found.fingerprint() == first
+    data = dataset(write(tmp_path / "given"))
+    with pytest.warns(UserWarning, match="set LATENTBENCH_CACHE to a folder that can be written") as caught:
+        first = data.fingerprint()
+    assert len(caught) == 1
+    assert Path(caught[0].filename).name == "idx_dataset.py"
+    assert data.fingerprint() == first
     assert len(recwarn) == 0
 
 

@@ -49,8 +49,8 @@ def test_one_box_has_the_distances_of_a_box():
     expected = [[0.3, -0.3, -0.1, 0.3], [0.3, -0.1, -0.1, 0.3], [0.5, 0.4, 0.4, 0.5]]
     np.testing.assert_allclose(union_distances([spans], axes)[0], expected, atol=1e-6)
     tall = [*spans, (np.array([-0.1]), np.array([0.1]))]
-    found = union_distances([tall], [np.array([0.5]), np.array([0.9]), np.array([0.0, 1.3])])
-    np.testing.assert_allclose(found.ravel(), [0.5, 1.3], atol=1e-6)
+    actual = union_distances([tall], [np.array([0.5]), np.array([0.9]), np.array([0.0, 1.3])])
+    np.testing.assert_allclose(actual.ravel(), [0.5, 1.3], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [CHAIR, TABLE, COUCH])
@@ -59,18 +59,18 @@ def test_distances_are_those_to_the_nearest_point_inside_or_outside(kind, dims):
     """Held against a search on a finer grid, which is right up to half the diagonal of one of its cells."""
     size, fine = (32, 256) if dims == 2 else (16, 80)
     shares = np.random.default_rng(kind).uniform(size=4 + dims)
-    found = drawn(kind, shares, dims=dims, size=size)
+    actual = drawn(kind, shares, dims=dims, size=size)
     solid = drawn(kind, shares, dims=dims, size=fine) < 0
     grid = np.stack(np.meshgrid(*[centers(fine)] * dims, indexing="ij"), -1)
     asked = np.stack(np.meshgrid(*[centers(size)] * dims, indexing="ij"), -1)
     shell = ndimage.binary_dilation(solid) & ~ndimage.binary_erosion(solid)
     inner, outer = cKDTree(grid[solid & shell]), cKDTree(grid[~solid & shell])
     slack = np.sqrt(dims) / fine
-    outside = found > 0
-    np.testing.assert_allclose(inner.query(asked[outside])[0], found[outside], atol=2 * slack)
+    outside = actual > 0
+    np.testing.assert_allclose(inner.query(asked[outside])[0], actual[outside], atol=2 * slack)
     depth = outer.query(asked[~outside])[0]
-    assert (-found[~outside] <= depth + 2 * slack).all()
-    assert (-found[~outside] > 0.3 * depth - 2 * slack).all()
+    assert (-actual[~outside] <= depth + 2 * slack).all()
+    assert (-actual[~outside] > 0.3 * depth - 2 * slack).all()
 
 
 def test_inside_and_outside_are_never_mistaken_and_no_seam_shows(plane):
@@ -106,8 +106,8 @@ def test_space_has_a_depth_too(space):
     assert test.factor_names[-1] == "depth"
     assert test.factors.shape == (20, 8)
     deep = [drawn(TABLE, [*MIDDLE, depth], dims=3) < 0 for depth in (0, 1)]
-    found = [solid.any((1, 2)).sum() for solid in deep]
-    assert found == pytest.approx([0.8 * 16, 1.5 * 16], abs=1)
+    actual = [solid.any((1, 2)).sum() for solid in deep]
+    assert actual == pytest.approx([0.8 * 16, 1.5 * 16], abs=1)
 
 
 def test_the_plane_shows_the_outline_of_the_body():
@@ -326,10 +326,10 @@ def planned(capsys, monkeypatch):
 
 @pytest.mark.parametrize("option", REFUSED)
 def test_options_that_cannot_be_end_a_run_with_status_2_and_one_sentence(planned, option):
-    status, told = planned(f"furniture:{option}")
+    status, messages = planned(f"furniture:{option}")
     assert status == 2
-    assert told.startswith(f"latentbench: dataset 'furniture': {REFUSED[option]}")
-    assert told.count("\n") == 1
+    assert messages.startswith(f"latentbench: dataset 'furniture': {REFUSED[option]}")
+    assert messages.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -356,8 +356,8 @@ def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apar
     monkeypatch.setattr(Furniture, "render", None)
     changes = ({}, {"dims": 3}, {"form": "image"}, {"size": 33}, {"train": 60}, {"test": 60}, {"seed": 1},
                {"correlation": "width+height=0.5"}, {"holdout": "kind=0+width=0.5..1"})  # fmt: skip
-    found = [dataset(**params).fingerprint() for params in changes]
+    fingerprints = [dataset(**params).fingerprint() for params in changes]
     monkeypatch.setattr(Furniture, "version", Furniture.version + 1)
-    found.append(dataset().fingerprint())
-    assert len(set(found)) == 10
-    assert all(len(each) == 64 for each in found)
+    fingerprints.append(dataset().fingerprint())
+    assert len(set(fingerprints)) == 10
+    assert all(len(each) == 64 for each in fingerprints)

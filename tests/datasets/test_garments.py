@@ -43,8 +43,8 @@ def test_what_the_splits_hold(loaded):
 
 def test_labels_follow_the_factors_as_documented():
     rows = np.array([*PROTOTYPES.values()])
-    found = dataset()._label(dict(zip(NAMES, rows.T, strict=True)))
-    assert [CLASSES[label] for label in found] == list(PROTOTYPES)
+    data = dataset()._label(dict(zip(NAMES, rows.T, strict=True)))
+    assert [CLASSES[label] for label in data] == list(PROTOTYPES)
 
 
 def test_ten_thousand_are_left_to_learn_from_after_validation(monkeypatch):
@@ -139,10 +139,10 @@ def test_a_correlation_and_a_holdout_are_of_train_alone():
 
 
 def test_fewer_garments_are_the_first_ones_of_more_and_a_seed_changes_all(loaded):
-    found = dataset(train=60, test=10).load()
-    for few, many in zip(found, loaded, strict=True):
+    splits = dataset(train=60, test=10).load()
+    for few, many in zip(splits, loaded, strict=True):
         np.testing.assert_array_equal(few.inputs, many.inputs[: len(few)])
-    assert fingerprint_arrays(*dataset(train=60, test=10).load()) == fingerprint_arrays(*found)
+    assert fingerprint_arrays(*dataset(train=60, test=10).load()) == fingerprint_arrays(*splits)
     other = dataset(train=60, test=10, seed=1).load()[0]
     assert not set(other.factors[:, 1]) & set(loaded[0].factors[:, 1])
 
@@ -164,7 +164,7 @@ def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apar
         {"correlation": "kind+flare=0.5"},
         {"holdout": "kind=1"},
     )
-    found = [dataset(**params).fingerprint() for params in changes]
+    fingerprints = [dataset(**params).fingerprint() for params in changes]
     monkeypatch.setattr(Garments, "version", Garments.version + 1)
-    found.append(dataset().fingerprint())
-    assert len(set(found)) == 7
+    fingerprints.append(dataset().fingerprint())
+    assert len(set(fingerprints)) == 7

@@ -41,9 +41,9 @@ def calibrate(path, pairs=100):
     distances, jumps = [], []
     for start, end in np.random.default_rng(3).uniform(0, TURN, (pairs, 2)):
         gaps = 1 - unit(path(start, end, 16)) @ known.T
-        found = np.unwrap(angles[gaps.argmin(1)])
+        actual = np.unwrap(angles[gaps.argmin(1)])
         distances.append(gaps.min(1).mean())
-        jumps.append(np.abs(np.diff(found)).max() / abs(found[-1] - found[0]) - 1 / 15)
+        jumps.append(np.abs(np.diff(actual)).max() / abs(actual[-1] - actual[0]) - 1 / 15)
     return np.mean(distances), np.mean(jumps)
 
 
@@ -149,19 +149,19 @@ def test_render_refuses_other_shapes():
 
 
 def test_fewer_lines_are_the_first_ones_of_more(loaded):
-    found = dataset(train=100, test=30).load()
-    for few, many in zip(found, loaded, strict=True):
+    splits = dataset(train=100, test=30).load()
+    for few, many in zip(splits, loaded, strict=True):
         np.testing.assert_array_equal(few.inputs, many.inputs[: len(few)])
         np.testing.assert_array_equal(few.factors, many.factors[: len(few)])
-    assert fingerprint_arrays(*dataset(train=100, test=30).load()) == fingerprint_arrays(*found)
+    assert fingerprint_arrays(*dataset(train=100, test=30).load()) == fingerprint_arrays(*splits)
     with pytest.raises(ValidationError):
         Lines.Params(train=0)
 
 
 def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apart(monkeypatch):
     monkeypatch.setattr(lines, "draw_lines", None)
-    found = [dataset(**params).fingerprint() for params in ({}, {"train": 99}, {"test": 99})]
+    fingerprints = [dataset(**params).fingerprint() for params in ({}, {"train": 99}, {"test": 99})]
     monkeypatch.setattr(Lines, "version", Lines.version + 1)
-    found.append(dataset().fingerprint())
-    assert len(set(found)) == 4
-    assert all(len(each) == 64 for each in found)
+    fingerprints.append(dataset().fingerprint())
+    assert len(set(fingerprints)) == 4
+    assert all(len(each) == 64 for each in fingerprints)

@@ -48,8 +48,8 @@ def dataset(path=None, **params):
     return MNIST(MNIST.Params(path=path, **params))
 
 
-def assert_holds(found):
-    train, test = found.load()
+def assert_holds(data):
+    train, test = data.load()
     images, labels, test_images, test_labels = arrays()
     np.testing.assert_array_equal(train.inputs, images[:, None])
     np.testing.assert_array_equal(train.labels, labels)
@@ -58,9 +58,9 @@ def assert_holds(found):
 
 
 def test_a_folder_given_by_parameter(tmp_path):
-    found = dataset(write(tmp_path / "given"))
-    assert_holds(found)
-    assert found.fingerprint() == fingerprint_arrays(*found.load())
+    data = dataset(write(tmp_path / "given"))
+    assert_holds(data)
+    assert data.fingerprint() == fingerprint_arrays(*data.load())
 
 
 def test_a_folder_that_is_not_there(tmp_path):
@@ -148,8 +148,8 @@ def test_none_leaves_the_grey_values(tmp_path):
 
 
 def test_a_threshold_makes_pixels_white_that_are_over_half(tmp_path):
-    found = dataset(write(tmp_path / "given"), binarize="threshold").load()
-    for split, images in zip(found, arrays()[::2], strict=True):
+    splits = dataset(write(tmp_path / "given"), binarize="threshold").load()
+    for split, images in zip(splits, arrays()[::2], strict=True):
         assert split.inputs.dtype == np.uint8
         np.testing.assert_array_equal(split.inputs[:, 0], 255 * (images / 255 > 0.5))
 
@@ -185,9 +185,9 @@ def test_static_pixels_are_always_the_same_and_belong_to_their_row(tmp_path):
 def test_binarizing_changes_the_fingerprint_and_it_is_remembered(tmp_path, monkeypatch):
     folder = write(tmp_path / "given")
     ways = ("none", "threshold", "static")
-    found = [dataset(folder, binarize=how).fingerprint() for how in ways]
-    assert len(set(found)) == 3
-    assert found == [fingerprint_arrays(*dataset(folder, binarize=how).load()) for how in ways]
-    assert dataset(folder).fingerprint() == found[0]
+    fingerprints = [dataset(folder, binarize=how).fingerprint() for how in ways]
+    assert len(set(fingerprints)) == 3
+    assert fingerprints == [fingerprint_arrays(*dataset(folder, binarize=how).load()) for how in ways]
+    assert dataset(folder).fingerprint() == fingerprints[0]
     monkeypatch.setattr(MNIST, "load", None)
-    assert [dataset(folder, binarize=how).fingerprint() for how in ways] == found
+    assert [dataset(folder, binarize=how).fingerprint() for how in ways] == fingerprints

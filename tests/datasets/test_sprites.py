@@ -217,8 +217,8 @@ def test_the_data_are_always_the_same():
 def test_the_fingerprint_needs_no_drawing_and_tells_parameters_and_versions_apart(monkeypatch):
     monkeypatch.setattr(Sprites, "render", None)
     changes = ({}, {"size": 33}, {"scales": 5}, {"orientations": 9}, {"positions": 17})
-    found = [dataset(**params).fingerprint() for params in changes]
+    fingerprints = [dataset(**params).fingerprint() for params in changes]
     monkeypatch.setattr(Sprites, "version", Sprites.version + 1)
-    found.append(dataset().fingerprint())
-    assert len(set(found)) == 6
-    assert all(len(each) == 64 for each in found)
+    fingerprints.append(dataset().fingerprint())
+    assert len(set(fingerprints)) == 6
+    assert all(len(each) == 64 for each in fingerprints)

@@ -116,20 +116,20 @@ def test_distances_of_lines_and_blanks():
 
 def test_angles_are_found_to_a_fraction_of_a_degree():
     at = angles(50, seed=6)
-    found = acai_angles(drawn(at))
-    assert found.shape == (50,)
-    error = torch.remainder(found - at + math.pi, TURN) - math.pi
+    actual = acai_angles(drawn(at))
+    assert actual.shape == (50,)
+    error = torch.remainder(actual - at + math.pi, TURN) - math.pi
     assert float(error.abs().max()) < 0.002
 
 
 def test_neither_chunks_nor_callers_settings_matter(monkeypatch):
     images = fades(angles(5, seed=7), angles(5, seed=8), 6)
     copy = images.clone()
-    distance, found = acai_mean_distance(images), acai_angles(images)
+    distance, actual = acai_mean_distance(images), acai_angles(images)
     monkeypatch.setattr(acai, "CHUNK", 7)
     with torch.autocast("cpu", torch.bfloat16):
         assert acai_mean_distance(images) == pytest.approx(distance, rel=1e-9)
-        assert torch.equal(acai_angles(images), found)
+        assert torch.equal(acai_angles(images), actual)
     assert torch.equal(images, copy)
 
 

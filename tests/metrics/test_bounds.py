@@ -117,10 +117,10 @@ def test_equal_errors_tell_nothing_and_separated_ones_all():
 def test_is_that_of_scikit_learn_with_ties_and_in_any_scale():
     errors = torch.from_numpy(np.random.default_rng(0).integers(0, 20, 500)).float()
     held_out = (errors + normal(500) * 8 > 12).bool()
-    found = ood_auroc(errors, held_out)
-    assert found == pytest.approx(roc_auc_score(held_out.numpy(), errors.numpy()), abs=1e-12)
-    assert ood_auroc(1e-6 * errors.double(), held_out) == found
-    assert ood_auroc(errors, ~held_out) == pytest.approx(1 - found, abs=1e-12)
+    actual = ood_auroc(errors, held_out)
+    assert actual == pytest.approx(roc_auc_score(held_out.numpy(), errors.numpy()), abs=1e-12)
+    assert ood_auroc(1e-6 * errors.double(), held_out) == actual
+    assert ood_auroc(errors, ~held_out) == pytest.approx(1 - actual, abs=1e-12)
 
 
 def test_two_normal_distributions_have_the_known_area():

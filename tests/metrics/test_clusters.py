@@ -71,9 +71,9 @@ def test_random_and_renamed_labels():
     labels = torch.arange(10_000) % 10
     renamed = torch.randperm(10, generator=torch.Generator().manual_seed(3))[labels]
     train, test = codes[:5000], codes[5000:]
-    found = knn_accuracy(train, labels[:5000], test, labels[5000:], 1)
-    assert found == pytest.approx(0.1, abs=0.02)
-    assert knn_accuracy(train, renamed[:5000], test, renamed[5000:], 1) == found
+    actual = knn_accuracy(train, labels[:5000], test, labels[5000:], 1)
+    assert actual == pytest.approx(0.1, abs=0.02)
+    assert knn_accuracy(train, renamed[:5000], test, renamed[5000:], 1) == actual
     agreement = kmeans_agreement(test, labels[5000:], seed=0)
     assert agreement["ari"] == pytest.approx(0, abs=0.005)
     assert kmeans_agreement(test, renamed[5000:], seed=0) == pytest.approx(agreement, abs=1e-12)
@@ -211,10 +211,10 @@ def test_metrics_on_digits(space):
     ratio = FisherRatio(FisherRatio.Params()).compute(space)
     assert ratio == {"fisher_ratio": fisher_ratio(space.codes, space.labels)}
     assert 5 < ratio["fisher_ratio"] < 50
-    found = Neighbors(Neighbors.Params()).compute(space)
-    assert set(found) == {"knn1", "knn5", "knn10"}
+    scores = Neighbors(Neighbors.Params()).compute(space)
+    assert set(scores) == {"knn1", "knn5", "knn10"}
     expected = knn_accuracy(space.train.codes, space.train.labels, space.codes, space.labels, 10)
-    assert float(found["knn10"].mean()) == expected > 0.8
+    assert float(scores["knn10"].mean()) == expected > 0.8
     sampled = SampledNeighbors(SampledNeighbors.Params()).compute(space)["knn10_sample"]
     assert 0.5 < float(sampled.mean()) < expected
     agreement = KMeansAgreement(KMeansAgreement.Params()).compute(space)
@@ -223,11 +223,11 @@ def test_metrics_on_digits(space):
 
 def test_large_spaces_are_scored_on_the_same_seeded_items(monkeypatch, space):
     monkeypatch.setattr(Neighbors, "max_items", 100)
-    found = Neighbors(Neighbors.Params()).compute(space)["knn1"]
+    scores = Neighbors(Neighbors.Params()).compute(space)["knn1"]
     rows = some_rows(len(space), 100)
     expected = knn_accuracy(space.train.codes, space.train.labels, space.codes[rows], space.labels[rows], 1)
-    assert found.shape == (100,)
-    assert float(found.mean()) == expected
+    assert scores.shape == (100,)
+    assert float(scores.mean()) == expected
 
 
 def test_what_a_space_lacks_makes_scores_not_applicable(space):

@@ -73,12 +73,12 @@ class Pretended(TorchDispatchMode):
         if name == "_efficientzerotensor":
             operation = torch.ops.aten.zeros.default
         kept = tree_map_only(Away, lambda tensor: tensor.kept, (args, kwargs))
-        found = operation(*kept[0], **kept[1])
+        result = operation(*kept[0], **kept[1])
         if not away:
-            return found
-        found = tree_map_only(torch.Tensor, Away, found)
+            return result
+        result = tree_map_only(torch.Tensor, Away, result)
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Away)]
-        return return_and_correct_aliasing(operation, args, kwargs, found) if inputs else found
+        return return_and_correct_aliasing(operation, args, kwargs, result) if inputs else result
 
     def _checked(self, name, args, kwargs):
         """Return whether the operation is one of the pretended device."""
@@ -149,9 +149,9 @@ def test_metrics_stay_on_the_device_or_say_so(target, load, scored_here):
     space, expected = scored_here(metric)
     with Pretended(torch.inf if metric.on_host else FEW) as device, torch.no_grad():
         moved = on(PRETENDED, space)
-        found = metric(metric.Params()).compute(moved)
+        scores = metric(metric.Params()).compute(moved)
         metric(metric.Params()).note(moved)
-        values = {score: mean(value) for score, value in found.items()}
+        values = {score: mean(value) for score, value in scores.items()}
     assert values == pytest.approx({score: mean(value) for score, value in expected.items()}, rel=1e-6, abs=1e-9)
     assert metric.on_host == (device.moved > FEW)
 
@@ -160,9 +160,9 @@ def test_items_are_arranged_on_the_device(space):
     metric = Reconstruction(Reconstruction.Params())
     expected = compute(metric, space)
     with Pretended(torch.inf):
-        found = compute(metric, on(PRETENDED, space))
-        assert {values.device.type for values in found.values()} == {PRETENDED.type}
-        assert all(torch.equal(values.cpu(), expected[score]) for score, values in found.items())
+        scores = compute(metric, on(PRETENDED, space))
+        assert {values.device.type for values in scores.values()} == {PRETENDED.type}
+        assert all(torch.equal(values.cpu(), expected[score]) for score, values in scores.items())
 
 
 def test_transport_moves_clouds_and_images_of_a_device():
@@ -172,8 +172,8 @@ def test_transport_moves_clouds_and_images_of_a_device():
     expected = displacement(cloud, cloud.flip(0) + 1, 0.5), image_barycenter(images, torch.ones(2), reg=0.02)
     with Pretended(torch.inf):
         far, pictures = cloud.to(PRETENDED), images.to(PRETENDED)
-        found = displacement(far, far.flip(0) + 1, 0.5), image_barycenter(pictures, torch.ones(2), reg=0.02)
-        for there, here in zip(found, expected, strict=True):
+        actual = displacement(far, far.flip(0) + 1, 0.5), image_barycenter(pictures, torch.ones(2), reg=0.02)
+        for there, here in zip(actual, expected, strict=True):
             assert there.device.type == PRETENDED.type
             assert torch.allclose(there.cpu(), here)
 
@@ -184,11 +184,11 @@ def test_transport_moves_clouds_and_images_of_a_device():
 def test_cuda_agrees_with_the_cpu(target, load, scored_here):
     metric = load(target)
     space, expected = scored_here(metric)
-    found = metric(metric.Params()).compute(on("cuda", space))
-    assert found.keys() == expected.keys()
+    scores = metric(metric.Params()).compute(on("cuda", space))
+    assert scores.keys() == expected.keys()
     for score, value in expected.items():
         margin = max(metric.tolerance, 1e-3) * max(1, abs(mean(value)))
-        assert mean(found[score]) == pytest.approx(mean(value), rel=0, abs=margin), score
+        assert mean(scores[score]) == pytest.approx(mean(value), rel=0, abs=margin), score
 
 
 @pytest.mark.parametrize(

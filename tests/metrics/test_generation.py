@@ -83,14 +83,14 @@ def test_frechet_distance_agrees_with_scipy_and_torchmetrics(torchmetrics, count
     a, b = (c.numpy() for c in covariances)
     root = np.real(sqrtm(a @ b))
     by_scipy = float((means[0] - means[1]).square().sum()) + np.trace(a + b - 2 * root)
-    found = frechet_distance(real, fake)
-    assert found == pytest.approx(by_scipy, rel=1e-6)
-    assert found == pytest.approx(
+    actual = frechet_distance(real, fake)
+    assert actual == pytest.approx(by_scipy, rel=1e-6)
+    assert actual == pytest.approx(
         float(_compute_fid(means[0], covariances[0], means[1], covariances[1])), rel=1e-6
     )
-    assert found == bures_w2_squared(real, fake)
-    assert frechet_distance(fake, real) == pytest.approx(found, rel=1e-9)
-    assert frechet_distance(real.float(), fake.float()) == pytest.approx(found, rel=1e-4)
+    assert actual == bures_w2_squared(real, fake)
+    assert frechet_distance(fake, real) == pytest.approx(actual, rel=1e-9)
+    assert frechet_distance(real.float(), fake.float()) == pytest.approx(actual, rel=1e-4)
 
 
 def test_frechet_distance_is_blind_to_what_is_not_covariance():
@@ -114,8 +114,8 @@ def by_prdc(real, fake, k):
 def test_agrees_with_prdc(k, count, dim, spread, shift):
     pytest.importorskip("prdc")
     real, fake = normal(count, dim), spread * normal(count, dim, seed=1) + shift
-    found = precision_recall_density_coverage(real, fake, k)
-    assert found == pytest.approx(by_prdc(real, fake, k), abs=1e-12)
+    shares = precision_recall_density_coverage(real, fake, k)
+    assert shares == pytest.approx(by_prdc(real, fake, k), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5, 10])
@@ -123,8 +123,8 @@ def test_agrees_with_prdc(k, count, dim, spread, shift):
 def test_a_sample_against_itself_at_any_k(k, dim):
     points = normal(120, dim)
     ones = dict.fromkeys(["precision", "recall", "density", "coverage"], 1.0)
-    found = precision_recall_density_coverage(points, points, k)
-    assert {**found, "density": 1.0} == ones
+    shares = precision_recall_density_coverage(points, points, k)
+    assert {**shares, "density": 1.0} == ones
     apart = precision_recall_density_coverage(points, points + 100, k)
     assert apart == dict.fromkeys(ones, 0.0)
 
@@ -144,8 +144,8 @@ def test_coverage_of_alike_samples_is_what_theory_says_at_any_k(k, count, dim, d
 
 @pytest.mark.parametrize(("k", "dim"), [(1, 64), (5, 16), (10, 3)])
 def test_coverage_of_three_thousand(k, dim):
-    found = precision_recall_density_coverage(normal(3000, dim), normal(3000, dim, seed=1), k)
-    assert found["coverage"] == pytest.approx(expected_coverage(3000, k), abs=0.03)
+    shares = precision_recall_density_coverage(normal(3000, dim), normal(3000, dim, seed=1), k)
+    assert shares["coverage"] == pytest.approx(expected_coverage(3000, k), abs=0.03)
 
 
 @pytest.mark.parametrize("dim", [1, 6, 40])

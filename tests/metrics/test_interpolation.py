@@ -172,8 +172,8 @@ def test_energies_of_known_curves(decode, end, expected):
     ends = torch.full((1, 1), end, dtype=torch.float64)
     assert path_energy(decode, torch.zeros_like(ends), ends) == pytest.approx(expected, rel=1e-9)
     assert path_energy(decode, torch.zeros_like(ends).float(), ends.float()) == pytest.approx(expected, rel=1e-5)
-    found = path_energy(decode, torch.zeros_like(ends), ends, speed=difference_speed_squared)
-    assert found == pytest.approx(expected, rel=1e-3)
+    actual = path_energy(decode, torch.zeros_like(ends), ends, speed=difference_speed_squared)
+    assert actual == pytest.approx(expected, rel=1e-3)
 
 
 def test_energy_is_summed_over_pairs():

@@ -195,9 +195,9 @@ def test_wrong_requests_are_refused():
 def test_metric_on_digits(space):
     metric = IntrinsicDimension(IntrinsicDimension.Params())
     bare = LatentSpace.from_arrays(codes=space.codes)
-    found = metric.compute(bare)
-    assert found == {"two_nn": two_nn(space.codes), "levina_bickel_k20": levina_bickel(space.codes, 20)}
-    assert 2 < found["levina_bickel_k20"] < found["two_nn"] < 8
+    scores = metric.compute(bare)
+    assert scores == {"two_nn": two_nn(space.codes), "levina_bickel_k20": levina_bickel(space.codes, 20)}
+    assert 2 < scores["levina_bickel_k20"] < scores["two_nn"] < 8
     assert all(score.better == "none" and score.ceiling == "pixels" for score in metric.scores.values())
     with pytest.raises(NotApplicableError, match="needs more than 20 codes, has 20"):
         metric.compute(LatentSpace.from_arrays(codes=space.codes[:20]))
@@ -207,9 +207,9 @@ def test_metric_on_digits(space):
 
 def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):
     monkeypatch.setattr(IntrinsicDimension, "max_items", 100)
-    found = IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
-    assert found["two_nn"] != two_nn(space.codes)
-    assert found == IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
+    scores = IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
+    assert scores["two_nn"] != two_nn(space.codes)
+    assert scores == IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
 
 
 def test_fashion_mnist_pixels_have_sixteen_dimensions(fashion_mnist):

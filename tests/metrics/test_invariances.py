@@ -28,8 +28,8 @@ METRICS = [cls for cls in classes() if any(score.kind == "quality" for score in 
 
 def values(metric, space):
     """Means of the scores."""
-    found = compute(metric(metric.Params()), space)
-    return {name: float(torch.as_tensor(value).double().mean()) for name, value in found.items()}
+    scores = compute(metric(metric.Params()), space)
+    return {name: float(torch.as_tensor(value).double().mean()) for name, value in scores.items()}
 
 
 def check_same(metric, first, other):

@@ -139,8 +139,8 @@ def test_silhouette_shrinks_with_dimension(dim, expected):
 
 
 def test_agreement_of_two_partitions():
-    found = partition_agreement(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2]))
-    assert found == pytest.approx({"ari": 0.571429, "nmi": 0.8}, abs=1e-6)
+    scores = partition_agreement(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2]))
+    assert scores == pytest.approx({"ari": 0.571429, "nmi": 0.8}, abs=1e-6)
 
 
 def test_random_and_renamed_labels():
@@ -170,8 +170,8 @@ def test_a_linear_decoder_moves_evenly():
     assert length_ratio(along) == pytest.approx(1, abs=1e-5)
     assert second_difference(along) == pytest.approx(0, abs=1e-5)
     assert step_cv(along) == pytest.approx(0, abs=1e-5)
-    found = jacobian_spectrum(decode, starts)["condition_log10_q50"]
-    assert 10**found == pytest.approx(float(torch.linalg.cond(matrix)), rel=1e-5)
+    actual = jacobian_spectrum(decode, starts)["condition_log10_q50"]
+    assert 10**actual == pytest.approx(float(torch.linalg.cond(matrix)), rel=1e-5)
 
 
 def test_length_of_half_a_circle():
@@ -319,8 +319,8 @@ def test_a_copy_costs_the_gap_of_its_factor():
     ],
 )
 def test_known_shares_of_importance(importance, expected):
-    found = dci_scores(importance)
-    assert (found["disentanglement"], found["completeness"]) == pytest.approx(expected, abs=1e-6)
+    scores = dci_scores(importance)
+    assert (scores["disentanglement"], scores["completeness"]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_random_code_scores_like_chance():
@@ -328,9 +328,9 @@ def test_a_random_code_scores_like_chance():
     noise = normal(10_000, 6)
     assert mig(noise, factors) < 0.01
     assert factor_vae_score(noise, factors) == pytest.approx(1 / 4, abs=0.03)
-    found = infomec(noise, factors)
-    assert found["explicitness"] < 0.01
-    assert math.isnan(found["modularity"])
+    scores = infomec(noise, factors)
+    assert scores["explicitness"] < 0.01
+    assert math.isnan(scores["modularity"])
 
 
 def test_a_code_turned_by_45_degrees_scores_nothing():
@@ -363,10 +363,10 @@ def test_balls_of_a_sample_against_itself_and_far_away():
 
 def test_balls_of_fakes_at_one_real_point():
     points = normal(1000, 8)
-    found = precision_recall_density_coverage(points, points[:1].expand(1000, 8))
-    assert found["precision"] == 1
-    assert found["recall"] == pytest.approx(0, abs=0.01)
-    assert found["coverage"] <= 0.01
+    shares = precision_recall_density_coverage(points, points[:1].expand(1000, 8))
+    assert shares["precision"] == 1
+    assert shares["recall"] == pytest.approx(0, abs=0.01)
+    assert shares["coverage"] <= 0.01
 
 
 def test_kernel_distance_is_unbiased():

@@ -76,17 +76,19 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
 
 
 def test_sinkhorn_of_samples_subtracts_the_null(make_space, space):
-    found = SampleSinkhorn(SampleSinkhorn.Params()).compute(space)["sinkhorn_divergence_samples"]
+    scores = SampleSinkhorn(SampleSinkhorn.Params()).compute(space)["sinkhorn_divergence_samples"]
     real, other, new = matches._real_and_new(space)
     epsilon = sinkhorn.default_epsilon(real, other)
     expected = sinkhorn_divergence(new, real, epsilon) - sinkhorn_divergence(other, real, epsilon)
-    assert found == pytest.approx(expected, rel=1e-6)
-    assert 0 < found < SampleMatch(SampleMatch.Params()).compute(space)["bures_w2_squared_samples"]
+    assert scores == pytest.approx(expected, rel=1e-6)
+    assert 0 < scores < SampleMatch(SampleMatch.Params()).compute(space)["bures_w2_squared_samples"]
     images = space.train.inputs
     alike = make_space(decode=lambda codes: images[torch.arange(len(codes))])
-    assert abs(SampleSinkhorn(SampleSinkhorn.Params()).compute(alike)["sinkhorn_divergence_samples"]) < 0.3 * found
+    assert (
+        abs(SampleSinkhorn(SampleSinkhorn.Params()).compute(alike)["sinkhorn_divergence_samples"]) < 0.3 * scores
+    )
     blank = make_space(decode=lambda codes: torch.zeros(len(codes), 1, 8, 8))
-    assert SampleSinkhorn(SampleSinkhorn.Params()).compute(blank)["sinkhorn_divergence_samples"] > found
+    assert SampleSinkhorn(SampleSinkhorn.Params()).compute(blank)["sinkhorn_divergence_samples"] > scores
 
 
 def test_sinkhorn_of_samples_says_why_not(monkeypatch, space):
@@ -109,12 +111,12 @@ def classes_at(distance, spread=1.0, dim=4):
 
 def test_class_transport_score_is_distance_over_width():
     score = ClassTransport(ClassTransport.Params())
-    found = [score.compute(classes_at(distance))["class_transport"] for distance in (0.0, 4.0, 8.0)]
-    assert found[0] == pytest.approx(0, abs=0.03)
+    scores = [score.compute(classes_at(distance))["class_transport"] for distance in (0.0, 4.0, 8.0)]
+    assert scores[0] == pytest.approx(0, abs=0.03)
     # 6 of 10 pairs of classes are sqrt 2 apart, in units of `distance`, the other 4 one; 4 dimensions
-    assert found[1] == pytest.approx(4**2 * (6 * 2 + 4) / 10 / 4, rel=0.05)
-    assert found[2] == pytest.approx(4 * found[1], rel=0.05)
-    assert score.compute(classes_at(40.0, spread=10.0))["class_transport"] == pytest.approx(found[1], rel=0.01)
+    assert scores[1] == pytest.approx(4**2 * (6 * 2 + 4) / 10 / 4, rel=0.05)
+    assert scores[2] == pytest.approx(4 * scores[1], rel=0.05)
+    assert score.compute(classes_at(40.0, spread=10.0))["class_transport"] == pytest.approx(scores[1], rel=0.01)
     again = compute(score, reordered(classes_at(4.0), 3))["class_transport"]
     assert again == pytest.approx(compute(score, classes_at(4.0))["class_transport"], rel=1e-9)
 

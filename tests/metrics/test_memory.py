@@ -47,14 +47,14 @@ def growth(call, count):
     Of the process's own memory: ru_maxrss starts at the size of the process that started it.
     """
     program = PROGRAM.format(call=call, count=count)
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program],
         check=True,
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    return float(found.stdout)
+    return float(done.stdout)
 
 
 def test_all_distances_at_once_would_be_seen():

@@ -150,9 +150,9 @@ def test_triplet_accuracy_agrees_with_loops_over_all_triplets():
     far_high, far_low = (np.linalg.norm(x.numpy()[:, None] - x.numpy(), axis=2) for x in (high, low))
     every = [(i, j, k) for i in range(30) for j in range(30) for k in range(30) if len({i, j, k}) == 3]
     same = [(far_high[i, j] < far_high[i, k]) == (far_low[i, j] < far_low[i, k]) for i, j, k in every]
-    found = triplet_accuracy(high, low, seed=2)
-    assert found == pytest.approx(np.mean(same), abs=0.006)
-    assert triplet_accuracy(low, high, seed=2) == found
+    actual = triplet_accuracy(high, low, seed=2)
+    assert actual == pytest.approx(np.mean(same), abs=0.006)
+    assert triplet_accuracy(low, high, seed=2) == actual
     assert triplet_accuracy(high, low, 1000) == triplet_accuracy(high, low, 1000)
     assert triplet_accuracy(high, low, 1000, seed=1) != triplet_accuracy(high, low, 1000)
 
@@ -253,16 +253,16 @@ def test_wrong_requests_are_refused():
 
 def test_metric_on_digits(space):
     plain = LatentSpace.from_arrays(codes=space.codes, inputs=space.inputs)
-    found = {
+    scores = {
         **Neighborhoods(Neighborhoods.Params()).compute(plain),
         **Distances(Distances.Params()).compute(plain),
     }
-    assert found["neighbor_recall"].shape == (len(space),)
+    assert scores["neighbor_recall"].shape == (len(space),)
     flat = space.inputs.flatten(1)
     for score in SCORES:
-        assert float(found[score.__name__].mean()) == pytest.approx(score(flat, space.codes, 10), abs=1e-12)
-    assert 0.2 < found["neighbor_recall"].mean() < 0.9 < found["trustworthiness"].mean() < 1
-    assert 0.5 < found["distance_correlation"] < found["triplet_accuracy"] < 1
+        assert float(scores[score.__name__].mean()) == pytest.approx(score(flat, space.codes, 10), abs=1e-12)
+    assert 0.2 < scores["neighbor_recall"].mean() < 0.9 < scores["trustworthiness"].mean() < 1
+    assert 0.5 < scores["distance_correlation"] < scores["triplet_accuracy"] < 1
     pixels = LatentSpace.from_arrays(codes=flat, inputs=space.inputs)
     for metric in (Neighborhoods, Distances):
         for value in metric(metric.Params()).compute(pixels).values():

@@ -47,10 +47,10 @@ def test_a_collapsed_posterior_is_found_on_samples_only(space):
 
 def test_without_a_training_split_neighbors_come_from_folds(space):
     plain = LatentSpace.from_arrays(codes=space.codes, labels=space.labels, posterior=space.posterior)
-    found = Neighbors(Neighbors.Params()).compute(plain)["knn10"]
-    assert found.shape == (len(space),)
-    assert 0.7 < found.mean() < 1
-    assert torch.equal(Neighbors(Neighbors.Params()).compute(plain)["knn10"], found)
+    scores = Neighbors(Neighbors.Params()).compute(plain)["knn10"]
+    assert scores.shape == (len(space),)
+    assert 0.7 < scores.mean() < 1
+    assert torch.equal(Neighbors(Neighbors.Params()).compute(plain)["knn10"], scores)
     doubled = LatentSpace.from_arrays(
         codes=torch.arange(100.0)[:, None], labels=torch.arange(100)
     )  # each label once: no fold may see the item itself

@@ -26,12 +26,12 @@ def curved(codes):
 @pytest.mark.parametrize(("dims", "outputs"), [(1, 4), (5, 30), (16, 17)])
 def test_the_jacobian_of_a_linear_decoder_is_its_matrix(dims, outputs, dtype):
     matrix = normal(dims, outputs, seed=1, dtype=dtype)
-    found = jacobian_spectrum(
+    actual = jacobian_spectrum(
         lambda z: (z @ matrix).reshape(-1, 1, outputs), normal(40, dims, seed=2, dtype=dtype)
     )
     values = torch.linalg.svdvals(matrix.double())
     condition = math.log10(np.linalg.cond(matrix.double().numpy()))
-    assert found == {
+    assert actual == {
         "condition_log10_q50": pytest.approx(condition, abs=1e-5),
         "condition_log10_q95": pytest.approx(condition, abs=1e-5),
         "lipschitz_q95": pytest.approx(float(values[0]), rel=1e-5),
@@ -75,12 +75,12 @@ def test_singular_jacobians_stay_finite(dtype):
     narrow = normal(4, 2, seed=5, dtype=dtype)
     turn = torch.linalg.qr(normal(4, 4, seed=6, dtype=torch.float64)).Q.to(dtype)
     for matrix in (dead, turn @ dead @ turn.T, narrow):
-        found = jacobian_spectrum(lambda z, m=matrix: z @ m, codes)
+        actual = jacobian_spectrum(lambda z, m=matrix: z @ m, codes)
         top = torch.linalg.svdvals(matrix.double())
-        assert found["condition_log10_q50"] == pytest.approx(6, abs=1e-6)
-        assert found["lipschitz_q95"] == pytest.approx(float(top[0]), rel=1e-5)
+        assert actual["condition_log10_q50"] == pytest.approx(6, abs=1e-6)
+        assert actual["lipschitz_q95"] == pytest.approx(float(top[0]), rel=1e-5)
         expected = math.log(top[0]) + math.log(top[1]) + 2 * math.log(1e-6 * top[0])
-        assert found["log_volume"] == pytest.approx(expected, rel=1e-5)
+        assert actual["log_volume"] == pytest.approx(expected, rel=1e-5)
     partly = jacobian_spectrum(lambda z: z.clamp_min(0), torch.cat([codes, -codes.abs()]))
     assert all(map(math.isfinite, partly.values()))
     assert partly["condition_log10_q95"] == pytest.approx(6)
@@ -97,11 +97,11 @@ def sphere(codes):
 
 def test_the_sphere_stretches_by_the_cosine_of_the_latitude():
     codes = torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.2, 0.0]], dtype=torch.float64)
-    found = jacobian_spectrum(sphere, codes)
-    assert found["condition_log10_q50"] == pytest.approx(-math.log10(math.cos(1)), rel=1e-6)
-    assert found["log_volume"] == pytest.approx((math.log(math.cos(1)) + math.log(math.cos(1.2))) / 3, rel=1e-6)
-    assert found["lipschitz_q95"] == pytest.approx(1)
-    assert found["anisotropy"] == pytest.approx(0, abs=1e-9)
+    actual = jacobian_spectrum(sphere, codes)
+    assert actual["condition_log10_q50"] == pytest.approx(-math.log10(math.cos(1)), rel=1e-6)
+    assert actual["log_volume"] == pytest.approx((math.log(math.cos(1)) + math.log(math.cos(1.2))) / 3, rel=1e-6)
+    assert actual["lipschitz_q95"] == pytest.approx(1)
+    assert actual["anisotropy"] == pytest.approx(0, abs=1e-9)
 
 
 def test_geodesic_ratio_of_parallels():

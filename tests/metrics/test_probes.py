@@ -115,19 +115,19 @@ def test_a_single_class_is_not_applicable(space):
 def test_metric_on_digits(space):
     bank = LatentSpace.from_arrays(codes=space.train.codes, labels=space.train.labels)
     seen = LatentSpace.from_arrays(codes=space.codes, labels=space.labels, train=bank)
-    found = compute(seen)
-    assert found.shape == (len(space),)
+    scores = compute(seen)
+    assert scores.shape == (len(space),)
     expected = linear_probe_accuracy(space.train.codes, space.train.labels, space.codes, space.labels)
-    assert float(found.mean()) == expected > 0.8
+    assert float(scores.mean()) == expected > 0.8
     assert LinearProbe(LinearProbe.Params()).note(seen) == ""
     assert clusters.linear_probe_accuracy is linear_probe_accuracy
 
 
 def test_without_a_training_split_probes_come_from_folds(space):
     plain = LatentSpace.from_arrays(codes=space.codes, labels=space.labels)
-    found = compute(plain)
-    assert 0.75 < found.mean() < 1
-    assert torch.equal(compute(plain), found)
+    scores = compute(plain)
+    assert 0.75 < scores.mean() < 1
+    assert torch.equal(compute(plain), scores)
     assert "5-fold" in LinearProbe(LinearProbe.Params()).note(plain)
     each_once = LatentSpace.from_arrays(codes=torch.arange(40.0)[:, None], labels=torch.arange(40))
     assert compute(each_once).sum() == 0  # no fold sees the item itself

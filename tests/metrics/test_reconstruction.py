@@ -62,8 +62,8 @@ def test_chunks_do_not_change_image_scores(monkeypatch):
     for chunk in (1, 2 * 30 * 30 * 4):
         monkeypatch.setattr(item_errors, "CHUNK", chunk)
         monkeypatch.setattr(image_quality, "CHUNK", chunk)
-        found = [score(x, y) for score in (mse, mae, psnr_per_image, ssim_per_image, ms_ssim3_per_image)]
-        for one, other in zip(found, expected, strict=True):
+        actual = [score(x, y) for score in (mse, mae, psnr_per_image, ssim_per_image, ms_ssim3_per_image)]
+        for one, other in zip(actual, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 

@@ -34,9 +34,9 @@ HEADLINES = {
 
 
 def registered():
-    found = {}
-    latentbench_metrics.register_metrics(lambda name, target, summary: found.update({name: (target, summary)}))
-    return found
+    actual = {}
+    latentbench_metrics.register_metrics(lambda name, target, summary: actual.update({name: (target, summary)}))
+    return actual
 
 
 def classes():
@@ -87,8 +87,8 @@ def test_every_quality_score_states_its_floor_and_its_ceiling_or_has_none():
 
 def test_headlines():
     scores = {name: score for cls in classes() for name, score in cls.scores.items()}
-    found = {n: (s.purpose, s.better, s.floor, s.ceiling) for n, s in scores.items() if s.headline}
-    assert found == HEADLINES
+    actual = {n: (s.purpose, s.better, s.floor, s.ceiling) for n, s in scores.items() if s.headline}
+    assert actual == HEADLINES
 
 
 def test_the_package_imports_no_torch_and_no_pandas():

@@ -51,8 +51,8 @@ def test_noise_has_the_stated_size_and_stays_in_range():
 
 def test_noise_of_columns_follows_their_spread():
     columns, spread = torch.zeros(20_000, 3), torch.tensor([0.0, 1.0, 50.0])
-    found = noisy(columns, generator(), spread).std(0)
-    assert found.tolist() == pytest.approx([0, 0.1, 5], rel=0.03)
+    actual = noisy(columns, generator(), spread).std(0)
+    assert actual.tolist() == pytest.approx([0, 0.1, 5], rel=0.03)
 
 
 def test_images_move_by_one_pixel_in_every_direction():
@@ -100,22 +100,22 @@ def test_drift_is_invariant(seed, scale, shift):
 
 def test_noise_on_digits(space, monkeypatch):
     monkeypatch.setattr(robustness, "BATCH", len(space))
-    found = compute(Noise, arrays(space))
+    scores = compute(Noise, arrays(space))
     moved = space.encode(noisy(space.inputs, generator(robustness.NOISE_SEED)))
     expected = knn_accuracy(space.train.codes, space.train.labels, moved, space.labels, 10)
-    assert found["knn10_noise"].shape == found["code_drift"].shape == (len(space),)
-    assert float(found["knn10_noise"].mean()) == expected
+    assert scores["knn10_noise"].shape == scores["code_drift"].shape == (len(space),)
+    assert float(scores["knn10_noise"].mean()) == expected
     assert 0.6 < expected <= float(compute(Neighbors, space)["knn10"].mean())
-    assert float(found["code_drift"].mean()) == code_drift(space.codes, moved) > 0.1
+    assert float(scores["code_drift"].mean()) == code_drift(space.codes, moved) > 0.1
     assert Noise(Noise.Params()).note(space) == ""
 
 
 def test_shift_on_digits(space, monkeypatch):
     monkeypatch.setattr(robustness, "BATCH", len(space))
-    found = compute(PixelShift, arrays(space))["knn10_shift"]
+    scores = compute(PixelShift, arrays(space))["knn10_shift"]
     moved = space.encode(shifted_by_one(space.inputs, generator(robustness.SHIFT_SEED)))
     expected = knn_accuracy(space.train.codes, space.train.labels, moved, space.labels, 10)
-    assert float(found.mean()) == expected
+    assert float(scores.mean()) == expected
     assert 0.2 < expected < float(compute(Neighbors, space)["knn10"].mean()) - 0.05  # a pixel is much of 8
 
 
@@ -134,8 +134,8 @@ def test_an_encoder_that_undoes_the_change_loses_nothing(space):
                                       inputs=space.train.inputs),
     )  # fmt: skip
     plain.encode = encode
-    found = compute(Noise, plain)
-    assert found["knn10_noise"].mean() == 1
+    scores = compute(Noise, plain)
+    assert scores["knn10_noise"].mean() == 1
     assert compute(PixelShift, plain)["knn10_shift"].mean() == 1
 
 
@@ -154,9 +154,9 @@ def test_plain_columns_have_noise_but_cannot_be_moved():
     table = LatentSpace.from_arrays(
         codes=inputs / wide, inputs=inputs, labels=labels[1], encode=lambda x: x / wide, train=bank
     )
-    found = compute(Noise, table)
-    assert 0.8 < found["knn10_noise"].mean() < 1
-    assert 0.3 < found["code_drift"].mean() < 1
+    scores = compute(Noise, table)
+    assert 0.8 < scores["knn10_noise"].mean() < 1
+    assert 0.3 < scores["code_drift"].mean() < 1
     assert Noise(Noise.Params()).note(table) == "noise: a tenth of each column's standard deviation"
     with pytest.raises(NotApplicableError, match=r"only images can be moved, inputs are \(2,\)"):
         compute(PixelShift, table)
@@ -188,5 +188,5 @@ def test_noise_on_fashion_mnist_costs_pca_what_was_measured(fashion_mnist, monke
     bank = LatentSpace(SpaceData(inputs=train, labels=train_labels), maps)
     seen = LatentSpace(SpaceData(inputs=images[:4000], labels=labels[:4000]), maps, OtherSplits(bank))
     clean = float(compute(Neighbors, seen)["knn10"].mean())
-    found = float(compute(Noise, seen)["knn10_noise"].mean())
-    assert clean - found == pytest.approx(0.007, abs=0.006)
+    scores = float(compute(Noise, seen)["knn10_noise"].mean())
+    assert clean - scores == pytest.approx(0.007, abs=0.006)

@@ -104,9 +104,9 @@ def test_furniture_is_rebuilt_and_told_apart():
     started = time.process_time()
     assert len(space.codes) == 500
     assert (time.process_time() - started) / 500 < 0.2
-    found = {row.score: row.value for row in score(space, ["iou", "knn"]).itertuples()}
-    assert found["iou"] > 0.9
-    assert found["knn1"] > 0.97
+    actual = {row.score: row.value for row in score(space, ["iou", "knn"]).itertuples()}
+    assert actual["iou"] > 0.9
+    assert actual["knn1"] > 0.97
 
 
 # the loss

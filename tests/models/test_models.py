@@ -53,10 +53,10 @@ def suited_split(name):
 
 
 def make(name, split, seed=0, **params):
-    found = CLASSES[name]
-    known = {key: value for key, value in {**SMALL, **params}.items() if key in found.Params.model_fields}
+    model_class = CLASSES[name]
+    known = {key: value for key, value in {**SMALL, **params}.items() if key in model_class.Params.model_fields}
     torch.manual_seed(seed)
-    return found(build_params(found.Params, known, name), DataSpec.of(split))
+    return model_class(build_params(model_class.Params, known, name), DataSpec.of(split))
 
 
 def fitted(name, split, seed=0, **params):
@@ -351,8 +351,8 @@ def test_sigma_must_be_positive(sigma):
 
 @pytest.fixture(scope="module")
 def digits():
-    found = PLUGINS.load("dataset", "digits")
-    return found(found.Params()).load()
+    data = PLUGINS.load("dataset", "digits")
+    return data(data.Params()).load()
 
 
 def test_pca_is_that_of_scikit_learn(digits):

@@ -318,10 +318,10 @@ def test_what_cannot_be_is_said_in_a_sentence(case, tmp_path, monkeypatch):
 def test_a_network_that_does_not_take_the_data_says_so():
     with pytest.raises(NotApplicableError) as caught:
         made(shape=(3, 8, 8))
-    told = str(caught.value)
-    assert told.startswith("the network of my_net.py:make_net does not take inputs (n, 3, 8, 8): ")
-    assert "expected input" in told
-    assert "\n" not in told
+    messages = str(caught.value)
+    assert messages.startswith("the network of my_net.py:make_net does not take inputs (n, 3, 8, 8): ")
+    assert "expected input" in messages
+    assert "\n" not in messages
 
 
 @pytest.mark.usefixtures("write")

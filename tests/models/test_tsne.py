@@ -33,8 +33,8 @@ def test_it_is_that_of_scikit_learn(digits):
 def test_three_kinds_of_digits_are_three_groups(digits):
     places = made(iterations=500).embed(digits[0])
     distances = torch.cdist(places, places).fill_diagonal_(float("inf"))
-    found = digits[1][distances.argmin(1)]
-    assert (found == digits[1]).mean() > 0.97
+    actual = digits[1][distances.argmin(1)]
+    assert (actual == digits[1]).mean() > 0.97
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])

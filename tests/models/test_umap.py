@@ -91,12 +91,12 @@ def test_a_trial_is_scored_at_once_and_later_scores_say_why_they_are_missing(tin
         asked = tiny(models=("umap",), scores=scores, budget={"epochs": 1, "train_limit": 300})
         return latentbench.run(asked, tmp_path / "run", workers=0)
 
-    def found(results, score):
+    def outcomes(results, score):
         return results.scores.set_index("score").loc[score, ["status", "reason"]].tolist()
 
     results = run("knn10", "r2")
-    assert found(results, "knn10") == ["ok", ""]
+    assert outcomes(results, "knn10") == ["ok", ""]
     assert results.scores.set_index("score").loc["knn10", "value"] > 0.8
-    assert found(results, "r2") == ["not applicable", "no decoder"]
+    assert outcomes(results, "r2") == ["not applicable", "no decoder"]
     late = "umap cannot be reloaded; its scores are made with the trial"
-    assert found(run("knn10", "silhouette"), "silhouette") == ["not applicable", late]
+    assert outcomes(run("knn10", "silhouette"), "silhouette") == ["not applicable", late]

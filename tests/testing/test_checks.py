@@ -76,7 +76,7 @@ def file(tmp_path):
 def test_broken_promises_are_found(file):
     checks = list(check_metric("wrong", Plugins([file])))
     failed = {(check.score, check.space) for check in checks if not check.passed}
-    by_score = {score: {space for found, space in failed if found == score} for score, _ in failed}
+    by_score = {score: {space for actual, space in failed if actual == score} for score, _ in failed}
     assert by_score["outside"] == {"as it is"}
     assert "by_place" not in by_score, "metrics see items in an order that does not depend on how they lay"
     assert {"rotated codes", "permuted codes"} & by_score["by_turn"]

@@ -52,8 +52,8 @@ def digest(tmp_path, monkeypatch):
             assert not old or old in HELPER + METRIC
             (package / file).write_text(textwrap.dedent(text).replace(old, new) if old else text)
         __import__(f"{name}.metric")
-        found = code_digest(sys.modules[f"{name}.metric"].Sample)
-        return found, name
+        actual = code_digest(sys.modules[f"{name}.metric"].Sample)
+        return actual, name
 
     return lambda old="", new="": named_alike(*write(old, new))
 

@@ -80,8 +80,8 @@ class Adversarial(Small):
         fooled = functional.softplus(-self.critic_net(codes)).mean()
         if player == "autoencoder":
             return {"total": total + self.params.pull * fooled, "fooled": fooled}
-        told = functional.softplus(self.critic_net(codes.detach())).mean()
-        return {"total": told + functional.softplus(-self.critic_net(noise["prior"])).mean()}
+        messages = functional.softplus(self.critic_net(codes.detach())).mean()
+        return {"total": messages + functional.softplus(-self.critic_net(noise["prior"])).mean()}
 
 
 class Informed(Small):
@@ -97,10 +97,14 @@ class Informed(Small):
 
     def loss(self, batch, noise):
         codes = self.encode(batch.inputs) + self.rows(batch.rows) + 0.1 * noise["u"][:, None] * noise["eps"]
-        told = functional.cross_entropy(self.classifier_net(codes), batch.labels)
+        messages = functional.cross_entropy(self.classifier_net(codes), batch.labels)
         near = (codes[:, 0] - batch.factors[:, 0]).square().mean()
         error = (self.decode(codes) - batch.inputs).square().mean()
-        return {"total": error + batch.progress * told + self.params.pull * near, "told": told, "near": near}
+        return {
+            "total": error + batch.progress * messages + self.params.pull * near,
+            "told": messages,
+            "near": near,
+        }
 
 
 class Sloped(Small):
@@ -133,5 +137,5 @@ class Late(Small):
 
 @hookimpl
 def register_models(register):
-    for found in (Small, Centers, Adversarial, Informed, Sloped, Late):
-        register(found.__name__, found)
+    for actual in (Small, Centers, Adversarial, Informed, Sloped, Late):
+        register(actual.__name__, actual)

@@ -213,11 +213,11 @@ def begin(models, make_split):
 
     def training(case, count=1, captured=False, budget=BUDGET, start=0, dtype=torch.float64):
         shape, params = CASES[case]
-        found, split = models(case), make_split(shape)
+        model_class, split = models(case), make_split(shape)
         made = []
         for seed in range(start, start + count):
             torch.manual_seed(seed)
-            made.append(found(found.Params(**params), DataSpec.of(split)).to(dtype).place("cpu"))
+            made.append(model_class(model_class.Params(**params), DataSpec.of(split)).to(dtype).place("cpu"))
         one = Training(made, split, budget, range(5, 5 + count))
         if captured:
             capture(one.trainer)
@@ -252,12 +252,12 @@ def finish(training):
     return training
 
 
-def assert_same(found, expected, rel=1e-12):
-    for one, other in zip(found.histories, expected.histories, strict=True):
+def assert_same(actual, expected, rel=1e-12):
+    for one, other in zip(actual.histories, expected.histories, strict=True):
         assert [set(losses) for losses in one] == [set(losses) for losses in other]
         for mine, its in zip(one, other, strict=True):
             assert mine == pytest.approx(its, rel=rel, abs=1e-9)
-    for one, other in zip(found.models, expected.models, strict=True):
+    for one, other in zip(actual.models, expected.models, strict=True):
         for name, value in other.state_dict().items():
             torch.testing.assert_close(one.state_dict()[name], value, rtol=rel, atol=1e-9, msg=name)
 

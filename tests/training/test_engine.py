@@ -104,8 +104,8 @@ def test_a_linear_autoencoder_reaches_the_error_of_pca(low_rank):
 @pytest.mark.slow
 @pytest.mark.skipif(not FASHION.exists(), reason="dataset-fashion-mnist is not installed")
 def test_a_linear_autoencoder_reaches_the_error_of_pca_on_fashion_mnist():
-    found = Plugins().load("dataset", "fashion_mnist")
-    train, test = found(found.Params()).load()
+    actual = Plugins().load("dataset", "fashion_mnist")
+    train, test = actual(actual.Params()).load()
     model = linear(train, latent_dim=16)
     train_model(model, train, Budget(epochs=12, batch_size=64, learning_rate=1e-3), 0)
     rows = test.inputs.reshape(len(test), -1) / 255
@@ -238,11 +238,11 @@ def test_history_holds_the_mean_over_rows_not_over_batches(ten):
         return {"total": batch.inputs.mean() + 0 * model.free, "twice": 2 * batch.inputs.mean()}
 
     model.loss = loss
-    told = []
-    history = train_model(model, ten, Budget(epochs=2, batch_size=4), 0, lambda *event: told.append(event))
+    messages = []
+    history = train_model(model, ten, Budget(epochs=2, batch_size=4), 0, lambda *event: messages.append(event))
     assert [losses["total"] for losses in history] == pytest.approx([19.5, 19.5])
     assert [losses["twice"] for losses in history] == pytest.approx([39, 39])
-    assert told == [(1, history[0]), (2, history[1])]
+    assert messages == [(1, history[0]), (2, history[1])]
 
 
 def test_bfloat16_is_near_float32(low_rank):
@@ -347,7 +347,7 @@ def test_what_a_loss_must_not_return(ten, losses, sentence):
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_with_a_sentence(ten):
-    model, told = Recorder(), []
+    model, messages = Recorder(), []
     plain = model.loss
     model.loss = lambda batch, noise: {
         "total": plain(batch, noise)["total"] / (float(batch.progress) < 0.5),
@@ -355,11 +355,11 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_a_sentence(ten):
     }
     budget = Budget(epochs=2, batch_size=10, learning_rate=1e-9)
     with pytest.raises(DivergedError) as caught:
-        train_model(model, ten, budget, 0, lambda *event: told.append(event))
+        train_model(model, ten, budget, 0, lambda *event: messages.append(event))
     assert str(caught.value) == (
         "the loss stopped being finite in epoch 2 (total = inf); try a lower learning rate"
     )
-    assert [epoch for epoch, _ in told] == [1]
+    assert [epoch for epoch, _ in messages] == [1]
 
 
 def test_the_model_comes_back_in_evaluation_mode(ten):

@@ -21,8 +21,8 @@ BUDGET = Budget(epochs=9, batch_size=8, learning_rate=1e-2)  # of 44 rows: 54 st
 
 
 def groupable(plugins, name):
-    found = plugins.load("model", name)
-    return issubclass(found, GradientModel) and found.groupable
+    model_class = plugins.load("model", name)
+    return issubclass(model_class, GradientModel) and model_class.groupable
 
 
 INSTALLED = Plugins()
@@ -56,13 +56,13 @@ def make(models):
 
     def model(case, split, seed, varied=1.0):
         name, params, _ = CASES[case]
-        found = models(name)
+        model_class = models(name)
         small = {} if name in OWN else {"latent_dim": 2, "channels": 4, "width": 8, "points": 16}
-        params = {key: value for key, value in small.items() if key in found.Params.model_fields} | params
-        plain = found.Params(**params)
-        values = {field: getattr(plain, field) * varied for field in per_member_fields(found.Params)}
+        params = {key: value for key, value in small.items() if key in model_class.Params.model_fields} | params
+        plain = model_class.Params(**params)
+        values = {field: getattr(plain, field) * varied for field in per_member_fields(model_class.Params)}
         torch.manual_seed(seed)
-        return found(found.Params(**{**params, **values}), DataSpec.of(split)).double()
+        return model_class(model_class.Params(**{**params, **values}), DataSpec.of(split)).double()
 
     return model
 
@@ -81,15 +81,15 @@ def train_alone(models, split, budget, seeds=SEEDS):
     return [train_model(model, split, budget, seed) for model, seed in zip(models, seeds, strict=True)]
 
 
-def assert_same(found, expected):
+def assert_same(actual, expected):
     """Weights and buffers agree to a millionth."""
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(actual, expected, strict=True):
         for name, value in other.state_dict().items():
             torch.testing.assert_close(one.state_dict()[name], value, rtol=1e-6, atol=1e-12, msg=name)
 
 
-def assert_same_histories(found, expected):
-    for one, other in zip(found, expected, strict=True):
+def assert_same_histories(actual, expected):
+    for one, other in zip(actual, expected, strict=True):
         assert [set(losses) for losses in one] == [set(losses) for losses in other]
         for mine, its in zip(one, other, strict=True):
             assert mine == pytest.approx(its, rel=1e-6, abs=1e-12)
@@ -146,8 +146,8 @@ def test_a_group_in_bfloat16_is_near_its_trials_alone(members, split_of):
     budget = BUDGET.model_copy(update={"precision": "bfloat16"})
     alone, together = ([model.float() for model in members("vae", split)] for _ in range(2))
     histories = train_alone(alone, split, budget)
-    for found, expected in zip(train_group(together, split, budget, SEEDS), histories, strict=True):
-        assert found[-1]["total"] == pytest.approx(expected[-1]["total"], rel=0.02, abs=1)
+    for actual, expected in zip(train_group(together, split, budget, SEEDS), histories, strict=True):
+        assert actual[-1]["total"] == pytest.approx(expected[-1]["total"], rel=0.02, abs=1)
     assert {weight.dtype for model in together for weight in model.parameters()} == {torch.float32}
 
 
@@ -193,13 +193,13 @@ def test_one_that_diverges_ends_alone(case, place, members, split_of):
     alone, together = (members(case, split, varied) for _ in range(2))
     with pytest.raises(DivergedError) as caught:
         train_model(alone[place], split, budget, SEEDS[place])
-    found = train_group(together, split, budget, SEEDS)
-    assert isinstance(found[place], DivergedError)
-    assert str(found[place]).partition("(")[0] == "the loss stopped being finite in epoch 1 "
-    assert str(caught.value).partition("(")[0] == str(found[place]).partition("(")[0]
+    actual = train_group(together, split, budget, SEEDS)
+    assert isinstance(actual[place], DivergedError)
+    assert str(actual[place]).partition("(")[0] == "the loss stopped being finite in epoch 1 "
+    assert str(caught.value).partition("(")[0] == str(actual[place]).partition("(")[0]
     for other in {0, 1, 2} - {place}:
         history = train_model(alone[other], split, budget, SEEDS[other])
-        assert_same_histories([found[other]], [history])
+        assert_same_histories([actual[other]], [history])
         assert_same([together[other]], [alone[other]])
 
 
@@ -208,9 +208,9 @@ def late(models):
     """A function that returns models that diverge from some progress on."""
 
     def group(split, *ends):
-        found = models("Late")
+        model_class = models("Late")
         torch.manual_seed(0)
-        return [found(found.Params(pull=end), DataSpec.of(split)).double() for end in ends]
+        return [model_class(model_class.Params(pull=end), DataSpec.of(split)).double() for end in ends]
 
     return group
 
@@ -223,10 +223,10 @@ def test_members_diverge_in_epochs_of_their_own(make_split, late):
         seen.append([one is None for one in losses])
         assert epoch == len(seen)
     assert seen == [[epoch >= 5, False, epoch >= 3] for epoch in range(1, 10)]
-    told = [str(history).split(" (")[0] for history in training.histories]
-    assert told[0] == "the loss stopped being finite in epoch 5"
+    messages = [str(history).split(" (")[0] for history in training.histories]
+    assert messages[0] == "the loss stopped being finite in epoch 5"
     assert len(training.histories[1]) == 9
-    assert told[2] == "the loss stopped being finite in epoch 3"
+    assert messages[2] == "the loss stopped being finite in epoch 3"
 
 
 def test_training_stops_when_all_have_diverged(make_split, late):

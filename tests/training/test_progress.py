@@ -27,11 +27,11 @@ def begin(models, make_split):
 
     def training(case, count=1, budget=BUDGET, start=0):
         shape, params = CASES[case]
-        found, split = models(case), make_split(shape)
+        model_class, split = models(case), make_split(shape)
         made = []
         for seed in range(start, start + count):
             torch.manual_seed(seed)
-            made.append(found(found.Params(**params), DataSpec.of(split)).place("cpu"))
+            made.append(model_class(model_class.Params(**params), DataSpec.of(split)).place("cpu"))
         return Training(made, split, budget, SEEDS[:count])
 
     return training
@@ -52,9 +52,9 @@ def saved(training, folder):
     return [read_progress(folder / str(index)).state for index in range(len(training.models))]
 
 
-def assert_same_bits(found, expected):
-    assert found.histories == expected.histories
-    for one, other in zip(found.models, expected.models, strict=True):
+def assert_same_bits(actual, expected):
+    assert actual.histories == expected.histories
+    for one, other in zip(actual.models, expected.models, strict=True):
         for name, value in other.state_dict().items():
             assert torch.equal(one.state_dict()[name], value), name
 
@@ -117,11 +117,11 @@ def test_all_is_told_again(begin, tmp_path):
     training = run(begin("Centers"), 2)
     state = training.state(0)
     write_progress(tmp_path / "p", Progress(state, 12.25, "abc"))
-    found = read_progress(tmp_path / "p")
-    assert (found.seconds, found.source, list(found.state.history)) == (12.25, "abc", training.histories[0])
-    assert set(found.state.tensors) == set(state.tensors)
+    actual = read_progress(tmp_path / "p")
+    assert (actual.seconds, actual.source, list(actual.state.history)) == (12.25, "abc", training.histories[0])
+    assert set(actual.state.tensors) == set(state.tensors)
     assert {"weight.encoder_net.0.weight", "buffer.center", "order", "noise"} <= set(state.tensors)
-    assert all(torch.equal(found.state.tensors[name], value) for name, value in state.tensors.items())
+    assert all(torch.equal(actual.state.tensors[name], value) for name, value in state.tensors.items())
 
 
 def test_nothing_is_left_beside_the_file(begin, tmp_path):

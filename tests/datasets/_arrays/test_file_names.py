@@ -34,7 +34,7 @@ def write(folder, files, labels=None, header=("file", "label"), name="labels.csv
     frame.to_csv(folder / name, **{"index": False, "header": list(header) if header else False, **options})
 
 
-def found(folder):
+def read_labels(folder):
     """The label of each image, by row."""
     train, test = Arrays(Arrays.Params(path=folder)).load()
     rows = np.concatenate([train.inputs, test.inputs])[:, 0, 0, 0]
@@ -55,12 +55,12 @@ FORMS = ["{1}/{0:03}.png", "./{1}/{0:03}.png", "{1}\\{0:03}.png", " {0:03}.png "
 @pytest.mark.parametrize("form", FORMS)
 def test_how_an_image_may_be_named(photos, form):
     write(photos, names(form))
-    assert found(photos) == EXPECTED
+    assert read_labels(photos) == EXPECTED
 
 
 def test_full_paths(photos):
     write(photos, [f"{photos}/{name}" for name in names("{1}/{0:03}.png")])
-    assert found(photos) == EXPECTED
+    assert read_labels(photos) == EXPECTED
 
 
 HEADERS = [("filename", "label"), ("Filename", " Label"), ("image", "class"), ("path", "target")]
@@ -69,7 +69,7 @@ HEADERS = [("filename", "label"), ("Filename", " Label"), ("image", "class"), ("
 @pytest.mark.parametrize("header", HEADERS)
 def test_how_the_columns_may_be_named(photos, header):
     write(photos, names("{0:03}.png"), header=header)
-    assert found(photos) == EXPECTED
+    assert read_labels(photos) == EXPECTED
 
 
 OPTIONS = [
@@ -84,7 +84,7 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS)
 def test_how_the_table_may_be_saved(photos, options):
     write(photos, names("{0:03}.png"), **options)
-    assert found(photos) == EXPECTED
+    assert read_labels(photos) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_how_the_table_may_be_saved(photos, options):
 def test_how_labels_may_be_written(photos, cat, dog):
     write(photos, names("{0:03}.png"), [cat if label == "cat" else dog for label in LABELS])
     expected = EXPECTED if str(cat).strip() < str(dog).strip() or cat == 9 else [1 - each for each in EXPECTED]
-    assert found(photos) == expected
+    assert read_labels(photos) == expected
 
 
 def test_spaces_around_a_label_make_no_other_class(photos):
     write(photos, names("{0:03}.png"), [f"{label} " if row % 2 else label for row, label in enumerate(LABELS)])
-    assert found(photos) == EXPECTED
+    assert read_labels(photos) == EXPECTED
 
 
 def test_fractions_are_no_classes(photos):
@@ -136,7 +136,7 @@ def test_a_name_that_two_images_have(photos):
         "write the path from the folder, with its ending"
     )
     write(photos, [*names("{1}/{0:03}.png"), "b/000.png"], [*LABELS, "cat"])
-    assert len(found(photos)) == ROWS + 1
+    assert len(read_labels(photos)) == ROWS + 1
 
 
 def test_a_name_in_another_case(photos):

@@ -249,18 +249,18 @@ def test_no_images_at_all(tmp_path):
 
 def test_the_fingerprint_is_that_of_the_arrays_and_is_remembered(photos, monkeypatch):
     write_labels(photos)
-    found = dataset(photos)
-    first = found.fingerprint()
-    assert first == fingerprint_arrays(*found.load())
+    data = dataset(photos)
+    first = data.fingerprint()
+    assert first == fingerprint_arrays(*data.load())
     monkeypatch.setattr(arrays, "read_images", None)
     assert dataset(photos).fingerprint() == first
 
 
 def test_what_changes_the_data_changes_the_fingerprint(photos):
     write_labels(photos)
-    found = [dataset(photos, **params).fingerprint() for params in ({}, {"size": 4}, {"test_share": 0.5})]
+    fingerprints = [dataset(photos, **params).fingerprint() for params in ({}, {"size": 4}, {"test_share": 0.5})]
     write_labels(photos, ["a", "bb"] * 30)
-    found.append(dataset(photos).fingerprint())
+    fingerprints.append(dataset(photos).fingerprint())
     Image.new("RGB", (5, 6)).save(photos / name(9))
-    found.append(dataset(photos).fingerprint())
-    assert len(set(found)) == 5
+    fingerprints.append(dataset(photos).fingerprint())
+    assert len(set(fingerprints)) == 5

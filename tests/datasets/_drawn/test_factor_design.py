@@ -66,12 +66,12 @@ def test_a_correlation_is_what_was_asked_for_and_changes_no_factor_alone(pair, n
 @pytest.mark.parametrize("source", SOURCES)
 def test_several_correlations_hold_together(source):
     columns = drawn("smile+skin=0.6", "skin+glasses=-0.4", "glasses+hat=0.5", source=source)
-    found = correlations(columns)
+    actual = correlations(columns)
     check_marginals(columns)
-    assert found[1, 2] == pytest.approx(0.6, abs=0.015)
-    assert found[2, 3] == pytest.approx(-0.4, abs=0.015)
-    assert found[3, 4] == pytest.approx(0.5, abs=0.015)
-    assert abs(found[0, 1:]).max() < 0.015
+    assert actual[1, 2] == pytest.approx(0.6, abs=0.015)
+    assert actual[2, 3] == pytest.approx(-0.4, abs=0.015)
+    assert actual[3, 4] == pytest.approx(0.5, abs=0.015)
+    assert abs(actual[0, 1:]).max() < 0.015
 
 
 def test_the_copula_is_gaussian():
@@ -184,9 +184,9 @@ def test_kinds_can_be_held_out_alone_in_a_range_and_in_combinations(source):
 
 @pytest.mark.parametrize("text", ["kind+smile=0.5", "hat+kind=-0.1", "kind+hat=0"])
 def test_kinds_have_no_order_and_so_no_correlation(text):
-    with pytest.raises(ValueError, match=r"^must ") as found:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
         FactorDesign((*FACTORS, KIND), (text,))
-    assert str(found.value) == (
+    assert str(caught.value) == (
         "must not use kind, whose 3 values have no order; hold out combinations with it instead"
     )
 
@@ -202,9 +202,9 @@ def test_kinds_have_no_order_and_so_no_correlation(text):
     ],
 )
 def test_holdouts_of_kinds_that_cannot_be(text, sentence):
-    with pytest.raises(ValueError, match=r"^must ") as found:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
         FactorDesign((*FACTORS, KIND), (), (text,))
-    assert str(found.value) == sentence
+    assert str(caught.value) == sentence
 
 
 def test_what_a_factor_can_be():
@@ -235,9 +235,9 @@ def test_what_a_factor_can_be():
     ],
 )
 def test_correlations_that_cannot_be(text, sentence):
-    with pytest.raises(ValueError, match=r"^must ") as found:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
         FactorDesign(FACTORS, (text,))
-    assert str(found.value) == sentence
+    assert str(caught.value) == sentence
 
 
 def test_correlations_that_exclude_one_another():
@@ -269,9 +269,9 @@ def test_correlations_that_exclude_one_another():
     ],
 )
 def test_holdouts_that_cannot_be(text, sentence):
-    with pytest.raises(ValueError, match=r"^must ") as found:
+    with pytest.raises(ValueError, match=r"^must ") as caught:
         FactorDesign(FACTORS, (), (text,))
-    assert str(found.value) == sentence
+    assert str(caught.value) == sentence
 
 
 def test_holdouts_that_leave_nothing_together():

@@ -70,9 +70,9 @@ def test_the_distance_from_an_ellipse_is_right_near_its_edge():
 
 def test_sizes_may_differ_between_pictures():
     x, y = (np.broadcast_to(place, (2, *place.shape)) for place in places())
-    found = ellipse(x, y, np.array([1.0, 2.0])[:, None, None], 1.0)
-    np.testing.assert_array_equal(found[1], ellipse(x[1], y[1], 2.0, 1.0))
-    assert area(found[0]) == pytest.approx(np.pi, rel=5e-3)
+    actual = ellipse(x, y, np.array([1.0, 2.0])[:, None, None], 1.0)
+    np.testing.assert_array_equal(actual[1], ellipse(x[1], y[1], 2.0, 1.0))
+    assert area(actual[0]) == pytest.approx(np.pi, rel=5e-3)
 
 
 def test_coverage_falls_from_1_to_0_over_a_pixel():

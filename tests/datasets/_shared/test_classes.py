@@ -143,9 +143,9 @@ def test_classes_to_train_on_among_those_kept():
 
 
 def test_one_class_to_train_on_is_enough():
-    found = build_params(LabeledParams, {"train_classes": "5"}, "dataset 'x'").train_classes
-    assert found == (5,)
-    assert keep_classes(split([5, 9]), split([5, 9]), None, found)[0].labels.tolist() == [5]
+    actual = build_params(LabeledParams, {"train_classes": "5"}, "dataset 'x'").train_classes
+    assert actual == (5,)
+    assert keep_classes(split([5, 9]), split([5, 9]), None, actual)[0].labels.tolist() == [5]
 
 
 @pytest.mark.parametrize(
@@ -173,19 +173,19 @@ def test_no_classes_to_train_on():
 
 
 def test_digits_without_some_in_training():
-    whole, found = Digits(Digits.Params()), Digits(Digits.Params(train_classes=(1, 2, 3)))
-    splits = found.splits()
+    whole, data = Digits(Digits.Params()), Digits(Digits.Params(train_classes=(1, 2, 3)))
+    splits = data.splits()
     assert set(splits.train.labels) == set(splits.validation.labels) == {1, 2, 3}
     np.testing.assert_array_equal(splits.test.labels, whole.splits().test.labels)
-    assert found.fingerprint() != whole.fingerprint()
+    assert data.fingerprint() != whole.fingerprint()
 
 
 # in the datasets
 
 
 def test_digits():
-    found = Digits(Digits.Params(classes=(5, 9)))
-    train, test = found.load()
+    data = Digits(Digits.Params(classes=(5, 9)))
+    train, test = data.load()
     expected = np.bincount(load_digits().target)[[5, 9]]
     assert (np.bincount(train.labels) + np.bincount(test.labels)).tolist() == expected.tolist()
     assert len({Digits(Digits.Params(classes=each)).fingerprint() for each in (None, (5, 9), (5, 8))}) == 3

@@ -65,10 +65,10 @@ def test_neighbors_are_those_of_a_stable_sort(name, k, monkeypatch):
     bank = CLOUDS[name]
     own = torch.arange(0, len(bank), 7)
     for left_out in (None, own):
-        found, rows = nearest(bank, bank[own], k, left_out)
+        actual, rows = nearest(bank, bank[own], k, left_out)
         expected, expected_rows = by_sorting(bank, bank[own], k, left_out)
         assert torch.equal(rows, expected_rows)
-        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=0)
 
 
 def test_neighbors_of_few_and_of_foreign_queries():
@@ -85,9 +85,9 @@ def test_neighbors_of_few_and_of_foreign_queries():
 def test_the_largest_and_smallest_of_rows(shape, largest):
     values = gaussian(*shape)
     for k in (1, 3, 7):
-        found, columns = extreme(values, k, largest=largest)
-        assert torch.equal(found, values.topk(k, largest=largest).values)
-        assert torch.equal(values.gather(1, columns), found)
+        actual, columns = extreme(values, k, largest=largest)
+        assert torch.equal(actual, values.topk(k, largest=largest).values)
+        assert torch.equal(values.gather(1, columns), actual)
     same = torch.ones(shape)
     assert all(len(set(row)) == 3 for row in extreme(same, 3, largest=largest)[1].tolist())
 
@@ -99,8 +99,8 @@ def test_equal_points_are_no_distance_apart(monkeypatch):
     (points,) = distances.centered(points + 1e3)
     exact = (points[:, None] - points).square().sum(-1)
     for others, own in ((points, 0.0), (None, 0.0), (None, math.inf)):
-        found = torch.cat([block.clone() for _, block in distances.distance_blocks(points, others, own)])
-        assert (found[:20, 80:].diagonal() == 0).all()
-        assert (found.diagonal() == own).all()
-        found.fill_diagonal_(0)
-        torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-12)
+        actual = torch.cat([block.clone() for _, block in distances.distance_blocks(points, others, own)])
+        assert (actual[:20, 80:].diagonal() == 0).all()
+        assert (actual.diagonal() == own).all()
+        actual.fill_diagonal_(0)
+        torch.testing.assert_close(actual, exact, rtol=1e-9, atol=1e-12)

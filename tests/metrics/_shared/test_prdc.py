@@ -56,10 +56,10 @@ def test_a_sample_against_itself(dtype, offset, monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_all_fakes_at_one_real_point(dtype):
     real = normal(1000, 8).to(dtype)
-    found = precision_recall_density_coverage(real, real[:1].repeat(1000, 1))
-    assert found["precision"] == 1
-    assert found["recall"] == 0
-    assert found["coverage"] <= 0.01
+    shares = precision_recall_density_coverage(real, real[:1].repeat(1000, 1))
+    assert shares["precision"] == 1
+    assert shares["recall"] == 0
+    assert shares["coverage"] <= 0.01
     assert precision_recall_density_coverage(real[:300], real[:1].repeat(300, 1))["recall"] == 0
 
 
@@ -68,9 +68,9 @@ def test_all_fakes_at_one_real_point(dtype):
 def test_agrees_with_the_definition(k, spread, shift, monkeypatch):
     monkeypatch.setattr(distances, "BLOCK", 700)
     real, fake = normal(60, 4), spread * normal(60, 4, seed=1) + shift
-    found = precision_recall_density_coverage(real, fake, k)
-    assert list(found) == NAMES
-    assert found == pytest.approx(by_definition(real, fake, k), abs=1e-12)
+    shares = precision_recall_density_coverage(real, fake, k)
+    assert list(shares) == NAMES
+    assert shares == pytest.approx(by_definition(real, fake, k), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 4])
@@ -179,17 +179,17 @@ def values(space):
 
 
 def test_samples_of_arrays(space):
-    found = values(arrays(space))
-    assert values(arrays(space)) == found
+    actual = values(arrays(space))
+    assert values(arrays(space)) == actual
     features = in_domain_features(space)
     plain = arrays(space)
     codes = generation.sample_codes(plain, len(space), 0)
     new, real = features(space.decode(codes)), features(space.inputs)
     expected = precision_recall_density_coverage(real, new)
-    assert {name: found[f"sample_{name}"] for name in NAMES} == expected
-    assert found["kernel_distance_samples"] == kernel_distance(real, new)
-    assert found["out_of_bounds"] == out_of_bounds(features(space.train.inputs), real, new)
-    assert 0.05 < found["out_of_bounds"] < 1
+    assert {name: actual[f"sample_{name}"] for name in NAMES} == expected
+    assert actual["kernel_distance_samples"] == kernel_distance(real, new)
+    assert actual["out_of_bounds"] == out_of_bounds(features(space.train.inputs), real, new)
+    assert 0.05 < actual["out_of_bounds"] < 1
 
 
 def test_real_images_are_the_best_samples(space):

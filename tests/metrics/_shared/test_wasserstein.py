@@ -189,8 +189,8 @@ def test_split_of_a_sample_and_itself_is_below_zero():
 
 def test_split_averages_its_splits():
     x, y = normal(60, 3), normal(60, 3, seed=1)
-    found = [w2_squared_split(x, y, seed=5, splits=n) for n in (1, 2)]
-    assert found[0] != found[1]
+    actual = [w2_squared_split(x, y, seed=5, splits=n) for n in (1, 2)]
+    assert actual[0] != actual[1]
     assert w2_squared_split(x, y, seed=5) == w2_squared_split(x, y, seed=5, splits=5)
     with pytest.raises(ValueError, match="splits must be at least 1, got 0"):
         w2_squared_split(x, y, seed=5, splits=0)
@@ -212,19 +212,19 @@ def three_classes(count=200, dim=5):
 
 def test_class_transport_of_normals():
     codes, labels, truth = three_classes(400)
-    found = class_transport(codes, labels)
-    np.testing.assert_allclose(found, truth, rtol=0.12, atol=1e-9)
-    assert torch.equal(found, found.T)
-    assert torch.equal(found.diagonal(), torch.zeros(3).double())
-    np.testing.assert_allclose(class_transport(codes.float(), labels), found, rtol=1e-4)
-    np.testing.assert_allclose(class_transport(3 * codes + 5, labels), 9 * found, rtol=1e-6)
+    actual = class_transport(codes, labels)
+    np.testing.assert_allclose(actual, truth, rtol=0.12, atol=1e-9)
+    assert torch.equal(actual, actual.T)
+    assert torch.equal(actual.diagonal(), torch.zeros(3).double())
+    np.testing.assert_allclose(class_transport(codes.float(), labels), actual, rtol=1e-4)
+    np.testing.assert_allclose(class_transport(3 * codes + 5, labels), 9 * actual, rtol=1e-6)
 
 
 def test_class_transport_has_no_bias_at_unequal_numbers():
     labels = torch.arange(2).repeat_interleave(torch.tensor([40, 200]))
-    found = [float(class_transport(normal(240, 8, seed=s), labels, seed=s)[0, 1]) for s in range(60)]
+    actual = [float(class_transport(normal(240, 8, seed=s), labels, seed=s)[0, 1]) for s in range(60)]
     plain = bures_w2_squared(normal(40, 8), normal(200, 8, seed=1))
-    assert abs(np.mean(found)) < 3.5 * np.std(found, ddof=1) / math.sqrt(60) + 0.03
+    assert abs(np.mean(actual)) < 3.5 * np.std(actual, ddof=1) / math.sqrt(60) + 0.03
     assert plain > 0.5
 
 
@@ -232,10 +232,10 @@ def test_class_transport_takes_rows_by_label_in_order():
     codes, labels, _ = three_classes(60)
     renamed = torch.tensor([7, 2, -1])[labels]  # smallest label first
     order = torch.tensor([2, 1, 0])
-    found = class_transport(codes, labels)
-    np.testing.assert_allclose(class_transport(codes, renamed), found[order][:, order], rtol=0.2)
+    actual = class_transport(codes, labels)
+    np.testing.assert_allclose(class_transport(codes, renamed), actual[order][:, order], rtol=0.2)
     assert torch.equal(class_transport(codes, labels, seed=1), class_transport(codes, labels, seed=1))
-    assert not torch.equal(class_transport(codes, labels, seed=1), found)
+    assert not torch.equal(class_transport(codes, labels, seed=1), actual)
 
 
 def test_class_transport_where_codes_are_wide_or_collapsed(monkeypatch):

@@ -91,8 +91,8 @@ def test_dci_where_training_sees_one_value_or_nothing(few_trees):
     factors[:2, 0] = 1  # so rare that the chosen rows may lack it
     factors[:, 1] = torch.arange(200) % 2
     rare = torch.cat([torch.zeros(100, 1), factors[100:, 1:]], 1)
-    found = dci(factors[100:], rare, factors[:100], factors[:100])
-    assert found["informativeness"] == pytest.approx((0.98 + 1) / 2)
+    scores = dci(factors[100:], rare, factors[:100], factors[:100])
+    assert scores["informativeness"] == pytest.approx((0.98 + 1) / 2)
     nothing = dci(torch.ones(200, 3), factors)
     assert nothing["disentanglement"] == nothing["completeness"] == 0
 

@@ -52,36 +52,36 @@ def naive_bins(column):
 def naive_mig(codes, factors):
     gaps = []
     for factor in factors.T.numpy():
-        found = []
+        shares = []
         for column in codes.T.numpy():
             bins = naive_bins(column)
             chance = expected_mutual_information(contingency_matrix(bins, factor).astype(np.int64), len(factor))
             whole = mutual_info_score(factor, factor)
-            found.append(max(0, (mutual_info_score(bins, factor) - chance) / (whole - chance)))
-        gaps.append(gap(found))
+            shares.append(max(0, (mutual_info_score(bins, factor) - chance) / (whole - chance)))
+        gaps.append(gap(shares))
     return np.mean(gaps)
 
 
 def naive_mig_equal_width(codes, factors, bins=20):
     gaps = []
     for factor in factors.T.numpy():
-        found = []
+        shares = []
         for column in codes.T.numpy():
             cut = np.digitize(column, np.histogram(column, bins)[1][:-1])
-            found.append(mutual_info_score(cut, factor) / mutual_info_score(factor, factor))
-        gaps.append(gap(found))
+            shares.append(mutual_info_score(cut, factor) / mutual_info_score(factor, factor))
+        gaps.append(gap(shares))
     return np.mean(gaps)
 
 
 def naive_modularity(codes, factors):
-    found = []
+    modularities = []
     for column in codes.T.numpy():
         bins = naive_bins(column)
         known = [mutual_info_score(bins, factor) for factor in factors.T.numpy()]
         best = max(known)
         others = sum(each**2 for each in known) - best**2
-        found.append(1 - others / (best**2 * (len(known) - 1)))
-    return np.mean(found)
+        modularities.append(1 - others / (best**2 * (len(known) - 1)))
+    return np.mean(modularities)
 
 
 def naive_factor_vae(codes, factors, seed, batches=2000):
@@ -129,10 +129,10 @@ def test_a_random_code_scores_like_chance(drawn, normal):
     assert factor_vae_score(codes, factors) == pytest.approx(1 / 5, abs=0.03)
     with pytest.raises(NotApplicableError, match=r"no dimension tells over 0\.05"):
         modularity(codes, factors)
-    found = infomec(codes[:3000], factors[:3000])
-    assert found["explicitness"] < 0.01
-    assert math.isnan(found["modularity"])
-    assert math.isnan(found["compactness"])
+    scores = infomec(codes[:3000], factors[:3000])
+    assert scores["explicitness"] < 0.01
+    assert math.isnan(scores["modularity"])
+    assert math.isnan(scores["compactness"])
 
 
 def test_a_code_turned_by_45_degrees_scores_nothing(grid, turned):
@@ -143,9 +143,9 @@ def test_a_code_turned_by_45_degrees_scores_nothing(grid, turned):
         assert mig_equal_width(codes, factors) < 0.01
         assert sap(codes, factors) < 0.01
         assert LinearRegression().fit(codes, factors).score(codes, factors) == pytest.approx(1, abs=1e-6)
-    found = infomec(turned(grid(6, 6, copies=40)), grid(6, 6, copies=40))
-    assert found["explicitness"] > 0.99
-    assert found["modularity"] < 0.05 > found["compactness"]
+    scores = infomec(turned(grid(6, 6, copies=40)), grid(6, 6, copies=40))
+    assert scores["explicitness"] > 0.99
+    assert scores["modularity"] < 0.05 > scores["compactness"]
 
 
 def test_constant_and_noise_dimensions_cost_nothing(few_trees, drawn, normal):
@@ -155,10 +155,10 @@ def test_constant_and_noise_dimensions_cost_nothing(few_trees, drawn, normal):
     assert factor_vae_score(codes, factors) == 1
     assert mig(codes, factors) == pytest.approx(1, abs=0.01)
     assert sap(codes, factors) == pytest.approx(1, abs=0.01)
-    found = infomec(codes[:2000], factors[:2000])
-    assert all(value == pytest.approx(1, abs=0.03) for value in found.values())
-    found = dci(codes[:300], factors[:300])
-    assert all(value == pytest.approx(1, abs=0.01) for value in found.values())
+    scores = infomec(codes[:2000], factors[:2000])
+    assert all(value == pytest.approx(1, abs=0.03) for value in scores.values())
+    scores = dci(codes[:300], factors[:300])
+    assert all(value == pytest.approx(1, abs=0.01) for value in scores.values())
 
 
 def test_noise_dimensions_of_few_items_are_left_out_too(drawn, normal):
@@ -222,11 +222,11 @@ def test_continuous_factors_are_cut_into_bins(few_trees, normal):
     assert mig(factors**3, factors) == pytest.approx(1, abs=0.02)
     assert factor_vae_score(factors, factors) == 1
     assert mig(normal(2000, 3, seed=5), factors) < 0.02
-    found = infomec(factors[:1000], factors[:1000])
-    assert found["modularity"] > 0.95 < found["compactness"]
-    assert found["explicitness"] > 0.8
-    found = dci(factors[:500], factors[:500])
-    assert found["disentanglement"] > 0.85 < found["informativeness"]
+    scores = infomec(factors[:1000], factors[:1000])
+    assert scores["modularity"] > 0.95 < scores["compactness"]
+    assert scores["explicitness"] > 0.8
+    scores = dci(factors[:500], factors[:500])
+    assert scores["disentanglement"] > 0.85 < scores["informativeness"]
 
 
 def test_factors_with_one_value_are_left_out(few_trees, mixed):
@@ -242,11 +242,11 @@ def test_sap_by_regressions(mixed):
         codes, factors = mixed(300, seed=seed)
         gaps = []
         for factor in factors.T:
-            found = [
+            fits = [
                 LinearRegression().fit(column[:, None], factor).score(column[:, None], factor)
                 for column in codes.T.numpy()
             ]
-            gaps.append(gap(found))
+            gaps.append(gap(fits))
         assert sap(codes, factors) == pytest.approx(np.mean(gaps), abs=1e-9)
     assert sap(codes[:, :1], factors[:, :1]) == pytest.approx(
         float(torch.corrcoef(torch.stack([codes[:, 0], factors[:, 0]]))[0, 1] ** 2), abs=1e-9
@@ -359,14 +359,14 @@ def test_metrics_of_a_space(few_trees, mixed):
     codes, factors = mixed(240, (4, 3))
     space = LatentSpace.from_arrays(codes=codes, factors=factors)
     codes, factors = space.codes, space.factors
-    found = {name: value for cls in METRICS for name, value in cls(cls.Params()).compute(space).items()}
-    assert set(found) == {name for cls in METRICS for name in cls.scores}
+    scores = {name: value for cls in METRICS for name, value in cls(cls.Params()).compute(space).items()}
+    assert set(scores) == {name for cls in METRICS for name in cls.scores}
     for score in (*QUICK, factor_vae_score, infomec_explicitness):
-        assert found[score.__name__] == score(codes, factors)
+        assert scores[score.__name__] == score(codes, factors)
     for name, value in dci(codes, factors).items():
-        assert found[f"dci_{name}"] == value
-    assert found["infomec_modularity"] == infomec(codes, factors)["modularity"]
-    assert all(0 <= value <= 1 for value in found.values())
+        assert scores[f"dci_{name}"] == value
+    assert scores["infomec_modularity"] == infomec(codes, factors)["modularity"]
+    assert all(0 <= value <= 1 for value in scores.values())
 
 
 def test_notes_tell_ceilings_and_chance(grid, normal):
@@ -409,8 +409,8 @@ def test_rounding_of_a_code_tells_nothing(grid, normal):
     assert len(torch.unique(rounded)) > 2 * len(torch.unique(plain))
     for score in (*QUICK, infomec_explicitness):
         assert score(rounded, factors) == pytest.approx(score(plain, factors), abs=1e-3)
-    found, expected = infomec(rounded, factors), infomec(plain, factors)
-    assert found == pytest.approx(expected, abs=0.01)
+    scores, expected = infomec(rounded, factors), infomec(plain, factors)
+    assert scores == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -431,5 +431,5 @@ def test_declared_invariances_hold(metric, few_trees, mixed):
         "permutation": codes[:, [2, 0, 3, 1]] * torch.tensor([-1, 1, -1, 1]),
     }
     for change in metric.invariances:
-        found = metric(metric.Params()).compute(LatentSpace.from_arrays(codes=changes[change], factors=factors))
-        assert found == pytest.approx(expected, rel=metric.tolerance, abs=metric.tolerance), change
+        scores = metric(metric.Params()).compute(LatentSpace.from_arrays(codes=changes[change], factors=factors))
+        assert scores == pytest.approx(expected, rel=metric.tolerance, abs=metric.tolerance), change

@@ -14,10 +14,10 @@ from latentbench_metrics.disentanglement.infomec import InfoE, InfoMC, infomec, 
 
 def test_infomec_of_a_jittered_perfect_code(drawn, normal):
     factors = drawn(2000)
-    found = infomec(factors + 0.01 * normal(2000, 4), factors)
-    assert found == pytest.approx({"modularity": 0.991, "compactness": 0.991, "explicitness": 1.0}, abs=0.01)
+    scores = infomec(factors + 0.01 * normal(2000, 4), factors)
+    assert scores == pytest.approx({"modularity": 0.991, "compactness": 0.991, "explicitness": 1.0}, abs=0.01)
     moved = infomec((factors + 0.01 * normal(2000, 4)) * torch.tensor([1e-4, 1, 1e4, 1]) + 3, factors)
-    assert moved == pytest.approx(found, abs=1e-3)  # published, dimensions of small range are dropped
+    assert moved == pytest.approx(scores, abs=1e-3)  # published, dimensions of small range are dropped
     copied = infomec(torch.cat([factors, factors[:, :1]], 1), factors)
     assert copied["compactness"] == pytest.approx(((1 + 1 + 1 + 0.5) / 4 - 1 / 5) / (1 - 1 / 5), abs=0.02)
     assert copied["modularity"] == pytest.approx(1, abs=0.02)
@@ -37,9 +37,9 @@ def test_infomec_by_loops(mixed):
     kinds, dims = shares.shape[1], shares.shape[0]
     m = (np.mean([row.max() / row.sum() for row in shares]) - 1 / kinds) / (1 - 1 / kinds)
     c = (np.mean([column.max() / column.sum() for column in shares.T]) - 1 / dims) / (1 - 1 / dims)
-    found = infomec(codes, factors)
-    assert found["modularity"] == pytest.approx(m, abs=0.01)
-    assert found["compactness"] == pytest.approx(c, abs=0.01)
+    scores = infomec(codes, factors)
+    assert scores["modularity"] == pytest.approx(m, abs=0.01)
+    assert scores["compactness"] == pytest.approx(c, abs=0.01)
 
 
 def test_infomec_where_one_dimension_is_left(drawn, normal):
