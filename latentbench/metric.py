@@ -78,7 +78,7 @@ class Metric(ABC):
         """Check what the class declares; a class without `scores` is one for others to inherit from.
 
         Raises:
-            ContractError: a misspelt need, invariance or tier, or a number or a name that cannot be.
+            ContractError: a misspelled need, invariance or tier, or a number or a name that cannot be.
         """
         super().__init_subclass__(**options)
         _check_traits(cls)

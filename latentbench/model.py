@@ -157,7 +157,7 @@ class Model(ABC):
         """Check the traits that the class declares.
 
         Raises:
-            ContractError: a misspelt trait, a label that is no parameter, or a number that cannot be.
+            ContractError: a misspelled trait, a label that is no parameter, or a number that cannot be.
         """
         super().__init_subclass__(**options)
         check_whole(f"{cls.__name__}.version", cls.version, 1)

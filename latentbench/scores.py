@@ -42,7 +42,7 @@ class Score:
         flag: such as "collapsed"; a flagged trial is never starred.
 
     Raises:
-        ContractError: a misspelt word, an impossible range, or a flag without its limit.
+        ContractError: a misspelled word, an impossible range, or a flag without its limit.
     """
 
     better: Better
@@ -63,7 +63,7 @@ class Score:
         _check_better(self._field("better"), self.better)
         for name, known in (("purpose", PURPOSES), ("kind", get_args(Kind)), ("codes", get_args(Codes))):
             check_word(self._field(name), getattr(self, name), known)
-        if not (isinstance(self.range, tuple) and len(self.range) == 2 and self.range[0] < self.range[1]):
+        if not _is_range(self.range):
             raise mismatch(self._field("range"), "(smallest, largest)", self.range)
         for name in ("floor", "ceiling"):
             _check_bound(self._field(name), getattr(self, name))
@@ -96,6 +96,12 @@ def _check_better(where: str, better: object) -> None:
     if better in DIRECTIONS or (isinstance(better, str) and better.startswith("near:") and _is_finite(better[5:])):
         return
     raise mismatch(where, "'up', 'down', 'none' or 'near:VALUE'", better, DIRECTIONS)
+
+
+def _is_range(bounds: object) -> bool:
+    if not (isinstance(bounds, tuple) and len(bounds) == 2):
+        return False
+    return all(isinstance(bound, int | float) for bound in bounds) and bounds[0] < bounds[1]
 
 
 def _check_bound(where: str, bound: float | str | None) -> None:

@@ -85,7 +85,7 @@ def test_a_mistake_is_one_sentence(mistake):
         declare(**traits)
 
 
-def test_a_misspelt_need_in_a_plugin_file_stops_the_request(tmp_path, capsys):
+def test_a_misspelled_need_in_a_plugin_file_stops_the_request(tmp_path, capsys):
     file = tmp_path / "typo.py"
     file.write_text(
         "from latentbench import Metric, Score\n\n\n"

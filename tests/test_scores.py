@@ -37,6 +37,7 @@ MISTAKES = {
     "range backwards": ({"range": (1, 0)}, r"`range`.*smallest.*got \(1, 0\)"),
     "range nan": ({"range": (0, math.nan)}, r"`range`.*got \(0, nan\)"),
     "range of one number": ({"range": (0,)}, r"`range`.*got \(0,\)"),
+    "range of text": ({"range": ("0", 1)}, r"`range`.*got \('0', 1\)"),
     "floor as text": ({"floor": "0.1"}, "`floor`.*name.*got '0.1'"),
     "ceiling empty": ({"ceiling": ""}, "`ceiling`.*name.*got ''"),
     "floor nan": ({"floor": math.nan}, "`floor`.*finite number.*got nan"),
