@@ -193,8 +193,8 @@ def _weights(weights: list[float] | None, count: int) -> Tensor:
     if len(weights) != count:
         raise RequestError(f"--weights must be {count} numbers, one for each item or signal, got {len(weights)}")
     if not all(0 <= weight < math.inf for weight in weights) or not sum(weights) > 0:
-        text = ",".join(f"{weight:g}" for weight in weights)
-        raise RequestError(f"--weights must be finite, at least 0 and not all 0, got {text}")
+        values = ",".join(f"{weight:g}" for weight in weights)
+        raise RequestError(f"--weights must be finite, at least 0 and not all 0, got {values}")
     return torch.tensor(weights)
 
 

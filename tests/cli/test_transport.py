@@ -5,10 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
-
-from latentbench.explore.transport import image_grid, image_means, image_strip
 
 TOML = """
 models = ["ae", "beta_vae"]
@@ -162,17 +159,6 @@ def test_what_is_refused(cli, finished, tmp_path):
         assert (status, out) == (2, ""), arguments
         assert words in err
         assert len(err.splitlines()) == 1, err
-
-
-def test_bodies_in_space_are_no_images():
-    bodies = torch.rand(4, 1, 6, 6, 6)
-    for draw in (
-        lambda: image_strip(bodies[:2], 3, ""),
-        lambda: image_grid(bodies, "abcd", 3, ""),
-        lambda: image_means(bodies, "abcd", torch.ones(4), ""),
-    ):
-        with pytest.raises(ValueError, match=r"^(images|start and end) must .*1, h, w.*6, 6, 6\)$"):
-            draw()
 
 
 def test_colors_are_refused(cli, plugin_file, tmp_path):
