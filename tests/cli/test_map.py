@@ -89,14 +89,14 @@ def test_maps_stand_side_by_side_with_their_numbers(cli, run, tmp_path):
 
 
 def test_the_second_call_reads_the_stored_map(cli, run, tmp_path):
-    asked = ("map", run, "-m", "ae", "--method", "tsne", "--count", 300, "-o", tmp_path)
+    command = ("map", run, "-m", "ae", "--method", "tsne", "--count", 300, "-o", tmp_path)
     begun = time.perf_counter()
-    out = cli(*asked)[1]
+    out = cli(*command)[1]
     first = time.perf_counter() - begun
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in stored(run, "ae")}
     content = (tmp_path / "digits-ae-seed0-tsne-count=300.png").read_bytes()
     begun = time.perf_counter()
-    assert cli(*asked)[:2] == (0, out)
+    assert cli(*command)[:2] == (0, out)
     assert time.perf_counter() - begun < first
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in stored(run, "ae")} == before
     assert (tmp_path / "digits-ae-seed0-tsne-count=300.png").read_bytes() == content
@@ -104,8 +104,8 @@ def test_the_second_call_reads_the_stored_map(cli, run, tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other"])
 def test_a_damaged_map_is_made_again(cli, run, tmp_path, damage):
-    asked = ("map", run, "-m", "pca", "--method", "pca", "--count", 120, "-o", tmp_path)
-    cli(*asked)
+    command = ("map", run, "-m", "pca", "--method", "pca", "--count", 120, "-o", tmp_path)
+    cli(*command)
     (path,) = (path for path in stored(run, "pca") if len(np.load(path)["rows"]) == 120)
     good = path.read_bytes()
     middle = len(good) // 2
@@ -117,10 +117,10 @@ def test_a_damaged_map_is_made_again(cli, run, tmp_path, damage):
         path.write_bytes(
             good[:middle] + (b"" if damage == "cut" else bytes([good[middle] ^ 255]) + good[middle + 1 :])
         )
-    status, _, err = cli(*asked)
+    status, _, err = cli(*command)
     assert status == 0
     assert f"{path} is damaged and made again" in err
-    assert "damaged" not in cli(*asked)[2]
+    assert "damaged" not in cli(*command)[2]
     np.testing.assert_array_equal(np.load(path)["places"], np.load(io.BytesIO(good))["places"])
 
 
@@ -151,8 +151,8 @@ def test_trust_is_judged_again_where_a_metric_changed(run, monkeypatch):
 
 @pytest.mark.parametrize("form", ["svg", "pdf"])
 def test_other_formats_have_their_words_as_text(cli, run, tmp_path, form):
-    asked = ("map", run, "-m", "corner", "--plugin", run.parent / "plugin.py", "--method", "pca")
-    out = cli(*asked, "--format", form, "-o", tmp_path)[1]
+    command = ("map", run, "-m", "corner", "--plugin", run.parent / "plugin.py", "--method", "pca")
+    out = cli(*command, "--format", form, "-o", tmp_path)[1]
     content = (tmp_path / f"digits-corner-seed0-pca.{form}").read_bytes()
     assert str(tmp_path / "digits-corner-seed0-pca.csv") in out
     assert content.startswith(b"%PDF" if form == "pdf" else b"<?xml")
@@ -162,7 +162,7 @@ def test_other_formats_have_their_words_as_text(cli, run, tmp_path, form):
 
 
 def test_maps_of_several_seeds_say_how_much_they_differ(cli, run, tmp_path):
-    asked = (
+    command = (
         "map",
         run,
         "-m",
@@ -176,7 +176,7 @@ def test_maps_of_several_seeds_say_how_much_they_differ(cli, run, tmp_path):
         "--format",
         "svg",
     )
-    assert cli(*asked, "-o", tmp_path)[0] == 0
+    assert cli(*command, "-o", tmp_path)[0] == 0
     text = (tmp_path / "digits-pixels-seed0-pca-tsne-count=100-map-seeds=2.svg").read_text()
     assert text.count("disparity to 1 other seed 0.") == 1
 
@@ -197,7 +197,7 @@ def test_a_factor_colors_the_dots(cli, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("options", "sentence"),
     [
         (("--method", "umpa"), "there is no map 'umpa'; did you mean 'umap'"),
         (("--method", "tsne", "--count", 5), "needs at least 10 codes, there are 5"),
@@ -206,8 +206,8 @@ def test_a_factor_colors_the_dots(cli, tmp_path, monkeypatch):
     ],
     ids=lambda part: str(part)[:20],
 )
-def test_what_cannot_be_is_said_in_a_sentence(cli, run, asked, told):
-    status, out, err = cli("map", run, "-m", "ae", *asked)
+def test_what_cannot_be_is_said_in_a_sentence(cli, run, options, sentence):
+    status, out, err = cli("map", run, "-m", "ae", *options)
     assert (status, out) == (2, "")
-    assert told in err
+    assert sentence in err
     assert err.count("\n") == 1

@@ -105,22 +105,22 @@ def test_numbers_are_those_of_the_codes(morph, space, tmp_path):
     table = pd.read_csv(written[1])
     assert table["path"].unique().tolist() == [*PATHS, "pixel fade", "optimal transport"]
     for path in PATHS:
-        own = rows_of(table, path)
-        codes = codes_of(own)
+        rows = rows_of(table, path)
+        codes = codes_of(rows)
         expected = interpolate(space, space.codes[[3, 8, 20]], 12, path)
         torch.testing.assert_close(codes, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(codes[leg_ends(3, 12)], space.codes[[3, 8, 20]])
         images = space.decode(codes).flatten(1).double()
-        assert np.isnan(own["step"][0])
-        np.testing.assert_allclose(own["step"][1:], images.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(own["code_step"][1:], codes.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-5)
+        assert np.isnan(rows["step"][0])
+        np.testing.assert_allclose(rows["step"][1:], images.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(rows["code_step"][1:], codes.diff(dim=0).norm(dim=1), rtol=1e-3, atol=1e-5)
         far = torch.cdist(codes.double(), space.codes.double())
-        assert not set(own["nearest_item"]) & {3, 8, 20}
+        assert not set(rows["nearest_item"]) & {3, 8, 20}
         np.testing.assert_allclose(
-            own["nearest"], far.numpy()[range(12), own["nearest_item"].astype(int)], rtol=1e-4, atol=1e-5
+            rows["nearest"], far.numpy()[range(12), rows["nearest_item"].astype(int)], rtol=1e-4, atol=1e-5
         )
         far[:, [3, 8, 20]] = torch.inf
-        np.testing.assert_allclose(own["nearest"], far.amin(1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(rows["nearest"], far.amin(1), rtol=1e-4, atol=1e-5)
     fade = rows_of(table, "pixel fade")
     steps = (space.inputs[8] - space.inputs[3]).norm() / 5
     np.testing.assert_allclose(fade["step"][1:6], float(steps), rtol=1e-4)
@@ -128,11 +128,11 @@ def test_numbers_are_those_of_the_codes(morph, space, tmp_path):
 
 
 def test_ways_beside_the_codes_begin_and_end_with_the_items(space):
-    made = morphed(space, [3, 8, 20], 9, ["linear"])
-    for row in made.rows[1:]:
+    morph = morphed(space, [3, 8, 20], 9, ["linear"])
+    for row in morph.rows[1:]:
         torch.testing.assert_close(row.images[[0, 4, 8]], space.inputs[[3, 8, 20]], rtol=0, atol=1e-6)
-    assert [row.name for row in made.rows] == ["linear", "pixel fade", "optimal transport"]
-    masses = made.rows[2].images[:5].sum((1, 2, 3))
+    assert [row.name for row in morph.rows] == ["linear", "pixel fade", "optimal transport"]
+    masses = morph.rows[2].images[:5].sum((1, 2, 3))
     torch.testing.assert_close(masses, torch.linspace(float(masses[0]), float(masses[-1]), 5), rtol=1e-4, atol=0)
 
 
@@ -195,19 +195,19 @@ def test_a_blend_of_three_and_of_four(morph, tmp_path):
         table = pd.read_csv(written[1])
         assert len(table) == 4 * count
         weights = [f"weight_{item}" for item in items.split(",")]
-        own = rows_of(table, "slerp")
-        np.testing.assert_allclose(own[weights], simplex_weights(len(weights), points - 1))
+        rows = rows_of(table, "slerp")
+        np.testing.assert_allclose(rows[weights], simplex_weights(len(weights), points - 1))
         assert table["path"].unique().tolist() == ["linear", "slerp", "pixel fade", "optimal transport"]
         assert opened(written[0]).width > 4 * points * 56
 
 
 def test_a_blend_meets_its_items(space):
-    made = blended(space, [3, 50, 77], 1, ["linear", "geodesic"])
-    for row in made.rows[:2]:
+    morph = blended(space, [3, 50, 77], 1, ["linear", "geodesic"])
+    for row in morph.rows[:2]:
         torch.testing.assert_close(row.codes, space.codes[[3, 50, 77]])
-    for row in made.rows[2:]:
+    for row in morph.rows[2:]:
         torch.testing.assert_close(row.images, space.inputs[[3, 50, 77]], rtol=0, atol=1e-6)
-    table = numbers(space, made)
+    table = numbers(space, morph)
     assert "t" not in table
     assert "step" not in table
 
@@ -268,9 +268,9 @@ def test_a_model_without_a_decoder_is_refused(morph, tmp_path, path, items):
 
 
 def test_images_have_no_meshes(morph, tmp_path):
-    told = "latentbench: a mesh needs grids of distances (n, 1, depth, height, width), got "
+    message = "latentbench: a mesh needs grids of distances (n, 1, depth, height, width), got "
     for arguments, sentence in (
-        (["--from", 1, "--to", 2, "--points", 3, "--animation", "none"], told),
+        (["--from", 1, "--to", 2, "--points", 3, "--animation", "none"], message),
         (
             ["--blend", "1,2,3"],
             "latentbench: --meshes goes with --from and --to, not with --blend; leave one out\n",

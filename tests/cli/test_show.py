@@ -72,10 +72,10 @@ def only(paths, ending):
 
 
 def test_reconstructions_of_all_models_on_the_same_items(show, finished):
-    status, paths, told = show("--items", "5,0,17")
+    status, paths, err = show("--items", "5,0,17")
     assert status == 0
     assert [path.rpartition(".")[2] for path in paths] == ["png", "svg", "pdf", "csv"]
-    assert told.splitlines() == [
+    assert err.splitlines() == [
         "mapped is left out: no decoder",
         "pickled is left out: pickled cannot be reloaded; its scores are made with the trial",
     ]
@@ -113,9 +113,9 @@ def test_what_pca_puts_below_black_is_black(show, finished, monkeypatch):
 
     monkeypatch.setattr(sheet, "draw_sheet", kept)
     show("--model", "pca", "--items", str(item))
-    given, made, _ = sheets[0].images[:, 0]
-    assert np.allclose(given, space.inputs[item].numpy())
-    assert np.allclose(made, space.reconstructions[item].clamp(0, 1).numpy(), atol=1e-6)
+    inputs, outputs, _ = sheets[0].images[:, 0]
+    assert np.allclose(inputs, space.inputs[item].numpy())
+    assert np.allclose(outputs, space.reconstructions[item].clamp(0, 1).numpy(), atol=1e-6)
 
 
 def test_without_items_the_first_of_each_class_is_shown(show, finished):
@@ -191,10 +191,10 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_cannot_be_shown_is_said_in_a_sentence(show, case):
     words, expected = WRONG[case]
-    status, paths, told = show(*words)
+    status, paths, err = show(*words)
     assert status == 2
     assert paths == []
-    assert f"latentbench: {expected}" in told
+    assert f"latentbench: {expected}" in err
 
 
 def test_items_that_are_no_pictures_say_so(tmp_path, cli):
@@ -210,6 +210,6 @@ def test_items_that_are_no_pictures_say_so(tmp_path, cli):
     results = latentbench.run(benchmark, tmp_path / "run", workers=0)
     assert isinstance(results, Results)
     for what in ("reconstructions", "traversals"):
-        status, _, told = cli("show", tmp_path / "run", "--what", what)
+        status, _, err = cli("show", tmp_path / "run", "--what", what)
         assert status == 2
-        assert "signed distances in space can be drawn, these items have shape (6,)" in told
+        assert "signed distances in space can be drawn, these items have shape (6,)" in err

@@ -49,8 +49,8 @@ def pictures(path):
 
 
 def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
-    asked = ("tour", run, "-m", "ae", "--method", "pca", "--clusters", 5, "--seconds-per-stop", 0.32)
-    status, out, err = cli(*asked, "--count", 200, "-o", tmp_path)
+    command = ("tour", run, "-m", "ae", "--method", "pca", "--clusters", 5, "--seconds-per-stop", 0.32)
+    status, out, err = cli(*command, "--count", 200, "-o", tmp_path)
     assert (status, err) == (0, "")
     film, numbers = out.split()
     assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=200-clusters=5-seconds-per-stop=0.32.webp")
@@ -72,8 +72,8 @@ def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
 
 
 def test_the_dot_is_where_the_numbers_say(cli, run, tmp_path):
-    asked = ("tour", run, "-m", "pca", "--method", "pca", "--clusters", 3, "--seconds-per-stop", 0.16)
-    assert cli(*asked, "--format", "gif", "-o", tmp_path)[0] == 0
+    command = ("tour", run, "-m", "pca", "--method", "pca", "--clusters", 3, "--seconds-per-stop", 0.16)
+    assert cli(*command, "--format", "gif", "-o", tmp_path)[0] == 0
     film, numbers = (
         tmp_path / f"digits-pca-seed0-pca-clusters=3-seconds-per-stop=0.16.{end}" for end in ("gif", "csv")
     )
@@ -89,8 +89,8 @@ def test_the_dot_is_where_the_numbers_say(cli, run, tmp_path):
 
 
 def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
-    asked = ("tour", run, "-m", "ae", "--forming", "--method", "pca", "--count", 100, "--seconds-per-stop", 0.4)
-    status, out, err = cli(*asked, "-o", tmp_path)
+    command = ("tour", run, "-m", "ae", "--forming", "--method", "pca", "--count", 100, "--seconds-per-stop", 0.4)
+    status, out, err = cli(*command, "-o", tmp_path)
     assert (status, err) == (0, "")
     film, numbers = out.split()
     assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=100-seconds-per-stop=0.4-forming.webp")
@@ -100,10 +100,10 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
     last = frame[frame["epoch"] == 3]
     middle = last[["x", "y"]].mean()
     for epoch in (1, 2):
-        own = frame[frame["epoch"] == epoch]
-        assert own["item"].tolist() == last["item"].tolist()
-        np.testing.assert_allclose(own[["x", "y"]].mean(), middle, atol=1e-9)
-        turned = own[["x", "y"]].to_numpy() - middle.to_numpy()
+        rows = frame[frame["epoch"] == epoch]
+        assert rows["item"].tolist() == last["item"].tolist()
+        np.testing.assert_allclose(rows[["x", "y"]].mean(), middle, atol=1e-9)
+        turned = rows[["x", "y"]].to_numpy() - middle.to_numpy()
         product = turned.T @ (last[["x", "y"]].to_numpy() - middle.to_numpy())
         np.testing.assert_allclose(product, product.T, atol=1e-8)  # no turn brings it nearer
     with Image.open(film) as opened:
@@ -111,19 +111,19 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
 
 
 def test_every_look_keeps_its_map(cli, run, tmp_path):
-    asked = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
-    assert cli(*asked, "-o", tmp_path)[0] == 0
+    command = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
+    assert cli(*command, "-o", tmp_path)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")}
     film = tmp_path / "digits-ae_epochs=3-seed0-tsne-count=60-seconds-per-stop=0.16-forming.webp"
     content = film.read_bytes()
     assert len(before) == 3
-    assert cli(*asked, "-o", tmp_path)[0] == 0
+    assert cli(*command, "-o", tmp_path)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")} == before
     assert film.read_bytes() == content
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("options", "sentence"),
     [
         (("-m", "corner"), "corner on digits: no decoder, so a tour has nothing to show"),
         (("-m", "pca", "--forming"), "make a run that has some, as `latentbench run -m pca --checkpoints"),
@@ -132,8 +132,8 @@ def test_every_look_keeps_its_map(cli, run, tmp_path):
     ],
     ids=["decoder", "checkpoints", "clusters", "name"],
 )
-def test_what_cannot_be_is_said_in_a_sentence(cli, run, asked, told):
-    status, out, err = cli("tour", run, "--plugin", run.parent / "plugin.py", *asked)
+def test_what_cannot_be_is_said_in_a_sentence(cli, run, options, sentence):
+    status, out, err = cli("tour", run, "--plugin", run.parent / "plugin.py", *options)
     assert (status, out) == (2, "")
-    assert told in err
+    assert sentence in err
     assert err.count("\n") == 1

@@ -16,16 +16,16 @@ def noise(*shape):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_frame_is_an_enlarged_image(channels):
     image = noise(channels, 10, 20)
-    made = frame(image)
-    assert made.shape == (60, 120, 3)
-    assert made.dtype == np.uint8
-    np.testing.assert_array_equal(made[::6, ::6, -1], np.round(image[-1].astype(np.float32) * 255))
+    picture = frame(image)
+    assert picture.shape == (60, 120, 3)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture[::6, ::6, -1], np.round(image[-1].astype(np.float32) * 255))
     assert frame(image, 100).shape == (100, 200, 3)
 
 
 def test_frames_stand_side_by_side_under_their_titles():
-    one, other = frame(np.zeros((1, 56, 56))), frame(np.zeros((3, 56, 80)))
-    both = side_by_side([one, other], ["a", LONG])
+    picture, other = frame(np.zeros((1, 56, 56))), frame(np.zeros((3, 56, 80)))
+    both = side_by_side([picture, other], ["a", LONG])
     wide = both.shape[1]
     assert both.dtype == np.uint8
     assert wide > 56 + 80
@@ -35,16 +35,16 @@ def test_frames_stand_side_by_side_under_their_titles():
     assert (edges == 255).all()
     assert (both[2:20] < 128).any()  # the titles
     with pytest.raises(ValueError, match="zip"):
-        side_by_side([one, other], ["a"])
+        side_by_side([picture, other], ["a"])
 
 
 def test_ways_move_there_and_back_side_by_side():
     ways = [
         [frame(np.full((1, 56, 56), level)) for level in levels] for levels in ((0.0, 0.2, 0.4), (1.0, 0.8, 0.6))
     ]
-    made = moving_ways(ways, ["a", "b"])
-    assert len(made) == 4
-    for shown, place in zip(made, (0, 1, 2, 1), strict=True):
+    frames = moving_ways(ways, ["a", "b"])
+    assert len(frames) == 4
+    for shown, place in zip(frames, (0, 1, 2, 1), strict=True):
         np.testing.assert_array_equal(shown, side_by_side([way[place] for way in ways], ["a", "b"]))
     with pytest.raises(ValueError, match="zip"):
         moving_ways([ways[0], ways[1][:2]], ["a", "b"])
@@ -59,7 +59,7 @@ def test_an_animation_has_its_frames_and_repeats(form):
     assert image.n_frames == 4
     assert image.size == (64, 64)
     assert image.info["loop"] == 0
-    shown = [np.asarray(one.convert("RGB")).mean() for one in ImageSequence.Iterator(image)]
+    shown = [np.asarray(picture.convert("RGB")).mean() for picture in ImageSequence.Iterator(image)]
     np.testing.assert_allclose(shown, [0, 77, 153, 255], atol=4)
     assert image.info["duration"] == 120
     assert content == animation(frames, 120, form)

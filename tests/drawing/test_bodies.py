@@ -92,4 +92,4 @@ def test_without_inside_all_is_black_and_no_bodies_give_no_pictures():
 
 def test_each_body_is_drawn_as_it_is_alone():
     many = torch.cat([ball([0, 0, 0], 0.3), ball([0.2, 0.1, 0], 0.6)])
-    np.testing.assert_array_equal(shaded(many), np.concatenate([shaded(one[None]) for one in many]))
+    np.testing.assert_array_equal(shaded(many), np.concatenate([shaded(grid[None]) for grid in many]))

@@ -26,8 +26,8 @@ def colors_in(content):
 
 def has_near(colors, wanted):
     target = np.array([int(wanted[i : i + 2], 16) for i in (1, 3, 5)])
-    found = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors])
-    return np.abs(found - target).max(axis=1).min() <= 4
+    levels = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors])
+    return np.abs(levels - target).max(axis=1).min() <= 4
 
 
 def test_each_class_has_its_color_and_its_number():

@@ -42,13 +42,13 @@ def test_small_images_are_enlarged_by_whole_pixels(side):
     height, width = picture.shape[:2]
     assert side * times <= min(height, width) <= side * times + 40
     expected = np.round(images[0, 0].transpose(1, 2, 0) * 255).repeat(times, 0).repeat(times, 1)
-    found = [
+    sizes = [
         (top, left)
         for top in range(height - side * times + 1)
         for left in range(width - side * times + 1)
         if np.abs(picture[top : top + side * times, left : left + side * times] - expected).max() <= 1
     ]
-    assert len(found) == 1
+    assert len(sizes) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_no_words_overlap(monkeypatch, names, columns):
     draw_sheet(full_sheet((len(names), columns, 1, 28, 28), rows=names, columns=titles, curves=curves))
     places = list(texts(drawn[0]).items())
     assert len(places) > len(names) * 2 + columns
-    for number, (one, box) in enumerate(places):
+    for number, (box_of, box) in enumerate(places):
         for other, beside in places[:number]:
             apart = box.x0 >= beside.x1 or beside.x0 >= box.x1 or box.y0 >= beside.y1 or beside.y0 >= box.y1
-            assert apart, (one, other)
+            assert apart, (box_of, other)
 
 
 def test_curves_do_not_hide_the_images():
@@ -138,8 +138,8 @@ def test_the_same_sheet_is_the_same_file(form):
 
 
 def test_a_png_tells_what_it_is_of():
-    told = Image.open(io.BytesIO(draw_sheet(full_sheet(), about={"seed": 3, "model": "vae"}))).info
-    assert json.loads(told["Description"]) == {"seed": 3, "model": "vae"}
+    info = Image.open(io.BytesIO(draw_sheet(full_sheet(), about={"seed": 3, "model": "vae"}))).info
+    assert json.loads(info["Description"]) == {"seed": 3, "model": "vae"}
 
 
 def test_sheets_need_images():

@@ -21,26 +21,26 @@ def _like(codes, images):
 
 def test_transport_of_colors_is_left_out_with_a_note():
     images = np.random.default_rng(0).random((6, 3, 8, 8)).astype(np.float32)
-    for made in (
+    for morph in (
         morphed(plain_space(images), [0, 1], 4, ["linear"]),
         blended(plain_space(images), [0, 1, 2], 2, ["norm"]),
     ):
-        assert [row.name for row in made.rows][1:] == ["pixel fade"]
-        assert len(made.notes) == 1
-        assert made.notes[0].startswith("optimal transport is left out: images must be grey")
+        assert [row.name for row in morph.rows][1:] == ["pixel fade"]
+        assert len(morph.notes) == 1
+        assert morph.notes[0].startswith("optimal transport is left out: images must be grey")
 
 
 def test_signed_distances_move_without_transport():
     lines = np.linspace(-1, 1, 16, dtype=np.float32)
     discs = np.stack([np.hypot(lines[:, None], lines) - size for size in (0.2, 0.4, 0.6, 0.8)])[:, None]
     space = plain_space(discs, lambda z: torch.as_tensor(discs[:1]) + z[:, :1, None, None] * 0.1)
-    made = morphed(space, [0, 2, 3], 5, ["linear"])
-    assert [row.name for row in made.rows] == ["linear", "pixel fade"]
-    assert "nothing below 0" in made.notes[0]
-    fade = morphed_sheet(made, "").images[1]
+    morph = morphed(space, [0, 2, 3], 5, ["linear"])
+    assert [row.name for row in morph.rows] == ["linear", "pixel fade"]
+    assert "nothing below 0" in morph.notes[0]
+    fade = morphed_sheet(morph, "").images[1]
     assert (fade[:, 0, 8, 8] > 0.9).all()  # inside is white
     assert (fade[:, 0, 0, 0] < 0.1).all()
-    assert len({shown.shape for shown in frames(made)}) == 1
+    assert len({shown.shape for shown in frames(morph)}) == 1
 
 
 def balls(radii):
@@ -51,16 +51,16 @@ def balls(radii):
 
 def test_bodies_move_as_shaded_surfaces():
     space = plain_space(balls([0.2, 0.4, 0.6, 0.8]).numpy(), lambda z: balls(z[:, 0].sigmoid()))
-    made = morphed(space, [0, 2, 3], 5, ["linear"])
-    assert [row.name for row in made.rows] == ["linear", "pixel fade"]
-    assert len(made.notes) == 1
-    assert made.notes[0].startswith("optimal transport is left out: ")
-    shown = morphed_sheet(made, "").images
+    morph = morphed(space, [0, 2, 3], 5, ["linear"])
+    assert [row.name for row in morph.rows] == ["linear", "pixel fade"]
+    assert len(morph.notes) == 1
+    assert morph.notes[0].startswith("optimal transport is left out: ")
+    shown = morphed_sheet(morph, "").images
     assert shown.shape == (2, 5, 1, 112, 112)
     areas = (shown[1] > 0).sum((1, 2, 3))
     assert (np.diff(areas) > 0).all()  # a fade of distances from balls is a ball that grows
     assert areas[2] / areas[4] == pytest.approx((0.6 / 0.8) ** 2, rel=0.03)
-    assert len({one.shape for one in frames(made)}) == 1
+    assert len({picture.shape for picture in frames(morph)}) == 1
     assert blended_sheet(blended(space, [0, 2, 3], 2, ["linear"]), "").images.shape[2] == 1
 
 
@@ -95,8 +95,8 @@ def test_a_decoder_that_undershoots_still_makes_images():
 def test_a_path_without_gradients_is_left_out_only_beside_others():
     images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
     space = plain_space(images).replaced(differentiable=False)
-    made = morphed(space, [0, 1], 3, PATHS)
-    assert [row.name for row in made.rows] == [
+    morph = morphed(space, [0, 1], 3, PATHS)
+    assert [row.name for row in morph.rows] == [
         "linear",
         "slerp",
         "norm",
@@ -104,12 +104,12 @@ def test_a_path_without_gradients_is_left_out_only_beside_others():
         "pixel fade",
         "optimal transport",
     ]
-    assert made.notes == ("geodesic is left out: no decoder with gradients",)
+    assert morph.notes == ("geodesic is left out: no decoder with gradients",)
 
 
 def test_frames_go_there_and_back():
     images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
-    made = frames(morphed(plain_space(images), [0, 1], 6, ["linear"]))
-    assert len(made) == 10
+    pictures = frames(morphed(plain_space(images), [0, 1], 6, ["linear"]))
+    assert len(pictures) == 10
     for place in range(1, 5):
-        np.testing.assert_array_equal(made[place], made[10 - place])
+        np.testing.assert_array_equal(pictures[place], pictures[10 - place])

@@ -14,18 +14,18 @@ def rosenbrock(rows, places):
 
 def test_a_banana_valley_is_followed_to_its_end():
     starts = torch.tensor([[-1.2, 1.0], [0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
-    found = minimize(rosenbrock, starts, 200)
-    torch.testing.assert_close(found, torch.ones(3, 2, dtype=torch.float64), rtol=0, atol=1e-2)
-    assert all(rosen(place) < 1e-4 for place in found.numpy())
+    places = minimize(rosenbrock, starts, 200)
+    torch.testing.assert_close(places, torch.ones(3, 2, dtype=torch.float64), rtol=0, atol=1e-2)
+    assert all(rosen(place) < 1e-4 for place in places.numpy())
 
 
 def test_nothing_gets_higher_than_it_was_and_no_iterations_change_nothing():
     starts = 3 * torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     rows, before = torch.arange(20), rosenbrock(None, starts)[0]
     for iterations in (0, 1, 5):
-        found = minimize(rosenbrock, starts, iterations)
-        assert (rosenbrock(rows, found)[0] <= before).all()
-        assert torch.equal(found, starts) == (iterations == 0)
+        places = minimize(rosenbrock, starts, iterations)
+        assert (rosenbrock(rows, places)[0] <= before).all()
+        assert torch.equal(places, starts) == (iterations == 0)
 
 
 def test_functions_do_not_disturb_each_other():

@@ -25,24 +25,24 @@ def test_dimensions_by_their_activity():
 
 
 def test_a_grid_through_the_data():
-    found = manifold_grid(space_of(codes()), 5)
-    assert found.shape == (5, 5, 4)
+    grid = manifold_grid(space_of(codes()), 5)
+    assert grid.shape == (5, 5, 4)
     levels = (np.arange(5) + 0.5) / 5
-    np.testing.assert_allclose(found[2, :, 1], np.quantile(codes()[:, 1], levels), rtol=1e-5)
-    np.testing.assert_allclose(found[:, 2, 3], np.quantile(codes()[:, 3], levels)[::-1], rtol=1e-5)
-    assert (found[:, :, 1] == found[:1, :, 1]).all()
+    np.testing.assert_allclose(grid[2, :, 1], np.quantile(codes()[:, 1], levels), rtol=1e-5)
+    np.testing.assert_allclose(grid[:, 2, 3], np.quantile(codes()[:, 3], levels)[::-1], rtol=1e-5)
+    assert (grid[:, :, 1] == grid[:1, :, 1]).all()
     for rest in (0, 2):
-        np.testing.assert_allclose(found[:, :, rest], codes()[:, rest].mean(), rtol=1e-5)
+        np.testing.assert_allclose(grid[:, :, rest], codes()[:, rest].mean(), rtol=1e-5)
 
 
 def test_a_grid_through_the_prior():
     prior = Posterior(torch.tensor([0.0, 1, 2, 3]), torch.tensor([1.0, 4, 9, 16]))
-    found = manifold_grid(space_of(codes(), prior=prior), 3, dims=(2, 0))
+    grid = manifold_grid(space_of(codes(), prior=prior), 3, dims=(2, 0))
     normal = norm.ppf([1 / 6, 1 / 2, 5 / 6])
-    np.testing.assert_allclose(found[1, :, 2], 2 + 3 * normal, rtol=1e-5)
-    np.testing.assert_allclose(found[:, 1, 0], normal[::-1], atol=1e-6)
-    assert (found[:, :, 1] == 1).all()
-    assert (found[:, :, 3] == 3).all()
+    np.testing.assert_allclose(grid[1, :, 2], 2 + 3 * normal, rtol=1e-5)
+    np.testing.assert_allclose(grid[:, 1, 0], normal[::-1], atol=1e-6)
+    assert (grid[:, :, 1] == 1).all()
+    assert (grid[:, :, 3] == 3).all()
 
 
 def test_a_prior_of_another_family_has_its_own_quantiles():
@@ -50,8 +50,8 @@ def test_a_prior_of_another_family_has_its_own_quantiles():
         def sample(self, noise):
             return super().sample(noise).exp()
 
-    found = manifold_grid(space_of(codes(), prior=LogNormal(torch.zeros(4), torch.ones(4))), 3, dims=(0, 1))
-    np.testing.assert_allclose(found[0, :, 0], np.exp(norm.ppf([1 / 6, 1 / 2, 5 / 6])), rtol=1e-5)
+    grid = manifold_grid(space_of(codes(), prior=LogNormal(torch.zeros(4), torch.ones(4))), 3, dims=(0, 1))
+    np.testing.assert_allclose(grid[0, :, 0], np.exp(norm.ppf([1 / 6, 1 / 2, 5 / 6])), rtol=1e-5)
 
 
 def test_what_is_no_grid():
@@ -66,11 +66,11 @@ def test_what_is_no_grid():
 
 def test_a_grid_between_four_corners():
     corners = np.array([[-1.0, 4], [3, 5], [0, 0], [2, -1]])
-    found = four_corner_grid(corners, 5)
-    assert found.shape == (5, 5, 2)
-    np.testing.assert_array_equal(found[[0, 0, -1, -1], [0, -1, 0, -1]], corners)
-    np.testing.assert_allclose(found[2, 2], corners.mean(axis=0))
-    np.testing.assert_allclose(found[0, 1], [0, 4.25])
+    grid = four_corner_grid(corners, 5)
+    assert grid.shape == (5, 5, 2)
+    np.testing.assert_array_equal(grid[[0, 0, -1, -1], [0, -1, 0, -1]], corners)
+    np.testing.assert_allclose(grid[2, 2], corners.mean(axis=0))
+    np.testing.assert_allclose(grid[0, 1], [0, 4.25])
     for wrong, side in ((corners[:3], 5), (corners, 1)):
         with pytest.raises(ValueError, match=r"needs corners \(4, k\) and a side of at least 2"):
             four_corner_grid(wrong, side)
@@ -90,15 +90,15 @@ def classes_at(middles, n=30):
 def test_corners_are_the_middles_of_the_four_classes_that_enclose_most(turn):
     inner = np.array([[0.0, 0], [3, -2], [-4, 2]])
     places, labels = classes_at(np.concatenate([np.roll(PAGE, turn, axis=0), inner]))
-    found = corner_items(places, labels)
-    np.testing.assert_array_equal(places[found], PAGE)
+    items = corner_items(places, labels)
+    np.testing.assert_array_equal(places[items], PAGE)
 
 
 def test_corners_without_classes():
     places = np.random.default_rng(0).uniform(-1, 1, (4000, 2))
-    found = places[corner_items(places)]
-    np.testing.assert_allclose(found, 0.9 * PAGE / 9, atol=0.06)
-    np.testing.assert_array_equal(found, places[corner_items(places, np.arange(4000) % 3)])
+    corners = places[corner_items(places)]
+    np.testing.assert_allclose(corners, 0.9 * PAGE / 9, atol=0.06)
+    np.testing.assert_array_equal(corners, places[corner_items(places, np.arange(4000) % 3)])
 
 
 def test_corners_of_many_classes():

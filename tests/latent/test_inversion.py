@@ -15,22 +15,22 @@ def normal(*shape, seed=0):
 def test_a_linear_decoder_is_inverted_by_least_squares():
     matrix, inputs = normal(12, 3), normal(5, 12, seed=1)
     expected = torch.linalg.lstsq(matrix, inputs.T).solution.T
-    found = fit_codes(lambda z: z @ matrix.T, inputs, torch.zeros(5, 3), steps=400)
-    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+    fitted = fit_codes(lambda z: z @ matrix.T, inputs, torch.zeros(5, 3), steps=400)
+    torch.testing.assert_close(fitted, expected, atol=2e-3, rtol=0)
 
 
 def test_the_penalty_is_that_of_ridge_regression():
     matrix, inputs = normal(12, 3), normal(5, 12, seed=1)
     expected = torch.linalg.solve(matrix.T @ matrix + 5 * torch.eye(3), matrix.T @ inputs.T).T
-    found = fit_codes(
+    fitted = fit_codes(
         lambda z: z @ matrix.T,
         inputs,
         torch.zeros(5, 3),
         steps=400,
-        error=lambda made, known: (made - known).square().sum(1),
+        error=lambda decoded, known: (decoded - known).square().sum(1),
         penalty=lambda z: 5 * z.square().sum(1),
     )
-    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(fitted, expected, atol=2e-3, rtol=0)
 
 
 def wells(codes):
@@ -44,9 +44,9 @@ def test_of_all_starts_the_best_end_is_kept_for_each_input():
     alone = [fit_codes(wells, inputs, start, steps=300) for start in starts]
     assert alone[0][0].item() < 0  # from the wrong side it stays in the wrong well
     assert alone[1][1].item() > 1
-    found = fit_codes(wells, inputs, starts, steps=300)
-    torch.testing.assert_close(found, torch.tensor([[2.0], [-1.0]]), atol=1e-2, rtol=0)
-    assert torch.equal(found, torch.stack([alone[1][0], alone[0][1]]))
+    fitted = fit_codes(wells, inputs, starts, steps=300)
+    torch.testing.assert_close(fitted, torch.tensor([[2.0], [-1.0]]), atol=1e-2, rtol=0)
+    assert torch.equal(fitted, torch.stack([alone[1][0], alone[0][1]]))
 
 
 def test_a_start_that_leads_nowhere_is_not_kept():
@@ -68,13 +68,13 @@ def test_it_works_where_gradients_are_off_and_leaves_none_behind():
     net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 9))
     with torch.no_grad():
         inputs = net(normal(4, 2))
-        found = fit_codes(net, inputs, torch.zeros(4, 2), steps=300)
-        assert squared_error(net(found), inputs).max() < 1e-3
-    assert not found.requires_grad
+        fitted = fit_codes(net, inputs, torch.zeros(4, 2), steps=300)
+        assert squared_error(net(fitted), inputs).max() < 1e-3
+    assert not fitted.requires_grad
     assert all(weight.grad is None for weight in net.parameters())
     starts = torch.zeros(4, 2)
     again = fit_codes(net, inputs, starts, steps=300)
-    assert torch.equal(again, found)
+    assert torch.equal(again, fitted)
     assert not starts.any()
 
 
@@ -82,16 +82,16 @@ def test_it_works_where_gradients_are_off_and_leaves_none_behind():
 def test_starts_that_do_not_fit_say_so(shape, steps):
     with pytest.raises(
         ValueError, match=r"needs starts .* for 4 inputs and at least 1 step, got starts \("
-    ) as told:
+    ) as raised:
         fit_codes(lambda z: z, torch.zeros(4, 2), torch.zeros(shape), steps=steps)
-    assert str(told.value).endswith(f"got starts {(1, *shape) if len(shape) == 2 else shape}, steps {steps}")
+    assert str(raised.value).endswith(f"got starts {(1, *shape) if len(shape) == 2 else shape}, steps {steps}")
 
 
 def test_the_best_candidates_are_those_that_decode_nearest():
     candidates, inputs = normal(7, 2), normal(5, 2, seed=1)
     order = torch.cdist(inputs, candidates).argsort(1)
-    found = best_starts(lambda z: z, inputs, candidates, 3)
-    assert torch.equal(found, candidates[order[:, :3].T])
+    best = best_starts(lambda z: z, inputs, candidates, 3)
+    assert torch.equal(best, candidates[order[:, :3].T])
 
 
 @pytest.mark.parametrize("count", [0, 8])

@@ -83,12 +83,12 @@ def test_moments_of_the_training_codes_are_recovered(how):
 
 def test_a_mixture_finds_its_clouds_and_a_gaussian_does_not():
     codes = clouds()
-    found = fit_mixture(codes, parts=3)
-    order = found.means[:, 0].argsort()
-    torch.testing.assert_close(found.weights[order], torch.tensor([0.25, 0.25, 0.5]).double(), atol=0.01, rtol=0)
+    fitted = fit_mixture(codes, parts=3)
+    order = fitted.means[:, 0].argsort()
+    torch.testing.assert_close(fitted.weights[order], torch.tensor([0.25, 0.25, 0.5]).double(), atol=0.01, rtol=0)
     middles = torch.tensor([[-6.0, 0], [0, 9], [6, 0]]).double()
-    torch.testing.assert_close(found.means[order], middles, atol=0.25, rtol=0)
-    covariances = found.roots @ found.roots.transpose(1, 2)
+    torch.testing.assert_close(fitted.means[order], middles, atol=0.25, rtol=0)
+    covariances = fitted.roots @ fitted.roots.transpose(1, 2)
     expected = torch.diag(torch.tensor([4.0, 0.25])).double()
     torch.testing.assert_close(covariances, expected.expand(3, 2, 2), atol=0.3, rtol=0)
 
@@ -109,8 +109,8 @@ def test_a_mixture_does_not_depend_on_the_scale_of_codes():
 def test_dimensions_without_spread_stay_where_they_are():
     codes = torch.cat([clouds(400), torch.full((400, 1), 7.0)], 1)
     assert (sample_codes(space_of(codes), 50, 0, "mixture")[:, 2] == 7).all()
-    one = sample_codes(space_of(torch.full((40, 2), 3.0)), 5, 0, "mixture")
-    assert (one == 3).all()
+    samples = sample_codes(space_of(torch.full((40, 2), 3.0)), 5, 0, "mixture")
+    assert (samples == 3).all()
 
 
 def test_few_distinct_codes_are_a_mixture_still():
@@ -120,9 +120,9 @@ def test_few_distinct_codes_are_a_mixture_still():
 
 def test_a_mixture_looks_at_some_of_many_codes(monkeypatch):
     monkeypatch.setattr(sampling, "MIXTURE_ROWS", 500)
-    found = fit_mixture(clouds(), parts=3)
+    fitted = fit_mixture(clouds(), parts=3)
     middles = torch.tensor([[-6.0, 0], [0, 9], [6, 0]]).double()
-    torch.testing.assert_close(found.means[found.means[:, 0].argsort()], middles, atol=0.6, rtol=0)
+    torch.testing.assert_close(fitted.means[fitted.means[:, 0].argsort()], middles, atol=0.6, rtol=0)
     monkeypatch.setattr(sampling, "MIXTURE_ELEMENTS", 100)
     assert fit_mixture(clouds(), parts=3).means.shape == (3, 2)
 
@@ -155,8 +155,8 @@ def test_one_code_is_drawn_again_and_again():
 
 def test_requests_that_are_none_say_so():
     space = space_of(normal(30, 2))
-    for asked in (lambda: sample_codes(space, 3, 0, "gausian"), lambda: sampler_name(space, "gausian")):
+    for request in (lambda: sample_codes(space, 3, 0, "gausian"), lambda: sampler_name(space, "gausian")):
         with pytest.raises(UnknownNameError, match="draws from 'gausian'; did you mean 'gaussian'"):
-            asked()
+            request()
     with pytest.raises(ValueError, match="count must be at least 0, got -1"):
         sample_codes(space, -1, 0)

@@ -29,10 +29,10 @@ class Sums(Model):
 
     def __init__(self, params=None, data=None):
         super().__init__(params or self.Params(), data or DataSpec((1, 8, 8), "uint8", 10))
-        self.asked = []
+        self.sizes = []
 
     def encode(self, inputs):
-        self.asked.append(len(inputs))
+        self.sizes.append(len(inputs))
         return inputs.flatten(1)[:, :3]
 
 
@@ -190,7 +190,7 @@ def test_the_validation_split_of_plain_arrays():
 def test_counting_items_encodes_none():
     model = Sums()
     assert len(LatentSpace.of_model(model, split_of(12))) == 12
-    assert model.asked == []
+    assert model.sizes == []
 
 
 class Large(Sums):
@@ -207,26 +207,26 @@ class LargeWithPosterior(Large):
 def test_a_model_may_ask_for_many_rows_at_once(kind):
     plain, large = Sums(), kind()
     spaces = [LatentSpace.of_model(model, split_of(300), split_of(1200, 1)) for model in (plain, large)]
-    large.asked.clear()  # one row to see whether there is a posterior
+    large.sizes.clear()  # one row to see whether there is a posterior
     assert torch.equal(spaces[0].codes, spaces[1].codes)
     assert torch.equal(spaces[0].train.codes, spaces[1].train.codes)
-    assert large.asked == [300, 1000, 200]
-    assert plain.asked == [128, 128, 44, *[128] * 9, 48]
+    assert large.sizes == [300, 1000, 200]
+    assert plain.sizes == [128, 128, 44, *[128] * 9, 48]
     assert spaces[1].take(torch.arange(5)).rows_at_once == 1000
 
 
 def test_what_is_decoded_comes_in_the_usual_batches():
-    asked = []
+    sizes = []
 
     class Decoding(Large):
         decoder = "differentiable"
 
         def decode(self, codes):
-            asked.append(len(codes))
+            sizes.append(len(codes))
             return codes.new_zeros(len(codes), 1, 8, 8)
 
     assert len(LatentSpace.of_model(Decoding(), split_of(300)).reconstructions) == 300
-    assert asked == [128, 128, 44]
+    assert sizes == [128, 128, 44]
 
 
 # a renderer
@@ -270,7 +270,7 @@ def test_they_are_made_in_one_piece_and_once():
     model = Together()
     space = LatentSpace.of_model(model, split_of(300))
     assert torch.equal(space.codes, space.codes)
-    assert model.asked == [300]  # more than a batch
+    assert model.sizes == [300]  # more than a batch
 
 
 def test_such_a_space_has_no_other_splits_and_no_encoder(together):
@@ -293,11 +293,11 @@ def test_its_note_stays_with_every_part_of_it(together):
 
 
 def test_codes_that_were_made_before_are_not_made_again():
-    model, made = Together(), torch.rand(12, 2)
-    space = LatentSpace.of_model(model, split_of(12), codes=made)
-    assert torch.equal(space.codes, made)
+    model, codes = Together(), torch.rand(12, 2)
+    space = LatentSpace.of_model(model, split_of(12), codes=codes)
+    assert torch.equal(space.codes, codes)
     assert space.note == NOTE
-    assert model.asked == []
+    assert model.sizes == []
 
 
 def test_codes_of_another_number_of_items_are_refused():
@@ -328,8 +328,8 @@ def test_every_metric_of_such_a_space_has_a_value_or_a_reason(together):
 
 
 def test_probes_on_such_codes_are_cross_validated(together):
-    (found,) = latentbench.score(together, ["knn10"]).to_dict("records")
-    assert found["reason"] == f"{NOTE}; no labelled training split: seeded 5-fold on the test codes"
+    (row,) = latentbench.score(together, ["knn10"]).to_dict("records")
+    assert row["reason"] == f"{NOTE}; no labelled training split: seeded 5-fold on the test codes"
     shuffled = latentbench.score(permuted_labels(together), ["knn10"])["value"].item()
     assert abs(shuffled - 0.25) < 0.15
 

@@ -34,35 +34,35 @@ def line(train):
 
 def test_a_width_of_0_gives_the_reconstruction(spots):
     for space in (spots, bare(spots)):
-        found = space.decode(variations(space, 7, 3, seed=1, width=0))
-        assert torch.equal(found, space.reconstructions[7:8].expand_as(found))
+        decoded = space.decode(variations(space, 7, 3, seed=1, width=0))
+        assert torch.equal(decoded, space.reconstructions[7:8].expand_as(decoded))
 
 
 def test_the_posterior_has_its_moments(spots):
-    found = variations(spots, 3, MANY, seed=0, width=2).double()
-    torch.testing.assert_close(found.mean(0), spots.codes[3].double(), atol=0.003, rtol=0)
-    torch.testing.assert_close(found.std(0), torch.full((5,), 0.1).double(), atol=0.003, rtol=0)
+    drawn = variations(spots, 3, MANY, seed=0, width=2).double()
+    torch.testing.assert_close(drawn.mean(0), spots.codes[3].double(), atol=0.003, rtol=0)
+    torch.testing.assert_close(drawn.std(0), torch.full((5,), 0.1).double(), atol=0.003, rtol=0)
 
 
 def test_the_neighborhood_has_its_moments():
     near = normal(20, 2) * torch.tensor([1.0, 0.1])
     space = line(torch.cat([near, normal(30, 2) + 50]))
-    found = variations(space, 0, MANY, seed=0).double()
-    torch.testing.assert_close(found.mean(0), torch.zeros(2).double(), atol=0.03, rtol=0)
-    torch.testing.assert_close(torch.cov(found.T), torch.cov(near.double().T), atol=0.03, rtol=0)
+    drawn = variations(space, 0, MANY, seed=0).double()
+    torch.testing.assert_close(drawn.mean(0), torch.zeros(2).double(), atol=0.03, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.T), torch.cov(near.double().T), atol=0.03, rtol=0)
 
 
 def test_variations_stay_on_the_line_of_their_neighbors():
     along = torch.linspace(-1, 1, 41)[:, None] * torch.tensor([1.0, 2.0])
-    found = variations(line(along), 0, 50, seed=0)
-    torch.testing.assert_close(found[:, 1], 2 * found[:, 0])
-    assert float(found[:, 0].std()) > 0.05
+    drawn = variations(line(along), 0, 50, seed=0)
+    torch.testing.assert_close(drawn[:, 1], 2 * drawn[:, 0])
+    assert float(drawn[:, 0].std()) > 0.05
 
 
 def test_an_item_is_not_its_own_neighbor():
     codes = torch.cat([torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]).repeat(20, 1)])
-    found = variations(LatentSpace.from_arrays(codes=codes), 0, 5, seed=0)
-    assert (found == 0).all()  # the twenty others do not vary
+    drawn = variations(LatentSpace.from_arrays(codes=codes), 0, 5, seed=0)
+    assert (drawn == 0).all()  # the twenty others do not vary
 
 
 def test_inputs_that_are_no_items(spots):

@@ -65,8 +65,8 @@ def test_balanced_means_are_the_coefficients_of_a_joint_regression():
 
     codes, factors = normal(200, 5), normal(200, 3, seed=1)
     expected = LinearRegression().fit(factors.numpy(), codes.numpy()).coef_[:, 0]
-    found = balanced_means(codes, factors[:, 0], factors[:, 1:])
-    assert found.tolist() == pytest.approx(expected.tolist())
+    vector = balanced_means(codes, factors[:, 0], factors[:, 1:])
+    assert vector.tolist() == pytest.approx(expected.tolist())
 
 
 def test_balanced_means_undo_a_correlation_that_mean_differences_take_over():
@@ -88,10 +88,10 @@ def test_the_probe_ignores_what_does_not_separate_and_spans_the_gap():
     values = (torch.arange(2000) % 2).double()
     noise = normal(2000) * 5
     codes = torch.stack([values + noise + 0.2 * normal(2000, seed=1), noise], 1)  # x - y tells the class
-    found = probe_normal(codes, values)
-    assert (found / found.norm()).tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)], abs=0.02)
-    projected = codes @ (found / found.norm())
-    assert float(found.norm()) == pytest.approx(
+    normal_vector = probe_normal(codes, values)
+    assert (normal_vector / normal_vector.norm()).tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)], abs=0.02)
+    projected = codes @ (normal_vector / normal_vector.norm())
+    assert float(normal_vector.norm()) == pytest.approx(
         float(projected[values == 1].mean() - projected[values == 0].mean()), rel=1e-6
     )
 
@@ -112,8 +112,8 @@ def test_pairs_are_averaged_towards_the_higher_value():
 @pytest.mark.parametrize("how", METHODS)
 def test_every_method_finds_the_axes_of_the_gallery(spots, how):
     for column, name in enumerate(spots.factor_names):
-        found = attribute_direction(spots, name, how)
-        cosine = torch.nn.functional.cosine_similarity(found.vector, torch.eye(5)[column], dim=0)
+        direction = attribute_direction(spots, name, how)
+        cosine = torch.nn.functional.cosine_similarity(direction.vector, torch.eye(5)[column], dim=0)
         assert cosine > (0.999 if how == "paired" else 0.97)
     step = attribute_direction(spots, "x", how).vector[0]
     assert float(step) == pytest.approx((63 / 12) ** -0.5, rel=0.02)  # grid numbers are standardized
@@ -130,24 +130,24 @@ def test_directions_go_with_the_coordinates(spots, how, change):
 
 def test_a_pair_of_classes_goes_from_mean_to_mean(spots):
     codes, labels = spots.train.codes, spots.train.labels
-    found = attribute_direction(spots, "label:0->2", "mean_difference")
-    assert torch.allclose(found.vector, codes[labels == 2].mean(0) - codes[labels == 0].mean(0), atol=1e-5)
-    assert found.unit == "the gap between the classes' means"
-    assert torch.equal(attribute_direction(spots, "label:0-2", "mean_difference").vector, found.vector)
+    direction = attribute_direction(spots, "label:0->2", "mean_difference")
+    assert torch.allclose(direction.vector, codes[labels == 2].mean(0) - codes[labels == 0].mean(0), atol=1e-5)
+    assert direction.unit == "the gap between the classes' means"
+    assert torch.equal(attribute_direction(spots, "label:0-2", "mean_difference").vector, direction.vector)
     back = attribute_direction(spots, "label:2->0", "mean_difference")
-    assert torch.allclose(back.vector, -found.vector, atol=1e-6)
+    assert torch.allclose(back.vector, -direction.vector, atol=1e-6)
     balanced = attribute_direction(spots, "label:0->2")  # its other factors held still, the aspect left out
-    assert float(balanced.vector[3]) == pytest.approx(float(found.vector[3]), rel=0.01)
+    assert float(balanced.vector[3]) == pytest.approx(float(direction.vector[3]), rel=0.01)
     without = labelled(codes, labels=labels)
     plain = attribute_direction(without, "label:0->2", "balanced_means")
-    assert torch.allclose(plain.vector, found.vector, atol=1e-6)
+    assert torch.allclose(plain.vector, direction.vector, atol=1e-6)
 
 
 def test_locked_attributes_are_taken_out():
-    one, *others = (Direction(name, vector, "", "") for name, vector in zip("abc", normal(3, 6), strict=True))
-    left = orthogonalized(one, others)
+    first, *others = (Direction(name, vector, "", "") for name, vector in zip("abc", normal(3, 6), strict=True))
+    left = orthogonalized(first, others)
     assert max(abs(float(left.vector @ other.vector)) for other in others) < 1e-9
-    span = torch.stack([left.vector - one.vector, others[0].vector, others[1].vector])
+    span = torch.stack([left.vector - first.vector, others[0].vector, others[1].vector])
     assert torch.linalg.matrix_rank(span) == 2
     with pytest.raises(NotApplicableError, match="a has no direction of its own beside b, c"):
         orthogonalized(Direction("a", others[0].vector - 2 * others[1].vector, "", ""), others)
@@ -157,17 +157,17 @@ def test_locking_by_name():
     factors = (normal(500, 2) > 0).double()
     codes = factors @ torch.tensor([[1.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
     space = labelled(codes, factors=factors, factor_names=("hat", "beard"))
-    found = attribute_direction(space, "hat", orthogonal_to=["beard"])
-    assert found.vector.tolist() == pytest.approx([1, 0], abs=1e-5)
+    direction = attribute_direction(space, "hat", orthogonal_to=["beard"])
+    assert direction.vector.tolist() == pytest.approx([1, 0], abs=1e-5)
 
 
 def test_a_random_direction_has_the_length_and_lies_where_codes_do():
     codes = normal(500, 3) * torch.tensor([1.0, 1.0, 0.0])
-    found = random_direction(codes, torch.tensor(2.5), seed=3)
-    assert float(found.norm()) == pytest.approx(2.5)
-    assert found[2] == 0
-    assert torch.equal(found, random_direction(codes, torch.tensor(2.5), seed=3))
-    assert not torch.allclose(found, random_direction(codes, torch.tensor(2.5), seed=4))
+    vector = random_direction(codes, torch.tensor(2.5), seed=3)
+    assert float(vector.norm()) == pytest.approx(2.5)
+    assert vector[2] == 0
+    assert torch.equal(vector, random_direction(codes, torch.tensor(2.5), seed=3))
+    assert not torch.allclose(vector, random_direction(codes, torch.tensor(2.5), seed=4))
 
 
 # goals
@@ -240,16 +240,16 @@ def test_an_edit_moves_and_decodes(spots):
 
 def test_a_chain_adds_up_in_any_order_and_begins_anew_when_re_encoded(spots):
     codes = spots.codes[:4]
-    one, two = ((attribute_direction(spots, name), 0.7) for name in ("x", "size"))
-    ahead, back = chain(spots, codes, [one, two]), chain(spots, codes, [two, one])
+    first, second = ((attribute_direction(spots, name), 0.7) for name in ("x", "size"))
+    ahead, back = chain(spots, codes, [first, second]), chain(spots, codes, [second, first])
     assert [step.name for step in ahead] == ["reconstruction", "x", "size"]
     assert torch.equal(ahead[0].outputs, spots.decode(codes))
     assert torch.allclose(ahead[-1].codes, back[-1].codes, atol=1e-6)
     blurry = spots.replaced(encode=lambda images: 0.5 * spots.encode(images))
-    again = chain(blurry, codes, [one, two], reencode=True)
-    first = codes + 0.7 * one[0].vector
-    assert torch.allclose(again[1].codes, first)
-    assert torch.allclose(again[2].codes, 0.5 * spots.encode(spots.decode(first)) + 0.7 * two[0].vector)
+    again = chain(blurry, codes, [first, second], reencode=True)
+    moved = codes + 0.7 * first[0].vector
+    assert torch.allclose(again[1].codes, moved)
+    assert torch.allclose(again[2].codes, 0.5 * spots.encode(spots.decode(moved)) + 0.7 * second[0].vector)
 
 
 def test_counterfactuals_are_what_the_factors_draw(spots):
@@ -297,8 +297,8 @@ def test_the_strength_undoes_a_direction_of_another_length(spots, factor):
     right = attribute_direction(spots, "tone", "paired")
     wrong = Direction("tone", right.vector * factor, right.unit, right.how)
     case = counterfactual(spots, validation_items(spots), find_attribute(spots, "tone"))
-    found = best_strength(spots, case, wrong)
-    assert found == pytest.approx(1 / factor, rel=0.05)
+    strength = best_strength(spots, case, wrong)
+    assert strength == pytest.approx(1 / factor, rel=0.05)
 
 
 def test_a_strength_is_exact_where_images_are_linear_and_0_where_nothing_helps():

@@ -131,11 +131,11 @@ def test_umap_inverts_itself_without_a_warning(clusters, umap):
     codes, labels = clusters
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = umap.invert(umap.places[:12])
-    assert found.shape == (12, 5)
-    assert np.abs(found - codes[:12]).mean() < 1  # clusters are 11 apart
-    assert (found.argmax(axis=1) == labels[:12]).all()
-    np.testing.assert_array_equal(found, umap.invert(umap.places[:12]))
+        codes_back = umap.invert(umap.places[:12])
+    assert codes_back.shape == (12, 5)
+    assert np.abs(codes_back - codes[:12]).mean() < 1  # clusters are 11 apart
+    assert (codes_back.argmax(axis=1) == labels[:12]).all()
+    np.testing.assert_array_equal(codes_back, umap.invert(umap.places[:12]))
 
 
 def test_umap_places_other_codes_among_their_like(clusters, umap):
@@ -161,17 +161,17 @@ def test_umap_refuses_too_few():
 def space_of(codes, noise=0.0):
     """Codes of the plane, decoded linearly; the inputs deviate from that by `noise`."""
     up = torch.from_numpy(normal(codes.shape[1], 12, seed=5)).float()
-    found = torch.from_numpy(codes).float()
-    return LatentSpace.from_arrays(codes=found, inputs=found @ up + noise, decode=lambda rows: rows @ up)
+    tensor = torch.from_numpy(codes).float()
+    return LatentSpace.from_arrays(codes=tensor, inputs=tensor @ up + noise, decode=lambda rows: rows @ up)
 
 
 def test_an_exact_inverse_has_no_error_but_that_of_the_model():
     codes = plane(300)
     space, held = space_of(codes, noise=0.5), torch.arange(200, 300)
     inverse = PlaneInverse(codes[:200])
-    found = inverse_error(inverse, space, held, inverse.place(codes[200:]))
-    assert found.reconstruction == pytest.approx(0, abs=1e-8)
-    assert found.image == pytest.approx(0.25, abs=1e-4)
+    errors = inverse_error(inverse, space, held, inverse.place(codes[200:]))
+    assert errors.reconstruction == pytest.approx(0, abs=1e-8)
+    assert errors.image == pytest.approx(0.25, abs=1e-4)
 
 
 def test_errors_are_those_of_the_definition():
@@ -180,12 +180,12 @@ def test_errors_are_those_of_the_definition():
     inverse = NeighborInverse(pca_map(codes)[0][:200], codes[:200])
     points = pca_map(codes)[0][200:]
     images = space.decode(torch.from_numpy(inverse.invert(points)).float())
-    found = inverse_error(inverse, space, held, points)
-    assert found.image == pytest.approx(float((images - space.inputs[held]).square().mean()), rel=1e-5)
-    assert found.reconstruction == pytest.approx(
+    errors = inverse_error(inverse, space, held, points)
+    assert errors.image == pytest.approx(float((images - space.inputs[held]).square().mean()), rel=1e-5)
+    assert errors.reconstruction == pytest.approx(
         float((images - space.reconstructions[held]).square().mean()), rel=1e-5
     )
-    assert found.reconstruction > 1e-3
+    assert errors.reconstruction > 1e-3
 
 
 def test_a_model_without_decoder_says_so():

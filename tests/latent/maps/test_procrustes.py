@@ -27,10 +27,10 @@ def test_alignment_is_that_of_scipy():
     standard, laid, left = procrustes(reference, places)
     assert disparity(places, reference) == pytest.approx(left)
     assert disparity(reference, places) == pytest.approx(left)
-    own = align(places, reference) - reference.mean(0)
-    np.testing.assert_allclose(own / np.linalg.norm(reference - reference.mean(0)), laid, atol=1e-9)
-    assert ((own + reference.mean(0) - reference) ** 2).sum() <= ((places - reference) ** 2).sum()
-    assert standard.shape == own.shape
+    aligned = align(places, reference) - reference.mean(0)
+    np.testing.assert_allclose(aligned / np.linalg.norm(reference - reference.mean(0)), laid, atol=1e-9)
+    assert ((aligned + reference.mean(0) - reference) ** 2).sum() <= ((places - reference) ** 2).sum()
+    assert standard.shape == aligned.shape
 
 
 def test_a_map_in_one_place_is_laid_on_the_middle():
@@ -46,6 +46,6 @@ def test_maps_of_other_items_are_refused():
 
 def test_maps_that_are_not_finite_are_refused():
     broken = np.full((3, 2), np.nan)
-    for asked in (align, disparity):
+    for function in (align, disparity):
         with pytest.raises(ValueError, match="both maps must be finite"):
-            asked(broken, np.ones((3, 2)))
+            function(broken, np.ones((3, 2)))

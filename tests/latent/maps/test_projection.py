@@ -29,12 +29,12 @@ def nearest_is_alike(places, kind):
 @pytest.mark.parametrize("method", METHODS)
 def test_islands_stay_islands_and_the_same_arguments_give_the_same_map(method):
     points, kind = islands()
-    made = make_map(points, method, seed=1, count=100)
-    assert made.places.shape == (100, 2)
-    assert nearest_is_alike(made.places, kind[made.rows]) == 1
-    np.testing.assert_array_equal(make_map(points, method, seed=1, count=100).places, made.places)
-    assert made.library.split()[1][0].isdigit()
-    assert made.seconds > 0
+    layout = make_map(points, method, seed=1, count=100)
+    assert layout.places.shape == (100, 2)
+    assert nearest_is_alike(layout.places, kind[layout.rows]) == 1
+    np.testing.assert_array_equal(make_map(points, method, seed=1, count=100).places, layout.places)
+    assert layout.library.split()[1][0].isdigit()
+    assert layout.seconds > 0
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])
@@ -49,11 +49,11 @@ def test_another_seed_gives_another_map(method):
 def test_a_map_begins_where_it_is_told_to(method):
     points, kind = islands()
     start = np.stack([np.array([-1.0, 3.0, 1.0])[kind], np.zeros(len(kind))], 1)
-    made = make_map(points, method, start=start)
-    across = align(made.places, start)[:, 0]
+    layout = make_map(points, method, start=start)
+    across = align(layout.places, start)[:, 0]
     middles = [across[kind == k].mean() for k in (0, 2, 1)]
     assert middles == sorted(middles)
-    assert made.settings["start"] != make_map(points, method).settings["start"] == "pca"
+    assert layout.settings["start"] != make_map(points, method).settings["start"] == "pca"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -34,9 +34,9 @@ def test_every_cluster_is_visited_once_at_the_code_nearest_its_center():
     np.testing.assert_array_equal(stops.classes, kind[stops.rows] % 3)
     np.testing.assert_array_equal(stops.clusters[stops.rows], np.arange(6))
     for row in stops.rows:
-        own = np.flatnonzero(kind == kind[row])
-        distances = np.linalg.norm(places[own] - places[own].mean(0), axis=1)
-        assert row == own[distances.argmin()]
+        members = np.flatnonzero(kind == kind[row])
+        distances = np.linalg.norm(places[members] - places[members].mean(0), axis=1)
+        assert row == members[distances.argmin()]
 
 
 def test_a_stop_is_of_the_class_of_most_codes_of_its_cluster():
@@ -80,12 +80,12 @@ def test_no_exchange_of_two_legs_and_no_other_place_of_a_stop_is_shorter(seed):
     order = round_trip(points)
     assert sorted(order) == list(range(25))
     assert order[0] == 0
-    own = length(points, order) - 1e-9
+    shortest = length(points, order) - 1e-9
     for i in range(25):
         for j in range(i + 2, 26):
-            assert length(points, np.concatenate([order[:i], order[i:j][::-1], order[j:]])) >= own
+            assert length(points, np.concatenate([order[:i], order[i:j][::-1], order[j:]])) >= shortest
         rest = np.delete(order, i)
-        assert all(length(points, np.insert(rest, j, order[i])) >= own for j in range(24))
+        assert all(length(points, np.insert(rest, j, order[i])) >= shortest for j in range(24))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -144,8 +144,8 @@ def test_what_cannot_be_toured_is_said():
     with pytest.raises(ValueError, match="a label for each of the 9 places, got 8"):
         tour_stops(places, np.zeros(8), 2)
     places[3] = np.nan
-    for asked in (tour_stops, round_trip, lambda points: tour_path(points, 3)):
+    for function in (tour_stops, round_trip, lambda points: tour_path(points, 3)):
         with pytest.raises(ValueError, match=r"must be finite, \(n, d\)"):
-            asked(places)
+            function(places)
     with pytest.raises(ValueError, match=r"must be finite, \(n, d\), got shape \(4,\)"):
         round_trip([0.0, 1.0, 2.0, 3.0])

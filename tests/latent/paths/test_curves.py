@@ -205,9 +205,9 @@ def test_scaling_codes_and_decoder_together_changes_nothing():
     starts, ends = uniform(0.2, 1.2, 5, 2, seed=1), uniform(1.5, 2.5, 5, 2, seed=2)
     expected = geodesic_lengths(polar, starts, ends, 16)
     for factor in (1e-4, 7, 1e5):
-        found = geodesic_lengths(lambda z, by=factor: polar(z / by), factor * starts, factor * ends, 16)
-        torch.testing.assert_close(found[0], expected[0], rtol=1e-9, atol=0)
-        torch.testing.assert_close(found[1], expected[1], rtol=1e-5, atol=0)
+        lengths = geodesic_lengths(lambda z, by=factor: polar(z / by), factor * starts, factor * ends, 16)
+        torch.testing.assert_close(lengths[0], expected[0], rtol=1e-9, atol=0)
+        torch.testing.assert_close(lengths[1], expected[1], rtol=1e-5, atol=0)
 
 
 def test_float32_gives_what_float64_gives():
@@ -272,11 +272,11 @@ def test_straight_paths_end_where_they_should(dtype):
 
 @pytest.mark.parametrize("angle", [0.3, 1.0, 3.0])
 def test_slerp_turns_evenly(angle):
-    one = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    start = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
     other = torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=torch.float64)
     for t in (0.0, 0.25, 0.5, 1.0):
         expected = torch.tensor([[math.cos(t * angle), math.sin(t * angle)]], dtype=torch.float64)
-        torch.testing.assert_close(slerp(one, other, t), expected)
+        torch.testing.assert_close(slerp(start, other, t), expected)
 
 
 def test_speed_is_the_norm_of_the_jacobian_times_the_direction():

@@ -28,8 +28,8 @@ def circle(codes):
     return torch.stack([codes[:, 0].cos(), codes[:, 0].sin()], 1)
 
 
-def angle(one, other):
-    return (one * other).sum(-1).clamp(-1, 1).acos()
+def angle(first, second):
+    return (first * second).sum(-1).clamp(-1, 1).acos()
 
 
 def space_of(codes, decode=None):
@@ -49,20 +49,20 @@ def sphere():
 @pytest.mark.parametrize("points", [3, 4, 12])
 def test_every_path_passes_through_its_anchors_unchanged(sphere, path, points):
     anchors = sphere.codes[[3, 14, 15]]
-    found = interpolate(sphere, anchors, points, path)
-    assert found.shape == (points, 2)
-    assert found.dtype == anchors.dtype
-    assert torch.equal(found[leg_ends(3, points)], anchors)
-    assert found.isfinite().all()
+    path_codes = interpolate(sphere, anchors, points, path)
+    assert path_codes.shape == (points, 2)
+    assert path_codes.dtype == anchors.dtype
+    assert torch.equal(path_codes[leg_ends(3, points)], anchors)
+    assert path_codes.isfinite().all()
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_float32_ends_are_exact(path):
     codes = normal(40, 5, seed=1).float()
     space = LatentSpace.from_arrays(codes=codes, decode=torch.tanh)
-    found = interpolate(space, codes[:2], 7, path)
-    assert found.dtype == torch.float32
-    assert torch.equal(found[[0, -1]], codes[:2])
+    path_codes = interpolate(space, codes[:2], 7, path)
+    assert path_codes.dtype == torch.float32
+    assert torch.equal(path_codes[[0, -1]], codes[:2])
 
 
 def test_steps_are_shared_out_evenly():
@@ -80,19 +80,19 @@ def test_steps_are_shared_out_evenly():
 
 def test_linear_is_straight():
     codes = normal(3, 4)
-    found = interpolate(space_of(codes), codes, 5)
-    torch.testing.assert_close(found[1], (codes[0] + codes[1]) / 2)
-    torch.testing.assert_close(found[3], (codes[1] + codes[2]) / 2)
+    path_codes = interpolate(space_of(codes), codes, 5)
+    torch.testing.assert_close(path_codes[1], (codes[0] + codes[1]) / 2)
+    torch.testing.assert_close(path_codes[3], (codes[1] + codes[2]) / 2)
 
 
 def test_norm_has_linear_norms_and_the_direction_of_the_straight_path():
     codes = torch.stack([normal(64, seed=1), 3 * normal(64, seed=2)])
     space = space_of(codes)
-    found, straight = interpolate(space, codes, 9, "norm"), interpolate(space, codes, 9)
+    path_codes, straight = interpolate(space, codes, 9, "norm"), interpolate(space, codes, 9)
     norms = codes.norm(dim=1)
     expected = norms[0] + (norms[1] - norms[0]) * torch.linspace(0, 1, 9, dtype=torch.float64)
-    torch.testing.assert_close(found.norm(dim=1), expected)
-    torch.testing.assert_close(torch.cosine_similarity(found, straight), torch.ones(9, dtype=torch.float64))
+    torch.testing.assert_close(path_codes.norm(dim=1), expected)
+    torch.testing.assert_close(torch.cosine_similarity(path_codes, straight), torch.ones(9, dtype=torch.float64))
 
 
 def test_midpoints_between_draws_of_a_prior_have_the_norms_that_are_known():
@@ -112,9 +112,9 @@ def test_equal_opposite_and_zero_codes_give_no_nan(path):
     code = normal(1, 6)
     for other in (code, -code, 2 * code, -3 * code, 0 * code):
         for ends in (torch.cat([code, other]), torch.cat([other, code])):
-            found = interpolate(space_of(ends), ends, 5, path)
-            assert found.isfinite().all()
-            assert torch.equal(found[[0, -1]], ends)
+            path_codes = interpolate(space_of(ends), ends, 5, path)
+            assert path_codes.isfinite().all()
+            assert torch.equal(path_codes[[0, -1]], ends)
     torch.testing.assert_close(
         interpolate(space_of(code), code.repeat(2, 1), 5, path), code.repeat(5, 1), rtol=1e-12, atol=0
     )
@@ -122,9 +122,11 @@ def test_equal_opposite_and_zero_codes_give_no_nan(path):
 
 def test_slerp_follows_the_great_circle_at_even_speed():
     ends = torch.tensor([[3.0, 0, 0], [0, 3, 0]], dtype=torch.float64)
-    found = interpolate(space_of(ends), ends, 7, "slerp")
-    torch.testing.assert_close(found.norm(dim=1), torch.full((7,), 3.0, dtype=torch.float64))
-    torch.testing.assert_close(angle(found[:-1] / 3, found[1:] / 3), torch.full((6,), math.pi / 12).double())
+    path_codes = interpolate(space_of(ends), ends, 7, "slerp")
+    torch.testing.assert_close(path_codes.norm(dim=1), torch.full((7,), 3.0, dtype=torch.float64))
+    torch.testing.assert_close(
+        angle(path_codes[:-1] / 3, path_codes[1:] / 3), torch.full((6,), math.pi / 12).double()
+    )
 
 
 @pytest.mark.parametrize("points", [2, 3, 12, 40])
@@ -133,8 +135,8 @@ def test_geodesics_of_a_sphere_are_great_circles(sphere, points):
     places[:, 2] = -places[:, 2].abs()  # away from the pole that the chart lacks
     ends = inverse(places)
     for pair in ends.reshape(3, 2, 2):
-        found = stereographic(interpolate(sphere, pair, points, "geodesic"))
-        steps = angle(found[:-1], found[1:])
+        path_codes = stereographic(interpolate(sphere, pair, points, "geodesic"))
+        steps = angle(path_codes[:-1], path_codes[1:])
         expected = angle(*stereographic(pair))
         assert float(steps.sum()) == pytest.approx(float(expected), rel=1e-3)
         torch.testing.assert_close(steps, (expected / (points - 1)).expand(points - 1), rtol=0.01, atol=0)
@@ -142,8 +144,10 @@ def test_geodesics_of_a_sphere_are_great_circles(sphere, points):
 
 def test_geodesics_of_a_circle_are_its_arcs():
     ends = torch.tensor([[0.2], [2.9]], dtype=torch.float64)
-    found = interpolate(space_of(ends, circle), ends, 10, "geodesic")
-    torch.testing.assert_close(found[:, 0], torch.linspace(0.2, 2.9, 10, dtype=torch.float64), rtol=1e-3, atol=0)
+    path_codes = interpolate(space_of(ends, circle), ends, 10, "geodesic")
+    torch.testing.assert_close(
+        path_codes[:, 0], torch.linspace(0.2, 2.9, 10, dtype=torch.float64), rtol=1e-3, atol=0
+    )
     images = circle(interpolate(space_of(ends, lambda z: circle(z**3)), ends / 2, 10, "geodesic") ** 3)
     length = angle(images[:-1], images[1:])
     assert float(length.sum()) == pytest.approx((1.45**3) - (0.1**3), rel=1e-3)
@@ -160,9 +164,9 @@ def test_a_geodesic_of_a_still_decoder_is_straight():
 def test_a_graph_path_goes_round_the_hole():
     turns = torch.linspace(0, 2 * math.pi, 201, dtype=torch.float64)[:-1, None]
     codes = circle(turns)
-    found = interpolate(space_of(codes), codes[[0, 100]], 51, "graph")
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(51, dtype=torch.float64), rtol=4e-3, atol=0)
-    steps = found.diff(dim=0).norm(dim=1)
+    path_codes = interpolate(space_of(codes), codes[[0, 100]], 51, "graph")
+    torch.testing.assert_close(path_codes.norm(dim=1), torch.ones(51, dtype=torch.float64), rtol=4e-3, atol=0)
+    steps = path_codes.diff(dim=0).norm(dim=1)
     torch.testing.assert_close(steps, steps.mean().expand(50), rtol=0.02, atol=0)
     assert float(steps.sum()) == pytest.approx(math.pi, rel=2e-3)
 
@@ -208,9 +212,9 @@ def test_codes_of_other_types_go_the_same_way(path):
     wanted = interpolate(space, ends, 5, path), blend(space, ends, torch.ones(1, 2), path)
     for kind in (torch.float64, torch.int64):
         other = ends.to(kind)
-        found = interpolate(space, other, 5, path), blend(space, other, torch.ones(1, 2), path)
-        assert {part.dtype for part in found} == {torch.float64 if kind == torch.float64 else torch.float32}
-        torch.testing.assert_close([part.float() for part in found], list(wanted), rtol=1e-5, atol=1e-5)
+        results = interpolate(space, other, 5, path), blend(space, other, torch.ones(1, 2), path)
+        assert {part.dtype for part in results} == {torch.float64 if kind == torch.float64 else torch.float32}
+        torch.testing.assert_close([part.float() for part in results], list(wanted), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("call", [interpolate, blend], ids=["interpolate", "blend"])
@@ -248,8 +252,8 @@ def test_weights_that_are_none_are_refused(weights):
 @pytest.mark.parametrize("corners", [3, 4])
 def test_every_blend_meets_its_corners_exactly(sphere, path, corners):
     codes = sphere.codes[:corners]
-    found = blend(sphere, codes, torch.eye(corners), path)
-    assert torch.equal(found, codes)
+    blended = blend(sphere, codes, torch.eye(corners), path)
+    assert torch.equal(blended, codes)
     middle = blend(sphere, codes, torch.ones(1, corners), path)
     assert middle.shape == (1, 2)
     assert middle.isfinite().all()
@@ -273,8 +277,8 @@ def test_the_geodesic_blend_on_a_sphere_is_the_spherical_mean(sphere):
     corners = torch.tensor([[0.9, 0.1], [-0.4, 0.7], [-0.3, -0.8]], dtype=torch.float64)
     weights = simplex_weights(3, 4)
     expected = spherical_mean(stereographic(corners), weights)
-    found = stereographic(blend(sphere, corners, weights, "geodesic"))
-    assert float(angle(found, expected).max()) < 1e-3
+    blended = stereographic(blend(sphere, corners, weights, "geodesic"))
+    assert float(angle(blended, expected).max()) < 1e-3
     straight = stereographic(blend(sphere, corners, weights))
     assert float(angle(straight, expected).max()) > 0.03
 
@@ -305,8 +309,8 @@ def test_spherical_means_of_opposites_zeros_and_equals_are_finite():
 def test_geodesic_means_of_a_plane_are_straight_and_rows_do_not_disturb_each_other():
     matrix, corners = normal(3, 7), normal(4, 3, seed=2)
     weights = simplex_weights(4, 3)
-    found = geodesic_mean(lambda z: z @ matrix, corners, weights)
-    torch.testing.assert_close(found, weights @ corners, rtol=0, atol=1e-9)
+    means = geodesic_mean(lambda z: z @ matrix, corners, weights)
+    torch.testing.assert_close(means, weights @ corners, rtol=0, atol=1e-9)
     bent = geodesic_mean(lambda z: torch.tanh(z @ matrix), corners, weights)
     alone = geodesic_mean(lambda z: torch.tanh(z @ matrix), corners, weights[5:6])
     torch.testing.assert_close(bent[5:6], alone, rtol=1e-4, atol=1e-4)
@@ -316,14 +320,14 @@ def test_geodesic_means_of_a_plane_are_straight_and_rows_do_not_disturb_each_oth
 
 def test_the_norm_blend_has_weighted_norms():
     corners, weights = normal(3, 16), simplex_weights(3, 3)
-    found = blend(space_of(corners), corners, weights, "norm")
-    torch.testing.assert_close(found.norm(dim=1), weights @ corners.norm(dim=1))
+    blended = blend(space_of(corners), corners, weights, "norm")
+    torch.testing.assert_close(blended.norm(dim=1), weights @ corners.norm(dim=1))
 
 
 def test_the_graph_blend_is_an_item_of_the_data():
     line = torch.arange(11, dtype=torch.float64)[:, None]
-    found = blend(space_of(line), line[[0, 10]], simplex_weights(2, 5), "graph")
-    torch.testing.assert_close(found[:, 0], torch.tensor([0, 2, 4, 6, 8, 10], dtype=torch.float64))
+    blended = blend(space_of(line), line[[0, 10]], simplex_weights(2, 5), "graph")
+    torch.testing.assert_close(blended[:, 0], torch.tensor([0, 2, 4, 6, 8, 10], dtype=torch.float64))
 
 
 # weights

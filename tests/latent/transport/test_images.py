@@ -27,34 +27,36 @@ def blob(row, column, height=28, width=28, variance=4.0):
 def place(image):
     """Center and variance along rows and columns."""
     share = image.double() / image.double().sum()
-    found = []
+    places = []
     for axis in (0, 1):
         mass, at = share.sum(1 - axis), torch.arange(share.shape[axis]).double()
         center = (mass * at).sum()
-        found.append((float(center), float((mass * (at - center) ** 2).sum())))
-    (row, row_variance), (column, column_variance) = found
+        places.append((float(center), float((mass * (at - center) ** 2).sum())))
+    (row, row_variance), (column, column_variance) = places
     return (row, column), (row_variance, column_variance)
 
 
 @pytest.mark.parametrize(("weights", "center"), [((0.5, 0.5), 14), ((0.25, 0.75), 17), ((1.0, 3.0), 17)])
 def test_a_barycenter_moves_and_does_not_blur(weights, center):
     images = torch.stack([blob(8, 8), blob(20, 20)])
-    found = image_barycenter(images, torch.tensor(weights), reg=0.01)
-    where, wide = place(found)
+    barycenter = image_barycenter(images, torch.tensor(weights), reg=0.01)
+    where, wide = place(barycenter)
     assert where == pytest.approx((center, center), abs=0.05)
     assert wide == pytest.approx((4, 4), abs=0.05)
     assert place(images.mean(0))[1] == pytest.approx((40, 40), abs=0.05)
-    assert float(found.sum()) == pytest.approx(float(images[0].sum()), rel=1e-3)  # equal masses, but for the rim
+    assert float(barycenter.sum()) == pytest.approx(
+        float(images[0].sum()), rel=1e-3
+    )  # equal masses, but for the rim
 
 
 def test_a_barycenter_of_three_at_other_widths_masses_and_shapes():
     images = torch.stack([blob(10, 10), 5 * blob(20, 10), blob(12, 22)])[:, None].float()
-    found = image_barycenter(images, torch.tensor([0.5, 0.25, 0.25]))
-    assert found.shape == (1, 28, 28)
-    assert found.dtype == torch.float32
-    assert place(found[0])[0] == pytest.approx((13, 13), abs=0.05)
+    barycenter = image_barycenter(images, torch.tensor([0.5, 0.25, 0.25]))
+    assert barycenter.shape == (1, 28, 28)
+    assert barycenter.dtype == torch.float32
+    assert place(barycenter[0])[0] == pytest.approx((13, 13), abs=0.05)
     masses = images.sum((1, 2, 3))
-    assert float(found.sum()) == pytest.approx(float(masses @ torch.tensor([0.5, 0.25, 0.25])), rel=1e-5)
+    assert float(barycenter.sum()) == pytest.approx(float(masses @ torch.tensor([0.5, 0.25, 0.25])), rel=1e-5)
     wide = torch.stack([blob(10, 10, 24, 40), blob(14, 28, 24, 40)])
     where, variances = place(image_barycenter(wide, torch.tensor([1, 1])))
     assert where == pytest.approx((12, 19), abs=0.05)
@@ -74,9 +76,9 @@ def test_the_batched_iteration_gives_the_numbers_of_pot(reg):
     heaps[:, :3, :3] = heaps[1, 5:] = 0
     heaps /= heaps.sum((1, 2), keepdim=True)
     weights = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.1, 0.9]], dtype=torch.float64)
-    found, error = debiased_barycenters(heaps, weights, reg, 60, 0.0)
+    barycenters, error = debiased_barycenters(heaps, weights, reg, 60, 0.0)
     errors = []
-    for one, weight in zip(found, weights, strict=True):
+    for barycenter, weight in zip(barycenters, weights, strict=True):
         expected, log = pot().bregman.convolutional_barycenter2d_debiased(
             heaps.numpy(),
             reg,
@@ -87,7 +89,7 @@ def test_the_batched_iteration_gives_the_numbers_of_pot(reg):
             log=True,
             warn=False,
         )
-        np.testing.assert_allclose(one.numpy(), expected, rtol=1e-8, atol=1e-15)
+        np.testing.assert_allclose(barycenter.numpy(), expected, rtol=1e-8, atol=1e-15)
         errors.append(log["err"][-1])
     assert error == pytest.approx(max(errors), rel=1e-6)
 
@@ -95,12 +97,12 @@ def test_the_batched_iteration_gives_the_numbers_of_pot(reg):
 def test_barycenters_of_many_weights_are_those_of_each_and_corners_are_exact():
     images = torch.stack([blob(8, 8), 3 * blob(20, 12), blob(10, 20)])[:, None].float()
     weights = torch.tensor([[1.0, 1.0, 2.0], [0.0, 5.0, 0.0], [1.0, 1.0, 0.0]])
-    found = image_barycenters(images, weights)
-    assert found.shape == (3, 1, 28, 28)
-    assert torch.equal(found[1], images[1])
-    for one, row in zip(found, weights, strict=True):
-        torch.testing.assert_close(one, image_barycenter(images, row), rtol=0, atol=1e-4)
-    assert place(found[2, 0])[0] == pytest.approx((14, 10), abs=0.05)
+    barycenters = image_barycenters(images, weights)
+    assert barycenters.shape == (3, 1, 28, 28)
+    assert torch.equal(barycenters[1], images[1])
+    for barycenter, row in zip(barycenters, weights, strict=True):
+        torch.testing.assert_close(barycenter, image_barycenter(images, row), rtol=0, atol=1e-4)
+    assert place(barycenters[2, 0])[0] == pytest.approx((14, 10), abs=0.05)
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.5])
@@ -116,8 +118,8 @@ def test_between_equal_images_there_is_that_image():
     """The iteration alone would stop early: of equal images the marginals agree from the first step on."""
     noise = torch.rand(1, 9, 6, generator=torch.Generator().manual_seed(0))
     images = torch.stack([noise, noise, 2 * noise])
-    found = image_barycenters(images, torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
-    torch.testing.assert_close(found, torch.stack([noise, 1.5 * noise]))
+    barycenters = image_barycenters(images, torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]))
+    torch.testing.assert_close(barycenters, torch.stack([noise, 1.5 * noise]))
 
 
 def test_an_image_given_twice_counts_as_one_of_both_weights():
@@ -159,11 +161,11 @@ def test_no_barycenter_says_so(monkeypatch):
         image_barycenter(torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2), reg=0.002)
 
 
-def w2(one, other):
+def w2(first, second):
     """Root of the exact cost between two images as heaps of mass 1, in pixels."""
-    rows, columns = torch.meshgrid(*(torch.arange(side).double() for side in one.shape), indexing="ij")
+    rows, columns = torch.meshgrid(*(torch.arange(side).double() for side in first.shape), indexing="ij")
     places = torch.stack([rows.flatten(), columns.flatten()], 1).numpy()
-    heaps = [(image.double() / image.double().sum()).flatten().numpy() for image in (one, other)]
+    heaps = [(image.double() / image.double().sum()).flatten().numpy() for image in (first, second)]
     return math.sqrt(pot().emd2(*heaps, pot().dist(places, places)))
 
 

@@ -27,29 +27,31 @@ def moments(signal):
     return float(mean), float((share * (at - mean) ** 2).sum().sqrt())
 
 
-def w2(one, other):
+def w2(first, second):
     """Exact distance of two signals as point masses, by POT's simplex."""
-    at = np.arange(len(one), dtype=np.float64)[:, None]
-    return math.sqrt(pot().emd2((one / one.sum()).numpy(), (other / other.sum()).numpy(), pot().dist(at, at)))
+    at = np.arange(len(first), dtype=np.float64)[:, None]
+    return math.sqrt(
+        pot().emd2((first / first.sum()).numpy(), (second / second.sum()).numpy(), pot().dist(at, at))
+    )
 
 
 def test_of_equally_wide_normals_it_is_the_normal_in_the_middle():
     signals = torch.stack([normal(50, 8), normal(130, 8)])
-    found = signal_barycenter(signals, torch.tensor([0.5, 0.5]))
-    torch.testing.assert_close(found, normal(90, 8), rtol=0, atol=1e-6)
+    barycenter = signal_barycenter(signals, torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(barycenter, normal(90, 8), rtol=0, atol=1e-6)
     assert moments(signals.mean(0))[1] > 40  # the Euclidean mean is as wide as both together
 
 
 @pytest.mark.parametrize("weights", [(1, 1), (1, 3), (0.2, 0.8)])
 def test_means_and_deviations_of_normals_are_averaged(weights):
     part = torch.tensor(weights, dtype=torch.float64) / sum(weights)
-    found = signal_barycenter(torch.stack([normal(60, 5), normal(120, 15)]), torch.tensor(weights))
+    barycenter = signal_barycenter(torch.stack([normal(60, 5), normal(120, 15)]), torch.tensor(weights))
     mean, deviation = (
         float(part @ torch.tensor([60.0, 120]).double()),
         float(part @ torch.tensor([5.0, 15]).double()),
     )
-    assert moments(found) == pytest.approx((mean, deviation), rel=2e-3)
-    torch.testing.assert_close(found, normal(mean, deviation), rtol=0, atol=2e-4)
+    assert moments(barycenter) == pytest.approx((mean, deviation), rel=2e-3)
+    torch.testing.assert_close(barycenter, normal(mean, deviation), rtol=0, atol=2e-4)
 
 
 def test_of_whole_shifts_it_is_exact_whatever_the_shape():
@@ -72,9 +74,9 @@ def test_against_quantiles_of_many_draws():
     for signal, weight in zip(signals.numpy(), weights.tolist(), strict=True):
         quantiles += weight * np.interp(levels, np.r_[0, signal.cumsum()] / signal.sum(), np.arange(31))
     counts = np.bincount(quantiles.astype(int), minlength=30) / len(levels)
-    found = signal_barycenter(signals, weights)
-    np.testing.assert_allclose((found / found.sum()).numpy(), counts, atol=2e-5)
-    assert float(found.sum()) == pytest.approx(float(weights.double() @ signals.sum(1)), rel=1e-6)
+    barycenter = signal_barycenter(signals, weights)
+    np.testing.assert_allclose((barycenter / barycenter.sum()).numpy(), counts, atol=2e-5)
+    assert float(barycenter.sum()) == pytest.approx(float(weights.double() @ signals.sum(1)), rel=1e-6)
 
 
 def test_displacement_is_a_geodesic_with_exact_ends():
@@ -96,9 +98,9 @@ def test_displacement_is_a_geodesic_with_exact_ends():
 def test_barycenters_leave_their_arguments_and_take_any_kind():
     signals, weights = torch.tensor([[0, 4, 0, 0], [0, 0, 0, 4]]), torch.tensor([[1, 1], [0, 2]])
     before = signals.clone(), weights.clone()
-    found = signal_barycenters(signals, weights)
-    assert found.dtype == torch.float32
-    assert found.tolist() == [[0, 0, 4, 0], [0, 0, 0, 4]]
+    barycenters = signal_barycenters(signals, weights)
+    assert barycenters.dtype == torch.float32
+    assert barycenters.tolist() == [[0, 0, 4, 0], [0, 0, 0, 4]]
     assert torch.equal(signals, before[0])
     assert torch.equal(weights, before[1])
     assert signal_barycenters(signals.double(), weights).dtype == torch.float64
