@@ -1,1 +1,1 @@
-"""Charts of a run's numbers: curves over what was varied, and scores against what they cost."""
+"""Charts of the numbers of a run: curves over settings that varied, and scores against rate and cost."""

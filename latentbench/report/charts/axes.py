@@ -1,4 +1,4 @@
-"""The axes of a panel: what range they show, how they are titled, and what lies outside."""
+"""The axes of a panel: their range, their titles, and a note about values outside of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["counted", "finish_axes", "short", "shown_range", "title_panel"]
 
-MOST_NAMED = 2  # of what lies outside a panel
-NOTICE = 46  # letters of a line under a panel
-FAR = 8  # median deviations from the median: beyond, a point may be left out of a panel ...
-FLATTENED = 10  # ... where it would make the panel that many times as high ...
-FEWEST = 4  # ... and there are that many points
+MOST_NAMED = 2  # values outside a panel
+NOTICE = 46  # characters of a line below a panel
+FAR = 8  # median deviations from the median: points beyond may be left out of a panel ...
+FLATTENED = 10  # ... if they would make it this many times as high ...
+FEWEST = 4  # ... and there are at least this many points
 
 
 def finish_axes(
@@ -31,7 +31,7 @@ def finish_axes(
     far: Sequence[tuple[str, Estimate]] = (),
     others: Sequence[Estimate] = (),
 ) -> tuple[float, float]:
-    """Set and return the range of y, name what varies along x, and say under it what lies outside the panel."""
+    """Set and return the range of y, label the x axis, and name below it the values outside the panel."""
     low, high = shown_range([*(value for _, value in named), *others])
     panel.set_ylim(low, high)
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -61,7 +61,7 @@ def short(value: float) -> str:
 
 
 def shown_range(values: Sequence[Estimate], flattened: float = FLATTENED) -> tuple[float, float]:
-    """Return the ends of an axis that shows these means: a few far ones are left out where they flatten the rest.
+    """Return the ends of an axis that shows these means; a few outliers are left out where they flatten the rest.
 
     It holds the shorter half of the intervals; longer ones may reach out of it by more than the means spread.
 

@@ -1,4 +1,4 @@
-"""The figure of what varied: each score over one axis, on the validation split."""
+"""The figure of a sweep: each score over one axis, on the validation split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLOOR = "floor"
 
 
 def curve_figure(sweep: Sweep, axis: str) -> Figure:
-    """Draw each score over one varied number, on the validation split.
+    """Draw each score over one number that varied, on the validation split.
 
     Contenders are lines with a band for their 95 % intervals over seeds; yardsticks are dashed, floors dotted,
     what does not vary is level. A ring marks the setting that is chosen there, a diamond its value on test.
@@ -49,7 +49,7 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
 
 
 def rings(sweep: Sweep, curve: Curve) -> list[tuple[Line, Point, Choice]]:
-    """Return the points of a curve at which a model's chosen setting lies."""
+    """Return the points of a curve that are chosen settings."""
     chosen = {choice.label: choice for choice in sweep.choices if choice.score == curve.score}
     points = [(line, point) for line in curve.lines if not line.level for point in line.points]
     return [(line, point, chosen[point.label]) for line, point in points if point.label in chosen]
@@ -120,7 +120,7 @@ def _scale_options(values: Sequence[float]) -> dict[str, Any]:
 
 
 def _floor(curve: Curve) -> float:
-    """Return the floor to draw level: NaN where floor models have lines of their own, or there is none."""
+    """Return the floor to draw as a level; NaN where floor models have lines of their own, or there is none."""
     if any(line.reference == "floor" for line in curve.lines):
         return math.nan
     floors = [point.floor for line in curve.lines if not line.reference for point in line.points]

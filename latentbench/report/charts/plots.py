@@ -1,4 +1,4 @@
-"""A run's numbers drawn: each figure with its words and its numbers, as SVG and PDF with real text and as CSV."""
+"""The figures of a run with their captions and numbers, as SVG and PDF with real text and as CSV."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Plot", "plots", "write_figures"]
 
-KINDS = ("curve-", "rate-", "cost-")  # how the names of figures begin
-MOST_CLOSE = 3  # settings named beside the chosen one
+KINDS = ("curve-", "rate-", "cost-")  # prefixes of the names of figures
+MOST_CLOSE = 3  # settings named in addition to the chosen one
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One drawing and what it shows in words; `stem` names its files, `numbers` is what it was drawn from."""
+    """One figure and its captions; `stem` names its files, `numbers` is what it was drawn from."""
 
     dataset: str
     stem: str
@@ -71,7 +71,7 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
             folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.*"):
             if path.name.startswith(KINDS) and path.suffix in (".svg", ".pdf", ".csv"):
-                path.unlink()  # of a request before this one
+                path.unlink()  # of an earlier request
         for plot in drawn:
             taken[plot.stem.lower()] += 1
             again = taken[plot.stem.lower()]
@@ -87,7 +87,7 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
 
 
 def plots(results: Results) -> list[Plot]:
-    """Draw all that there is to draw of a run, data set by data set: curves, then rate, then cost."""
+    """Draw all figures of a run, data set by data set: curves, then rate, then cost."""
     swept = {sweep.dataset: sweep for sweep in sweeps(results)}
     drawn: list[Plot] = []
     for dataset in datasets(results):
@@ -120,7 +120,7 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             dataset,
             _stem("rate", dataset),
             "Rate and quality",
-            "How much of the input is kept for the nats that a code carries: high and to the left is better.",
+            "Reconstruction against the information (nats) that a code carries: up and left is better.",
             f"Rate and r2 on the test split of {dataset}. {seeds}",
             f"Rate against r2 on {dataset}: {_said([*marks, *levels], 'nats')}.",
             rate,
@@ -132,7 +132,7 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             dataset,
             _stem("cost", dataset),
             "Cost and quality",
-            "What a score costs in seconds of training on this machine.",
+            "What a score costs, in seconds of training on this machine.",
             f"Training time and scores on the test split of {dataset}. {seeds}",
             f"Training time against scores on {dataset}: {_said(marks, 's')}.",
             cost,
@@ -199,7 +199,7 @@ def _seeds(results: Results, dataset: str) -> str:
 
 
 def _stem(*names: str) -> str:
-    """Return a file name that any file system takes.
+    """Return a file name that is valid on any file system.
 
     >>> _stem("curve", "my data/a:b", "beta")
     'curve-my_data_a_b-beta'

@@ -1,4 +1,4 @@
-"""The figures of trade-offs: quality against rate, and against the time of training, on the test split."""
+"""The figures of trade-offs: quality against rate, and quality against training time, on the test split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cost_figure", "rate_figure"]
 
-HOPELESS = 1000  # times as long an axis of rates, before a far one is left out
+HOPELESS = 1000  # an outlier is left out if it makes the axis of rates this many times as long
 MOST_LABELS = 24  # beside the marks of a small panel
 
 
@@ -115,7 +115,7 @@ def _bars(estimates: Sequence[Estimate]) -> list[list[float]]:
 
 
 def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> None:
-    """Write its step beside each mark, or its label where it stands alone and no legend names it."""
+    """Write the step of each mark beside it, or its label where no legend names it."""
     (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
     spots = [
         (mark.x.mean, mark.y.mean, plain(mark.step) if mark.axis else mark.label * alone, INK)
@@ -127,7 +127,7 @@ def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> No
 
 
 def _mark_styles(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
-    """Return the style of each line of marks, and what the legend calls it."""
+    """Return the style of each line of marks, and its name in the legend."""
     styles = line_styles({mark.line: (mark.reference, False) for mark in marks})
     return styles, {mark.line: f"{mark.line}, by {mark.axis}" if mark.axis else mark.line for mark in marks}
 

@@ -25,14 +25,14 @@ _Seeds = Mapping[int, float]  # seed -> value
 
 @dataclass(frozen=True)
 class Mark:
-    """One setting by two numbers.
+    """One setting and two of its numbers.
 
     Attributes:
         score: what y is.
         label: heading of the setting in tables.
         model: its model.
         reference: as the model declares it.
-        line: the settings that it is joined with; `axis` varies along it and is `step` here.
+        line: the settings that it is joined with; `axis` varies along it, and `step` is its value.
         x: rate in nats, or training in seconds; NaN where there is none.
         y: the score.
         seeds: (seed, x, y) of the trials that have both.
@@ -61,7 +61,7 @@ def rate_marks(results: Results, dataset: str) -> tuple[list[Mark], list[Mark]]:
 
 
 def cost_marks(results: Results, dataset: str) -> list[Mark]:
-    """Return what was trained, but for floors and ceilings, once for each of the first headline quality scores."""
+    """Return the trained models but floors and ceilings, once for each of the first headline quality scores."""
     rows = [row for row in results.rows if row.dataset == dataset and _has_tradeoff(row)]
     by_score = grouped(sorted(rows, key=lambda row: purpose_place(row.purpose)), lambda row: row.score)
     return [
@@ -109,7 +109,7 @@ def _marks(
 def _lines(
     models: Mapping[str, str], varied: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, tuple[str, str, float]]:
-    """Return (line, axis, step) of each label: a model's settings are joined along its most varied number.
+    """Return (line, axis, step) of each label: settings of a model are joined along its most varied number.
 
     >>> _lines({"vae(2)": "vae", "vae(8)": "vae"}, {"vae(2)": {"d": 2, "b": "x"}, "vae(8)": {"d": 8, "b": "x"}})
     {'vae(2)': ('vae(b=x)', 'd', 2.0), 'vae(8)': ('vae(b=x)', 'd', 8.0)}

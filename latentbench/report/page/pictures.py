@@ -1,4 +1,4 @@
-"""What the models of a run look like: reconstructions, walks and maps, each from the trial of the median seed."""
+"""Pictures of the models of a run: reconstructions, walks and maps, each from the trial of the median seed."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ IMAGES = 10
 STEPS = 10
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
-NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space: there is nothing to excerpt at."
+NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space, so there are no pictures of them."
 NO_DECODER = "No model decodes."
-NO_MODEL = "No model can be looked at."
+NO_MODEL = "No model can be loaded."
 
 Array = NDArray[Any]
 
@@ -53,7 +53,7 @@ class Picture:
         note: below that.
         uri: the picture itself, as a data URI.
         alt: what it shows, in words.
-        columns: how many images lie side by side in it; 0: it is no strip of images.
+        columns: number of images side by side; 0 for a picture that is not a strip of images.
     """
 
     label: str
@@ -65,15 +65,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """All pictures of one data set; a sentence stands where there are none.
+    """All pictures of one data set, or a sentence that says why there are none.
 
     Attributes:
         reconstructions: the inputs, then one strip for each model.
         walks: the fade of pixels, optimal transport, then one strip for each model.
         walk: from where to where.
-        traversals: for each model the dimensions that are most active.
-        samples: for each model that has a prior, images of codes drawn from it.
-        maps: for each model the plane of most variance, then the maps that are stored with the trial.
+        traversals: the most active dimensions of each model.
+        samples: decoded samples of the prior, for each model that has one.
+        maps: for each model the PCA map, then the maps that are stored with the trial.
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
     """
@@ -89,7 +89,7 @@ class Pictures:
 
 
 def median_trial(results: Results, dataset: str, label: str) -> Trial | None:
-    """Return the trial of the median seed by mse or r2; the first that went well where it has neither."""
+    """Return the trial of the median seed by mse or r2; without either, the first trial that went well."""
     trials = [trial for trial in results.trials if (trial.dataset, trial.label) == (dataset, label)]
     succeeded = {trial.key: trial for trial in trials if trial.ok}
     for score in JUDGES:
@@ -101,7 +101,7 @@ def median_trial(results: Results, dataset: str, label: str) -> Trial | None:
 
 
 def pictures(results: Results, dataset: str) -> Pictures:
-    """Draw all pictures of a data set. A model that cannot be looked at is skipped, with the reason."""
+    """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason."""
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
     for label in labels(results, dataset):
@@ -127,7 +127,7 @@ def shown_items(space: LatentSpace) -> list[int]:
 
 @dataclass(frozen=True)
 class _Excerpt:
-    """What is taken out of one latent space, which may then be forgotten; images `(m, c, h, w)` in [0, 1]."""
+    """What the pictures need of one latent space, so that it can be freed; images `(m, c, h, w)` in [0, 1]."""
 
     label: str
     note: str
@@ -154,7 +154,7 @@ def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] 
 
 
 def _with_decoded(excerpt: _Excerpt, space: LatentSpace) -> _Excerpt:
-    """Add what a decoder makes of codes that no item has."""
+    """Add decoded walks, traversals and samples."""
     walk = interpolate(space, space.codes[excerpt.items[:2]], STEPS, "linear")
     excerpt = replace(
         excerpt,
@@ -168,7 +168,7 @@ def _with_decoded(excerpt: _Excerpt, space: LatentSpace) -> _Excerpt:
 
 
 def _decodes(space: LatentSpace) -> bool:
-    """Whether codes can be decoded; a space may hold reconstructions as an array alone."""
+    """Whether codes can be decoded; some spaces hold reconstructions as an array, and no decoder."""
     try:
         space.decode(space.codes[:1])
     except NotApplicableError:
@@ -244,7 +244,7 @@ def _traversals(label: str, note: str, shown: Traversals) -> Picture:
 
 
 def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> list[Picture]:
-    """Draw the plane of most variance, which costs nothing, and what else has been made of these codes."""
+    """Draw the PCA map, which costs nothing, and the maps that are stored with the trial."""
     rows = shown_rows(len(space), COUNT)
     places, shares = pca_map(space.codes[rows].cpu().numpy())
     drawn = [_map(label, f"PCA, {shares.sum():.0%} of the variance", note, space, rows, places)]

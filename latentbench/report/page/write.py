@@ -32,12 +32,12 @@ __all__ = ["write_report"]
 
 ENVIRONMENT = "environment.json"
 MOST_ROWS = 200  # of a plugin's table
-LONGEST = 400  # characters of one entry of the run card
+LONGEST = 400  # characters of an entry of the run card
 
 
 @dataclass(frozen=True)
 class _PageFigure:
-    """One figure: its heading, empty under the heading of the one before, a note, sentences, and the figure."""
+    """One figure with its texts; the heading is empty where it repeats that of the figure before."""
 
     heading: str
     note: str
@@ -83,8 +83,8 @@ def write_report(
 
     Args:
         results: of the run.
-        plugins_sections: titled tables and SVG drawings of plugins, treated as strangers' text: a table is
-            escaped, a drawing is shown as an image, in which no script runs and nothing is loaded.
+        plugins_sections: titled tables and SVG drawings of plugins, not trusted: a table is escaped, a drawing
+            is shown as an image, in which no script runs and nothing is loaded.
         path: of the file.
         drawn: the figures it shows, of `latentbench.report.charts.plots`.
 
@@ -142,7 +142,7 @@ def _drawings(plots_here: Sequence[Plot]) -> list[_PageFigure]:
 
 
 def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
-    """Return what was skipped: "no posterior" -> ["rate: ae, pca", ...]."""
+    """Return reason -> scores and their models, as "no posterior" -> ["rate: ae, pca", ...]."""
     skipped: dict[str, list[str]] = {}
     for row in comparison.rows:
         reasons: dict[str, list[str]] = {}
@@ -155,7 +155,7 @@ def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
 
 
 def _share(row: DisplayRow, place: int) -> int | None:
-    """Return how far a cell lies on the way from floor to ceiling, in percent, 0 to 100; None without both."""
+    """Return the place of a cell between floor (0) and ceiling (100), in percent; None without both."""
     source = row.source
     mean = math.nan if source is None else source.cells[place].mean
     if source is None or not source.measured or not math.isfinite(mean):

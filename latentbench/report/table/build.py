@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["check_purposes", "comparison_table"]
 
 FAILED = ("failed", "diverged", "timeout")
-COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")  # as trials record them; first among costs
+COSTS = (
+    "train_seconds",
+    "images_per_second",
+    "peak_memory_bytes",
+)  # shown before other costs
 
 
 def comparison_table(
@@ -76,7 +80,7 @@ def comparison_table(
 
 
 def _failures(results: Results) -> tuple[str, ...]:
-    """One sentence for all seeds that failed in the same way; what has not run yet has not failed."""
+    """Return one sentence for all seeds that failed in the same way; trials that have not run are not failures."""
     seeds: dict[tuple[str, str, str, str], list[str]] = {}
     for trial in results.trials:
         outcome = trial.outcome
@@ -134,7 +138,7 @@ def _comparison(
 def _shown_scores(
     by_score: Mapping[str, Sequence[ScoreRow]], purposes: Sequence[str], every: bool, by_name: bool
 ) -> list[str]:
-    """Return the scores that are shown; `by_name`: a run that was asked for them has no others."""
+    """Return the scores that are shown: all where `by_name`, as the run was asked for them by name."""
     firsts = {score: rows[0] for score, rows in by_score.items()}
     return [
         score
@@ -160,7 +164,7 @@ def _verdicts(
 ) -> dict[str, Verdict]:
     """Judge the headline scores of quality as one family, and every other score that is shown by itself.
 
-    So how busy a machine was changes no mark of quality; costs under unequal conditions are not judged at all.
+    So the load of a machine changes no mark of quality. Costs under unequal conditions are not judged at all.
     """
     costs = {score for score, rows in by_score.items() if rows[0].kind == "cost"}
     family = [score for score, rows in by_score.items() if rows[0].headline and score not in costs]
@@ -277,7 +281,7 @@ def _relative(comparison: Comparison) -> Comparison:
 
 
 def _budget(rows: Sequence[ScoreRow], stepless: Set[str]) -> tuple[str, ...]:
-    """Say what the contenders have in common; epochs of those that take steps."""
+    """Return the parts of the heading about the contenders; epochs only of those that take steps."""
     dims = sorted({int(row.latent_dim) for row in rows if row.latent_dim > 0})
     epochs = sorted({row.epochs for row in rows if row.label not in stepless and row.epochs > 0})
     limits = {limit for row in rows if (limit := row.budget.train_limit) is not None}

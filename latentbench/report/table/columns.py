@@ -43,7 +43,8 @@ def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -
     counts = Counter(trial.label for trial in trials)
     ok = Counter(trial.label for trial in trials if trial.ok)
     traits = {trial.label: trial.traits for trial in trials}
-    traits |= {label: _traits(block[0], traits.get(label)) for label, block in by_label.items()}
+    for label, block in by_label.items():  # of an impossible configuration there are rows alone
+        traits.setdefault(label, Traits(block[0].reference, block[0].deterministic))
     models = {trial.label: trial.model.rpartition("/")[2] for trial in trials}
     columns = [
         Column(
@@ -60,12 +61,6 @@ def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -
     ]
     shown = [column for column in columns if every or column.reference != "floor"] or columns
     return sorted(shown, key=lambda column: (column.reference == "ceiling", not column.reference))
-
-
-def _traits(row: ScoreRow, declared: Traits | None) -> Traits:
-    """Return what a row says of its model, with the encoder that its trials declare."""
-    encoder = declared.encoder if declared else Traits().encoder
-    return Traits(row.reference, row.deterministic, encoder)
 
 
 def _flags(rows: Sequence[ScoreRow]) -> Counter[str]:

@@ -30,7 +30,7 @@ LATEX = {
 
 
 def latex_table(table: Table) -> str:
-    """Write each data set's table as a `table` float that needs no package beyond LaTeX itself."""
+    """Write the table of each data set as a `table` float that needs no LaTeX packages."""
     return "\n".join(_latex_float(shown) for shown in displays(table))
 
 
@@ -60,7 +60,7 @@ def _latex_float(shown: Display) -> str:
 
 
 def html_table(table: Table) -> str:
-    """Write each data set's table as a `<table>` with its heading as caption and its legend below."""
+    """Write the table of each data set as a `<table>` with its heading as caption and its legend below."""
     return "\n".join(_html_part(shown) for shown in displays(table))
 
 
@@ -78,7 +78,7 @@ def _html_part(shown: Display) -> str:
 
 
 def _grid(shown: Display) -> list[list[str]]:
-    """Heading and rows, one text a cell."""
+    """Return heading and rows, one text per cell."""
     headings = [" ".join(filter(None, pair)) for pair in zip(shown.headings, shown.under, strict=True)]
     return [[*shown.words, *headings, shown.last], *map(_entries, shown.rows)]
 
@@ -89,7 +89,7 @@ def _entries(row: DisplayRow) -> list[str]:
 
 
 def _tex(text: str) -> str:
-    """Escape what LaTeX would read otherwise: signs of its own, and two hyphens, which it joins to a dash."""
+    """Escape the special characters of LaTeX, and two hyphens, which it joins to a dash."""
     return "".join(LATEX.get(sign, sign) for sign in text).replace("--", "-{}-")
 
 

@@ -1,4 +1,4 @@
-"""How a number is written in a table: digits that follow its interval, large and small ones readable."""
+"""How numbers are written in a table: intervals decide the digits, units keep large ones readable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Style", "count", "measured", "number", "row_style"]
 MOST_PLACES = 6
 SMALLEST, SMALLEST_ROUGH = 1e-4, 1e-3  # smaller numbers are written 4.3e-5
 BYTES = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
-STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on, in this unit
+STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on: unit, suffix
 EXACTLY, ROUGHLY = 1e-6, 1e-3  # shares of the value below which an interval is not shown
-FAR = 0.01  # of the unit that the bytes of a row share: what is smaller has a unit of its own
-SAME_SCALE = 100  # a row whose values differ by more than this factor has digits of its own in each cell
+FAR = 0.01  # of the common unit of bytes in a row: smaller values get a unit of their own
+SAME_SCALE = 100  # if the values of a row differ by more than this factor, each cell chooses its digits
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Style:
         places: decimals that all cells share, or None where each has its own.
         bare: fractions lose their leading zero, as .874.
         rough: two digits are enough (seconds, bytes).
-        size: "GB", "MB" or "kB", which all cells share but those that would be 0.00 in it, or empty.
+        size: "GB", "MB" or "kB", the common unit of all cells that are not too small for it, or empty.
     """
 
     places: int | None = None
@@ -90,7 +90,7 @@ def measured(value: float, half: float, style: Style = Style()) -> str:
 
 
 def count(items: float) -> str:
-    """Write a number of items in few letters.
+    """Write a number of items in few characters.
 
     >>> count(10_000), count(3000), count(360), count(1797)
     ('10k', '3k', '360', '1797')
@@ -106,7 +106,7 @@ def _matters(half: float, value: float, rough: bool) -> bool:
 
 
 def _size_of_most(sizes: Sequence[float]) -> str:
-    """Return the unit that suits the median of some numbers of bytes, but for zeros."""
+    """Return the unit that suits the median of some numbers of bytes, ignoring zeros."""
     sizes = sorted(size for size in sizes if size > 0)
     middle = sizes[len(sizes) // 2] if sizes else 0
     return next((name for name, size in BYTES.items() if middle >= size), "kB")
@@ -126,7 +126,7 @@ def _shared_places(shown: Sequence[tuple[float, float]]) -> int | None:
 
 
 def _places(value: float, half: float, rough: bool) -> int:
-    """Two digits of the interval; of these only the first where the value has three digits without the second."""
+    """Return the decimals that show two digits of the interval, or one where that gives the value three digits."""
     wanted = _wanted(abs(value), 2 if rough else 3)
     if not half > 0:
         whole = float(value).is_integer() and (abs(value) > 1 or (rough and value == 0))

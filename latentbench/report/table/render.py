@@ -1,4 +1,4 @@
-"""The comparison table of a run, printed as text, Markdown or CSV; LaTeX and HTML stand in markup.py."""
+"""The comparison table of a run, printed as text, Markdown or CSV; for LaTeX and HTML see markup.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["render"]
 
 NOTHING = "no scores"
 MOST_FAILURES = 5
-HINTS = ("more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`",)
+HINT = "more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`"
 
 
 def render(table: Table, form: str = "text") -> str:
@@ -43,7 +43,7 @@ def render(table: Table, form: str = "text") -> str:
 def _text(table: Table) -> str:
     parts = [_display_text(shown) for shown in displays(table)] or [NOTHING]
     failures = [line for failure in _first(table.failures) for line in wrapped([failure], indent="  ")]
-    return "\n".join(["\n\n".join(parts), *failures, *wrapped(HINTS)]) + "\n"
+    return "\n".join(["\n\n".join(parts), *failures, HINT]) + "\n"
 
 
 def _display_text(shown: Display) -> str:
@@ -86,7 +86,7 @@ def _markdown(table: Table) -> str:
     failures = (
         ["\n".join(f"- {_escaped(failure)}" for failure in _first(table.failures))] if table.failures else []
     )
-    return "\n\n".join([*parts, *failures, "   ".join(HINTS)]) + "\n"
+    return "\n\n".join([*parts, *failures, HINT]) + "\n"
 
 
 def _display_markdown(shown: Display) -> str:
@@ -112,7 +112,7 @@ def _markdown_cell(text: str, under: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Make text harmless inside a cell or a line of GitHub's Markdown."""
+    """Escape text for a cell or a line of GitHub's Markdown."""
     plain = html.escape(" ".join(text.split()), quote=False).replace("\\", "\\\\")
     for sign in "|*`[":
         plain = plain.replace(sign, f"\\{sign}")
@@ -158,5 +158,5 @@ def _csv_average(average: AverageRanks, labels: Sequence[str]) -> list[str]:
 
 
 def _exact(value: float) -> str:
-    """Write a number that reads back as the same one; nothing for NaN."""
+    """Write a number so that it reads back exactly; NaN is empty."""
     return "" if math.isnan(value) else repr(float(value))

@@ -24,7 +24,7 @@ AIMS = {
     "factors": "To separate factors",
     "shift": "To withstand small input changes",
 }
-OF_INPUTS = ("keep", "near")  # measured against the inputs, so that inputs as codes are perfect
+OF_INPUTS = ("keep", "near")  # measured against the inputs: codes that are the inputs are perfect
 MOST_SENTENCES = 2
 FEWEST_ITEMS = 1000
 
@@ -71,14 +71,14 @@ def _yardsticks_as_good(sweep: Sweep) -> list[str]:
 
 
 def _aim(purpose: str, score: str) -> str:
-    """The purpose inside a sentence, with what measures it."""
+    """Return the purpose as part of a sentence, with the score that measures it."""
     words = AIMS.get(purpose, f"For {purpose}")
     how = " from sampled codes" if score.endswith("_sample") else ""
     return f"{words[0].lower()}{words[1:]}{how} ({score})"
 
 
 def _verdicts(comparison: Comparison) -> list[str]:
-    """One sentence for all purposes that the same models serve best."""
+    """Return one sentence for all purposes for which the same models are best."""
     by_best: dict[tuple[str, ...], list[str]] = {}
     for row in _headlines(comparison):
         pairs = zip(row.cells, comparison.columns, strict=True)
@@ -94,7 +94,7 @@ def _verdicts(comparison: Comparison) -> list[str]:
 
 
 def _headlines(comparison: Comparison) -> list[ComparisonRow]:
-    """The headline rows of the purposes in `AIMS`; a purpose's second headline row stands for itself."""
+    """Return the headline rows of the purposes in `AIMS`."""
     return [row for row in comparison.rows if row.headline and row.purpose in AIMS]
 
 
@@ -180,7 +180,7 @@ def _but(row: ComparisonRow, columns: Sequence[Column], best: float) -> str:
 
 
 def _reaches(cell: Cell, best: float, row: ComparisonRow) -> bool:
-    return cell.mean >= best if row.better == "up" else row.better == "down" and cell.mean <= best
+    return gain(cell.mean, row.better) >= gain(best, row.better)
 
 
 def _without_stars(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""Columns of text side by side: aligned, and split into blocks that fit the width of a page."""
+"""Layout of plain text: aligned columns, split into blocks that fit the width of a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["WIDTH", "blocks", "lines", "wrapped", "wrapped_label"]
 
 WIDTH = 100
 MOST_MODELS = 5  # in one block
-LABEL_WIDTH = 16  # longer headings are broken at ( and ,
+LABEL_WIDTH = 16  # longer headings are broken before ( and after ,
 LEFT_ALIGNED = 2  # columns of words: the first ones
 
 TextColumn = list[list[str]]  # heading, then rows; each a list of lines
@@ -48,7 +48,7 @@ def lines(columns: Sequence[TextColumn]) -> list[str]:
 
 
 def wrapped(parts: Sequence[str], indent: str = "") -> list[str]:
-    """Join parts with three spaces into lines of at most the width; only a part too long for one is broken.
+    """Join parts with three spaces into lines of limited width; only a part longer than a line is broken.
 
     >>> wrapped(["a no posterior", "! vae not converged"])
     ['a no posterior   ! vae not converged']
