@@ -4,11 +4,13 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from latentbench.errors import RunFolderError
 from latentbench.files import read_json
+from latentbench.records import Record
 from latentbench.results import Results
 from latentbench.score_rows import ScoreRow
 
@@ -110,6 +112,24 @@ def test_a_run_that_asks_for_nothing_is_refused(frozen):
     results.request["trials"] = []
     with pytest.raises(RunFolderError, match="asks for no score of any trial"):
         _ = results.rows
+
+
+def test_per_item_values_are_read_once_and_only_where_there_are_some(frozen, monkeypatch):
+    results = Results(frozen)
+    trial = next(trial for trial in results.trials if trial.label == "vae(latent_dim=8)")
+    knn = next(request for request in results.requests if request.metric == "knn")
+    record = Record(frozen, trial.key)
+    record.write_arrays(knn.file("test", "items.npz"), {"knn1": np.arange(3.0), "knn10": np.ones(3)})
+    reads = []
+    read_arrays = Record.read_arrays
+    monkeypatch.setattr(Record, "read_arrays", lambda self, name: reads.append(name) or read_arrays(self, name))
+    for _ in range(2):
+        assert results.items(trial.key, "knn1").tolist() == [0, 1, 2]
+        assert results.items(trial.key, "knn10").tolist() == [1, 1, 1]
+        assert results.items(trial.key, "knn5") is None
+        assert results.items(trial.key, "r2") is None
+        assert results.items(trial.key, "nonsense") is None
+    assert reads == [knn.file("test", "items.npz")]
 
 
 def test_each_file_is_read_once(frozen, monkeypatch):
