@@ -1,6 +1,7 @@
 """What is imported is declared in pyproject.toml, and what is declared is used."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -39,6 +40,7 @@ def imported(tree):
         yield from ((name.partition(".")[0], id(node) in inside) for name in names)
 
 
+@functools.cache
 def third_party_imports(folder=ROOT):
     """The distributions that host and plugins import -> whether always inside functions."""
     homes, lazy = packages_distributions(), {}
