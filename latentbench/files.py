@@ -18,7 +18,7 @@ __all__ = ["cache_dir", "canonical_json", "read_json", "short_hash", "sync", "wr
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, no NaN.
+    """Return the canonical JSON text of a value: sorted keys, no spaces, no NaN.
 
     >>> canonical_json({"b": 1, "a": (2.0,)})
     '{"a":[2.0],"b":1}'

@@ -1,8 +1,8 @@
 """Convolutions for CPUs (benchmarks/README.md has the figures).
 
-Torch's gradient of the weights in bfloat16 takes two to three times as long as laying out the windows as rows and
-one matrix product, and so does everything about an image of one channel. Windows once laid out serve the
-convolution, or the gradient of a transposed one, too.
+In bfloat16, torch's gradient of the weights takes two to three times as long as laying out the windows as rows and
+one matrix product; for images of one channel the same is true of every pass. The windows are laid out once and also
+serve the convolution, or the gradient of a transposed one.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from latentbench.convolutions.calls import Call, ConvolutionMode, Pair
 
 __all__ = ["FastConvolutions"]
 
-SMALLEST_WINDOW = 64  # numbers in a window of bfloat16; under it torch's own gradient is as fast
+SMALLEST_WINDOW = 64  # numbers in a window of bfloat16; below this torch's own gradient is as fast
 FEW_CHANNELS = 4
-MOST_COPIES = 4  # of a pixel in windows that are laid out for more than one matrix product
-# taps of a 4 x 4 kernel that reach a pixel's first and second child from the pixel before, itself and the next one
+MOST_COPIES = 4  # of each pixel, in windows laid out for more than one matrix product
+# taps of a 4 x 4 kernel that reach a pixel's first and second child from the previous pixel, itself and the next
 TAPS = torch.tensor([[3, 1, 4], [4, 2, 0]])  # 4: none
 
 
@@ -45,30 +45,30 @@ class FastConvolutions(ConvolutionMode):
 
 
 def _pays(call: Call) -> bool:
-    """Whether windows laid out pay for the gradient of the weights alone."""
+    """Whether laying out windows pays even if only the gradient of the weights uses them."""
     return _has_one_channel(call) or (
         call.weight.dtype == torch.bfloat16 and call.weight.shape[1:].numel() >= SMALLEST_WINDOW
     )
 
 
 def _has_one_channel(call: Call) -> bool:
-    """Whether the finer image has one channel and windows that overlap little."""
+    """Whether the finer image has one channel and its windows overlap little."""
     return call.weight.shape[1] == 1 and _copies(call) <= MOST_COPIES
 
 
 def _copies(call: Call) -> float:
-    """How often a pixel stands in the windows."""
+    """In how many windows a pixel lies."""
     return call.weight.shape[2] * call.weight.shape[3] / (call.stride[0] * call.stride[1])
 
 
 def _doubles(call: Call) -> bool:
-    """Whether a transposed convolution doubles an image exactly, to few channels."""
+    """Whether a transposed convolution exactly doubles the size of an image and returns few channels."""
     shape = *call.weight.shape[2:], *call.stride, *call.padding, *call.output_padding
     return call.transposed and shape == (4, 4, 2, 2, 1, 1, 0, 0) and call.weight.shape[1] <= FEW_CHANNELS
 
 
 def _doubled(image: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Double an image: each pixel's four children from its 3 x 3 neighbors at once, then set side by side.
+    """Double an image: compute the four children of each pixel from its 3 x 3 neighbors, then interleave them.
 
     Torch's transposed convolution to few channels takes two to three times as long on a CPU.
     """
@@ -79,7 +79,7 @@ def _doubled(image: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _plain_autograd() -> bool:
-    """Whether no transform of torch.func is at work and no forward derivative is taken."""
+    """Whether no transform of torch.func is active and no forward derivative is computed."""
     transformed: bool = torch._C._are_functorch_transforms_active()
     return not transformed and torch.autograd.forward_ad._current_level < 0
 
@@ -188,7 +188,7 @@ def _coarse_size(call: Call, fine: Tensor) -> Pair:
 def _windows(call: Call, fine: Tensor) -> Tensor:
     """Lay out each coarse pixel's window as a row `(n * h * w, kernel height * kernel width * channels)`.
 
-    Rows are contiguous, but for one channel columns are: copying takes time by the run of neighbors in memory.
+    Rows are contiguous, except for one channel, where columns are: copying is fast along neighbors in memory.
     """
     kernel, size = call.weight.shape[2:], _coarse_size(call, fine)
     if any(call.padding):

@@ -1,7 +1,7 @@
 """Convolutions as matrix products, for stacks of weights.
 
-A convolution over a stack becomes a grouped convolution, for which few fast kernels exist; laid out as rows it
-becomes one batched matrix product.
+Over a stack of weights a convolution becomes a grouped convolution, for which few fast kernels exist; with windows
+laid out as rows it becomes one batched matrix product.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class _Geometry(NamedTuple):
 class _Matmul(torch.autograd.Function):
     """A convolution from the fine image to the coarse one, or the transposed one back.
 
-    The gradient of either by its input is the other one, so no gradient has to be scattered. Weights are those of
-    torch: (coarse, fine, h, w) in both directions.
+    The gradient of either with respect to its input is the other, so no gradient has to be scattered. Weights have
+    torch's layout (coarse, fine, h, w) in both directions.
     """
 
     generate_vmap_rule = True
