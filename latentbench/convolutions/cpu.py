@@ -1,8 +1,8 @@
 """Convolutions for CPUs (benchmarks/README.md has the figures).
 
 In bfloat16, torch's gradient of the weights takes two to three times as long as laying out the windows as rows and
-one matrix product; for images of one channel the same is true of every pass. The windows are laid out once and also
-serve the convolution, or the gradient of a transposed one.
+one matrix product; for images of one channel the same is true of every pass. The windows are laid out once and
+also serve the convolution, or the gradient of a transposed one.
 """
 
 from __future__ import annotations
