@@ -13,7 +13,7 @@ from latentbench.cli.options import load_plugins, plugin_options, read_params, s
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.execution.estimate import Estimate
+    from latentbench.execution.estimate import TrialEstimate
     from latentbench.execution.options import Execution
     from latentbench.plan import Plan
     from latentbench.plugins import Plugins
@@ -190,9 +190,9 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     )
 
 
-def _print_costs(trials: Iterable[Trial], costs: Mapping[str, Estimate]) -> None:
+def _print_costs(trials: Iterable[Trial], costs: Mapping[str, TrialEstimate]) -> None:
     """Print a row for each model on each dataset: its trials, minutes of training and megabytes."""
-    groups: dict[tuple[str, str], list[Estimate]] = {}
+    groups: dict[tuple[str, str], list[TrialEstimate]] = {}
     for trial in trials:
         groups.setdefault((trial.dataset, trial.label), []).append(costs[trial.key])
     rows = []

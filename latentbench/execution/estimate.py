@@ -17,14 +17,14 @@ from latentbench.plugins import Plugins
 from latentbench.training.engine import train_model
 from latentbench.trial import Trial
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["TrialEstimate", "estimate"]
 
 STEPS = 6
 BYTES = 4
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrialEstimate:
     """What one trial will take.
 
     Attributes:
@@ -36,7 +36,7 @@ class Estimate:
     megabytes: float
 
 
-def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
+def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, TrialEstimate]:
     """Return an estimate for each trial by its key; trials that differ in their seed alone are timed once.
 
     A checkpoint trains nothing of its own: the whole training it is a look at does.
@@ -44,8 +44,8 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
     Raises:
         LatentbenchError: a model or dataset cannot be built.
     """
-    timed: dict[str, Estimate] = {}
-    found: dict[str, Estimate] = {}
+    timed: dict[str, TrialEstimate] = {}
+    found: dict[str, TrialEstimate] = {}
     for job in jobs:
         whole = {trial.training_key: trial for trial in job.trials}
         for trial in job.trials:
@@ -57,7 +57,7 @@ def estimate(jobs: list[Job], plugins: Plugins) -> dict[str, Estimate]:
     return found
 
 
-def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
+def _time_trial(trial: Trial, device: str, plugins: Plugins) -> TrialEstimate:
     splits = load_splits(plugins, trial)
     budget = trial.budget
     train = training_rows(trial, splits.train)
@@ -66,7 +66,7 @@ def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
     width = trial.params.get("latent_dim") or math.prod(splits.train.inputs.shape[1:])
     numbers = len(splits.test) * width
     if not isinstance(model, GradientModel):
-        return Estimate(0.0, numbers * BYTES / 1e6)
+        return TrialEstimate(0.0, numbers * BYTES / 1e6)
     numbers += sum(weight.numel() for weight in model.parameters())
     few = train.take(np.arange(min(rows, STEPS * budget.batch_size)))
     model.place(device)
@@ -76,4 +76,4 @@ def _time_trial(trial: Trial, device: str, plugins: Plugins) -> Estimate:
             started = time.perf_counter()
             train_model(model, few, budget.model_copy(update={"epochs": 1, "checkpoint": None}), 0)
             seconds.append(time.perf_counter() - started)
-    return Estimate(seconds[-1] * budget.trained_epochs * rows / len(few), numbers * BYTES / 1e6)
+    return TrialEstimate(seconds[-1] * budget.trained_epochs * rows / len(few), numbers * BYTES / 1e6)
