@@ -167,5 +167,5 @@ def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:
     {'sigma': 1.0, 'beta': 4}
     """
     taken = {name for key in stronger for name in names_in(key)}
-    kept = {key: value for key, value in table.items() if not taken & set(names_in(key))}
-    return {**kept, **stronger}
+    others = {key: value for key, value in table.items() if not taken & set(names_in(key))}
+    return {**others, **stronger}

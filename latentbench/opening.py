@@ -22,18 +22,18 @@ from latentbench.records import Record
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import SplitName, Trial
 
-__all__ = ["build_model", "latent_space", "load_splits", "look_through", "training_rows"]
+__all__ = ["build_model", "latent_space", "load_splits", "split_space", "training_rows"]
 
 
 def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
-    """Make the model on the CPU, its weights drawn under the trial's own seed."""
-    found = plugins.load("model", trial.model)
+    """Make the model on the CPU; its weights are drawn under the trial's own seed."""
+    cls = plugins.load("model", trial.model)
     with seeded(derive_seed(trial.seed, "weights")):
-        model: Model = found(build_params(found.Params, trial.params, f"model {trial.model!r}"), data)
+        model: Model = cls(build_params(cls.Params, trial.params, f"model {trial.model!r}"), data)
     return model
 
 
-def look_through(
+def split_space(
     model: Model,
     trial: Trial,
     splits: Splits,
@@ -41,18 +41,17 @@ def look_through(
     cost: Mapping[str, float] | None,
     codes: torch.Tensor | None = None,
 ) -> LatentSpace:
-    """Look at a split of a trial's data through its trained model, where the model is.
+    """Return the latent space of one split of a trial's data, on the device of its trained model.
 
-    `codes` are those that a model without encoder has made of the split before.
+    `codes` are those that a model without encoder has computed for the split before.
     """
-    shown, name = getattr(splits, split), trial.label
     return LatentSpace.of_model(
         model,
-        shown,
+        getattr(splits, split),
         splits.train,
         splits.validation,
         render=splits.render,
-        name=name,
+        name=trial.label,
         fingerprint=trial.fingerprint,
         cost=cost,
         codes=codes,
@@ -60,7 +59,7 @@ def look_through(
 
 
 def training_rows(trial: Trial, train: Split) -> Split:
-    """Return what the budget lets a trial train on; a model reloaded is built for the same."""
+    """Return the rows on which the budget lets a trial train; a reloaded model is built for the same."""
     limit = trial.budget.train_limit
     if limit is None or limit >= len(train):
         return train
@@ -69,13 +68,13 @@ def training_rows(trial: Trial, train: Split) -> Split:
 
 @lru_cache(maxsize=2)
 def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
-    found = plugins.load("dataset", dataset)
-    splits: Splits = found(build_params(found.Params, json.loads(params), f"dataset {dataset!r}")).splits()
+    cls = plugins.load("dataset", dataset)
+    splits: Splits = cls(build_params(cls.Params, json.loads(params), f"dataset {dataset!r}")).splits()
     return splits
 
 
 def load_splits(plugins: Plugins, trial: Trial) -> Splits:
-    """Load a trial's dataset, keeping the last two in memory."""
+    """Load a trial's dataset; the last two stay in memory."""
     return _load_splits(
         plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
     )
@@ -89,7 +88,7 @@ def latent_space(
     device: str = "cpu",
     split: SplitName = "test",
 ) -> LatentSpace:
-    """Look at a split through a trained trial, reloading its model unless it is given.
+    """Return the latent space of a split under a trial's model, which is reloaded unless it is given.
 
     Raises:
         NotApplicableError: the model cannot be reloaded.
@@ -98,15 +97,15 @@ def latent_space(
     if model is None:
         state = record.read_state()
         if state is None:
-            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores are made with the trial")
+            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores come with its training")
         model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
         model.set_state(state)
     if isinstance(model, GradientModel):
         model.place(device).eval()
     codes = None
-    if model.encoder != "amortized" and split == "test":  # what was scored is shown; a search takes long
+    if model.encoder != "amortized" and split == "test":  # the codes that were scored; a search takes long
         codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
-    space = look_through(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
+    space = split_space(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
     if model.encoder != "optimized":
         return space
     others = {"train", "validation"} & space.supplies
@@ -116,18 +115,18 @@ def latent_space(
 
 
 def _searched_once(space: LatentSpace, record: Record, name: str) -> LatentSpace:
-    """Return the space with codes that are searched for once, and then lie in the trial's folder."""
+    """Return the space with codes that are searched for once and then read from the trial's folder."""
 
     def codes() -> torch.Tensor:
         try:
-            found = torch.from_numpy(record.read_arrays(name)["codes"])
-            if len(found) == len(space.inputs):
-                return found.to(space.device)
+            stored = torch.from_numpy(record.read_arrays(name)["codes"])
+            if len(stored) == len(space.inputs):
+                return stored.to(space.device)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             pass  # not there yet, or damaged
-        made = space.encode(space.inputs)
+        searched = space.encode(space.inputs)
         with suppress(OSError):  # a folder that cannot be written costs time the next time, nothing else
-            record.write_arrays(name, {"codes": made.cpu().numpy()})
-        return made
+            record.write_arrays(name, {"codes": searched.cpu().numpy()})
+        return searched
 
     return space.replaced(codes=codes)

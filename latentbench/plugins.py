@@ -148,12 +148,10 @@ class Plugins:
         self.unregister(info.name)
         info.supplies.clear()
         for kind, names in self._registrations.items():
-            kept = {
-                name: [o for o in registrations if o.plugin is not info] for name, registrations in names.items()
+            others = {
+                name: [entry for entry in entries if entry.plugin is not info] for name, entries in names.items()
             }
-            self._registrations[kind] = {
-                name: registrations for name, registrations in kept.items() if registrations
-            }
+            self._registrations[kind] = {name: entries for name, entries in others.items() if entries}
 
     def register(self, plugin: object, name: str) -> None:
         """Register a module or object with hooks.

@@ -119,7 +119,7 @@ def _axes(model: NamedClass, params: Mapping[str, Any]) -> Iterator[tuple[tuple[
     for key, value in params.items():
         names = names_in(key)
         plain = [name.rpartition(".")[2] for name in names]
-        here = [
+        places = [
             index
             for index, name in enumerate(names)
             if plain[index] in model.cls.Params.model_fields
@@ -128,9 +128,10 @@ def _axes(model: NamedClass, params: Mapping[str, Any]) -> Iterator[tuple[tuple[
                 or ("." not in name and name not in named)
             )
         ]
-        if here:
+        if places:
             rows = _rows(key, value, len(names))
-            yield tuple(plain[i] for i in here), list(dict.fromkeys(tuple(row[i] for i in here) for row in rows))
+            values = (tuple(row[place] for place in places) for row in rows)
+            yield tuple(plain[place] for place in places), list(dict.fromkeys(values))
 
 
 def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from latentbench.execution.events import Listener, TrialEvent
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import MemoryMeter, seeded
 from latentbench.model import GradientModel, Model
-from latentbench.opening import build_model, load_splits, look_through, training_rows
+from latentbench.opening import build_model, load_splits, split_space, training_rows
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.training.budget import Budget
@@ -122,7 +122,7 @@ class _Task:
         codes = None
         if model.encoder == "none":  # making the codes is what costs time, not `fit`
             trial = checkpoint.trial
-            codes = look_through(model, trial, load_splits(self.plugins, trial), "test", None).codes
+            codes = split_space(model, trial, load_splits(self.plugins, trial), "test", None).codes
         with clock.stopped():
             self._keep(checkpoint, model, [], clock, codes)
 
@@ -191,7 +191,7 @@ class _Task:
         state = model.get_state()
         if state is not None:
             record.write_state(state)
-        space = look_through(model, trial, load_splits(self.plugins, trial), "test", cost, codes)
+        space = split_space(model, trial, load_splits(self.plugins, trial), "test", cost, codes)
         if space.dim != trial.params.get("latent_dim", space.dim):
             raise ContractError(
                 f"{trial.label} gives codes of length {space.dim}, latent_dim is {trial.params['latent_dim']}"

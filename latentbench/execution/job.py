@@ -173,15 +173,15 @@ def _score(job: Job, plugins: Plugins, checkpoint: Checkpoint, outcome: Outcome)
     record, trial = checkpoint.record, replace(checkpoint.trial, outcome=outcome)
     failed: dict[str, str] = {}
     deferring = job.deferring and record.reloadable  # what cannot be reloaded is scored at once
-    asked: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
-    asked = ("test", job.requests), ("validation", job.validation)
-    for split, requests in asked:
+    by_split: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
+    by_split = ("test", job.requests), ("validation", job.validation)
+    for split, requests in by_split:
         now = [request for request in requests if not (deferring and request.on_host)]
         missing = [request for request in now if record.read_scores(request, split) is None]
         if missing:
             make_space = partial(latent_space, trial, record, plugins, checkpoint.model, job.device, split)
-            made = checkpoint.space if split == "test" else None
-            failed |= _score_split(split, missing, made, make_space, record, plugins)
+            space = checkpoint.space if split == "test" else None
+            failed |= _score_split(split, missing, space, make_space, record, plugins)
     return failed
 
 

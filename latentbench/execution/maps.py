@@ -71,38 +71,40 @@ def trial_map(
     name = f"maps/{method}-v{MAP_VERSION}-{short_hash(decides)}.npz"
     requests = _judges(plugins)
     judges = [request.stem for request in requests]
-    found, judged = _read(record, name, rows)
-    if found is not None and judged == judges:
-        return found
-    made = found or make_map(space.codes.cpu().numpy(), method, seed, count, start)
-    scored = replace(made, trust=_trust(made, space, requests, plugins))
+    stored, judged = _read(record, name, rows)
+    if stored is not None and judged == judges:
+        return stored
+    unscored = stored or make_map(space.codes.cpu().numpy(), method, seed, count, start)
+    scored = replace(unscored, trust=_trust(unscored, space, requests, plugins))
     _write(record, name, scored, judges)
     return scored
 
 
 def _judges(plugins: Plugins) -> list[ScoreRequest]:
     """Return the metrics that judge maps, of those that are there."""
-    there = {score for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
-    wanted = tuple(score for score in JUDGES if score in there)
-    return metric_requests(wanted, plugins) if wanted else []  # no name would mean all
+    known = {score for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
+    scores = tuple(score for score in JUDGES if score in known)
+    return metric_requests(scores, plugins) if scores else []  # no name would mean all
 
 
-def _trust(made: Map, space: LatentSpace, requests: Sequence[ScoreRequest], plugins: Plugins) -> dict[str, float]:
+def _trust(map_: Map, space: LatentSpace, requests: Sequence[ScoreRequest], plugins: Plugins) -> dict[str, float]:
     """Return what metrics say of a map: how well places show the codes, and in 10-NN accuracy the classes.
 
     Places are judged as any codes are, the codes as their inputs. A score that does not apply here (no labels,
     collapsed codes) is left out.
     """
-    codes = space.codes.cpu().numpy()[made.rows]
-    labels = space.labels.cpu().numpy()[made.rows] if "labels" in space.supplies else None
-    seen = LatentSpace.from_arrays(codes=made.places, inputs=codes, labels=labels, name=f"{made.method} map")
+    codes = space.codes.cpu().numpy()[map_.rows]
+    labels = space.labels.cpu().numpy()[map_.rows] if "labels" in space.supplies else None
+    space_of_map = LatentSpace.from_arrays(
+        codes=map_.places, inputs=codes, labels=labels, name=f"{map_.method} map"
+    )
     trust: dict[str, float] = {}
     for request in requests:
-        stored, _ = measure(request, plugins, seen)
+        stored, _ = measure(request, plugins, space_of_map)
         rows: Mapping[str, Any] = stored["scores"]
         trust |= {name: row["value"] for name, row in rows.items() if name in JUDGES and row["status"] == "ok"}
         for row in (row for row in rows.values() if row["status"] == "failed"):
-            warnings.warn(f"{request.metric} cannot judge the map by {made.method}: {row['reason']}", stacklevel=4)
+            warnings.warn(f"{request.metric} cannot judge the map by {map_.method}: {row['reason']}", stacklevel=4)
             break
     return {name: trust[name] for name in JUDGES if name in trust}
 
@@ -112,16 +114,16 @@ def stored_maps(record: Record) -> list[Map]:
 
     Damaged ones, and those of another version, are passed over.
     """
-    found: dict[str, Map] = {}
+    best: dict[str, Map] = {}
     for path in sorted((record.folder / "maps").glob(f"*-v{MAP_VERSION}-*.npz")):
         try:
-            made, _ = _load(record, f"maps/{path.name}")
+            candidate, _ = _load(record, f"maps/{path.name}")
         except DAMAGED:
             continue
-        best = found.get(made.method)
-        if best is None or (made.seed, -len(made.rows)) < (best.seed, -len(best.rows)):
-            found[made.method] = made
-    return [found[method] for method in METHODS if method in found]
+        current = best.get(candidate.method)
+        if current is None or (candidate.seed, -len(candidate.rows)) < (current.seed, -len(current.rows)):
+            best[candidate.method] = candidate
+    return [best[method] for method in METHODS if method in best]
 
 
 def _load(record: Record, name: str) -> tuple[Map, list[str]]:
@@ -129,12 +131,12 @@ def _load(record: Record, name: str) -> tuple[Map, list[str]]:
     arrays = record.read_arrays(name)
     about = json.loads(str(arrays["about"]))
     judged = about.pop("judges")
-    found = Map(rows=arrays["rows"], places=arrays["places"], **about)
-    if found.places.shape != (len(found.rows), 2):
+    stored = Map(rows=arrays["rows"], places=arrays["places"], **about)
+    if stored.places.shape != (len(stored.rows), 2):
         raise ValueError("it shows other items")
-    if not np.isfinite(found.places).all():
+    if not np.isfinite(stored.places).all():
         raise ValueError("it holds NaN or infinity")
-    return found, judged
+    return stored, judged
 
 
 def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | None, list[str]]:
@@ -142,30 +144,30 @@ def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | Non
     if not (record.folder / name).is_file():
         return None, []
     try:
-        found, judged = _load(record, name)
-        if not np.array_equal(found.rows, rows):
+        stored, judged = _load(record, name)
+        if not np.array_equal(stored.rows, rows):
             raise ValueError("it shows other items")
     except DAMAGED as error:
         warnings.warn(f"{record.folder / name} is damaged and made again ({error})", stacklevel=3)
         return None, []
-    return found, judged
+    return stored, judged
 
 
-def _write(record: Record, name: str, made: Map, judges: Sequence[str]) -> None:
+def _write(record: Record, name: str, map_: Map, judges: Sequence[str]) -> None:
     """Store a map; a folder that cannot be written costs time the next time, nothing else."""
     about = {
-        "method": made.method,
-        "seed": made.seed,
-        "settings": dict(made.settings),
-        "seconds": made.seconds,
-        "library": made.library,
-        "trust": dict(made.trust),
+        "method": map_.method,
+        "seed": map_.seed,
+        "settings": dict(map_.settings),
+        "seconds": map_.seconds,
+        "library": map_.library,
+        "trust": dict(map_.trust),
         "judges": list(judges),
     }
     try:
         (record.folder / "maps").mkdir(exist_ok=True)
-        record.write_arrays(name, {"rows": made.rows, "places": made.places, "about": np.array(json.dumps(about))})
+        record.write_arrays(name, {"rows": map_.rows, "places": map_.places, "about": np.array(json.dumps(about))})
     except OSError as error:
         warnings.warn(
-            f"the map by {made.method} cannot be stored ({error}) and is made again next time", stacklevel=3
+            f"the map by {map_.method} cannot be stored ({error}) and is made again next time", stacklevel=3
         )

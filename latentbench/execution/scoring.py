@@ -34,9 +34,9 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
     status, reason, used = "ok", "", 0
     values: Mapping[str, Any] = {}
     try:
-        found = plugins.load("metric", request.metric)
-        used = min(len(space), found.max_items or len(space))
-        metric = found(build_params(found.Params, request.params, f"metric {request.metric!r}"))
+        cls = plugins.load("metric", request.metric)
+        used = min(len(space), cls.max_items or len(space))
+        metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
         values, notes = compute(metric, space), (space.note, metric.note(space.arranged))
         reason = "; ".join(filter(None, notes))
     except NotApplicableError as error:

@@ -296,14 +296,14 @@ def test_a_job_of_several_trials_gives_each_its_record(betas, job_of, go):
 
 
 def test_codes_are_made_once_of_a_trial_alone_and_wait_for_no_other(betas, job_of, monkeypatch):
-    made, plain = [], fitting.look_through
+    made, plain = [], fitting.split_space
 
     def counted(*given):
         made.append(given[1].key)
         return plain(*given)
 
     for module in ("execution.fitting", "opening"):
-        monkeypatch.setattr(f"latentbench.{module}.look_through", counted)
+        monkeypatch.setattr(f"latentbench.{module}.split_space", counted)
     job, plugins = job_of(betas())
     execute_job(replace(job, trials=job.trials[:1]), plugins, lambda *_: None)
     assert made == [job.trials[0].key]
