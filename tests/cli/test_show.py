@@ -77,7 +77,7 @@ def test_reconstructions_of_all_models_on_the_same_items(show, finished):
     assert [path.rpartition(".")[2] for path in paths] == ["png", "svg", "pdf", "csv"]
     assert err.splitlines() == [
         "mapped is left out: no decoder",
-        "pickled is left out: pickled cannot be reloaded; its scores are made with the trial",
+        "pickled is left out: pickled cannot be reloaded; its scores come with its training",
     ]
     numbers = pd.read_csv(only(paths, "csv"))
     assert numbers["model"].tolist() == ["pca"] * 3 + ["vae"] * 3
@@ -183,7 +183,7 @@ WRONG = {
     ),
     "gone": (
         ["--what", "traversals", "--model", "pickled"],
-        "pickled cannot be reloaded; its scores are made with the trial; it cannot be looked at afterwards",
+        "pickled cannot be reloaded; its scores come with its training; it cannot be looked at afterwards",
     ),
 }
 

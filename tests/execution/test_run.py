@@ -588,7 +588,7 @@ def test_a_model_that_cannot_be_reloaded_is_scored_with_its_trial(tiny, tmp_path
     assert row(results, "good")["value"] == 3
     late = row(results, "items")
     assert (late["status"], late["reason"]) == (
-        "not applicable", "NotReloadable cannot be reloaded; its scores are made with the trial",
+        "not applicable", "NotReloadable cannot be reloaded; its scores come with its training",
     )  # fmt: skip
     assert trained(tmp_path) == 2
     with pytest.raises(latentbench.NotApplicableError, match="cannot be reloaded"):

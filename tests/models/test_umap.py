@@ -98,5 +98,5 @@ def test_a_trial_is_scored_at_once_and_later_scores_say_why_they_are_missing(tin
     assert outcomes(results, "knn10") == ["ok", ""]
     assert results.scores.set_index("score").loc["knn10", "value"] > 0.8
     assert outcomes(results, "r2") == ["not applicable", "no decoder"]
-    late = "umap cannot be reloaded; its scores are made with the trial"
+    late = "umap cannot be reloaded; its scores come with its training"
     assert outcomes(run("knn10", "silhouette"), "silhouette") == ["not applicable", late]
