@@ -1,7 +1,7 @@
 """Make the pictures of docs/gallery.md again: `python docs/make_gallery.py [PICTURE ...]`.
 
-Every command of the page is typed as it stands there, in a folder that is kept (`--work`), so that runs are not
-trained again. A command's pictures are the links below it: of the files it writes, the one of that ending.
+Every command of the page is run as printed, in a folder that is kept (`--work`), so that runs are trained once.
+The pictures of a command are the links below it: each is the file with that ending that the command writes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ PICTURE = re.compile(r"!\[[^\]]*\]\((gallery/[^)]+)\)")
 
 
 class Shown(NamedTuple):
-    """One command of the page and the pictures below it, as paths beside the page; none below a run."""
+    """One command of the page and the pictures below it, as paths relative to the page; a run has none."""
 
     words: tuple[str, ...]
     pictures: tuple[str, ...]
 
 
 def shown(page: str) -> Iterator[Shown]:
-    """Yield the commands of the page in its order."""
+    """Yield the commands of the page in order."""
     for block, below in BLOCK.findall(page):
         lines = [shlex.split(line) for line in block.splitlines() if line.startswith("latentbench ")]
         for line in lines[:-1]:
@@ -39,7 +39,7 @@ def shown(page: str) -> Iterator[Shown]:
 
 
 def chosen(commands: Sequence[Shown], names: Sequence[str], work: Path) -> list[Shown]:
-    """Return the commands that draw pictures of these names (all of them: none named), and the runs they lack."""
+    """Return the commands that draw the named pictures (all without names), after the runs that they lack."""
     drawing = [
         command
         for command in commands
@@ -57,31 +57,35 @@ def chosen(commands: Sequence[Shown], names: Sequence[str], work: Path) -> list[
 
 
 def written(folder: Path, pictures: Sequence[str]) -> dict[str, Path]:
-    """Return for each picture the file of its ending that a command wrote into `folder`.
+    """Return for each picture the file with its ending that a command wrote into `folder`.
 
     Raises:
-        ValueError: there is not exactly one.
+        ValueError: there is no such file, or several.
     """
-    found = {}
+    outputs = {}
     for picture in pictures:
         files = sorted(folder.rglob(f"*{Path(picture).suffix}"))
         if len(files) != 1:
             raise ValueError(f"{picture} should be one file of its ending, got {[file.name for file in files]}")
-        found[picture] = files[0]
-    return found
+        outputs[picture] = files[0]
+    return outputs
 
 
 def main() -> None:
-    """Type the commands and keep their pictures."""
+    """Run the commands and keep their pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="*", help="only these, as barycenters.png")
-    parser.add_argument("--work", type=Path, default=PAGE.parents[1], help="where results/ are; default: here")
-    asked = parser.parse_args()
-    for words, pictures in chosen(list(shown(PAGE.read_text(encoding="utf-8"))), asked.pictures, asked.work):
+    parser.add_argument("pictures", nargs="*", help="make only these pictures, for example barycenters.png")
+    parser.add_argument(
+        "--work", type=Path, default=PAGE.parents[1], help="folder that holds results/; default: the repository"
+    )
+    arguments = parser.parse_args()
+    for words, pictures in chosen(
+        list(shown(PAGE.read_text(encoding="utf-8"))), arguments.pictures, arguments.work
+    ):
         print(shlex.join(words), flush=True)
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", *words, *(["-o", folder] if pictures else [])]
-            subprocess.run(command, cwd=asked.work, check=True)  # noqa: S603 - our own page
+            subprocess.run(command, cwd=arguments.work, check=True)  # noqa: S603 - our own page
             for picture, file in written(Path(folder), pictures).items():
                 place = PAGE.parent / picture
                 place.parent.mkdir(exist_ok=True)
