@@ -28,11 +28,11 @@ SMALLEST_P = 1e-100  # below it t of one degree of freedom is beyond floating po
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean of `a - b` over paired seeds (and test items), and how sure it is.
+    """Mean of `a - b` over paired seeds (and test items), and its uncertainty.
 
     Attributes:
         mean: the difference.
-        variances: what seeds, then items, add to its variance, each with its degrees of freedom.
+        variances: contributions of seeds, then of items, to its variance, each with its degrees of freedom.
         p_value: two-sided.
     """
 
@@ -79,14 +79,14 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     """Compare two models on the same seeds, and on the same test items where these are given.
 
     The variance of the mean difference is that of the seeds' means over S, plus, for `(S, n)` values, that of the
-    items' means over n: another seed and another test set are both allowed to change the verdict. The noise of a
-    single (seed, item) is in both terms, so the test errs on the careful side.
+    items' means over n, so that the verdict covers other seeds and other test sets. The noise of a single
+    (seed, item) is in both terms, which makes the test conservative.
 
     Half the interval is sqrt(sum of t^2 times variance), each t with the degrees of freedom of its own variance:
     Banerjee 1960, "Approximate Confidence Interval for Linear Functions of Means of k Populations When the
     Population Variances Are Not Equal". It never covers less than its level, as the distribution function of a
-    squared normal is concave. Satterthwaite's degrees of freedom do not keep that: with 5 seeds they find up to
-    three times too many differences at p = 0.002, where Holm's correction looks.
+    squared normal is concave. Satterthwaite's degrees of freedom do not guarantee that: with 5 seeds they find up
+    to three times too many differences at p = 0.002, the region that Holm's correction uses.
 
     Args:
         a: `(S,)` or `(S, n)`, S >= 2; row s is seed s.
@@ -157,7 +157,7 @@ def average_ranks(table: ArrayLike) -> NDArray[np.float64]:
         table: `(n, k)`, more is better: one row a data set (or another independent block), one column a model.
 
     Raises:
-        ValueError: not a table, or with gaps; a score that is not applicable has no rank.
+        ValueError: not a table, or a table with gaps.
 
     >>> average_ranks([[0.9, 0.8, 0.8], [0.9, 0.5, 0.7]])
     array([1.  , 2.75, 2.25])
@@ -176,7 +176,7 @@ def rank_intervals(better: ArrayLike) -> list[tuple[int, int]]:
     """Return the best and the worst rank that each of k models may have; 1 is the best.
 
     Args:
-        better: `(k, k)`, true where the model of the row is found to be better than that of the column.
+        better: `(k, k)`, true where the model of the row is significantly better than that of the column.
 
     Raises:
         ValueError: not square, or two models each better than the other.

@@ -76,13 +76,13 @@ def test_models_that_never_vary_over_seeds_are_compared_over_items():
 
 def false_positives(noise_of_items):
     rng = np.random.default_rng(RNG_SEED)
-    found = 0
+    rejected = 0
     for _ in range(2000):
         seeds = rng.normal(size=(5, 1)) * 0.1
         items = rng.normal(size=(1, 50)) * noise_of_items
         difference = seeds + items + rng.normal(size=(5, 50)) * 0.1
-        found += paired_difference(difference, np.zeros_like(difference)).p_value < 0.05
-    return found / 2000
+        rejected += paired_difference(difference, np.zeros_like(difference)).p_value < 0.05
+    return rejected / 2000
 
 
 @pytest.mark.parametrize("noise_of_items", [0.0, 0.5, 2.0])
@@ -116,13 +116,13 @@ def test_p_value_lies_between_those_of_either_freedom(size, exponent, few, many)
     assert min(ends) * 0.99 <= p <= max(*ends, 1e-100) * 1.01
 
 
-def test_seeds_alone_would_cry_wolf_where_the_test_set_is_small():
+def test_seeds_alone_reject_too_often_where_the_test_set_is_small():
     rng = np.random.default_rng(RNG_SEED)
-    found = 0
+    rejected = 0
     for _ in range(300):
         difference = rng.normal(size=(1, 50)) + rng.normal(size=(5, 50)) * 0.1
-        found += stats.ttest_1samp(difference.mean(1), 0).pvalue < 0.05
-    assert found / 300 > 0.5
+        rejected += stats.ttest_1samp(difference.mean(1), 0).pvalue < 0.05
+    assert rejected / 300 > 0.5
 
 
 @pytest.mark.parametrize(("a", "p"), [([1.0, 1.0], 1.0), ([2.0, 2.0], 0.0)])

@@ -122,10 +122,10 @@ def test_ticks_and_texts_keep_apart():
 
 @pytest.mark.parametrize(("reference", "cue"), [("", "marker"), ("yardstick", "dash"), ("floor", "dash")])
 def test_no_two_lines_differ_in_color_alone(reference, cue):
-    found = list(line_styles({f"line {place}": (reference, False) for place in range(4)}).values())
-    assert len({getattr(look, cue) for look in found}) == 4
+    styles = list(line_styles({f"line {place}": (reference, False) for place in range(4)}).values())
+    assert len({getattr(style, cue) for style in styles}) == 4
     many = line_styles({f"line {place}": ("", False) for place in range(30)}).values()
-    assert len({(look.color, look.marker) for look in many}) == 30
+    assert len({(style.color, style.marker) for style in many}) == 30
 
 
 def test_a_panel_for_each_score_and_a_line_for_each_model(curve):
@@ -244,9 +244,9 @@ def test_the_numbers_beside_a_figure_are_those_of_the_frame(swept, tmp_path):
         assert row.value == pytest.approx(tested[row.score, row.label])
         assert row.train_seconds == (0.01 if row.model == "pca" else 90)
     rate = pd.read_csv(tmp_path / "rate-digits.csv")
-    one = rate[(rate["label"] == "vae(latent_dim=2)") & (rate["seed"] == "1")]
+    mark = rate[(rate["label"] == "vae(latent_dim=2)") & (rate["seed"] == "1")]
     frame = results.scores[(results.scores["label"] == "vae(latent_dim=2)") & (results.scores["seed"] == 1)]
-    assert one["rate"].item() == pytest.approx(frame.loc[frame["score"] == "rate", "value"].item())
+    assert mark["rate"].item() == pytest.approx(frame.loc[frame["score"] == "rate", "value"].item())
 
 
 def test_two_writes_give_equal_bytes_and_svg_holds_text(swept, tmp_path):

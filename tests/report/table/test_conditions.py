@@ -89,10 +89,10 @@ def test_costs_under_unequal_conditions_are_told_and_not_marked(drawn_results, c
     equal = marks(drawn_results().results())
     results = changed(drawn_results(), "vae", seeds=[3], **changes)
     assert f"cost rows mix trials {mixture}: compare them with care, none is marked" in printed(results)
-    found = marks(results)
-    assert all(set(found[score]) == {""} and "*" in equal[score] for score in COSTS)
-    assert {s: own for s, own in found.items() if s not in COSTS} == {
-        s: own for s, own in equal.items() if s not in COSTS
+    unequal = marks(results)
+    assert all(set(unequal[score]) == {""} and "*" in equal[score] for score in COSTS)
+    assert {score: row for score, row in unequal.items() if score not in COSTS} == {
+        score: row for score, row in equal.items() if score not in COSTS
     }
     ranks = comparison_table(results, ranks=True).comparisons[0].rows
     assert {cell.rank for row in ranks if row.score in COSTS for cell in row.cells} == {None}

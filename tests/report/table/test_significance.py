@@ -110,7 +110,7 @@ def test_all_scores_are_one_family():
         for mean in (0.978, 0.5, 1.0)
     )
     assert judged([close])[0].marks == {"a": "*"}
-    assert [found.marks for found in judged([close, *[far] * 4])] == [{"a": "*"}] * 5
+    assert [verdict.marks for verdict in judged([close, *[far] * 4])] == [{"a": "*"}] * 5
     assert judged([close, *[same] * 4])[0].marks == {"a": "*", "b": "="}
 
 
