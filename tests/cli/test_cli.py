@@ -339,7 +339,7 @@ def test_a_table_as_text(cli, finished):
 def test_a_table_of_ranks(cli, finished):
     status, out, _ = cli("table", finished, "--ranks")
     assert status == 0
-    assert "no ranks under five seeds" in out
+    assert "no ranks with fewer than five seeds" in out
     assert "±" not in out
     assert cli("table", finished, "--ranks", "--relative")[::2] == (
         2, "latentbench: ranks are the same relative to floor and ceiling: choose --ranks or --relative\n",
