@@ -1,4 +1,4 @@
-"""Draw docs/architecture.svg from the floors in pyproject.toml: `python docs/make_architecture.py`."""
+"""Draw docs/architecture.svg from the layers in pyproject.toml: `python docs/make_architecture.py`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _street() -> list[str]:
         _text(
             MARGIN,
             108,
-            "The house: a room imports from the floors below it (blue: a folder, else one file)",
+            "The house: a room imports from the layers below it (blue: a folder, else one file)",
             13,
             weight="bold",
         ),
