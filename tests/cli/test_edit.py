@@ -42,7 +42,7 @@ def test_without_items_the_first_that_change_are_edited(cli, run):
     assert pd.read_csv(out.split()[1])["item"].nunique() == 4
 
 
-def test_classes_of_data_that_nobody_can_draw(cli, run):
+def test_classes_are_edited_in_data_without_a_renderer(cli, run):
     status, out, err = cli("edit", run, "-d", "digits", "-m", "ae", "--attribute", "label:3->8", "--reencode")
     assert status == 0, err
     table = pd.read_csv(out.split()[1])

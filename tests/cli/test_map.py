@@ -206,7 +206,7 @@ def test_a_factor_colors_the_dots(cli, tmp_path, monkeypatch):
     ],
     ids=lambda part: str(part)[:20],
 )
-def test_what_cannot_be_is_said_in_a_sentence(cli, run, options, sentence):
+def test_a_wrong_request_is_one_sentence(cli, run, options, sentence):
     status, out, err = cli("map", run, "-m", "ae", *options)
     assert (status, out) == (2, "")
     assert sentence in err

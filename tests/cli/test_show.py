@@ -189,7 +189,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_shown_is_said_in_a_sentence(show, case):
+def test_a_wrong_request_is_one_sentence(show, case):
     words, expected = WRONG[case]
     status, paths, err = show(*words)
     assert status == 2

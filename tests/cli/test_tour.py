@@ -110,7 +110,7 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
         assert opened.n_frames >= 10
 
 
-def test_every_look_keeps_its_map(cli, run, tmp_path):
+def test_every_checkpoint_keeps_its_map(cli, run, tmp_path):
     command = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
     assert cli(*command, "-o", tmp_path)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")}
@@ -132,7 +132,7 @@ def test_every_look_keeps_its_map(cli, run, tmp_path):
     ],
     ids=["decoder", "checkpoints", "clusters", "name"],
 )
-def test_what_cannot_be_is_said_in_a_sentence(cli, run, options, sentence):
+def test_a_wrong_request_is_one_sentence(cli, run, options, sentence):
     status, out, err = cli("tour", run, "--plugin", run.parent / "plugin.py", *options)
     assert (status, out) == (2, "")
     assert sentence in err

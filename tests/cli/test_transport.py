@@ -114,7 +114,7 @@ def test_signals_of_a_file(cli, tmp_path, count):
     np.testing.assert_allclose(pd.read_csv(written(out)["csv"])["Wasserstein"], numbers["Wasserstein"])
 
 
-def test_what_is_refused(cli, finished, tmp_path):
+def test_a_wrong_request_is_one_sentence(cli, finished, tmp_path):
     pd.DataFrame({"a": [1.0, 2], "b": [1.0, -2]}).to_csv(tmp_path / "negative.csv", index=False)
     pd.DataFrame({"a": [1.0, 2]}).to_csv(tmp_path / "one.csv", index=False)
     (tmp_path / "gap.csv").write_text("a,b\n1,2\n3,\n")

@@ -141,7 +141,7 @@ def test_codes_of_the_training_split_where_there_is_one():
     assert training_codes(train) is train.codes
 
 
-def test_what_cannot_be_drawn_says_so():
+def test_sampling_needs_the_prior_or_enough_codes():
     with pytest.raises(NotApplicableError, match="no prior"):
         sample_codes(space_of(normal(40, 2)), 3, 0, "prior")
     with pytest.raises(NotApplicableError, match="a mixture of 10 parts needs at least 20 codes, got 19"):
@@ -153,7 +153,7 @@ def test_one_code_is_drawn_again_and_again():
     assert sample_codes(space, 3, 0).tolist() == [[1.0, 2.0]] * 3
 
 
-def test_requests_that_are_none_say_so():
+def test_sampling_checks_its_arguments():
     space = space_of(normal(30, 2))
     for request in (lambda: sample_codes(space, 3, 0, "gausian"), lambda: sampler_name(space, "gausian")):
         with pytest.raises(UnknownNameError, match="draws from 'gausian'; did you mean 'gaussian'"):

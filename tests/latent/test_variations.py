@@ -88,7 +88,7 @@ def test_what_they_are_drawn_from(spots):
     assert neighborhood_name(bare(spots)) == "a Gaussian with the covariance of its 20 nearest codes"
 
 
-def test_what_cannot_be_varied(spots):
+def test_variations_check_their_arguments_and_what_the_space_supplies(spots):
     with pytest.raises(ValueError, match="item must be from 0 to 59, got 60"):
         variations(spots, 60, 3, 0)
     with pytest.raises(ValueError, match="width must be at least 0 and finite, got -1"):
@@ -103,11 +103,11 @@ def test_what_cannot_be_varied(spots):
 
 
 @pytest.mark.parametrize("seven", [np.int64(7), torch.tensor(7)])
-def test_a_row_number_of_any_kind_is_one(spots, seven):
+def test_a_row_number_may_have_any_integer_type(spots, seven):
     for space in (spots, bare(spots)):
         assert torch.equal(variations(space, seven, 3, seed=1), variations(space, 7, 3, seed=1))
 
 
-def test_a_width_without_end_is_refused(spots):
+def test_an_infinite_width_is_refused(spots):
     with pytest.raises(ValueError, match="width must be at least 0 and finite, got inf"):
         variations(spots, 7, 3, seed=1, width=float("inf"))

@@ -73,7 +73,7 @@ def test_the_items_do_not_depend_on_the_seed_and_fewer_are_part_of_more():
     np.testing.assert_array_equal(make_map(points, count=50).places, pca_map(points[rows[0]])[0])
 
 
-def test_what_cannot_be_mapped_is_said():
+def test_maps_check_method_count_and_start():
     with pytest.raises(UnknownNameError, match=r"there is no map 'umpa'; did you mean 'umap'"):
         make_map(codes(), "umpa")
     with pytest.raises(NotApplicableError, match="at least 10 codes, there are 9 \\(by pca two\\)"):
@@ -83,7 +83,7 @@ def test_what_cannot_be_mapped_is_said():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_start_that_is_no_place_is_refused(method):
+def test_a_start_that_is_not_finite_is_refused(method):
     """The t-SNE of scikit-learn would take the whole process with it."""
     with pytest.raises(ValueError, match="start must be finite"):
         make_map(codes(12), method, start=np.full((12, 2), np.nan))

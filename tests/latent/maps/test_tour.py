@@ -134,12 +134,12 @@ def test_two_stops_and_equal_stops_and_one():
 @pytest.mark.parametrize(
     ("stops", "steps", "rest"), [(np.ones((0, 2)), 3, 0), (np.ones(3), 3, 0), (np.ones((3, 2)), 3, 3)]
 )
-def test_no_way_is_refused(stops, steps, rest):
+def test_a_tour_path_checks_its_stops(stops, steps, rest):
     with pytest.raises(ValueError, match="stops"):
         tour_path(stops, steps, rest)
 
 
-def test_what_cannot_be_toured_is_said():
+def test_tours_check_labels_and_places():
     places = np.random.default_rng(0).normal(size=(9, 2))
     with pytest.raises(ValueError, match="a label for each of the 9 places, got 8"):
         tour_stops(places, np.zeros(8), 2)

@@ -182,7 +182,7 @@ def test_a_graph_that_is_given_is_used():
 
 
 @pytest.mark.parametrize("call", [interpolate, blend], ids=["interpolate", "blend"])
-def test_what_cannot_be_done_is_refused_in_one_sentence(call):
+def test_interpolation_checks_its_arguments_and_the_decoder(call):
     codes = normal(5, 2)
     what = 4 if call is interpolate else torch.ones(1, 2)
     with pytest.raises(UnknownNameError, match="there is no path 'geodesik'; did you mean 'geodesic'"):

@@ -51,7 +51,7 @@ def test_the_smaller_class_decides_and_a_seed_repeats():
     assert not torch.equal(morph[0], cloud_morph(space, 7, 2, shares, seed=1)[0])
 
 
-def test_what_is_refused():
+def test_cloud_morph_checks_its_arguments():
     space, half = two_classes(), torch.tensor([0.5])
     for from_class, to_class, shares, count, words in (
         (2, 3, half, 5, "no item is of class 3; classes here are 2, 7"),

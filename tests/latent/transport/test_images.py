@@ -137,7 +137,7 @@ def test_barycenter_leaves_its_arguments_and_repeats():
     assert torch.equal(weights, before[1])
 
 
-def test_barycenter_refuses_what_it_cannot_do():
+def test_image_barycenters_check_their_arguments():
     images, halves = torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2)
     for wrong, weights, reg, words in (
         (torch.rand(2, 3, 8, 8), halves, 0.01, "images must be grey, got 3 channels"),
@@ -240,7 +240,7 @@ def test_finer_parts_close_the_holes_of_a_shape_that_grows():
         assert float((fine[near] - fine[close]).abs().sum()) < 0.005 * 196
 
 
-def test_image_displacement_refuses_what_it_cannot_do(monkeypatch):
+def test_image_displacement_checks_its_arguments(monkeypatch):
     image, half = blob(8, 8), torch.tensor([0.5])
     for start, end, shares, words in (
         (torch.rand(3, 8, 8), torch.rand(3, 8, 8), half, "images must be grey, got 3 channels"),

@@ -124,7 +124,7 @@ def test_samples_of_other_sizes():
     assert masses.tolist() == pytest.approx([1 / 3, 1 / 6, 1 / 6, 1 / 3])
 
 
-def test_what_is_refused():
+def test_signal_barycenters_check_their_arguments():
     signals, ones = torch.ones(2, 5), torch.ones(2)
     for wrong, weights, words in (
         (signals[0], ones, r"signals must be \(k, n\), at least one, got \(5,\)"),
