@@ -149,18 +149,18 @@ def open_trial(
     if seed is None:
         trial = median_trial(results, data, label)
         if trial is None:
-            raise RequestError(f"no trial of {label} on {data} ended well; see `latentbench table {run}`")
+            raise RequestError(f"no trial of {label} on {data} succeeded; see `latentbench table {run}`")
     else:
         seeds = {trial.seed: trial for trial in rows if trial.label == label}
         if seed not in seeds:
             raise RequestError(f"--seed must be one of {', '.join(map(str, sorted(seeds)))}, got {seed}")
         trial = seeds[seed]
         if not trial.ok:
-            raise RequestError(f"{label} with seed {seed} did not end well; choose another --seed")
+            raise RequestError(f"{label} with seed {seed} did not succeed; choose another --seed")
     try:
         space = results.latent_space(trial)
     except NotApplicableError as error:
-        raise RequestError(f"{error}; it cannot be looked at afterwards, choose another --model") from error
+        raise RequestError(f"{error}; choose another --model") from error
     return SelectedTrial(results, trial, space, Path(output) if output else results.path / verb)
 
 

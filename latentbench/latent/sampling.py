@@ -152,7 +152,7 @@ def _expectation_maximization(codes: Tensor, parts: int, seed: int) -> GaussianM
 def _chosen(space: LatentSpace, how: Source) -> Literal["prior", "gaussian", "mixture"]:
     if how not in SOURCES:
         near = near_matches(how, SOURCES)
-        raise UnknownNameError(f"nothing draws from {how!r}{near}; there are {', '.join(SOURCES)}")
+        raise UnknownNameError(f"there is no source {how!r}{near}; there are {', '.join(SOURCES)}")
     if how == "auto":
         return "prior" if "prior" in space.supplies else "gaussian"
     return how

@@ -73,6 +73,6 @@ def _neighbors(space: LatentSpace, item: int | Tensor, code: Tensor) -> Tensor:
     if "train" not in space.supplies and isinstance(item, int):
         apart[item] = torch.inf
     if int(torch.isfinite(apart).sum()) < NEIGHBORS:
-        raise NotApplicableError(f"a neighborhood needs {NEIGHBORS} other codes, there are fewer")
+        raise NotApplicableError(f"a neighborhood needs at least {NEIGHBORS} other codes")
     near = bank[apart.topk(NEIGHBORS, largest=False).indices].double()
     return near - near.mean(0)

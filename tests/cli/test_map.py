@@ -200,7 +200,7 @@ def test_a_factor_colors_the_dots(cli, tmp_path, monkeypatch):
     ("options", "sentence"),
     [
         (("--method", "umpa"), "there is no map 'umpa'; did you mean 'umap'"),
-        (("--method", "tsne", "--count", 5), "needs at least 10 codes, there are 5"),
+        (("--method", "tsne", "--count", 5), "needs at least 10 codes, got 5"),
         (("--method", "pca", "--by", "size"), "these items have no 'size'; it has label"),
         (("--seed", 7), "--seed must be one of 0"),
     ],

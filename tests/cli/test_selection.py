@@ -69,9 +69,13 @@ WRONG = {
     "unknown model": ({"model": "beta_va"}, UnknownNameError, "this run has no model 'beta_va'; did you mean "),
     "unknown data": ({"dataset": "digit"}, UnknownNameError, "no data set 'digit'; did you mean 'digits'"),
     "unknown seed": ({"model": "ae", "seed": 7}, RequestError, "--seed must be one of 0, 1, got 7"),
-    "failed": ({"model": "fails"}, RequestError, "no trial of fails on digits ended well; see `latentbench table"),
-    "failed seed": ({"model": "fails", "seed": 1}, RequestError, "fails with seed 1 did not end well"),
-    "cannot be reloaded": ({"model": "forgets"}, RequestError, "it cannot be looked at afterwards"),
+    "failed": ({"model": "fails"}, RequestError, "no trial of fails on digits succeeded; see `latentbench table"),
+    "failed seed": ({"model": "fails", "seed": 1}, RequestError, "fails with seed 1 did not succeed"),
+    "cannot be reloaded": (
+        {"model": "forgets"},
+        RequestError,
+        "its scores are made with the trial; choose another --model",
+    ),
     "ambiguous": ({"model": "beta_vae"}, UnknownNameError, "this run has no model 'beta_vae'"),
 }
 

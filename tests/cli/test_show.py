@@ -183,7 +183,7 @@ WRONG = {
     ),
     "gone": (
         ["--what", "traversals", "--model", "pickled"],
-        "pickled cannot be reloaded; its scores come with its training; it cannot be looked at afterwards",
+        "pickled cannot be reloaded; its scores come with its training; choose another --model",
     ),
 }
 

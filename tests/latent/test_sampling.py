@@ -156,7 +156,7 @@ def test_one_code_is_drawn_again_and_again():
 def test_sampling_checks_its_arguments():
     space = space_of(normal(30, 2))
     for request in (lambda: sample_codes(space, 3, 0, "gausian"), lambda: sampler_name(space, "gausian")):
-        with pytest.raises(UnknownNameError, match="draws from 'gausian'; did you mean 'gaussian'"):
+        with pytest.raises(UnknownNameError, match="there is no source 'gausian'; did you mean 'gaussian'"):
             request()
     with pytest.raises(ValueError, match="count must be at least 0, got -1"):
         sample_codes(space, -1, 0)

@@ -142,7 +142,9 @@ def map_settings(method: str, m: int, start: ArrayLike | None = None) -> dict[st
     if check_method(method) == "pca":
         return {}
     if m < FEWEST:
-        raise NotApplicableError(f"a map by {method} needs at least {FEWEST} codes, there are {m} (by pca two)")
+        raise NotApplicableError(
+            f"a map by {method} needs at least {FEWEST} codes, got {m} (a map by pca needs two)"
+        )
     begins = {"start": "pca" if start is None else hashlib.sha256(_bytes(start)).hexdigest()[:16]}
     if method == "tsne":
         return {"perplexity": min(PERPLEXITY, (m - 1) / 3), "iterations": ITERATIONS, **begins}

@@ -76,7 +76,7 @@ def test_the_items_do_not_depend_on_the_seed_and_fewer_are_part_of_more():
 def test_maps_check_method_count_and_start():
     with pytest.raises(UnknownNameError, match=r"there is no map 'umpa'; did you mean 'umap'"):
         make_map(codes(), "umpa")
-    with pytest.raises(NotApplicableError, match="at least 10 codes, there are 9 \\(by pca two\\)"):
+    with pytest.raises(NotApplicableError, match="at least 10 codes, got 9 \\(a map by pca needs two\\)"):
         make_map(codes(9), "tsne")
     with pytest.raises(ValueError, match=r"a place for each of the 12 codes, got shape \(3, 2\)"):
         make_map(codes(12), "tsne", start=np.zeros((3, 2)))
