@@ -67,7 +67,7 @@ def test_an_obj_file_holds_every_mesh_with_faces_that_count_on():
     assert {line[0] for line in lines} == {"o", "v", "f"}
 
 
-def test_what_is_no_body_says_so():
+def test_only_3d_shapes_have_surfaces():
     with pytest.raises(RequestError, match=r"needs grids of distances .*, got \(1, 1, 8, 8\); decode bodies in"):
         decoded_meshes(lambda codes: codes.new_zeros(len(codes), 1, 8, 8), torch.zeros(2, 3))
 
