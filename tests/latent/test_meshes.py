@@ -68,7 +68,7 @@ def test_an_obj_file_holds_every_mesh_with_faces_that_count_on():
 
 
 def test_only_3d_shapes_have_surfaces():
-    with pytest.raises(RequestError, match=r"needs grids of distances .*, got \(1, 1, 8, 8\); decode bodies in"):
+    with pytest.raises(RequestError, match=r"needs grids of distances .*, got \(1, 1, 8, 8\); decode 3-D shapes"):
         decoded_meshes(lambda codes: codes.new_zeros(len(codes), 1, 8, 8), torch.zeros(2, 3))
 
 
