@@ -147,7 +147,7 @@ def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] 
     if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
         return excerpt
     excerpt = replace(excerpt, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
-    if trial.traits.reference == "ceiling" or not {"decoder", "reconstructions"} & space.supplies:
+    if trial.traits.reference == "ceiling" or "decoder" not in space.supplies:
         return excerpt
     excerpt = replace(excerpt, reconstructions=reconstructions(space, items, trial.label, trial.seed).outputs)
     return _with_decoded(excerpt, space) if _decodes(space) else excerpt
