@@ -11,7 +11,7 @@ from latentbench.score_rows import ScoreRow
 
 __all__ = ["CLEAN", "Conditions", "RunConditions", "conditions_in_words", "run_conditions"]
 
-CLEAN = "alone: `run --timing`"
+CLEAN = "clean times: --timing"
 
 
 class Words(NamedTuple):

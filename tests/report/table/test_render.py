@@ -46,7 +46,7 @@ cost   peak_memory_bytes    down      -  655MB     * 640±4MB     = 642±4MB    
 * best   = not separable (paired, Holm, 95 %)   ± 95 % interval over seeds   pca, pixels: one trial
 significance covers seeds only (no per-item values): r2, knn10, knn10_sample, ari, walk_kd
 a no posterior
-cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   alone: `run --timing`
+cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   clean times: --timing
 more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`
 """
 
@@ -77,7 +77,7 @@ def test_all_that_a_preset_prints_below_its_table_fits_five_lines(drawn_results)
         "* best   = not separable (paired, Holm, 95 %)   ± 95 % interval over seeds   pca, pixels: one trial",
         "significance covers seeds only (no per-item values): ari, walk_kd   a no posterior",
         "not applicable to any model here: dci_disentanglement (no ground-truth factors)",
-        "cost: Intel Xeon Processor, 1 thread, 2 trials at once, ungrouped, bfloat16   alone: `run --timing`",
+        "cost: Intel Xeon Processor, 1 thread, 2 trials at once, ungrouped, bfloat16   clean times: --timing",
         HINT,
     ]
     assert max(map(len, below)) <= 100
@@ -319,7 +319,7 @@ cost   train_seconds        down      -    -    3    1            2       -    1
 cost   images_per_second      up      -    -    3    1            2       -    1
 cost   peak_memory_bytes    down      -    -  1-2  1-2            3       -    1
 1-3 range of ranks that significance allows (paired, Holm, 95 %)   - not ranked
-cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   alone: `run --timing`
+cost: cpu, 1 thread, 2 trials at once, ungrouped, float32   clean times: --timing
 critical difference: needs six data sets, there are 1
 more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`
 """
