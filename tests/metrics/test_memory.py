@@ -12,11 +12,11 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 CALLS = {
     "silhouette": "clusters.silhouette(codes, labels)",
-    "two_nn": "geometry.two_nn(codes)",
-    "levina_bickel": "geometry.levina_bickel(codes)",
+    "two_nn": "intrinsic_dimension.two_nn(codes)",
+    "levina_bickel": "intrinsic_dimension.levina_bickel(codes)",
     "neighborhoods": "neighborhoods.neighborhoods_per_item(codes, codes[:, :8], 10)",
     "precision_recall_density_coverage": "prdc.precision_recall_density_coverage(codes, codes.flip(0) + 0.1)",
-    "knn_accuracy": "clusters.knn_accuracy(codes, labels, codes + 0.1, labels, 10)",
+    "knn_accuracy": "neighbors.knn_accuracy(codes, labels, codes + 0.1, labels, 10)",
     "code_drift": "robustness.code_drift(codes, codes + 0.1)",
 }
 WIDE = {  # of 64 MiB in float32 -> most that they may take in all
@@ -26,7 +26,8 @@ WIDE = {  # of 64 MiB in float32 -> most that they may take in all
 PROGRAM = """
 import re, torch
 from pathlib import Path
-from latentbench_metrics import clusters, distances, geometry, interpolation, neighborhoods, prdc, robustness
+from latentbench_metrics import clusters, interpolation, intrinsic_dimension, neighborhoods, neighbors, robustness
+from latentbench_metrics._shared import distances, prdc
 torch.set_num_threads(1)
 def run(count):
     codes = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics import clusters, probes
+from latentbench_metrics import probes
 from latentbench_metrics.probes import LinearProbe, linear_probe_accuracy, linear_probe_per_item
 
 
@@ -120,7 +120,6 @@ def test_metric_on_digits(space):
     expected = linear_probe_accuracy(space.train.codes, space.train.labels, space.codes, space.labels)
     assert float(scores.mean()) == expected > 0.8
     assert LinearProbe(LinearProbe.Params()).note(seen) == ""
-    assert clusters.linear_probe_accuracy is linear_probe_accuracy
 
 
 def test_without_a_training_split_probes_come_from_folds(space):
