@@ -4,7 +4,7 @@ from pathlib import Path
 import platformdirs.macos
 import pytest
 
-from latentbench import cache, cache_dir, write_atomically
+from latentbench import cache_dir, files, write_atomically
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -55,7 +55,7 @@ def test_the_cache_of_macos(home, monkeypatch):
     def user_cache_path(*args, **kwargs):
         return platformdirs.macos.MacOS(*args, **kwargs).user_cache_path
 
-    monkeypatch.setattr(cache.platformdirs, "user_cache_path", user_cache_path)
+    monkeypatch.setattr(files.platformdirs, "user_cache_path", user_cache_path)
     assert cache_dir() == home / "Library" / "Caches" / "latentbench"
 
 
