@@ -40,11 +40,6 @@ class PairedDifference:
     variances: tuple[tuple[float, int], ...]
     p_value: float
 
-    @property
-    def standard_error(self) -> float:
-        """Of the mean."""
-        return math.sqrt(sum(variance for variance, _ in self.variances))
-
     def half(self, level: float = 0.95) -> float:
         """Return half the length of the interval; 0 where nothing varies."""
         return _half(1 - level, self.variances)

@@ -15,7 +15,7 @@ from latentbench.training.budget import Budget
 from latentbench.training.members import Alone, Members, Stack
 from latentbench.training.trainer import Trainer
 
-__all__ = ["State", "Training", "train_group", "train_model"]
+__all__ = ["State", "Training", "train_model"]
 
 History = list[dict[str, float]]
 
@@ -45,23 +45,6 @@ def train_model(
     if isinstance(history, DivergedError):
         raise history
     return history
-
-
-def train_group(
-    models: Sequence[GradientModel], split: Split, budget: Budget, seeds: Sequence[int]
-) -> list[History | DivergedError]:
-    """Train trials of one model together, in place, each as by `train_model`: with its seed, order and noise.
-
-    They may differ in their weights, in their seed and in parameters marked PerMember. One that diverges has its
-    error as its result, and the others go on.
-
-    Raises:
-        ContractError: the model says `groupable = False`, or `loss` gave no "total".
-    """
-    training = Training(models, split, budget, seeds)
-    for _ in training:
-        continue
-    return list(training.histories)
 
 
 @dataclass(frozen=True)
