@@ -74,7 +74,7 @@ WRONG = {
     "cannot be reloaded": (
         {"model": "forgets"},
         RequestError,
-        "its scores are made with the trial; choose another --model",
+        "its scores come with its training; choose another --model",
     ),
     "ambiguous": ({"model": "beta_vae"}, UnknownNameError, "this run has no model 'beta_vae'"),
 }

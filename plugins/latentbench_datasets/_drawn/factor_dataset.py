@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails
 
 from latentbench import DataError, Dataset, Split
 from latentbench_datasets._drawn.factor_design import FactorDesign, FactorRange, Source
@@ -69,13 +68,11 @@ class FactorDataset(Dataset):
                 try:
                     FactorDesign(self.varied, self.correlation, holdout)
                 except ValueError as error:
-                    details = InitErrorDetails(
-                        type="value_error",
-                        loc=(name,),
-                        input=",".join(getattr(self, name)),
-                        ctx={"error": error},
-                    )
-                    raise ValidationError.from_exception_data(name, [details]) from None
+                    options = ",".join(getattr(self, name))
+                    raise ValidationError.from_exception_data(
+                        name,
+                        [{"type": "value_error", "loc": (name,), "input": options, "ctx": {"error": error}}],
+                    ) from None
             return self
 
     params: Params

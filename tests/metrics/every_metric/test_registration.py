@@ -67,7 +67,8 @@ def test_info_shows_the_summary_then_the_details(capsys):
     assert "\nGap in R² between a factor's two best dimensions.\n\nFactors are taken" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["info", "rate"])
-    assert "rate: information (nats) a code carries about its input" in capsys.readouterr().out
+    words = " ".join(capsys.readouterr().out.split())
+    assert "rate: information (nats) a code carries about its input" in words
 
 
 def test_score_names_are_unique():
