@@ -235,7 +235,8 @@ def _name_and_plugin(metric: NamedClass) -> str:
 
 def _score_request(metric: NamedClass, chosen: Mapping[str, Any]) -> ScoreRequest:
     params = build_params(metric.cls.Params, parameters_of(chosen, metric.name), f"metric {metric.name!r}")
-    scores = {name: _declaration(score) for name, score in metric.cls.scores.items()}
+    summary = metric.registration.summary
+    scores = {name: _declaration(score, summary) for name, score in metric.cls.scores.items()}
     return ScoreRequest(
         metric.name,
         metric.cls.version,
@@ -246,9 +247,13 @@ def _score_request(metric: NamedClass, chosen: Mapping[str, Any]) -> ScoreReques
     )
 
 
-def _declaration(score: Score) -> Table:
-    """A score's declaration as JSON: an infinite range or threshold is no number there."""
+def _declaration(score: Score, summary: str) -> Table:
+    """A score's declaration as JSON: an infinite range or threshold is no number there.
+
+    The only score of a metric may be described by the metric's summary alone.
+    """
     values = asdict(score)
+    values["description"] = score.description or summary
     values["range"] = tuple(bound if math.isfinite(bound) else None for bound in score.range)
     values["flag_below"] = score.flag_below if math.isfinite(score.flag_below) else None
     return values

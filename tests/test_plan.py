@@ -323,6 +323,14 @@ def test_requests_without_a_benchmark(plugins):
 # small parts
 
 
+def test_every_score_is_described_in_its_row(plugins):
+    """Tables, page and scores.csv show the description; the only score of a metric has the metric's summary."""
+    requests = {request.metric: request for request in metric_requests((), plugins)}
+    words = {name: score["description"] for request in requests.values() for name, score in request.scores.items()}
+    assert [name for name, description in words.items() if not description] == []
+    assert words["r2"] == plugins.find("metric", "r2").summary
+
+
 def test_a_stronger_key_takes_out_every_key_that_shares_a_name():
     table = {"latent_dim, beta": [[8, 1]], "vae.latent_dim": 3, "sigma": 1.0}
     assert override(table, {"latent_dim": 4}) == {"vae.latent_dim": 3, "sigma": 1.0, "latent_dim": 4}
