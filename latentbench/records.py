@@ -1,4 +1,4 @@
-"""One trial and its files: what it is, how it ended, and folders in which nothing is ever half there.
+"""The files of one trial, in a folder in which nothing is ever half written.
 
 A trial's folder is `trials/KEY/` with `trial.json`, `codes.npz`, `model.safetensors`, `log.txt`, and one file per
 metric in `scores/`. It is made elsewhere (`trials/.work-KEY-PID/`) and renamed into place when whole.
@@ -182,7 +182,7 @@ class Record:
     ) -> None:
         """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first.
 
-        The items are on the disk by then; the JSON, which says that there are scores, is made again when lost.
+        The items are on the disk by then; the JSON, which says that there are scores, is computed anew if lost.
         """
         (self.folder / "scores").mkdir(exist_ok=True)
         if items:

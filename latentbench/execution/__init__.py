@@ -1,1 +1,1 @@
-"""Where jobs run. An executor takes jobs, runs them, and tells of what happens through one callback."""
+"""From a plan to records: what is pending, jobs, training, scoring, and the workers that run jobs."""

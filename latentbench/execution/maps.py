@@ -49,7 +49,7 @@ def trial_map(
     """Return the map of a trial's codes, with its trust scores, from the trial's folder or made and put there.
 
     The file `maps/METHOD-vVERSION-HASH.npz` is named by all that decides the places: method, seed, items, settings
-    and version. One that is damaged is made again, with a warning; trust scores are made again where a metric
+    and version. A damaged map is computed anew, with a warning; trust scores are computed anew where a metric
     has changed.
 
     Args:

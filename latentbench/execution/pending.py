@@ -33,10 +33,10 @@ class TrialState:
         record: where its files lie.
         stored: as recorded, with its outcome; None without a readable record.
         damage: why the record cannot be used; empty when it can.
-        outdated: the request says that the whole record is to be made again.
-        stale: scores on file that are to be made again.
+        outdated: the request asks to run the whole trial again.
+        stale: scores on file that the request asks to compute again.
         missing: scores that are not on file.
-        changed: whose source is another one than the record's, as "model ae", without being made again.
+        changed: plugins whose source has changed since, as "model ae", and that are not run again.
     """
 
     trial: Trial
@@ -50,7 +50,7 @@ class TrialState:
 
     @property
     def trained(self) -> bool:
-        """Whether its record stays."""
+        """Whether its record can be used."""
         return self.stored is not None and not self.damage and not self.outdated
 
     @property
@@ -81,7 +81,7 @@ def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Executio
 
 
 def _is_outdated(trial: Trial, stored: Trial, execution: Execution) -> bool:
-    """Whether a record is to be made again because the request says so."""
+    """Whether the request asks to run this trial again."""
     crowded = execution.timing and stored.ok and not _ran_alone(stored)
     outdated = {"all": True, "failed": not stored.ok, "changed": _source(stored) != trial.source}
     return outdated.get(execution.rerun, False) or crowded
@@ -118,14 +118,14 @@ def _inspect_scores(state: TrialState, plan: Plan, execution: Execution) -> Tria
 
 
 def _is_stale(scores: Mapping[str, Any], request: ScoreRequest, execution: Execution) -> bool:
-    """Whether the scores on file are to be made again because the request says so."""
+    """Whether the request asks to compute these scores again."""
     if execution.rerun == "changed":
         return bool(scores["source"] != request.source)
     return execution.rerun == "failed" and any(row["status"] == "failed" for row in scores["scores"].values())
 
 
 def prepare(states: Sequence[TrialState], execution: Execution) -> None:
-    """Remove the records and scores that are to be made again, and say what is damaged or has changed since.
+    """Remove the records and scores that will be made anew; warn of damage and of changed sources.
 
     A trial whose data could not be read gets its record here: there is nothing to run.
     """
