@@ -100,7 +100,7 @@ def test_costs_under_unequal_conditions_are_told_and_not_marked(drawn_results, c
 
 def test_precision_is_a_choice(drawn_results):
     results = changed(drawn_results(), "vae", precision="bfloat16")
-    assert "ungrouped, bfloat16 and float32 alone" in printed(results)
+    assert "ungrouped, bfloat16 and float32 clean times" in printed(results)
     assert marks(results) == marks(drawn_results().results())
 
 

@@ -13,7 +13,7 @@ def test_latex_escapes_and_has_one_row_a_score(drawn_results):
     assert r"beta\_vae(4)" in text
     assert r"knn10\_sample" in text
     assert r".874$\pm$.003" in text
-    assert "run -{}-timing" in text
+    assert "clean times: -{}-timing" in text
     columns = {line.count("&") for line in text.splitlines() if line.endswith(r"\\")}
     assert columns == {9}
     assert text.count("{") == text.count("}")
