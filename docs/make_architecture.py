@@ -36,9 +36,10 @@ CAPTIONS = {
     "machine": "threads, memory",
     "params": "what plugins declare, checked",
     "scores": "what a number means",
-    "source": "digests of code",
-    "files": "whole or not there",
+    "source": "loading code, digests of it",
+    "files": "whole or not there; JSON; caches",
     "errors": "every exception",
+    "text": "names compared and printed",
 }
 STREET = (
     ("Split", "dataset"),

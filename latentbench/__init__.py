@@ -41,12 +41,12 @@ _HOMES = {
     "Tier": "metric",
     "Trial": "trial",
     "as_inputs": "model",
-    "cache_dir": "files",
+    "cache_dir": "files.cache",
     "hookimpl": "hookspecs",
     "load_results": "api",
     "run": "api",
     "score": "api",
-    "write_atomically": "files",
+    "write_atomically": "files.writing",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from latentbench.errors import DataError as DataError
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
-    from latentbench.files import cache_dir as cache_dir
-    from latentbench.files import write_atomically as write_atomically
+    from latentbench.files.cache import cache_dir as cache_dir
+    from latentbench.files.writing import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace
     from latentbench.metric import Invariance as Invariance

@@ -19,7 +19,7 @@ import pluggy
 
 from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, near_matches
-from latentbench.source import load_file
+from latentbench.source.loading import load_file
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench.errors import RunFolderError
-from latentbench.files import read_json, sync, write_atomically, write_json
+from latentbench.files.json_files import read_json, write_json
+from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers"]

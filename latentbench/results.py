@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from latentbench.errors import RunFolderError
-from latentbench.files import read_json, write_atomically
+from latentbench.files.json_files import read_json
+from latentbench.files.writing import write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from latentbench.files import canonical_json, short_hash
+from latentbench.files.json_files import canonical_json, short_hash
 from latentbench.scores import PURPOSES
 from latentbench.training.budget import Budget
 from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial

@@ -13,7 +13,7 @@ from latentbench.machine import best_precision, choose_device
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Registration
-from latentbench.source import source_digest
+from latentbench.source.digest import source_digest
 from latentbench.training.budget import Budget
 
 __all__ = ["NamedClass", "Setting", "budgets_of", "parameters_of", "settings_of"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from latentbench.files import canonical_json, short_hash
+from latentbench.files.json_files import canonical_json, short_hash
 from latentbench.training.budget import Budget
 
 __all__ = [

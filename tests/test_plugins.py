@@ -9,7 +9,8 @@ import pytest
 from latentbench import LatentbenchError, Model
 from latentbench.errors import PluginError, UnknownNameError
 from latentbench.plugins import Plugins
-from latentbench.source import load_file, source_digest
+from latentbench.source.digest import source_digest
+from latentbench.source.loading import load_file
 
 OFFER = """
 from latentbench import hookimpl

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from latentbench.errors import RunFolderError
-from latentbench.files import read_json
+from latentbench.files.json_files import read_json
 from latentbench.records import Record
 from latentbench.results import Results
 from latentbench.score_rows import ScoreRow

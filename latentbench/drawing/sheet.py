@@ -13,7 +13,7 @@ import numpy as np
 from latentbench.drawing.montage import GAP, montage, zoomed
 from latentbench.drawing.sheet_layout import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, Sheet, room_of
 from latentbench.drawing.style import COLORS, MARKERS, SETTINGS
-from latentbench.files import write_atomically
+from latentbench.files.writing import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

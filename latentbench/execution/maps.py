@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.execution.scoring import measure
-from latentbench.files import short_hash
+from latentbench.files.json_files import short_hash
 from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.plan import metric_requests

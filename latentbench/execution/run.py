@@ -18,7 +18,7 @@ from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
-from latentbench.files import write_json
+from latentbench.files.json_files import write_json
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import remove_leftovers

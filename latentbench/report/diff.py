@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
-from latentbench.files import read_json
+from latentbench.files.json_files import read_json
 from latentbench.report.table.conditions import run_conditions
 from latentbench.report.table.number_format import Style, measured, number, row_style
 from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentbench.files import write_atomically
+from latentbench.files.writing import write_atomically
 from latentbench.training.engine import State
 
 __all__ = ["Progress", "read_progress", "write_progress"]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from latentbench.drawing.panels import figure_bytes, plain
 from latentbench.errors import RequestError
-from latentbench.files import write_atomically
+from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure

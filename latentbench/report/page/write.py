@@ -14,7 +14,8 @@ import pandas as pd
 
 from latentbench.drawing.montage import data_uri
 from latentbench.errors import RequestError, RunFolderError
-from latentbench.files import read_json, write_atomically
+from latentbench.files.json_files import read_json
+from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import Column, Comparison, Table

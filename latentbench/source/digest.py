@@ -1,43 +1,16 @@
-"""Source files of plugins: loading a single file, and a digest of the source of a class."""
+"""A digest of the source that a class depends on."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
-from latentbench.errors import PluginError
-
-__all__ = ["load_file", "source_digest"]
+__all__ = ["source_digest"]
 
 FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}
-
-
-def load_file(path: str) -> ModuleType:
-    """Import a Python file that is on no path, once, under a name derived from its path.
-
-    Raises:
-        PluginError: the file does not exist.
-    """
-    resolved = Path(path).resolve()
-    if not resolved.is_file():
-        raise PluginError(f"there is no file {path}")
-    name = f"latentbench_file_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, resolved)
-        if spec is None or spec.loader is None:
-            raise PluginError(f"{path} is not a Python file")
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
 
 
 def source_digest(cls: type) -> str:

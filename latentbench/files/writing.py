@@ -1,0 +1,50 @@
+"""Files that are whole or not there: written under another name, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["sync", "write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
+    """Write a file under another name and rename it into place, so that no reader ever sees half a file.
+
+    Args:
+        path: the file to write; its folder exists.
+        content: the bytes, or a function that writes them to an open file.
+        durable: wait until the file is on the disk, which takes some milliseconds. Otherwise it survives the death
+            of the process but may be lost or damaged by a system crash; choose this only for files whose damage is
+            noticed and that can be made again.
+
+    Raises:
+        OSError: the file cannot be written; the one that was there before is untouched.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Source files of plugins: loading one, and digests of what a class depends on."""

@@ -1,0 +1,40 @@
+"""Text that others wrote (names, labels, messages): how it is compared, and printed without control characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["normalized", "printable"]
+
+# controls, separators of lines and paragraphs, what turns the direction of writing, lone surrogates, no characters
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def normalized(name: str) -> str:
+    r"""Return the one form (NFC) of a name whose letters can be written in several ways.
+
+    >>> normalized("re\u0301sume\u0301") == "r\u00e9sum\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return a text in which characters that steer a terminal, or that XML forbids, stand as escapes.
+
+    Args:
+        text: any text, as a file name or a label.
+        keep: such characters to leave, as a line feed.
+
+    >>> printable("\x1b[31mred\x07")
+    '\\x1b[31mred\\x07'
+    """
+    return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
