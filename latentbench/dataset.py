@@ -30,6 +30,7 @@ class Split:
         factors: float ground-truth factors `(n, k)`, or None.
         factor_names: k names.
         factor_sizes: k counts of values; 0 means continuous.
+        class_names: what class 0, 1, ... is called, for people to read; empty where classes have numbers alone.
 
     Raises:
         DataError: when the arrays do not fit together.
@@ -40,6 +41,7 @@ class Split:
     factors: Array | None = None
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels is not None and np.issubdtype(self.labels.dtype, np.integer):
@@ -67,6 +69,9 @@ class Split:
             )
         if len(self.factor_names) != len(self.factor_sizes):
             raise DataError("factor_names and factor_sizes must be equally long")
+        classes = 0 if self.labels is None or not len(self.labels) else int(self.labels.max()) + 1
+        if self.class_names and len(self.class_names) < classes:
+            raise DataError(f"class_names must name all {classes} classes, got {len(self.class_names)} names")
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -46,6 +46,7 @@ class SpaceData:
         factor_names: names of the columns of `factors`.
         factor_sizes: number of values of each factor; 0 means continuous.
         reconstructions: `(n, *shape)`; None: decoded codes.
+        class_names: what class 0, 1, ... is called, for people to read; empty where classes have numbers alone.
     """
 
     codes: Tensor | Callable[[], Tensor] | None = None
@@ -55,6 +56,7 @@ class SpaceData:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     reconstructions: Tensor | None = None
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def of_split(cls, split: Split, model: Model, codes: Tensor | None = None) -> SpaceData:
@@ -71,6 +73,7 @@ class SpaceData:
             factors=None if split.factors is None else torch.tensor(split.factors, device=device),
             factor_names=split.factor_names,
             factor_sizes=split.factor_sizes,
+            class_names=split.class_names,
         )
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
 from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes
+from latentbench.latent.row_order import row_order
 from latentbench.model import Model, Posterior
 
 __all__ = ["LatentSpace", "OtherSplits"]
@@ -216,11 +216,8 @@ class LatentSpace:
 
         What a metric draws from items in this order does not depend on their order in a file.
         """
-        parts = self.codes if self.data.inputs is None else self.inputs, self.data.labels, self.data.factors
-        columns = [part.detach().cpu().reshape(len(self), -1).numpy() for part in parts if part is not None]
-        rows = (b"".join(column[row].tobytes() for column in columns) for row in range(len(self)))
-        hashes = [hashlib.sha256(row).digest() for row in rows]
-        return torch.tensor(sorted(range(len(self)), key=hashes.__getitem__)).to(self.device)
+        first = self.codes if self.data.inputs is None else self.inputs
+        return row_order(first, self.data.labels, self.data.factors).to(self.device)
 
     @cached_property
     def arranged(self) -> LatentSpace:
@@ -305,6 +302,11 @@ class LatentSpace:
     def factor_sizes(self) -> tuple[int, ...]:
         """Number of values of each factor; 0 means continuous."""
         return self.data.factor_sizes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What class 0, 1, ... is called; empty where classes have numbers alone."""
+        return self.data.class_names
 
     @property
     def rows_at_once(self) -> int | None:
