@@ -77,8 +77,14 @@ class SpaceData:
         )
 
     @classmethod
-    def of_arrays(cls, names: tuple[str, ...] = (), sizes: tuple[int, ...] = (), **arrays: Any) -> SpaceData:
-        """Convert arrays, named like the attributes; factors without `names` and `sizes` are numbered, continuous.
+    def of_arrays(
+        cls,
+        factor_names: tuple[str, ...] = (),
+        factor_sizes: tuple[int, ...] = (),
+        class_names: tuple[str, ...] = (),
+        **arrays: Any,
+    ) -> SpaceData:
+        """Convert arrays, named like the attributes; factors without names and sizes are numbered, continuous.
 
         Raises:
             ContractError: arrays with different numbers of rows.
@@ -88,8 +94,17 @@ class SpaceData:
         if len(set(rows.values())) > 1:
             raise ContractError(f"arrays must have equally many rows, got {rows}")
         width = tensors["factors"].shape[1] if "factors" in tensors else 0
-        names = names or tuple(f"factor {number}" for number in range(width))
-        return cls(factor_names=names, factor_sizes=sizes or (0,) * width, **tensors)
+        names: dict[str, Any] = {
+            "factor_names": factor_names or tuple(f"factor {number}" for number in range(width)),
+            "factor_sizes": factor_sizes or (0,) * width,
+            "class_names": class_names,
+        }
+        return cls(**names, **tensors)
+
+    @property
+    def supplies(self) -> dict[str, bool]:
+        """Whether there is what a metric may need."""
+        return {name: getattr(self, name) is not None for name in ("inputs", "labels", "factors")}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,6 +130,19 @@ class SpaceMaps:
     likelihood: Callable[[Tensor, Tensor], Tensor | None] | None = None
     render: Callable[[Tensor], Tensor] | None = None
     rows_at_once: int | None = None
+
+    @property
+    def supplies(self) -> dict[str, bool]:
+        """Whether there is what a metric may need."""
+        return {
+            "render": self.render is not None,
+            "encoder": self.encode is not None,
+            "decoder": self.decode is not None,
+            "decoder_gradient": self.decode is not None and self.differentiable,
+            "posterior": self.posterior is not None,
+            "prior": self.prior is not None,
+            "likelihood": self.likelihood is not None,
+        }
 
     @classmethod
     def of_model(cls, model: Model, split: Split, render: Render | None = None) -> SpaceMaps:

@@ -124,6 +124,7 @@ class LatentSpace:
         factors: Any = None,
         factor_names: tuple[str, ...] = (),
         factor_sizes: tuple[int, ...] = (),
+        class_names: tuple[str, ...] = (),
         posterior: Posterior | None = None,
         prior: Posterior | None = None,
         render: Callable[[Tensor], Tensor] | None = None,
@@ -144,6 +145,7 @@ class LatentSpace:
             factors: `(n, k)`.
             factor_names: k names; numbered when left out.
             factor_sizes: k counts of values; 0 (continuous) when left out.
+            class_names: what class 0, 1, ... is called.
             posterior: mean and variance `(n, d)`.
             prior: mean and variance `(d,)`.
             render: factors `(m, k)` to the inputs `(m, *shape)` that have them.
@@ -155,7 +157,7 @@ class LatentSpace:
             ContractError: arrays of different lengths, codes that are not `(n, d)` or not finite.
         """
         arrays = {"codes": codes, "labels": labels, "inputs": inputs, "reconstructions": reconstructions}
-        data = SpaceData.of_arrays(factor_names, factor_sizes, **arrays, factors=factors)
+        data = SpaceData.of_arrays(factor_names, factor_sizes, class_names, **arrays, factors=factors)
         maps = SpaceMaps(
             encode=encode,
             decode=decode,
@@ -171,22 +173,14 @@ class LatentSpace:
     @cached_property
     def supplies(self) -> frozenset[str]:
         """What this space has, in the words of a metric's `needs`."""
-        data, maps = self.data, self.maps
         has = {
-            "inputs": data.inputs is not None,
-            "labels": data.labels is not None,
-            "factors": data.factors is not None,
+            **self.data.supplies,
+            **self.maps.supplies,
             "train": self.others.train is not None,
             "validation": self.others.validation is not None,
-            "render": maps.render is not None,
-            "encoder": maps.encode is not None,
-            "decoder": maps.decode is not None or data.reconstructions is not None,
-            "decoder_gradient": maps.decode is not None and maps.differentiable,
-            "posterior": maps.posterior is not None,
-            "prior": maps.prior is not None,
-            "likelihood": maps.likelihood is not None,
             "cost": bool(self.cost),
         }
+        has["decoder"] |= self.data.reconstructions is not None
         return frozenset(need for need, supplied in has.items() if supplied)
 
     def missing(self, needs: tuple[str, ...]) -> str | None:
