@@ -99,7 +99,7 @@ class SpaceData:
             "factor_sizes": factor_sizes or (0,) * width,
             "class_names": class_names,
         }
-        return cls(**names, **tensors)
+        return cls(**{**names, **tensors})
 
     @property
     def supplies(self) -> dict[str, bool]:
