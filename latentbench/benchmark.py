@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
+from latentbench.files.failures import refusal
 from latentbench.params import Params, build_params
 
 __all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark"]
@@ -129,7 +130,7 @@ def _read_toml(path: Path) -> Table:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RequestError(f"benchmark {path} cannot be read: {error.strerror}") from error
+        raise refusal(error, f"benchmark {path} cannot be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"benchmark {path} is not valid TOML: {error}") from error
     for tables in (values, *_tables_in(values.get("on"))):

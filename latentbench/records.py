@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench.errors import RunFolderError
+from latentbench.files.failures import refusal
 from latentbench.files.json_files import read_json, write_json
 from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
@@ -65,7 +66,7 @@ class Record:
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise RunFolderError(f"the run folder {run} cannot be written: {error.strerror or error}") from error
+            raise refusal(error, f"the run folder {run} cannot be written", RunFolderError) from error
         return cls(run, key, folder)
 
     def publish(self) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import traceback
 import warnings
 from importlib import import_module
 
 import click
 
+from latentbench.cli.output import OutputError, echo, prepare_streams, silence
 from latentbench.errors import LatentbenchError
+from latentbench.files.failures import explained, failure_status, in_words
 
 __all__ = ["main"]
+
+DEBUG = "LATENTBENCH_DEBUG"
 
 VERBS = {
     "check": "Test a metric on a small latent space with known answers.",
@@ -60,20 +67,55 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit."""
-    warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+    """Run the command line and exit; the status is 0, 1, 2 or 130, whatever happens."""
+    prepare_streams()
+    warnings.showwarning = lambda message, *_, **__: echo(f"warning: {message}", err=True)
+    try:
+        status = _status(arguments)
+    except OutputError as error:  # nobody reads on, or the file that takes the output is full
+        if not isinstance(error.cause, BrokenPipeError):
+            echo(f"latentbench: standard output: {in_words(error.cause)}", err=True)
+        status = 1
+        if sys.stdout is not None:
+            silence(sys.stdout)
+    sys.exit(status)
+
+
+def _status(arguments: list[str] | None) -> int:
+    """Run the command line and return the exit status; what went wrong is told in one sentence."""
     try:
         status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        echo(_usage(error), err=True)
+        return 2
     except LatentbenchError as error:
-        click.echo(f"latentbench: {error}", err=True)
-        sys.exit(error.exit_status)
+        echo(f"latentbench: {error}", err=True)
+        return error.exit_status
     except (KeyboardInterrupt, click.Abort):
-        click.echo("latentbench: interrupted; run the same command again to continue", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        echo("latentbench: interrupted; run the same command again to continue", err=True)
+        return 130
+    except OutputError:
+        raise
+    except OSError as error:
+        return _report(error, explained(error), failure_status(error))
+    except MemoryError as error:
+        return _report(error, "this machine has not enough memory for it; ask for less", 1)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _report(error, f"internal error: {what}; {DEBUG}=1 in the environment shows where", 1)
+    return status if isinstance(status, int) else 0
+
+
+def _report(error: BaseException, sentence: str, status: int) -> int:
+    """Tell what went wrong, and where in the code if the user wants to know."""
+    if os.environ.get(DEBUG):
+        echo("".join(traceback.format_exception(error)), err=True)
+    echo(f"latentbench: {sentence}", err=True)
+    return status
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return what click would print of a wrong command line."""
+    text = io.StringIO()
+    error.show(file=text)
+    return text.getvalue().rstrip("\n").expandtabs(2)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentbench.cli.layout import print_table
-from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
+from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
+from latentbench.cli.output import echo
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.plugins import KINDS, Plugins
 
@@ -21,7 +22,7 @@ __all__ = ["command"]
 
 
 @click.command("check")
-@click.argument("names", nargs=-1, required=True, metavar="METRIC...")
+@click.argument("names", nargs=-1, required=True, metavar="METRIC...", type=TEXT)
 @plugin_options
 def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]) -> int:
     """Test a metric, or the metric of a score, on a small latent space with known answers.
@@ -35,13 +36,13 @@ def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, 
     failed: list[str] = []
     for metric in dict.fromkeys(_metric(name, plugins) for name in names):
         cls = plugins.load("metric", metric)
-        click.echo(f"{metric}, version {cls.version}: {plugins.find('metric', metric).summary}")
-        click.echo(f"  same = within {cls.tolerance:g} of the space as it is")
+        echo(f"{metric}, version {cls.version}: {plugins.find('metric', metric).summary}")
+        echo(f"  same = within {cls.tolerance:g} of the space as it is")
         checks = list(check_metric(metric, plugins))
         print_table(_rows(checks), ("space", "score", "value", "verdict"), numbers={2})
         failed += [f"{check.score} ({check.space})" for check in checks if not check.passed]
     if failed:
-        click.echo(f"latentbench: not as declared: {', '.join(failed)}", err=True)
+        echo(f"latentbench: not as declared: {', '.join(failed)}", err=True)
     return 1 if failed else 0
 
 

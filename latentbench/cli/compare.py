@@ -6,17 +6,24 @@ import re
 
 import click
 
+from latentbench.cli.options import TEXT
+from latentbench.cli.output import echo
 from latentbench.errors import RequestError
 
 __all__ = ["command"]
 
 
 @click.command("compare")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", type=TEXT)
+@click.argument("b", metavar="B", type=TEXT)
 @click.option("--all", "every", is_flag=True, help="All scores, not just the headline ones.")
 @click.option(
-    "--fail-on", "limits", multiple=True, metavar="SCORE:PERCENT", help="Exit with status 1 if B is worse by more."
+    "--fail-on",
+    "limits",
+    multiple=True,
+    type=TEXT,
+    metavar="SCORE:PERCENT",
+    help="Exit with status 1 if B is worse by more.",
 )
 def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     """Compare B with A: two runs, or models of runs as RUN:MODEL."""
@@ -32,10 +39,10 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
                 f"--fail-on {score}: the two do not share this score (they share {', '.join(sorted(known))})"
             )
     shown = [row for row in rows if every or row.score in allowed] if allowed else rows
-    click.echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
+    echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
     worse = regressions(rows, allowed)
     for sentence in worse:
-        click.echo(f"latentbench: {sentence}", err=True)
+        echo(f"latentbench: {sentence}", err=True)
     return 1 if worse else 0
 
 

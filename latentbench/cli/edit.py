@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import other_choices
+from latentbench.cli.options import TEXT
+from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     Selection,
     applicable,
     check_items,
-    echo_paths,
     figure_stem,
     items_option,
     selection_options,
@@ -33,8 +34,10 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 
 @click.command("edit")
 @selection_options()
-@click.option("--attribute", "-a", required=True, metavar="NAME=STEPS", help="First change, for example smile=+1.")
-@click.option("--then", multiple=True, metavar="NAME=STEPS", help="Next change; may be repeated.")
+@click.option(
+    "--attribute", "-a", required=True, type=TEXT, metavar="NAME=STEPS", help="First change, for example smile=+1."
+)
+@click.option("--then", multiple=True, type=TEXT, metavar="NAME=STEPS", help="Next change; may be repeated.")
 @items_option("Test items to edit; default: the first four that the first change applies to.")
 @click.option(
     "--how", type=click.Choice(HOW), default=HOW[0], show_default=True, help="How directions are estimated."
@@ -42,12 +45,14 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
 @click.option(
     "--lock",
     multiple=True,
+    type=TEXT,
     metavar="NAME",
     help="Attribute to hold: its direction is projected out of all others.",
 )
 @click.option(
     "--strength",
     default="auto",
+    type=TEXT,
     metavar="NUMBER",
     help="Factor of all changes; default: chosen on the validation split.",
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins
+from latentbench.cli.output import echo_json
 
 __all__ = ["command"]
 
@@ -20,7 +19,7 @@ def command(as_json: bool) -> None:
 
     environment = describe_environment(load_plugins((), ()))
     if as_json:
-        click.echo(json.dumps(environment, indent=1))
+        echo_json(environment)
         return
     machine = ("python", "system", "processor", "cores", "cuda", "convolutions")
     rows = [(name, environment[name]) for name in machine]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.layout import print_prose, print_table
-from latentbench.cli.options import load_plugins, metrics_by_score, plugin_options
+from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
+from latentbench.cli.output import echo
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 
 @click.command("info")
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @plugin_options
 def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
     """Explain a dataset, model, metric or score: what it is, its parameters and its source."""
@@ -38,10 +39,10 @@ def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
     registration = plugins.find(kind, name)  # type: ignore[arg-type]
     plugin = registration.plugin
     text = cls.explain(registration.summary) if kind == "metric" else inspect.getdoc(cls)
-    click.echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
-    click.echo()
+    echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
+    echo()
     print_prose(text or "no description")
-    click.echo()
+    echo()
     _show_params(cls)
     if kind == "metric":
         _show_terms(cls)
@@ -68,7 +69,7 @@ def _explain_score(name: str, plugins: Plugins) -> None:
         )
     metric = metrics[name]
     cls = plugins.load("metric", metric)
-    click.echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
+    echo(f"score {name}, of metric {metric}, version {cls.version} (`latentbench info {metric}`)")
     _show_terms(cls)
     _show_score(name, cls.scores[name], plugins.find("metric", metric).summary)
 
@@ -87,7 +88,7 @@ def _show_terms(cls: type[Metric]) -> None:
 
 def _show_score(name: str, declared: Score, summary: str) -> None:
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in declared.range)
-    click.echo()
+    echo()
     print_table([(f"{name}:", declared.description or summary)])
     rows = [
         ("better", declared.better, "purpose", declared.purpose),

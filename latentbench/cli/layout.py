@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
-import click
+from latentbench.cli.output import echo
 
 __all__ = ["print_prose", "print_table"]
 
@@ -43,7 +43,7 @@ def print_table(
         table.add_row(*row)
     with console.capture() as printed:
         console.print(Padding(table, (0, 0, 0, indent)))
-    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def print_prose(text: str) -> None:
@@ -54,4 +54,4 @@ def print_prose(text: str) -> None:
     for block in re.split(r"\n(?=- |\n)", text):
         hanging = "  " if block.startswith("- ") else ""
         lead = "\n" if block.startswith("\n") else ""
-        click.echo(lead + textwrap.fill(" ".join(block.split()), width, subsequent_indent=hanging))
+        echo(lead + textwrap.fill(" ".join(block.split()), width, subsequent_indent=hanging))

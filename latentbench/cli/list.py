@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, cast
@@ -11,6 +10,7 @@ import click
 
 from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.cli.output import echo, echo_json
 from latentbench.plugins import Kind, Plugins
 
 __all__ = ["command"]
@@ -25,7 +25,7 @@ def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str
     plugins = load_plugins(files, blocked) if what != "plugins" else Plugins(files, blocked)
     rows = _plugin_rows(plugins) if what == "plugins" else _registration_rows(plugins, cast("Kind", what[:-1]))
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo_json(rows)
         return
     if what == "plugins":
         _print_plugins(rows, plugins)
@@ -56,9 +56,9 @@ def _describe(row: dict[str, Any]) -> str:
 
 def _print_plugins(rows: Iterable[dict[str, Any]], plugins: Plugins) -> None:
     for row in rows:
-        click.echo(f"{row['name']} {row['version']}{' (editable)' if row['editable'] else ''}")
+        echo(f"{row['name']} {row['version']}{' (editable)' if row['editable'] else ''}")
         supplies = [(f"{kind}s", ", ".join(sorted(names))) for kind, names in row["supplies"].items()]
         failure = [("FAILED:", row["error"])] if row["error"] else []
         print_table(failure or supplies or [("hooks only",)], indent=2)
     for sentence in plugins.conflicts():
-        click.echo(f"warning: {sentence}")
+        echo(f"warning: {sentence}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli.options import TEXT
 from latentbench.cli.selection import Selection, selection_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["command"]
 @click.option(
     "--method",
     "methods",
+    type=TEXT,
     metavar="NAME,...",
     default="pca,tsne,umap",
     show_default=True,
@@ -29,7 +31,9 @@ __all__ = ["command"]
 @click.option(
     "--count", type=click.IntRange(2), default=2000, show_default=True, help="Maximum number of test items."
 )
-@click.option("--by", metavar="label|FACTOR", help="What the colors show; default: the label, if there is one.")
+@click.option(
+    "--by", type=TEXT, metavar="label|FACTOR", help="What the colors show; default: the label, if there is one."
+)
 @click.option("--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of t-SNE and UMAP.")
 @click.option(
     "--map-seeds",
@@ -62,7 +66,8 @@ def command(
     """
     from latentbench.cli.naming import other_choices
     from latentbench.cli.options import split_names
-    from latentbench.cli.selection import applicable, echo_paths, figure_stem
+    from latentbench.cli.output import echo_paths
+    from latentbench.cli.selection import applicable, figure_stem
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.map import choose_coloring, draw_maps, map_numbers
     from latentbench.latent.maps.projection import check_method

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import other_choices
-from latentbench.cli.options import several, split_names
+from latentbench.cli.options import TEXT, several, split_names
+from latentbench.cli.output import echo, echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
     applicable,
     check_item,
-    echo_paths,
     figure_stem,
     selection_options,
 )
@@ -47,6 +47,7 @@ MILLISECONDS = 60
     "--path",
     default="linear",
     show_default=True,
+    type=TEXT,
     metavar="PATH",
     help="Path between codes: linear, slerp, norm, geodesic or graph; several separated by commas, or all.",
 )
@@ -228,4 +229,4 @@ def _stem(selected: SelectedTrial, items: Sequence[int], kind: str = "") -> Path
 
 def _tell(notes: Sequence[str]) -> None:
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)

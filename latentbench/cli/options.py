@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
+from latentbench.cli.output import echo
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 
-__all__ = ["load_plugins", "metrics_by_score", "plugin_options", "read_params", "several", "split_names"]
+__all__ = [
+    "PATH",
+    "TEXT",
+    "load_plugins",
+    "metrics_by_score",
+    "plugin_options",
+    "read_params",
+    "several",
+    "split_names",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Text(click.ParamType):  # type: ignore[type-arg]  # older versions of click take none
+    """Text that says something: an empty name would stand for the default, or for everything, in silence."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip(" ,") or "\0" in str(value):
+            self.fail(f"expected a {self.name}, got {value!r}", param, ctx)
+        return str(value)
+
+
+TEXT, PATH = _Text("name"), _Text("path")
 
 
 def plugin_options(command: F) -> F:
@@ -21,6 +47,7 @@ def plugin_options(command: F) -> F:
         "--no-plugin",
         "blocked",
         multiple=True,
+        type=TEXT,
         metavar="NAME",
         help="Do not use this plugin (see `latentbench list plugins`).",
     )(command)
@@ -28,6 +55,7 @@ def plugin_options(command: F) -> F:
         "--plugin",
         "files",
         multiple=True,
+        type=PATH,
         metavar="FILE",
         help="Load a plugin from a Python file, for this command only.",
     )(command)
@@ -38,9 +66,9 @@ def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
     plugins = Plugins(files, blocked)
     for info in plugins.infos:
         if info.error:
-            click.echo(f"warning: plugin {info.name} {info.version} failed to load: {info.error}", err=True)
+            echo(f"warning: plugin {info.name} {info.version} failed to load: {info.error}", err=True)
     for sentence in plugins.conflicts():
-        click.echo(f"warning: {sentence}", err=True)
+        echo(f"warning: {sentence}", err=True)
     return plugins
 
 
@@ -85,6 +113,8 @@ def several(kind: type[int] | type[float], always: bool = False) -> Callable[...
         except ValueError:
             words = "whole numbers" if kind is int else "numbers"
             raise click.BadParameter(f"expected {words} separated by commas, got {text!r}", ctx, param) from None
+        if not all(map(math.isfinite, numbers)):
+            raise click.BadParameter(f"expected finite numbers, got {text!r}", ctx, param)
         return numbers if always or len(numbers) > 1 else numbers[0]
 
     return read

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from latentbench.cli.output import echo
 from latentbench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -42,18 +41,18 @@ class LineProgress:
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Print where results go."""
         name = benchmark.title or "benchmark"
-        click.echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
+        echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
 
     @hookimpl
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Print how the trial ended, and why if it failed."""
         self.done += 1
-        click.echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
+        echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
 
     @hookimpl
     def run_finished(self, results: Results) -> None:  # noqa: ARG002 - the hook's signature
         """Print how long the run took."""
-        click.echo(f"finished in {time.monotonic() - self.started:.0f} s", err=True)
+        echo(f"finished in {time.monotonic() - self.started:.0f} s", err=True)
 
     def close(self) -> None:
         """Do nothing: lines need no cleanup."""

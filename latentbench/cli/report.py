@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.cli.options import PATH, load_plugins, plugin_options
+from latentbench.cli.output import echo_paths
 
 __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("run", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), help="Where to write the page; default: RUN/report.html.")
+@click.argument("run", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Where to write the page; default: RUN/report.html.")
 @plugin_options
 def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
     """Write the page of the run folder RUN, one file that opens without a network, and RUN/figures.
@@ -31,4 +32,4 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
     write_report(results, plugins.report_sections(results), page, drawn)
     if not output:
         write_figures(drawn, results.path / "figures")
-    click.echo(str(page))
+    echo_paths([page])

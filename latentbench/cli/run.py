@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.layout import print_table
-from latentbench.cli.options import load_plugins, plugin_options, read_params, several, split_names
+from latentbench.cli.options import PATH, TEXT, load_plugins, plugin_options, read_params, several, split_names
+from latentbench.cli.output import echo
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -27,21 +28,25 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
 
 
 @click.command("run")
-@click.argument("benchmark", required=False, type=click.Path())
-@click.option("-d", "--dataset", "datasets", multiple=True, metavar="DATASET", help=DATA)
+@click.argument("benchmark", required=False, type=PATH)
+@click.option("-d", "--dataset", "datasets", multiple=True, type=TEXT, metavar="DATASET", help=DATA)
 @click.option(
     "-m",
     "--model",
     "models",
     multiple=True,
+    type=TEXT,
     metavar="MODEL",
     help="Model: NAME or file.py:Class; may be repeated.",
 )
-@click.option("-p", "--param", "pairs", multiple=True, metavar="NAME=VALUE,...", help=PARAM)
-@click.option("-s", "--scores", multiple=True, metavar="SCORE,...", help="Compute only these scores or metrics.")
+@click.option("-p", "--param", "pairs", multiple=True, type=TEXT, metavar="NAME=VALUE,...", help=PARAM)
+@click.option(
+    "-s", "--scores", multiple=True, type=TEXT, metavar="SCORE,...", help="Compute only these scores or metrics."
+)
 @click.option(
     "--for",
     "purposes",
+    type=TEXT,
     metavar="PURPOSE,...",
     help="Show only these purposes in the table: keep, find, group, ...",
 )
@@ -93,7 +98,7 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     show_default=True,
     help="Trials to run: missing ones, and also failed ones, those whose source changed, or all.",
 )
-@click.option("-o", "--output", type=click.Path(), help="Folder of the run; default: results/DATASET-TITLE.")
+@click.option("-o", "--output", type=PATH, help="Folder of the run; default: results/DATASET-TITLE.")
 @click.option(
     "--dry-run", is_flag=True, help="Only print the trials, minutes and megabytes that the run would take."
 )
@@ -119,7 +124,7 @@ def command(
         _print_estimate(plan, folder, plugins, options)
         return 0
     results = _execute(plan, request, folder, plugins, options)
-    _print_results(results, plugins, options["purposes"])
+    _show_results(results, plugins, options["purposes"])
     return 0 if results.complete else 1
 
 
@@ -157,18 +162,29 @@ def _execution(options: Mapping[str, Any]) -> Execution:
     return Execution(**{name: options[name] for name in names})
 
 
-def _print_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
-    """Print the table on standard output, and on standard error where the files are."""
-    from latentbench.report.charts.plots import plots, write_figures
-    from latentbench.report.page.write import write_report
+def _show_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
+    """Write the page, then print the table on standard output, and on standard error where the files are.
+
+    What cannot be written keeps nothing else from being written or shown.
+    """
     from latentbench.report.table.build import comparison_table
     from latentbench.report.table.render import render
 
-    click.echo(render(comparison_table(results, split_names(purposes)), "text"))
+    try:
+        page = _write_page(results, plugins)
+    finally:
+        echo(render(comparison_table(results, split_names(purposes)), "text"))
+    echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
+
+
+def _write_page(results: Results, plugins: Plugins) -> Path:
+    from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.page.write import write_report
+
     drawn = plots(results)
-    write_figures(drawn, results.path / "figures")
     page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
-    click.echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
+    write_figures(drawn, results.path / "figures")
+    return page
 
 
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
@@ -184,7 +200,7 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     workers = max(1, min(len(jobs), execution.workers or 1))
     minutes = sum(costs[trial.key].train_seconds for trial in trials) / 60 / workers
     size = sum(costs[trial.key].megabytes for trial in trials)
-    click.echo(
+    echo(
         f"{len(trials)} of {len(plan.trials)} trials to run in {folder}: about {minutes:.1f} minutes of training "
         f"with {workers} worker{'s' if workers > 1 else ''}, {size:.0f} MB; scoring takes additional time"
     )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import other_choices
+from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
     applicable,
     check_item,
-    echo_paths,
     figure_stem,
     selection_options,
 )

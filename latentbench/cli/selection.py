@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentbench.cli.naming import file_name
-from latentbench.cli.options import load_plugins, plugin_options, several
+from latentbench.cli.options import PATH, TEXT, load_plugins, plugin_options, several
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = [
     "check_item",
     "check_items",
     "choose",
-    "echo_paths",
     "figure_stem",
     "items_option",
     "open_trial",
@@ -93,23 +92,26 @@ class SelectedTrial:
 def selection_options(*, run_needed: bool = True) -> Callable[[F], F]:
     """Add the argument RUN, --model, --dataset, --seed, -o and the plugin options, passed on as a `Selection`."""
     options = (
-        click.argument("run", type=click.Path(), required=run_needed, default=None if run_needed else ""),
+        click.argument("run", type=PATH, required=run_needed),
         click.option(
             "--model",
             "-m",
+            type=TEXT,
             metavar="NAME",
             help="Model, by its name in the table; required if the run has several.",
         ),
-        click.option("--dataset", "-d", metavar="NAME", help="Data set; required if the run has several."),
+        click.option(
+            "--dataset", "-d", type=TEXT, metavar="NAME", help="Data set; required if the run has several."
+        ),
         click.option("--seed", type=int, help="Seed of the trial; default: the trial with the median error."),
-        click.option("-o", "--output", type=click.Path(), help="Folder to write to; default: RUN/VERB."),
+        click.option("-o", "--output", type=PATH, help="Folder to write to; default: RUN/VERB."),
     )
 
     def add(command: F) -> F:
         @wraps(command)
         def bundled(**arguments: Any) -> None:
             selection = {field.name: arguments.pop(field.name) for field in fields(Selection)}
-            command(Selection(**selection), **arguments)
+            command(Selection(**{**selection, "run": selection["run"] or ""}), **arguments)
 
         added = plugin_options(bundled)
         for option in reversed(options):
@@ -218,12 +220,6 @@ def figure_stem(selected: SelectedTrial, *parts: str) -> Path:
     return selected.folder / file_name(
         selected.trial.dataset, selected.trial.label, f"seed{selected.trial.seed}", *parts
     )
-
-
-def echo_paths(paths: Sequence[Path]) -> None:
-    """Print the paths of the files written, one per line."""
-    for path in paths:
-        click.echo(str(path))
 
 
 def _final_label(requested: str | None, rows: Sequence[Trial]) -> str | None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import file_name, other_choices
+from latentbench.cli.output import echo, echo_paths
 from latentbench.cli.selection import (
     Selection,
     applicable,
     check_item,
     check_items,
     choose,
-    echo_paths,
     figure_stem,
     items_option,
     selection_options,
@@ -107,7 +107,7 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
             items = items or shown_items(space)
             reconstructed.append(reconstructions(space, check_items(space, items), label, trial.seed))
         except NotApplicableError as error:
-            click.echo(f"{label} is left out: {error}", err=True)
+            echo(f"{label} is left out: {error}", err=True)
     if not reconstructed or items is None:
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
     folder = Path(selection.output) if selection.output else results.path / "show"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
+from latentbench.cli.options import PATH, TEXT
+from latentbench.cli.output import echo
+
 __all__ = ["command"]
 
 
 @click.command("table")
-@click.argument("run", type=click.Path())
+@click.argument("run", type=PATH)
 @click.option(
-    "--for", "purposes", metavar="PURPOSE,...", help="Only the scores of these purposes: keep, find, group, ..."
+    "--for",
+    "purposes",
+    type=TEXT,
+    metavar="PURPOSE,...",
+    help="Only the scores of these purposes: keep, find, group, ...",
 )
 @click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
 @click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
@@ -30,4 +37,4 @@ def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: 
     from latentbench.report.table.render import render
 
     table = comparison_table(load_results(run), split_names(purposes), every, relative, ranks)
-    click.echo(render(table, style))
+    echo(render(table, style))

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.options import several
+from latentbench.cli.options import PATH, several
+from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
     applicable,
     check_items,
-    echo_paths,
     figure_stem,
     items_option,
     selection_options,
 )
 from latentbench.errors import RequestError
+from latentbench.files.failures import refusal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,7 @@ SIDE = 5  # pictures along the side of a square between four
 @click.option(
     "--signals",
     metavar="FILE",
-    type=click.Path(),
+    type=PATH,
     help="File of signals: a CSV file with one column each, or a .npy array with one row each.",
 )
 @click.option(
@@ -174,7 +175,9 @@ def _read_signals(path: Path) -> tuple[Tensor, list[str]]:
             table = pd.read_csv(path)
             array, names = table.to_numpy().T, [str(name) for name in table.columns]
         signals = torch.from_numpy(np.array(array, dtype=np.float64))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise refusal(error, f"signals cannot be read from {path}") from error
+    except (ValueError, EOFError, MemoryError, OverflowError) as error:
         raise RequestError(f"signals cannot be read from {path}: {error}") from error
     if signals.ndim != 2:
         raise RequestError(f"{path} must hold an array (signals, places), got shape {tuple(signals.shape)}")

@@ -18,6 +18,7 @@ from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
+from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_json
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
@@ -105,10 +106,7 @@ def _locked(folder: Path) -> Iterator[None]:
             f"another run is at work in {folder}; wait for it, or choose another folder with -o"
         ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunFolderError(
-            f"the run folder {folder} cannot be written ({reason}); choose another with -o"
-        ) from error
+        raise refusal(error, f"the run folder {folder} cannot be written", RunFolderError) from error
     try:
         yield
     finally:

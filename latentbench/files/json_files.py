@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentbench.errors import RunFolderError
+from latentbench.files.failures import refusal
 from latentbench.files.writing import write_atomically
 
 __all__ = ["canonical_json", "read_json", "short_hash", "write_json"]
@@ -33,11 +34,13 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        RunFolderError: the file is damaged or missing.
+        RunFolderError: the file is damaged, missing, or cannot be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise refusal(error, f"{path} cannot be read", RunFolderError) from error
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(
             f"{path} cannot be read ({error}); remove it and run the same command again"
         ) from error

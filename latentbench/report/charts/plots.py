@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from latentbench.drawing.panels import figure_bytes, plain
-from latentbench.errors import RequestError
+from latentbench.files.failures import refusal
 from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
@@ -63,6 +63,7 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
 
     Raises:
         RequestError: they cannot be written there.
+        LatentbenchError: the disk is full or fails.
     """
     written: list[Path] = []
     taken: Counter[str] = Counter()
@@ -82,7 +83,7 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
                 write_atomically(path, content)
                 written.append(path)
     except OSError as error:
-        raise RequestError(f"figures cannot be written to {folder}: {error.strerror or error}") from error
+        raise refusal(error, f"figures cannot be written to {folder}") from error
     return written
 
 

@@ -13,7 +13,8 @@ import jinja2
 import pandas as pd
 
 from latentbench.drawing.montage import data_uri
-from latentbench.errors import RequestError, RunFolderError
+from latentbench.errors import RunFolderError
+from latentbench.files.failures import refusal
 from latentbench.files.json_files import read_json
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
@@ -94,6 +95,7 @@ def write_report(
 
     Raises:
         RequestError: it cannot be written there.
+        LatentbenchError: the disk is full or fails.
     """
     table, everything = comparison_table(results), comparison_table(results, every=True)
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
@@ -110,7 +112,7 @@ def write_report(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page.encode())
     except OSError as error:
-        raise RequestError(f"the report {path} cannot be written: {error.strerror or error}") from error
+        raise refusal(error, f"the report {path} cannot be written") from error
     return path
 
 
