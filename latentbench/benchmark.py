@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.files.failures import refusal
+from latentbench.files.lookup import existing
 from latentbench.params import Params, build_params
+from latentbench.text import normalized
 
 __all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark"]
 
@@ -52,7 +54,16 @@ class Benchmark(Params):
     @classmethod
     def _start_from_preset(cls, values: Table) -> Table:
         preset = values.get("preset", "quick")
-        return merge(_read_toml(_preset_path(preset)), {**values, "preset": preset})
+        return merge(_read_toml(_preset_path(preset)), {**_with_one_spelling(values), "preset": preset})
+
+    @property
+    def own_parameters(self) -> list[str]:
+        """Names of the parameters that it sets and its preset does not, or sets to something else."""
+        preset = _read_toml(_preset_path(self.preset))
+        pairs = [(self.params, preset.get("params", {}))]
+        pairs += [(on.get("params", {}), preset.get("params", {})) for on in self.on.values()]
+        keys = [key for mine, its in pairs for key, value in mine.items() if its.get(key) != value]
+        return list(dict.fromkeys(name for key in keys for name in names_in(key)))
 
 
 def read_benchmark(source: str | Path, changes: Mapping[str, Any] | None = None) -> Benchmark:
@@ -61,7 +72,7 @@ def read_benchmark(source: str | Path, changes: Mapping[str, Any] | None = None)
     Raises:
         RequestError: no such file or preset, bad TOML, an unknown key or a value out of range.
     """
-    path = Path(source)
+    path = existing(Path(source))
     if path.suffix == ".toml":
         values = {"title": path.stem, **_read_toml(path)}
     else:
@@ -112,13 +123,15 @@ def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str
 def default_folder(benchmark: Benchmark) -> Path:
     """Return results/DATASET-TITLE, where a run goes unless it is told otherwise."""
     data = "-".join(Path(spec.partition(":")[0]).stem for spec in benchmark.datasets)
-    return Path("results") / re.sub(r"[^\w.-]+", "_", f"{data}-{benchmark.title}")
+    return Path("results") / re.sub(r"[^\w.-]+", "_", normalized(f"{data}-{benchmark.title}"))
 
 
-def _preset_path(name: str) -> Path:
+def _preset_path(name: object) -> Path:
+    known = sorted(suite.stem for suite in SUITES.glob("*.toml"))
+    if not isinstance(name, str):
+        raise RequestError(f"preset must be the name of one, {', '.join(known)}, got {name!r}")
     path = SUITES / f"{name}.toml"
-    if not path.is_file():
-        known = sorted(suite.stem for suite in SUITES.glob("*.toml"))
+    if name not in known:
         raise UnknownNameError(
             f"there is no preset {name!r}{near_matches(name, known)} "
             f"(presets: {', '.join(known)}; a benchmark of your own is a file that ends in .toml)"
@@ -137,6 +150,19 @@ def _read_toml(path: Path) -> Table:
         if isinstance(tables.get("params"), dict):
             tables["params"] = dict(_flat(tables["params"]))
     return values
+
+
+def _with_one_spelling(values: Any) -> Any:
+    """Return tables with their keys in the one form in which names are compared, and names of scores likewise.
+
+    Values may be paths, which stay as they are.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    table = {normalized(str(key)): _with_one_spelling(value) for key, value in values.items()}
+    if isinstance(table.get("scores"), list | tuple):
+        table["scores"] = tuple(normalized(name) if isinstance(name, str) else name for name in table["scores"])
+    return table
 
 
 def _tables_in(value: Any) -> list[Table]:
@@ -158,7 +184,7 @@ def names_in(key: str) -> list[str]:
     >>> names_in("latent_dim, beta")
     ['latent_dim', 'beta']
     """
-    return [name.strip() for name in key.split(",")]
+    return [normalized(name.strip()) for name in key.split(",")]
 
 
 def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 __all__ = [
@@ -73,10 +74,18 @@ class NotApplicableError(LatentbenchError):
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'a' or 'b'?` for names close to `name`, or the empty string.
+    """Return `; did you mean 'a' or 'b'?` for names close to `name`, or the empty string; case does not count.
 
-    >>> near_matches("vea", ["vae", "beta_vae"])
-    "; did you mean 'vae'?"
+    >>> near_matches("vea", ["vae", "beta_vae"]), near_matches("VAE", ["vae", "ae"])
+    ("; did you mean 'vae'?", "; did you mean 'vae' or 'ae'?")
     """
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    spellings: dict[str, list[str]] = {}
+    for spelling in known:
+        spellings.setdefault(_folded(spelling), []).append(spelling)
+    close = difflib.get_close_matches(_folded(name), spellings, n=3, cutoff=0.5)
+    meant = [spelling for folded in close for spelling in spellings[folded]][:3]
+    return f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

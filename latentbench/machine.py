@@ -60,7 +60,7 @@ def limited_threads(threads: int) -> Iterator[None]:
 @contextlib.contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Send everything that plugins print, warn and log to the trial's log."""
-    with path.open("a", encoding="utf-8") as log, warnings.catch_warnings():
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as log, warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}", file=log)
         handler = logging.StreamHandler(log)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from latentbench.errors import ContractError, RequestError, near_matches
 
@@ -20,6 +23,7 @@ __all__ = [
     "ParamInfo",
     "Params",
     "PerMember",
+    "TypedText",
     "build_params",
     "check_name",
     "check_number",
@@ -48,6 +52,16 @@ class Params(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is wanted: pydantic would take them for 1 and 0."""
+        if isinstance(value, bool):
+            kinds = set(_members(cls.model_fields[str(info.field_name)].annotation))
+            if kinds & {int, float} and not kinds & {bool, Any}:
+                raise PydanticCustomError("number_type", "Input should be a number")
+        return value
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse list fields: parameters are part of a trial's key and must not change."""
@@ -72,16 +86,37 @@ class ParamInfo:
     description: str
 
 
+class TypedText(str):
+    """A value as typed on the command line, where all is text: the parameter's type decides how it is read."""
+
+    __slots__ = ()
+
+    @property
+    def as_number(self) -> Any:
+        """What it says as a number or as true or false; itself where it says neither."""
+        if self in ("true", "false"):
+            return self == "true"
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(self)
+        return str(self)
+
+
 def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
     """Check `values` against `cls`; `owner` names the plugin in the error, as in "model 'vae'".
+
+    Text that was typed (`TypedText`) is read as the parameter's type wants it; where both a number and text are
+    allowed, "1" is a number.
 
     Raises:
         RequestError: names the first wrong value in one sentence, with the allowed range or similar names.
     """
     try:
-        return cls.model_validate(dict(values))
+        return _read(cls, values)
     except ValidationError as error:
         first = error.errors()[0]
+        if isinstance(first["input"], TypedText) and not isinstance(first["input"].as_number, bool):
+            first["input"] = first["input"].as_number
         name = ".".join(str(part) for part in first["loc"]) or "parameters"
         if first["type"] == "extra_forbidden":
             known = ", ".join(cls.model_fields) or "none"
@@ -94,6 +129,41 @@ def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
             expected = dict.fromkeys(_expected(part["msg"]) for part in error.errors() if part["loc"][0] == name)
             raise RequestError(f"{owner}: {name} {' or '.join(expected)}, got {values[name]!r}") from None
         raise RequestError(f"{owner}: {name} {_expected(first['msg'])}, got {first['input']!r}") from None
+
+
+def _read(cls: type[P], values: Mapping[str, Any]) -> P:
+    """Validate `values`, typed text in the first reading that its field allows."""
+    typed = {name: value for name, value in values.items() if isinstance(value, TypedText)}
+    numbers = {name: value.as_number for name, value in typed.items()}
+    wanted = [name for name in typed if name in cls.model_fields and _prefers_number(cls.model_fields[name])]
+    read = {**values, **{name: numbers[name] for name in wanted}}
+    try:
+        return cls.model_validate(read)
+    except ValidationError as error:
+        refused = {str(part["loc"][0]) for part in error.errors() if part["loc"]} & set(typed)
+    other = {name: typed[name] if name in wanted else numbers[name] for name in refused}
+    try:
+        return cls.model_validate({**read, **other})
+    except ValidationError as error:
+        still = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
+    return cls.model_validate({**read, **{name: value for name, value in other.items() if name not in still}})
+
+
+def _prefers_number(field: FieldInfo) -> bool:
+    """Whether typed text is a number first: a field that takes numbers and text alike, or anything."""
+    kinds = set(_members(field.annotation))
+    return Any in kinds or (str in kinds and bool(kinds & {int, float, bool}))
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield a type, or the members of a union."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield annotation
 
 
 def _is_union(cls: type[Params], place: tuple[int | str, ...]) -> bool:

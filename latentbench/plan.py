@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentbench.benchmark import names_in, override
+from latentbench.benchmark import override
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
+from latentbench.files.lookup import existing
 from latentbench.model import GradientModel
-from latentbench.params import Params, build_params
+from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
 from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
+from latentbench.text import normalized, printable
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
 
 if TYPE_CHECKING:
@@ -56,8 +58,8 @@ def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> P
     Raises:
         RequestError: anything in the request that cannot be done, before anything is run.
     """
-    contenders = [_find(plugins, "model", name) for name in benchmark.models]
-    references = [_find(plugins, "model", name) for name in benchmark.references if name not in benchmark.models]
+    contenders = _models(benchmark.models, plugins)
+    references = [model for model in _models(benchmark.references, plugins) if model not in contenders]
     metrics = _wanted_metrics(benchmark.scores, benchmark.tiers, plugins)
     datasets = [_requested_dataset(text, plugins) for text in dict.fromkeys(benchmark.datasets)]
     names = [dataset.name for dataset in datasets]
@@ -80,10 +82,14 @@ def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> P
     return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept))
 
 
+def _models(names: Iterable[str], plugins: Plugins) -> list[NamedClass]:
+    return list(dict.fromkeys(_find(plugins, "model", name) for name in names))
+
+
 def _find(plugins: Plugins, kind: Kind, name: str) -> NamedClass:
     path, _, attribute = name.rpartition(":")
-    if path.endswith(".py"):
-        name = f"{Path(path).resolve()}:{attribute}"  # workers and later readers may stand elsewhere
+    # workers and later readers of a file may stand elsewhere
+    name = f"{existing(Path(path)).resolve()}:{attribute}" if path.endswith(".py") else normalized(name)
     return NamedClass(name, plugins.find(kind, name), plugins.load(kind, name))
 
 
@@ -98,16 +104,16 @@ class _RequestedDataset:
 
 def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
     """Read "name:key=value:key=value"; commas in a value separate the items of a tuple. A path may be the name."""
-    name, *pairs = [text] if Path(text).exists() else text.split(":")
+    name, *pairs = [text] if existing(Path(text)).exists() else text.split(":")
     params: Table = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise RequestError(f"dataset {text!r}: expected NAME:KEY=VALUE, got {pair!r}")
-        params[key] = tuple(value.split(",")) if "," in value else value
-    path = Path(name)
-    if name in plugins.names("dataset"):
-        return _RequestedDataset(name, _find(plugins, "dataset", name), params)
+        params[normalized(key)] = tuple(value.split(",")) if "," in value else TypedText(value)
+    path = existing(Path(name))
+    if normalized(name) in plugins.names("dataset"):
+        return _RequestedDataset(normalized(name), _find(plugins, "dataset", name), params)
     if not (path.exists() or len(path.parts) > 1 or name.startswith(".")):
         try:
             return _RequestedDataset(name, _find(plugins, "dataset", name), params)
@@ -117,7 +123,8 @@ def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
     if not readers:
         raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
     path = path.resolve()  # workers and later readers may stand elsewhere
-    return _RequestedDataset(path.stem, _find(plugins, "dataset", readers[0]), {"path": str(path), **params})
+    shown = printable(normalized(path.stem))
+    return _RequestedDataset(shown, _find(plugins, "dataset", readers[0]), {"path": str(path), **params})
 
 
 def _dataset_trials(
@@ -183,8 +190,7 @@ def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]
     by_name = {chosen.name: chosen for group in owners.values() for chosen in group}
     by_name |= {chosen.registration.name: chosen for group in owners.values() for chosen in group}
     plain = {name for chosen in owners["model"] for name in chosen.cls.Params.model_fields}
-    tables = [benchmark.params, *(on.get("params", {}) for on in benchmark.on.values())]
-    for name in {name: None for table in tables for key in table for name in names_in(key)}:
+    for name in benchmark.own_parameters:
         owner, dot, field = name.rpartition(".")
         if not dot and name not in plain:
             raise RequestError(f"no model of this benchmark has a parameter {name!r}{near_matches(name, plain)}")

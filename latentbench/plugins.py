@@ -19,7 +19,9 @@ import pluggy
 
 from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, near_matches
+from latentbench.files.lookup import existing
 from latentbench.source.loading import load_file
+from latentbench.text import normalized, printable
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -188,6 +190,9 @@ class Plugins:
 
     def _registrar(self, kind: Kind, info: PluginInfo) -> Callable[..., None]:
         def register(name: str, target: str | type, summary: str = "") -> None:
+            if not isinstance(name, str) or not name.strip() or printable(name) != name:
+                raise PluginError(f"a {kind} needs a name of letters that can be printed, got {name!r}")
+            name = normalized(name)
             if not isinstance(target, type) and not (isinstance(target, str) and ":" in target):
                 raise PluginError(f'{kind} {name!r} needs a class or "package.module:Class", got {target!r}')
             if name in info.supplies.get(kind, []):
@@ -224,7 +229,8 @@ class Plugins:
         """
         path, _, attribute = name.rpartition(":")
         if path.endswith(".py"):
-            return self._find_in_file(kind, path, attribute)
+            return self._find_in_file(kind, str(existing(Path(path))), normalized(attribute))
+        name = normalized(name)
         registrations = self._registrations[kind].get(name, [])
         if len(registrations) > 1:
             raise PluginError(_conflict(registrations))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from latentbench.files.json_files import canonical_json, short_hash
 from latentbench.scores import PURPOSES
+from latentbench.text import printable
 from latentbench.training.budget import Budget
 from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial
 
@@ -118,6 +119,10 @@ class ScoreRow:
     purpose: str
     headline: bool
     description: str
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "description"):  # may quote what a model or a metric raised
+            object.__setattr__(self, name, printable(getattr(self, name), keep="\n"))
 
     @property
     def has_value(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from latentbench.benchmark import names_in
@@ -14,6 +14,7 @@ from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
 from latentbench.plugins import Registration
 from latentbench.source.digest import source_digest
+from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
 
 __all__ = ["NamedClass", "Setting", "budgets_of", "parameters_of", "settings_of"]
@@ -24,11 +25,11 @@ Table = dict[str, Any]
 
 @dataclass(frozen=True)
 class NamedClass:
-    """A plugin's class under the name that the benchmark gives it."""
+    """A plugin's class under the name that the benchmark gives it; two of one name are equal."""
 
     name: str
-    registration: Registration
-    cls: Any
+    registration: Registration = field(compare=False)
+    cls: Any = field(compare=False)
 
     @property
     def identity(self) -> Table:
@@ -101,7 +102,7 @@ def settings_of(model: NamedClass, params: Mapping[str, Any], budgets: list[Budg
         shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in names]
         shown += [f"{name}={value}" for name, value in varied.items()]
         label = model.registration.name + (f"({', '.join(shown)})" if shown else "")
-        yield Setting(label, checked, budget, varied)
+        yield Setting(printable(normalized(label)), checked, budget, varied)
 
 
 def _without_steps(budget: Budget) -> Budget:

@@ -32,6 +32,8 @@ def printable(text: str, keep: str = "") -> str:
     >>> printable("\x1b[31mred\x07")
     '\\x1b[31mred\\x07'
     """
+    if text.isprintable():
+        return text
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
 
 

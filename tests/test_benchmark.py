@@ -125,7 +125,9 @@ def test_a_bad_file_is_refused_in_one_sentence(toml, tmp_path, case, changes):
 
 
 def test_a_file_or_preset_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(RequestError, match=r"none\.toml cannot be read: No such file or directory$"):
+    with pytest.raises(
+        RequestError, match=r"none\.toml cannot be read: there is no such file or folder; check the path$"
+    ):
         read_benchmark(tmp_path / "none.toml")
     with pytest.raises(UnknownNameError, match=r"^there is no preset 'quik'; did you mean 'quick'\? \(presets: "):
         read_benchmark("quik")

@@ -187,7 +187,9 @@ def test_work_begins_in_an_empty_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "trials").write_text("in the way")
-    with pytest.raises(RunFolderError, match=r"^the run folder .* cannot be written: Not a directory$"):
+    with pytest.raises(
+        RunFolderError, match=r"^the run folder .* cannot be written: a file stands where a folder is needed; "
+    ):
         Record.begin(tmp_path, "0" * 64)
 
 

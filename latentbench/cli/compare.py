@@ -6,7 +6,7 @@ import re
 
 import click
 
-from latentbench.cli.options import TEXT
+from latentbench.cli.options import NAME_OR_PATH, TEXT
 from latentbench.cli.output import echo
 from latentbench.errors import RequestError
 
@@ -14,8 +14,8 @@ __all__ = ["command"]
 
 
 @click.command("compare")
-@click.argument("a", metavar="A", type=TEXT)
-@click.argument("b", metavar="B", type=TEXT)
+@click.argument("a", metavar="A", type=NAME_OR_PATH)
+@click.argument("b", metavar="B", type=NAME_OR_PATH)
 @click.option("--all", "every", is_flag=True, help="All scores, not just the headline ones.")
 @click.option(
     "--fail-on",

@@ -7,6 +7,8 @@ import re
 
 import click
 
+from latentbench.text import normalized
+
 __all__ = ["file_name", "other_choices"]
 
 IN_THE_NAME = frozenset(
@@ -21,7 +23,7 @@ def file_name(*parts: str) -> str:
     >>> file_name("digits", "vae(beta=4)", "", "label:3->8")
     'digits-vae_beta=4-label_3_8'
     """
-    name = "-".join(re.sub(r"->|[^\w.=+-]+", "_", part).strip("_") for part in parts if part)
+    name = "-".join(re.sub(r"->|[^\w.=+-]+", "_", normalized(part)).strip("_") for part in parts if part)
     if len(name.encode()) <= LONGEST:
         return name
     digest = hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from latentbench.cli.output import echo
 from latentbench.errors import RequestError
+from latentbench.files.lookup import existing
+from latentbench.params import TypedText
 from latentbench.plugins import Plugins
+from latentbench.text import normalized
 
 __all__ = [
+    "NAME_OR_PATH",
     "PATH",
+    "SETTING",
     "TEXT",
     "load_plugins",
     "metrics_by_score",
@@ -27,18 +33,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Text(click.ParamType):  # type: ignore[type-arg]  # older versions of click take none
-    """Text that says something: an empty name would stand for the default, or for everything, in silence."""
+    """Text that says something: an empty name would stand for the default, or for everything, in silence.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Args:
+        name: what it is.
+        read: what becomes of it.
+    """
+
+    def __init__(self, name: str, read: Callable[[str], str]) -> None:
+        self.name, self.read = name, read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is meant, or refuse it."""
         if not str(value).strip(" ,") or "\0" in str(value):
             self.fail(f"expected a {self.name}, got {value!r}", param, ctx)
-        return str(value)
+        return self.read(str(value))
 
 
-TEXT, PATH = _Text("name"), _Text("path")
+def _path(text: str) -> str:
+    place = Path(text)
+    there = existing(place)
+    return text if there == place else str(there)
+
+
+TEXT, PATH = _Text("name", normalized), _Text("path", _path)
+NAME_OR_PATH, SETTING = _Text("name or path", str), _Text("parameter", str)
 
 
 def plugin_options(command: F) -> F:
@@ -78,10 +97,10 @@ def metrics_by_score(plugins: Plugins) -> dict[str, str]:
 
 
 def read_params(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read NAME=VALUE,VALUE,... into the form of a benchmark's `params`.
+    """Read NAME=VALUE,VALUE,... into the form of a benchmark's `params`: text, to be read by the parameter's type.
 
     >>> read_params(["latent_dim=8,16", "beta_vae.beta=4", "ae.backbone=mlp"])
-    {'latent_dim': [8, 16], 'beta_vae.beta': 4, 'ae.backbone': 'mlp'}
+    {'latent_dim': ['8', '16'], 'beta_vae.beta': '4', 'ae.backbone': 'mlp'}
 
     Raises:
         RequestError: a pair lacks "=" or its value, or holds two parameters.
@@ -97,8 +116,8 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
             raise RequestError(
                 f"-p takes one parameter, got {pair!r}: write -p {name}={first} -p {another.strip()}"
             )
-        values = [_read_value(part) for part in (first, *others)]
-        params[name.strip()] = values[0] if len(values) == 1 else values
+        values = [TypedText(part.strip()) for part in (first, *others)]
+        params[normalized(name.strip())] = values[0] if len(values) == 1 else values
     return params
 
 
@@ -127,16 +146,3 @@ def split_names(text: str | None) -> tuple[str, ...]:
     ('find', 'walk')
     """
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
-
-
-def _read_value(text: str) -> Any:
-    """Read a number or true/false; anything else is text."""
-    text = text.strip()
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.layout import print_table
-from latentbench.cli.options import PATH, TEXT, load_plugins, plugin_options, read_params, several, split_names
+from latentbench.cli.options import (
+    NAME_OR_PATH,
+    PATH,
+    SETTING,
+    TEXT,
+    load_plugins,
+    plugin_options,
+    read_params,
+    several,
+    split_names,
+)
 from latentbench.cli.output import echo
 
 if TYPE_CHECKING:
@@ -29,17 +39,17 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
 
 @click.command("run")
 @click.argument("benchmark", required=False, type=PATH)
-@click.option("-d", "--dataset", "datasets", multiple=True, type=TEXT, metavar="DATASET", help=DATA)
+@click.option("-d", "--dataset", "datasets", multiple=True, type=NAME_OR_PATH, metavar="DATASET", help=DATA)
 @click.option(
     "-m",
     "--model",
     "models",
     multiple=True,
-    type=TEXT,
+    type=NAME_OR_PATH,
     metavar="MODEL",
     help="Model: NAME or file.py:Class; may be repeated.",
 )
-@click.option("-p", "--param", "pairs", multiple=True, type=TEXT, metavar="NAME=VALUE,...", help=PARAM)
+@click.option("-p", "--param", "pairs", multiple=True, type=SETTING, metavar="NAME=VALUE,...", help=PARAM)
 @click.option(
     "-s", "--scores", multiple=True, type=TEXT, metavar="SCORE,...", help="Compute only these scores or metrics."
 )

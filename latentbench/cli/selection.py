@@ -14,6 +14,7 @@ import click
 from latentbench.cli.naming import file_name
 from latentbench.cli.options import PATH, TEXT, load_plugins, plugin_options, several
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
+from latentbench.text import normalized
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
@@ -174,6 +175,7 @@ def choose(what: str, requested: str | None, names: Sequence[str], option: str) 
         UnknownNameError: no such name.
     """
     names = list(dict.fromkeys(names))
+    requested = next((name for name in names if normalized(name) == requested), requested)
     if requested is None:
         if len(names) == 1:
             return names[0]

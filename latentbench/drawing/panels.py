@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from latentbench.drawing.encoding import encoded
 from latentbench.drawing.style import INK, LineStyle, settings
 
 if TYPE_CHECKING:
@@ -42,10 +42,8 @@ def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, descri
     about: dict[str, Any] = {"Title": title, "Creator": "latentbench"}
     about |= {"Date": None, "Description": description} if kind == "svg" else {"Subject": description}
     about |= {"CreationDate": None} if kind == "pdf" else {}
-    out = io.BytesIO()
     with settings():
-        figure.savefig(out, format=kind, metadata=about)
-    return out.getvalue()
+        return encoded(figure, kind, about)
 
 
 def panel_grid(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.drawing.encoding import encoded
 from latentbench.drawing.style import COLORS
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def code_map(places: NDArray[np.float64], labels: NDArray[np.int64] | None = Non
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.04)
     draw_classes(axes, places, labels, min(max(DOT_AREA / len(places), 6), 24))
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DOTS_PER_INCH, transparent=True, metadata={"Software": None})
-    return out.getvalue()
+    return encoded(figure, "png", {"Software": None}, dpi=DOTS_PER_INCH, transparent=True)
 
 
 def draw_classes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from latentbench.drawing.encoding import encoded
 from latentbench.drawing.montage import GAP, montage, zoomed
 from latentbench.drawing.sheet_layout import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, Sheet, room_of
 from latentbench.drawing.style import COLORS, MARKERS, SETTINGS
@@ -105,6 +105,4 @@ def _saved(figure: Figure, form: SheetFormat, about: Mapping[str, Any] | None) -
         "svg": {"Date": None, "Description": description},
         "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": description},
     }
-    out = io.BytesIO()
-    figure.savefig(out, format=form, dpi=DOTS_PER_INCH, metadata=metadata[form], facecolor="white")
-    return out.getvalue()
+    return encoded(figure, form, metadata[form], dpi=DOTS_PER_INCH, facecolor="white")

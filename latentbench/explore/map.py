@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.drawing.encoding import encoded
 from latentbench.drawing.panels import figure_bytes
 from latentbench.drawing.scatter import MOST_CLASSES, draw_classes
 from latentbench.drawing.sheet import SheetFormat
@@ -193,6 +193,4 @@ def _encoded(figure: Figure, form: SheetFormat, title: str, about: Mapping[str, 
     described = json.dumps(about, sort_keys=True)
     if form != "png":
         return figure_bytes(figure, form, title, described)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None, "Description": described})
-    return out.getvalue()
+    return encoded(figure, "png", {"Software": None, "Description": described}, dpi=DOTS_PER_INCH)

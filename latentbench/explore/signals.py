@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from latentbench.drawing.encoding import encoded
 from latentbench.drawing.style import COLORS, INK, SOFT, settings
 from latentbench.latent.paths.interpolation import simplex_weights
 from latentbench.latent.transport.signals import signal_barycenters
@@ -55,10 +55,9 @@ def signal_figure(
         figure = _drawn(signals, names, parts, ways)
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
-        out = io.BytesIO()
         metadata = {"Software": None, "Description": json.dumps(dict(about or {}), sort_keys=True)}
-        figure.savefig(out, format="png", dpi=DOTS_PER_INCH, metadata=metadata, facecolor="white")
-    return out.getvalue(), pd.DataFrame(list(_numbers(names, parts, ways)))
+        picture = encoded(figure, "png", metadata, dpi=DOTS_PER_INCH, facecolor="white")
+    return picture, pd.DataFrame(list(_numbers(names, parts, ways)))
 
 
 def _drawn(signals: Tensor, names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:

@@ -78,10 +78,10 @@ def failure_status(error: OSError) -> int:
 
 
 def refusal(error: OSError, what: str, kind: type[RequestError] = RequestError) -> LatentbenchError:
-    """Return the error to raise where `what` ("the page x.html cannot be written") failed: `kind` if its status fits.
+    """Return the error to raise where `what` failed, as "x.html cannot be written": `kind` if its status fits.
 
-    >>> refusal(PermissionError(errno.EACCES, "Permission denied"), "x cannot be read")
-    RequestError('x cannot be read: permission denied; ask for the right to read or write it, or choose another place')
+    >>> refusal(FileNotFoundError(errno.ENOENT, ""), "x cannot be read")
+    RequestError('x cannot be read: there is no such file or folder; check the path')
     """
     fitting = kind if failure_status(error) == kind.exit_status else LatentbenchError
     return fitting(f"{what}: {in_words(error)}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files.json_files import read_json
+from latentbench.files.lookup import existing
 from latentbench.report.table.conditions import run_conditions
 from latentbench.report.table.number_format import Style, measured, number, row_style
 from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
@@ -20,6 +21,7 @@ from latentbench.results import Results
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, holm, paired_difference
+from latentbench.text import normalized
 
 __all__ = ["Difference", "Side", "compare", "differences_in_environment", "read_side", "regressions", "render"]
 
@@ -83,11 +85,12 @@ def read_side(text: str) -> Side:
         RunFolderError: RUN is not a run folder.
         RequestError: the run has no such model.
     """
-    if Path(text).exists() or ":" not in text:
-        return Side(load_results(text))
+    if existing(Path(text)).exists() or ":" not in text:
+        return Side(load_results(existing(Path(text))))
     folder, _, label = text.rpartition(":")
-    results = load_results(folder)
+    results = load_results(existing(Path(folder)))
     labels = list(dict.fromkeys(trial.label for trial in results.trials))
+    label = next((known for known in labels if normalized(known) == normalized(label)), label)
     if label not in labels:
         raise RequestError(
             f"run {folder} has no model {label!r}{near_matches(label, labels)} (it has {', '.join(labels)})"

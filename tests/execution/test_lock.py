@@ -73,12 +73,13 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(RunFolderError) as refused, _locked(tmp_path / "file"):
         pass
     assert str(refused.value) == (
-        f"the run folder {tmp_path / 'file'} cannot be written (Not a directory); choose another with -o"
+        f"the run folder {tmp_path / 'file'} cannot be written: a file stands where a folder is needed; "
+        "choose another path"
     )
 
 
 def test_a_lock_that_cannot_be_opened(tmp_path):
     (tmp_path / "run.lock").mkdir()
-    refusal = r"cannot be written \(Is a directory\); choose another with -o$"
+    refusal = r"cannot be written: it is a folder, not a file; choose another path$"
     with pytest.raises(RunFolderError, match=refusal), _locked(tmp_path):
         pass

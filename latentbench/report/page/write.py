@@ -25,6 +25,7 @@ from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.number_format import number
 from latentbench.report.table.sentences import MOST_SENTENCES, sentences, warnings
 from latentbench.report.table.sweep_display import axes_show_all, axis_displays
+from latentbench.text import printable
 
 if TYPE_CHECKING:
     from latentbench.report.charts.plots import Plot
@@ -175,7 +176,7 @@ def _section(title: str, content: pd.DataFrame | str) -> _PluginSection:
             title, [str(name) for name in content.columns], rows, words=f"{more} more rows." * (more > 0)
         )
     if "<svg" in content[:1000]:
-        return _PluginSection(title, drawing=data_uri(content.encode(), "image/svg+xml"))
+        return _PluginSection(title, drawing=data_uri(printable(content, keep="\n\r\t").encode(), "image/svg+xml"))
     return _PluginSection(title, words=content)
 
 
@@ -206,10 +207,16 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
+def _shown(value: Any) -> Any:
+    """Escape what HTML forbids in the text of others: control characters, halves of characters."""
+    return printable(value, keep="\n\t") if type(value) is str else value
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
