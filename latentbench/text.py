@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["normalized", "printable"]
+__all__ = ["normalized", "printable", "shortened"]
 
 # controls, separators of lines and paragraphs, what turns the direction of writing, lone surrogates, no characters
 UNPRINTABLE = re.compile(
@@ -35,6 +35,18 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters (four or more), its middle left out where it is longer.
+
+    >>> shortened("a name that goes on and on", 12)
+    'a nam...d on'
+    """
+    if len(text) <= most:
+        return text
+    head = (most - 2) // 2
+    return f"{text[:head].rstrip()}...{text[len(text) - (most - 3 - head) :].lstrip()}"
 
 
 def _escape(character: str) -> str:

@@ -2,6 +2,7 @@
 
 - `space`: `LatentSpace`, a fitted model and the data seen through it
 - `parts`: `SpaceData` and `SpaceMaps`, the data and the maps that a `LatentSpace` consists of
+- `class_names`: what classes and items are called, and which class a name asks for
 - `arithmetic`: exact arithmetic, and functions applied in batches
 - `paths`: lines, arcs and geodesics between codes, the neighbor graph, means, and interpolation by any of them
 - `edits`: attributes, their directions in the codes, edits along them, and the images an edit should give

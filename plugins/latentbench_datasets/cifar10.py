@@ -18,6 +18,7 @@ from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST = ("test_batch.bin",)
+NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCH_ROWS = 10_000
 CLASS_ROWS = {50_000: 5_000, 10_000: 1_000}  # rows of each class, by how many rows the published splits have
 ROW_BYTES = 1 + 3 * 32 * 32  # a label and an image
@@ -29,6 +30,8 @@ ADVICE = f"give the folder {FOLDER} of the unpacked {ARCHIVE} as `-p cifar10.pat
 
 class CIFAR10(Dataset):
     """50,000 + 10,000 photographs, 32x32 in color, in 10 classes.
+
+    The classes 0 to 9 are airplane, automobile, bird, cat, deer, dog, frog, horse, ship and truck.
 
     Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images". Only the binary version is
     read: the Python version is made of pickles, which run code. A download is checked by its md5, any
@@ -91,7 +94,7 @@ def _find_files(folder: Path) -> list[Path]:
 
 def _read_split(files: list[Path]) -> Split:
     rows = np.concatenate([_read_batch(file) for file in files])
-    return Split(rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64))
+    return Split(rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].astype(np.int64), class_names=NAMES)
 
 
 def _read_batch(file: Path) -> npt.NDArray[np.uint8]:
@@ -120,8 +123,9 @@ def _check_counts(split: Split, folder: Path) -> None:
     for number, count in enumerate(counts):
         if count != expected:
             raise DataError(
-                f"{folder} must hold {expected} images of each class among {len(split)}, as published, class "
-                f"{number} has {count}; {ADVICE}, or save a copy changed on purpose as .npz for `-d copy.npz`"
+                f"{folder} must hold {expected} images of each class among {len(split)}, as published, "
+                f"{NAMES[number]} (class {number}) has {count}; {ADVICE}, or save a copy changed "
+                "on purpose as .npz for `-d copy.npz`"
             )
 
 

@@ -8,6 +8,7 @@ from latentbench import Dataset, Split
 from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 
 TEST_ROWS = 360
+NAMES = tuple("0123456789")
 
 
 class Digits(Dataset):
@@ -33,7 +34,7 @@ class Digits(Dataset):
         train, test = train_test_split(
             np.arange(len(labels)), test_size=TEST_ROWS, stratify=labels, random_state=0
         )
-        everything = Split(images, labels)
+        everything = Split(images, labels, class_names=NAMES)
         return keep_classes(
             everything.take(train), everything.take(test), self.params.classes, self.params.train_classes
         )

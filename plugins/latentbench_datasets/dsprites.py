@@ -33,7 +33,7 @@ class DSprites(FactorFile):
     brightest = 1
     columns = (
         Factor("color", 1),
-        Factor("shape", 3),
+        Factor("shape", 3, ("square", "ellipse", "heart")),
         Factor("scale", 6),
         Factor("orientation", 40),
         Factor("x", 32),

@@ -14,6 +14,9 @@ from latentbench_datasets._drawn.factor_pictures import Columns, FactorPictures
 
 __all__ = ["Faces"]
 
+CLASSES = (
+    "plain face", "glasses", "hat", "glasses+hat", "beard", "glasses+beard", "hat+beard", "glasses+hat+beard"
+)  # fmt: skip
 MOST_PIXELS = 4_000_000_000
 
 
@@ -67,6 +70,7 @@ class Faces(FactorPictures):
 
     params: Params
     title = "faces"
+    class_names = CLASSES
     channels = 3
 
     def _side(self) -> int:

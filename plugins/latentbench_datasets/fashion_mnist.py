@@ -14,6 +14,8 @@ DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 class FashionMNIST(IdxDataset):
     """60,000 + 10,000 pictures of clothes, 28x28 grey, in 10 classes.
 
+    The classes 0 to 9 are T-shirt/top, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag and ankle boot.
+
     Source: Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
     Algorithms". Files that are already there may be gzipped in any way, or be a subset; whole ones are
     checked by the sha256 of what they hold, downloaded ones by their md5.
@@ -32,6 +34,9 @@ class FashionMNIST(IdxDataset):
     title = "Fashion-MNIST"
     cache_name = "fashion_mnist"
     source = "FashionMNIST"
+    class_names = (
+        "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
+    )  # fmt: skip
     class_counts = {60000: (6000,) * 10, 10000: (1000,) * 10}  # noqa: RUF012 - a constant, declared in the base
     digests = {  # noqa: RUF012 - likewise
         60000: (

@@ -86,6 +86,7 @@ class Furniture(FactorDataset):
 
     params: Params
     title = "furniture"
+    class_names = KINDS
     source = "uniform"
 
     def _render(self, values: Array) -> npt.NDArray[Any]:

@@ -64,6 +64,7 @@ class Garments(FactorPictures):
 
     params: Params
     title = "garments"
+    class_names = CLASSES
     channels = 1
 
     def _side(self) -> int:

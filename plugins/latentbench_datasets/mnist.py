@@ -43,6 +43,7 @@ class MNIST(IdxDataset):
     title = "MNIST"
     cache_name = "mnist"
     source = "MNIST"
+    class_names = tuple("0123456789")
     class_counts = {  # noqa: RUF012 - a constant, declared in the base
         60000: (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
         10000: (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),

@@ -35,7 +35,7 @@ class Shapes3D(FactorFile):
         Factor("wall_hue", 10),
         Factor("object_hue", 10),
         Factor("scale", 8),
-        Factor("shape", 4),
+        Factor("shape", 4, ("cube", "cylinder", "sphere", "capsule")),
         Factor("orientation", 15),
     )
     advice = (

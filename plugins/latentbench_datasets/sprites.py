@@ -94,7 +94,9 @@ class Sprites(Dataset):
 
     def _draw_split(self, rows: npt.NDArray[np.intp]) -> Split:
         factors = np.stack(np.unravel_index(rows, self.factor_sizes), axis=1).astype(np.float64)
-        return Split(self.render(factors), factors[:, 0].astype(np.int64), factors, NAMES, self.factor_sizes)
+        return Split(
+            self.render(factors), factors[:, 0].astype(np.int64), factors, NAMES, self.factor_sizes, SHAPES
+        )
 
     def _check(self, factors: npt.ArrayLike) -> npt.NDArray[np.float64]:
         values = np.asarray(factors, dtype=np.float64)

@@ -108,8 +108,8 @@ def test_classes_are_counted_where_the_splits_have_the_published_size(tmp_path, 
     path = folder / TEST[0]
     path.write_bytes(b"\x03" + path.read_bytes()[1:])
     assert refusal(tmp_path) == (
-        f"{folder} must hold 2 images of each class among 20, as published, class 0 has 1; {ADVICE}, or save a "
-        "copy changed on purpose as .npz for `-d copy.npz`"
+        f"{folder} must hold 2 images of each class among 20, as published, airplane (class 0) has 1; {ADVICE}, "
+        "or save a copy changed on purpose as .npz for `-d copy.npz`"
     )
 
 

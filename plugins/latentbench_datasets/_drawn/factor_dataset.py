@@ -27,6 +27,7 @@ class FactorDataset(Dataset):
 
     Attributes:
         title: the dataset's name.
+        class_names: what the classes 0, 1, ... are called.
         source: the random numbers that factors are made of; see `FactorDesign`.
     """
 
@@ -77,6 +78,7 @@ class FactorDataset(Dataset):
 
     params: Params
     title: ClassVar[str]
+    class_names: ClassVar[tuple[str, ...]]
     source: ClassVar[Source] = "normal"
 
     def load(self) -> tuple[Split, Split]:
@@ -117,7 +119,7 @@ class FactorDataset(Dataset):
         rows = design.draw(count, np.random.default_rng([self.params.seed, stream]))
         labels = self._label(dict(zip(self.factor_names, rows.T, strict=True)))
         sizes = tuple(factor.size for factor in design.factors)
-        return Split(self._render(rows), labels, rows, self.factor_names, sizes)
+        return Split(self._render(rows), labels, rows, self.factor_names, sizes, self.class_names)
 
     def _check(self, factors: npt.ArrayLike) -> Table:
         values = np.asarray(factors, dtype=np.float64)

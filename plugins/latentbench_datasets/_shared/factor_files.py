@@ -28,10 +28,11 @@ BLOCK = 1024  # rows read at once
 
 @dataclass(frozen=True)
 class Factor:
-    """A column of the file: its name and how many values the published file has of it."""
+    """A column of the file: its name, how many values the published file has, and what 0, 1, ... stand for."""
 
     name: str
     size: int
+    meanings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class FactorFile(Dataset):
                     f"{len(values)}; {self.advice}"
                 )
             if len(values) > 1:
-                factors.append(Factor(factor.name, len(values)))
+                factors.append(Factor(factor.name, len(values), _meanings(factor, values)))
                 numbers.append(number)
         if not factors:
             raise DataError(f"{self.factor_key} in {path} must differ between rows, all are equal; {self.advice}")
@@ -174,8 +175,18 @@ class FactorFile(Dataset):
         self, inputs: npt.NDArray[np.uint8], factors: npt.NDArray[np.float64], chosen: tuple[Factor, ...]
     ) -> Split:
         names = tuple(factor.name for factor in chosen)
-        labels = factors[:, names.index("shape")].astype(np.int64) if "shape" in names else None
-        return Split(inputs, labels, factors, names, tuple(factor.size for factor in chosen))
+        sizes = tuple(factor.size for factor in chosen)
+        if "shape" not in names:
+            return Split(inputs, None, factors, names, sizes)
+        place = names.index("shape")
+        return Split(inputs, factors[:, place].astype(np.int64), factors, names, sizes, chosen[place].meanings)
+
+
+def _meanings(factor: Factor, values: Array) -> tuple[str, ...]:
+    """Return what the values of a file stand for; nothing unless all are numbers that the published file has."""
+    if not np.isin(values, range(len(factor.meanings))).all():
+        return ()
+    return tuple(factor.meanings[int(value)] for value in values)
 
 
 def read_npz(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:

@@ -35,6 +35,7 @@ class IdxDataset(Dataset):
         title: what messages call it.
         cache_name: its folder in the cache.
         source: the class of `torchvision.datasets` that knows mirrors and checksums.
+        class_names: what the classes 0 to 9 are called.
         class_counts: for each size of a whole label file, how often each class occurs in it.
         digests: for each size of a whole file, the sha256 of the unpacked idx files published, images and labels.
         advice: the end of each error: what the user can do.
@@ -49,6 +50,7 @@ class IdxDataset(Dataset):
     title: ClassVar[str]
     cache_name: ClassVar[str]
     source: ClassVar[str]
+    class_names: ClassVar[tuple[str, ...]]
     class_counts: ClassVar[Mapping[int, tuple[int, ...]]]
     digests: ClassVar[Mapping[int, tuple[str, str]]]
     advice: ClassVar[str]
@@ -127,7 +129,7 @@ class IdxDataset(Dataset):
             )
         self._check_published(image_file, images, 0)
         self._check_published(label_file, labels, 1)
-        return Split(images[:, None], labels.astype(np.int64))
+        return Split(images[:, None], labels.astype(np.int64), class_names=self.class_names)
 
     def _check_published(self, file: Path, values: npt.NDArray[np.uint8], which: int) -> None:
         """Refuse a file of the published size with other rows, or with the same ones in another order."""

@@ -60,7 +60,10 @@ def test_what_python_and_toml_give():
             ("5", "5"),
             "dataset 'x': classes must name at least 2 different classes, as classes=5,9, got ('5', '5')",
         ),
-        (("5", "boot"), "dataset 'x': classes.1 should be a valid integer, got 'boot'"),
+        (
+            ("5", 1.5),
+            "dataset 'x': classes must hold numbers or names of classes, as classes=5,9, got ('5', 1.5)",
+        ),
     ],
 )
 def test_classes_that_cannot_be_are_one_sentence(values, expected):
@@ -103,9 +106,11 @@ def test_without_a_filter_the_splits_are_the_same_objects():
 def test_a_class_that_is_not_there():
     with pytest.raises(DataError) as caught:
         keep_classes(split([0, 1, 4]), split([0]), (1, 3))
-    assert str(caught.value) == "classes must name classes of the dataset (0, 1, 4), got 3; leave 3 out"
-    with pytest.raises(DataError, match=r"\(0 to 10\), got 12"):
-        keep_classes(split(range(11)), split([0]), (1, 12))
+    assert str(caught.value) == "classes: there is no class 3; classes are 0, 1, 4; leave 3 out"
+    with pytest.raises(
+        DataError, match="there is no class 12; classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10; leave 12 out"
+    ):
+        keep_classes(split(range(11)), split([0]), (1, 32))
 
 
 def test_a_filter_that_leaves_no_test_row():
@@ -124,6 +129,89 @@ def test_data_without_labels():
         keep_classes(bare, bare, (0, 1))
     with pytest.raises(DataError, match="the test split has no labels where train has some; give"):
         keep_classes(split([0, 1]), bare, (0, 1))
+
+
+# classes that have names
+
+CLOTHES = ("T-shirt/top", "trouser", "bag", "ankle boot")
+HOSTILE = ("a very long name of forty characters, so", "日本", "7", "a<b&c", " ", "re\u0301sume\u0301")
+
+
+def named(names, labels=None):
+    return split(range(len(names)) if labels is None else labels, class_names=names)
+
+
+def kept_names(names, *classes):
+    train, test = keep_classes(named(names), named(names), classes)
+    assert train.class_names == test.class_names
+    return [train.class_names[label] for label in train.labels]
+
+
+@pytest.mark.parametrize(
+    ("classes", "kept"),
+    [
+        ((0, 2), ["T-shirt/top", "bag"]),
+        (("bag", "T-shirt/top"), ["T-shirt/top", "bag"]),
+        (("ANKLE BOOT", 1), ["trouser", "ankle boot"]),
+        ((" bag ", "class 3"), ["bag", "ankle boot"]),
+    ],
+)
+def test_classes_are_asked_for_by_name_or_number(classes, kept):
+    assert kept_names(CLOTHES, *classes) == kept
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "kept"),
+    [
+        (("0", "1", "10", "2"), (2, 10), ["10", "2"]),  # in the order of text, as folders were
+        (tuple(map(str, range(11))), ("2", 10), ["2", "10"]),
+        (("-1", "3", "5"), (-1, 5), ["-1", "5"]),
+        (HOSTILE, (7, "日本"), ["日本", "7"]),
+        (HOSTILE, ("a<b&c", "r\u00e9sum\u00e9"), ["a<b&c", "re\u0301sume\u0301"]),
+        (HOSTILE, (" ", HOSTILE[0]), [HOSTILE[0], " "]),
+    ],
+)
+def test_a_number_is_a_name_where_classes_are_called_by_numbers(names, classes, kept):
+    assert kept_names(names, *given(classes)) == kept
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "sentence"),
+    [
+        (CLOTHES, ("bagg", 1), "classes: there is no class 'bagg'; did you mean 'bag'?; classes are "
+         "T-shirt/top (0), trouser (1), bag (2), ankle boot (3); leave 'bagg' out"),
+        (("5", "9"), (0, 5), "classes: there is no class 0; classes are 5, 9; leave 0 out"),
+        (HOSTILE, (3, 7), "classes: there is no class 3; classes are a very long...acters, so, 日本, 7, a<b&c, "
+         "' ', résumé; leave 3 out"),
+        (("cat", "Cat", "dog"), ("CAT", "dog"), "classes: there is no class 'CAT'; did you mean 'cat' or 'Cat'?"),
+        (CLOTHES, ("bag", 2), "classes must name at least 2 different classes, got bag; add one"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_class_is_one_sentence(names, classes, sentence):
+    with pytest.raises(DataError) as caught:
+        keep_classes(named(names), named(names), classes)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_classes_without_names_are_called_by_the_numbers_they_had():
+    train, _ = keep_classes(split([5, 9, 1, 5, 0]), split([1, 9, 9]), (5, 9))
+    assert train.class_names == ("5", "9")
+
+
+def test_classes_to_train_on_have_names_too():
+    data = named(CLOTHES)
+    train, test = keep_classes(data, data, ("bag", 0, "trouser"), ("Bag", "trouser"))
+    assert train.class_names == test.class_names == CLOTHES[:3]
+    assert train.labels.tolist() == [1, 2]
+    with pytest.raises(DataError, match=r"that classes keeps \(T-shirt/top, bag\), got trouser; leave tr"):
+        keep_classes(data, data, (0, 2), ("trouser",))
+
+
+def test_names_ask_for_the_same_data_as_numbers():
+    of_digits = [Digits(Digits.Params(classes=each)).fingerprint() for each in ((5, 9), ("9", "5"))]
+    assert of_digits[0] == of_digits[1]
+    train, _ = Digits(Digits.Params(classes=(5, 9))).load()
+    assert train.class_names == ("5", "9")
 
 
 # classes to train on
@@ -151,7 +239,7 @@ def test_one_class_to_train_on_is_enough():
 @pytest.mark.parametrize(
     ("labels", "classes", "expected"),
     [
-        ([0, 1, 4], None, "train_classes must name classes of the dataset (0, 1, 4), got 3; leave 3 out"),
+        ([0, 1, 4], None, "train_classes: there is no class 3; classes are 0, 1, 4; leave 3 out"),
         ([0, 1, 3], (0, 1), "train_classes must be among those that classes keeps (0, 1), got 3; leave 3 out"),
         (
             None,
@@ -203,6 +291,7 @@ def test_idx_files(tmp_path, cls):
     whole, kept = cls(cls.Params(path=tmp_path)), cls(cls.Params(path=tmp_path, classes=(5, 9)))
     train, test = kept.load()
     assert train.labels.tolist() == [0, 1, 0, 1]
+    assert train.class_names == tuple(whole.class_names[number] for number in (5, 9))
     np.testing.assert_array_equal(train.inputs, whole.load()[0].inputs[[5, 9, 15, 19]])
     assert len(test) == 2
     first = whole.fingerprint()
