@@ -69,11 +69,11 @@ def command(
 ) -> None:
     """Change attributes of test items of the run folder RUN one after another, and draw every step.
 
-    NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9). STEPS is +1 when omitted. A
-    factor with two values goes to the higher (+) or lower (-) one, any other by STEPS standard deviations within
-    its range; a pair of classes goes to the second class (+) or back (-). Where items can be drawn from factors,
-    the strength is the best one on the validation split, and the true image is drawn below each step; elsewhere
-    it is 1, the gap between the means.
+    NAME is a factor, or a pair of classes as 'label:5->9' (in quotes, or label:5-9), by number or by name. STEPS
+    is +1 when omitted. A factor with two values goes to the higher (+) or lower (-) one, any other by STEPS
+    standard deviations within its range; a pair of classes goes to the second class (+) or back (-). Where items
+    can be drawn from factors, the strength is the best one on the validation split, and the true image is drawn
+    below each step; elsewhere it is 1, the gap between the means.
 
     Writes a picture, and its numbers as CSV.
     """
@@ -88,10 +88,16 @@ def command(
         edits = plan_edits(selected.space, changes, how, amount, lock)
         rows = rows or edited_by_default(selected.space, edits[0])
         if not rows:
-            raise RequestError(f"{changes[0]} changes no test item; choose items with --items")
+            raise RequestError(f"{edits[0]} changes no test item; choose items with --items")
         sheet, numbers = draw_edits(selected.space, rows, edits, reencode=reencode)
     title = f"{selected.name}: {_described(edits, how, amount)}{', re-encoded' if reencode else ''}"
-    about = {**selected.about, "edits": [str(change) for change in changes], "how": how, "reencode": reencode}
+    about = {
+        **selected.about,
+        **selected.items_about(rows),
+        "edits": [str(edit) for edit in edits],
+        "how": how,
+        "reencode": reencode,
+    }
     picture = draw_sheet(replace(sheet, title=title), "png", about)
     stem = figure_stem(selected, ",".join(map(str, changes)), *other_choices("attribute", "then"))
     echo_paths(write_figure(stem, {"png": picture}, numbers))
@@ -105,7 +111,9 @@ def _change(text: str) -> Change:
     """
     from latentbench.explore.edit import Change
 
-    name, equals, steps = text.partition("=")
+    name, equals, steps = text.rpartition("=")
+    if not equals or (text.startswith("label:") and _number(steps) is None):  # a class may be called a=b
+        name, equals, steps = text, "", ""
     number = _number(steps) if equals else 1.0
     if not name or not number:
         raise RequestError(f"a change is NAME=STEPS as in smile=+1, with steps other than 0, got {text!r}")
@@ -140,7 +148,7 @@ def _check_drawn(space: LatentSpace, how: str, changes: Sequence[Change]) -> Non
 
 def _described(edits: Sequence[PlannedEdit], how: str, strength: float | None) -> str:
     """Return the edits and their strengths in words."""
-    parts = ", ".join(f"{edit.change} x {edit.strength:.2f}" for edit in edits)
+    parts = ", ".join(f"{edit} x {edit.strength:.2f}" for edit in edits)
     by = "by validation" if all(edit.chosen for edit in edits) else "1: means' gap"
     by = by if strength is None else "given"
     return f"{parts} ({how}, strength {by})"

@@ -80,6 +80,8 @@ def command(
     first = [maps[0] for maps in maps_by_method]
     coloring = choose_coloring(selected.space, first[0].rows, by)
     about = {**selected.about, "methods": names, "map_seed": map_seed, "items": len(first[0].rows)}
+    named = {str(number): name for number, name in coloring.marks.items()}
+    about |= {"classes": named} if any(number != name for number, name in named.items()) else {}
     notes = {maps[0].method: _agreement(maps) for maps in maps_by_method}
     drawn = draw_maps(first, coloring, selected.name, form, about, notes)
     stem = figure_stem(selected, *names, *other_choices("methods"))

@@ -131,7 +131,7 @@ def _write_strip(
 
     morph = morphed(selected.space, items, points, paths, graph)
     _tell(morph.notes)
-    sheet = morphed_sheet(morph, f"From {' to '.join(map(str, items))}: {selected.name}")
+    sheet = morphed_sheet(morph, selected.name)
     drawn = {form: draw_sheet(sheet, form, _about(selected, items, paths))}
     if moving != "none":
         possible = [way for way in paths if way in _names(morph)]
@@ -180,7 +180,7 @@ def _way(selected: SelectedTrial, start: int | None, end: int | None, via: Seque
     for place in range(len(items) - 1):
         if items[place] == items[place + 1]:
             pair = f"{options[place]} and {options[place + 1]}"
-            raise RequestError(f"{pair} must be two different items, got {items[place]} twice")
+            raise RequestError(f"{pair} must be two different items, got item {items[place]} twice")
     return items
 
 
@@ -218,7 +218,7 @@ def _names(morph: Any) -> list[str]:
 
 
 def _about(selected: SelectedTrial, items: Sequence[int], paths: Sequence[str]) -> dict[str, Any]:
-    return {**selected.about, "items": list(items), "paths": list(paths)}
+    return {**selected.about, **selected.items_about(items), "paths": list(paths)}
 
 
 def _stem(selected: SelectedTrial, items: Sequence[int], kind: str = "") -> Path:

@@ -112,6 +112,7 @@ def _write(selected: SelectedTrial, how: str, sample: SampleSheet, options: dict
     from latentbench.drawing.sheet import draw_sheet, write_figure
 
     chosen = {name: value for name, value in options.items() if value is not None}
-    about = {**selected.about, "how": how, **chosen}
+    items = selected.items_about([options["item"]]) if how == "variations" else {}
+    about = {**selected.about, "how": how, **chosen, **items}
     stem = figure_stem(selected, how, *other_choices("how"))
     return write_figure(stem, {"png": draw_sheet(sample.sheet, about=about)}, sample.numbers)

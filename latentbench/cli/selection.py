@@ -84,6 +84,12 @@ class SelectedTrial:
         """What the description inside a figure says about the trial."""
         return {"dataset": self.trial.dataset, "model": self.trial.label, "seed": self.trial.seed}
 
+    def items_about(self, items: Sequence[int]) -> dict[str, Any]:
+        """What the description inside a figure says about its items: their numbers, and what they are called."""
+        from latentbench.latent.class_names import item_words
+
+        return {"items": list(items), "item_names": [item_words(self.space, item) for item in items]}
+
     @property
     def name(self) -> str:
         """The trial in titles: model, data set and seed."""

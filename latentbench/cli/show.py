@@ -77,6 +77,7 @@ def command(selection: Selection, what: str, items: list[int] | None, dims: int,
 
 def _show_reconstructions(selection: Selection, items: list[int] | None) -> list[Path]:
     from latentbench.explore.show import reconstruction_numbers, reconstruction_sheet, reconstructions
+    from latentbench.latent.class_names import item_words
     from latentbench.report.page.pictures import shown_items
     from latentbench.report.table.columns import datasets, labels
     from latentbench.results import Results
@@ -98,6 +99,7 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
         dataset, selection.model or "", *_seed(selection.seed), "reconstructions", *other_choices("what")
     )
     reconstructed: list[Reconstructions] = []
+    names: list[str] = []
     for label in shown:
         trial = _trial(results, dataset, label, selection.seed)
         if trial is None or trial.traits.reference == "ceiling":
@@ -106,20 +108,25 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
             space = results.latent_space(trial)
             items = items or shown_items(space)
             reconstructed.append(reconstructions(space, check_items(space, items), label, trial.seed))
+            names = [item_words(space, item) for item in items]
         except NotApplicableError as error:
             echo(f"{label} is left out: {error}", err=True)
     if not reconstructed or items is None:
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
     folder = Path(selection.output) if selection.output else results.path / "show"
-    about = {"dataset": dataset, "items": items, "seeds": {model.label: model.seed for model in reconstructed}}
-    sheet = reconstruction_sheet(reconstructed, items, f"{dataset}, test items reconstructed")
+    seeds_by_model = {model.label: model.seed for model in reconstructed}
+    about = {"dataset": dataset, "items": items, "item_names": names, "seeds": seeds_by_model}
+    sheet = reconstruction_sheet(reconstructed, names, f"{dataset}, test items reconstructed")
     return _write(folder / name, sheet, about, reconstruction_numbers(reconstructed, items))
 
 
 def _show_traversals(selected: SelectedTrial, item: int | None, most: int, steps: int) -> list[Path]:
     from latentbench.explore.show import traversal_numbers, traversal_sheet, traversals
+    from latentbench.latent.class_names import item_words
 
-    start = "the mean code" if item is None else f"item {check_item(selected.space, item, '--items')}"
+    start = "the mean code"
+    if item is not None:
+        start = item_words(selected.space, check_item(selected.space, item, "--items"))
     decoded = traversals(selected.space, item, most, steps)
     sheet = traversal_sheet(decoded, f"{selected.name}: dimensions from {start}")
     where = "" if item is None else f"item={item}"

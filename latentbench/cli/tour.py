@@ -103,4 +103,4 @@ def _forming(
         start = maps[-1].places
     rows = maps[0].rows
     labels = selected.space.labels.cpu().numpy()[rows] if "labels" in selected.space.supplies else None
-    return forming_film(maps[::-1], trials, labels, seconds)
+    return forming_film(maps[::-1], trials, labels, seconds, selected.space.class_names)

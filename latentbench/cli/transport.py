@@ -42,8 +42,7 @@ SIDE = 5  # pictures along the side of a square between four
 @click.option(
     "--classes",
     metavar="A,B",
-    callback=several(int, always=True),
-    help="Two classes, whose codes are transported.",
+    help="Two classes, whose codes are transported, by number or by name.",
 )
 @click.option(
     "--signals",
@@ -64,7 +63,7 @@ SIDE = 5  # pictures along the side of a square between four
 def command(
     selection: Selection,
     items: list[int] | None,
-    classes: list[int] | None,
+    classes: str | None,
     signals: str | None,
     weights: list[float] | None,
     points: int,
@@ -84,7 +83,7 @@ def command(
         selected = replace(selection, model=selection.model or _any_model(selection)).open("transport")
         echo_paths(_items(selected, items, weights, points))
     else:
-        echo_paths(_classes(selection.open("transport"), classes or [], points))
+        echo_paths(_classes(selection.open("transport"), classes or "", points))
 
 
 def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: Any) -> None:
@@ -100,8 +99,8 @@ def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: An
         raise RequestError("--weights goes with --items or --signals, got --classes")
     if items and len(items) < 2:
         raise RequestError(f"--items must name two or more images, as --items 3,50, got {len(items)}")
-    if classes and len(classes) != 2:
-        raise RequestError(f"--classes must name two classes, as --classes 5,9, got {len(classes)}")
+    if classes and "," not in classes:
+        raise RequestError(f"--classes must name two classes, as --classes 5,9, got {classes!r}")
 
 
 def _any_model(selection: Selection) -> str | None:
@@ -115,10 +114,12 @@ def _any_model(selection: Selection) -> str | None:
 
 def _items(selected: SelectedTrial, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
     from latentbench.explore.transport import image_grid, image_means, image_strip
+    from latentbench.latent.class_names import item_words
 
     rows = check_items(selected.space, items)
     names = [f"item {row}" for row in rows]
-    title = f"{selected.trial.dataset}, test items {', '.join(map(str, rows))}"
+    titles = [item_words(selected.space, row) for row in rows]
+    title = f"{selected.trial.dataset}, {', '.join(titles)}"
     with _reported(selected):
         images = selected.space.inputs[rows]
         if weights is None and len(rows) == 2:
@@ -126,18 +127,23 @@ def _items(selected: SelectedTrial, items: list[int], weights: list[float] | Non
         elif weights is None and len(rows) == 4:
             figure = image_grid(images, names, SIDE, title)
         else:
-            figure = image_means(images, names, _weights(weights, len(rows)), title)
-    about = {"dataset": selected.trial.dataset, "items": rows, "weights": weights}
+            figure = image_means(images, names, _weights(weights, len(rows)), title, titles)
+    about = {"dataset": selected.trial.dataset, **selected.items_about(rows), "weights": weights}
     return _write(selected.folder / file_name(selected.trial.dataset, *other_choices()), figure, about)
 
 
-def _classes(selected: SelectedTrial, classes: list[int], points: int) -> list[Path]:
+def _classes(selected: SelectedTrial, request: str, points: int) -> list[Path]:
     from latentbench.explore.transport import class_morph
+    from latentbench.latent.class_names import class_pair, class_words
 
-    title = f"{selected.name}: from class {classes[0]} to class {classes[1]}"
+    space = selected.space
     with _reported(selected):
-        figure = class_morph(selected.space, classes[0], classes[1], points, 0, title)
-    return _write(figure_stem(selected, *other_choices()), figure, {**selected.about, "classes": classes})
+        known = sorted(set(space.labels.tolist()))
+        pair = class_pair(request, ",", "--classes 5,9, by number or by name", space.class_names, known)
+        names = [class_words(number, space.class_names) for number in pair]
+        figure = class_morph(space, *pair, points, 0, f"{selected.name}: from {names[0]} to {names[1]}")
+    about = {**selected.about, "classes": list(pair), "class_names": names}
+    return _write(figure_stem(selected, *other_choices()), figure, about)
 
 
 def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from latentbench.drawing.encoding import encoded
-from latentbench.drawing.montage import GAP, montage, zoomed
+from latentbench.drawing.montage import GAP, READABLE, Array, montage, zoomed
 from latentbench.drawing.sheet_layout import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, Sheet, room_of
-from latentbench.drawing.style import COLORS, MARKERS, SETTINGS
+from latentbench.drawing.style import COLORS, MARKERS, settings
 from latentbench.files.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SheetFormat", "draw_sheet", "write_figure"]
 
 SheetFormat = Literal["png", "svg", "pdf"]
+SIZES = READABLE, 3 * READABLE // 2, 2 * READABLE  # pixels, least shorter side of an image
 ROUNDING = 1e-4  # inches, added so that rounding loses no pixel
 
 
@@ -34,14 +35,11 @@ def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any]
         form: png, svg or pdf.
         about: metadata for the file's description, for example the seed.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    enlarged = zoomed(sheet.images)
-    picture = montage(enlarged, gap=GAP)
     figure = Figure(dpi=DOTS_PER_INCH)
-    with rc_context(SETTINGS):
-        room = room_of(sheet, figure, enlarged.shape[4] + GAP, picture.shape)
+    with settings():
+        enlarged, picture, room = _laid_out(sheet, figure)
         figure.set_size_inches(room.width + ROUNDING, room.height + ROUNDING)
         axes = figure.add_axes(room.part(room.left, room.bottom, room.wide, room.high))
         axes.imshow(picture, interpolation="nearest", aspect="auto")
@@ -49,11 +47,24 @@ def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any]
         _write_titles(axes, sheet, room, enlarged.shape[3:], picture.shape)
         if sheet.title:
             place = MARGIN / room.width, 1 - MARGIN / room.height
-            figure.text(*place, sheet.title, va="top", fontsize=POINTS + 2)
+            figure.text(*place, room.title, va="top", fontsize=POINTS + 2)
         if sheet.curves:
             below = figure.add_axes(room.part(room.left, room.key * LINE + 2 * MARGIN, room.wide, CURVE))
             _draw_curves(below, sheet, room)
         return _saved(figure, form, about)
+
+
+def _laid_out(sheet: Sheet, figure: Figure) -> tuple[Array, Array, Room]:
+    """Return the images, as large as needed for titles of columns that are not turned, up to twice as large."""
+    tried = []
+    for smallest in SIZES:
+        enlarged = zoomed(sheet.images, smallest)
+        picture = montage(enlarged, gap=GAP)
+        room = room_of(sheet, figure, enlarged.shape[4] + GAP, picture.shape)
+        tried.append((enlarged, picture, room))
+        if not room.upright:
+            return tried[-1]
+    return tried[0]
 
 
 def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) -> list[Path]:

@@ -22,6 +22,7 @@ LINE = 0.2  # inches, height of a line of text
 MARGIN = 0.08  # inches around everything
 CURVE = 1.3  # inches, height of the curves
 NUMBERS = 0.5  # inches left of the curves for the numbers of the axis
+TITLE = 9.0  # inches, width from which a title wider than the images is broken into lines
 KEY = 0.45  # inches beside a name in the legend of the curves
 
 
@@ -38,6 +39,7 @@ class Room:
         height: height of the sheet.
         columns: titles of the columns, broken into lines.
         upright: whether these titles are rotated because they are too long.
+        title: the title of the sheet, broken into lines.
         keys: names of curves per line of the legend.
         key: lines of the legend.
     """
@@ -50,6 +52,7 @@ class Room:
     height: float
     columns: Sequence[str]
     upright: bool
+    title: str
     keys: int
     key: int
 
@@ -82,11 +85,13 @@ def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -
     keys = max(1, min(len(sheet.curves), int(wide / names)))
     key = -(-len(sheet.curves) // keys)
     bottom = key * LINE + CURVE + 2 * LINE + 2 * MARGIN if sheet.curves else MARGIN
-    top = (1.5 * LINE if sheet.title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
-    words = MARGIN + inches(sheet.title, POINTS + 2), left + names * bool(sheet.curves)
+    title = _in_lines(sheet.title, max(left + wide, TITLE), lambda text: inches(text, POINTS + 2))
+    top = ((title.count("\n") + 1.5) * LINE if title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
+    widest = max(inches(line, POINTS + 2) for line in title.split("\n"))
+    words = MARGIN + widest, left + names * bool(sheet.curves)
     width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
     titles = sheet.columns if upright else columns
-    return Room(left, bottom, wide, high, width, height, titles, upright, keys, key)
+    return Room(left, bottom, wide, high, width, height, titles, upright, title, keys, key)
 
 
 def _spans(titles: Sequence[str]) -> list[int]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
+from latentbench.latent.class_names import item_words
 from latentbench.latent.edits.attributes import Attribute, find_attribute
 from latentbench.latent.edits.directions import Direction, How, attribute_direction
 from latentbench.latent.edits.editing import (
@@ -66,6 +67,14 @@ class PlannedEdit:
     strength: float
     chosen: bool
 
+    def __str__(self) -> str:
+        """The change in words: "smile=+1", or "sandal to ankle boot" for a step from class to class."""
+        if not self.attribute.class_words:
+            return str(self.change)
+        ends = self.attribute.class_words if self.change.steps > 0 else self.attribute.class_words[::-1]
+        count = abs(self.change.steps)
+        return f"{ends[0]} to {ends[1]}" + (f", {count:g} steps" if count != 1 else "")
+
 
 def plan_edits(
     space: LatentSpace, changes: Sequence[Change], how: How, strength: float | None, locked: Sequence[str] = ()
@@ -94,7 +103,7 @@ def plan_edits(
 def edited_by_default(space: LatentSpace, edit: PlannedEdit) -> list[int]:
     """Return the first four items that an edit changes: items of the class it leaves, or without the attribute."""
     if edit.attribute.column is None:
-        first, second = map(int, edit.attribute.name.removeprefix("label:").split("->"))
+        first, second = edit.attribute.classes or (0, 0)
         fits = space.labels == (first if edit.change.steps > 0 else second)
     else:
         values = space.factors[:, edit.attribute.column].double()
@@ -119,7 +128,8 @@ def draw_edits(
         reencode=reencode,
     )
     truths = _truths(space, items, edits, aims)
-    return _sheet(rows, items, edits, steps, truths), _numbers(rows, items, edits, steps, truths)
+    names = [item_words(space, row) for row in rows]
+    return _sheet(names, items, edits, steps, truths), _numbers(rows, items, edits, steps, truths)
 
 
 def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
@@ -158,23 +168,23 @@ def _truths(
 
 
 def _sheet(
-    rows: Sequence[int],
+    names: Sequence[str],
     items: Originals,
     edits: Sequence[PlannedEdit],
     steps: Sequence[Step],
     truths: Sequence[Counterfactual],
 ) -> Sheet:
-    """Lay out the items, one per row; where truths are known, with the true images in a row below."""
+    """Lay out the items of these names, one per row; where truths are known, with the true images below."""
     columns = [items.inputs, *(step.outputs for step in steps)]
     pictures = _pictures(torch.cat([*columns, *(case.truth for case in truths)]), items.inputs)
-    grid = pictures.reshape(-1, len(rows), *pictures.shape[1:]).swapaxes(0, 1)
-    lines, titles = grid[:, : len(columns)], [f"item {row}" for row in rows]
+    grid = pictures.reshape(-1, len(names), *pictures.shape[1:]).swapaxes(0, 1)
+    lines, titles = grid[:, : len(columns)], list(names)
     if truths:
         below = np.ones_like(lines)
         below[:, 2 : 2 + len(truths)] = grid[:, len(columns) :]
         lines = np.stack([lines, below], 1).reshape(-1, *lines.shape[1:])
-        titles = [title for row in titles for title in (row, "true image")]
-    return Sheet(lines, titles, ["input", "reconstruction", *(str(edit.change) for edit in edits)])
+        titles = [title for name in names for title in (name, "true image")]
+    return Sheet(lines, titles, ["input", "reconstruction", *map(str, edits)])
 
 
 def _pictures(values: Tensor, inputs: Tensor) -> NDArray[Any]:
@@ -202,7 +212,7 @@ def _numbers(
             **(_errors(items, step, truths[number]) if number < len(truths) else {}),
         }
         for place, row in enumerate(rows):
-            about = {"item": row, "step": number + 1, "edit": str(edit.change), "how": edit.direction.how,
+            about = {"item": row, "step": number + 1, "edit": str(edit), "how": edit.direction.how,
                      "strength": edit.strength}  # fmt: skip
             records.append({**about, **{name: float(values[place]) for name, values in columns.items()}})
     return pd.DataFrame(records)

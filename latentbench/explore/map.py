@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from latentbench.drawing.encoding import encoded
 from latentbench.drawing.panels import figure_bytes
-from latentbench.drawing.scatter import MOST_CLASSES, draw_classes
+from latentbench.drawing.scatter import MOST_CLASSES, draw_classes, settle_marks
 from latentbench.drawing.sheet import SheetFormat
 from latentbench.drawing.style import INK, SOFT, settings
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.execution.maps import JUDGES
+from latentbench.latent.class_names import class_words, is_number
 from latentbench.latent.maps.projection import Map
 from latentbench.latent.space import LatentSpace
 
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NAMES", "Coloring", "choose_coloring", "draw_maps", "map_numbers"]
+__all__ = ["NAMES", "Coloring", "choose_coloring", "class_marks", "draw_maps", "map_numbers"]
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 PANEL = 3.5  # inches, of a map
 GAP = 0.12
 TOP, LINE = 0.62, 0.19  # inches: title and headings; a line of words
+LETTERS = 11  # of the heading, to the inch
 BAR = 0.75  # beside the last map, for the scale of a factor
+MARK = 16  # characters of a name on a map
 DOT_AREA = 6000  # square points, of all dots together
 DOTS_PER_INCH = 144
 
@@ -44,11 +48,19 @@ class Coloring:
         name: "label", the name of a factor, or empty.
         classes: class numbers `(m,)`; each class has its color and marker.
         values: `(m,)`, from dark to bright (viridis).
+        class_names: of class 0, 1, ...; empty where classes have numbers alone.
     """
 
     name: str = ""
     classes: NDArray[np.int64] | None = None
     values: NDArray[np.float64] | None = None
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> dict[int, str]:
+        """What is written at the median of each class."""
+        numbers = [] if self.classes is None else np.unique(self.classes).tolist()
+        return class_marks(numbers, self.class_names)
 
     @property
     def words(self) -> str:
@@ -58,9 +70,9 @@ class Coloring:
         if self.classes is None:
             return ""
         many = len(np.unique(self.classes))
-        return (
-            f"{many} classes, too many for colors" if many > MOST_CLASSES else "numbers: classes, at their medians"
-        )
+        if many > MOST_CLASSES:
+            return f"{many} classes, too many for colors"
+        return f"{'numbers' if _are_numbers(self.marks) else 'names'}: classes, at their medians"
 
 
 def choose_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None = None) -> Coloring:
@@ -78,7 +90,7 @@ def choose_coloring(space: LatentSpace, rows: NDArray[np.int64], by: str | None 
         has = f"it has {', '.join(known)}" if known else "it has neither labels nor factors"
         raise UnknownNameError(f"--by: these items have no {by!r}{near_matches(by, known)}; {has}")
     if by == "label":
-        return Coloring(by, classes=space.labels.cpu().numpy()[rows])
+        return Coloring(by, classes=space.labels.cpu().numpy()[rows], class_names=space.class_names)
     return Coloring(by, values=space.factors.cpu().numpy()[rows, space.factor_names.index(by)])
 
 
@@ -105,7 +117,10 @@ def draw_maps(
 
     lines = [[*_trust_lines(layout), *filter(None, [(notes or {}).get(layout.method)])] for layout in maps]
     below = LINE * (max(map(len, lines)) + 0.6)
-    size = len(maps) * (PANEL + GAP) + GAP + (BAR if coloring.values is not None else 0), TOP + PANEL + below
+    wide = len(maps) * (PANEL + GAP) + GAP + (BAR if coloring.values is not None else 0)
+    heading = f"{title}: {len(maps[0].rows):,} codes" + (f"; {coloring.words}" if coloring.words else "")
+    shown = textwrap.fill(heading, int(wide * LETTERS))
+    size = wide, TOP + shown.count("\n") * LINE + PANEL + below
     with settings():
         figure = Figure(figsize=size, dpi=DOTS_PER_INCH)
         FigureCanvasAgg(figure)
@@ -113,8 +128,7 @@ def draw_maps(
             left = GAP + place * (PANEL + GAP)
             box = left / size[0], below / size[1], PANEL / size[0], PANEL / size[1]
             _draw_panel(figure.add_axes(box), layout, coloring, words)
-        heading = f"{title}: {len(maps[0].rows):,} codes" + (f"; {coloring.words}" if coloring.words else "")
-        figure.text(GAP / size[0], 1 - 0.08 / size[1], heading, va="top", fontsize=10, color=INK)
+        figure.text(GAP / size[0], 1 - 0.08 / size[1], shown, va="top", fontsize=10, color=INK)
         if coloring.values is not None:
             _draw_scale(figure, coloring, size, below)
         return _encoded(figure, form, heading, dict(about or {}))
@@ -125,6 +139,7 @@ def map_numbers(maps: Sequence[Map], coloring: Coloring) -> pd.DataFrame:
     import pandas as pd
 
     shown = coloring.classes if coloring.values is None else coloring.values
+    names = coloring.class_names if shown is coloring.classes else ()
     return pd.concat(
         pd.DataFrame(
             {
@@ -134,10 +149,27 @@ def map_numbers(maps: Sequence[Map], coloring: Coloring) -> pd.DataFrame:
                 "x": layout.places[:, 0],
                 "y": layout.places[:, 1],
                 **({coloring.name: shown} if shown is not None else {}),
+                **({"class_name": [names[number] for number in shown]} if names and shown is not None else {}),
             }
         )
         for layout in maps
     )
+
+
+def class_marks(numbers: Sequence[int], names: Sequence[str]) -> dict[int, str]:
+    """Return the mark of each class on a map: its name, or a bare number where all classes are called by numbers.
+
+    There are none where there are too many classes for colors.
+    """
+    if len(numbers) > MOST_CLASSES:
+        return {}
+    words = {number: class_words(number, names, MARK) for number in numbers}
+    bare = {number: name.removeprefix("class ") for number, name in words.items()}
+    return bare if _are_numbers(bare) else words
+
+
+def _are_numbers(marks: Mapping[int, str]) -> bool:
+    return all(map(is_number, marks.values()))
 
 
 def _draw_panel(axes: Axes, layout: Map, coloring: Coloring, words: Sequence[str]) -> None:
@@ -148,7 +180,7 @@ def _draw_panel(axes: Axes, layout: Map, coloring: Coloring, words: Sequence[str
         spine.set(visible=True, color="#ddd")
     area = min(max(DOT_AREA / len(layout.places), 1.5), 20)
     if coloring.values is None:
-        draw_classes(axes, layout.places, coloring.classes, area)
+        settle_marks(axes, draw_classes(axes, layout.places, coloring.classes, area, coloring.marks))
     else:
         x, y = layout.places.T
         axes.scatter(x, y, s=area, c=coloring.values, cmap="viridis", linewidths=0, rasterized=True)

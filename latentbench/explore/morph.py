@@ -16,6 +16,7 @@ from latentbench.drawing.animation import frame, moving_ways
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
+from latentbench.latent.class_names import item_words
 from latentbench.latent.meshes import Mesh, as_obj, surfaces
 from latentbench.latent.paths.curves import linear_path
 from latentbench.latent.paths.graph import CodeGraph
@@ -73,12 +74,14 @@ class Morph:
         places: name -> `(m,)`, the position of each point: `t`, or the weight of each item.
         rows: the ways, each of m points.
         notes: a sentence for each way that was left out.
+        names: what each item is called, as "item 3 (sneaker)".
     """
 
     items: tuple[int, ...]
     places: Mapping[str, Tensor]
     rows: tuple[MorphRow, ...]
     notes: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def morphed(
@@ -97,7 +100,7 @@ def morphed(
     rows = [MorphRow(path, space.decode(codes), codes) for path, codes in ways]
     beside, refused = mixed(space.inputs[list(items)], points)
     t = torch.linspace(0, 1, points, dtype=torch.float64)
-    return Morph(tuple(items), {"t": t}, (*rows, *beside), (*notes, *refused))
+    return Morph(tuple(items), {"t": t}, (*rows, *beside), (*notes, *refused), _named(space, items))
 
 
 def mixed(images: Tensor, points: int) -> tuple[list[MorphRow], list[str]]:
@@ -130,7 +133,8 @@ def blended(
     mean = (weights @ images.double().flatten(1)).to(images).reshape(-1, *images.shape[1:])
     transport, refused = _transported(lambda: image_barycenters(images, weights))
     places = {f"weight_{item}": column for item, column in zip(items, weights.T.cpu(), strict=True)}
-    return Morph(tuple(items), places, (*rows, MorphRow(FADE, mean), *transport), (*notes, *refused))
+    rows += [MorphRow(FADE, mean), *transport]
+    return Morph(tuple(items), places, tuple(rows), (*notes, *refused), _named(space, items))
 
 
 def numbers(space: LatentSpace, morph: Morph) -> pd.DataFrame:
@@ -160,8 +164,13 @@ def steps(values: Tensor) -> Array:
     return np.asarray(distances.cpu().numpy())
 
 
-def morphed_sheet(morph: Morph, title: str) -> Sheet:
-    """Lay out a morph: a row per way, a column per point, and the lengths of steps below."""
+def morphed_sheet(morph: Morph, name: str) -> Sheet:
+    """Lay out a morph: a row per way, a column per point, and the lengths of steps below.
+
+    Args:
+        morph: the morph.
+        name: of the model, for the title.
+    """
     ends = leg_ends(len(morph.items), len(morph.places["t"]))
     named = dict(zip(ends, (f"item {item}" for item in morph.items), strict=True))
     columns = [named.get(place, f"{float(t):.2f}") for place, t in enumerate(morph.places["t"])]
@@ -169,7 +178,7 @@ def morphed_sheet(morph: Morph, title: str) -> Sheet:
         images=np.stack(_pictures(morph)),
         rows=[row.name for row in morph.rows],
         columns=columns,
-        title=title,
+        title=f"From {' to '.join(morph.names)}: {name}",
         curves={row.name: steps(row.images) for row in morph.rows},
         curve_title=STEP,
     )
@@ -178,7 +187,7 @@ def morphed_sheet(morph: Morph, title: str) -> Sheet:
 def blended_sheet(morph: Morph, title: str) -> Sheet:
     """Lay out the triangle or square of each way, side by side."""
     corners = ", ".join(
-        f"item {item} {place}" for item, place in zip(morph.items, PLACES[len(morph.items)], strict=True)
+        f"{name} {place}" for name, place in zip(morph.names, PLACES[len(morph.items)], strict=True)
     )
     filled = _framed([patchwork(images, _rows(len(images), len(morph.items))) for images in _pictures(morph)])
     return Sheet(images=filled[None], columns=[row.name for row in morph.rows], title=f"{title} ({corners})")
@@ -203,6 +212,10 @@ def as_meshes(morph: Morph) -> str:
             name = f"{way.name.replace(' ', '_')}_{column}"
             placed[name] = Mesh(mesh.vertices + place, mesh.faces)
     return as_obj(placed)
+
+
+def _named(space: LatentSpace, items: Sequence[int]) -> tuple[str, ...]:
+    return tuple(item_words(space, item) for item in items)
 
 
 def _framed(panels: Sequence[Array]) -> Array:

@@ -15,6 +15,7 @@ from torch import Tensor
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
+from latentbench.latent.class_names import item_words
 from latentbench.latent.grids import active_dimensions, corner_items, four_corner_grid, manifold_grid
 from latentbench.latent.maps.inverse import (
     Inverse,
@@ -76,7 +77,8 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, n
         [_in_rows(as_pictures(first, like=space.inputs), columns), _in_rows(_decoded(space, codes), columns)]
     )
     rows = ["input, reconstruction", "variations", *[""] * (len(images) - 2)]
-    title = f"{name}: {count} variations of item {item}, from {neighborhood_name(space)}, width {width:g}"
+    title = f"{name}: {count} variations of {item_words(space, item)}, "
+    title += f"from {neighborhood_name(space)}, width {width:g}"
     numbers = _numbers(codes, columns)
     numbers["row"] += 1
     return SampleSheet(Sheet(images, rows=rows, title=title), numbers)
@@ -109,7 +111,7 @@ def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed
     sheet = Sheet(
         np.concatenate([parts[0], gap, parts[1]], axis=1),
         columns=_captions(errors, side),
-        title=f"{name}: between {_corner_names(mapped[corners], labels, corners)}, "
+        title=f"{name}: between {', '.join(item_words(space, int(item)) for item in mapped[corners])}, "
         f"on {_map_name(kind, inverse_map)} of {len(mapped):,} test codes; errors of {len(held)} others",
     )
     tables = [_inverse_numbers(way, codes_of[way], ways[way], places, errors[way], side) for way in ways]
@@ -130,12 +132,6 @@ def _map_name(kind: MapKind, inverse_map: PlaneInverse | UmapInverse) -> str:
     if isinstance(inverse_map, PlaneInverse):
         return f"the PCA plane ({1 - inverse_map.unexplained:.0%} of variance)"
     return f"a {MAPS[kind]} map"
-
-
-def _corner_names(items: Tensor, labels: Array | None, rows: Array) -> str:
-    numbers = ", ".join(str(int(item)) for item in items)
-    classes = "" if labels is None else f" (classes {', '.join(str(int(number)) for number in labels[rows])})"
-    return f"test items {numbers}{classes}"
 
 
 def _captions(errors: Mapping[str, InverseErrors], side: int) -> list[str]:

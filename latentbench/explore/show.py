@@ -71,13 +71,13 @@ def reconstructions(space: LatentSpace, rows: Sequence[int], label: str, seed: i
     return Reconstructions(label, seed, as_pictures(inputs), as_pictures(outputs, like=inputs), errors)
 
 
-def reconstruction_sheet(models: Sequence[Reconstructions], items: Sequence[int], title: str) -> Sheet:
-    """Lay out the inputs, then for each model its reconstructions and their absolute errors."""
+def reconstruction_sheet(models: Sequence[Reconstructions], names: Sequence[str], title: str) -> Sheet:
+    """Lay out the inputs of these names, then for each model its reconstructions and their absolute errors."""
     images, words = [models[0].inputs], ["input"]
     for model in models:
         images += [model.outputs, np.abs(model.outputs - model.inputs)]
         words += [model.label, "difference"]
-    return Sheet(np.stack(images), words, [str(item) for item in items], title)
+    return Sheet(np.stack(images), words, names, title)
 
 
 def reconstruction_numbers(models: Sequence[Reconstructions], items: Sequence[int]) -> pd.DataFrame:

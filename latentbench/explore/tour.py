@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import RequestError
+from latentbench.explore.map import class_marks
 from latentbench.explore.tour_frames import forming_frames, tour_frames
+from latentbench.latent.class_names import class_words
 from latentbench.latent.maps.procrustes import align
 from latentbench.latent.maps.projection import Map
 from latentbench.latent.maps.tour import round_trip, tour_path, tour_stops
@@ -70,9 +72,10 @@ def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: f
     path, spots = (tour_path(points[rows], steps, rest) for points in (codes, layout.places))
     decoded = space.decode(torch.as_tensor(path, dtype=torch.float32, device=space.device))
     images = as_pictures(decoded, like=space.inputs[layout.rows])
-    words = _stop_words(classes, len(rows), steps, rest)
-    numbers = _tour_numbers(path, spots, layout.rows[rows].repeat(steps), classes, steps)
-    return Film(tour_frames(layout.places, labels, spots, images, words), numbers)
+    words = _stop_words(classes, space.class_names, len(rows), steps, rest)
+    numbers = _tour_numbers(path, spots, layout.rows[rows].repeat(steps), classes, space.class_names, steps)
+    frames = tour_frames(layout.places, labels, spots, images, words, _marks(labels, space.class_names))
+    return Film(frames, numbers)
 
 
 def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
@@ -92,7 +95,11 @@ def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
 
 
 def forming_film(
-    maps: Sequence[Map], trials: Sequence[Trial], labels: NDArray[np.int64] | None, seconds: float = 1.6
+    maps: Sequence[Map],
+    trials: Sequence[Trial],
+    labels: NDArray[np.int64] | None,
+    seconds: float = 1.6,
+    class_names: Sequence[str] = (),
 ) -> Film:
     """Film how a space forms: maps of the same items after some epochs, each aligned to the last one.
 
@@ -101,18 +108,23 @@ def forming_film(
         trials: the checkpoints, in order.
         labels: class numbers of the items.
         seconds: time from each map to the next.
+        class_names: of class 0, 1, ...; empty where classes have numbers alone.
     """
     import pandas as pd
 
     laid = [align(layout.places, maps[-1].places) for layout in maps]
     epochs = [_epochs(trial) for trial in trials]
-    frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds))
+    frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds), _marks(labels, class_names))
     tables = [
         pd.DataFrame({"epoch": epoch, "frame": frame, "item": maps[-1].rows, "x": places[:, 0], "y": places[:, 1]})
         for number, (epoch, places) in enumerate(zip(epochs, laid, strict=True))
         for frame in [moments.index((number, 0.0))]
     ]
     return Film(frames, pd.concat(tables))
+
+
+def _marks(labels: NDArray[np.int64] | None, names: Sequence[str]) -> dict[int, str]:
+    return {} if labels is None else class_marks(np.unique(labels).tolist(), names)
 
 
 def _epochs(trial: Trial) -> int:
@@ -125,22 +137,28 @@ def _frames(seconds: float) -> tuple[int, int]:
     return steps, max(1, round(REST * steps))
 
 
-def _stop_words(classes: NDArray[np.int64] | None, stops: int, steps: int, rest: int) -> list[str]:
+def _stop_words(
+    classes: NDArray[np.int64] | None, names: Sequence[str], stops: int, steps: int, rest: int
+) -> list[str]:
     """Return the caption of each frame: the stop, or from which class to which."""
     words = []
     for stop in range(stops):
         if classes is None:
             at_stop = on_the_way = f"stop {stop + 1} of {stops}"
         else:
-            current, following = classes[stop], classes[(stop + 1) % stops]
-            at_stop = f"class {current}"
-            on_the_way = at_stop if current == following else f"class {current} to {following}"
+            at_stop, next_stop = (class_words(int(classes[place % stops]), names) for place in (stop, stop + 1))
+            on_the_way = at_stop if at_stop == next_stop else f"{at_stop} to {next_stop}"
         words += [at_stop] * rest + [on_the_way] * (steps - rest)
     return words
 
 
 def _tour_numbers(
-    path: NDArray[Any], spots: NDArray[Any], items: NDArray[Any], classes: NDArray[np.int64] | None, steps: int
+    path: NDArray[Any],
+    spots: NDArray[Any],
+    items: NDArray[Any],
+    classes: NDArray[np.int64] | None,
+    names: Sequence[str],
+    steps: int,
 ) -> pd.DataFrame:
     """Return one row per frame: the last stop with its item and class, the place and the code."""
     import pandas as pd
@@ -149,5 +167,6 @@ def _tour_numbers(
     values: dict[str, Any] = {"frame": frames, "stop": frames // steps, "item": items}
     if classes is not None:
         values["class"] = classes.repeat(steps)
+        values |= {"class_name": [names[number] for number in values["class"]]} if names else {}
     values |= {"x": spots[:, 0], "y": spots[:, 1], **{f"code {i}": path[:, i] for i in range(path.shape[1])}}
     return pd.DataFrame(values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.drawing.animation import frame
-from latentbench.drawing.scatter import draw_classes
+from latentbench.drawing.scatter import draw_classes, settle_marks
 from latentbench.drawing.style import settings
+from latentbench.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ SIDE = 320  # pixels, height and least width of a map
 WIDEST = 1.5  # largest width of a map, in heights
 IMAGE = 224  # pixels, width to which an image is enlarged by repeating pixels
 MARGIN = 12
+LETTERS, LINE_HEIGHT = 15, 19  # pixels, of captions
 DOTS_PER_INCH = 100
 DOT_AREA = 5000  # square points, total of all dots
 DOT = 6.0  # pixels, radius of the moving dot
@@ -41,15 +43,16 @@ class MapCanvas:
     Args:
         places: `(n, 2)`, all that will be drawn.
         labels: class numbers `(m,)` of the items of a map.
+        marks: what is written at the median of each class.
 
     Attributes:
         size: (w, h) in pixels.
     """
 
-    def __init__(self, places: Places, labels: Labels | None) -> None:
+    def __init__(self, places: Places, labels: Labels | None, marks: Mapping[int, str] | None = None) -> None:
         low, high = places.min(axis=0), places.max(axis=0)
         reach = np.maximum(high - low, 1e-9 * ((high - low).max() or 1.0)) * (1 + 2 * ROOM)
-        self.labels = labels
+        self.labels, self.marks = labels, marks
         self.size = round(SIDE * float(np.clip(reach[0] / reach[1], 1, WIDEST))), SIDE
         self.unit = float((reach / self.size).max())  # of the map, in a pixel
         self.corner = (low + high) / 2 - self.unit * np.array(self.size) / 2
@@ -70,12 +73,14 @@ class MapCanvas:
         with settings():
             self.axes.clear()
             self.axes.set_axis_off()
-            draw_classes(self.axes, places, self.labels, min(max(DOT_AREA / len(places), 1.2), 16))
+            area = min(max(DOT_AREA / len(places), 1.2), 16)
+            marks = draw_classes(self.axes, places, self.labels, area, self.marks)
             if line is not None:
                 x, y = np.concatenate([line, line[:1]]).T
                 self.axes.plot(x, y, color=LINE, linewidth=0.8, alpha=0.7, zorder=2.5)
             self.axes.set_xlim(self.corner[0], self.corner[0] + self.unit * self.size[0])
             self.axes.set_ylim(self.corner[1], self.corner[1] + self.unit * self.size[1])
+            settle_marks(self.axes, marks)
             canvas: Any = self.axes.figure.canvas
             canvas.draw()
             return np.array(canvas.buffer_rgba())[..., :3].copy()
@@ -87,7 +92,12 @@ class MapCanvas:
 
 
 def tour_frames(
-    places: Places, labels: Labels | None, path: Places, images: NDArray[Any], words: Sequence[str]
+    places: Places,
+    labels: Labels | None,
+    path: Places,
+    images: NDArray[Any],
+    words: Sequence[str],
+    marks: Mapping[int, str] | None = None,
 ) -> list[Picture]:
     """Draw a tour: the map with a moving dot, beside the image decoded at each point of the path.
 
@@ -96,21 +106,30 @@ def tour_frames(
         labels: class numbers `(n,)`.
         path: the place of the dot in each frame, `(frames, 2)`.
         images: the decoded images, `(frames, 1 or 3, h, w)` in [0, 1].
-        words: the captions above the images.
+        words: the captions above the images, broken into lines where they are wider.
+        marks: what is written at the median of each class.
 
     Returns:
         A frame `(h, w, 3)` for each point of the path.
     """
-    canvas = MapCanvas(np.concatenate([places, path]), labels)
+    canvas = MapCanvas(np.concatenate([places, path]), labels, marks)
+    shown = [_enlarged(image) for image in images]
+    captions = [_in_lines(caption, max(shown[0].shape[1], IMAGE)) for caption in words]
+    lines = max(caption.count("\n") + 1 for caption in captions)
     map_picture, spots = canvas.draw(places, path), canvas.pixels(path)
     return [
-        _beside(_with_dot(map_picture, spot), _enlarged(image), caption)
-        for spot, image, caption in zip(spots, images, words, strict=True)
+        _beside(_with_dot(map_picture, spot), image, caption, lines)
+        for spot, image, caption in zip(spots, shown, captions, strict=True)
     ]
 
 
 def forming_frames(
-    maps: Sequence[Places], labels: Labels | None, epochs: Sequence[int], steps: int, rest: int
+    maps: Sequence[Places],
+    labels: Labels | None,
+    epochs: Sequence[int],
+    steps: int,
+    rest: int,
+    marks: Mapping[int, str] | None = None,
 ) -> tuple[list[Picture], list[tuple[int, float]]]:
     """Draw a map that forms: dots move smoothly from each map to the next.
 
@@ -120,11 +139,12 @@ def forming_frames(
         epochs: the epoch of each map.
         steps: frames from one map to the next.
         rest: frames for which each map stands still.
+        marks: what is written at the median of each class.
 
     Returns:
         The frames, and for each the number of the map it starts from and the share of the way to the next.
     """
-    canvas = MapCanvas(np.concatenate(maps), labels)
+    canvas = MapCanvas(np.concatenate(maps), labels, marks)
     frames, moments = [], list(_moments(len(maps), steps, rest))
     standing: dict[int, Picture] = {}
     for first, share in moments:
@@ -167,14 +187,29 @@ def _enlarged(image: NDArray[Any]) -> Picture:
     return small.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _beside(picture: Picture, image: Picture, words: str) -> Picture:
-    """Put the map on the left, and the image with its caption on the right."""
-    high, wide = max(SIDE, image.shape[0] + 2 * (MARGIN + 24)), picture.shape[1]
-    page = np.full((high, wide + image.shape[1] + 2 * MARGIN, 3), 255, np.uint8)
+def _in_lines(words: str, wide: int) -> str:
+    """Break a caption between words into lines of this many pixels; a longer word is cut in the middle."""
+    lines: list[str] = []
+    for word in words.split(" "):
+        most = len(word)
+        while most > 4 and _font().getlength(shortened(word, most)) > wide:
+            most -= 1
+        if lines and _font().getlength(f"{lines[-1]} {word}") <= wide:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(shortened(word, most))
+    return "\n".join(lines)
+
+
+def _beside(picture: Picture, image: Picture, words: str, lines: int) -> Picture:
+    """Put the map on the left, and the image with its caption of so many lines on the right."""
+    above = MARGIN + LETTERS + 5 + (lines - 1) * LINE_HEIGHT
+    high, wide = max(SIDE, image.shape[0] + 2 * above + 8), picture.shape[1]
+    page = np.full((high, wide + max(image.shape[1], IMAGE) + 2 * MARGIN, 3), 255, np.uint8)
     page[(high - SIDE) // 2 : (high - SIDE) // 2 + SIDE, :wide] = picture
     top, left = (high - image.shape[0]) // 2, wide + MARGIN
     page[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return _written(page, words, (left, top - 22))
+    return _written(page, words, (left, top - 22 - words.count("\n") * LINE_HEIGHT))
 
 
 def _below(picture: Picture, words: str, share: float) -> Picture:
@@ -191,12 +226,13 @@ def _written(page: Picture, words: str, place: tuple[int, int]) -> Picture:
     from PIL import Image, ImageDraw
 
     canvas = Image.fromarray(page)
-    ImageDraw.Draw(canvas).text(place, words, fill=INK, font=_font())
+    ImageDraw.Draw(canvas).text(place, words, fill=INK, font=_font(), spacing=LINE_HEIGHT - LETTERS)
     return np.asarray(canvas)
 
 
+@cache
 def _font() -> FreeTypeFont:
     from matplotlib import get_data_path
     from PIL import ImageFont
 
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), 15)
+    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), LETTERS)

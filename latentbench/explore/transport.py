@@ -75,6 +75,8 @@ def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
 def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> TransportFigure:
     """Draw the square between four images `(4, 1, h, w)` in its corners: barycenters left, means right.
 
+    The columns of the numbers have the `names` of the images.
+
     Raises:
         ValueError: images that `image_barycenter` refuses.
     """
@@ -90,8 +92,12 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> T
     )
 
 
-def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: str) -> TransportFigure:
+def image_means(
+    images: Tensor, names: Sequence[str], weights: Tensor, title: str, titles: Sequence[str] = ()
+) -> TransportFigure:
     """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)`, and their mean.
+
+    Columns of numbers are called by the `names` of the images, images by their `titles`, if there are any.
 
     Raises:
         ValueError: images or weights that `image_barycenter` refuses.
@@ -100,7 +106,7 @@ def image_means(images: Tensor, names: Sequence[str], weights: Tensor, title: st
     drawn = np.concatenate([as_pictures(images), *(as_pictures(way) for way in ways.values())])
     times = -(-WIDE // drawn.shape[3])
     parts = (weights / weights.sum()).tolist()
-    columns = [f"{name}: {part:.2f}" for name, part in zip(names, parts, strict=True)]
+    columns = [f"{name}: {part:.2f}" for name, part in zip(titles or names, parts, strict=True)]
     numbers = [_rows(name, {**_columns(names, weights[None]), **_masses(way)}) for name, way in ways.items()]
     return TransportFigure(
         Sheet(drawn.repeat(times, 2).repeat(times, 3)[None], (), [*columns, *ways], title), _table(numbers)

@@ -17,6 +17,7 @@ __all__ = ["FACTORS", "decode_spots", "encode_spots", "gallery"]
 SIDE = 16
 FACTORS = {"x": 8, "y": 8, "size": 4, "aspect": 3, "tone": 4}
 LABEL = "aspect"
+CLASSES = ("tall", "round", "wide")
 VALIDATION = 300
 JITTER = 0.1  # of the step between two values of a factor
 SPREAD = 0.05  # standard deviation of the posterior, and of a pixel given its code
@@ -123,6 +124,7 @@ def _look(
         factors=factors,
         factor_names=tuple(FACTORS),
         factor_sizes=tuple(FACTORS.values()),
+        class_names=CLASSES,
     )
     maps = SpaceMaps(
         encode=encode_spots,

@@ -166,7 +166,7 @@ def test_each_path_alone(morph, tmp_path, path):
     assert [re.sub(r".*\.", "", name) for name in written] == ["svg", "gif", "csv"]
     svg = Path(written[0]).read_text()
     assert f">{path}<" in svg
-    assert ">From 0 to 1: vae, digits, seed 0<" in svg
+    assert ">From item 0 (class 9) to item 1 (class 0): vae, digits, seed 0<" in svg
     assert opened(written[1]).format == "GIF"
 
 
@@ -220,10 +220,10 @@ WRONG = {
     "outside": (["--from", 1, "--to", 99999], "--to must be a test item from 0 to "),
     "negative": (["--from", -1, "--to", 2], "--from must be a test item from 0 to "),
     "via outside": (["--from", 1, "--via", 99999, "--to", 2], "--via must be a test item from 0 to "),
-    "equal": (["--from", 7, "--to", 7], "--from and --to must be two different items, got 7 twice"),
+    "equal": (["--from", 7, "--to", 7], "--from and --to must be two different items, got item 7 twice"),
     "equal via": (
         ["--from", 7, "--via", 7, "--to", 8],
-        "--from and --via must be two different items, got 7 twice",
+        "--from and --via must be two different items, got item 7 twice",
     ),
     "unknown path": (
         ["--from", 1, "--to", 2, "--path", "geodesik"],

@@ -147,8 +147,11 @@ def test_a_wrong_request_is_one_sentence(cli, finished, tmp_path):
         ((finished, "--classes", "1,2"), "choose a model with --model"),
         ((finished, "--classes", "1,2", "--weights", "1,2"), "--weights goes with --items or --signals"),
         ((finished, "--model", "ae", "--classes", "1"), "--classes must name two classes"),
-        ((finished, "--model", "ae", "--classes", "1,12"), "no item is of class 12; classes here are 0, 1,"),
-        ((finished, "--model", "ae", "--classes", "1,1"), "a morph needs two classes, got 1 twice"),
+        ((finished, "--model", "ae", "--classes", "1,12"), "there is no class 12; classes are 0, 1,"),
+        (
+            (finished, "--model", "ae", "--classes", "1,1"),
+            "two different classes are written --classes 5,9, by number or by name, got '1,1'",
+        ),
         (("--signals", tmp_path / "negative.csv"), "nothing below 0"),
         (("--signals", tmp_path / "one.csv"), "must hold two or more signals, got 1"),
         (("--signals", tmp_path / "words.csv"), "signals cannot be read from"),

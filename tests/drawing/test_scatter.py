@@ -1,12 +1,16 @@
 import io
 import subprocess
 import sys
+from itertools import combinations
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
-from latentbench.drawing.scatter import code_map
-from latentbench.drawing.style import COLORS
+from latentbench.drawing.scatter import code_map, draw_classes, settle_marks
+from latentbench.drawing.style import COLORS, settings
 
 
 def opened(content):
@@ -42,6 +46,35 @@ def test_without_labels_or_with_too_many_there_is_one_color():
     for content in (code_map(places), code_map(places, labels)):
         assert has_near(colors_in(content), COLORS[0])
         assert not has_near(colors_in(content), COLORS[2])
+
+
+@pytest.mark.parametrize("spread", [0, 1])
+def test_marks_move_apart_and_stay_inside(spread):
+    figure = Figure(figsize=(3, 3))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    names = ["trouser", "a name of 16 let", "日本", "sandal", "class 7", "dress"]
+    places, labels = np.random.default_rng(0).random((60, 2)) * spread, np.arange(60) % 6
+    places[labels == 1] += 5 * spread  # at the edge of the picture
+    with settings():
+        marks = draw_classes(axes, places, labels, 4, dict(enumerate(names)))
+        settle_marks(axes, marks)
+        boxes = [mark.get_window_extent() for mark in marks]
+    assert [mark.get_text() for mark in marks] == names
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    for box in boxes:
+        assert (np.array(box.min) >= -1).all()
+        assert (np.array(box.max) <= 301).all()
+
+
+def test_bare_numbers_stay_at_the_medians():
+    axes = Figure().add_subplot()
+    places, labels = clouds(3)
+    marks = draw_classes(axes, places, labels, 4)
+    settle_marks(axes, marks)
+    assert [mark.get_text() for mark in marks] == ["0", "1", "2"]
+    for number, mark in enumerate(marks):
+        np.testing.assert_allclose(mark.get_position(), np.median(places[labels == number], axis=0))
 
 
 def test_the_same_map_is_the_same_file():

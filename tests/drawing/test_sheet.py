@@ -34,6 +34,20 @@ def full_sheet(shape=(2, 5, 1, 28, 28), **changes):
     return Sheet(noise(*shape), **{**words, **changes})
 
 
+def test_images_grow_until_titles_of_columns_need_no_turn():
+    words = ["item 3 (T-shirt/top)", "item 4 (bag)"]
+    small, large = (opened(draw_sheet(Sheet(noise(1, 2, 1, 28, 28), (), each))) for each in (["3", "4"], words))
+    assert large.shape[1] == small.shape[1] + 2 * 28
+    turned = opened(draw_sheet(Sheet(noise(1, 2, 1, 28, 28), (), ["w" * 40, "x"])))
+    assert abs(turned.shape[1] - small.shape[1]) < 20
+
+
+def test_long_titles_are_broken_into_lines():
+    wide, high = opened(draw_sheet(Sheet(noise(1, 2, 1, 28, 28), title=8 * "so many words "))).shape[1::-1]
+    assert wide < 960
+    assert high > opened(draw_sheet(Sheet(noise(1, 2, 1, 28, 28), title="few words"))).shape[0]
+
+
 @pytest.mark.parametrize("side", [8, 28, 64, 200])
 def test_small_images_are_enlarged_by_whole_pixels(side):
     images = noise(1, 1, 3, side, side)

@@ -17,7 +17,13 @@ def test_a_perfect_model_gives_the_true_images():
     first, second = inside.nonzero()[:2, 0].tolist()
     sheet, numbers = draw_edits(space, [first, second], edits, reencode=False)
     assert sheet.images.shape == (4, 4, 1, 112, 112)
-    assert sheet.rows == [f"item {first}", "true image", f"item {second}", "true image"]
+    classes = [space.class_names[label] for label in space.labels[[first, second]]]
+    assert sheet.rows == [
+        f"item {first} ({classes[0]})",
+        "true image",
+        f"item {second} ({classes[1]})",
+        "true image",
+    ]
     assert sheet.columns == ["input", "reconstruction", "tone=+1", "x=-1"]
     assert np.allclose(sheet.images[0, 0, :, ::7, ::7], space.inputs[first])
     assert (sheet.images[1, :2] == 1).all()
@@ -50,10 +56,28 @@ def test_default_items_lack_the_requested_attribute():
     assert space.labels[rows].tolist() == [0] * 4
     assert edit.strength == 1
     assert not edit.chosen
+    assert str(edit) == "tall to wide"
+    sheet, numbers = draw_edits(space, rows[:1], [edit], reencode=False)
+    assert sheet.rows == [f"item {rows[0]} (tall)"]
+    assert sheet.columns == ["input", "reconstruction", "tall to wide"]
+    assert numbers["edit"].tolist() == ["tall to wide"]
     (back,) = plan_edits(space, [Change("label:0->2", -1.0)], "balanced_means", None)
     assert space.labels[edited_by_default(space, back)].tolist() == [2] * 4
+    assert str(back) == "wide to tall"
     (up,) = plan_edits(space, [Change("tone", 1.0)], "balanced_means", 1.0)
     assert (space.factors[edited_by_default(space, up), 4] < 3).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "steps", "words"),
+    [((), 1.0, "class 0 to class 2"), (("7", "8", "a<b&c"), -2.0, "a<b&c to class 7, 2 steps")],
+)
+def test_classes_without_names_are_no_numbers(names, steps, words):
+    space = gallery(60, 1500)
+    space = space.replaced(class_names=names, train=space.train.replaced(class_names=names))
+    pair = "label:0->2" if not names else "label:7->A<B&C"
+    (edit,) = plan_edits(space, [Change(pair, steps)], "balanced_means", None)
+    assert str(edit) == words
 
 
 def test_there_is_no_true_image_after_an_edit_of_a_class():

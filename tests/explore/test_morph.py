@@ -107,6 +107,28 @@ def test_a_path_without_gradients_is_left_out_only_beside_others():
     assert morph.notes == ("geodesic is left out: no decoder with gradients",)
 
 
+@pytest.mark.parametrize(
+    ("labels", "names", "words"),
+    [
+        ([0, 1, 2], ("sneaker", "7", "x"), ["item 0 (sneaker)", "item 1 (class 7)", "item 2 (x)"]),
+        ([7, 0, 7], (), ["item 0 (class 7)", "item 1 (class 0)", "item 2 (class 7)"]),
+        (
+            [0, 1, 2],
+            ("n" * 40, "日本", " "),
+            [f"item 0 ({11 * 'n'}...{10 * 'n'})", "item 1 (日本)", 'item 2 (class " ")'],
+        ),
+        (None, (), ["item 0", "item 1", "item 2"]),
+    ],
+)
+def test_titles_say_what_items_are(labels, names, words):
+    images = np.random.default_rng(1).random((3, 1, 8, 8)).astype(np.float32)
+    space = plain_space(images, labels=labels, class_names=names)
+    title = morphed_sheet(morphed(space, [0, 1, 2], 5, ["linear"]), "ae, data, seed 0").title
+    assert title == f"From {' to '.join(words)}: ae, data, seed 0"
+    title = blended_sheet(blended(space, [2, 0, 1], 2, ["linear"]), "ae").title
+    assert title == f"ae ({words[2]} top, {words[0]} left, {words[1]} right)"
+
+
 def test_frames_go_there_and_back():
     images = np.random.default_rng(1).random((9, 1, 8, 8)).astype(np.float32)
     pictures = frames(morphed(plain_space(images), [0, 1], 6, ["linear"]))

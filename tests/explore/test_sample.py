@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,8 @@ def test_variations_begin_with_the_item(spots):
     np.testing.assert_allclose(sample_sheet.sheet.images[0, 0], spots.inputs[5])
     np.testing.assert_allclose(sample_sheet.sheet.images[0, 1], spots.reconstructions[5])
     assert sample_sheet.numbers["row"].min() == 1
-    assert sample_sheet.sheet.title == "spots: 6 variations of item 5, from its posterior, width 1"
+    word = spots.class_names[spots.labels[5]]
+    assert sample_sheet.sheet.title == f"spots: 6 variations of item 5 ({word}), from its posterior, width 1"
 
 
 def test_both_inverses_stand_side_by_side_with_their_errors(spots):
@@ -70,6 +73,7 @@ def test_both_inverses_stand_side_by_side_with_their_errors(spots):
         np.testing.assert_allclose(shown, decoded, atol=1e-5)
         caption = sample_sheet.sheet.columns[5 * number + 2]
         assert caption.startswith(f"{way}: mse {rows['held_out_image_mse'].iloc[0]:.4f} from images")
+    assert len(re.findall(r"item \d+ \((?:tall|round|wide)\)", sample_sheet.sheet.title)) == 4
     corners = table.iloc[[0, 3, 12, 15]]
     assert (corners["distance_to_data"] == 0).all()
     assert "of 200 test codes; errors of 64 others" in sample_sheet.sheet.title

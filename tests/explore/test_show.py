@@ -26,7 +26,7 @@ def test_an_encoder_sees_the_shown_items_only():
     model = reconstructions(space, [3, 0], "exact", 1)
     assert sizes == [2]
     assert model.errors.tolist() == [0, 0]
-    sheet = reconstruction_sheet([model, model], [3, 0], "title")
+    sheet = reconstruction_sheet([model, model], ["item 3", "item 0"], "title")
     assert sheet.images.shape == (5, 2, 1, 8, 8)
     assert sheet.rows == ["input", "exact", "difference", "exact", "difference"]
     assert reconstruction_numbers([model], [3, 0]).to_dict("list") == {

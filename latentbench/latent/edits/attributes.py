@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
+from latentbench.errors import NotApplicableError, UnknownNameError, near_matches
+from latentbench.latent.class_names import class_pair, class_words, is_number
 from latentbench.latent.space import LatentSpace
 
 __all__ = ["Attribute", "attribute_names", "find_attribute"]
 
-PAIR = re.compile(r"label:(\d+)->?(\d+)")
+CLASSES = "label:"  # begins the name of a pair of classes
+FORM = "'label:5->9' (in quotes: > is the shell's) or label:5-9, by number or by name"
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Attribute:
     """A ground-truth factor, or a pair of classes, with its values in the training split.
 
     Attributes:
-        name: the requested name, "smile" or "label:5->9".
+        name: its name, "smile", "label:sandal->bag", or "label:5->9" where classes are called by numbers.
         column: column of the factors; None for a pair of classes.
         rows: training rows for which it is known `(m,)`: all, or those of the two classes.
         values: its values in these rows `(m,)`, float64; for classes 0 in the first and 1 in the second.
         levels: its possible values, ascending; empty for a continuous factor.
+        classes: numbers of the two classes; None for a factor.
+        class_words: what the two classes are called; empty for a factor.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Attribute:
     rows: Tensor
     values: Tensor
     levels: Tensor
+    classes: tuple[int, int] | None = None
+    class_words: tuple[str, ...] = ()
 
     @property
     def binary(self) -> bool:
@@ -86,13 +91,15 @@ def attribute_names(space: LatentSpace) -> tuple[str, ...]:
 def find_attribute(space: LatentSpace, name: str) -> Attribute:
     """Return the attribute of a name: a factor, or a pair of classes as "label:5->9" (or "label:5-9").
 
+    Classes are asked for by name or by number, see `latentbench.latent.class_names.find_class`.
+
     Raises:
         UnknownNameError: the space has no such factor or class.
-        RequestError: the name starts with "label:" but is not a pair of classes.
+        RequestError: the name starts with "label:" but is not a pair of different classes.
         NotApplicableError: there is no training split, or the factor has a single value there.
     """
     train = space.train
-    if name.startswith("label:"):
+    if name.startswith(CLASSES):
         return _class_pair(train, name)
     known = attribute_names(space)
     if name not in known:
@@ -111,19 +118,17 @@ def find_attribute(space: LatentSpace, name: str) -> Attribute:
 
 
 def _class_pair(train: LatentSpace, name: str) -> Attribute:
-    match = PAIR.fullmatch(name)
-    if match is None or match[1] == match[2]:
-        raise RequestError(
-            f"a pair of classes is written 'label:5->9' (in quotes: > is the shell's) or label:5-9, got {name!r}"
-        )
-    first, second = int(match[1]), int(match[2])
-    labels = train.labels
-    known = torch.unique(labels).tolist()
-    for number in (first, second):
-        if number not in known:
-            raise UnknownNameError(
-                f"there is no class {number} in the training labels; classes here: {', '.join(map(str, known))}"
-            )
+    labels, names = train.labels, train.class_names
+    request = name.removeprefix(CLASSES)
+    first, second = class_pair(request, ("->", "-"), FORM, names, torch.unique(labels).tolist())
     rows = ((labels == first) | (labels == second)).nonzero()[:, 0]
     values = (labels[rows] == second).double()
-    return Attribute(f"label:{first}->{second}", None, rows, values, torch.unique(values))
+    words = class_words(first, names), class_words(second, names)
+    title = f"{CLASSES}{_bare(words[0])}->{_bare(words[1])}"
+    return Attribute(title, None, rows, values, torch.unique(values), (first, second), words)
+
+
+def _bare(words: str) -> str:
+    """Return a number for "class 7": the label that stands before it says what it counts."""
+    number = words.removeprefix("class ")
+    return number if is_number(number) else words

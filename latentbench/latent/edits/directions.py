@@ -62,7 +62,7 @@ def attribute_direction(
 
     Args:
         space: the latent space; of its data only `train` is used.
-        attribute: name of a factor, or a pair of classes as "label:5->9".
+        attribute: name of a factor, or a pair of classes as "label:5->9", by number or by name.
         how: "mean_difference", "balanced_means" (the other factors held fixed), "probe_normal", or "paired" (items
             drawn twice, which needs a renderer and an encoder); see the functions of these names.
         orthogonal_to: attributes to hold: their directions, found in the same way, are projected out.

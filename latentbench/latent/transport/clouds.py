@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from latentbench.latent.class_names import class_words, known_classes
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.transport.pot import pot
 
@@ -47,7 +48,7 @@ def cloud_morph(
             [10.0000, 12.0000]])
     """
     if from_class == to_class:
-        raise ValueError(f"a morph needs two classes, got {from_class} twice")
+        raise ValueError(f"a morph needs two classes, got {class_words(from_class, space.class_names)} twice")
     if shares.ndim != 1 or not bool(((shares >= 0) & (shares <= 1)).all()):
         raise ValueError(f"shares must be (points,), in [0, 1], got {shares.tolist()}")
     if not 1 <= count <= MOST:
@@ -69,8 +70,8 @@ def class_codes(space: LatentSpace, number: int) -> Tensor:
     """
     rows = (space.labels == number).nonzero()[:, 0]
     if not len(rows):
-        known = ", ".join(map(str, torch.unique(space.labels).tolist()))
-        raise ValueError(f"no item is of class {number}; classes here are {known}")
+        known = known_classes(space.class_names, torch.unique(space.labels).tolist())
+        raise ValueError(f"no item is of {class_words(number, space.class_names)}; classes are {known}")
     return space.codes[rows]
 
 

@@ -16,9 +16,10 @@ from latentbench.drawing.scatter import code_map
 from latentbench.errors import NotApplicableError
 from latentbench.execution.maps import COUNT, stored_maps
 from latentbench.execution.maps import JUDGES as TRUST
-from latentbench.explore.map import NAMES
+from latentbench.explore.map import NAMES, class_marks
 from latentbench.explore.morph import mixed
 from latentbench.explore.show import Traversals, reconstructions, traversals
+from latentbench.latent.class_names import item_words
 from latentbench.latent.maps.pca import pca_map
 from latentbench.latent.maps.projection import Map, shown_rows
 from latentbench.latent.paths.interpolation import interpolate
@@ -70,6 +71,7 @@ class Pictures:
     Attributes:
         reconstructions: the inputs, then one strip for each model.
         walks: the fade of pixels, optimal transport, then one strip for each model.
+        items: what the images are called, as "item 3 (sneaker)".
         walk: from where to where.
         traversals: the most active dimensions of each model.
         samples: decoded samples of the prior, for each model that has one.
@@ -80,6 +82,7 @@ class Pictures:
 
     reconstructions: tuple[Picture, ...] = ()
     walks: tuple[Picture, ...] = ()
+    items: tuple[str, ...] = ()
     walk: str = ""
     traversals: tuple[Picture, ...] = ()
     samples: tuple[Picture, ...] = ()
@@ -132,6 +135,7 @@ class _Excerpt:
     label: str
     note: str
     items: list[int]
+    names: tuple[str, ...]  # of the items
     maps: tuple[Picture, ...]
     inputs: Array | None = None
     ends: Tensor | None = None  # of walks, as the model sees them
@@ -143,7 +147,8 @@ class _Excerpt:
 
 def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Excerpt:
     items = shown_items(space)
-    excerpt = _Excerpt(trial.label, note, items, tuple(_maps(trial.label, note, space, stored)))
+    names = tuple(item_words(space, item) for item in items)
+    excerpt = _Excerpt(trial.label, note, items, names, tuple(_maps(trial.label, note, space, stored)))
     if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
         return excerpt
     excerpt = replace(excerpt, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
@@ -199,7 +204,7 @@ def _drawn(excerpts: Sequence[_Excerpt], skipped: tuple[tuple[str, str], ...]) -
 
 
 def _with_strips(bare: Pictures, first: _Excerpt, excerpts: Sequence[_Excerpt]) -> Pictures:
-    inputs = _strip("input", "", first.inputs, f"{len(first.items)} test images")
+    inputs = _strip("input", "", first.inputs, f"{len(first.items)} test images: {', '.join(first.names)}")
     beside = [_strip(name, "", images, f"{STEPS} mixtures of two test images") for name, images in _beside(first)]
     decoded = _strips(excerpts, "reconstructions", "the same images, reconstructed by {}")
     walks = _strips(excerpts, "walk", f"{STEPS} images that {{}} decodes along a straight line")
@@ -207,7 +212,8 @@ def _with_strips(bare: Pictures, first: _Excerpt, excerpts: Sequence[_Excerpt]) 
         bare,
         reconstructions=tuple(filter(None, [inputs, *decoded])),
         walks=tuple(filter(None, [*beside, *walks])) if walks else (),
-        walk=f"from test item {first.items[0]} to test item {first.items[min(1, len(first.items) - 1)]}",
+        items=first.names,
+        walk=f"from {first.names[0]} to {first.names[min(1, len(first.names) - 1)]}",
         traversals=tuple(
             _traversals(each.label, each.note, each.traversals) for each in excerpts if each.traversals
         ),
@@ -258,7 +264,8 @@ def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> l
 def _map(label: str, method: str, note: str, space: LatentSpace, rows: Array, places: Array) -> Picture:
     classes = space.labels.cpu().numpy()[rows] if "labels" in space.supplies else None
     shown = f"{len(rows):,} of {len(space):,} items" if len(rows) < len(space) else f"all {len(space):,} items"
-    kinds = "" if classes is None else f", {len(np.unique(classes))} classes, each named by its number"
+    marks = class_marks([] if classes is None else np.unique(classes).tolist(), space.class_names)
+    kinds = "" if classes is None else f", {len(np.unique(classes))} classes: {', '.join(marks.values())}"
     alt = f"{method.partition(',')[0]} map of {len(rows)} codes of {label}{kinds}"
     below = ", ".join(filter(None, [method, shown, note]))
-    return Picture(label, below, data_uri(code_map(places, classes)), alt)
+    return Picture(label, below, data_uri(code_map(places, classes, marks)), alt)

@@ -107,10 +107,8 @@ def test_a_class_that_is_not_there():
     with pytest.raises(DataError) as caught:
         keep_classes(split([0, 1, 4]), split([0]), (1, 3))
     assert str(caught.value) == "classes: there is no class 3; classes are 0, 1, 4; leave 3 out"
-    with pytest.raises(
-        DataError, match="there is no class 12; classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10; leave 12 out"
-    ):
-        keep_classes(split(range(11)), split([0]), (1, 32))
+    with pytest.raises(DataError, match="there is no class 32; classes are 0 to 30; leave 32 out"):
+        keep_classes(split(range(31)), split([0]), (1, 32))
 
 
 def test_a_filter_that_leaves_no_test_row():

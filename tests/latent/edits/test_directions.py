@@ -205,12 +205,44 @@ def test_names_that_are_not_there_are_answered_with_near_ones(spots):
     assert attribute_names(spots) == ("x", "y", "size", "aspect", "tone")
     with pytest.raises(UnknownNameError, match=r"there is no attribute 'siez'; did you mean 'size'\?; attributes"):
         attribute_direction(spots, "siez")
-    with pytest.raises(UnknownNameError, match="no class 7 in the training labels; classes here: 0, 1, 2"):
+    with pytest.raises(UnknownNameError, match=r"no class 7; classes are tall \(0\), round \(1\), wide \(2\)"):
         attribute_direction(spots, "label:0->7")
     with pytest.raises(RequestError, match="in quotes"):
         attribute_direction(spots, "label:5-")  # what is left when the shell took the rest
-    with pytest.raises(RequestError, match="a pair of classes"):
+    with pytest.raises(RequestError, match="two different classes are written 'label:5->9'"):
         attribute_direction(spots, "label:1->1")
+    with pytest.raises(UnknownNameError, match=r"no class 'tal'; did you mean 'tall'\?; classes are tall"):
+        attribute_direction(spots, "label:tal->wide")
+
+
+@pytest.mark.parametrize("name", ["label:tall->wide", "label:Tall-WIDE", "label:0-wide", "label:tall -> 2"])
+def test_classes_are_asked_for_by_name(spots, name):
+    named, numbered = find_attribute(spots, name), find_attribute(spots, "label:0->2")
+    assert named.name == numbered.name == "label:tall->wide"
+    assert named.classes == (0, 2)
+    assert named.class_words == ("tall", "wide")
+    assert torch.equal(named.values, numbered.values)
+
+
+@pytest.mark.parametrize(
+    ("names", "request_", "title"),
+    [
+        ((), "label:0->2", "label:0->2"),
+        (("5", "9", "12"), "label:5-12", "label:5->12"),
+        (("a-b", "a", "b"), "label:a-b-b", "label:a-b->b"),
+        (("T-shirt/top", "->", "日本"), "label:t-shirt/TOP->日本", "label:T-shirt/top->日本"),
+        (("a=b", " ", "a<b&c"), "label:a=b->a<b&c", "label:a=b->a<b&c"),
+    ],
+)
+def test_pairs_of_any_names(spots, names, request_, title):
+    named = spots.replaced(train=spots.train.replaced(class_names=names))
+    assert find_attribute(named, request_).name == title
+
+
+def test_a_pair_that_can_be_read_in_several_ways(spots):
+    named = spots.replaced(train=spots.train.replaced(class_names=("a", "a-a", "b")))
+    with pytest.raises(RequestError, match="names two classes in several ways; give their numbers"):
+        find_attribute(named, "label:a-a-a")
 
 
 def test_what_is_missing_is_said(spots):

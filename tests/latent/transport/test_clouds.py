@@ -54,8 +54,8 @@ def test_the_smaller_class_decides_and_a_seed_repeats():
 def test_cloud_morph_checks_its_arguments():
     space, half = two_classes(), torch.tensor([0.5])
     for from_class, to_class, shares, count, words in (
-        (2, 3, half, 5, "no item is of class 3; classes here are 2, 7"),
-        (2, 2, half, 5, "a morph needs two classes, got 2 twice"),
+        (2, 3, half, 5, "no item is of class 3; classes are 2, 7"),
+        (2, 2, half, 5, "a morph needs two classes, got class 2 twice"),
         (2, 7, half + 1, 5, r"shares must be \(points,\), in \[0, 1\], got \[1.5\]"),
         (2, 7, half, 0, "count must be from 1 to 1000, got 0"),
     ):

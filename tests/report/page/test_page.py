@@ -10,6 +10,7 @@ from latentbench.drawing.montage import data_uri, montage, png_bytes
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.scatter import code_map
 from latentbench.execution.maps import trial_map
+from latentbench.explore.map import class_marks
 from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
@@ -162,6 +163,31 @@ def test_inputs_that_are_no_images_get_a_sentence(page, full):
     assert "Walks" not in text
 
 
+@pytest.mark.parametrize(
+    ("names", "words", "marks"),
+    [
+        ((), [f"class {number}" for number in range(10)], [str(number) for number in range(10)]),
+        (
+            (EVIL, "日本", "7", "a<b&c", " ", *(5 * "n" * 8 + letter for letter in "abcde")),
+            ["&lt;script&gt;...", "日本", "class 7", "a&lt;b&amp;c", "class &#34; &#34;"],
+            ["日本", "class 7", "a&lt;b&amp;c"],
+        ),
+    ],
+)
+def test_classes_are_called_by_their_names(page, full, names, words, marks):
+    results = full()
+    results.spaces = {key: space.replaced(class_names=names) for key, space in results.spaces.items()}
+    text = page(results).text
+    said = re.search(r"<p>The same test images through every model: (.*)</p>", text)[1]
+    assert len(re.findall(r"item \d+ \(", said)) == 10
+    assert all(f"({word})" in said for word in words if "..." not in word)
+    walk = re.search(r"A straight line in latent space (.*), decoded", text)[1]
+    assert re.match(r"from item 0 \(.*\) to item 1 \(" + re.escape(words[1]) + r"\)", walk)
+    assert EVIL not in text
+    alt = re.search(r'alt="PCA map[^"]*10 classes: ([^"]*)"', text)[1]
+    assert all(mark in alt.split(", ") for mark in marks)
+
+
 def test_a_model_that_cannot_be_loaded_costs_only_its_pictures(page, full):
     results = full()
     good = results.latent_space
@@ -253,7 +279,7 @@ def test_stored_maps_are_shown_and_damaged_ones_passed_over(digits):
     assert maps[1].note.startswith("t-SNE, trustworthiness ")
     assert maps[1].note.endswith("100 of 360 items")
     labels = results.latent_space(results.trials[0]).labels.numpy()[made.rows]
-    assert maps[1].uri == data_uri(code_map(made.places, labels))
+    assert maps[1].uri == data_uri(code_map(made.places, labels, class_marks(range(10), ())))
     (stored,) = (Record(results.path, results.trials[0].key).folder / "maps").glob("tsne-*")
     content = stored.read_bytes()
     stored.write_bytes(content[:100])
