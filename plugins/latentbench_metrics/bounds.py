@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
+from latentbench.latent.class_names import class_words
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features
 from latentbench_metrics._shared.item_errors import squared_errors
@@ -157,7 +158,7 @@ class HeldOutClasses(Metric):
     def note(self, space: LatentSpace) -> str:
         """Name the classes that were held out."""
         classes = torch.unique(space.labels[_held_out(space)]).tolist()
-        return f"held out of training: {', '.join(map(str, classes))}"
+        return f"held out of training: {', '.join(class_words(number, space.class_names) for number in classes)}"
 
 
 def _held_out(space: LatentSpace) -> Tensor:

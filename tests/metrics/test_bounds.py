@@ -146,7 +146,10 @@ def test_classes_that_training_lacked_are_found(space):
     expected = ood_auroc(squared_errors(space.inputs, space.reconstructions), space.labels > 5)
     assert compute(metric, seen)["ood_auroc"] == expected
     assert 0.3 < expected < 0.7  # this PCA has seen all classes
-    assert metric.note(seen) == "held out of training: 6, 7, 8, 9"
+    assert metric.note(seen) == "held out of training: class 6, class 7, class 8, class 9"
+    names = (*"abcdef", "sneaker", "7", "bag", "日本")
+    named = seen.replaced(class_names=names)
+    assert metric.note(named) == "held out of training: sneaker, class 7, bag, 日本"
 
 
 def test_a_model_that_has_not_seen_a_class_draws_it_worse(digits):
