@@ -154,6 +154,8 @@ def _near(request: str, names: Sequence[str]) -> str:
     alike = [name for name in names if _fold(name, True) == _fold(request, True)]
     if alike:
         return f"; did you mean {' or '.join(map(repr, alike))}?"
+    if is_number(request):
+        return ""
     return near_matches(request.casefold(), [name.casefold() for name in names])
 
 

@@ -83,7 +83,7 @@ def test_maps_stand_side_by_side_with_their_numbers(cli, run, tmp_path):
             "items": 150,
         }
     frame = pd.read_csv(numbers)
-    assert list(frame.columns) == ["method", "seed", "item", "x", "y", "label"]
+    assert list(frame.columns) == ["method", "seed", "item", "x", "y", "label", "class_name"]
     assert frame.groupby("method").size().to_dict() == {"pca": 150, "tsne": 150, "umap": 150}
     assert [path.name.partition("-v1-")[0] for path in stored(run, "ae")] == ["pca", "tsne", "umap"]
 
