@@ -61,7 +61,8 @@ class Benchmark(Params):
         """Names of the parameters that it sets and its preset does not, or sets to something else."""
         preset = _read_toml(_preset_path(self.preset))
         pairs = [(self.params, preset.get("params", {}))]
-        pairs += [(on.get("params", {}), preset.get("params", {})) for on in self.on.values()]
+        on = preset.get("on", {})
+        pairs += [(table.get("params", {}), on.get(name, {}).get("params", {})) for name, table in self.on.items()]
         keys = [key for mine, its in pairs for key, value in mine.items() if its.get(key) != value]
         return list(dict.fromkeys(name for key in keys for name in names_in(key)))
 

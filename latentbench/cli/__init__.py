@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -84,6 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _status(arguments: list[str] | None) -> int:
     """Run the command line and return the exit status; what went wrong is told in one sentence."""
     try:
+        Path.cwd()  # libraries that are loaded later end the process if it is gone
         status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
     except click.ClickException as error:
         echo(_usage(error), err=True)

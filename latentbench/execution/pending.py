@@ -70,6 +70,8 @@ def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Executio
     try:
         stored = record.read()
     except RunFolderError as error:
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            raise  # it is whole, but not ours to read: nothing to remove and do again
         return TrialState(trial, record, damage=str(error))
     state = TrialState(trial, record, stored.trial, outdated=_is_outdated(trial, stored.trial, execution))
     if state.outdated or not stored.trial.ok:

@@ -68,7 +68,7 @@ def explained(error: OSError) -> str:
     paths = " and ".join(name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names)
     if not paths and error.errno == errno.ENOENT:
         return "the current folder is not there any more; change to another one"
-    return f"{paths or 'a file'}: {in_words(error)}"
+    return f"{paths}: {in_words(error)}" if paths else in_words(error)
 
 
 def failure_status(error: OSError) -> int:
