@@ -1,13 +1,17 @@
-"""An order of items that their contents decide, not their place in a file."""
+"""An order of items that their contents decide, and numbers of classes that their names do not."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-__all__ = ["row_order"]
+if TYPE_CHECKING:
+    from latentbench.latent.space import LatentSpace
+
+__all__ = ["class_ranks", "first_seen", "renumbered", "row_order"]
 
 
 def row_order(*columns: Tensor | None) -> Tensor:
@@ -20,3 +24,41 @@ def row_order(*columns: Tensor | None) -> Tensor:
     rows = (b"".join(array[row].tobytes() for array in arrays) for row in range(len(given[0])))
     hashes = [hashlib.sha256(row).digest() for row in rows]
     return torch.tensor(sorted(range(len(hashes)), key=hashes.__getitem__))
+
+
+def class_ranks(labels: Tensor | None) -> Tensor | None:
+    """Return each label's rank `(n,)` among the class numbers that occur, from 0.
+
+    >>> class_ranks(torch.tensor([7, 3, 9, 3]))
+    tensor([1, 0, 2, 0])
+    """
+    return None if labels is None else torch.unique(labels, return_inverse=True)[1]
+
+
+def first_seen(*parts: Tensor, names: tuple[str, ...] = ()) -> tuple[list[Tensor], tuple[str, ...]]:
+    """Number classes in the order in which they first occur in the `parts` `(n,)`, `(m,)`, ... one after another.
+
+    Their names, where they have any, come in the same order.
+
+    >>> first_seen(torch.tensor([2, 0, 2]), torch.tensor([1, 0]), names=("cat", "dog", "owl"))
+    ([tensor([0, 1, 0]), tensor([2, 1])], ('owl', 'cat', 'dog'))
+    """
+    everything = torch.cat(parts)
+    classes, ranks = torch.unique(everything, return_inverse=True)
+    places = torch.arange(len(everything), device=everything.device)
+    first = places.new_full((len(classes),), len(everything)).scatter_reduce(0, ranks, places, "amin")
+    order = first.argsort()
+    numbers = torch.split(order.argsort()[ranks], [len(part) for part in parts])
+    return list(numbers), tuple(names[number] for number in classes[order].tolist()) if names else ()
+
+
+def renumbered(space: LatentSpace) -> LatentSpace:
+    """Return the space with classes numbered, in all its splits, in the order in which they first occur."""
+    if "labels" not in space.supplies:
+        return space
+    splits = {name: getattr(space, name) for name in ("train", "validation") if name in space.supplies}
+    splits = {name: split for name, split in splits.items() if "labels" in split.supplies}
+    given = [space.labels, *(split.labels.to(space.device) for split in splits.values())]
+    (labels, *others), names = first_seen(*given, names=space.class_names)
+    changed = {name: splits[name].replaced(labels=new) for name, new in zip(splits, others, strict=True)}
+    return space.replaced(labels=labels, class_names=names, **changed)

@@ -14,7 +14,7 @@ from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
 from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes
-from latentbench.latent.row_order import row_order
+from latentbench.latent.row_order import class_ranks, renumbered, row_order
 from latentbench.model import Model, Posterior
 
 __all__ = ["LatentSpace", "OtherSplits"]
@@ -206,17 +206,23 @@ class LatentSpace:
 
     @cached_property
     def order(self) -> Tensor:
-        """Row numbers `(n,)`, sorted by a hash of each item's input (or code, without inputs), label and factors.
+        """Row numbers `(n,)` in which metrics see the items; what they draw by position depends on nothing else.
 
-        What a metric draws from items in this order does not depend on their order in a file.
+        With inputs: sorted by a hash of each item's input, factors and rank of its class. Without inputs the row
+        number is all that says which item is which, so items keep their order.
         """
-        first = self.codes if self.data.inputs is None else self.inputs
-        return row_order(first, self.data.labels, self.data.factors).to(self.device)
+        if self.data.inputs is None:
+            return torch.arange(len(self), device=self.device)
+        return row_order(self.inputs, class_ranks(self.data.labels), self.data.factors).to(self.device)
 
     @cached_property
     def arranged(self) -> LatentSpace:
-        """The same space with its items in `order`; this is what metrics receive."""
-        return self.take(self.order)
+        """The same space with its items in `order`; this is what metrics receive.
+
+        Without inputs, classes are numbered as they first occur, so that their numbers decide nothing either.
+        """
+        arranged = self.take(self.order)
+        return arranged if self.data.inputs is not None else renumbered(arranged)
 
     def take(self, rows: Tensor) -> LatentSpace:
         """Return the space of these items only, by row number, in that order; the other splits stay the same."""

@@ -7,7 +7,9 @@ from latentbench.testing.changes import (
     moved,
     permuted_labels,
     random_codes,
+    renamed_classes,
     reordered,
+    without_inputs,
 )
 from latentbench.testing.checks import Check, check_metric
 from latentbench.testing.gallery import gallery
@@ -24,5 +26,7 @@ __all__ = [
     "moved",
     "permuted_labels",
     "random_codes",
+    "renamed_classes",
     "reordered",
+    "without_inputs",
 ]

@@ -13,7 +13,17 @@ from latentbench.latent.space import LatentSpace
 from latentbench.metric import Invariance
 from latentbench.model import Posterior
 
-__all__ = ["CHANGES", "MovedPosterior", "blurred", "moved", "permuted_labels", "random_codes", "reordered"]
+__all__ = [
+    "CHANGES",
+    "MovedPosterior",
+    "blurred",
+    "moved",
+    "permuted_labels",
+    "random_codes",
+    "renamed_classes",
+    "reordered",
+    "without_inputs",
+]
 
 CHANGES: tuple[Invariance, ...] = get_args(Invariance)
 Map = Callable[[Tensor], Tensor]
@@ -135,6 +145,38 @@ def _others(space: LatentSpace, change: Callable[[LatentSpace, int], LatentSpace
 def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
     """Return the space with its items in another order; the other splits stay."""
     return space.take(_order(len(space), seed))
+
+
+def renamed_classes(space: LatentSpace, factor: int = 3) -> LatentSpace:
+    """Return the space with other class numbers in all splits: `factor` times the old ones, and 2 more.
+
+    A negative factor turns their order around, too.
+    """
+
+    def renamed(space: LatentSpace) -> LatentSpace:
+        numbers = factor * space.labels
+        return space.replaced(labels=numbers - (highest * min(factor, 0)) + 2, class_names=())
+
+    splits = [space, *(getattr(space, name) for name in ("train", "validation") if name in space.supplies)]
+    labelled = [split for split in splits if "labels" in split.supplies]
+    highest = max((int(split.labels.max()) for split in labelled), default=0)
+    change = _others(space, lambda other, _: renamed(other) if "labels" in other.supplies else other)
+    return (renamed(space) if "labels" in space.supplies else space).replaced(**change)
+
+
+def without_inputs(space: LatentSpace, *, train: bool = True) -> LatentSpace:
+    """Return the space with codes, labels and factors alone; with its other splits where `train` says so."""
+
+    def left(space: LatentSpace) -> LatentSpace:
+        labels = space.labels if "labels" in space.supplies else None
+        factors = space.factors if "factors" in space.supplies else None
+        given = {"codes": space.codes, "labels": labels, "factors": factors}
+        names = {"factor_names": space.factor_names, "factor_sizes": space.factor_sizes}
+        return LatentSpace(name=space.name, device=space.device).replaced(
+            **given, **(names if factors is not None else {})
+        )
+
+    return left(space).replaced(**(_others(space, lambda other, _: left(other)) if train else {}))
 
 
 def random_codes(space: LatentSpace, seed: int = 0, width: float = 3.0) -> LatentSpace:

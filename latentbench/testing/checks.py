@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,16 @@ from latentbench.latent.space import LatentSpace
 from latentbench.metric import Metric
 from latentbench.plugins import Plugins
 from latentbench.scores import Score
-from latentbench.testing.changes import CHANGES, blurred, moved, permuted_labels, random_codes, reordered
+from latentbench.testing.changes import (
+    CHANGES,
+    blurred,
+    moved,
+    permuted_labels,
+    random_codes,
+    renamed_classes,
+    reordered,
+    without_inputs,
+)
 from latentbench.testing.gallery import gallery
 
 __all__ = ["Check", "check_metric"]
@@ -48,8 +57,12 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
     """Compute a metric on a known space, on equivalent ones and on corrupted ones; yield every score.
 
     It must repeat its values exactly; within its `tolerance` it must give the same for items in another order, for
-    codes changed in their last bits, and under every invariance it declares. A space with the codes or labels of
-    other items, or with blurred images, must not score better. Cost scores only have to be in their range.
+    codes changed in their last bits, for other class numbers in the same order, and under every invariance it
+    declares. A space with the codes or labels of other items, or with blurred images, must not score better. Cost
+    scores only have to be in their range.
+
+    A metric of codes, labels or factors alone is tried without inputs as well, with a training split and without:
+    there class numbers must not matter in any order.
 
     Args:
         name: a registered metric.
@@ -65,7 +78,24 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
     first = _values(name, plugins, start)
     for score_name, (value, status, reason) in first.items():
         yield _in_range(score_name, metric.scores[score_name], value, status, reason)
-    for title, make, expected in _spaces(metric):
+    yield from _compared(name, plugins, start, first, _spaces(metric))
+    if set(metric.needs) <= {"labels", "factors"}:
+        for title, train in ((" without inputs", True), (" without inputs and training split", False)):
+            alone = without_inputs(start, train=train)
+            spaces = ((what + title, make, expected) for what, make, expected in _spaces_without_inputs(metric))
+            yield from _compared(name, plugins, alone, _values(name, plugins, alone), spaces)
+
+
+def _compared(
+    name: str,
+    plugins: Plugins,
+    start: LatentSpace,
+    first: Mapping[str, tuple[float, str, str]],
+    spaces: Iterable[tuple[str, Callable[[LatentSpace], LatentSpace], str]],
+) -> Iterator[Check]:
+    """Score spaces made from `start` and compare them with its own scores, `first`."""
+    metric = plugins.load("metric", name)
+    for title, make, expected in spaces:
         for score_name, (value, status, reason) in _values(name, plugins, make(start)).items():
             declared = metric.scores[score_name]
             if declared.kind == "cost":
@@ -80,6 +110,8 @@ def _spaces(metric: type[Metric]) -> Iterator[tuple[str, Callable[[LatentSpace],
     yield "once more", lambda space: space, "same bits"
     yield "items in another order", reordered, "same"
     yield "codes rounded otherwise", _rounded, "same"
+    if "labels" in metric.needs:
+        yield "other class numbers", renamed_classes, "same"
     for change in CHANGES:
         declared = change in metric.invariances or (change == "permutation" and "rotation" in metric.invariances)
         if declared or change == "rotation":
@@ -89,6 +121,16 @@ def _spaces(metric: type[Metric]) -> Iterator[tuple[str, Callable[[LatentSpace],
         yield "permuted labels", permuted_labels, "not better" if "decoder" not in metric.needs else ""
     if "decoder" in metric.needs:
         yield "blurred images", blurred, "not better"
+
+
+def _spaces_without_inputs(
+    metric: type[Metric],
+) -> Iterator[tuple[str, Callable[[LatentSpace], LatentSpace], str]]:
+    """Yield the same for spaces without inputs, where classes may come in any order."""
+    for change in metric.invariances:
+        yield f"{WORDS[change]} codes", partial(moved, change=change), "same"
+    if "labels" in metric.needs:
+        yield "classes in another order", partial(renamed_classes, factor=-1), "same"
 
 
 WORDS = {

@@ -55,10 +55,11 @@ def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
 
 
 def _votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
-    count = int(max(neighbor_labels.max(), labels.max())) + 1
-    votes = torch.zeros(len(labels), count, device=labels.device)
-    votes.scatter_add_(1, neighbor_labels, torch.ones_like(neighbor_labels, dtype=votes.dtype))
-    return (votes.argmax(1) == labels).double()
+    classes, ranks = torch.unique(neighbor_labels, return_inverse=True)  # numbers may be large
+    votes = torch.zeros(len(labels), len(classes), device=labels.device)
+    votes.scatter_add_(1, ranks, torch.ones_like(ranks, dtype=votes.dtype))
+    right: Tensor = classes[votes.argmax(1)] == labels
+    return right.double()
 
 
 class Neighbors(Metric):

@@ -137,3 +137,60 @@ def test_what_is_no_metric_is_refused(name, sentence, capsys):
         main(["check", name])
     assert stop.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+SEEDED = """
+import hashlib
+
+import torch
+
+from latentbench import Metric, Score, hookimpl
+
+
+class Seeded(Metric):
+    \"\"\"Draws items by what may change.\"\"\"
+
+    scores = {
+        "by_codes": Score("none", "draws by the bits of codes", range=(0, 10)),
+        "by_number": Score("none", "adds class numbers up", range=(0, 10)),
+        "by_row": Score("none", "draws by the place of items", range=(0, 10)),
+    }
+    needs = ("labels",)
+    invariances = ("shift", "scale")
+    tolerance = 1e-4
+
+    def compute(self, space):
+        digest = hashlib.sha256(space.codes.numpy().tobytes()).digest()
+        spread = space.codes.double().std(0)
+        row = digest[0] % len(space)
+        away = ((space.codes - space.codes.double().mean(0)) / spread).norm(dim=1)
+        return {
+            "by_codes": float(away[row]), "by_number": float(space.labels.double().mean()),
+            "by_row": float(away[:20].mean()),
+        }
+
+
+@hookimpl
+def register_metrics(register):
+    register("seeded", Seeded, summary="draws by what may change")
+"""
+
+
+def test_draws_by_what_may_change_are_found(tmp_path):
+    path = tmp_path / "seeded.py"
+    path.write_text(SEEDED)
+    checks = list(check_metric("seeded", Plugins([str(path)])))
+    failed = {score: {check.space for check in checks if not check.passed and check.score == score}
+              for score in ("by_codes", "by_number", "by_row")}  # fmt: skip
+    assert "shifted codes without inputs" in failed["by_codes"]
+    assert failed["by_number"] == {"other class numbers"}
+    assert failed["by_row"] == set()
+    titles = {check.space for check in checks}
+    assert "classes in another order without inputs and training split" in titles
+
+
+@pytest.mark.parametrize("metric", ["knn", "separation", "fisher_ratio", "participation_ratio"])
+def test_built_in_metrics_pass_without_inputs(metric):
+    checks = [check for check in check_metric(metric) if "without inputs" in check.space]
+    assert {check.passed for check in checks} == {True}
+    assert {check.expected for check in checks} == {"same"}

@@ -18,7 +18,7 @@ from latentbench_metrics._shared.subsets import at_most
 
 __all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3  # since 3, classes are numbered without gaps
 FEATURES = 64
 ROWS = 20_000  # of the training split
 ITEMS = 60_000  # seen in training, all epochs together, within the limits below
@@ -49,15 +49,19 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
 def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     """Return a function from inputs `(n, *shape)` to class numbers `(n,)`, as the feature network predicts.
 
+    The numbers are those of the training labels.
+
     Raises:
         NotApplicableError: as for `in_domain_features`.
     """
-    return _network(space).classes
+    network, numbers = _network(space), torch.unique(space.train.labels)
+    return lambda inputs: numbers[network.classes(inputs)]
 
 
 def _network(space: LatentSpace) -> _Network:
-    inputs, labels = space.train.inputs, space.train.labels
-    if len(torch.unique(labels)) < 2:
+    inputs = space.train.inputs
+    classes, labels = torch.unique(space.train.labels, return_inverse=True)  # numbers without gaps
+    if len(classes) < 2:
         raise NotApplicableError("training labels hold a single class")
     key = _key(space.fingerprint or _digest(inputs, labels), inputs)
     if (key, inputs.device) not in _networks:

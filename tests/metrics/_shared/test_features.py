@@ -74,7 +74,7 @@ def test_the_file_is_named_after_data_shape_and_version(quick, monkeypatch, make
     monkeypatch.setattr(features, "FEATURES_VERSION", 99)
     in_domain_features(make_space(fingerprint="f" * 64))
     names = [path.name for path in files()]
-    assert f"{'f' * 32}-1297x1x8x8-v2.safetensors" in names
+    assert f"{'f' * 32}-1297x1x8x8-v3.safetensors" in names
     assert f"{'f' * 32}-1297x1x8x8-v99.safetensors" in names
     assert len(names) == 3
 
