@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from latentbench.text import normalized, printable
 
 __all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "split_validation"]
 
+CHUNK = 1024  # inputs whose moments are taken at once
 Array = npt.NDArray[Any]
 
 
@@ -114,6 +115,8 @@ class DataSpec:
         classes: how many classes, or None without labels.
         factor_names: names of the ground-truth factors.
         factor_sizes: how many values each factor has; 0 means continuous.
+        mean: of each number of the training inputs `(*shape)`, float64; None for images, which lie in [0, 1].
+        spread: root of the mean variance of these numbers; 1 for images, and where nothing varies.
     """
 
     shape: tuple[int, ...]
@@ -122,11 +125,14 @@ class DataSpec:
     classes: int | None = None
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    mean: Array | None = field(default=None, compare=False, repr=False)
+    spread: float = field(default=1.0, compare=False)
 
     @classmethod
     def of(cls, train: Split) -> DataSpec:
         """Describe a training split."""
         classes = None if train.labels is None else int(train.labels.max()) + 1
+        mean, spread = (None, 1.0) if train.inputs.dtype == np.uint8 else _moments(train.inputs)
         return cls(
             tuple(train.inputs.shape[1:]),
             str(train.inputs.dtype),
@@ -134,7 +140,18 @@ class DataSpec:
             classes,
             train.factor_names,
             train.factor_sizes,
+            mean,
+            spread,
         )
+
+
+def _moments(inputs: Array) -> tuple[Array, float]:
+    """Return the mean `(*shape)` of inputs `(n, *shape)` and the root of the mean variance; 1 where that is 0."""
+    chunks = [inputs[first : first + CHUNK] for first in range(0, len(inputs), CHUNK)]
+    mean = sum(chunk.sum(0, dtype=np.float64) for chunk in chunks) / len(inputs)
+    squares = sum(float(np.square(chunk - mean).sum()) for chunk in chunks) / inputs.size
+    known = float(np.spacing(np.abs(inputs).max(), dtype=np.float32)) / 2  # less than that is rounding
+    return np.asarray(mean), squares**0.5 if squares**0.5 > known else 1.0
 
 
 class Dataset(ABC):

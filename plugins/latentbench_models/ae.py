@@ -39,7 +39,7 @@ class AE(GradientModel):
         """Parameters of the autoencoder."""
 
     params: Params
-    version: ClassVar[int] = 2  # since 2, features between convolutions and code are numbered pixel by pixel
+    version: ClassVar[int] = 3  # since 3, inputs that are no images are standardized
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
@@ -55,7 +55,7 @@ class AE(GradientModel):
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs to codes."""
-        codes: Tensor = self.encoder_net(inputs)
+        codes: Tensor = self.encoder_net(self.likelihood.standard.inward(inputs))
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class ImageAutodecoder(GradientModel):
     reconstruction term is that of `ae`, nats per image, and the parametrization keeps codes in the ball.
     """
 
+    version: ClassVar[int] = 2  # since 2, inputs that are no images are standardized
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "optimized"
 
     class Params(AutoencoderParams, Model.Params):

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from latentbench import DataSpec, LatentbenchError, Params
+from latentbench_models.centering import Standard
 
 __all__ = ["Likelihood", "LikelihoodParams"]
 
@@ -33,7 +34,8 @@ class Likelihood(nn.Module):
 
     The Gaussian has one standard deviation for all pixels, learned by default: sigma-VAE, Rybkin et al. 2021,
     "Simple and Effective VAE Training with Calibrated Decoders". Images come out of a sigmoid, so reconstructions
-    lie in [0, 1]; other inputs are not bounded.
+    lie in [0, 1]; other inputs are not bounded, and the network works on them less their mean, over their spread.
+    A learned standard deviation starts at half of that spread.
 
     Raises:
         LatentbenchError: Bernoulli is asked for inputs that are no images.
@@ -45,7 +47,8 @@ class Likelihood(nn.Module):
         self.images = data.dtype == "uint8"
         if self.bernoulli and not self.images:
             raise LatentbenchError(f"likelihood=bernoulli needs images in [0, 1], got {data.dtype} inputs")
-        first = FIRST_SIGMA if params.sigma == "learned" else params.sigma
+        self.standard = Standard(data)
+        first = FIRST_SIGMA if params.sigma == "learned" else params.sigma / data.spread
         start = torch.tensor(math.log(first) / SIGMA_PACE)
         if params.sigma == "learned" and not self.bernoulli:
             self.scaled_log_sigma = nn.Parameter(start)
@@ -54,7 +57,7 @@ class Likelihood(nn.Module):
 
     def mean(self, logits: Tensor) -> Tensor:
         """Turn decoder outputs into reconstructions."""
-        return torch.sigmoid(logits) if self.images else logits
+        return torch.sigmoid(logits) if self.images else self.standard.outward(logits)
 
     def nll(self, logits: Tensor, inputs: Tensor) -> Tensor:
         """Return -log p(input | logits) of each row in nats, `(n,)`."""
@@ -62,6 +65,8 @@ class Likelihood(nn.Module):
             per_pixel = nn.functional.binary_cross_entropy_with_logits(logits, inputs, reduction="none")
             return per_pixel.flatten(1).sum(1)
         log_sigma = SIGMA_PACE * self.scaled_log_sigma
-        squared = (inputs - self.mean(logits)).square().flatten(1)
-        constant = squared.shape[1] * (log_sigma + 0.5 * math.log(2 * math.pi))
+        outputs = torch.sigmoid(logits) if self.images else logits
+        squared = (self.standard.inward(inputs) - outputs).square().flatten(1)
+        log_unit = self.standard.scale.log() if self.standard.changes else 0.0
+        constant = squared.shape[1] * (log_sigma + log_unit + 0.5 * math.log(2 * math.pi))
         return constant + 0.5 * squared.sum(1) * torch.exp(-2 * log_sigma)

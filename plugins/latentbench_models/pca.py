@@ -11,6 +11,7 @@ from sklearn import decomposition
 from torch import Tensor
 
 from latentbench import Model, NotApplicableError, SklearnModel, Split
+from latentbench_models.centering import Center
 
 __all__ = ["PCA"]
 
@@ -21,9 +22,11 @@ class PCA(SklearnModel):
     """Principal component analysis: Pearson 1901, by scikit-learn; decodes in torch.
 
     Exact up to 4096 numbers per input; above, where that takes minutes to hours, by randomized iteration: Halko et
-    al. 2011, "Finding Structure with Randomness", always from the same start.
+    al. 2011, "Finding Structure with Randomness", always from the same start. Inputs that are no images
+    are centered in float64.
     """
 
+    version: ClassVar[int] = 2  # since 2, inputs far from 0 are centered first
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"
     deterministic: ClassVar[bool] = True
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "yardstick"
@@ -34,7 +37,7 @@ class PCA(SklearnModel):
         latent_dim: int = Field(default=16, ge=1, le=4096, description="number of principal components")
 
     params: Params
-    mean: Tensor
+    center: Center
     components: Tensor
 
     def make_estimator(self, seed: int) -> Any:  # noqa: ARG002 - the same components for every seed
@@ -53,24 +56,29 @@ class PCA(SklearnModel):
             raise NotApplicableError(
                 f"pca can have at most {most} components here, got latent_dim={self.params.latent_dim}"
             )
-        super().fit(train, generator)
-        self.set_state({"mean": self.estimator.mean_, "components": self.estimator.components_})
+        if self.data.dtype == "uint8":
+            super().fit(train, generator)
+            mean = np.asarray(self.estimator.mean_, dtype=np.float32)
+        else:
+            mean = Center.of(train).mean.numpy()
+            self.estimator = self.make_estimator(0).fit(train.inputs.reshape(len(train), -1) - mean)
+        self.set_state({"mean": mean, "components": self.estimator.components_})
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Project `(n, *shape)` on the components."""
-        return (inputs.flatten(1) - self.mean) @ self.components.T
+        return self.center.taken_off(inputs) @ self.components.T
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes back to the hyperplane of the components."""
-        return (codes @ self.components + self.mean).reshape(-1, *self.data.shape)
+        return self.center.put_back(codes @ self.components).reshape(-1, *self.data.shape)
 
     def get_state(self) -> dict[str, Any]:
         """Return mean `(D,)` and components `(d, D)`."""
-        return {"mean": self.mean.numpy(), "components": self.components.numpy()}
+        return {"mean": self.center.mean.numpy(), "components": self.components.numpy()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take mean and components back."""
-        self.mean = torch.from_numpy(np.asarray(state["mean"], dtype=np.float32))
+        self.center = Center.of_state(state["mean"])
         rows = np.array(
             state["components"], dtype=np.float32, order="C"
         )  # as they are reloaded: products round alike

@@ -10,7 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentbench import DataSpec, Model, NotApplicableError, Split, as_inputs
+from latentbench import DataSpec, Model, NotApplicableError, Split
+from latentbench_models.centering import Center, Standard
 from latentbench_models.nets import Backbone, make_encoder
 
 __all__ = ["Pixels", "RandomProjection", "Untrained"]
@@ -41,6 +42,7 @@ class Pixels(Model):
 class RandomProjection(Model):
     """Projection onto random orthonormal directions: Johnson and Lindenstrauss 1984; its transpose decodes."""
 
+    version: ClassVar[int] = 2  # since 2, the mean of inputs that are no images is taken in float64
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
     class Params(Model.Params):
@@ -50,7 +52,7 @@ class RandomProjection(Model):
 
     params: Params
     directions: Tensor
-    mean: Tensor
+    center: Center
 
     def fit(self, train: Split, generator: torch.Generator) -> None:
         """Draw the directions; only the mean of the data is used.
@@ -63,31 +65,31 @@ class RandomProjection(Model):
             raise NotApplicableError(f"{size} numbers an input have no {wanted} orthonormal directions")
         gaussian = torch.randn(size, wanted, generator=generator, dtype=torch.float64)
         self.directions = torch.linalg.qr(gaussian).Q.float().contiguous()  # as they are reloaded
-        self.mean = as_inputs(train.inputs).flatten(1).mean(0)
+        self.center = Center.of(train)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Project the centered inputs."""
-        return (inputs.flatten(1) - self.mean) @ self.directions
+        return self.center.taken_off(inputs) @ self.directions
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes back to the plane of the directions."""
-        return (codes @ self.directions.T + self.mean).reshape(-1, *self.data.shape)
+        return self.center.put_back(codes @ self.directions.T).reshape(-1, *self.data.shape)
 
     def get_state(self) -> dict[str, Any]:
         """Return directions `(D, d)` and mean `(D,)`."""
-        return {"directions": self.directions.numpy(), "mean": self.mean.numpy()}
+        return {"directions": self.directions.numpy(), "mean": self.center.mean.numpy()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take directions and mean back."""
         self.directions = torch.from_numpy(np.array(state["directions"]))
-        self.mean = torch.from_numpy(np.array(state["mean"]))
+        self.center = Center.of_state(state["mean"])
 
 
 class Untrained(Model):
     """The autoencoder's encoder at initialization: what the architecture achieves without learning."""
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
-    version: ClassVar[int] = 2  # as of AE
+    version: ClassVar[int] = 3  # as of AE
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"
 
     class Params(Model.Params):
@@ -104,10 +106,11 @@ class Untrained(Model):
         super().__init__(params, data)
         sizes = params.latent_dim, params.channels, params.hidden
         self.net = make_encoder(params.backbone, data.shape, *sizes)
+        self.standard = Standard(data)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs to codes."""
-        codes: Tensor = self.net(inputs)
+        codes: Tensor = self.net(self.standard.inward(inputs))
         return codes
 
     def get_state(self) -> dict[str, Any]:

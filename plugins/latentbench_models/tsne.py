@@ -22,6 +22,7 @@ class TSNE(Model):
     again, up to rounding; a trial's map is the one in its `codes.npz`.
     """
 
+    version: ClassVar[int] = 2  # since 2, inputs that are no images are centered first
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "none"
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
     deterministic: ClassVar[bool] = True
@@ -52,6 +53,8 @@ class TSNE(Model):
         from sklearn import manifold
 
         rows, wanted = inputs.flatten(1).cpu().numpy(), self.params
+        if self.data.dtype != "uint8":
+            rows = (rows - rows.mean(0, dtype=np.float64)).astype(np.float32)
         if len(rows) <= wanted.perplexity:
             raise NotApplicableError(
                 f"t-SNE of perplexity {wanted.perplexity:g} needs more items than that, there are {len(rows)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from latentbench import DataSpec, Model, NotApplicableError, SklearnModel, Split
+from latentbench import DataSpec, Model, NotApplicableError, SklearnModel, Split, as_inputs
+from latentbench_models.centering import Center
 
 __all__ = ["UMAP"]
 
@@ -29,7 +31,7 @@ class UMAP(SklearnModel):
     the trial. It has no decoder: the inverse of umap-learn takes much of a second per image.
     """
 
-    version: ClassVar[int] = 2  # since 2, items are placed more than 128 at once
+    version: ClassVar[int] = 3  # since 3, inputs that are no images are centered first
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
     rows_at_once: ClassVar[int | None] = ROWS
 
@@ -41,6 +43,7 @@ class UMAP(SklearnModel):
         min_dist: float = Field(default=0.1, ge=0, lt=1, description="minimum distance between items on the map")
 
     params: Params
+    center: Center | None = None
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
@@ -64,13 +67,17 @@ class UMAP(SklearnModel):
 
     def fit(self, train: Split, generator: torch.Generator) -> None:
         """Fit the map."""
+        if self.data.dtype != "uint8":
+            self.center = Center.of(train)
+            centered = self.center.taken_off(as_inputs(train.inputs)).numpy()
+            train = replace(train, inputs=centered.reshape(train.inputs.shape))
         with _without_warnings():
             super().fit(train, generator)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Place inputs `(n, *shape)` on the map."""
         with _without_warnings():
-            return super().encode(inputs)
+            return super().encode(inputs if self.center is None else self.center.taken_off(inputs))
 
 
 @cache

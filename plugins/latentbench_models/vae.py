@@ -32,7 +32,7 @@ class VAE(GradientModel):
         """Parameters of the variational autoencoder."""
 
     params: Params
-    version: ClassVar[int] = 2  # as of AE
+    version: ClassVar[int] = 3  # as of AE
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
@@ -58,7 +58,7 @@ class VAE(GradientModel):
 
     def posterior(self, inputs: Tensor) -> Posterior:
         """Return the diagonal normal q(code | input)."""
-        mean, log_variance = self.encoder_net(inputs).chunk(2, dim=1)
+        mean, log_variance = self.encoder_net(self.likelihood.standard.inward(inputs)).chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT).exp())
 
     @property
