@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from torch import Tensor
 
 import latentbench.params
+from latentbench.errors import NotApplicableError
 from latentbench.params import check_name, check_number, check_whole, check_word, check_words, mismatch
 from latentbench.scores import Score
 
@@ -89,13 +90,13 @@ class Metric(ABC):
         self.params = params
 
     @abstractmethod
-    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return every declared score.
 
-        Items come in an order that their contents decide (`LatentSpace.arranged`), whatever their order was.
+        Items come in the order of `LatentSpace.arranged`, which their inputs decide where there are any.
 
         A value is a float, or a 1-dim tensor with one number per test item: the score is then its mean, and its
-        spread gives the standard error.
+        spread gives the standard error. A NotApplicableError in place of a value says why this score has none.
 
         Raises:
             NotApplicableError: the space cannot supply something; its text is the reason in the table.

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 
+ROUNDING = 8 * np.finfo(np.float64).eps  # of a mean, relative to its largest term
 SMALLEST_P = 1e-100  # below it t of one degree of freedom is beyond floating point when squared
 
 
@@ -33,7 +34,7 @@ class PairedDifference:
     Attributes:
         mean: the difference.
         variances: contributions of seeds, then of items, to its variance, each with its degrees of freedom.
-        p_value: two-sided.
+        p_value: two-sided; 1 where the mean is 0 but for rounding.
     """
 
     mean: float
@@ -103,7 +104,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     parts = [over_seeds] if difference.ndim == 1 else [over_seeds, difference.mean(axis=0)]
     variances = tuple((_squared_error(part), len(part) - 1) for part in parts if len(part) > 1)
     mean = float(over_seeds.mean())
-    return PairedDifference(mean, variances, _p_value(abs(mean), variances))
+    noise = ROUNDING * float(max(np.abs(first).max(), np.abs(second).max()))
+    return PairedDifference(mean, variances, _p_value(abs(mean), variances) if abs(mean) > noise else 1.0)
 
 
 def _half(p: float, variances: Sequence[tuple[float, int]]) -> float:

@@ -114,6 +114,8 @@ def _score_row(
     if name not in values:
         return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned no score {name!r}"}, None
     value = values[name]
+    if isinstance(value, NotApplicableError):
+        return {**row, "status": "not applicable", "reason": str(value)}, None
     items = None
     if isinstance(value, torch.Tensor) and value.ndim == 1:
         items = value.detach().double().cpu().numpy()

@@ -269,7 +269,7 @@ def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None)
     """Return the columns of codes: the nearest other item of each, and the code itself; NaN without codes."""
     if codes is None:
         return {"nearest": np.nan, "nearest_item": np.nan}
-    far = torch.cdist(codes.double(), space.codes.double())
+    far = torch.cdist(codes.double(), space.codes.double(), compute_mode="donot_use_mm_for_euclid_dist")
     far[:, list(items)] = torch.inf
     near = far.min(1)
     columns = {f"z{number}": column for number, column in enumerate(codes.T.cpu().numpy())}

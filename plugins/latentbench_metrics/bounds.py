@@ -108,6 +108,7 @@ class ClassifiedBounds(Metric):
             ceiling=1 - INSIDE,
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border
     min_items: ClassVar[int] = 100
@@ -142,6 +143,7 @@ class HeldOutClasses(Metric):
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import distance_blocks
+from latentbench_metrics._shared.rounding import attempt, coincide, resolution, rounding_of
 from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
 ]
 
 RIDGE = 1e-6  # of the mean variance within classes
-NOTHING = 1e-20  # what rounding leaves of a variance of 0, in units of the whole variance
 
 
 def silhouette(codes: Tensor, labels: Tensor) -> float:
@@ -72,12 +72,14 @@ def silhouette_per_item(codes: Tensor, labels: Tensor) -> Tensor:
 def davies_bouldin(codes: Tensor, labels: Tensor) -> float:
     """Davies-Bouldin index, mean over classes of max_j (S_i + S_j) / |c_i - c_j|, from 0; lower is better.
 
-    S is the mean distance of a class to its center c; infinite where two centers coincide. Arguments and errors as
-    for `silhouette`.
+    S is the mean distance of a class to its center c. Arguments and errors as for `silhouette`.
 
     Source: Davies and Bouldin 1979.
 
     Traps: it grows with d, and it only sees centers: a class of two distant clusters counts as one wide class.
+
+    Raises:
+        NotApplicableError: two classes have one center, up to rounding.
 
     >>> round(davies_bouldin(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1])), 6)
     0.1
@@ -86,15 +88,16 @@ def davies_bouldin(codes: Tensor, labels: Tensor) -> float:
     centers = _class_means(points, classes, sizes)
     reach = (points - centers[classes]).norm(dim=1)
     spread = torch.zeros_like(sizes).index_add_(0, classes, reach) / sizes
-    ratios = (spread[:, None] + spread) / torch.cdist(centers, centers)
-    ratios.fill_diagonal_(0)
-    return float(ratios.max(1).values.mean())
+    apart = torch.cdist(centers, centers, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    if bool((apart <= resolution(codes) / sizes.min().sqrt()).any()):  # a mean of n is known better than a code
+        raise NotApplicableError("two classes have one center: their distance, 0, is divided by")
+    return float(((spread[:, None] + spread) / apart).max(1).values.mean())
 
 
 def calinski_harabasz(codes: Tensor, labels: Tensor) -> float:
     """Calinski-Harabasz index, [tr B / (k - 1)] / [tr W / (n - k)], from 0, 1 by chance; higher is better.
 
-    Arguments and errors as for `silhouette`.
+    Arguments and errors as for `silhouette`, and NotApplicableError where no class has two different codes.
 
     Source: Calinski and Harabasz 1974.
 
@@ -107,7 +110,7 @@ def calinski_harabasz(codes: Tensor, labels: Tensor) -> float:
     points, (classes, sizes) = _centered(codes), _classes(labels)
     centers = _class_means(points, classes, sizes)
     between = (sizes * centers.square().sum(1)).sum() / (len(sizes) - 1)
-    within = (points - centers[classes]).square().sum() / (len(points) - len(sizes))
+    within = _scatter_within(codes, points - centers[classes]) / (len(points) - len(sizes))
     return float(between / within)
 
 
@@ -135,13 +138,13 @@ def fisher_ratio(codes: Tensor, labels: Tensor) -> float:
     100.0
     """
     points, (classes, sizes) = _centered(codes), _classes(labels)
+    _scatter_within(codes, points - _class_means(points, classes, sizes)[classes])
     spread = points.square().mean(0).sqrt()
-    points = _in_own_span(points.div_(torch.where(spread > 0, spread, 1.0)))
+    varies = spread > rounding_of(codes) / 2  # what a column of equal numbers can have by rounding
+    points = _in_own_span(torch.where(varies, points / torch.where(varies, spread, 1.0), 0.0))
     centers = _class_means(points, classes, sizes)
     inside = points - centers[classes]
     within = inside.T @ inside / len(points)
-    if within.trace() < NOTHING:
-        raise NotApplicableError("no class has two different codes")
     within.diagonal().add_(RIDGE * within.trace() / codes.shape[1])
     moved = torch.linalg.solve(within, centers.T * sizes / len(points))
     return float((moved * centers.T).sum())
@@ -163,6 +166,9 @@ def kmeans_agreement(codes: Tensor, labels: Tensor, seed: int) -> dict[str, floa
         labels: class numbers `(n,)`.
         seed: of the starts.
 
+    Raises:
+        NotApplicableError: there are fewer than two classes.
+
     >>> kmeans_agreement(torch.tensor([[0.0], [1], [10], [11]]), torch.tensor([0, 0, 1, 1]), seed=0)
     {'nmi': 1.0, 'ari': 1.0}
     """
@@ -170,6 +176,8 @@ def kmeans_agreement(codes: Tensor, labels: Tensor, seed: int) -> dict[str, floa
     from sklearn.exceptions import ConvergenceWarning
 
     classes = len(torch.unique(labels))
+    if classes < 2:
+        raise NotApplicableError("1 class: needs 2")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # collapsed codes: fewer distinct points than classes
         clusters = KMeans(classes, n_init=10, random_state=seed).fit_predict(_centered(codes).cpu().numpy())
@@ -195,6 +203,18 @@ def partition_agreement(labels: Tensor, clusters: Tensor) -> dict[str, float]:
 def _centered(codes: Tensor) -> Tensor:
     points = codes.double()
     return points - points.mean(0)
+
+
+def _scatter_within(codes: Tensor, inside: Tensor) -> Tensor:
+    """Return the sum of squares of `inside` `(n, d)`, the codes less their class's center.
+
+    Raises:
+        NotApplicableError: it is 0, or what rounding leaves of 0.
+    """
+    scatter = inside.square().sum()
+    if not bool(scatter > len(codes) * (resolution(codes) / 2) ** 2):
+        raise NotApplicableError("no class has two different codes")
+    return scatter
 
 
 def _in_own_span(points: Tensor) -> Tensor:
@@ -236,21 +256,22 @@ class Separation(Metric):
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
+    version: ClassVar[int] = 2
     max_items: ClassVar[int | None] = 10_000
 
-    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor]:
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return the silhouette of each item and both indices."""
         rows = some_rows(len(space), self.max_items)
         codes, labels = space.codes[rows], space.labels[rows]
         classes = len(torch.unique(labels))
         if not 1 < classes < len(labels):
             raise NotApplicableError(f"{classes} classes in {len(labels)} items: needs 2 and fewer than items")
-        if bool((codes == codes[0]).all()):
+        if coincide(codes):
             raise NotApplicableError("all codes are equal")
         return {
             "silhouette": silhouette_per_item(codes, labels),
-            "davies_bouldin": davies_bouldin(codes, labels),
-            "calinski_harabasz": calinski_harabasz(codes, labels),
+            "davies_bouldin": attempt(davies_bouldin, codes, labels),
+            "calinski_harabasz": attempt(calinski_harabasz, codes, labels),
         }
 
 
@@ -266,6 +287,7 @@ class FisherRatio(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "axis_scale")
     tolerance: ClassVar[float] = 1e-3  # the ridge is seen where directions differ much in width
@@ -303,7 +325,7 @@ class KMeansAgreement(Metric):
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     tolerance: ClassVar[float] = 0.02  # another local optimum
     min_items: ClassVar[int] = 20
     max_items: ClassVar[int | None] = 10_000

@@ -186,7 +186,7 @@ class Samples(Metric):
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     tolerance: ClassVar[float] = 0.01  # features are float32, and a point may lie on the border of a ball
     min_items: ClassVar[int] = 100
     max_items: ClassVar[int | None] = 5000
@@ -222,6 +222,7 @@ class OutOfBounds(Metric):
             ceiling=1 - INSIDE,
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = Samples.needs
     tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = Samples.tolerance  # likewise

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Score
+from latentbench_metrics._shared.rounding import coincide
 
 __all__ = ["ActiveUnits", "ParticipationRatio", "active_units", "codebook_perplexity", "participation_ratio"]
 
@@ -53,7 +54,7 @@ def participation_ratio(codes: Tensor) -> float:
     >>> round(participation_ratio(torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])), 6)
     2.0
     """
-    if bool((codes == codes[0]).all()):
+    if coincide(codes):
         raise NotApplicableError("all codes are equal")
     centered = codes.double() - codes.double().mean(0)
     covariance = centered.T @ centered
@@ -111,6 +112,7 @@ class ParticipationRatio(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.paths.curves import decoded_path, speed_squared
+from latentbench_metrics._shared.rounding import resolution
 from latentbench_metrics._shared.subsets import pairs
 
 __all__ = [
@@ -78,8 +79,9 @@ def path_energy(decode: Decode, starts: Tensor, ends: Tensor, *, speed: Speed = 
     for at, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         energy += float(weight) * speed(decode, starts + float(at) * directions, directions).double().sum()
     with exact_arithmetic():
-        chord = (decode(ends).double() - decode(starts).double()).square().sum()
-    return _ratio(energy, chord)
+        both = torch.stack([decode(starts), decode(ends)]).flatten(2)
+    chord = (both[1].double() - both[0].double()).square().sum()
+    return _ratio(energy, chord, len(starts) * _still(both) ** 2)
 
 
 def length_ratio(images_along: Tensor) -> float:
@@ -102,7 +104,8 @@ def length_ratio(images_along: Tensor) -> float:
     >>> round(length_ratio(corner), 4)
     1.4142
     """
-    return _ratio(_steps(images_along).sum(), _chords(images_along).sum())
+    chords = _chords(images_along)
+    return _ratio(_steps(images_along).sum(), chords.sum(), len(chords) * _still(_flat(images_along)))
 
 
 def second_difference(images_along: Tensor) -> float:
@@ -123,7 +126,8 @@ def second_difference(images_along: Tensor) -> float:
     along = _flat(images_along)
     bends = [_bends(*points).square().sum(1) for points in zip(along, along[1:], along[2:], strict=False)]
     acceleration = torch.stack(bends).mean(0) * (len(images_along) - 1) ** 4
-    return _ratio(acceleration.sum(), _chords(images_along).square().sum())
+    chords = _chords(images_along)
+    return _ratio(acceleration.sum(), chords.square().sum(), len(chords) * _still(along) ** 2)
 
 
 def step_cv(images_along: Tensor) -> float:
@@ -142,14 +146,19 @@ def step_cv(images_along: Tensor) -> float:
     0.5
     """
     steps = _steps(images_along)
-    steps = steps[:, steps.sum(0) > 0]
+    steps = steps[:, steps.sum(0) > len(steps) * _still(_flat(images_along))]
     if not steps.numel():
         raise NotApplicableError("the decoder gives one output for all codes")
     return float((steps.std(0, correction=0) / steps.mean(0)).mean())
 
 
-def _ratio(moved: Tensor, chord: Tensor) -> float:
-    if chord == 0:
+def _still(images: Tensor) -> float:
+    """Return how far apart rounding alone can place two equal outputs of `(points, m, D)`."""
+    return resolution(images.flatten(0, 1))
+
+
+def _ratio(moved: Tensor, chord: Tensor, rounding: float) -> float:
+    if chord <= rounding:
         raise NotApplicableError("the decoder gives one output for all codes")
     return float(moved / chord)
 
@@ -193,7 +202,7 @@ class PathEnergy(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = ("decoder",)
     tier: ClassVar[Tier] = "full"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001  # derivatives are float32
     min_items: ClassVar[int] = 4
@@ -241,7 +250,7 @@ class PathShape(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = ("decoder",)
     tier: ClassVar[Tier] = "full"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.001
     min_items: ClassVar[int] = 4

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import extreme, nearest, row_blocks
+from latentbench_metrics._shared.rounding import attempt, resolution
 from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["IntrinsicDimension", "levina_bickel", "two_nn", "two_nn_from_ratios"]
@@ -20,8 +21,8 @@ NEIGHBORS = 20
 def two_nn(codes: Tensor, *, distances: bool = False) -> float:
     """Intrinsic dimension from mu = r2 / r1, distances to the two nearest neighbors; no better direction.
 
-    (N - 1) / sum ln mu over the N codes that coincide with no other, in dimensions, above 0. Exact neighbors,
-    O(n²) time.
+    (N - 1) / sum ln mu over the N codes that differ, in dimensions, above 0: of codes that coincide up to rounding
+    (a step of their number format in each dimension) only one counts. Exact neighbors, O(n²) time.
 
     Source: Facco, d'Errico, Rodriguez and Laio 2017, with the maximum-likelihood estimate instead of their fit.
 
@@ -35,12 +36,12 @@ def two_nn(codes: Tensor, *, distances: bool = False) -> float:
 
     Raises:
         ValueError: fewer than 3 codes, or a matrix that is not square.
-        NotApplicableError: fewer than two codes lie apart from all others, or all have r1 = r2.
+        NotApplicableError: fewer than three codes differ, or all have r1 = r2 up to rounding.
 
     >>> round(two_nn(torch.tensor([[0.0], [1], [3], [9]])), 3)
     1.207
     """
-    return _from_two(_distances_to_neighbors(codes, 2, distances=distances))
+    return _from_two(*_distances_to_neighbors(codes, 2, distances=distances))
 
 
 def two_nn_from_ratios(ratios: Tensor) -> float:
@@ -58,7 +59,7 @@ def two_nn_from_ratios(ratios: Tensor) -> float:
 
     Raises:
         ValueError: fewer than two ratios, or one below 1 or infinite.
-        NotApplicableError: all ratios are 1.
+        NotApplicableError: all ratios are 1, up to rounding.
 
     >>> round(two_nn_from_ratios(torch.tensor([2.0, 2.0, 2.0])), 4)
     0.9618
@@ -66,7 +67,7 @@ def two_nn_from_ratios(ratios: Tensor) -> float:
     if ratios.ndim != 1 or len(ratios) < 2 or not bool(((ratios >= 1) & ratios.isfinite()).all()):
         raise ValueError(f"ratios must be (N,) with N > 1, none below 1 or infinite, got {tuple(ratios.shape)}")
     total = float(ratios.double().log().sum())
-    if total == 0:
+    if total <= len(ratios) * torch.finfo(ratios.dtype).eps:
         raise NotApplicableError("each code has two neighbors equally far away")
     return (len(ratios) - 1) / total
 
@@ -75,7 +76,7 @@ def levina_bickel(codes: Tensor, k: int = NEIGHBORS, *, distances: bool = False)
     """Intrinsic dimension from distances T_1 ... T_k to k neighbors, by maximum likelihood; no better direction.
 
     The inverse of the mean over codes of 1 / (k - 1) sum over j < k of ln(T_k / T_j), in dimensions, above 0.
-    Codes that coincide with another are left out. Exact neighbors, O(n²) time.
+    Of codes that coincide up to rounding only one counts. Exact neighbors, O(n²) time.
 
     Source: Levina and Bickel 2005; inverses are averaged, as MacKay and Ghahramani 2005 recommend.
 
@@ -89,46 +90,61 @@ def levina_bickel(codes: Tensor, k: int = NEIGHBORS, *, distances: bool = False)
 
     Raises:
         ValueError: k not in 2..n-1, or a matrix that is not square.
-        NotApplicableError: fewer than two codes lie apart from all others, or all neighbors are equally far.
+        NotApplicableError: no more than k codes differ, or all neighbors are equally far up to rounding.
 
     >>> round(levina_bickel(torch.tensor([[0.0], [1], [3], [9]]), k=2), 3)
     1.61
     """
-    return _from_many(_distances_to_neighbors(codes, k, distances=distances))
+    return _from_many(*_distances_to_neighbors(codes, k, distances=distances))
 
 
-def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> Tensor:
-    """Return the distances `(n, k)` of each code to its k nearest others, ascending, in float64."""
+def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> tuple[Tensor, float]:
+    """Return distances `(m, k)` of codes to their k nearest others, ascending, in float64, and their rounding.
+
+    Of codes that coincide up to rounding only the first is kept; where others are kept only for want of room among
+    k neighbors, the search is repeated.
+    """
     if codes.ndim != 2 or (distances and codes.shape[0] != codes.shape[1]):
         raise ValueError(f"codes must be (n, d), or distances (n, n), got {tuple(codes.shape)}")
     if not 1 < k < len(codes):
         raise ValueError(f"k (={k}) must be at least 2 and less than the number of codes (={len(codes)})")
-    if not distances:
-        return nearest(codes, codes, k, own=torch.arange(len(codes)))[0].sqrt()
+    apart = resolution(codes.flatten()[:, None] if distances else codes)
+    while True:
+        near, rows = _from_matrix(codes, k) if distances else _from_points(codes, k)
+        again = ((near <= apart) & (rows < torch.arange(len(rows), device=rows.device)[:, None])).any(1)
+        if not again.any():
+            return near, apart
+        codes = codes[~again][:, ~again] if distances else codes[~again]
+        if len(codes) <= k:
+            raise NotApplicableError(f"needs more than {k} codes that differ, has {len(codes)}")
+
+
+def _from_points(codes: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    squared, rows = nearest(codes, codes, k, own=torch.arange(len(codes)))
+    return squared.sqrt(), rows
+
+
+def _from_matrix(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
     parts = []
-    for rows in row_blocks(len(codes), len(codes), codes.device):
-        far = codes[rows].double()
-        far[torch.arange(len(rows), device=codes.device), rows] = torch.inf
-        parts.append(extreme(far, k, largest=False)[0])
-    return torch.cat(parts)
+    for rows in row_blocks(len(distances), len(distances), distances.device):
+        far = distances[rows].double()
+        far[torch.arange(len(rows), device=distances.device), rows] = torch.inf
+        parts.append(extreme(far, k, largest=False))
+    near, neighbors = zip(*parts, strict=True)
+    return torch.cat(near), torch.cat(neighbors)
 
 
-def _apart(near: Tensor) -> Tensor:
-    near = near[near[:, 0] > 0]
-    if len(near) < 2:
-        raise NotApplicableError("fewer than two codes lie apart from all others")
-    return near
+def _from_two(near: Tensor, rounding: float) -> float:
+    ratios = near[:, 1] / near[:, 0]
+    if float(ratios.log().mean()) <= float((rounding / near[:, 0]).mean()):
+        raise NotApplicableError("each code has two neighbors equally far away")
+    return two_nn_from_ratios(ratios)
 
 
-def _from_two(near: Tensor) -> float:
-    near = _apart(near)
-    return two_nn_from_ratios(near[:, 1] / near[:, 0])
-
-
-def _from_many(near: Tensor) -> float:
-    logarithms = _apart(near).log()
+def _from_many(near: Tensor, rounding: float) -> float:
+    logarithms = near.log()
     inverse = float((logarithms[:, -1:] - logarithms[:, :-1]).mean())
-    if inverse == 0:
+    if inverse <= float((rounding / near[:, 0]).mean()):
         raise NotApplicableError("all neighbors of a code are equally far away")
     return 1 / inverse
 
@@ -145,14 +161,18 @@ class IntrinsicDimension(Metric):
         f"levina_bickel_k{NEIGHBORS}": _score(f"intrinsic dimension from {NEIGHBORS} neighbors"),
     }
     tier: ClassVar[Tier] = "full"
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     min_items: ClassVar[int] = NEIGHBORS + 1
     max_items: ClassVar[int | None] = 10_000
 
-    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both dimensions."""
         codes = space.codes[some_rows(len(space), self.max_items)]
         if len(codes) <= NEIGHBORS:
             raise NotApplicableError(f"needs more than {NEIGHBORS} codes, has {len(codes)}")
         near = _distances_to_neighbors(codes, NEIGHBORS, distances=False)
-        return {"two_nn": _from_two(near), f"levina_bickel_k{NEIGHBORS}": _from_many(near)}
+        return {
+            "two_nn": attempt(_from_two, *near),
+            f"levina_bickel_k{NEIGHBORS}": attempt(_from_many, *near),
+        }

@@ -288,7 +288,13 @@ class Rate(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the divergence of each item's posterior from the prior."""
-        return {"rate": space.posterior.kl(space.prior)}
+        rates = space.posterior.kl(space.prior)
+        bad = int((~torch.isfinite(rates)).sum())
+        if bad:
+            raise NotApplicableError(
+                f"{bad} of {len(rates)} items have no finite rate: a variance is 0 or too large"
+            )
+        return {"rate": rates}
 
 
 class Likelihoods(Metric):

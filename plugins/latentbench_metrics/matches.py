@@ -11,6 +11,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.rounding import coincide, resolution
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
 from latentbench_metrics._shared.subsets import pairs, some_rows
 from latentbench_metrics._shared.wasserstein import (
@@ -31,7 +32,6 @@ __all__ = [
 
 FEATURES = "features of an in-domain classifier (64)"
 ITEMS = 2000
-ROUNDING = 1e-12  # variance within classes that is none, as a share of all
 SEED = 0
 TRANSPORT_SPLITS = 2  # of exact transport: its error over data sets is then 0.50, at 5 splits 0.46
 
@@ -102,7 +102,7 @@ class SampleMatch(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     tier: ClassVar[Tier] = "full"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     tolerance: ClassVar[float] = 0.005  # features are float32
     min_items: ClassVar[int] = 200
     max_items: ClassVar[int | None] = 2 * ITEMS
@@ -123,6 +123,7 @@ class SampleSinkhorn(Metric):
     scores: ClassVar[Mapping[str, Score]] = {
         "sinkhorn_divergence_samples": _sampled(),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
     tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = SampleMatch.tolerance  # likewise
@@ -133,7 +134,7 @@ class SampleSinkhorn(Metric):
         """Return the divergence from real images minus that of other real images, at one epsilon."""
         real, other, new = _real_and_new(space)
         epsilon = default_epsilon(real, other)
-        if epsilon == 0:
+        if coincide(torch.cat([real, other])):
             raise NotApplicableError("all real images have equal features")
         try:
             across = entropic_cost(new, real, epsilon) - entropic_cost(other, real, epsilon)
@@ -150,7 +151,7 @@ class SampleTransport(Metric):
 
     scores: ClassVar[Mapping[str, Score]] = {"w2_squared_split_samples": _sampled()}
     needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     tier: ClassVar[Tier] = "full"
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = 1000
@@ -180,7 +181,7 @@ class ReconstructionMatch(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = SampleMatch.needs
     tier: ClassVar[Tier] = "full"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # likewise
     min_items: ClassVar[int] = SampleMatch.min_items
@@ -211,6 +212,7 @@ class ClassTransport(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
@@ -221,13 +223,14 @@ class ClassTransport(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the ratio; classes of fewer than four items are left out."""
         rows = some_rows(len(space), self.max_items)
-        codes, labels = space.codes[rows].double(), space.labels[rows]
+        given, labels = space.codes[rows], space.labels[rows]
+        codes = given.double()
         _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
         large = sizes >= 4
         if int(large.sum()) < 2:
             raise NotApplicableError(f"{int(large.sum())} classes of four items or more: needs 2")
         spread = torch.stack([codes[classes == i].var(0).sum() for i in torch.nonzero(large)[:, 0]]).mean()
-        if not float(spread) > ROUNDING * float(codes.var(0).sum()):
+        if not float(spread) > (resolution(given) / 2) ** 2:
             raise NotApplicableError("all codes of a class are equal")
         distances = class_transport(codes[large[classes]], classes[large[classes]], SEED)
         pairs_of_classes = len(distances) * (len(distances) - 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import centered, distance_blocks, extreme, row_blocks
+from latentbench_metrics._shared.rounding import attempt, coincide, resolution
 from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
@@ -141,9 +142,10 @@ def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: in
     generator = torch.Generator().manual_seed(seed)
     first = torch.randint(len(high), (pairs,), generator=generator)
     second = (first + torch.randint(1, len(high), (pairs,), generator=generator)) % len(high)
-    ranks = [_average_ranks(_lengths(space, first, second)) for space in (high, low)]
-    if any(bool((rank == rank[0]).all()) for rank in ranks):
+    lengths = [_lengths(space, first, second) for space in (high, low)]
+    if any(_all_equal(far, resolution(space)) for far, space in zip(lengths, (high, low), strict=True)):
         raise NotApplicableError("all items are equally far from each other")
+    ranks = [_average_ranks(far) for far in lengths]
     return float(torch.corrcoef(torch.stack(ranks))[0, 1])
 
 
@@ -235,6 +237,12 @@ def _lengths(space: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return lengths
 
 
+def _all_equal(squared: Tensor, rounding: float) -> bool:
+    """Return whether squared lengths `(p,)` are those of equal lengths, up to the rounding of points."""
+    low, high = squared.amin().sqrt(), squared.amax().sqrt()
+    return bool(high - low <= 2 * rounding + 1e-15 * high)
+
+
 def _average_ranks(values: Tensor) -> Tensor:
     _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)
     middles: Tensor = counts.cumsum(0).double() - (counts - 1) / 2
@@ -262,7 +270,7 @@ class Neighborhoods(Metric):
         "continuity": _score("whether the 10 nearest inputs are also near as codes", 0),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs",)
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 1e-3  # the order of all but equal distances
     min_items: ClassVar[int] = 2 * NEIGHBORS + 1
@@ -285,19 +293,24 @@ class Distances(Metric):
     needs: ClassVar[tuple[Need, ...]] = Neighborhoods.needs
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = Neighborhoods.invariances
+    version: ClassVar[int] = 2
     tolerance: ClassVar[float] = Neighborhoods.tolerance  # likewise
     min_items: ClassVar[int] = 3
     max_items: ClassVar[int | None] = Neighborhoods.max_items
 
-    def compute(self, space: LatentSpace) -> Mapping[str, float]:
+    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both."""
         both = _inputs_and_codes(space, self.max_items)
-        return {"distance_correlation": distance_correlation(*both), "triplet_accuracy": triplet_accuracy(*both)}
+        return {
+            "distance_correlation": attempt(distance_correlation, *both),
+            "triplet_accuracy": triplet_accuracy(*both),
+        }
 
 
 def _inputs_and_codes(space: LatentSpace, most: int | None) -> tuple[Tensor, Tensor]:
     rows = some_rows(len(space), most)
     inputs, codes = space.inputs[rows].flatten(1), space.codes[rows]
-    if bool((codes == codes[0]).all()):
-        raise NotApplicableError("all codes are equal")
+    for name, points in (("inputs", inputs), ("codes", codes)):
+        if coincide(points):
+            raise NotApplicableError(f"all {name} are equal")
     return inputs, codes

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import forward_derivatives, geodesic_lengths
+from latentbench_metrics._shared.rounding import resolution
 from latentbench_metrics._shared.subsets import pairs, some_rows
 
 __all__ = ["GeodesicRatio", "JacobianSpectrum", "geodesic_ratio", "jacobian_spectrum"]
 
 PAIRS, STEPS, ITERATIONS = 16, 16, 30
+MEASURED = 4  # points per step at which lengths are measured
 CODES = 128
 WIDEST = 128  # dimensions of codes whose Jacobian is looked at
 IMAGES = 1024  # derivatives of decoded images held at once
@@ -47,14 +49,16 @@ def geodesic_ratio(
 
     Raises:
         ValueError: codes that are no pairs `(m, d)`, or fewer than two steps.
-        NotApplicableError: all of each path is decoded alike.
+        NotApplicableError: all of each path is decoded alike, up to rounding.
 
     >>> turn = lambda z: torch.stack([z[:, 0] * z[:, 1].cos(), z[:, 0] * z[:, 1].sin()], 1)  # polar coordinates
     >>> round(geodesic_ratio(turn, torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.5]])), 3)
     1.1
     """
     straight, short = geodesic_lengths(decode, starts, ends, steps, iterations=iterations)
-    if straight.sum() == 0:
+    with torch.no_grad():
+        ends_decoded = torch.cat([decode(starts), decode(ends)]).flatten(1)
+    if short.sum() <= MEASURED * steps * len(starts) * resolution(ends_decoded):
         raise NotApplicableError("the decoder gives one output for all codes")
     return float(straight.sum() / short.sum())
 
@@ -80,7 +84,7 @@ def jacobian_spectrum(decode: Decode, codes: Tensor) -> dict[str, float]:
 
     Raises:
         ValueError: codes are not `(n, d)`, at least one.
-        NotApplicableError: J is 0 at all codes.
+        NotApplicableError: J is 0 at all codes, or not finite.
 
     >>> sizes = jacobian_spectrum(lambda z: z * torch.tensor([2.0, 20.0]), torch.zeros(3, 2))
     >>> round(sizes["condition_log10_q50"], 6), round(sizes["lipschitz_q95"], 6)
@@ -118,6 +122,8 @@ def _singular_values(decode: Decode, codes: Tensor) -> Tensor:
                 return velocity.flatten(1)
 
             jacobians = torch.vmap(push)(axes).permute(1, 2, 0).double()
+            if not bool(torch.isfinite(jacobians).all()):
+                raise NotApplicableError("the decoder's derivatives are not finite")
             triangles = torch.linalg.qr(jacobians, mode="r").R  # small ones, which a GPU takes all at once
             spectra.append(torch.linalg.svdvals(triangles))
     values = torch.cat(spectra)
@@ -136,6 +142,7 @@ class GeodesicRatio(Metric):
             ceiling=1.0,
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("decoder_gradient",)
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")

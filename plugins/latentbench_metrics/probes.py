@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench_metrics._shared.rounding import rounding_of
 from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def linear_probe_per_item(
     if len(torch.unique(known)) < 2:
         raise NotApplicableError("training labels hold a single class")
     mean, spread = bank.mean(0), bank.std(0)
-    spread = torch.where(spread > 0, spread, 1.0)
-    bank, queries = ((points - mean) / spread for points in (bank, codes.double().cpu()))
+    varies = spread > rounding_of(train_codes[rows]).cpu() / 2
+    spread = torch.where(varies, spread, 1.0)
+    bank, queries = (torch.where(varies, (each - mean) / spread, 0.0) for each in (bank, codes.double().cpu()))
     probe = _fitted(bank, known, _best_strength(bank, known, seed))
     return _right(probe, queries, labels.cpu()).to(codes.device)
 
@@ -108,6 +110,7 @@ class LinearProbe(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale")

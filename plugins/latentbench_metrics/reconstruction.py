@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.item_errors import absolute_errors, item_mean, squared_errors
+from latentbench_metrics._shared.rounding import coincide
 
 __all__ = ["ExplainedVariance", "Reconstruction", "mae", "mse", "pixel_variance", "r2"]
 
@@ -78,10 +79,13 @@ def r2(inputs: Tensor, reconstructions: Tensor, train_variance: float) -> float:
 
     Raises:
         ValueError: unequal shapes.
+        NotApplicableError: the variance is 0.
 
     >>> r2(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [1.0]]), train_variance=1.0)
     0.0
     """
+    if not train_variance > 0:
+        raise NotApplicableError("the training inputs do not vary")
     return 1 - mse(inputs, reconstructions) / train_variance
 
 
@@ -91,7 +95,7 @@ def pixel_variance(inputs: Tensor) -> float:
     >>> pixel_variance(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     0.5
     """
-    mean = sum(chunk.double().sum(0) for chunk in torch.split(inputs, CHUNK)) / len(inputs)
+    mean = sum(chunk.double().sum(0) for chunk in torch.split(inputs, CHUNK)) / len(inputs)  # float64 from here on
     squares = sum((chunk - mean).square().sum(0) for chunk in torch.split(inputs, CHUNK)) / len(inputs)
     return float(torch.as_tensor(squares).mean())
 
@@ -117,6 +121,7 @@ class Reconstruction(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder")
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
@@ -139,12 +144,13 @@ class ExplainedVariance(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "decoder", "train")
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 - error / variance of each item; their mean is r2."""
-        variance = pixel_variance(space.train.inputs)
-        if variance == 0:
+        if coincide(space.train.inputs.flatten(1)):
             raise NotApplicableError("the training inputs do not vary")
+        variance = pixel_variance(space.train.inputs)
         return {"r2": 1 - squared_errors(space.inputs, space.reconstructions) / variance}

@@ -12,6 +12,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.parts import SpaceData
 from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.rounding import attempt, resolution
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors
 
@@ -48,7 +49,7 @@ def code_drift(codes: Tensor, moved: Tensor) -> float:
 
 def _drift_per_item(codes: Tensor, moved: Tensor) -> Tensor:
     reach = nearest(codes, codes, 1, own=torch.arange(len(codes)))[0].sqrt().mean()
-    if reach == 0:
+    if reach <= resolution(codes):
         raise NotApplicableError("every code lies on another one")
     return _lengths(moved - codes) / reach
 
@@ -116,13 +117,13 @@ class Noise(Metric):
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "encoder")
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
     tolerance: ClassVar[float] = 0.005  # a vote between two classes may turn
     min_items: ClassVar[int] = Neighbors.min_items
     max_items: ClassVar[int | None] = 5000
 
-    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
+    def compute(self, space: LatentSpace) -> Mapping[str, Tensor | NotApplicableError]:
         """Return 1 for each item that its neighbors label rightly, else 0, and its code's drift."""
         train = _labelled_train(space)
         rows = some_rows(len(space), self.max_items)
@@ -130,7 +131,7 @@ class Noise(Metric):
         moved = _changed_codes(space, rows, partial(noisy, spread=spread), NOISE_SEED)
         return {
             "knn10_noise": _neighbors_right(space, rows, moved),
-            "code_drift": _drift_per_item(space.codes[rows], moved),
+            "code_drift": attempt(_drift_per_item, space.codes[rows], moved),
         }
 
     def note(self, space: LatentSpace) -> str:

@@ -88,7 +88,7 @@ class WalkRealism(Metric):
         ),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")
     tolerance: ClassVar[float] = 0.01  # features are float32
     min_items: ClassVar[int] = 100
@@ -115,6 +115,7 @@ class ClassSwitches(Metric):
             ceiling="pixels",
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "labels", "train", "decoder")
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["checked_codes", "pca_map"]
+__all__ = ["centered_places", "checked_codes", "pca_map"]
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def pca_map(codes: ArrayLike) -> tuple[Array, Array]:
     (array([-1.,  1., -1.,  1.]), array([0.8, 0.2]))
     """
     points = checked_codes(codes)
-    centered = points - points.mean(axis=0)
+    centered = centered_places(points)
     variances, axes = _principal_axes(centered)
     largest = np.abs(axes).argmax(axis=0)
     axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
@@ -49,6 +49,11 @@ def _principal_axes(centered: Array) -> tuple[Array, Array]:
         axes = centered.T @ axes
         axes = axes / np.maximum(np.linalg.norm(axes, axis=0), np.finfo(np.float64).tiny)
     return variances, axes
+
+
+def centered_places(points: Array) -> Array:
+    """Return points `(n, d)` less their mean; columns of equal numbers become exactly 0."""
+    return np.where(np.ptp(points, axis=0) > 0, points - points.mean(axis=0), 0.0)
 
 
 def _two_columns(values: Array) -> Array:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentbench.latent.maps.pca import centered_places
+
 __all__ = ["align", "disparity"]
 
 Places = NDArray[np.float64]
@@ -28,7 +30,7 @@ def align(places: ArrayLike, reference: ArrayLike) -> Places:
            [6., 5.]])
     """
     source, goal = _pair(places, reference)
-    moved, target = source - source.mean(0), goal - goal.mean(0)
+    moved, target = centered_places(source), centered_places(goal)
     size = float((moved**2).sum())
     left, strengths, right = np.linalg.svd(moved.T @ target)
     scale = float(strengths.sum()) / size if size > 0 else 0.0
@@ -44,7 +46,7 @@ def disparity(places: ArrayLike, reference: ArrayLike) -> float:
     0.0
     """
     source, goal = _pair(places, reference)
-    moved, target = source - source.mean(0), goal - goal.mean(0)
+    moved, target = centered_places(source), centered_places(goal)
     sizes = float((moved**2).sum() * (target**2).sum())
     strengths = float(np.linalg.svd(moved.T @ target, compute_uv=False).sum())
     return max(0.0, 1 - strengths**2 / sizes) if sizes > 0 else 1.0

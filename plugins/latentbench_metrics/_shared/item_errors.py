@@ -12,15 +12,22 @@ from latentbench_metrics._shared.blocks import at_once
 __all__ = ["absolute_errors", "clipped", "in_unit_range", "item_mean", "per_item", "squared_errors", "unit_images"]
 
 CHUNK = 2**20  # input elements looked at at once on a CPU
+SQUARABLE = 1e-15, 1e15  # size of differences whose squares fit float32
 
 
 def squared_errors(inputs: Tensor, reconstructions: Tensor) -> Tensor:
-    """Mean squared error of each item, `(n,)`.
+    """Mean squared error of each item, `(n,)`; in float64 where the squares would not fit float32.
 
     >>> squared_errors(torch.zeros(2, 3), torch.tensor([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]))
     tensor([1., 4.])
     """
-    return per_item(lambda x, y: (x - y).square().flatten(1).mean(1), inputs, reconstructions)
+    return per_item(lambda x, y: _squares(x - y).flatten(1).mean(1), inputs, reconstructions)
+
+
+def _squares(differences: Tensor) -> Tensor:
+    size = float(differences.abs().max())
+    fits = size == 0 or SQUARABLE[0] < size < SQUARABLE[1]
+    return (differences if fits else differences.double()).square()
 
 
 def absolute_errors(inputs: Tensor, reconstructions: Tensor) -> Tensor:

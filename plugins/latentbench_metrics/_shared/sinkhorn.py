@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from latentbench_metrics._shared.blocks import at_once
+from latentbench_metrics._shared.rounding import coincide
 
 __all__ = ["default_epsilon", "entropic_cost", "sinkhorn_divergence"]
 
@@ -45,7 +46,7 @@ def sinkhorn_divergence(x: Tensor, y: Tensor, epsilon: float | None = None) -> f
     _check(x, y)
     if epsilon is None:
         epsilon = default_epsilon(x, y)
-        if epsilon == 0:
+        if coincide(torch.cat([x, y])):
             return 0.0  # all points are one
     within = entropic_cost(x, x, epsilon) + entropic_cost(y, y, epsilon)
     return entropic_cost(x, y, epsilon) - within / 2

@@ -11,6 +11,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import best_strength, chain, counterfactual, originals, validation_items
+from latentbench_metrics._shared.rounding import resolution
 from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_note
 
 __all__ = ["EditChain", "chain_error", "order_error"]
@@ -74,7 +75,8 @@ def order_error(ahead: Tensor, backwards: Tensor, plain: Tensor) -> float:
 
 def _order_error_per_item(ahead: Tensor, backwards: Tensor, plain: Tensor) -> Tensor:
     size = _error(ahead, plain).sqrt().mean()
-    return _error(ahead, backwards).sqrt() / torch.where(size > 0, size, 1)
+    still = resolution(plain.flatten(1)) / plain[0].numel() ** 0.5
+    return torch.where(size > still, _error(ahead, backwards).sqrt() / torch.where(size > still, size, 1), 0)
 
 
 def _error(images: Tensor, others: Tensor) -> Tensor:
@@ -106,6 +108,7 @@ class EditChain(Metric):
             ceiling=0.0,
         ),
     }
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[Need, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
     tier: ClassVar[Tier] = "full"
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation", "axis_scale")

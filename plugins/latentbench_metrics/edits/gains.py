@@ -184,11 +184,16 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
             "leak": float(judged.leak.mean()),
             "gain_random": float(judged.gain_random.mean()),
             "error": float(judged.error.mean()),
-            "room": 1 - float(judged.ideal.mean() / judged.unedited.mean()),
+            "room": _room(float(judged.unedited.mean()), float(judged.ideal.mean())),
         }
         for judged in judged_edits(space, attributes, how)
     ]
     return pd.DataFrame(rows)
+
+
+def _room(unedited: float, ideal: float) -> float:
+    """Return the share of the unedited images' error that is not in the ideal ones; 0 where there is none."""
+    return 1 - ideal / unedited if unedited > 0 else 0.0
 
 
 class EditGain(Metric):
