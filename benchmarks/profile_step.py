@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from latentbench.dataset import DataSpec, Split
-from latentbench.execution.workers import WORKER_ENVIRONMENT
+from latentbench.execution.worker_process import WORKER_ENVIRONMENT
 from latentbench.machine import best_precision, environment
 from latentbench.params import build_params
 from latentbench.plugins import Plugins

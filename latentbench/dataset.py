@@ -46,9 +46,9 @@ class Split:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("factor_names", "class_names"):
-            names = tuple(printable(normalized(str(name))) for name in getattr(self, field))
-            object.__setattr__(self, field, names)
+        for attribute in ("factor_names", "class_names"):
+            names = tuple(printable(normalized(str(name))) for name in getattr(self, attribute))
+            object.__setattr__(self, attribute, names)
         if self.labels is not None and np.issubdtype(self.labels.dtype, np.integer):
             object.__setattr__(self, "labels", self.labels.astype(np.int64))
         if self.inputs.dtype not in (np.uint8, np.float32) or self.inputs.ndim < 2:

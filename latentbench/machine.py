@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import gc
 import logging
+import os
 import platform
+import random
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -29,11 +31,13 @@ __all__ = [
     "choose_device",
     "environment",
     "free_memory",
+    "freeze_memory",
     "limited_threads",
     "logged_to",
     "seeded",
 ]
 
+OUTPUT = 1, 2  # the descriptors of standard output and standard error
 PROCESS = Path("/proc/self")  # only on Linux; psutil has neither the high-water mark nor a way to restart it
 
 
@@ -58,26 +62,56 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def logged_to(path: Path) -> Iterator[None]:
-    """Send everything that plugins print, warn and log to the trial's log."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as log, warnings.catch_warnings():
+def logged_to(path: Path, *, descriptors: bool = False) -> Iterator[None]:
+    """Send everything that plugins print, warn and log to the trial's log.
+
+    Args:
+        path: the log; what is written is added.
+        descriptors: send there what C libraries and other programs print, too; for a process of its own.
+    """
+    with (
+        path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as log,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("default")
         warnings.showwarning = lambda message, category, *_: print(f"{category.__name__}: {message}", file=log)
         handler = logging.StreamHandler(log)
         logging.getLogger().addHandler(handler)
+        output = _output_to(log.fileno()) if descriptors else contextlib.nullcontext()
         try:
-            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            with output, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 yield
         finally:
             logging.getLogger().removeHandler(handler)
 
 
 @contextlib.contextmanager
+def _output_to(descriptor: int) -> Iterator[None]:
+    """Write to a descriptor what is written to standard output and standard error."""
+    before = [os.dup(number) for number in OUTPUT]
+    try:
+        for number in OUTPUT:
+            os.dup2(descriptor, number)
+        yield
+    finally:
+        for number, kept in zip(OUTPUT, before, strict=True):
+            os.dup2(kept, number)
+            os.close(kept)
+
+
+@contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's generator on the CPU, and restore its state afterwards."""
+    """Seed the generators that all share (torch's on the CPU, numpy's, Python's), and restore them afterwards."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        yield
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
 
 
 def choose_device(requested: str) -> str:
@@ -137,6 +171,12 @@ def _processor() -> str:
 
 def _processor_flags() -> list[str]:
     return _cpuinfo().get("flags", "").split()
+
+
+def freeze_memory() -> None:
+    """Spare the garbage collector what is there by now, which is most of all there will be: imported modules."""
+    gc.collect()
+    gc.freeze()
 
 
 def free_memory() -> None:

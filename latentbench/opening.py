@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import dataclass
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from latentbench.dataset import DataSpec, Split, Splits
-from latentbench.errors import NotApplicableError
+from latentbench.errors import DataError, NotApplicableError
+from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
 from latentbench.model import GradientModel, Model
@@ -22,7 +24,7 @@ from latentbench.records import Record
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import SplitName, Trial
 
-__all__ = ["build_model", "latent_space", "load_splits", "split_space", "training_rows"]
+__all__ = ["build_model", "changed_data", "latent_space", "load_splits", "split_space", "training_rows"]
 
 
 def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
@@ -66,18 +68,74 @@ def training_rows(trial: Trial, train: Split) -> Split:
     return train.take(np.sort(np.random.default_rng(0).permutation(len(train))[:limit]))
 
 
-@lru_cache(maxsize=2)
-def _load_splits(plugins: Plugins, dataset: str, params: str) -> Splits:
+@dataclass(frozen=True)
+class _Loaded:
+    """The splits of a dataset, and the digest of each array as it was loaded: ("train", "inputs") -> digest."""
+
+    splits: Splits
+    digests: Mapping[tuple[str, str], int]
+
+
+IN_MEMORY = 2
+_MEMORY: OrderedDict[tuple[Plugins, str, str], _Loaded] = OrderedDict()
+_KNOWN: dict[
+    tuple[str, str], Mapping[tuple[str, str], int]
+] = {}  # of data that something wrote into: as they were
+
+
+def _load(plugins: Plugins, dataset: str, params: str) -> _Loaded:
+    key = plugins, dataset, params
+    if key not in _MEMORY:
+        _MEMORY[key] = _read(*key)
+    _MEMORY.move_to_end(key)
+    while len(_MEMORY) > IN_MEMORY:
+        _MEMORY.popitem(last=False)
+    return _MEMORY[key]
+
+
+def _read(plugins: Plugins, dataset: str, params: str) -> _Loaded:
     cls = plugins.load("dataset", dataset)
     splits: Splits = cls(build_params(cls.Params, json.loads(params), f"dataset {dataset!r}")).splits()
-    return splits
+    loaded = _Loaded(splits, _digests(splits))
+    if _KNOWN.get((dataset, params), loaded.digests) != loaded.digests:
+        raise DataError(
+            f"a model wrote into arrays that the dataset {dataset!r} keeps for itself; correct it, and start again"
+        )
+    return loaded
+
+
+def _digests(splits: Splits) -> dict[tuple[str, str], int]:
+    return {
+        (split, name): value
+        for split in ("train", "validation", "test")
+        for name, value in split_digests(getattr(splits, split)).items()
+    }
+
+
+def _of(trial: Trial) -> tuple[str, str]:
+    return trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
 
 
 def load_splits(plugins: Plugins, trial: Trial) -> Splits:
     """Load a trial's dataset; the last two stay in memory."""
-    return _load_splits(
-        plugins, trial.loader or trial.dataset, json.dumps(dict(trial.dataset_params), sort_keys=True)
-    )
+    return _load(plugins, *_of(trial)).splits
+
+
+def changed_data(plugins: Plugins, trial: Trial) -> list[str]:
+    """Name the arrays of a trial's data that something wrote into; if there are any, the data are read again."""
+    loaded = _MEMORY.get((plugins, *_of(trial)))
+    if loaded is None:
+        return []
+    now = _digests(loaded.splits)
+    changed = [
+        f"{name} of the {split} split"
+        for (split, name), value in loaded.digests.items()
+        if now[split, name] != value
+    ]
+    if changed:
+        _KNOWN[_of(trial)] = loaded.digests
+        del _MEMORY[(plugins, *_of(trial))]
+    return changed
 
 
 def latent_space(

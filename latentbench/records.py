@@ -26,7 +26,7 @@ from latentbench.files.json_files import read_json, write_json
 from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
-__all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers"]
+__all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers", "work_folder"]
 
 CHECKED = ("model.safetensors", "codes.npz")
 
@@ -61,7 +61,7 @@ class Record:
     @classmethod
     def begin(cls, run: Path, key: str) -> Record:
         """Return a record under work in a folder of its own."""
-        folder = run / "trials" / f".work-{key}-{os.getpid()}"
+        folder = work_folder(run, key, os.getpid())
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(parents=True)
@@ -95,6 +95,11 @@ class Record:
     def exists(self) -> bool:
         """Whether the trial has ended, well or not."""
         return (self.place / "trial.json").is_file()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it says how the trial ended, published or not."""
+        return (self.folder / "trial.json").is_file()
 
     def remove(self) -> None:
         """Forget the trial: its folder is renamed away first, so that no half of it is ever seen."""
@@ -225,6 +230,11 @@ def all_records(run: Path) -> Iterator[Record]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if len(path.name) == 64 and (path / "trial.json").is_file():
             yield Record(run, path.name)
+
+
+def work_folder(run: Path, key: str, process: int) -> Path:
+    """Where a process makes a trial's record before it is renamed into place."""
+    return run / "trials" / f".work-{key}-{process}"
 
 
 def progress_path(run: Path, key: str) -> Path:

@@ -27,7 +27,7 @@ class EventLog:
     @hookimpl
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Open the log of this run."""
-        self._path = run / "events.jsonl"
+        self._path = run.absolute() / "events.jsonl"  # a model may change the current folder
         self._write("run_started", title=benchmark.title)
 
     @hookimpl

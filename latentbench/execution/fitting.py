@@ -6,7 +6,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ import torch
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError, DivergedError, NotApplicableError
 from latentbench.execution.events import Listener, TrialEvent
+from latentbench.execution.isolation.failures import described
+from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import MemoryMeter, seeded
 from latentbench.model import GradientModel, Model
@@ -28,7 +30,7 @@ from latentbench.training.progress import Progress, read_progress, write_progres
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import Outcome, Status, Trial
 
-__all__ = ["Checkpoint", "close", "fit"]
+__all__ = ["Checkpoint", "close", "fail", "fit"]
 
 LATE_FALL_LIMIT = 0.01
 SAVE_SECONDS = 60.0  # a training that lasts longer is saved at the end of an epoch this often
@@ -117,8 +119,10 @@ class _Task:
     def fit_at_once(self, model: Model) -> None:
         """Fit a model without steps."""
         ((checkpoint,),) = self.trainings
-        clock = _Clock()
+        clock, before = _Clock(), split_digests(self.train)
         model.fit(self.train, torch.Generator().manual_seed(derive_seed(checkpoint.trial.seed, "fit")))
+        with clock.stopped():
+            _refuse_writing(self.train, before)
         codes = None
         if model.encoder == "none":  # making the codes is what costs time, not `fit`
             trial = checkpoint.trial
@@ -230,6 +234,13 @@ class _Task:
                 continue
 
 
+def _refuse_writing(train: Split, before: Mapping[str, int]) -> None:
+    now = split_digests(train)
+    changed = [f"train.{name}" for name, value in before.items() if now[name] != value]
+    if changed:
+        raise ContractError(f"fit wrote into {', '.join(changed)}, which other models share; work on a copy")
+
+
 class _Clock:
     """Seconds since it was made, but for the time it was stopped, and those of an earlier sitting; and memory."""
 
@@ -251,7 +262,7 @@ class _Clock:
 def close(checkpoints: Sequence[Checkpoint], error: BaseException, machine: Mapping[str, Any]) -> None:
     """Write down that those of the trials that are not trained yet ended by an error."""
     ends: list[Status] = [status for kind, status in ENDS.items() if isinstance(error, kind)]
-    message = " ".join(str(error).split()) or "no message"
+    message = described(error) or "no message"
     for checkpoint in checkpoints:
         if checkpoint.open:
             outcome = Outcome(
@@ -263,6 +274,14 @@ def close(checkpoints: Sequence[Checkpoint], error: BaseException, machine: Mapp
             )
             checkpoint.record.write_trial(checkpoint.trial, outcome)
             checkpoint.record.publish()
+
+
+def fail(checkpoint: Checkpoint, message: str) -> None:
+    """Write down that a trial that seemed to end well has failed."""
+    outcome = checkpoint.record.read_trial().outcome if checkpoint.record.has_ended else None
+    if outcome is not None and outcome.status == "ok":
+        outcome = replace(outcome, status="failed", error="ContractError", message=message)
+        checkpoint.record.write_trial(checkpoint.trial, outcome)
 
 
 def _as_it_is(model: GradientModel, *, last: bool) -> GradientModel:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,14 +14,13 @@ from typing import Any
 
 import torch
 
-from latentbench.errors import NotApplicableError
 from latentbench.execution.events import Listener, TrialEvent
-from latentbench.execution.fitting import Checkpoint, close, fit
-from latentbench.execution.scoring import measure, unmeasured
-from latentbench.latent.space import LatentSpace
+from latentbench.execution.fitting import Checkpoint, close, fail, fit
+from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
+from latentbench.execution.split_scores import SplitScores
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
-from latentbench.opening import latent_space
-from latentbench.plugins import Plugins
+from latentbench.opening import changed_data
+from latentbench.plugins import Kind, Plugins
 from latentbench.records import Record
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, TrialResult
 
@@ -52,6 +53,13 @@ class Job:
     concurrency: int = 1
     deferring: bool = False
 
+    @property
+    def files(self) -> list[str]:
+        """Python files that it names, as in `/path/file.py:Class`."""
+        names = [name for trial in self.trials for name in (trial.model, trial.loader)]
+        names += [request.metric for request in (*self.requests, *self.validation)]
+        return sorted({name.rpartition(":")[0] for name in names if ".py:" in name})
+
     def follow_up(self, trial: Trial) -> Job:
         """Return the job that computes what this one has left of a trial."""
         return replace(self, trials=(trial,), device="cpu", deferring=False)
@@ -80,57 +88,133 @@ class Job:
         )
 
 
-def execute_job(job: Job, plugins: Plugins, listener: Listener) -> None:
+def execute_job(job: Job, plugins: Plugins, listener: Listener, *, own_process: bool = False) -> None:
     """Train what has no record yet, score it, and write everything down.
 
     Failures become records; only what the user does to the process (Ctrl-C) gets out. `listener` is called with
-    an event when a trial has started, after each epoch, and when a trial has finished.
+    an event when a trial has started, after each epoch, and when a trial has finished. `own_process`: the process
+    is there for jobs alone, and all it prints belongs into their logs.
     """
     started = time.perf_counter()
     begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the end of each training
     for key in (trial.key for trial in job.trials if trial.key in begun):
         listener(TrialEvent("trial_started", key))
     with limited_threads(job.trials[-1].budget.threads):
-        trained = _train(job, plugins, listener)
+        work = _Work(job, plugins, listener, partial(logged_to, descriptors=own_process))
+        trained = work.train()
         for trial in job.trials:
             checkpoint = trained.get(trial.key) or Checkpoint(trial, Record(job.run, trial.key))
             if trial.key not in begun:
                 listener(TrialEvent("trial_started", trial.key))
-            result = _finish(checkpoint, job, plugins, started)
+            result = work.finish(checkpoint, started)
             listener(TrialEvent("trial_finished", trial.key, result=result))
             checkpoint.forget()
             started = time.perf_counter()
 
 
-def _finish(checkpoint: Checkpoint, job: Job, plugins: Plugins, started: float) -> TrialResult:
-    """Score a trial that ended well, publish it and return how it ended."""
-    outcome = checkpoint.record.read_trial().outcome or Outcome("failed")
-    failed: dict[str, str] = {}
-    if outcome.status == "ok":
-        with logged_to(checkpoint.record.log_path):
-            failed = _score(job, plugins, checkpoint, outcome)
-    checkpoint.record.publish()
-    return TrialResult(
-        outcome.status, outcome.error, outcome.message, time.perf_counter() - started, failed_scores=failed
-    )
+@dataclass(frozen=True)
+class _Work:
+    """A job and what it is done with."""
 
+    job: Job
+    plugins: Plugins
+    listener: Listener
+    logged_to: Callable[[Path], AbstractContextManager[None]]
 
-def _train(job: Job, plugins: Plugins, listener: Listener) -> dict[str, Checkpoint]:
-    """Train what has no record, together what the job holds; publish at once what can be reloaded.
+    def finish(self, checkpoint: Checkpoint, started: float) -> TrialResult:
+        """Score a trial that ended well, publish it and return how it ended."""
+        failed: dict[str, str] = {}
+        try:
+            outcome = checkpoint.record.read_trial().outcome or Outcome("failed")
+            if outcome.status == "ok":
+                with self.logged_to(checkpoint.record.log_path):
+                    self._import_plugins()
+                    failed = self._score(checkpoint, outcome)
+        finally:
+            self._look_after_data([checkpoint])
+        outcome = checkpoint.record.read_trial().outcome or Outcome("failed")
+        checkpoint.record.publish()
+        return TrialResult(
+            outcome.status, outcome.error, outcome.message, time.perf_counter() - started, failed_scores=failed
+        )
 
-    Trials that cannot be trained together are trained one by one, those that do not fit into memory in halves.
-    """
-    untrained = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
-    checkpoints = [
-        Checkpoint(trial, Record.begin(job.run, trial.key), alone=len(untrained) == 1) for trial in untrained
-    ]
-    parts = [_trainings(checkpoints)] if checkpoints else []
-    while parts:
-        part = parts.pop(0)
-        machine = environment(job.device, untrained[-1].budget.threads, job.concurrency, len(part))
-        with logged_to(part[-1][-1].record.log_path):
-            parts[:0] = _train_together(part, job, machine, plugins, listener)
-    return {checkpoint.trial.key: checkpoint for checkpoint in checkpoints}
+    def train(self) -> dict[str, Checkpoint]:
+        """Train what has no record, together what the job holds; publish at once what can be reloaded.
+
+        Trials that cannot be trained together are trained one by one, those that do not fit into memory in halves.
+        """
+        job = self.job
+        untrained = [trial for trial in job.trials if not Record(job.run, trial.key).exists()]
+        checkpoints = [
+            Checkpoint(trial, Record.begin(job.run, trial.key), alone=len(untrained) == 1) for trial in untrained
+        ]
+        parts = [_trainings(checkpoints)] if checkpoints else []
+        while parts:
+            part = parts.pop(0)
+            last = part[-1][-1]
+            machine = environment(job.device, last.trial.budget.threads, job.concurrency, len(part))
+            try:
+                with self.logged_to(last.record.log_path):
+                    self._import_plugins()
+                    with put_back(f"the training of {last.trial.label}"):
+                        parts[:0] = self._train_together(part, machine)
+            finally:
+                self._look_after_data([checkpoint for training in part for checkpoint in training])
+        return {checkpoint.trial.key: checkpoint for checkpoint in checkpoints}
+
+    def _import_plugins(self) -> None:
+        """Import what the job names; what modules change by that must not depend on which trial comes first."""
+        trials, requests = self.job.trials, (*self.job.requests, *self.job.validation)
+        names: set[tuple[Kind, str]] = {("model", trial.model) for trial in trials}
+        names |= {("dataset", trial.loader or trial.dataset) for trial in trials}
+        names |= {("metric", request.metric) for request in requests}
+        with put_back("importing plugins", ARITHMETIC):
+            for kind, name in sorted(names):
+                with contextlib.suppress(Exception):  # it fails again where that is written down
+                    self.plugins.load(kind, name)
+
+    def _look_after_data(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Fail trials that wrote into the data that they share with others; those are read again."""
+        trial = checkpoints[0].trial
+        changed = changed_data(self.plugins, trial)
+        if changed:
+            Spoiled.process = True  # who knows what else holds these data
+            for checkpoint in checkpoints:
+                fail(checkpoint, f"{trial.label} wrote into {', '.join(changed)}, which all share; work on a copy")
+
+    def _train_together(
+        self, part: list[list[Checkpoint]], machine: Mapping[str, Any]
+    ) -> list[list[list[Checkpoint]]]:
+        """Train a part of a job; return the parts to try instead when it cannot be trained together."""
+        try:
+            fit(part, self.job.device, machine, self.plugins, self.listener)
+        except (Exception, SystemExit) as error:
+            LOG.exception("training failed")
+            if len(part) == 1:
+                close(part[0], error, machine)
+                return []
+            left = [[checkpoint for checkpoint in training if checkpoint.open] for training in part]
+            pieces = _smaller(left, halves=isinstance(error, torch.OutOfMemoryError))
+        else:
+            return []
+        free_memory()  # what the failed training held has gone with its error
+        return pieces
+
+    def _score(self, checkpoint: Checkpoint, outcome: Outcome) -> dict[str, str]:
+        """Compute the metrics that have no file yet; return score name -> message of those that failed."""
+        job, record, trial = self.job, checkpoint.record, replace(checkpoint.trial, outcome=outcome)
+        failed: dict[str, str] = {}
+        deferring = job.deferring and record.reloadable  # what cannot be reloaded is scored at once
+        model, space = checkpoint.model, checkpoint.space
+        by_split: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
+        by_split = ("test", job.requests), ("validation", job.validation)
+        for split, requests in by_split:
+            now = [request for request in requests if not (deferring and request.on_host)]
+            missing = [request for request in now if record.read_scores(request, split) is None]
+            scores = SplitScores(split, trial, record, self.plugins, job.device, model, space)
+            failed |= scores.compute(missing)
+            model, space = scores.model, None
+        return failed
 
 
 def _trainings(checkpoints: Sequence[Checkpoint]) -> list[list[Checkpoint]]:
@@ -141,76 +225,9 @@ def _trainings(checkpoints: Sequence[Checkpoint]) -> list[list[Checkpoint]]:
     return [sorted(training, key=lambda checkpoint: checkpoint.epochs) for training in trainings.values()]
 
 
-def _train_together(
-    part: list[list[Checkpoint]], job: Job, machine: Mapping[str, Any], plugins: Plugins, listener: Listener
-) -> list[list[list[Checkpoint]]]:
-    """Train a part of a job; return the parts to try instead when it cannot be trained together."""
-    try:
-        fit(part, job.device, machine, plugins, listener)
-    except (Exception, SystemExit) as error:
-        LOG.exception("training failed")
-        if len(part) == 1:
-            close(part[0], error, machine)
-            return []
-        left = [[checkpoint for checkpoint in training if checkpoint.open] for training in part]
-        pieces = _smaller(left, halves=isinstance(error, torch.OutOfMemoryError))
-    else:
-        return []
-    free_memory()  # what the failed training held has gone with its error
-    return pieces
-
-
 def _smaller(trainings: list[list[Checkpoint]], *, halves: bool) -> list[list[list[Checkpoint]]]:
     """Divide trainings into two halves, or one by one; those without an open checkpoint are left out."""
     middle = len(trainings) // 2
     pieces = [trainings[:middle], trainings[middle:]] if halves else [[training] for training in trainings]
     pieces = [[training for training in piece if training] for piece in pieces]
     return [piece for piece in pieces if piece]
-
-
-def _score(job: Job, plugins: Plugins, checkpoint: Checkpoint, outcome: Outcome) -> dict[str, str]:
-    """Compute the metrics that have no file yet; return score name -> message of those that failed."""
-    record, trial = checkpoint.record, replace(checkpoint.trial, outcome=outcome)
-    failed: dict[str, str] = {}
-    deferring = job.deferring and record.reloadable  # what cannot be reloaded is scored at once
-    by_split: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
-    by_split = ("test", job.requests), ("validation", job.validation)
-    for split, requests in by_split:
-        now = [request for request in requests if not (deferring and request.on_host)]
-        missing = [request for request in now if record.read_scores(request, split) is None]
-        if missing:
-            make_space = partial(latent_space, trial, record, plugins, checkpoint.model, job.device, split)
-            space = checkpoint.space if split == "test" else None
-            failed |= _score_split(split, missing, space, make_space, record, plugins)
-    return failed
-
-
-def _score_split(
-    split: SplitName,
-    requests: Sequence[ScoreRequest],
-    space: LatentSpace | None,
-    make_space: Callable[[], LatentSpace],
-    record: Record,
-    plugins: Plugins,
-) -> dict[str, str]:
-    """Compute metrics on a space, which is made where it is not given; return the message of each failed score."""
-    status, reason = "", ""
-    try:
-        space = make_space() if space is None else space
-    except NotApplicableError as error:
-        status, reason = "not applicable", str(error)
-    except Exception as error:
-        LOG.exception("there is no latent space")
-        status, reason = "failed", f"{type(error).__name__}: {error}"
-    failed: dict[str, str] = {}
-    for request in requests:
-        if space is None:
-            rows, items = unmeasured(request, status, reason), dict[str, Any]()
-        else:
-            before = space.stamp()
-            rows, items = measure(request, plugins, space)
-            if space.changes(before):
-                space = make_space()  # the next metric sees it unspoilt
-        record.write_scores(request, rows, items, split)
-        failed |= {name: row["reason"] for name, row in rows["scores"].items() if row["status"] == "failed"}
-    return failed

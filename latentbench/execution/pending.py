@@ -180,7 +180,7 @@ def pending_jobs(
         Job(
             trials=tuple(state.trial for state in part),
             requests=plan.requests,
-            run=folder,
+            run=folder.absolute(),  # a model may change the current folder
             validation=plan.validation_requests(part[0].trial),
             device=execution.device,
             concurrency=min(max(execution.workers or 1, 1), len(plan.trials)),

@@ -11,7 +11,10 @@ import numpy as np
 import torch
 
 from latentbench.errors import ContractError, NotApplicableError
+from latentbench.execution.isolation.failures import described
+from latentbench.execution.isolation.put_back import put_back
 from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.seals import broken_seals, seal
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
 from latentbench.metric import Metric
@@ -24,8 +27,12 @@ __all__ = ["compute", "measure", "unmeasured"]
 LOG = logging.getLogger(__name__)
 
 
-def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tuple[dict[str, Any], dict[str, Any]]:
+def measure(
+    request: ScoreRequest, plugins: Plugins, space: LatentSpace, *, checked: bool = True
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compute one metric; what it cannot do becomes a status ("not applicable", "failed") and a reason.
+
+    What it leaves changed in the process is put back. `checked`: it fails if it wrote into the space.
 
     Returns:
         The scores as they are stored, and the per-item values `(n,)` of those that have them.
@@ -35,15 +42,16 @@ def measure(request: ScoreRequest, plugins: Plugins, space: LatentSpace) -> tupl
     values: Mapping[str, Any] = {}
     try:
         cls = plugins.load("metric", request.metric)
-        used = min(len(space), cls.max_items or len(space))
-        metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
-        values, notes = compute(metric, space), (space.note, metric.note(space.arranged))
-        reason = "; ".join(filter(None, notes))
+        with put_back(f"metric {request.metric}"):
+            used = min(len(space), cls.max_items or len(space))
+            metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
+            values = compute(metric, space, checked=checked)
+            reason = "; ".join(filter(None, (space.note, metric.note(space.arranged))))
     except NotApplicableError as error:
-        status, reason = "not applicable", str(error)
+        status, reason = "not applicable", described(error)
     except (Exception, SystemExit) as error:
         LOG.exception("metric %s failed", request.metric)
-        status, reason = "failed", f"{type(error).__name__}: {' '.join(str(error).split())}"
+        status, reason = "failed", f"{type(error).__name__}: {described(error)}"
     rows, items = {}, {}
     for name in request.scores:
         rows[name], per_item = _score_row(request, name, values, status, reason, used)
@@ -58,11 +66,12 @@ def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any
     return _stored(request, rows, 0, 0.0)
 
 
-def compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
+def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapping[str, Any]:
     """Return what a metric computes, whatever the order of the items.
 
     The metric sees the items in an order that their contents decide, so that what it draws by position is the same
-    for permuted items. Values it gives for all of them are put back into the order of the space.
+    for permuted items. Values it gives for all of them are put back into the order of the space. `checked`: it
+    fails if the metric wrote into the space.
 
     Raises:
         NotApplicableError: the space lacks something, or is too small.
@@ -74,10 +83,10 @@ def compute(metric: Metric, space: LatentSpace) -> Mapping[str, Any]:
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
     seen = space.arranged
-    before = seen.stamp()
+    seal(seen)
     with exact_arithmetic(), seeded(0):
         values = metric.compute(seen)
-    if changed := seen.changes(before):
+    if checked and (changed := broken_seals(seen)):
         raise ContractError(f"compute wrote into {', '.join(changed)} of the space; work on a copy")
     if not isinstance(values, Mapping):
         raise ContractError(f"compute must return values by score name, got {type(values).__name__}")

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
+import shutil
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import IO, Any
 
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
+from latentbench.execution.worker_process import Messages, WorkerProcess, parse
 from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
-from latentbench.records import Record
+from latentbench.records import Record, work_folder
 from latentbench.trial import Outcome, Trial, TrialResult
 
 __all__ = ["default_workers", "run_here", "run_in_workers"]
-
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    # glibc gives big blocks back to the system at once and gets them again page by page; kept, training is a fifth
-    # faster (benchmarks/README.md)
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**35),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 
 
 def default_workers(threads: int) -> int:
@@ -60,7 +46,7 @@ def run_in_workers(
     this returns, or raises.
     """
     waiting = deque(jobs)
-    messages: _Messages = queue.Queue()
+    messages: Messages = queue.Queue()
     pools = _Pool(plugins, min(workers, len(waiting)), messages), _Pool(plugins, helpers, messages)
     deferred = _Deferred(waiting, listener)
     try:
@@ -108,58 +94,7 @@ class _Deferred:
             self._listener(replace(event, result=result))
 
 
-_Messages = queue.Queue[tuple["_Worker", str | None]]
-
-
-class _Worker:
-    """One process, the thread that reads from it, and the job it is on."""
-
-    def __init__(self, plugins: Plugins, messages: _Messages) -> None:
-        environment = {**WORKER_ENVIRONMENT, **os.environ}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "latentbench.execution.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
-            env=environment,
-        )
-        self.job: Job | None = None
-        self.ended: set[str] = set()  # keys of the job's trials that are done
-        self.timeout: float | None = None
-        self.deadline: float | None = None
-        self.taken = 0.0  # when it was given its job
-        self.send({"files": plugins.files, "blocked": plugins.blocked})
-        threading.Thread(target=self._read, args=(self.process.stdout, messages), daemon=True).start()
-
-    def _read(self, lines: IO[str], messages: _Messages) -> None:
-        for line in lines:
-            messages.put((self, line))
-        messages.put((self, None))
-
-    def send(self, value: Any) -> None:
-        """Write one line to the process; a dead one is noticed by its reader."""
-        try:
-            assert self.process.stdin is not None  # noqa: S101 - opened above
-            self.process.stdin.write(json.dumps(value) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return
-
-    def end(self) -> None:
-        """Kill the process and reap it."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue
-
-
-def _next(messages: _Messages) -> tuple[_Worker, str | None] | None:
+def _next(messages: Messages) -> tuple[WorkerProcess, bytes | None] | None:
     """Wait a moment for a message."""
     try:
         return messages.get(timeout=0.2)
@@ -170,13 +105,14 @@ def _next(messages: _Messages) -> tuple[_Worker, str | None] | None:
 class _Pool:
     """Some workers, and the queue they report to."""
 
-    def __init__(self, plugins: Plugins, size: int, messages: _Messages) -> None:
+    def __init__(self, plugins: Plugins, size: int, messages: Messages) -> None:
         self.plugins, self.messages = plugins, messages
-        self.workers: list[_Worker] = []
+        self.workers: list[WorkerProcess] = []
         self.size = size
+        self._begun_again: set[str] = set()  # keys of trials whose worker ended before it had said a word
 
     @property
-    def busy(self) -> list[_Worker]:
+    def busy(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker.job is not None]
 
     @property
@@ -184,37 +120,33 @@ class _Pool:
         return len(self.busy) < self.size
 
     def start(self, job: Job, timeout: float | None) -> None:
-        alive = [worker for worker in self.workers if worker.process.poll() is None]
-        worker = next((worker for worker in alive if worker.job is None), None)
+        worker = next((worker for worker in self.workers if worker.alive and worker.job is None), None)
         if worker is None:
-            worker = _Worker(self.plugins, self.messages)
+            worker = WorkerProcess(self.plugins, self.messages)
             self.workers.append(worker)
-        worker.job, worker.ended, worker.timeout, worker.deadline = job, set(), timeout, None
-        worker.taken = time.monotonic()
-        worker.send(job.to_json())
+        worker.take(job, timeout)
 
-    def handle(self, message: tuple[_Worker, str | None] | None, listener: Listener) -> list[Job]:
+    def handle(self, message: tuple[WorkerProcess, bytes | None] | None, listener: Listener) -> list[Job]:
         """Handle a message from one of its workers, and jobs that are out of time; return jobs to do again."""
         again: list[Job] = []
         if message is not None and message[0] in self.workers:
             worker, line = message
-            if line is None:
-                again = self._bury(worker, listener)
-            elif worker.job is not None:
-                event = TrialEvent.from_json(json.loads(line))
-                self._note(worker, worker.job, event)
-                listener(event)
+            again = self._bury(worker, listener) if line is None else self._heed(worker, line, listener)
         return [*again, *self._end_late(listener)]
 
-    def _note(self, worker: _Worker, job: Job, event: TrialEvent) -> None:
-        """Keep track of how far a worker has come with its job."""
-        if event.kind == "trial_finished":
-            worker.ended.add(event.trial)
-        if event.kind != "epoch_finished" and worker.timeout is not None:  # starting the process does not count
-            trainings = {trial.training_key for trial in job.trials if trial.key not in worker.ended}
-            worker.deadline = time.monotonic() + worker.timeout * max(1, len(trainings))
-        if len(worker.ended) == len(job.trials):
-            worker.job = None
+    def _heed(self, worker: WorkerProcess, line: bytes, listener: Listener) -> list[Job]:
+        """Pass on what a worker says; one that does not make sense is ended."""
+        try:
+            event = parse(line)
+            if isinstance(event, TrialEvent):
+                worker.note(event)
+        except ValueError as error:
+            return self._fail(worker, listener, _died(f"was ended because it sent {error}"))
+        if isinstance(event, TrialEvent):
+            listener(event)
+        else:
+            worker.last_words = event
+        return []
 
     def _end_late(self, listener: Listener) -> list[Job]:
         now = time.monotonic()
@@ -222,15 +154,19 @@ class _Pool:
         outcome = Outcome("timeout", "Timeout", "the trial ran past --timeout")
         return [job for worker in late for job in self._fail(worker, listener, outcome)]
 
-    def _bury(self, worker: _Worker, listener: Listener) -> list[Job]:
-        """A worker's output ended: if it was on a job, that job has failed."""
-        code = worker.process.wait()
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
-        hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
-        outcome = Outcome("failed", "WorkerDied", f"the worker process ended {how}{hint}")
-        return self._fail(worker, listener, outcome)
+    def _bury(self, worker: WorkerProcess, listener: Listener) -> list[Job]:
+        """A worker has ended: if it was on a job, that job has failed, or was not begun."""
+        how = f"ended {worker.end()}"
+        job = worker.job
+        if job is not None and not worker.heard and job.trials[0].key not in self._begun_again:
+            self._begun_again.add(job.trials[0].key)
+            self.workers.remove(worker)
+            return [job]
+        if worker.last_words is not None:
+            how += f" after {worker.last_words.error}"
+        return self._fail(worker, listener, _died(how))
 
-    def _fail(self, worker: _Worker, listener: Listener, outcome: Outcome) -> list[Job]:
+    def _fail(self, worker: WorkerProcess, listener: Listener, outcome: Outcome) -> list[Job]:
         """End a worker; fail its job's trial, or return a job for each of several that are not done."""
         self.workers.remove(worker)
         worker.end()
@@ -241,7 +177,7 @@ class _Pool:
         if len(job.trials) > 1:
             return [replace(job, trials=(trial,)) for trial in left]
         for trial in left:
-            _record_failure(job, trial, outcome)
+            _record_failure(job, trial, outcome, worker)
             seconds = time.monotonic() - worker.taken
             result = TrialResult(outcome.status, outcome.error, outcome.message, seconds)
             listener(TrialEvent("trial_finished", trial.key, result=result))
@@ -253,11 +189,29 @@ class _Pool:
         self.workers.clear()
 
 
-def _record_failure(job: Job, trial: Trial, outcome: Outcome) -> None:
-    """Write the record of a trial whose worker could not; one that was trained stays."""
-    if Record(job.run, trial.key).exists():
-        return
-    record = Record.begin(job.run, trial.key)
-    record.write_trial(trial, outcome)
-    record.log_path.write_text(outcome.message + "\n", encoding="utf-8")
+def _died(how: str) -> Outcome:
+    return Outcome("failed", "WorkerDied", f"the worker process {how}")
+
+
+def _record_failure(job: Job, trial: Trial, outcome: Outcome, worker: WorkerProcess) -> None:
+    """Write the record of a trial whose worker could not, its log included; one that was trained stays."""
+    record = Record(job.run, trial.key)
+    words = "" if worker.last_words is None else worker.last_words.traceback
+    if not record.exists():
+        record = Record.begin(job.run, trial.key)
+        words = _unfinished_log(job, trial, worker.process.pid) + words
+        record.write_trial(trial, outcome)
+    with record.log_path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"{words}{outcome.message}\n")
     record.publish()
+
+
+def _unfinished_log(job: Job, trial: Trial, process: int) -> str:
+    """Return what the log of a trial held when its worker ended, and take its folder away."""
+    folder = work_folder(job.run, trial.key, process)
+    try:
+        return (folder / "log.txt").read_text(encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return ""
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -35,7 +35,11 @@ def in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int 
         return torch.cat([function(batch) for batch in batches(rows, at_once)])
 
 
-def batches(rows: Tensor, at_once: int | None = None) -> tuple[Tensor, ...]:
-    """Split rows into batches of `at_once`; None: of the size that suits a network on their device."""
+def batches(rows: Tensor, at_once: int | None = None) -> Iterator[Tensor]:
+    """Yield copies of rows, `at_once` at a time; None: batches of the size that suits a network on their device.
+
+    They are copies because a model may work in place on what it is given.
+    """
     default = BATCH if rows.device.type == "cpu" else LARGE_BATCH
-    return torch.split(rows, default if at_once is None else at_once)
+    for batch in torch.split(rows, default if at_once is None else at_once):
+        yield batch.clone()

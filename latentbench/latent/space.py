@@ -13,6 +13,7 @@ from torch import Tensor
 from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
+from latentbench.latent.digests import sealed_property
 from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes
 from latentbench.latent.row_order import class_ranks, renumbered, row_order
 from latentbench.model import Model, Posterior
@@ -22,7 +23,6 @@ __all__ = ["LatentSpace", "OtherSplits"]
 SAMPLE_SEED = 1_000_003  # posterior samples are the same for every trial of equal shape: comparisons stay paired
 TOGETHER = "codes are made of all items together (transductive)"
 APART = "no encoder, so no codes of other splits in the same space"
-LAZY = ("codes", "inputs", "reconstructions", "code_samples")  # computed once, when first used
 T = TypeVar("T")
 
 
@@ -204,7 +204,7 @@ class LatentSpace:
         """The validation split seen through the same model; strengths are chosen on it."""
         return self._supplied("validation", self.others.validation)
 
-    @cached_property
+    @sealed_property
     def order(self) -> Tensor:
         """Row numbers `(n,)` in which metrics see the items; what they draw by position depends on nothing else.
 
@@ -252,22 +252,6 @@ class LatentSpace:
             changes.setdefault(name, replace(part, **inner))
         return replace(self, **changes)
 
-    def stamp(self) -> dict[str, int]:
-        """Return how often each tensor was written into since it was created; see `changes`."""
-        names = ("labels", "factors", "codes", "inputs", "reconstructions")
-        tensors = {name: getattr(self.data, name) for name in names}
-        tensors |= {name: value for name, value in self.__dict__.items() if name in LAZY}
-        versions = {name: value._version for name, value in tensors.items() if isinstance(value, Tensor)}
-        spaces = {**vars(self.others), "arranged": self.__dict__.get("arranged")}
-        for which, space in spaces.items():
-            if space is not None:
-                versions |= {f"{which} {name}": version for name, version in space.stamp().items()}
-        return versions
-
-    def changes(self, stamp: Mapping[str, int]) -> list[str]:
-        """Name the tensors that were written into since `stamp` was taken; metrics must not write into any."""
-        return [name for name, version in self.stamp().items() if version != stamp.get(name, 0)]
-
     def __len__(self) -> int:
         return len(self.codes if self.data.inputs is None else self.inputs)  # codes may take long to compute
 
@@ -276,7 +260,7 @@ class LatentSpace:
         """Length of a code."""
         return int(self.codes.shape[1])
 
-    @cached_property
+    @sealed_property
     def inputs(self) -> Tensor:
         """Inputs `(n, *shape)`, float32; images in [0, 1]."""
         inputs = self.data.inputs
@@ -317,7 +301,7 @@ class LatentSpace:
         """Return the inputs `(m, *shape)` that have these factors `(m, k)`, as the data set draws them."""
         return self._supplied("render", self.maps.render)(factors).to(self.device)
 
-    @cached_property
+    @sealed_property
     def codes(self) -> Tensor:
         """Codes `(n, d)`: posterior means for a probabilistic model."""
         codes = self._computed_codes()
@@ -335,7 +319,7 @@ class LatentSpace:
         with exact_arithmetic():
             return codes()
 
-    @cached_property
+    @sealed_property
     def posterior(self) -> Posterior:
         """The distribution of the code of each row."""
         posterior = self._supplied("posterior", self.maps.posterior)
@@ -351,7 +335,7 @@ class LatentSpace:
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
-    @cached_property
+    @sealed_property
     def code_samples(self) -> Tensor:
         """One posterior sample for each row, `(n, d)`; the same noise for every space of this shape."""
         noise = torch.randn(self.codes.shape, generator=torch.Generator().manual_seed(SAMPLE_SEED))
@@ -362,7 +346,7 @@ class LatentSpace:
         """The distribution that new codes are drawn from."""
         return self._supplied("prior", self.maps.prior)
 
-    @cached_property
+    @sealed_property
     def reconstructions(self) -> Tensor:
         """Decoded codes `(n, *shape)`."""
         if self.data.reconstructions is not None:

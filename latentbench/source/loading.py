@@ -10,7 +10,9 @@ from types import ModuleType
 
 from latentbench.errors import PluginError
 
-__all__ = ["load_file"]
+__all__ = ["FILE_MODULE", "load_file", "module_name"]
+
+FILE_MODULE = "latentbench_file_"
 
 
 def load_file(path: str) -> ModuleType:
@@ -22,7 +24,7 @@ def load_file(path: str) -> ModuleType:
     resolved = Path(path).resolve()
     if not resolved.is_file():
         raise PluginError(f"there is no file {path}")
-    name = f"latentbench_file_{resolved.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
+    name = module_name(resolved)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, resolved)
         if spec is None or spec.loader is None:
@@ -34,3 +36,8 @@ def load_file(path: str) -> ModuleType:
             del sys.modules[name]
             raise
     return sys.modules[name]
+
+
+def module_name(path: Path) -> str:
+    """Return the name under which the file of this resolved path is imported."""
+    return f"{FILE_MODULE}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

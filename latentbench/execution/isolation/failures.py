@@ -1,0 +1,21 @@
+"""Exceptions of plugins in words, whatever they are made of."""
+
+from __future__ import annotations
+
+__all__ = ["described"]
+
+LONGEST = 2000  # characters of a message; the log has all of it
+
+
+def described(error: BaseException) -> str:
+    r"""Return an exception's message as one line that can be written in UTF-8, or why there is none.
+
+    >>> described(ValueError("no luck\nat \udce9ll"))
+    'no luck at \\udce9ll'
+    """
+    try:
+        text = " ".join(str(error).split())
+    except Exception as second:  # noqa: BLE001 - it is a plugin's method
+        text = f"its message cannot be read, for that raises {type(second).__name__}"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -1,0 +1,41 @@
+"""Ending processes with all that they have started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+
+__all__ = ["MARK", "end_group", "end_marked", "wait_for_death"]
+
+MARK = "LATENTBENCH_WORKER"  # variable of the environment: whose worker a process is, or descends from
+
+
+def end_group(leader: int) -> None:
+    """Kill the leader of a process group that has not been reaped, and its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def end_marked(mark: str) -> None:
+    """Kill the processes whose mark begins with `mark`, but for this one: those too that left their group."""
+    for process in _marked(mark):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK, "").startswith(mark):
+                yield process
+
+
+def wait_for_death(child: int) -> None:
+    """Wait until a child process has ended, and leave it unreaped, so that its number stays taken."""
+    if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)

@@ -1,0 +1,175 @@
+"""A worker process as the main process sees it: the job it is on, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from latentbench.execution.events import TrialEvent
+from latentbench.execution.job import Job
+from latentbench.execution.processes import MARK, end_group, end_marked, wait_for_death
+from latentbench.plugins import Plugins
+
+__all__ = ["WORKER_ENVIRONMENT", "LastWords", "Messages", "WorkerProcess", "parse"]
+
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    # glibc gives big blocks back to the system at once and gets them again page by page; kept, training is a fifth
+    # faster (benchmarks/README.md)
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**35),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+LONGEST = 2**24  # bytes of a line; an event has some hundreds
+QUOTED = 80  # bytes of what is no event are told
+LAST_WORDS_SECONDS = 2.0  # what a dead process has said is read by then; a descendant may hold the pipe for ever
+
+Messages = queue.Queue[tuple["WorkerProcess", bytes | None]]
+
+
+@dataclass(frozen=True)
+class LastWords:
+    """Why a worker ends, as it says itself: the exception's type and the traceback."""
+
+    error: str
+    traceback: str
+
+
+def parse(line: bytes) -> TrialEvent | LastWords:
+    """Read what a worker said.
+
+    Raises:
+        ValueError: it is neither an event nor last words.
+    """
+    try:
+        values = json.loads(line)
+        if isinstance(values, dict) and values.keys() == {"died", "traceback"}:
+            return LastWords(str(values["died"]), str(values["traceback"]))
+        return TrialEvent.from_json(values)
+    except (ValueError, RecursionError) as error:
+        quoted = repr(line[:QUOTED])[1:] + ("..." if len(line) > QUOTED else "")
+        raise ValueError(f"{quoted}, which is no event") from error
+
+
+class WorkerProcess:
+    """One process, the threads that listen to it, and the job it is on.
+
+    Attributes:
+        process: the leader of a process group of its own.
+        job: what it does.
+        ended: keys of the job's trials that are done.
+        heard: whether it has said anything of its job.
+        timeout, deadline: seconds that a trial may take, and when it must have ended.
+        taken: when it was given its job.
+        last_words: why it ends, if it said so.
+    """
+
+    def __init__(self, plugins: Plugins, messages: Messages) -> None:
+        jobs, self._jobs = os.pipe()
+        self._events, events = os.pipe()
+        self.mark = uuid4().hex
+        self.process = subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-m", "latentbench.execution.worker", str(jobs), str(events)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(jobs, events),
+            start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
+            env={**WORKER_ENVIRONMENT, **os.environ, MARK: self.mark},
+        )
+        os.close(jobs)
+        os.close(events)
+        self.job: Job | None = None
+        self.ended: set[str] = set()
+        self.heard = False
+        self.timeout: float | None = None
+        self.deadline: float | None = None
+        self.taken = 0.0
+        self.last_words: LastWords | None = None
+        self._dead = threading.Event()
+        reader = threading.Thread(target=self._read, args=(messages,), daemon=True)
+        reader.start()
+        threading.Thread(target=self._watch, args=(reader, messages), daemon=True).start()
+        self._send({"files": plugins.files, "blocked": plugins.blocked})
+
+    @property
+    def alive(self) -> bool:
+        """Whether its end has not been noticed yet."""
+        return not self._dead.is_set()
+
+    def take(self, job: Job, timeout: float | None) -> None:
+        """Give it a job."""
+        self.job, self.ended, self.heard = job, set(), False
+        self.timeout, self.deadline, self.taken = timeout, None, time.monotonic()
+        self._send(job.to_json())
+
+    def note(self, event: TrialEvent) -> None:
+        """Keep track of how far it has come with its job.
+
+        Raises:
+            ValueError: the event is about no trial of its job that is not done.
+        """
+        if self.job is None or event.trial not in {trial.key for trial in self.job.trials} - self.ended:
+            raise ValueError(f"an event of a trial that it is not on ({event.kind} {event.trial[:QUOTED]})")
+        self.heard = True
+        if event.kind == "trial_finished":
+            self.ended.add(event.trial)
+        if event.kind != "epoch_finished" and self.timeout is not None:  # starting the process does not count
+            trainings = {trial.training_key for trial in self.job.trials if trial.key not in self.ended}
+            self.deadline = time.monotonic() + self.timeout * max(1, len(trainings))
+        if len(self.ended) == len(self.job.trials):
+            self.job = None
+
+    def _read(self, messages: Messages) -> None:
+        with os.fdopen(self._events, "rb") as lines:
+            while line := lines.readline(LONGEST):
+                messages.put((self, line))
+                if not line.endswith(b"\n"):
+                    break
+
+    def _watch(self, reader: threading.Thread, messages: Messages) -> None:
+        """Wait for the end of the process itself, end what it has started, and say that it is dead."""
+        wait_for_death(self.process.pid)
+        self._dead.set()
+        end_group(self.process.pid)
+        self.process.wait()
+        reader.join(LAST_WORDS_SECONDS)
+        messages.put((self, None))
+
+    def _send(self, value: Any) -> None:
+        """Write one line to the process; a dead one is noticed by `_watch`."""
+        line = memoryview(json.dumps(value).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):
+            while line:
+                line = line[os.write(self._jobs, line) :]
+
+    def end(self) -> str:
+        """Kill the process with all that it has started, and return how it had ended, in words."""
+        if self.alive:
+            end_group(self.process.pid)
+        code = self.process.wait()
+        end_marked(self.mark)
+        if self._jobs >= 0:
+            os.close(self._jobs)
+            self._jobs = -1
+        return _in_words(code)
+
+
+def _in_words(code: int) -> str:
+    if code >= 0:
+        return f"with exit status {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    hint = "; the machine may be out of memory, try fewer --workers" if code == -signal.SIGKILL else ""
+    return f"by signal {name}{hint}"
