@@ -35,9 +35,10 @@ CAPTIONS = {
     "convolutions": "faster convolutions",
     "machine": "threads, memory",
     "params": "what plugins declare, checked",
+    "arrays": "what users give, checked once",
     "scores": "what a number means",
     "source": "loading code, digests of it",
-    "files": "whole or not there; JSON; caches",
+    "files": "read and written safely; JSON; caches",
     "errors": "every exception",
     "text": "names compared and printed",
 }

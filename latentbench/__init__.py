@@ -40,10 +40,17 @@ _HOMES = {
     "Split": "dataset",
     "Tier": "metric",
     "Trial": "trial",
+    "as_float32": "arrays.numbers",
     "as_inputs": "model",
+    "as_numbers": "arrays.numbers",
     "cache_dir": "files.cache",
+    "check_memory": "files.reading",
+    "check_unpacked": "files.reading",
     "hookimpl": "hookspecs",
     "load_results": "api",
+    "number_classes": "arrays.classes",
+    "open_regular": "files.reading",
+    "reading": "files.reading",
     "run": "api",
     "score": "api",
     "write_atomically": "files.writing",
@@ -55,6 +62,9 @@ if TYPE_CHECKING:
     from latentbench.api import load_results as load_results
     from latentbench.api import run as run
     from latentbench.api import score as score
+    from latentbench.arrays.classes import number_classes as number_classes
+    from latentbench.arrays.numbers import as_float32 as as_float32
+    from latentbench.arrays.numbers import as_numbers as as_numbers
     from latentbench.benchmark import Benchmark as Benchmark
     from latentbench.dataset import Dataset as Dataset
     from latentbench.dataset import DataSpec as DataSpec
@@ -64,6 +74,10 @@ if TYPE_CHECKING:
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
     from latentbench.files.cache import cache_dir as cache_dir
+    from latentbench.files.reading import check_memory as check_memory
+    from latentbench.files.reading import check_unpacked as check_unpacked
+    from latentbench.files.reading import open_regular as open_regular
+    from latentbench.files.reading import reading as reading
     from latentbench.files.writing import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace

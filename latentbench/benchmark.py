@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
-from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.files.failures import refusal
+from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
+from latentbench.files.reading import is_there, open_regular, reading
 from latentbench.params import Params, build_params
 from latentbench.text import normalized
 
-__all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark"]
+__all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark", "split_spec"]
 
 SUITES = Path(__file__).parent / "suites"
+MOST_BYTES = 1_000_000  # of a benchmark file
+PAIR = re.compile(r":(?=[^\W\d]\w*=)")  # starts a parameter in NAME:KEY=VALUE
 Table = dict[str, Any]
 
 
@@ -123,8 +125,30 @@ def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str
 
 def default_folder(benchmark: Benchmark) -> Path:
     """Return results/DATASET-TITLE, where a run goes unless it is told otherwise."""
-    data = "-".join(Path(spec.partition(":")[0]).stem for spec in benchmark.datasets)
+    data = "-".join(Path(split_spec(spec)[0]).stem for spec in benchmark.datasets)
     return Path("results") / re.sub(r"[^\w.-]+", "_", normalized(f"{data}-{benchmark.title}"))
+
+
+def split_spec(text: str) -> tuple[str, list[str]]:
+    """Split a dataset as it is asked for, NAME:KEY=VALUE:KEY=VALUE, into its name and its parameters.
+
+    The name may be a path with colons, and so may a value; the longest path that is there is the name.
+
+    >>> split_spec("./a:b:size=8:labels=c:d.csv")
+    ('./a:b', ['size=8', 'labels=c:d.csv'])
+    """
+    parts = PAIR.split(text)
+    for count in range(len(parts), 1, -1):
+        if is_there(":".join(parts[:count])):
+            return ":".join(parts[:count]), parts[count:]
+    name, *pairs = parts
+    if not pairs and not is_there(name) and not _is_path(name):
+        name, *pairs = name.split(":")  # a parameter without its value is told as such
+    return name, pairs
+
+
+def _is_path(name: str) -> bool:
+    return len(Path(name).parts) > 1 or name.startswith(".")
 
 
 def _preset_path(name: object) -> Path:
@@ -142,14 +166,16 @@ def _preset_path(name: object) -> Path:
 
 def _read_toml(path: Path) -> Table:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise refusal(error, f"benchmark {path} cannot be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"benchmark {path} is not valid TOML: {error}") from error
-    for tables in (values, *_tables_in(values.get("on"))):
-        if isinstance(tables.get("params"), dict):
-            tables["params"] = dict(_flat(tables["params"]))
+        with open_regular(path, MOST_BYTES) as file:
+            content = file.read()
+    except DataError as error:
+        raise RequestError(f"benchmark {error}") from None
+    with reading(path, "a benchmark in TOML", "correct it", RequestError):
+        values = tomllib.loads(content.decode("utf-8"))
+        for tables in (values, *_tables_in(values.get("on"))):
+            if isinstance(tables.get("params"), dict):
+                tables["params"] = dict(_flat(tables["params"]))
+        repr(values)  # what is nested too deep fails here, not where it is used
     return values
 
 

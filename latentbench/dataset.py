@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import latentbench.params
+from latentbench.arrays.classes import class_numbers
+from latentbench.arrays.numbers import as_array, as_numbers
 from latentbench.errors import ContractError, DataError
 from latentbench.params import check_whole
 from latentbench.text import normalized, printable
@@ -20,16 +22,19 @@ __all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "spli
 
 CHUNK = 1024  # inputs whose moments are taken at once
 Array = npt.NDArray[Any]
+MOST_CLASSES = 100_000  # metrics take memory for every class number up to the largest
 
 
 @dataclass(frozen=True)
 class Split:
     """Data of one split, in memory and on the CPU.
 
+    Arrays, tensors and lists are taken and kept as NumPy arrays.
+
     Attributes:
-        inputs: images as uint8 `(n, c, h, w)`, or any float32 array `(n, ...)`.
-        labels: class numbers `(n,)` from 0, of any integer type (kept as int64), or None.
-        factors: float ground-truth factors `(n, k)`, or None.
+        inputs: images as uint8 `(n, c, h, w)`, or any float32 array `(n, ...)`, finite.
+        labels: class numbers `(n,)` from 0 (kept as int64), or text, which is numbered by `class_names`; or None.
+        factors: finite ground-truth factors `(n, k)`, or None.
         factor_names: k names.
         factor_sizes: k counts of values; 0 means continuous.
         class_names: what class 0, 1, ... is called, for people to read; empty where classes have numbers alone.
@@ -49,34 +54,26 @@ class Split:
         for attribute in ("factor_names", "class_names"):
             names = tuple(printable(normalized(str(name))) for name in getattr(self, attribute))
             object.__setattr__(self, attribute, names)
-        if self.labels is not None and np.issubdtype(self.labels.dtype, np.integer):
-            object.__setattr__(self, "labels", self.labels.astype(np.int64))
-        if self.inputs.dtype not in (np.uint8, np.float32) or self.inputs.ndim < 2:
-            raise DataError(
-                "inputs must be uint8 images (n, c, h, w) or a float32 array (n, ...), "
-                f"got {self.inputs.dtype} of shape {self.inputs.shape}"
-            )
-        if self.inputs.dtype == np.uint8 and self.inputs.ndim != 4:
-            raise DataError(f"uint8 inputs must be images (n, c, h, w), got shape {self.inputs.shape}")
-        if self.inputs.dtype == np.float32 and not np.isfinite(self.inputs).all():
-            raise DataError("inputs hold NaN or infinity; remove or fill those rows")
-        for name in ("labels", "factors"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.inputs):
-                raise DataError(f"{name} have {len(values)} rows where inputs have {len(self.inputs)}")
-        if self.labels is not None and (self.labels.dtype != np.int64 or self.labels.ndim != 1):
-            raise DataError(f"labels must be int64 (n,), got {self.labels.dtype} of shape {self.labels.shape}")
-        if self.labels is not None and len(self.labels) and self.labels.min() < 0:
-            raise DataError("labels must be class numbers from 0, got a negative one")
+        inputs = _checked_inputs(self.inputs)
+        object.__setattr__(self, "inputs", inputs)
+        if self.labels is not None:
+            labels, names = class_numbers(self.labels, "labels", names=self.class_names, rows=MOST_CLASSES)
+            _check_length("labels", labels, inputs)
+            object.__setattr__(self, "labels", labels)
+            object.__setattr__(self, "class_names", names)
+        if self.factors is not None:
+            factors = as_numbers(self.factors, "factors")
+            _check_length("factors", factors, inputs)
+            object.__setattr__(self, "factors", factors)
+        self._check_names()
+
+    def _check_names(self) -> None:
         if self.factors is not None and self.factors.shape[1:] != (len(self.factor_names),):
             raise DataError(
                 f"factors of shape {self.factors.shape} need as many names, got {len(self.factor_names)}"
             )
         if len(self.factor_names) != len(self.factor_sizes):
             raise DataError("factor_names and factor_sizes must be equally long")
-        classes = 0 if self.labels is None or not len(self.labels) else int(self.labels.max()) + 1
-        if self.class_names and len(self.class_names) < classes:
-            raise DataError(f"class_names must name all {classes} classes, got {len(self.class_names)} names")
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -88,6 +85,23 @@ class Split:
         return replace(self, inputs=self.inputs[rows], labels=labels, factors=factors)
 
 
+def _checked_inputs(values: Any) -> Array:
+    inputs = as_array(values, "inputs")
+    if inputs.dtype not in (np.uint8, np.float32) or inputs.ndim < 2:
+        raise DataError(
+            "inputs must be uint8 images (n, c, h, w) or a float32 array (n, ...), "
+            f"got {inputs.dtype} of shape {inputs.shape}"
+        )
+    if inputs.dtype == np.uint8 and inputs.ndim != 4:
+        raise DataError(f"uint8 inputs must be images (n, c, h, w), got shape {inputs.shape}")
+    return as_numbers(inputs, "inputs")
+
+
+def _check_length(name: str, values: Array, inputs: Array) -> None:
+    if len(values) != len(inputs):
+        raise DataError(f"{name} have {len(values)} rows where inputs have {len(inputs)}")
+
+
 Render = Callable[[Array], Array]
 
 
@@ -95,13 +109,15 @@ Render = Callable[[Array], Array]
 class Splits:
     """The three splits of a dataset; `validation` is carved from train and the same for all seeds.
 
-    `render` draws the inputs of any factors where the data are generated: the ground truth of an edit.
+    `render` draws the inputs of any factors where the data are generated: the ground truth of an edit. `remarks`
+    are sentences on what of the files is not in the splits.
     """
 
     train: Split
     validation: Split
     test: Split
     render: Render | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,6 +219,14 @@ class Dataset(ABC):
         """
         return fingerprint_arrays(*self.load())
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return what `load` left out or changed, each as a short sentence; the dry run of a run shows them.
+
+        Override it where files may hold what no split has, as other files in a folder, or transparency.
+        It is called after `load`, on the same object.
+        """
+        return ()
+
     def render(self, factors: npt.ArrayLike) -> Array:  # noqa: ARG002 - overridden by generated data
         """Draw the inputs `(n, *shape)` of `factors` `(n, k)`; override it where the data are generated.
 
@@ -223,9 +247,14 @@ class Dataset(ABC):
             raise DataError(
                 f"train inputs have shape {train.inputs.shape[1:]} but test inputs {test.inputs.shape[1:]}"
             )
+        if train.class_names != test.class_names:
+            raise DataError(
+                f"train and test must have the same class_names, got {', '.join(train.class_names) or 'none'} and "
+                f"{', '.join(test.class_names) or 'none'}; number the labels of both together"
+            )
         train, validation = split_validation(train)
         renders = type(self).render is not Dataset.render
-        return Splits(train, validation, test, self.render if renders else None)
+        return Splits(train, validation, test, self.render if renders else None, tuple(self.remarks()))
 
 
 def split_validation(train: Split) -> tuple[Split, Split]:

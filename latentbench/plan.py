@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentbench.benchmark import override
+from latentbench.benchmark import override, split_spec
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
+from latentbench.files.reading import is_there
 from latentbench.model import GradientModel
 from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
@@ -104,27 +105,47 @@ class _RequestedDataset:
 
 def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
     """Read "name:key=value:key=value"; commas in a value separate the items of a tuple. A path may be the name."""
-    name, *pairs = [text] if existing(Path(text)).exists() else text.split(":")
-    params: Table = {}
+    name, pairs = split_spec(text)
+    given: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise RequestError(f"dataset {text!r}: expected NAME:KEY=VALUE, got {pair!r}")
-        params[normalized(key)] = tuple(value.split(",")) if "," in value else TypedText(value)
+        key = normalized(key)
+        if key in given:
+            raise RequestError(f"dataset {text!r}: {key} is given twice; give it once")
+        given[key] = value
     path = existing(Path(name))
     if normalized(name) in plugins.names("dataset"):
-        return _RequestedDataset(normalized(name), _find(plugins, "dataset", name), params)
-    if not (path.exists() or len(path.parts) > 1 or name.startswith(".")):
+        return _named(normalized(name), _find(plugins, "dataset", name), given)
+    if not (is_there(path) or len(path.parts) > 1 or name.startswith(".")):
         try:
-            return _RequestedDataset(name, _find(plugins, "dataset", name), params)
+            return _named(name, _find(plugins, "dataset", name), given)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; nor is there a file or folder {name!r} here") from None
     readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
     if not readers:
         raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
     path = path.resolve()  # workers and later readers may stand elsewhere
-    shown = printable(normalized(path.stem))
-    return _RequestedDataset(shown, _find(plugins, "dataset", readers[0]), {"path": str(path), **params})
+    return _named(
+        printable(normalized(path.stem)), _find(plugins, "dataset", readers[0]), {"path": str(path), **given}
+    )
+
+
+def _named(name: str, reader: NamedClass, given: Mapping[str, str]) -> _RequestedDataset:
+    params = {
+        key: _items(value) if _takes_items(reader, key) else TypedText(value) for key, value in given.items()
+    }
+    return _RequestedDataset(name, reader, params)
+
+
+def _items(text: str) -> TypedText | tuple[str, ...]:
+    return tuple(text.split(",")) if "," in text else TypedText(text)
+
+
+def _takes_items(reader: NamedClass, key: str) -> bool:
+    """Whether a parameter is a tuple; a path may hold a comma."""
+    return key in reader.cls.Params.model_fields and "tuple" in str(reader.cls.Params.model_fields[key].annotation)
 
 
 def _dataset_trials(

@@ -88,8 +88,8 @@ def test_every_preset_can_be_planned():
 
 
 BAD = {
-    "syntax": ("title = ", "benchmark {path} is not valid TOML: "),
-    "bytes": ("\xff", "benchmark {path} is not valid TOML: "),
+    "syntax": ("title = ", "{path} must be a benchmark in TOML, it cannot be read ("),
+    "bytes": ("\xff", "{path} must be a benchmark in TOML, it cannot be read ("),
     "unknown key": ("model = ['ae']", "benchmark mine.toml has no parameter 'model'; did you mean 'models'"),
     "unknown table": (
         "[on.digits.budgets]\nepochs = 1",
@@ -125,9 +125,7 @@ def test_a_bad_file_is_refused_in_one_sentence(toml, tmp_path, case, changes):
 
 
 def test_a_file_or_preset_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(
-        RequestError, match=r"none\.toml cannot be read: there is no such file or folder; check the path$"
-    ):
+    with pytest.raises(RequestError, match=r"none\.toml must be a file, nothing is there; check the path$"):
         read_benchmark(tmp_path / "none.toml")
     with pytest.raises(UnknownNameError, match=r"^there is no preset 'quik'; did you mean 'quick'\? \(presets: "):
         read_benchmark("quik")

@@ -1,7 +1,9 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +24,11 @@ def split(rows=20, seed=0):
 
 WRONG = {
     "dtype": ({"inputs": np.zeros((3, 2))}, "inputs must be uint8 images .* got float64 of shape (3, 2)"),
-    "byte order": ({"inputs": np.zeros((3, 2), ">f4")}, "inputs must be uint8 images .* got >f4 of shape (3, 2)"),
+    "complex": (
+        {"inputs": np.zeros((3, 2), "c8")},
+        "inputs must be uint8 images .* got complex64 of shape (3, 2)",
+    ),
+    "ragged": ({"inputs": [[1], [1, 2]]}, "inputs must be an array, NumPy cannot make one of it"),
     "flat": ({"inputs": np.zeros(3, np.float32)}, "inputs must be uint8 .* got float32 of shape (3,)"),
     "no channel": (
         {"inputs": np.zeros((3, 4, 4), np.uint8)},
@@ -30,18 +36,37 @@ WRONG = {
     ),
     "nan": (
         {"inputs": np.full((3, 2), np.nan, np.float32)},
-        "inputs hold NaN or infinity; remove or fill those rows",
+        "inputs must be finite, row 1 of 3 holds NaN or infinity; fill or remove such rows",
     ),
-    "infinity": ({"inputs": np.full((3, 2), np.inf, np.float32)}, "inputs hold NaN or infinity"),
+    "infinity": ({"inputs": np.full((3, 2), np.inf, np.float32)}, "inputs must be finite, row 1 of 3 holds"),
     "label rows": ({"labels": np.zeros(4, np.int64)}, "labels have 4 rows where inputs have 3"),
-    "label type": ({"labels": np.zeros(3)}, "labels must be int64 (n,), got float64 of shape (3,)"),
+    "label type": (
+        {"labels": np.array([0, 0.5, 1])},
+        "labels must be classes (n,), whole numbers or text, row 2 of 3 holds 0.5; correct",
+    ),
+    "missing label": (
+        {"labels": [0, None, 1]},
+        "labels must be classes .* row 2 of 3 has none (missing); correct",
+    ),
     "label shape": (
-        {"labels": np.zeros((3, 1), np.int64)},
-        "labels must be int64 (n,), got int64 of shape (3, 1)",
+        {"labels": np.zeros((3, 2), np.int64)},
+        "labels must be classes (n,), whole numbers or text, got int64 of shape (3, 2)",
+    ),
+    "large label": (
+        {"labels": np.array([0, 2_000_000_000, 1])},
+        "labels must be class numbers from 0 without large",
+    ),
+    "unnamed label": (
+        {"labels": np.arange(3), "class_names": ("a", "b")},
+        "labels must be below 2, as many class_",
+    ),
+    "factor gap": (
+        {"factors": [[1.0], [np.nan], [2.0]], "factor_names": ("x",), "factor_sizes": (0,)},
+        "factors must be finite, row 2 of 3 holds NaN or infinity",
     ),
     "negative label": (
         {"labels": np.array([0, -1, 1])},
-        "labels must be class numbers from 0, got a negative one",
+        "labels must be class numbers from 0, row 2 of 3 holds -1; take such rows out where it marks noise, or",
     ),
     "factor rows": ({"factors": np.zeros((2, 1))}, "factors have 2 rows where inputs have 3"),
     "factor names": ({"factors": np.zeros((3, 1))}, "factors of shape (3, 1) need as many names, got 0"),
@@ -59,6 +84,40 @@ def test_a_split_refuses_arrays_that_do_not_fit(case):
     pattern = re.escape(expected).replace(r"\.\*", ".*")
     with pytest.raises(DataError, match=f"^{pattern}"):
         Split(**{"inputs": np.zeros((3, 2), np.float32), **arrays})
+
+
+GOOD = {
+    "lists": [1.0, 2.0, 0.0],
+    "big-endian": np.array([1, 2, 0], ">i8"),
+    "backwards": np.array([0, 2, 1])[::-1],
+    "a column": np.array([[1], [2], [0]]),
+    "torch": torch.tensor([1, 2, 0]),
+    "gradients": torch.tensor([1.0, 2.0, 0.0], requires_grad=True),
+    "pandas": pd.Series([1, 2, 0], dtype="Int64"),
+    "text": np.array(["1", "2", "0"]),
+}
+
+
+@pytest.mark.parametrize("labels", GOOD.values(), ids=GOOD)
+def test_labels_of_any_kind(labels):
+    made = Split(torch.zeros(3, 2), labels)
+    assert (made.labels.dtype, made.labels.tolist(), made.inputs.dtype) == (np.int64, [1, 2, 0], np.float32)
+
+
+def test_text_labels_are_numbered():
+    made = Split(np.zeros((3, 2), np.float32), ["dog", "cat ", "dog"])
+    assert (made.labels.tolist(), made.class_names) == ([1, 0, 1], ("cat", "dog"))
+    made = Split(np.zeros((3, 2), np.float32), ["dog", "cat", "dog"], class_names=("emu", "dog", "cat"))
+    assert (made.labels.tolist(), made.class_names) == ([1, 2, 1], ("emu", "dog", "cat"))
+    assert made.take(np.array([1])).labels.tolist() == [2]
+
+
+def test_class_names_of_train_and_test_must_be_alike():
+    train, test = (Split(np.zeros((20, 2), np.float32), ["a", other] * 10) for other in ("b", "c"))
+    with pytest.raises(
+        DataError, match=r"^train and test must have the same class_names, got a, b and a, c; number"
+    ):
+        Given(train, test).splits()
 
 
 @pytest.mark.parametrize("rows", [np.array([4, 1]), np.arange(20) % 7 == 3], ids=["numbers", "mask"])

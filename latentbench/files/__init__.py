@@ -1,1 +1,1 @@
-"""Files: whole or not there, JSON, and where caches lie."""
+"""Files: read safely, written whole or not at all, JSON, and where caches lie."""

@@ -135,8 +135,8 @@ class LatentSpace:
         """Build a latent space from plain arrays or tensors, all with n rows.
 
         Args:
-            codes: `(n, d)`; becomes float32.
-            labels: class numbers `(n,)`.
+            codes: `(n, d)`; becomes float32, less the mean where float32 cannot hold it (`note` tells).
+            labels: class numbers `(n,)` from 0, or text, which is numbered.
             inputs: `(n, *shape)`; uint8 is scaled to [0, 1].
             reconstructions: like `inputs`; without them `decode` makes them.
             decode: codes `(m, d)` to outputs `(m, *shape)`, in torch.
@@ -154,10 +154,9 @@ class LatentSpace:
             name: how messages call it.
 
         Raises:
-            ContractError: arrays of different lengths, codes that are not `(n, d)` or not finite.
+            ContractError: arrays that do not fit together, are not finite, or lose their digits in float32.
         """
         arrays = {"codes": codes, "labels": labels, "inputs": inputs, "reconstructions": reconstructions}
-        data = SpaceData.of_arrays(factor_names, factor_sizes, class_names, **arrays, factors=factors)
         maps = SpaceMaps(
             encode=encode,
             decode=decode,
@@ -166,7 +165,10 @@ class LatentSpace:
             prior=prior,
             render=render,
         )
-        space = cls(data, maps, OtherSplits(train, validation), name=name)
+        others = [space.data for space in (train, validation) if space is not None]
+        names = factor_names, factor_sizes, class_names
+        data = SpaceData.of_arrays(*names, others, maps, **arrays, factors=factors)
+        space = cls(data, maps, OtherSplits(train, validation), name=name, note=data.note)
         check_codes(space.codes, name)
         return space
 

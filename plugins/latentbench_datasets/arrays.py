@@ -15,8 +15,8 @@ from pydantic import Field
 from latentbench import DataError, Dataset, Split
 from latentbench_datasets._arrays.array_files import Rows, read_array_file
 from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
-from latentbench_datasets._arrays.image_folder import image_files, read_images
-from latentbench_datasets._arrays.labels import number_classes, read_file_labels, read_row_labels
+from latentbench_datasets._arrays.image_folder import image_files, left_out, read_images
+from latentbench_datasets._arrays.labels import numbered, odd_names, read_file_labels, read_row_labels
 from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
@@ -34,8 +34,10 @@ class Arrays(Dataset):
       dimensions are images, channels in front or at the end.
     - CSV, parquet: columns of numbers, and one of labels.
 
-    Labels may be numbers or text; classes are numbered from 0 in ascending order. Rows go to test by the hash of
-    their inputs, so the split does not depend on their order and equal rows stay together.
+    Labels may be numbers or text; classes are numbered from 0, in the order of numbers if all are whole, else of
+    text, without spaces around it. Only an empty cell, None and NaN are missing. A parquet file's index, and whole
+    numbers or text in a column called id, index or the like, name rows. `remarks` says what is left out. Rows go
+    to test by the hash of their inputs, so the split does not depend on their order and equal rows stay together.
     """
 
     class Params(LabeledParams):
@@ -57,9 +59,13 @@ class Arrays(Dataset):
             default=None, ge=1, le=4096, description="height and width that the images of a folder are resized to"
         )
 
-    version = 2
+    version = 3
     params: Params
     reads_paths = True
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self._remarks: list[str] = []
 
     def load(self) -> tuple[Split, Split]:
         """Return train and test.
@@ -67,13 +73,14 @@ class Arrays(Dataset):
         Raises:
             DataError: a file is missing, damaged or of an unknown kind, or data and labels do not fit together.
         """
-        parts, names = self._read()
+        self._remarks = []
+        parts = self._read()
         if len(parts) == 2:
             train, test = parts
         else:
             train, test = _split(parts[0], self.params.test_share, self._path())
         if self.params.classes is None:
-            self._check_classes(train, test, names)
+            self._check_classes(train, test)
         train, test = keep_classes(train, test, self.params.classes, self.params.train_classes)
         self._check_count(len(train) + len(test), " of these classes" if self.params.classes else "")
         return train, test
@@ -83,20 +90,25 @@ class Arrays(Dataset):
         settings = self.params.model_dump(mode="json", exclude={"path", "labels"})
         return remembered_fingerprint(self._files(), self.version, super().fingerprint, settings)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return what `load` left out of the files, or what they may mean otherwise."""
+        return tuple(self._remarks)
+
     def _check_count(self, rows: int, which: str = "") -> None:
         what = "images" if self._path().is_dir() else "rows"
         if rows < MINIMUM:
             raise DataError(f"{self._path()} must hold at least {MINIMUM} {what}{which}, got {rows}; add more")
 
-    def _check_classes(self, train: Split, test: Split, names: list[str]) -> None:
+    def _check_classes(self, train: Split, test: Split) -> None:
         """Refuse a class that only test has: nothing could learn it."""
         if train.labels is None or test.labels is None:
             return
         lost = np.setdiff1d(test.labels, train.labels)
         if len(lost):
             count = int((test.labels == lost[0]).sum())
+            name = train.class_names[lost[0]] if train.class_names else str(lost[0])
             raise DataError(
-                f"every class of {self._path()} must have rows in train, {names[lost[0]]!r} has {count} in test "
+                f"every class of {self._path()} must have rows in train, {name!r} has {count} in test "
                 "only; add more of it, or take it out"
             )
 
@@ -122,29 +134,31 @@ class Arrays(Dataset):
                 raise DataError(f"{file} must be a file or a folder of images, nothing is there; check the path")
         return files
 
-    def _read(self) -> tuple[list[Split], list[str]]:
-        """Return one split that holds all rows, or train and test; and the names of the classes."""
+    def _read(self) -> list[Split]:
+        """Return one split that holds all rows, or train and test."""
         path = self._path()
         parts = self._read_folder() if path.is_dir() else self._read_file()
         self._check_count(sum(len(part.inputs) for part in parts))
         _check_alike(parts, path)
         labelled = [part.labels for part in parts if part.labels is not None]
-        numbered: Sequence[Array | None] = [None] * len(parts)
-        names: list[str] = []
+        numbers: Sequence[Array | None] = [None] * len(parts)
+        names: tuple[str, ...] = ()
         if labelled:
-            numbered, names = number_classes(labelled, self._label_file() or path)
-        splits = [
-            Split(part.inputs, labels, part.factors, part.factor_names, part.factor_sizes)
-            for part, labels in zip(parts, numbered, strict=True)
+            numbers, names = numbered(labelled, self._label_file() or path)
+        self._remarks += [*(remark for part in parts for remark in part.remarks), *odd_names(names)]
+        return [
+            Split(part.inputs, labels, part.factors, part.factor_names, part.factor_sizes, names)
+            for part, labels in zip(parts, numbers, strict=True)
         ]
-        return splits, names
 
     def _read_folder(self) -> list[Rows]:
         path = self._path()
         files = image_files(path)
         places = split_folders(path, files)
         labels = self._folder_labels(files, places)
-        images = read_images(files, self.params.size)
+        images, losses = read_images(files, self.params.size)
+        label_file = self._label_file()
+        self._remarks += [*left_out(path, files if label_file is None else [*files, label_file]), *losses]
         if len(places) == 1:
             return [Rows(images, labels)]
         inside = [np.array([place in file.parents for file in files]) for place in places]

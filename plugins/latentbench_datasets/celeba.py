@@ -88,7 +88,7 @@ class CelebA(Dataset):
 
 def _read_face(file: Path, size: int) -> npt.NDArray[np.uint8]:
     """Return one image, its middle, as `(3, size, size)`."""
-    face = ImageOps.fit(open_image(file).convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    face = ImageOps.fit(open_image(file)[0].convert("RGB"), (size, size), Image.Resampling.BILINEAR)
     return as_array(face)
 
 

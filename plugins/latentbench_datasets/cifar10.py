@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from latentbench import DataError, Dataset, Split, cache_dir
+from latentbench import DataError, Dataset, Split, cache_dir, open_regular
 from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 from latentbench_datasets._shared.downloads import fetch
 from latentbench_datasets._shared.fingerprints import remembered_fingerprint
@@ -99,10 +99,8 @@ def _read_split(files: list[Path]) -> Split:
 
 def _read_batch(file: Path) -> npt.NDArray[np.uint8]:
     """Return the rows of one file: label, then the red, green and blue planes."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}; check its permissions and disk") from error
+    with open_regular(file) as opened:
+        content = opened.read(BATCH_ROWS * ROW_BYTES + 1)
     if len(content) != BATCH_ROWS * ROW_BYTES:
         raise DataError(
             f"{file} must hold {BATCH_ROWS} rows of {ROW_BYTES} bytes, got {len(content)} bytes, which is "

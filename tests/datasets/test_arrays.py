@@ -167,7 +167,10 @@ CSV = {
     "no rows": ("a,b\n", "must hold rows, got none; check"),
     "only labels": ("label\n" + "1\n2\n" * 30, "must have columns of numbers, got only labels; add inputs"),
     "label gap": ("a,label\n" + "1,x\n" * 7 + "1,\n" * 53, "column 'label' has none (NaN) for row 8; fill"),
-    "fractions": ("a,label\n" + "1,0.5\n2,0.7\n" * 30, "must be classes (n,), whole numbers or text, got float64"),
+    "fractions": (
+        "a,label\n" + "1,0.5\n2,0.7\n" * 30,
+        "whole numbers or text, got numbers as 0.5; give one class",
+    ),
 }
 
 
@@ -198,7 +201,10 @@ NPZ = {
     ),
     "one-hot labels": ({"x": floats(3), "y": np.eye(ROWS)}, "must be classes (n,), whole numbers or text"),
     "NaN": ({"x": np.full((ROWS, 2), np.nan)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
-    "too large": ({"x": np.full((ROWS, 2), 1e300)}, "must be finite, row 1 of 60 holds NaN or infinity; fill"),
+    "too large": (
+        {"x": np.full((ROWS, 2), 1e300)},
+        "must fit into float32, row 1 of 60 holds 1e+300, the most is 3.4e38; scale it",
+    ),
     "text": ({"x": np.array([["a"]] * ROWS)}, "must be numbers (n, ...) with at least 2 dimensions, got <U1"),
     "one dimension": ({"x": floats()}, "with at least 2 dimensions, got float32 of shape (60,); save"),
     "wide pixels": ({"x": pixels(6, 5).astype(int)}, "convert pixels of 0..255 with astype('uint8')"),

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError
-from latentbench_datasets._arrays.files import check_filled, find_column, load_numpy, read_frame
-from latentbench_datasets._arrays.labels import LABEL_NAMES
+from latentbench import DataError, as_float32, as_numbers
+from latentbench_datasets._arrays.files import check_filled, find_column, read_frame
+from latentbench_datasets._arrays.labels import LABEL_NAMES, label_text
+from latentbench_datasets._arrays.numpy_files import load_numpy, read_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,10 @@ INPUTS = ("inputs", "x", "images", "data", "features")
 LABELS = ("labels", "label", "y", "targets", "target", "classes")
 FACTORS = ("factors",)
 CHANNELS = (1, 3, 4)
+ROW_NAMES = ("id", "ids", "idx", "index", "row_id", "rowid", "row_number", "item_id", "sample_id", "uid", "uuid")
+GAPS = ("na", "n/a", "nan", "none", "null")
+MOST_VALUES = 1000  # of a factor of few rows
+EXACT = 2**53  # float64 holds whole numbers up to this
 NUMPY = (".npy", ".npz")
 TABLES = (".csv", ".parquet")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
@@ -33,13 +38,14 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Rows:
-    """What a file holds: `inputs` as a split holds them, `labels` still as they are written."""
+    """What a file holds: `inputs` as a split holds them, `labels` as they are written, `remarks` for people."""
 
     inputs: Array
     labels: Array | None = None
     factors: Array | None = None
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def read_array_file(path: Path, label_column: str | None) -> list[Rows]:
@@ -52,7 +58,9 @@ def read_array_file(path: Path, label_column: str | None) -> list[Rows]:
     if suffix in TABLES:
         return [_read_table(path, label_column)]
     if suffix in NUMPY:
-        content = load_numpy(path, lambda content: content if isinstance(content, np.ndarray) else dict(content))
+        content = load_numpy(
+            path, lambda content: content if isinstance(content, np.ndarray) else read_members(path, content)
+        )
         return [Rows(_inputs(path, content))] if isinstance(content, np.ndarray) else _read_arrays(path, content)
     raise DataError(
         f"{path} must be a folder of images or a file ending in {' '.join((*NUMPY, *TABLES))}, "
@@ -95,14 +103,23 @@ def _rows(path: Path, content: Mapping[str, Array], forms: Sequence[str]) -> Row
         )
     if factors is None:
         return Rows(rows, labels)
-    if factors.ndim != 2 or factors.dtype.kind not in "biuf" or not np.isfinite(factors).all():
+    if factors.ndim != 2 or factors.dtype.kind not in "biuf":
         raise DataError(
             f"factors of {path} must be finite numbers (n, k), got {factors.dtype} of shape {factors.shape}"
             "; fill gaps and number what is text"
         )
     numbers = [f"factor_{each}" for each in range(factors.shape[1])]
     names = tuple(map(str, content.get("factor_names", np.array(numbers)).tolist()))
-    return Rows(rows, labels, factors.astype(np.float32), names, tuple(map(_size, factors.T)))
+    return Rows(rows, labels, _float_factors(path, factors), names, tuple(map(_size, factors.T)))
+
+
+def _float_factors(path: Path, factors: Array) -> Array:
+    """Return factors as float32, as float64 where that would lose digits."""
+    numbers = as_numbers(factors, f"factors of {path}")
+    try:
+        return as_float32(numbers, f"factors of {path}")
+    except DataError:
+        return numbers.astype(np.float64)
 
 
 def _check_nothing_unread(path: Path, content: Mapping[str, Array], rows: int) -> None:
@@ -118,9 +135,10 @@ def _check_nothing_unread(path: Path, content: Mapping[str, Array], rows: int) -
 
 
 def _size(factor: Array) -> int:
-    """Return how many values a factor of whole numbers has; 0 for a continuous one."""
-    counted = factor.dtype.kind in "biu" and factor.min(initial=0) >= 0
-    return int(factor.max(initial=0)) + 1 if counted else 0
+    """Return how many values a factor of whole numbers has; 0 for a continuous one, or more values than rows."""
+    size = int(factor.max(initial=0)) + 1
+    counted = factor.dtype.kind in "biu" and factor.min(initial=0) >= 0 and size <= max(len(factor), MOST_VALUES)
+    return size if counted else 0
 
 
 def _pick(path: Path, content: Mapping[str, Array], names: Sequence[str], forms: Sequence[str]) -> Array | None:
@@ -150,14 +168,7 @@ def _inputs(path: Path, values: Array) -> Array:
             f"inputs of {path} must be uint8 images (n, h, w) or (n, c, h, w), or floats, got {values.dtype} "
             f"of shape {values.shape}; convert pixels of 0..255 with astype('uint8'), others with 'float32'"
         )
-    with np.errstate(over="ignore"):  # reported below
-        floats = np.ascontiguousarray(values, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(floats).all(axis=tuple(range(1, floats.ndim))))
-    if len(bad):
-        raise DataError(
-            f"inputs of {path} must be finite, row {bad[0] + 1} of {len(floats)} holds NaN or infinity; "
-            "fill or remove such rows"
-        )
+    floats = as_float32(values, f"inputs of {path}")
     return floats.transpose(0, 3, 1, 2).copy() if _channels_last(floats.shape) else floats
 
 
@@ -180,16 +191,32 @@ def _channels_first(path: Path, images: Array) -> Array:
 
 
 def _read_table(path: Path, label_column: str | None) -> Rows:
-    frame = read_frame(path)
+    frame = read_frame(path, label_text(label_column))
     _check_header(path, list(frame.columns))
     labels = None
     name = find_column(path, frame, label_column, LABEL_NAMES)
     if name is not None:
         column = frame.pop(name)
         check_filled(path, column)
-        labels = column.to_numpy()
+        labels = column.to_numpy(object)
+    left_out = [str(name) for name in frame if name in frame.attrs.get("index", ()) or _names_rows(frame[name])]
+    frame = frame.drop(columns=left_out)
     _check_numbers(path, frame)
-    return Rows(_inputs(path, frame.to_numpy(np.float64)), labels)
+    remarks = [f"column {name!r} names rows and is no input" for name in left_out]
+    return Rows(_inputs(path, _values(frame)), labels, remarks=tuple(remarks))
+
+
+def _names_rows(column: pd.Series[Any]) -> bool:
+    """Whether a column identifies rows: it is called so, and holds whole numbers or text."""
+    whole = column.dtype.kind in "iuOT" or (column.dtype.kind == "f" and bool((column.dropna() % 1 == 0).all()))
+    return str(column.name).lower() in ROW_NAMES and whole
+
+
+def _values(frame: pd.DataFrame) -> Array:
+    """Return the numbers of a table in a type that holds them exactly."""
+    whole = [frame[name] for name in frame if frame[name].dtype.kind in "iu"]
+    large = any(max(int(column.max()), -int(column.min())) > EXACT for column in whole)
+    return frame.to_numpy(np.longdouble if large else np.float64)
 
 
 def _check_header(path: Path, names: list[str]) -> None:
@@ -206,16 +233,27 @@ def _check_header(path: Path, names: list[str]) -> None:
 
 
 def _check_numbers(path: Path, frame: pd.DataFrame) -> None:
-    import pandas as pd
-
     if not len(frame.columns):
         raise DataError(f"{path} must have columns of numbers, got only labels; add inputs")
     for name in frame:
         if frame[name].dtype.kind not in "biuf":
-            odd = frame[name][pd.to_numeric(frame[name], errors="coerce").isna()]
-            raise DataError(
-                f"{path} must have numbers in every column but the label's, column {name!r} holds others "
-                f"(as {odd.iloc[0] if len(odd) else frame[name].dtype!r}); drop it, or if it "
-                f"holds the labels give `-p arrays.label_column={name}`"
-            )
+            _refuse_text(path, frame[name])
         check_filled(path, frame[name])
+
+
+def _refuse_text(path: Path, column: pd.Series[Any]) -> None:
+    """Say which value of a column is no number that can be used."""
+    gap = column.map(lambda value: isinstance(value, str) and value.strip().lower() in GAPS)
+    check_filled(path, column.mask(gap))
+    odd = next(
+        (value for value in column if not isinstance(value, str) or not NUMBER.fullmatch(value.strip())), None
+    )
+    if odd is None:
+        raise DataError(
+            f"{path} must have numbers of 64 bits, column {column.name!r} holds larger ones (as "
+            f"{str(column.iloc[0])[:50]!r}); scale it or drop it"
+        )
+    raise DataError(
+        f"{path} must have numbers in every column but the label's, column {column.name!r} holds others "
+        f"(as {str(odd)[:50]!r}); drop it, or if it holds the labels give `-p arrays.label_column={column.name}`"
+    )

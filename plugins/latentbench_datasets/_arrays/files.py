@@ -1,53 +1,37 @@
-"""Opens files of arrays and tables; what cannot be opened is one sentence, and no pickle is ever loaded."""
+"""Opens CSV and parquet files; what cannot be opened is one sentence."""
 
 from __future__ import annotations
 
 import csv
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError
+from latentbench import DataError, check_memory, check_unpacked, open_regular, reading
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_filled", "find_column", "load_numpy", "read_frame"]
+__all__ = ["check_filled", "find_column", "read_frame"]
 
-T = TypeVar("T")
 SEPARATORS = (",", ";", "\t")
+LONGEST_LINE = 2**24  # bytes
+MOST_COLUMNS = 100_000
+CELL = 8  # bytes
 
 
-def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
-    """Return `take(content)` of a .npy or .npz file.
-
-    Raises:
-        DataError: the file is missing, damaged or holds pickled objects.
-    """
-    try:
-        with path.open("rb") as file:  # np.load itself leaves a damaged one open
-            return take(np.load(file, allow_pickle=False))
-    except FileNotFoundError:
-        raise DataError(f"{path} must be a file, nothing is there; check the path") from None
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"{path} must be a NumPy file of plain arrays, it is none or holds pickled objects, which are "
-                "never loaded; save numbers, or text as dtype 'U'"
-            ) from None
-        reason = str(error).rstrip(".") or type(error).__name__
-        raise DataError(f"{path} must be a NumPy file, it cannot be read ({reason}); save it again") from error
-
-
-def read_frame(path: Path, **options: Any) -> pd.DataFrame:
+def read_frame(path: Path, text: Callable[[str], bool] | None = None, **options: Any) -> pd.DataFrame:
     """Return a CSV or parquet file as a frame; `options` are those of `pandas.read_csv`.
 
-    A CSV file whose first line has no comma is separated by semicolons or tabs.
+    A CSV file whose first line has no comma is separated by semicolons or tabs; only its empty cells are missing.
+    The names of a parquet file's index are in `frame.attrs["index"]`, its levels are columns.
+
+    Args:
+        path: the file.
+        text: whether a column of a CSV file, by its name, is read as it is written.
+        options: of `pandas.read_csv`.
 
     Raises:
         DataError: the file is missing, damaged, holds no row or names a column twice.
@@ -55,17 +39,11 @@ def read_frame(path: Path, **options: Any) -> pd.DataFrame:
     import pandas as pd
 
     kind = "parquet" if path.suffix.lower() == ".parquet" else "CSV"
-    try:
-        frame = _read_parquet(path) if kind == "parquet" else _read_csv(path, options)
-    except FileNotFoundError:
-        raise DataError(f"{path} must be a file, nothing is there; check the path") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} must be text in UTF-8, it is in another encoding; save it as UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise DataError(
-            f"{path} must be a {kind} file, it cannot be read ({reason}); check it or save it again"
-        ) from error
+    with open_regular(path) as file, reading(path, f"a {kind} file", "check it or save it again"):
+        try:
+            frame = _read_parquet(path, file) if kind == "parquet" else _read_csv(path, file, text, options)
+        except UnicodeDecodeError:
+            raise DataError(f"{path} must be text in UTF-8, it is in another encoding; save it as UTF-8") from None
     if not len(frame):
         raise DataError(f"{path} must hold rows, got none; check that it is the right file")
     if kind == "CSV" and "index_col" not in options and not isinstance(frame.index, pd.RangeIndex):
@@ -75,27 +53,51 @@ def read_frame(path: Path, **options: Any) -> pd.DataFrame:
     return frame.rename(columns=lambda name: str(name).strip())
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, file: BinaryIO) -> pd.DataFrame:
     import pandas as pd
+    from pyarrow import parquet
 
-    frame = pd.read_parquet(path)
-    return frame.reset_index(level=[name for name in frame.index.names if name is not None])
-
-
-def _read_csv(path: Path, options: dict[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    if "sep" not in options:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
-        options = {**options, "sep": next((sign for sign in SEPARATORS if sign in line), ",")}
-        _check_unique(path, next(csv.reader([line], delimiter=options["sep"]), []))
-    frame: pd.DataFrame = pd.read_csv(path, low_memory=False, **options)
+    about = parquet.ParquetFile(file).metadata
+    check_unpacked(path, file.seek(0, 2), about.num_rows * about.num_columns * CELL)
+    check_memory(path, about.num_rows * about.num_columns * CELL)
+    file.seek(0)
+    frame = pd.read_parquet(file)
+    if frame.columns.nlevels > 1:
+        raise DataError(f"{path} must have one name for each column, it has {frame.columns.nlevels}; join them")
+    named = [name for name in frame.index.names if name is not None]
+    frame = frame.reset_index(level=named)
+    frame.attrs["index"] = [str(name) for name in named]
     return frame
 
 
-def _check_unique(path: Path, names: Sequence[str]) -> None:
-    """Refuse a name that is there twice: pandas would call the second one another name."""
+def _read_csv(
+    path: Path, file: BinaryIO, text: Callable[[str], bool] | None, options: dict[str, Any]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    check_memory(path, file.seek(0, 2))
+    file.seek(0)
+    if "sep" not in options:
+        start = file.readline(LONGEST_LINE + 1)
+        if len(start) > LONGEST_LINE:
+            raise DataError(
+                f"{path} must start with a row of column names, its first line does not end; add breaks"
+            )
+        line = start.decode("utf-8-sig")
+        sep = next((sign for sign in SEPARATORS if sign in line), ",")
+        names = next(csv.reader([line], delimiter=sep), [])
+        _check_names(path, names)
+        as_text = {name: str for name in names if text is not None and text(name.strip())}
+        options = {"sep": sep, "dtype": as_text, "keep_default_na": False, "na_values": [""], **options}
+    file.seek(0)
+    frame: pd.DataFrame = pd.read_csv(file, low_memory=False, **options)
+    return frame
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse very many names, and one that is there twice: pandas would call the second one another name."""
+    if len(names) > MOST_COLUMNS:
+        raise DataError(f"{path} must have at most {MOST_COLUMNS:,} columns, got {len(names):,}; save it as .npy")
     seen: set[str] = set()
     for name in filter(None, map(str.strip, names)):
         if name in seen:

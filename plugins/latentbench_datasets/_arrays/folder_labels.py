@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench import DataError
+from latentbench_datasets._arrays.image_folder import is_hidden
 
 __all__ = ["check_row_order", "split_folders", "sub_folder_labels"]
 
@@ -78,7 +79,12 @@ def sub_folder_labels(places: Sequence[Path], files: Sequence[Path]) -> npt.NDAr
 
 
 def _check_sub_folders(folder: Path, names: set[str]) -> None:
-    present = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    real = folder.resolve()
+    present = {
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not is_hidden(path.name) and not real.is_relative_to(path.resolve())  # a loop
+    }
     if present - names:
         raise DataError(
             f"{folder / min(present - names)} must hold images, as sub-folders are classes, none is there; add "
@@ -87,7 +93,7 @@ def _check_sub_folders(folder: Path, names: set[str]) -> None:
 
 
 def _check_nothing_unread(folder: Path) -> None:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     for file in files:
         if file.suffix.lower() in TABLES or (file.suffix == ".txt" and file.stem.lower().startswith("label")):
             raise DataError(

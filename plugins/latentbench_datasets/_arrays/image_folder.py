@@ -1,18 +1,19 @@
-"""Reads the images of a folder."""
+"""Finds and reads the images of a folder, and remembers what of it is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from latentbench import DataError
+from latentbench import DataError, check_memory
 from latentbench_datasets._arrays.images import as_array, open_image
 
-__all__ = ["image_files", "read_images"]
+__all__ = ["image_files", "is_hidden", "left_out", "read_images"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 OTHER_IMAGES = (
@@ -29,15 +30,33 @@ OTHER_IMAGES = (
     ".tif",
     ".tiff",
 )
+SYSTEM = {  # folders that systems and devices put among the user's
+    "__macosx",
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "lost+found",
+    "__pycache__",
+}
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is the system's, or hidden from people."""
+    return name.startswith(".") or name.lower() in SYSTEM
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the images in a folder and its sub-folders, by name; hidden ones are passed over.
+    """Return the images in a folder and its sub-folders, linked ones too, by name; hidden ones are passed over.
 
     Raises:
-        DataError: there is none, or one of a format that is not read.
+        DataError: there is none, or one of a format that is not read, a folder cannot be read or is linked twice.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if not _hidden(folder, path) and not path.is_dir()]
+    paths = sorted(path for path in _walk(folder) if path.name and not is_hidden(path.name))
     files = [path for path in paths if path.suffix.lower() in SUFFIXES]
     others = [path for path in paths if path.suffix.lower() in OTHER_IMAGES]
     if others:
@@ -50,12 +69,57 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def _hidden(folder: Path, path: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def left_out(folder: Path, read: Sequence[Path]) -> list[str]:
+    """Return remarks on what in a folder is not read.
+
+    Args:
+        folder: the folder.
+        read: files in it that are read.
+    """
+    hidden: list[Path] = []
+    loops: list[Path] = []
+    others = sorted({*_walk(folder, hidden, loops)} - {*read})
+    remarks = [f"{_short(loop, folder)} is a link to a folder above it" for loop in loops]
+    kinds = ((others, "no images"), (hidden, "hidden or the system's"))
+    for paths, kind in kinds:
+        if paths:
+            what = f"{len(paths)} entries, the first" if len(paths) > 1 else "one entry,"
+            remarks.append(f"{what} {_short(min(paths), folder)}, left out: {kind}")
+    return remarks
 
 
-def read_images(files: Sequence[Path], size: int | None) -> npt.NDArray[np.uint8]:
-    """Return images as `(n, c, h, w)`: one channel if all are grey, else three.
+def _walk(folder: Path, hidden: list[Path] | None = None, loops: list[Path] | None = None) -> Iterator[Path]:
+    """Yield all files in a folder and its sub-folders, which may be links; each is read once."""
+    hidden, loops = [] if hidden is None else hidden, [] if loops is None else loops
+    seen: dict[tuple[int, int], Path] = {}
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        status = place.stat()
+        first = seen.setdefault((status.st_dev, status.st_ino), place)
+        if first in place.parents:
+            loops.append(place)
+            continue
+        if first != place:
+            raise DataError(f"{first} and {place} must be two folders, they are one by a link; take one out")
+        for path in _entries(place):
+            if is_hidden(path.name):
+                hidden.append(path)
+            elif path.is_dir():
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _entries(place: Path) -> list[Path]:
+    try:
+        return sorted((Path(entry.path) for entry in os.scandir(place)), reverse=True)
+    except OSError as error:
+        raise DataError(f"{place} must be a folder that can be read ({error.strerror}); check it") from error
+
+
+def read_images(files: Sequence[Path], size: int | None) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Return images as `(n, c, h, w)`: one channel if all are grey, else three; and remarks on what is dropped.
 
     Args:
         files: the images.
@@ -64,10 +128,14 @@ def read_images(files: Sequence[Path], size: int | None) -> npt.NDArray[np.uint8
     Raises:
         DataError: an image is damaged, or sizes are mixed where no `size` is given.
     """
-    first = _read(files[0], size)
+    first, _ = _read(files[0], size)
+    check_memory(files[0].parent, len(files) * first.size)
     images = np.empty((len(files), *first.shape), np.uint8)
+    dropped: dict[str, list[Path]] = {}
     for row, file in enumerate(files):
-        image = _read(file, size)
+        image, losses = _read(file, size)
+        for loss in losses:
+            dropped.setdefault(loss, []).append(file)
         if image.shape[1:] != images.shape[2:]:
             raise DataError(
                 f"images must have one size, {files[0]} has {_size(first)} and {file} has {_size(image)}; "
@@ -76,13 +144,17 @@ def read_images(files: Sequence[Path], size: int | None) -> npt.NDArray[np.uint8
         if len(image) > images.shape[1]:
             images = np.repeat(images, 3, axis=1)
         images[row] = image
-    return images
+    return images, [f"{loss} in {len(where)} images, the first {where[0].name}" for loss, where in dropped.items()]
 
 
-def _read(file: Path, size: int | None) -> npt.NDArray[np.uint8]:
-    image = open_image(file)
-    return as_array(image if size is None else image.resize((size, size), Image.Resampling.BILINEAR))
+def _read(file: Path, size: int | None) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    image, losses = open_image(file)
+    return as_array(image if size is None else image.resize((size, size), Image.Resampling.BILINEAR)), losses
 
 
 def _size(image: npt.NDArray[np.uint8]) -> str:
     return f"{image.shape[2]}x{image.shape[1]}"
+
+
+def _short(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()

@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import os
+import re
+import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from latentbench import DataError
+from latentbench import DataError, check_unpacked, open_regular
 
 __all__ = ["as_array", "open_image"]
 
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")  # none that runs another program
+TRANSPARENT = "transparency is dropped, what is behind it is seen,"
+ANIMATED = "all frames but the first are dropped"
+MOST_PIXELS = 89_000_000  # as Pillow's limit
 
 
-def open_image(path: Path) -> Image.Image:
-    """Return an image, upright, in mode L if it is grey and RGB otherwise; transparency is dropped.
+def open_image(path: Path) -> tuple[Image.Image, list[str]]:
+    """Return an image, upright, in mode L if it is grey and RGB otherwise, and what of it is dropped.
 
     Raises:
-        DataError: it is missing, damaged or no image.
+        DataError: it is missing, damaged, too large or no image.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise DataError(f"{path} must be an image, nothing is there; check the path") from None
-    except DAMAGE as error:
-        reason = str(error).replace(f" {str(path)!r}", "").rstrip(".")
-        raise DataError(
-            f"{path} must be an image, it is damaged or none ({reason}); fetch it again or take it out"
-        ) from error
-    return _plain(upright)
+    with open_regular(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are refused here
+        try:
+            return _opened(path, file)
+        except DataError:
+            raise
+        except Exception as error:  # Pillow's readers raise anything: SyntaxError, struct.error, IndexError ...
+            reason = re.sub(r" <[^>]*>?", "", str(error)).replace(f" {str(path)!r}", "").rstrip(".")
+            reason = reason or type(error).__name__
+            raise DataError(
+                f"{path} must be an image, it is damaged or none ({reason}); fetch it again or take it out"
+            ) from error
+
+
+def _opened(path: Path, file: BinaryIO) -> tuple[Image.Image, list[str]]:
+    with Image.open(file, formats=FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > MOST_PIXELS:
+            raise ValueError(f"it has {image.width} x {image.height} pixels, more than {MOST_PIXELS:,}")
+        check_unpacked(path, os.fstat(file.fileno()).st_size, pixels * len(image.getbands()))
+        losses = [ANIMATED] if getattr(image, "n_frames", 1) > 1 else []
+        image.load()
+        if _has_holes(image):
+            losses.append(TRANSPARENT)
+        return _plain(ImageOps.exif_transpose(image)), losses
+
+
+def _has_holes(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    alpha = image.getchannel("A") if "A" in image.getbands() else image.convert("RGBA").getchannel("A")
+    return bool(np.asarray(alpha).min() < 255)
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError
+from latentbench import DataError, number_classes
 from latentbench_datasets._arrays.file_names import match_names
-from latentbench_datasets._arrays.files import check_filled, find_column, load_numpy, read_frame
+from latentbench_datasets._arrays.files import check_filled, find_column, read_frame
+from latentbench_datasets._arrays.numpy_files import load_numpy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LABEL_NAMES", "number_classes", "read_file_labels", "read_row_labels"]
+__all__ = ["LABEL_NAMES", "label_text", "numbered", "odd_names", "read_file_labels", "read_row_labels"]
 
 Array = npt.NDArray[Any]
 LABEL_NAMES = ("label", "labels", "class", "target")
+GAPS = ("na", "n/a", "nan", "none", "null", "nil", "-", "?")
 FILE_NAMES = ("file", "filename", "file_name", "image", "image_id", "path")
 
 
@@ -46,7 +48,7 @@ def _only_array(content: Any) -> Array:
 
 
 def _label_rows(path: Path, column: str | None) -> Array:
-    frame = read_frame(path, keep_default_na=False, na_values=[""])
+    frame = read_frame(path, label_text(column))
     name = _label_column(path, frame, column)
     others = {str(other): frame[other].to_numpy() for other in frame if other != name}
     for other, values in {"index": frame.index.to_numpy(), **others}.items():
@@ -76,14 +78,14 @@ def read_file_labels(path: Path, column: str | None, folder: Path, files: Sequen
     Raises:
         DataError: the table cannot be read, misses a file, names one twice or one that is not there.
     """
-    frame = read_frame(path, dtype=str, keep_default_na=False, na_values=[""])
+    frame = read_frame(path, lambda _: True)
     name = find_column(path, frame, None, FILE_NAMES)
     if name is None:
         raise DataError(_no_names(path, frame, files))
     label = _label_column(path, frame.drop(columns=name), column)
     check_filled(path, frame[name])
     check_filled(path, frame[label], frame[name].to_numpy())
-    labels = _plain(frame[label])
+    labels: Array = frame[label].to_numpy(object)
     rows = match_names(path, frame[name].astype(str).tolist(), labels, folder, files)
     return labels[rows]
 
@@ -102,50 +104,34 @@ def _no_names(path: Path, frame: pd.DataFrame, files: Sequence[Path]) -> str:
     )
 
 
-def _plain(column: pd.Series[Any]) -> Array:
-    """Return labels that are all numbers as numbers, others as text without spaces around it."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce")
-    labels: Array = column.astype(str).str.strip().to_numpy(str) if numbers.isna().any() else numbers.to_numpy()
-    return labels
+def label_text(column: str | None) -> Callable[[str], bool]:
+    """Return whether a column may hold labels, which are read as they are written."""
+    return lambda name: name == column if column is not None else name.lower() in LABEL_NAMES
 
 
-def number_classes(labels: Sequence[Array], source: Path) -> tuple[list[npt.NDArray[np.int64]], list[str]]:
-    """Number the classes of all `labels` together from 0, in ascending (numbers) or alphabetical (text) order.
-
-    Returns:
-        the numbers, for each of `labels`, and the names of the classes.
+def numbered(labels: Sequence[Array], source: Path) -> tuple[list[npt.NDArray[np.int64]], tuple[str, ...]]:
+    """Number the classes of all `labels` together from 0; see `latentbench.number_classes`.
 
     Raises:
         DataError: labels are no classes, or there is only one class.
     """
-    flat = [each.reshape(len(each)) if each.shape == (len(each), 1) else each for each in labels]
-    joined = np.concatenate(flat) if all(each.ndim == 1 for each in flat) else flat[0]
-    if joined.dtype.kind == "f" and joined.ndim == 1:
-        _check_finite(joined, source)
-        joined = joined.astype(np.int64) if (joined % 1 == 0).all() else joined
-    if joined.dtype.kind == "O":
-        joined = joined.astype(str)
-    if joined.ndim != 1 or joined.dtype.kind not in "biuU":
+    numbers, names = number_classes(labels, f"labels of {source}")
+    if not any(part.any() for part in numbers):
+        only = names[0] if names else 0
         raise DataError(
-            f"labels of {source} must be classes (n,), whole numbers or text, got {joined.dtype} of shape "
-            f"{joined.shape}; give one class a row, or leave labels out"
-        )
-    classes, numbers = np.unique(joined, return_inverse=True)
-    if len(classes) < 2:
-        raise DataError(
-            f"labels of {source} must hold at least 2 classes, got 1 ({classes[0]}); label another class or leave "
+            f"labels of {source} must hold at least 2 classes, got 1 ({only}); label another class or leave "
             "labels out"
         )
-    ends = np.cumsum([len(each) for each in flat])[:-1]
-    return np.split(numbers.astype(np.int64), ends), classes.astype(str).tolist()
+    return numbers, names
 
 
-def _check_finite(labels: Array, source: Path) -> None:
-    bad = np.flatnonzero(~np.isfinite(labels))
-    if len(bad):
-        raise DataError(
-            f"labels of {source} must be classes, row {bad[0] + 1} of {len(labels)} has none (NaN or infinity); "
-            "fill it or take the row out"
-        )
+def odd_names(names: Sequence[str]) -> list[str]:
+    """Return remarks on class names that may be meant otherwise: as no class, or as one class."""
+    gaps = [name for name in names if name.lower() in GAPS]
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
+    return [
+        *(f"{name!r} is a class; leave the cell empty where it means none" for name in gaps),
+        *(f"{' and '.join(map(repr, same))} are different classes" for same in alike.values() if len(same) > 1),
+    ]

@@ -20,7 +20,7 @@ def fetch(name: str, md5: str, mirrors: Sequence[str], folder: str) -> None:
     for mirror in mirrors:
         try:
             download_url(mirror + name, folder, name, md5)
-        except (OSError, RuntimeError, HTTPException) as error:
+        except (OSError, RuntimeError, ValueError, HTTPException) as error:
             answers.append(f"{mirror}{name} gave {str(error).rstrip('.') or type(error).__name__}")
         else:
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from latentbench import DataError, Dataset, Split
-from latentbench_datasets._arrays.files import load_numpy
+from latentbench import DataError, Dataset, Split, check_memory, check_unpacked, open_regular, reading
+from latentbench_datasets._arrays.numpy_files import load_numpy, read_header
 from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 __all__ = ["Factor", "FactorFile"]
@@ -200,28 +199,20 @@ def read_npz(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
         names = content.files if isinstance(content, np.lib.npyio.NpzFile) else []
         if wanted.key not in names:
             raise wanted.missing(path, names)
-        try:
-            with content.zip.open(f"{wanted.key}.npy") as member:
-                shape, in_columns, dtype = _read_header(member)
-                wanted.check(path, shape, dtype)
-                if not in_columns:
-                    return _gather(
-                        lambda start, stop: _next_rows(member, stop - start, shape, dtype), shape, dtype, rows
-                    )
-            whole: Array = content[wanted.key]  # rows of it do not lie together
-            return whole if rows is None else whole[rows]
-        except RuntimeError as error:  # a flipped bit makes it look encrypted, or packed in an unknown way
-            raise zipfile.BadZipFile(str(error)) from error
+        member_size = content.zip.getinfo(f"{wanted.key}.npy").file_size
+        with content.zip.open(f"{wanted.key}.npy") as member:
+            header = read_header(member, member_size)
+            shape, dtype = header.shape, header.dtype
+            wanted.check(path, shape, dtype)
+            if not header.in_columns:
+                return _gather(
+                    lambda start, stop: _next_rows(member, stop - start, shape, dtype), shape, dtype, rows
+                )
+        check_memory(path, member_size)
+        whole: Array = content[wanted.key]  # rows of it do not lie together
+        return whole if rows is None else whole[rows]
 
     return load_numpy(path, take)
-
-
-def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether columns come first, and type of the array that `member` holds next."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, in_columns, dtype = read(member)
-    return shape, in_columns, dtype
 
 
 def _next_rows(member: IO[bytes], count: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -243,16 +234,16 @@ def read_h5(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
             f"{path} is in HDF5, which needs h5py; run pip install 'latentbench[factors]', or save the arrays of "
             "the file under the same names as .npz"
         ) from None
-    try:
+    with reading(path, "an HDF5 file", wanted.advice):
+        open_regular(path).close()
         with h5py.File(path, "r") as content:
             array = content.get(wanted.key)
             if array is None or not hasattr(array, "dtype"):
                 raise wanted.missing(path, list(content))
             wanted.check(path, array.shape, array.dtype)
+            stored = getattr(array, "id", None)
+            check_unpacked(path, array.nbytes if stored is None else stored.get_storage_size(), array.nbytes)
             return _gather(lambda start, stop: array[start:stop], array.shape, array.dtype, rows)
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise DataError(f"{path} must be an HDF5 file, it cannot be read ({reason}); {wanted.advice}") from error
 
 
 def _gather(

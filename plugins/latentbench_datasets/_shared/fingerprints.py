@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from latentbench import Params, cache_dir, write_atomically
+from latentbench import DataError, Params, cache_dir, open_regular, write_atomically
 
 __all__ = ["drawn_fingerprint", "remembered_fingerprint"]
+
+MOST_BYTES = 100_000  # of a memo
 
 
 def remembered_fingerprint(
@@ -60,10 +62,11 @@ def _digest(content: Any) -> str:
 def _recall(memo: Path, state: dict[str, Any]) -> str | None:
     """Return the remembered fingerprint; None if there is none, it is stale or the memo is damaged."""
     try:
-        content = json.loads(memo.read_text(encoding="utf-8"))
+        with open_regular(memo, MOST_BYTES) as file:
+            content = json.loads(file.read())
         fingerprint = str(content.pop("fingerprint"))
         int(fingerprint, 16)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
         return None
     return fingerprint if content == state and len(fingerprint) == 64 else None
 

@@ -11,17 +11,20 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError
+from latentbench import DataError, check_unpacked, open_regular, reading
 
 __all__ = ["read_idx"]
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP_MAGIC = b"\x1f\x8b"
+LONGEST_HEADER = 4 + 4 * 255  # bytes
+LARGE = 100_000_000  # bytes
+MOST_PACKED = 1032  # times that deflate can pack at most
 ADVICE = "delete it and fetch it again"
 
 
@@ -33,38 +36,47 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     Raises:
         DataError: the file is missing, unreadable, truncated, too long or no idx file.
     """
-    data = _read_bytes(path)
-    dtype, shape, start = _parse_header(path, data)
-    expected = math.prod(shape) * dtype.itemsize
-    if len(data) - start != expected:
-        kind = "is truncated" if len(data) - start < expected else "has trailing data"
-        raise DataError(
-            f"{path} {kind}: its header promises {expected} bytes of values for shape {shape}, "
-            f"it holds {len(data) - start}; {ADVICE}"
-        )
-    values = np.frombuffer(data, dtype, offset=start).reshape(shape)
-    return values.astype(dtype.newbyteorder("="))
+    with open_regular(path) as file, reading(path, "an idx file", ADVICE):
+        size = file.seek(0, 2)
+        file.seek(0)
+        packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        file.seek(0)
+        return _unpacked(path, file, size) if packed else _values(path, file, size)
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Read a file, unpacked if it is gzipped."""
+def _unpacked(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
     try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        present = "a folder" if path.is_dir() else "nothing"
-        raise DataError(f"{path} must be an idx file, found {present}; check the path") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; check its permissions and disk") from error
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
+        with gzip.open(file) as content:
+            return _values(path, content, size, packed=True)
     except EOFError:
         raise DataError(
-            f"{path} is a truncated gzip file: it ends after {len(data)} bytes, before its end mark; {ADVICE}"
+            f"{path} is a truncated gzip file: it ends after {size} bytes, before its end mark; {ADVICE}"
         ) from None
     except (OSError, zlib.error) as error:
         raise DataError(f"{path} is a damaged gzip file ({error}); {ADVICE}") from error
+
+
+def _values(path: Path, file: IO[bytes] | gzip.GzipFile, size: int, *, packed: bool = False) -> npt.NDArray[Any]:
+    """Return the array in an open file of `size` bytes; no more is read than its header promises, and a bit."""
+    dtype, shape, start = _parse_header(path, file.read(LONGEST_HEADER))
+    expected = math.prod(shape) * dtype.itemsize
+    file.seek(start)
+    if packed and expected <= MOST_PACKED * size:
+        check_unpacked(path, size, expected)
+        data = file.read(expected + LONGEST_HEADER)
+        rest = len(data)
+    elif packed:
+        data, rest = b"", len(file.read(LARGE))
+    else:
+        rest = size - start
+        data = file.read(expected) if rest == expected else b""
+    if rest != expected:
+        kind = "is truncated" if rest < expected else "has trailing data"
+        raise DataError(
+            f"{path} {kind}: its header promises {expected} bytes of values for shape {shape}, "
+            f"it holds {rest}; {ADVICE}"
+        )
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def _parse_header(path: Path, data: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:

@@ -103,7 +103,7 @@ def test_spaces_around_a_label_make_no_other_class(photos):
 
 def test_fractions_are_no_classes(photos):
     write(photos, names("{0:03}.png"), [row / 7 for row in range(ROWS)])
-    assert "must be classes (n,), whole numbers or text, got float64" in refusal(photos)
+    assert "must be classes (n,), whole numbers or text, got numbers as 0.14" in refusal(photos)
 
 
 def test_no_header(photos):

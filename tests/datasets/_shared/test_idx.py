@@ -102,18 +102,27 @@ def test_every_truncation_is_found(tmp_path, pack):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    assert refusal(tmp_path) == " must be an idx file, found a folder; check the path"
+    assert refusal(tmp_path) == " must be a file, a folder is there; check the path, or save a copy as a file"
 
 
 def test_nothing_there(tmp_path):
-    assert refusal(tmp_path / "none") == " must be an idx file, found nothing; check the path"
+    assert refusal(tmp_path / "none") == " must be a file, nothing is there; check the path"
     (tmp_path / "file").write_bytes(GOOD)
-    assert refusal(tmp_path / "file" / "below") == " must be an idx file, found nothing; check the path"
+    assert refusal(tmp_path / "file" / "below").startswith(" must be a file, it cannot be read (Not a directory)")
 
 
 def test_an_unreadable_file(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(path, flags):
         raise PermissionError(13, "Permission denied", str(path))  # root may read anything, so chmod shows nothing
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
-    assert refusal(tmp_path / "file") == " cannot be read: Permission denied; check its permissions and disk"
+    monkeypatch.setattr("latentbench.files.reading.os.open", refuse)
+    assert refusal(tmp_path / "file") == " must be a file, it cannot be read (Permission denied); check the path"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+def test_no_more_is_read_than_the_header_promises(tmp_path, pack):
+    path = tmp_path / "file"
+    path.write_bytes(pack(GOOD + bytes(10**7)))
+    assert " has trailing data: its header promises 24 bytes" in refusal(path)
+    path.write_bytes(pack(b"\0\0\x08\3" + struct.pack(">3I", 10**6, 10**6, 1)))
+    assert " is truncated: its header promises 1000000000000 bytes" in refusal(path)

@@ -1,0 +1,1 @@
+"""Arrays that users give: checked once, in one place, for files, splits and latent spaces."""
