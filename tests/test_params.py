@@ -1,12 +1,12 @@
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from latentbench import Params, PerMember
 from latentbench.errors import RequestError
-from latentbench.params import ParamInfo, build_params, describe_params, per_member_fields
+from latentbench.params import ParamInfo, TypedText, build_params, describe_params, per_member_fields
 
 
 class VAEParams(Params):
@@ -173,3 +173,82 @@ def test_parameters_are_described_in_the_order_declared():
 def test_a_required_parameter_is_described_as_such():
     assert describe_params(Needy) == [ParamInfo("path", "text", "required", "", "")]
     assert describe_params(Params) == []
+
+
+# what is typed on the command line
+
+
+class Typed(Params):
+    count: int = Field(default=1, ge=1)
+    weight: Annotated[float, PerMember] = 1.0
+    name: str = ""
+    note: str | None = None
+    on: bool = False
+    place: Path | None = None
+    sigma: float | Literal["learned"] = 1.0
+    either: int | str = 1
+    word: Literal["1", "2"] = "1"
+    number: Literal[1, 2] = 1
+    code: str = Field(default="a", pattern="^a")
+    anything: Any = None
+
+
+TYPED = {
+    "a text of digits": ("name", "1", "1"),
+    "a text like a float": ("name", "1e5", "1e5"),
+    "a text like a truth": ("name", "true", "true"),
+    "a text with zeros": ("name", "007", "007"),
+    "a text like no number": ("note", "nan", "nan"),
+    "a path of digits": ("place", "1", Path("1")),
+    "a word of digits": ("word", "2", "2"),
+    "a whole number": ("count", "8", 8),
+    "a whole number as a float": ("count", "1e3", 1000),
+    "a float": ("weight", "4", 4.0),
+    "a truth": ("on", "true", True),
+    "a number of a list": ("number", "2", 2),
+    "a union": ("sigma", "0.5", 0.5),
+    "a word of a union": ("sigma", "learned", "learned"),
+    "a number where both may be": ("either", "5", 5),
+    "a text where both may be": ("either", "x", "x"),
+    "anything": ("anything", "5", 5),
+}
+
+
+@pytest.mark.parametrize("case", TYPED)
+def test_typed_text_is_read_by_the_type_of_its_parameter(case):
+    name, text, value = TYPED[case]
+    read = getattr(build_params(Typed, {name: TypedText(text)}, "model 'm'"), name)
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("count", "-1", "count should be greater than or equal to 1, got -1"),
+        ("count", "x", "count should be a valid integer, got 'x'"),
+        ("count", "true", "count should be a valid integer, got 'true'"),
+        ("count", "1.5", "count should be a valid integer, got 1.5"),
+        ("weight", "nan", "weight should be a finite number, got nan"),
+        ("number", "3", "number should be 1 or 2, got 3"),
+        ("code", "5", "code should match pattern '^a', got 5"),
+        ("sigma", "x", "sigma should be a valid number or should be 'learned', got 'x'"),
+    ],
+)
+def test_typed_text_that_its_parameter_does_not_allow(name, text, sentence):
+    others = {"name": TypedText("5"), "weight": TypedText("1e3"), name: TypedText(text)}
+    with pytest.raises(RequestError) as refused:
+        build_params(Typed, others, "model 'm'")
+    assert str(refused.value) == f"model 'm': {sentence}"
+
+
+@pytest.mark.parametrize("name", ["count", "weight", "sigma"])
+@pytest.mark.parametrize("truth", [True, False])
+def test_true_and_false_are_no_numbers(name, truth):
+    with pytest.raises(RequestError, match=rf"^model 'm': {name} should be a number, got {truth}$"):
+        build_params(Typed, {name: truth}, "model 'm'")
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", 1), ("note", 1e5), ("place", 1), ("name", True)])
+def test_values_of_a_file_keep_their_type(name, value):
+    with pytest.raises(RequestError, match=f"^model 'm': {name} "):
+        build_params(Typed, {name: value}, "model 'm'")

@@ -16,6 +16,12 @@ def typed(*words):
     return ended.value.code
 
 
+@pytest.fixture(scope="session", name="typed")
+def _typed():
+    """A function that types a command and returns its status alone."""
+    return typed
+
+
 @pytest.fixture
 def cli(capsys):
     """A function that types a command and returns its status, output and messages."""
