@@ -83,7 +83,7 @@ def test_the_parameters_of_a_preset_may_find_no_model(tiny, registered, more):
 @pytest.mark.parametrize("params", [{"latent_dim": 3}, {"latnt_dim": 16}, {"plain.latent_dim": 16}])
 def test_parameters_of_ones_own_must_find_one(registered, params):
     benchmark = Benchmark(models=("plain",), references=(), scores=("r2",), params=params)
-    with pytest.raises(RequestError, match="has no parameter|has a parameter"):
+    with pytest.raises(RequestError, match=r"has (no|a) parameter"):
         make_plan(benchmark, registered("plain"))
 
 

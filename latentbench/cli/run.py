@@ -62,6 +62,7 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
 )
 @click.option(
     "--preset",
+    type=TEXT,
     default="quick",
     show_default=True,
     help="Benchmark that ships with latentbench: quick, standard or full.",
