@@ -41,6 +41,8 @@ _HOMES = {
     "Tier": "metric",
     "Trial": "trial",
     "as_float32": "arrays.numbers",
+    "UntrustedCodeError": "errors",
+    "allow_code": "source.trust",
     "as_inputs": "model",
     "as_numbers": "arrays.numbers",
     "cache_dir": "files.cache",
@@ -53,6 +55,7 @@ _HOMES = {
     "reading": "files.reading",
     "run": "api",
     "score": "api",
+    "trust": "source.trust",
     "write_atomically": "files.writing",
 }
 
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from latentbench.errors import DataError as DataError
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
+    from latentbench.errors import UntrustedCodeError as UntrustedCodeError
     from latentbench.files.cache import cache_dir as cache_dir
     from latentbench.files.reading import check_memory as check_memory
     from latentbench.files.reading import check_unpacked as check_unpacked
@@ -100,6 +104,8 @@ if TYPE_CHECKING:
     from latentbench.scores import Better as Better
     from latentbench.scores import Near as Near
     from latentbench.scores import Score as Score
+    from latentbench.source.trust import allow_code as allow_code
+    from latentbench.source.trust import trust as trust
     from latentbench.trial import Outcome as Outcome
     from latentbench.trial import Trial as Trial
 

@@ -6,8 +6,10 @@
     +-- RequestError              the request cannot be carried out; the user must change it   exit status 2
     |   +-- UnknownNameError      no plugin supplies this dataset, model, metric or score
     |   +-- PluginError           a plugin's registration cannot be used
+    |   |   +-- UntrustedCodeError  a run folder names code that this user has not allowed to run
     |   +-- DataError             a data file is missing, damaged or of the wrong kind
     |   +-- RunFolderError        a run folder cannot be read or written, or is in use
+    |       +-- OtherFormatError  another version of latentbench wrote it
     +-- ContractError             a plugin returned something that its contract forbids (shape, NaN)
     +-- DivergedError             a training loss became infinite or NaN
     +-- NotApplicableError        a latent space lacks what a score needs: a row, not a failure
@@ -25,10 +27,12 @@ __all__ = [
     "DivergedError",
     "LatentbenchError",
     "NotApplicableError",
+    "OtherFormatError",
     "PluginError",
     "RequestError",
     "RunFolderError",
     "UnknownNameError",
+    "UntrustedCodeError",
     "near_matches",
 ]
 
@@ -53,12 +57,20 @@ class PluginError(RequestError):
     """A plugin whose registration cannot be used."""
 
 
+class UntrustedCodeError(PluginError):
+    """Code that a run folder names, and that this user has not allowed to run; the text says how to allow it."""
+
+
 class DataError(RequestError):
     """A data file that is missing, damaged or not of the expected kind."""
 
 
 class RunFolderError(RequestError):
     """A run folder that cannot be read or written, or that another process is using."""
+
+
+class OtherFormatError(RunFolderError):
+    """A file of a run folder in a format that this version does not know: it is left as it is."""
 
 
 class ContractError(LatentbenchError):

@@ -7,13 +7,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from latentbench.dataset import DataSpec, Split, Splits
-from latentbench.errors import DataError, NotApplicableError
+from latentbench.errors import DataError, NotApplicableError, RunFolderError
 from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
@@ -150,6 +149,7 @@ def latent_space(
 
     Raises:
         NotApplicableError: the model cannot be reloaded.
+        RunFolderError: its files are damaged.
     """
     splits = load_splits(plugins, trial)
     if model is None:
@@ -162,7 +162,7 @@ def latent_space(
         model.place(device).eval()
     codes = None
     if model.encoder != "amortized" and split == "test":  # the codes that were scored; a search takes long
-        codes = torch.from_numpy(record.read_arrays("codes.npz")["codes"])
+        codes = _codes(record)
     space = split_space(model, trial, splits, split, trial.outcome.cost if trial.outcome else None, codes)
     if model.encoder != "optimized":
         return space
@@ -172,19 +172,38 @@ def latent_space(
     )
 
 
+def _codes(record: Record) -> torch.Tensor:
+    """Read the codes that were scored."""
+    arrays = record.read_arrays("codes.npz")
+    if "codes" not in arrays:
+        raise RunFolderError(
+            f"{record.folder / 'codes.npz'} holds no codes; remove it and run the same command again"
+        )
+    return torch.from_numpy(arrays["codes"])
+
+
 def _searched_once(space: LatentSpace, record: Record, name: str) -> LatentSpace:
     """Return the space with codes that are searched for once and then read from the trial's folder."""
 
     def codes() -> torch.Tensor:
-        try:
-            stored = torch.from_numpy(record.read_arrays(name)["codes"])
-            if len(stored) == len(space.inputs):
-                return stored.to(space.device)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            pass  # not there yet, or damaged
+        stored = _stored_codes(record, name, len(space.inputs))
+        if stored is not None:
+            return stored.to(space.device)
         searched = space.encode(space.inputs)
         with suppress(OSError):  # a folder that cannot be written costs time the next time, nothing else
-            record.write_arrays(name, {"codes": searched.cpu().numpy()})
+            made_from = np.array(record.digests["model.safetensors"])
+            record.write_arrays(name, {"codes": searched.cpu().numpy(), "model": made_from})
         return searched
 
     return space.replaced(codes=codes)
+
+
+def _stored_codes(record: Record, name: str, rows: int) -> torch.Tensor | None:
+    """Read codes `(rows, d)` of this trial's model; None where they are not there, damaged or of another model."""
+    with suppress(RunFolderError):
+        arrays = record.read_arrays(name)
+        codes, model = arrays.get("codes"), arrays.get("model")
+        of_this = model is None or str(model) == record.digests.get("model.safetensors")
+        if codes is not None and of_this and codes.dtype == np.float32 and codes.shape[:1] == (rows,):
+            return torch.from_numpy(codes) if codes.ndim == 2 and np.isfinite(codes).all() else None
+    return None

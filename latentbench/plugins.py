@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pluggy
 
 from latentbench import hookspecs
-from latentbench.errors import PluginError, UnknownNameError, near_matches
+from latentbench.errors import PluginError, UnknownNameError, UntrustedCodeError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.source.loading import load_file
 from latentbench.text import normalized, printable
@@ -99,6 +99,7 @@ class Plugins:
     Raises:
         UnknownNameError: a blocked name matches no plugin.
         PluginError: a file that was asked for cannot be loaded.
+        UntrustedCodeError: a run folder asks for a file, and nobody has allowed it.
     """
 
     def __init__(self, files: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
@@ -141,6 +142,9 @@ class Plugins:
         try:
             self.register(load(), info.name)
             self._collect(info)
+        except UntrustedCodeError:
+            self._withdraw(info)
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; the host lives
             info.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
             self._withdraw(info)

@@ -7,6 +7,7 @@ metric in `scores/`. It is made elsewhere (`trials/.work-KEY-PID/`) and renamed 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import warnings
@@ -14,15 +15,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from latentbench.errors import RunFolderError
+from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.files.archives import read_npz, read_safetensors
 from latentbench.files.failures import refusal
-from latentbench.files.json_files import read_json, write_json
+from latentbench.files.json_files import damaged, read_sealed, write_sealed
+from latentbench.files.regular import is_regular, read_regular
+from latentbench.files.shapes import Count, NullableNumber, Whole, checked
 from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
@@ -44,6 +47,33 @@ class StoredTrial:
     digests: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _ScoreFile:
+    """What a score file says; `items` is the sha256 of the per-item values beside it, "" where there are none.
+
+    Files of earlier versions say neither `trial` nor `items`.
+    """
+
+    metric: str
+    version: Whole
+    source: str
+    n_eval: Count
+    seconds: NullableNumber
+    scores: Mapping[str, Mapping[str, Any]]
+    trial: str = ""
+    items: str | None = None
+
+
+@dataclass(frozen=True)
+class _StoredScore:
+    """What a score file says of one score."""
+
+    status: Literal["ok", "not applicable", "failed"]
+    reason: str
+    value: float | None
+    se: float | None
+
+
 class Record:
     """The folder of one trial.
 
@@ -57,12 +87,14 @@ class Record:
         self.run, self.key = run, key
         self.place = run / "trials" / key
         self.folder = folder or self.place
+        self._digests: Mapping[str, str] | None = None
+        self._items: dict[str, str | None] = {}  # name of a file with per-item values -> its sha256, if known
 
     @classmethod
     def begin(cls, run: Path, key: str) -> Record:
         """Return a record under work in a folder of its own."""
         folder = work_folder(run, key, os.getpid())
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         try:
             folder.mkdir(parents=True)
         except OSError as error:
@@ -94,7 +126,7 @@ class Record:
 
     def exists(self) -> bool:
         """Whether the trial has ended, well or not."""
-        return (self.place / "trial.json").is_file()
+        return is_regular(self.place / "trial.json")
 
     @property
     def has_ended(self) -> bool:
@@ -106,7 +138,9 @@ class Record:
         gone = self.place.with_name(f".work-{self.key}-{os.getpid()}-old")
         with suppress(FileNotFoundError):
             self.place.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        discard(gone)
+        self._digests = None
+        self._items.clear()
 
     @property
     def log_path(self) -> Path:
@@ -116,15 +150,15 @@ class Record:
     def write_trial(self, trial: Trial, outcome: Outcome) -> None:
         """Write `trial.json`, with the sha256 of the model and the codes that lie beside it."""
         files = [path for path in map(self.folder.joinpath, CHECKED) if path.is_file()]
-        digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-        values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": digests}
-        write_json(self.folder / "trial.json", values)
+        self._digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": self._digests}
+        write_sealed(self.folder / "trial.json", values)
 
     def damaged_file(self, digests: Mapping[str, str]) -> str:
         """Return which of the files beside `trial.json` is not the one that was written, as a sentence, or ""."""
         for name, digest in digests.items():
             path = self.folder / name
-            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            if not _is_digested(path, digest):
                 return f"{path} is not the file that was written"
         return ""
 
@@ -132,18 +166,30 @@ class Record:
         """Read `trial.json`.
 
         Raises:
+            OtherFormatError: another version wrote it, in a format that this one does not know.
             RunFolderError: the file is damaged.
         """
         path = self.folder / "trial.json"
-        values = read_json(path)
+        values = read_sealed(path)
         try:
+            if set(values) != {"trial", "outcome", "sha256"}:
+                raise ValueError(f"it holds {', '.join(sorted(values)) or 'nothing'}")
             trial = Trial.from_json(values["trial"], Outcome.from_json(values["outcome"]))
-            return StoredTrial(trial, dict(values["sha256"]))
-        except (KeyError, TypeError, ValueError) as error:
-            damage = f"{type(error).__name__}: {error}"
-            raise RunFolderError(
-                f"{path} cannot be read ({damage}); remove it and run the same command again"
-            ) from error
+            if trial.key != self.key:
+                raise ValueError("it is of another trial")
+            self._digests = _checked_digests(values["sha256"])
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(path, f"{type(error).__name__}: {error}") from error
+        return StoredTrial(trial, self._digests)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """File name -> sha256 of the model and the codes, as `trial.json` says; read once.
+
+        Raises:
+            RunFolderError: `trial.json` is damaged.
+        """
+        return self.read().digests if self._digests is None else self._digests
 
     def read_trial(self) -> Trial:
         """Read the trial with its outcome.
@@ -153,14 +199,22 @@ class Record:
         """
         return self.read().trial
 
-    def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Write `name` (as codes.npz)."""
-        write_atomically(self.folder / name, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Write `name` (as codes.npz); return the sha256 of the file."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        path = self.folder / name
+        _clear_way(path)
+        write_atomically(path, buffer.getvalue())
+        return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
-        """Read arrays back; no pickle."""
-        with (self.folder / name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)  # numpy leaves a damaged file open that it opened itself
+        """Read arrays back; no pickle. What `trial.json` has a digest of must be what was written.
+
+        Raises:
+            RunFolderError: the file is damaged or missing.
+        """
+        return read_npz(self.folder / name, self.digests.get(name, "") if name in CHECKED else None)
 
     def write_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Write what a model learned as `model.safetensors`."""
@@ -172,13 +226,16 @@ class Record:
     @property
     def reloadable(self) -> bool:
         """Whether what the model learned was written."""
-        return (self.folder / "model.safetensors").is_file()
+        return "model.safetensors" in self.digests
 
     def read_state(self) -> dict[str, npt.NDArray[Any]] | None:
-        """Read it back, or None for a model that cannot be reloaded."""
-        from safetensors.numpy import load_file
+        """Read it back, or None for a model that cannot be reloaded.
 
-        return load_file(self.folder / "model.safetensors") if self.reloadable else None
+        Raises:
+            RunFolderError: it is not the file that was written.
+        """
+        digest = self.digests.get("model.safetensors")
+        return None if digest is None else read_safetensors(self.folder / "model.safetensors", digest)
 
     def write_scores(
         self,
@@ -191,44 +248,140 @@ class Record:
 
         The items are on the disk by then; the JSON, which says that there are scores, is computed anew if lost.
         """
-        (self.folder / "scores").mkdir(exist_ok=True)
-        if items:
-            self.write_arrays(request.file(split, "items.npz"), items)
-        write_json(self.folder / request.file(split, "json"), rows, durable=False)
+        _make_folder(self.folder / "scores")
+        digest = self.write_arrays(request.file(split, "items.npz"), items) if items else ""
+        path = self.folder / request.file(split, "json")
+        _clear_way(path)
+        write_sealed(path, {**rows, "trial": self.key, "items": digest}, durable=False)
+        self._items[path.with_suffix(".items.npz").name] = digest
 
     def read_scores(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, Any] | None:
-        """Read the scores of one metric, or None when they have not been made or are damaged, with a warning."""
-        path = self.folder / request.file(split, "json")
-        if not path.is_file():
+        """Read the scores of one metric, or None when they have not been made or are damaged, with a warning.
+
+        Raises:
+            OtherFormatError: another version wrote them, in a format that this one does not know.
+        """
+        name = request.file(split, "json")
+        path = self.folder / name
+        if not is_regular(path):
             return None
-        with suppress(RunFolderError):
-            stored = read_json(path)
-            if isinstance(stored, dict) and isinstance(stored.get("scores"), dict):
-                return stored
-        warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
-        return None
+        try:
+            stored = self._checked_scores(path, request)
+        except OtherFormatError:
+            raise
+        except RunFolderError:
+            warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
+            return None
+        self._items[path.with_suffix(".items.npz").name] = stored.items
+        return {name: getattr(stored, name) for name in ("source", "n_eval", "seconds", "scores")}
+
+    def _checked_scores(self, path: Path, request: ScoreRequest) -> _ScoreFile:
+        values = read_sealed(path)
+        try:
+            stored = checked(_ScoreFile, values)
+            for row in stored.scores.values():
+                score = checked(_StoredScore, row)
+                if score.value is None and score.status == "ok":
+                    raise ValueError("a score is ok and has no value")
+            if (stored.metric, stored.version) != (request.metric, request.version):
+                raise ValueError(f"it is of {stored.metric}, version {stored.version}")
+            if stored.trial not in ("", self.key):
+                raise ValueError("it is of another trial")
+            if lacking := set(request.scores) - set(stored.scores):
+                raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
+        except (AttributeError, TypeError, ValueError) as error:
+            raise damaged(path, error) from error
+        return stored
 
     def forget_scores(self, request: ScoreRequest, split: SplitName = "test") -> None:
         """Remove the scores of a metric."""
         (self.folder / request.file(split, "json")).unlink()
 
     def read_items(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, npt.NDArray[Any]]:
-        """Read the per-item values of a metric: score name -> `(n,)`; empty where there are none."""
-        name = request.file(split, "items.npz")
-        if not (self.folder / name).is_file():
-            return {}
+        """Read the per-item values of a metric: score name -> `(n,)`; empty where there are none.
+
+        Damaged ones are left out, with a warning.
+        """
         try:
-            return self.read_arrays(name)
-        except (OSError, ValueError, BadZipFile) as error:
-            warnings.warn(f"{self.folder / name} is damaged and left out ({error})", stacklevel=2)
+            return self._checked_items(request, split)
+        except RunFolderError as error:
+            path = self.folder / request.file(split, "items.npz")
+            warnings.warn(
+                f"{path} is damaged and left out; the same command makes it again ({error.__cause__ or error})",
+                stacklevel=2,
+            )
             return {}
+
+    def items_damage(self, request: ScoreRequest, split: SplitName = "test") -> str:
+        """Return why the per-item values of a metric are not those that were written, as a sentence, or ""."""
+        path = self.folder / request.file(split, "items.npz")
+        if (digest := self._items.get(path.name)) is not None:
+            return "" if not digest or _is_digested(path, digest) else f"{path} is not the file that was written"
+        try:
+            self._checked_items(request, split)
+        except RunFolderError as error:
+            return f"{path} is damaged ({error.__cause__ or error})"
+        return ""
+
+    def _checked_items(self, request: ScoreRequest, split: SplitName) -> dict[str, npt.NDArray[Any]]:
+        """Read per-item values; RunFolderError where they are damaged."""
+        path = self.folder / request.file(split, "items.npz")
+        if path.name not in self._items and self.read_scores(request, split) is None:
+            return {}
+        digest = self._items[path.name]
+        if digest == "" or (digest is None and not os.path.lexists(path)):
+            return {}
+        items = read_npz(path, digest)
+        for score, values in items.items():
+            if score not in request.scores or values.ndim != 1 or values.dtype.kind != "f":
+                raise damaged(path, f"{score} holds {values.dtype} {values.shape}")
+        return items
+
+
+def _is_digested(path: Path, digest: str) -> bool:
+    """Whether a file has the content of this sha256."""
+    try:
+        return hashlib.sha256(read_regular(path)).hexdigest() == digest
+    except (OSError, MemoryError):
+        return False
+
+
+def _checked_digests(values: Any) -> dict[str, str]:
+    """Return the digests of `trial.json`, which name no other files than those beside it."""
+    if not (isinstance(values, dict) and set(values) <= set(CHECKED)):
+        raise ValueError("sha256 must hold digests of the model and the codes")
+    if not all(isinstance(digest, str) for digest in values.values()):
+        raise ValueError("a sha256 is text")
+    return values
+
+
+def discard(path: Path) -> None:
+    """Remove what lies there, whatever it is; a link goes, not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _clear_way(path: Path) -> None:
+    """Remove a folder that lies where a file is to be written."""
+    if path.is_dir() and not path.is_symlink():
+        discard(path)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder of a record; a link or a file in its place goes."""
+    if path.is_symlink() or not path.is_dir():
+        discard(path)
+    path.mkdir(exist_ok=True)
 
 
 def all_records(run: Path) -> Iterator[Record]:
     """Every finished trial in a run's folder."""
     folder = run / "trials"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if len(path.name) == 64 and (path / "trial.json").is_file():
+        if len(path.name) == 64 and is_regular(path / "trial.json"):
             yield Record(run, path.name)
 
 
@@ -245,8 +398,11 @@ def progress_path(run: Path, key: str) -> Path:
 def remove_leftovers(run: Path) -> None:
     """Remove what killed workers left behind, but for trials to go on with; call it with the run's lock held."""
     for path in (run / "trials").glob(".work-*"):
-        shutil.rmtree(path, ignore_errors=True)
+        discard(path)
     for path in (run / "trials").glob(".*.safetensors.*"):  # half written
-        path.unlink(missing_ok=True)
+        discard(path)
+    for path in (run / "trials").glob(".progress-*.safetensors"):
+        if not is_regular(path):
+            discard(path)
     for record in all_records(run):
-        progress_path(run, record.key).unlink(missing_ok=True)
+        discard(progress_path(run, record.key))

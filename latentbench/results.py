@@ -8,30 +8,74 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from latentbench.errors import RunFolderError
-from latentbench.files.json_files import read_json
+from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.files.json_files import damaged, read_sealed
+from latentbench.files.regular import is_regular
+from latentbench.files.shapes import checked
 from latentbench.files.writing import write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
+from latentbench.source.trust import named_by_a_run_folder
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Results"]
+__all__ = ["Results", "read_environment", "read_request"]
 
-FORMAT = 2
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What run.json must hold."""
+
+    title: str
+    benchmark: dict[str, Any]
+    scores: list[str]
+    trials: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    plugin_files: list[str]
+    plugins_blocked: list[str]
+    swept: list[str] = field(default_factory=list)
+
+
+def read_request(folder: Path) -> dict[str, Any]:
+    """Read run.json, the last request of a run.
+
+    Raises:
+        OtherFormatError: another version wrote it, in a format that this one does not know.
+        RunFolderError: it is damaged or missing.
+    """
+    path = folder / "run.json"
+    values = read_sealed(path)
+    try:
+        return vars(checked(_Request, values))
+    except ValueError as error:
+        raise damaged(path, error) from error
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """Read environment.json; where it is damaged, it is left out with a warning. Empty where there is none."""
+    path = folder / "environment.json"
+    if not is_regular(path):
+        return {}
+    try:
+        return read_sealed(path)
+    except RunFolderError as error:
+        warnings.warn(f"{error}; what it says of machine and versions is left out", stacklevel=2)
+        return {}
 
 
 class Results:
@@ -46,7 +90,8 @@ class Results:
         self.path = path
         self._plugins = plugins
         self._items: dict[tuple[str, str], dict[str, npt.NDArray[Any]]] = {}
-        if not (path / "run.json").is_file():
+        self._records: dict[str, Record] = {}
+        if not is_regular(path / "run.json"):
             raise RunFolderError(
                 f"{path} is not a run folder: it has no run.json (`latentbench run -o {path}` creates one)"
             )
@@ -54,11 +99,7 @@ class Results:
             raise RunFolderError(
                 f"{path} holds the small files of a run without its trials; read its table.txt or scores.csv"
             )
-        self.request: dict[str, Any] = read_json(path / "run.json")
-        if self.request.get("format") != FORMAT:
-            raise RunFolderError(
-                f"{path} was written in format {self.request.get('format')}, this version reads {FORMAT}"
-            )
+        self.request = read_request(path)
 
     @property
     def title(self) -> str:
@@ -69,19 +110,36 @@ class Results:
     @cached_property
     def requests(self) -> list[ScoreRequest]:
         """The metrics that were requested."""
-        return [ScoreRequest(**values) for values in self.request["requests"]]
+        return self._parsed("requests", ScoreRequest.from_json)
 
     @cached_property
     def trials(self) -> list[Trial]:
         """The trials that were requested, in the order of tables, each with its outcome."""
-        return [self._read_trial(Trial.from_json(values)) for values in self.request["trials"]]
+        return [self._read_trial(trial) for trial in self._parsed("trials", Trial.from_json)]
+
+    def _parsed(self, name: str, parse: Callable[[Mapping[str, Any]], T]) -> list[T]:
+        """Return what run.json holds under a name.
+
+        Raises:
+            RunFolderError: it is damaged.
+        """
+        try:
+            return [parse(values) for values in self.request[name]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise damaged(self.path / "run.json", f"{name}: {type(error).__name__}: {error}") from error
+
+    def record(self, trial: Trial) -> Record:
+        """Return the files of a trial."""
+        return self._records.setdefault(trial.key, Record(self.path, trial.key))
 
     def _read_trial(self, requested: Trial) -> Trial:
-        record = Record(self.path, requested.key)
+        record = self.record(requested)
         if not record.exists():
             return replace(requested, outcome=MISSING)
         try:
             return replace(requested, outcome=record.read_trial().outcome)
+        except OtherFormatError:
+            raise
         except RunFolderError as damage:
             warnings.warn(f"{damage}; {requested.label} seed {requested.seed} is left out", stacklevel=2)
             return replace(requested, outcome=Outcome("skipped", "Damaged", "its record is damaged"))
@@ -131,7 +189,7 @@ class Results:
         for trial in self.trials:
             if split == "validation" and trial.dataset not in swept:
                 continue
-            record = Record(self.path, trial.key)
+            record = self.record(trial)
             for request in requests:
                 named = not wanted or request.metric in wanted
                 names = [name for name in request.scores if named or name in wanted]
@@ -148,7 +206,8 @@ class Results:
         """Read the values for each item of all scores of a metric, once: marks, charts and page ask for each."""
         name = trial_key, request.file(split, "items.npz")
         if name not in self._items:
-            self._items[name] = Record(self.path, trial_key).read_items(request, split)
+            record = self._records.setdefault(trial_key, Record(self.path, trial_key))
+            self._items[name] = record.read_items(request, split)
         return self._items[name]
 
     def latent_space(self, trial: Trial) -> LatentSpace:
@@ -156,13 +215,16 @@ class Results:
 
         Raises:
             NotApplicableError: the model cannot be reloaded.
+            UntrustedCodeError: it needs code of files that nobody has allowed to run (`latentbench.trust`).
+            RunFolderError: its files are damaged.
         """
         from latentbench.opening import latent_space
 
-        self._plugins = self._plugins or Plugins(
-            tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])
-        )
-        return latent_space(trial, Record(self.path, trial.key), self._plugins)
+        with named_by_a_run_folder():
+            self._plugins = self._plugins or Plugins(
+                tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])
+            )
+            return latent_space(trial, self.record(trial), self._plugins)
 
     def table(self, *, every: bool = False, relative: bool = False) -> pd.DataFrame:
         """Return mean scores as a frame: one row per dataset and score, one column per model.

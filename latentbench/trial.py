@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
+from latentbench.errors import ContractError
 from latentbench.files.json_files import canonical_json, short_hash
+from latentbench.files.shapes import Count, NullableNumber, Whole, as_tuples, checked
+from latentbench.scores import Score
 from latentbench.training.budget import Budget
 
 __all__ = [
@@ -72,8 +77,8 @@ class Trial:
     label: str
     params: Mapping[str, Any]
     budget: Budget
-    seed: int
-    model_version: int = 1
+    seed: Count
+    model_version: Whole = 1
     source: str = ""
     keyed_source: bool = False
     loader: str = ""
@@ -81,7 +86,7 @@ class Trial:
     traits: Traits = field(default_factory=lambda: Traits())
     outcome: Outcome | None = field(default=None, compare=False)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """64 hex digits that name the trial: the same request has the same key on any machine."""
         named = {
@@ -113,10 +118,11 @@ class Trial:
         """Read back what `to_json` gave.
 
         Raises:
-            TypeError, ValueError: it gave something else.
+            KeyError, TypeError, ValueError: it gave something else.
         """
-        budget, traits = Budget.model_validate(values["budget"]), Traits(**values["traits"])
-        return cls(**{**values, "budget": budget, "traits": traits, "outcome": outcome})
+        budget = Budget.model_validate(values["budget"], strict=True)
+        traits = checked(Traits, values["traits"])
+        return checked(cls, {**values, "budget": budget, "traits": traits, "outcome": outcome})
 
 
 @dataclass(frozen=True)
@@ -137,9 +143,9 @@ class Outcome:
     status: Status
     error: str = ""
     message: str = ""
-    history: tuple[Mapping[str, float], ...] = ()
+    history: tuple[Mapping[str, NullableNumber], ...] = ()
     flags: tuple[str, ...] = ()
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, NullableNumber] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
@@ -150,8 +156,12 @@ class Outcome:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Outcome:
-        """Read back `asdict(outcome)`."""
-        return cls(**{**values, "history": tuple(values["history"]), "flags": tuple(values["flags"])})
+        """Read back `asdict(outcome)`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        return checked(cls, as_tuples(values, "history", "flags"))
 
 
 @dataclass(frozen=True)
@@ -198,14 +208,26 @@ class ScoreRequest:
     """
 
     metric: str
-    version: int
+    version: Whole
     params: Mapping[str, Any]
     scores: Mapping[str, Mapping[str, Any]]
     source: str = ""
     keyed_source: bool = False
     on_host: bool = False
 
-    @property
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ScoreRequest:
+        """Read back `asdict(request)`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        request = checked(cls, values)
+        for declared in request.scores.values():
+            checked(_Declared, as_tuples(declared, "range")).check()
+        return request
+
+    @cached_property
     def stem(self) -> str:
         """File name without ending: metric, version and a hash of what else decides its numbers."""
         decides = [self.params, self.source if self.keyed_source else ""]
@@ -231,6 +253,34 @@ class ScoreRequest:
     def flags(self) -> bool:
         """Whether it can flag a trial: what is flagged is not chosen."""
         return any(score["flag"] for score in self.scores.values())
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What `ScoreRequest.scores` must hold of each score."""
+
+    better: Any
+    headline: bool
+    kind: Any
+    codes: Any
+    purpose: Any
+    unit: str
+    description: str
+    flag: str
+    flag_below: float | None
+    floor: float | str | None
+    ceiling: float | str | None
+    range: tuple[float | None, float | None] = (None, None)
+
+    def check(self) -> None:
+        """Raise ValueError unless a metric may declare this."""
+        low, high = self.range
+        bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+        below = -math.inf if self.flag_below is None else self.flag_below
+        try:
+            Score(**{**vars(self), "range": bounds, "flag_below": below})
+        except ContractError as error:
+            raise ValueError(str(error)) from None
 
 
 def deciding(requests: Iterable[ScoreRequest]) -> tuple[ScoreRequest, ...]:

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, a cache of their own, tiny benchmarks and loose plugin files."""
+"""Shared by all tests: one thread, a cache and a trust list of their own, tiny benchmarks, loose plugin files."""
 
 import textwrap
 
@@ -21,6 +21,7 @@ TINY = {
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATENTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LATENTBENCH_TRUST", str(tmp_path_factory.mktemp("settings") / "trusted.json"))
         yield
 
 

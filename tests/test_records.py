@@ -41,6 +41,18 @@ RECORDED = {
 REQUEST = ScoreRequest("r2", 1, {}, {"r2": {}}, source="s")
 
 
+def measured(request=REQUEST, **values):
+    """What a metric's score file holds."""
+    values = values or dict.fromkeys(request.scores, 1.0)
+    rows = {name: {"status": "ok", "reason": "", "value": value, "se": None} for name, value in values.items()}
+    about = {"metric": request.metric, "version": request.version, "source": request.source}
+    return {**about, "n_eval": 3, "seconds": 0.1, "scores": rows}
+
+
+def value(scores):
+    return scores["scores"]["r2"]["value"]
+
+
 def trial(**changes):
     return Trial(**{**FIXED, **changes})
 
@@ -121,10 +133,10 @@ def test_the_file_of_a_metric_is_named_by_what_decides_its_numbers():
 @pytest.mark.parametrize("name", ["../../evil", "/root/evil.py:Metric", "a/../b"])
 def test_no_name_of_a_metric_leads_out_of_the_record(record, name):
     request = ScoreRequest(name, 1, {}, {"evil": {}})
-    record.write_scores(request, {"scores": {}}, {"evil": np.zeros(2)})
+    record.write_scores(request, measured(request), {"evil": np.zeros(2)})
     assert "/" not in request.stem
     assert {path.parent for path in record.run.rglob("*.items.npz")} == {record.place / "scores"}
-    assert record.read_scores(request) == {"scores": {}}
+    assert set(record.read_scores(request)["scores"]) == {"evil"}
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc"])
@@ -212,7 +224,7 @@ def test_a_damaged_trial_says_what_to_do(record, content):
 
 @pytest.mark.parametrize("content", ["", "{", "\xff"])
 def test_damaged_scores_are_left_out_with_a_warning(record, content):
-    record.write_scores(REQUEST, {"scores": {}}, {})
+    record.write_scores(REQUEST, measured(), {})
     (path,) = (record.place / "scores").iterdir()
     path.write_bytes(content.encode("latin-1"))
     with pytest.warns(
@@ -222,10 +234,10 @@ def test_damaged_scores_are_left_out_with_a_warning(record, content):
 
 
 def test_scores_of_the_two_splits_lie_side_by_side(record):
-    record.write_scores(REQUEST, {"scores": {"r2": 1}}, {})
-    record.write_scores(REQUEST, {"scores": {"r2": 2}}, {"r2": np.arange(3.0)}, "validation")
-    assert record.read_scores(REQUEST)["scores"] == {"r2": 1}
-    assert record.read_scores(REQUEST, "validation")["scores"] == {"r2": 2}
+    record.write_scores(REQUEST, measured(r2=1.0), {})
+    record.write_scores(REQUEST, measured(r2=2.0), {"r2": np.arange(3.0)}, "validation")
+    assert value(record.read_scores(REQUEST)) == 1
+    assert value(record.read_scores(REQUEST, "validation")) == 2
     assert record.read_items(REQUEST) == {}
     assert len(record.read_items(REQUEST, "validation")["r2"]) == 3
 
@@ -251,22 +263,26 @@ def test_a_changed_file_is_damage(record, name, harm):
 
 
 def test_infinities_become_null(record):
-    row = {"value": float("nan"), "se": float("inf"), "parts": (1.0, float("-inf"))}
-    record.write_scores(REQUEST, {"scores": {"r2": row}}, {})
-    assert record.read_scores(REQUEST)["scores"]["r2"] == {"value": None, "se": None, "parts": [1.0, None]}
+    content = measured(r2=2.0)
+    content["scores"]["r2"]["se"] = float("inf")
+    record.write_scores(REQUEST, {**content, "seconds": float("nan")}, {})
+    (path,) = (record.place / "scores").iterdir()
+    assert json.loads(path.read_text())["seconds"] is None
+    assert record.read_scores(REQUEST)["scores"]["r2"] == {**content["scores"]["r2"], "se": None}
 
 
 def test_arrays_come_back_bit_for_bit(record):
     values = {"codes": np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32), "n": np.arange(3)}
-    record.write_arrays("codes.npz", values)
-    again = record.read_arrays("codes.npz")
+    record.write_arrays("maps.npz", values)
+    again = record.read_arrays("maps.npz")
     assert all(np.array_equal(values[name], again[name]) for name in values)
     assert {name: array.dtype for name, array in again.items()} == {"codes": np.float32, "n": np.int64}
 
 
 def test_pickles_are_refused(record):
     np.savez(record.place / "codes.npz", codes=np.array([{"a": "pickle"}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    record.write_trial(trial(), Outcome("ok"))
+    with pytest.raises(RunFolderError, match="allow_pickle=False"):
         record.read_arrays("codes.npz")
 
 
@@ -274,26 +290,28 @@ def test_states_come_back_bit_for_bit(record):
     state = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3).T, "steps": np.array(7)}
     assert record.read_state() is None
     record.write_state(state)
-    again = record.read_state()
+    record.write_trial(trial(), Outcome("ok"))
+    again = Record(record.run, record.key).read_state()
     assert all(np.array_equal(state[name], again[name]) for name in state)
     assert {name: value.shape for name, value in again.items()} == {"weight": (3, 2), "steps": ()}
     record.write_state({})
+    record.write_trial(trial(), Outcome("ok"))
     assert record.read_state() == {}
 
 
 def test_items_are_read_by_score(record):
     assert record.read_items(REQUEST) == {}
-    record.write_scores(REQUEST, {"scores": {}}, {"r2": np.arange(3.0)})
+    record.write_scores(REQUEST, measured(), {"r2": np.arange(3.0)})
     assert {score: values.tolist() for score, values in record.read_items(REQUEST).items()} == {"r2": [0, 1, 2]}
 
 
 def test_forgotten_scores_are_gone(record):
-    record.write_scores(REQUEST, {"scores": {"r2": {}}}, {})
+    record.write_scores(REQUEST, measured(), {})
     record.forget_scores(REQUEST)
     assert record.read_scores(REQUEST) is None
 
 
 def test_no_partial_files_are_left(record):
-    record.write_scores(REQUEST, {"scores": {}}, {"r2": np.arange(3.0)})
+    record.write_scores(REQUEST, measured(), {"r2": np.arange(3.0)})
     record.write_state({"w": np.zeros(2)})
     assert list(record.place.rglob(".*")) == []

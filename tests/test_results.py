@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from latentbench.errors import RunFolderError
+from latentbench.files.archives import read_npz
 from latentbench.files.json_files import read_json
 from latentbench.records import Record
 from latentbench.results import Results
@@ -121,15 +122,19 @@ def test_per_item_values_are_read_once_and_only_where_there_are_some(frozen, mon
     record = Record(frozen, trial.key)
     record.write_arrays(knn.file("test", "items.npz"), {"knn1": np.arange(3.0), "knn10": np.ones(3)})
     reads = []
-    read_arrays = Record.read_arrays
-    monkeypatch.setattr(Record, "read_arrays", lambda self, name: reads.append(name) or read_arrays(self, name))
+
+    def counted(path, digest):
+        reads.append(path.name)
+        return read_npz(path, digest)
+
+    monkeypatch.setattr("latentbench.records.read_npz", counted)
     for _ in range(2):
         assert results.items(trial.key, "knn1").tolist() == [0, 1, 2]
         assert results.items(trial.key, "knn10").tolist() == [1, 1, 1]
         assert results.items(trial.key, "knn5") is None
         assert results.items(trial.key, "r2") is None
         assert results.items(trial.key, "nonsense") is None
-    assert reads == [knn.file("test", "items.npz")]
+    assert [f"scores/{name}" for name in reads] == [knn.file("test", "items.npz")]
 
 
 def test_each_file_is_read_once(frozen, monkeypatch):
@@ -139,8 +144,7 @@ def test_each_file_is_read_once(frozen, monkeypatch):
         reads[path] += 1
         return read_json(path)
 
-    for module in ("records", "results"):
-        monkeypatch.setattr(f"latentbench.{module}.read_json", counted)
+    monkeypatch.setattr("latentbench.files.json_files.read_json", counted)
     results = Results(frozen)
     assert not results.complete
     results.write()

@@ -38,7 +38,7 @@ def other_choices(*named: str) -> list[str]:
     """
     context = click.get_current_context()
     choices = []
-    for option in context.command.params:
+    for option in (option for option in context.command.params if option.expose_value):
         value = context.params[str(option.name)]
         if option.name not in IN_THE_NAME | {*named} and value not in (option.get_default(context), None, ()):
             choices.append(_choice(option, value))

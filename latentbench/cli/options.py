@@ -14,6 +14,7 @@ from latentbench.errors import RequestError
 from latentbench.files.lookup import existing
 from latentbench.params import TypedText
 from latentbench.plugins import Plugins
+from latentbench.source.trust import trust
 from latentbench.text import normalized
 
 __all__ = [
@@ -61,7 +62,15 @@ NAME_OR_PATH, SETTING = _Text("name or path", str), _Text("parameter", str)
 
 
 def plugin_options(command: F) -> F:
-    """Add --plugin and --no-plugin."""
+    """Add --plugin, --no-plugin and --trust."""
+    command = click.option(
+        "--trust",
+        multiple=True,
+        metavar="FILE",
+        expose_value=False,
+        callback=_trust,
+        help="Allow code that a run folder names, now and until this file changes.",
+    )(command)
     command = click.option(
         "--no-plugin",
         "blocked",
@@ -78,6 +87,10 @@ def plugin_options(command: F) -> F:
         metavar="FILE",
         help="Load a plugin from a Python file, for this command only.",
     )(command)
+
+
+def _trust(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:  # noqa: ARG001 - click's
+    trust(*files)
 
 
 def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:

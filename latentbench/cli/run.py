@@ -201,8 +201,10 @@ def _write_page(results: Results, plugins: Plugins) -> Path:
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
     """Print the trials to run and what they take on this machine."""
     from latentbench.execution.estimate import estimate
+    from latentbench.execution.folder import check_folder
     from latentbench.execution.pending import inspect, pending_jobs
 
+    check_folder(folder)
     execution = _execution(options).settled(max(trial.budget.threads for trial in plan.trials))
     jobs = pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
     costs = estimate(jobs, plugins)

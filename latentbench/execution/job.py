@@ -81,8 +81,8 @@ class Job:
             **{
                 **values,
                 "trials": tuple(Trial.from_json(trial) for trial in values["trials"]),
-                "requests": tuple(ScoreRequest(**request) for request in values["requests"]),
-                "validation": tuple(ScoreRequest(**request) for request in values["validation"]),
+                "requests": tuple(ScoreRequest.from_json(request) for request in values["requests"]),
+                "validation": tuple(ScoreRequest.from_json(request) for request in values["validation"]),
                 "run": Path(values["run"]),
             }
         )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latentbench.errors import RunFolderError
 from latentbench.execution.scoring import measure
 from latentbench.files.json_files import short_hash
+from latentbench.files.shapes import Count, checked
 from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.plan import metric_requests
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["COUNT", "JUDGES", "stored_maps", "trial_map"]
 
 COUNT = 2000
-DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile)
 JUDGES = {  # score -> how it is called under a map
     "trustworthiness": "trustworthiness",
     "continuity": "continuity",
@@ -118,7 +118,7 @@ def stored_maps(record: Record) -> list[Map]:
     for path in sorted((record.folder / "maps").glob(f"*-v{MAP_VERSION}-*.npz")):
         try:
             candidate, _ = _load(record, f"maps/{path.name}")
-        except DAMAGED:
+        except RunFolderError:
             continue
         current = best.get(candidate.method)
         if current is None or (candidate.seed, -len(candidate.rows)) < (current.seed, -len(current.rows)):
@@ -126,17 +126,45 @@ def stored_maps(record: Record) -> list[Map]:
     return [best[method] for method in METHODS if method in best]
 
 
+@dataclass(frozen=True)
+class _About:
+    """What a stored map says of itself; the rest is arrays."""
+
+    method: str
+    seed: Count
+    settings: dict[str, Any]
+    seconds: float
+    library: str
+    trust: dict[str, float]
+    judges: list[str]
+
+
 def _load(record: Record, name: str) -> tuple[Map, list[str]]:
-    """Read a stored map and who judged it; any of DAMAGED where it is not one."""
+    """Read a stored map and who judged it.
+
+    Raises:
+        RunFolderError: it is damaged.
+    """
     arrays = record.read_arrays(name)
-    about = json.loads(str(arrays["about"]))
-    judged = about.pop("judges")
-    stored = Map(rows=arrays["rows"], places=arrays["places"], **about)
-    if stored.places.shape != (len(stored.rows), 2):
-        raise ValueError("it shows other items")
-    if not np.isfinite(stored.places).all():
-        raise ValueError("it holds NaN or infinity")
+    try:
+        about = vars(checked(_About, json.loads(str(arrays["about"]))))
+        judged = about.pop("judges")
+        stored = Map(rows=arrays["rows"], places=arrays["places"], **about)
+        _check_map(stored)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{record.folder / name} is damaged ({error})") from error
     return stored, judged
+
+
+def _check_map(stored: Map) -> None:
+    """Raise ValueError unless it is a map that can be drawn."""
+    rows, places = stored.rows, stored.places
+    if rows.ndim != 1 or rows.dtype.kind != "i" or places.shape != (len(rows), 2) or places.dtype.kind != "f":
+        raise ValueError("it shows other items")
+    if len(rows) and not (rows.min() >= 0 and np.isfinite(places).all()):
+        raise ValueError("it holds NaN, infinity or items before the first")
+    if stored.method not in METHODS or not set(stored.trust) <= set(JUDGES):
+        raise ValueError(f"it is by {stored.method}, judged by {', '.join(stored.trust)}")
 
 
 def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | None, list[str]]:
@@ -145,10 +173,13 @@ def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | Non
         return None, []
     try:
         stored, judged = _load(record, name)
-        if not np.array_equal(stored.rows, rows):
-            raise ValueError("it shows other items")
-    except DAMAGED as error:
-        warnings.warn(f"{record.folder / name} is damaged and made again ({error})", stacklevel=3)
+    except RunFolderError as error:
+        warnings.warn(
+            f"{record.folder / name} is damaged and made again ({error.__cause__ or error})", stacklevel=3
+        )
+        return None, []
+    if not np.array_equal(stored.rows, rows):
+        warnings.warn(f"{record.folder / name} shows other items and is made again", stacklevel=3)
         return None, []
     return stored, judged
 

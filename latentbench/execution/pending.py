@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from latentbench.errors import RunFolderError
+from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.model import GradientModel
@@ -34,7 +34,7 @@ class TrialState:
         stored: as recorded, with its outcome; None without a readable record.
         damage: why the record cannot be used; empty when it can.
         outdated: the request asks to run the whole trial again.
-        stale: scores on file that the request asks to compute again.
+        stale: scores on file that the request asks to compute again, or whose per-item values are damaged.
         missing: scores that are not on file.
         changed: plugins whose source has changed since, as "model ae", and that are not run again.
     """
@@ -60,7 +60,11 @@ class TrialState:
 
 
 def inspect(plan: Plan, folder: Path, execution: Execution) -> list[TrialState]:
-    """Look at each trial of a plan in a run folder; every file is read once, and nothing is changed."""
+    """Look at each trial of a plan in a run folder; every file is read once, and nothing is changed.
+
+    Raises:
+        OtherFormatError: another version of latentbench wrote a file, in a format that this one does not know.
+    """
     return [_inspect_trial(trial, Record(folder, trial.key), plan, execution) for trial in plan.trials]
 
 
@@ -69,6 +73,8 @@ def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Executio
         return TrialState(trial, record)
     try:
         stored = record.read()
+    except OtherFormatError:
+        raise
     except RunFolderError as error:
         if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
             raise  # it is whole, but not ours to read: nothing to remove and do again
@@ -76,10 +82,9 @@ def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Executio
     state = TrialState(trial, record, stored.trial, outdated=_is_outdated(trial, stored.trial, execution))
     if state.outdated or not stored.trial.ok:
         return replace(state, changed=_changed_model(state))
-    state = _inspect_scores(state, plan, execution)
-    if state.missing or state.stale:  # the model and its codes will be read
-        return replace(state, damage=record.damaged_file(stored.digests))
-    return state
+    if damage := record.damaged_file(stored.digests):
+        return replace(state, damage=damage)
+    return _inspect_scores(state, plan, execution)
 
 
 def _is_outdated(trial: Trial, stored: Trial, execution: Execution) -> bool:
@@ -112,6 +117,9 @@ def _inspect_scores(state: TrialState, plan: Plan, execution: Execution) -> Tria
         scores = state.record.read_scores(request, split)
         if scores is None:
             missing.append((split, request))
+        elif damage := state.record.items_damage(request, split):
+            warnings.warn(f"{damage}; {request.metric} is computed again", stacklevel=2)
+            stale.append((split, request))
         elif _is_stale(scores, request, execution):
             stale.append((split, request))
         elif scores["source"] != request.source:

@@ -14,16 +14,18 @@ from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
 from latentbench.execution.events import TrialEvent
+from latentbench.execution.folder import check_folder
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files.failures import refusal
-from latentbench.files.json_files import write_json
+from latentbench.files.json_files import write_sealed
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import remove_leftovers
-from latentbench.results import FORMAT, Results
+from latentbench.results import Results
+from latentbench.source.trust import remember_named
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -45,15 +47,17 @@ def execute(
 
     Raises:
         RequestError: parts of the request contradict each other, or the machine.
-        RunFolderError: the folder cannot be written, or another run is at work in it.
+        RunFolderError: the folder cannot be written, is not one of a run, or another run is at work in it.
     """
     execution = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
+    check_folder(folder)
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         states = inspect(plan, folder, execution)
         if announce is not None:
             announce(sum(state.pending for state in states))
         _write_request(plan, benchmark, folder, plugins)
+        remember_named()
         plugins.run_started(benchmark, folder)
         prepare(states, execution)
         _run_jobs(pending_jobs(states, plan, folder, execution, plugins), plan, plugins, execution)
@@ -115,18 +119,15 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins) -> None:
     """Write run.json (what was asked for) and environment.json (what it runs on)."""
-    write_json(
-        folder / "run.json",
-        {
-            "format": FORMAT,
-            "title": benchmark.title,
-            "benchmark": benchmark.model_dump(mode="json"),
-            "scores": list(benchmark.scores),
-            "trials": [trial.to_json() for trial in plan.trials],
-            "requests": [asdict(request) for request in plan.requests],
-            "swept": list(plan.swept),
-            "plugin_files": list(plugins.files),
-            "plugins_blocked": list(plugins.blocked),
-        },
-    )
-    write_json(folder / "environment.json", describe_environment(plugins))
+    request = {
+        "title": benchmark.title,
+        "benchmark": benchmark.model_dump(mode="json"),
+        "scores": list(benchmark.scores),
+        "trials": [trial.to_json() for trial in plan.trials],
+        "requests": [asdict(request) for request in plan.requests],
+        "swept": list(plan.swept),
+        "plugin_files": list(plugins.files),
+        "plugins_blocked": list(plugins.blocked),
+    }
+    write_sealed(folder / "run.json", request)
+    write_sealed(folder / "environment.json", describe_environment(plugins))

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
-from latentbench.files.json_files import read_json
 from latentbench.files.lookup import existing
 from latentbench.report.table.conditions import run_conditions
 from latentbench.report.table.number_format import Style, measured, number, row_style
 from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
-from latentbench.results import Results
+from latentbench.results import Results, read_environment
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, holm, paired_difference
@@ -252,9 +251,14 @@ def _items(results: Results, rows: Sequence[ScoreRow]) -> NDArray[np.float64] | 
 
 
 def _facts(results: Results) -> dict[str, str]:
-    environment = read_json(results.path / "environment.json")
-    facts = {name: str(environment[name]) for name in ("python", "system", "processor", "cuda")}
-    facts |= {f"version of {name}": version for name, version in environment["versions"].items()}
+    environment = read_environment(results.path)
+    facts = {name: str(environment.get(name, "-")) for name in ("python", "system", "processor", "cuda")}
+    versions = environment.get("versions")
+    facts |= (
+        {f"version of {name}": str(version) for name, version in versions.items()}
+        if isinstance(versions, dict)
+        else {}
+    )
     spent: dict[str, list[str]] = {}
     for trial in results.trials:
         if not trial.traits.reference:  # nobody chose the budget of a reference

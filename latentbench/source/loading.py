@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from latentbench.errors import PluginError
+from latentbench.source.trust import allow_code
 
 __all__ = ["FILE_MODULE", "load_file", "module_name"]
 
@@ -20,12 +21,14 @@ def load_file(path: str) -> ModuleType:
 
     Raises:
         PluginError: the file does not exist.
+        UntrustedCodeError: a run folder names it, and nobody has allowed it.
     """
     resolved = Path(path).resolve()
     if not resolved.is_file():
         raise PluginError(f"there is no file {path}")
     name = module_name(resolved)
     if name not in sys.modules:
+        allow_code(resolved)
         spec = importlib.util.spec_from_file_location(name, resolved)
         if spec is None or spec.loader is None:
             raise PluginError(f"{path} is not a Python file")

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentbench import DataError
+from latentbench import DataError, allow_code
 
 __all__ = ["fingerprint", "make_network", "read_weights", "split_source"]
 
@@ -49,8 +49,11 @@ def fingerprint(source: str, weights: str) -> str:
 
     Raises:
         DataError: there is no such file or module.
+        UntrustedCodeError: a run folder names it, and nobody has allowed it.
     """
-    digest = hashlib.sha256(_source_file(split_source(source)[0]).read_bytes())
+    code = _source_file(split_source(source)[0])
+    allow_code(code)
+    digest = hashlib.sha256(code.read_bytes())
     if weights:
         with _weights_file(weights).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -120,13 +123,29 @@ def _weights_file(path: str) -> Path:
 def _source_file(place: str) -> Path:
     if place.endswith(".py"):
         return _there(Path(place).expanduser(), place, "source")
-    try:
-        spec = importlib.util.find_spec(place)
-    except (ImportError, ValueError):  # of the package it would lie in
-        spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    file = _module_file(place)
+    if file is None:
         raise DataError(f"network.source: no module {place!r} has a file; a file is named with its ending .py")
-    return Path(spec.origin)
+    return file
+
+
+def _module_file(place: str) -> Path | None:
+    """Return the file of a module, without importing the packages that it lies in."""
+    top, *rest = place.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin and Path(spec.origin).is_file() else None
+    for folder in spec.submodule_search_locations or ():
+        stem = Path(folder, *rest)
+        for file in (stem / "__init__.py", stem.with_name(f"{stem.name}.py")):
+            if file.is_file():
+                return file
+    return None
 
 
 def _there(file: Path, path: str, field: str) -> Path:
@@ -137,10 +156,11 @@ def _there(file: Path, path: str, field: str) -> Path:
 
 def _module(place: str) -> ModuleType:
     """Import a module, or a file under a name that changes with its content."""
+    file = _source_file(place).resolve()
+    allow_code(file)
     if not place.endswith(".py"):
         with _imported(place):
             return import_module(place)
-    file = _source_file(place).resolve()
     digest = hashlib.sha256(str(file).encode() + file.read_bytes()).hexdigest()[:16]
     name = f"latentbench_network_{file.stem}_{digest}"
     if name not in sys.modules:

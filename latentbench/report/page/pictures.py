@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from latentbench.drawing.montage import data_uri, montage, png_bytes
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.scatter import code_map
-from latentbench.errors import NotApplicableError
+from latentbench.errors import NotApplicableError, RunFolderError, UntrustedCodeError
 from latentbench.execution.maps import COUNT, stored_maps
 from latentbench.execution.maps import JUDGES as TRUST
 from latentbench.explore.map import NAMES, class_marks
@@ -114,6 +115,9 @@ def pictures(results: Results, dataset: str) -> Pictures:
         try:
             stored = stored_maps(Record(results.path, trial.key))
             excerpts.append(_excerpt(trial, results.latent_space(trial), _note(results, trial), stored))
+        except (UntrustedCodeError, RunFolderError) as error:
+            warnings.warn(f"{label} is left out of the pictures: {error}", stacklevel=2)
+            skipped.append((label, str(error)))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((label, f"{type(error).__name__}: {error}"))
     return _drawn(excerpts, tuple(skipped))

@@ -13,9 +13,7 @@ import jinja2
 import pandas as pd
 
 from latentbench.drawing.montage import data_uri
-from latentbench.errors import RunFolderError
 from latentbench.files.failures import refusal
-from latentbench.files.json_files import read_json
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.table.build import comparison_table
@@ -25,6 +23,7 @@ from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.number_format import number
 from latentbench.report.table.sentences import MOST_SENTENCES, sentences, warnings
 from latentbench.report.table.sweep_display import axes_show_all, axis_displays
+from latentbench.results import read_environment
 from latentbench.text import printable
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
-ENVIRONMENT = "environment.json"
 MOST_ROWS = 200  # of a plugin's table
 LONGEST = 400  # characters of an entry of the run card
 
@@ -189,11 +187,7 @@ def _card(results: Results) -> list[tuple[str, str]]:
     for name in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
         values = [text for text in dict.fromkeys(str(getattr(row, name)) for row in results.rows) if text]
         entries += [(name, ", ".join(sorted(values) if name == "seed" else values))] if values else []
-    try:
-        known = read_json(results.path / ENVIRONMENT)
-    except RunFolderError:
-        known = {}
-    return [(key, text[:LONGEST]) for key, text in [*entries, *_flat(known)]]
+    return [(key, text[:LONGEST]) for key, text in [*entries, *_flat(read_environment(results.path))]]
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,35 @@
+"""Regular files, read whole: no pipe is waited for, and no device read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["is_regular", "read_regular"]
+
+NONBLOCKING = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes to would be waited for
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path leads to a regular file; a name that no file can have leads to none."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """Return the content of a regular file of at most `most` bytes; a pipe or a device is not opened to be read.
+
+    Raises:
+        OSError: there is no such file, it is no regular one, it is larger, or it cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | NONBLOCKING), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if most is not None and status.st_size > most:
+            raise OSError(errno.EFBIG, f"{status.st_size:,} bytes are too many")
+        return file.read()
