@@ -261,8 +261,8 @@ class Record:
         Raises:
             OtherFormatError: another version wrote them, in a format that this one does not know.
         """
-        name = request.file(split, "json")
-        path = self.folder / name
+        path = self.folder / request.file(split, "json")
+        items = path.with_suffix(".items.npz").name
         if not is_regular(path):
             return None
         try:
@@ -271,8 +271,9 @@ class Record:
             raise
         except RunFolderError:
             warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
+            self._items[items] = ""  # whatever lies there is of the scores that are left out
             return None
-        self._items[path.with_suffix(".items.npz").name] = stored.items
+        self._items[items] = stored.items
         return {name: getattr(stored, name) for name in ("source", "n_eval", "seconds", "scores")}
 
     def _checked_scores(self, path: Path, request: ScoreRequest) -> _ScoreFile:

@@ -244,9 +244,17 @@ class Results:
         return wide.reindex(columns=order)
 
     def write(self) -> None:
-        """Write `scores.parquet` and `scores.csv`: the rows of both splits."""
+        """Write `scores.parquet` and `scores.csv`: the rows of both splits.
+
+        Raises:
+            RunFolderError: they cannot be written.
+        """
         frame = self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
-        write_atomically(self.path / "scores.parquet", buffer.getvalue())
-        write_atomically(self.path / "scores.csv", frame.to_csv(index=False).encode())
+        tables = {"scores.parquet": buffer.getvalue(), "scores.csv": frame.to_csv(index=False).encode()}
+        for name, content in tables.items():
+            try:
+                write_atomically(self.path / name, content)
+            except OSError as error:
+                raise RunFolderError(f"{self.path / name} cannot be written: {error.strerror or error}") from error

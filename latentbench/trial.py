@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from latentbench.errors import ContractError
 from latentbench.files.json_files import canonical_json, short_hash
-from latentbench.files.shapes import Count, NullableNumber, Whole, as_tuples, checked
+from latentbench.files.shapes import Count, NullableNumber, Scalar, Whole, as_tuples, checked, checked_params
 from latentbench.scores import Score
 from latentbench.training.budget import Budget
 
@@ -120,7 +120,7 @@ class Trial:
         Raises:
             KeyError, TypeError, ValueError: it gave something else.
         """
-        budget = Budget.model_validate(values["budget"], strict=True)
+        budget = checked_params(Budget, values["budget"])
         traits = checked(Traits, values["traits"])
         return checked(cls, {**values, "budget": budget, "traits": traits, "outcome": outcome})
 
@@ -146,7 +146,7 @@ class Outcome:
     history: tuple[Mapping[str, NullableNumber], ...] = ()
     flags: tuple[str, ...] = ()
     cost: Mapping[str, NullableNumber] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Scalar] = field(default_factory=dict)
     source: str = ""
 
     @property

@@ -129,5 +129,8 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         "plugin_files": list(plugins.files),
         "plugins_blocked": list(plugins.blocked),
     }
-    write_sealed(folder / "run.json", request)
-    write_sealed(folder / "environment.json", describe_environment(plugins))
+    for name, content in {"run.json": request, "environment.json": describe_environment(plugins)}.items():
+        try:
+            write_sealed(folder / name, content)
+        except OSError as error:
+            raise RunFolderError(f"{folder / name} cannot be written: {error.strerror or error}") from error

@@ -9,12 +9,28 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-__all__ = ["Count", "NullableNumber", "Whole", "as_tuples", "checked"]
+__all__ = ["Count", "NullableNumber", "Scalar", "Whole", "as_tuples", "checked", "checked_params"]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+def _scalar(value: Any) -> Any:
+    """Return a text, a number, a truth value or nothing.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number must fit into 64 bits")
+    if not (value is None or isinstance(value, str | int | float)):
+        raise ValueError("must be text or a number")
+    return value
+
 
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+Scalar = Annotated[Any, BeforeValidator(_scalar)]
 NullableNumber = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
 
 
@@ -26,13 +42,26 @@ def checked(kind: type[T], values: Any) -> T:
     Raises:
         ValueError: in one line, which names the field.
     """
+    model = _validated(_model(kind), values, kind.__name__)  # type: ignore[arg-type]  # a class is hashable
+    return kind(**{name: getattr(model, name) for name in model.model_fields_set})
+
+
+def checked_params(kind: type[M], values: Any) -> M:
+    """Return a pydantic model made of a JSON object; nothing is converted.
+
+    Raises:
+        ValueError: in one line, which names the field.
+    """
+    return _validated(kind, values, kind.__name__)
+
+
+def _validated(kind: type[M], values: Any, name: str) -> M:
     try:
-        model = _model(kind).model_validate(values)  # type: ignore[arg-type]  # a class is hashable
+        return kind.model_validate(values, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or kind.__name__
+        place = ".".join(str(part) for part in first["loc"]) or name
         raise ValueError(f"{place}: {first['msg']}") from None
-    return kind(**{name: getattr(model, name) for name in model.model_fields_set})
 
 
 @cache
