@@ -343,7 +343,7 @@ def _is_digested(path: Path, digest: str) -> bool:
     """Whether a file has the content of this sha256."""
     try:
         return hashlib.sha256(read_regular(path)).hexdigest() == digest
-    except (OSError, MemoryError):
+    except (OSError, ValueError, MemoryError):
         return False
 
 

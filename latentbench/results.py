@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed
 from latentbench.files.regular import is_regular
 from latentbench.files.shapes import checked
@@ -247,7 +248,8 @@ class Results:
         """Write `scores.parquet` and `scores.csv`: the rows of both splits.
 
         Raises:
-            RunFolderError: they cannot be written.
+            RunFolderError: they cannot be written there.
+            LatentbenchError: the disk is full or fails.
         """
         frame = self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
         buffer = io.BytesIO()
@@ -257,4 +259,4 @@ class Results:
             try:
                 write_atomically(self.path / name, content)
             except OSError as error:
-                raise RunFolderError(f"{self.path / name} cannot be written: {error.strerror or error}") from error
+                raise refusal(error, f"{self.path / name} cannot be written", RunFolderError) from error

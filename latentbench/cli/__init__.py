@@ -93,7 +93,9 @@ def _status(arguments: list[str] | None) -> int:
     except LatentbenchError as error:
         echo(f"latentbench: {error}", err=True)
         return error.exit_status
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # a file that ends too early; click takes it for Ctrl-D
+            return _report(error.__cause__, f"internal error: EOFError: {error.__cause__}", 1)
         echo("latentbench: interrupted; run the same command again to continue", err=True)
         return 130
     except OutputError:

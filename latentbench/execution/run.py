@@ -133,4 +133,4 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         try:
             write_sealed(folder / name, content)
         except OSError as error:
-            raise RunFolderError(f"{folder / name} cannot be written: {error.strerror or error}") from error
+            raise refusal(error, f"{folder / name} cannot be written", RunFolderError) from error

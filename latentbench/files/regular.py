@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from pathlib import Path
@@ -24,12 +23,13 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
     """Return the content of a regular file of at most `most` bytes; a pipe or a device is not opened to be read.
 
     Raises:
-        OSError: there is no such file, it is no regular one, it is larger, or it cannot be read.
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is no regular file, or it is larger.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | NONBLOCKING), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise ValueError("it is no regular file")
         if most is not None and status.st_size > most:
-            raise OSError(errno.EFBIG, f"{status.st_size:,} bytes are too many")
+            raise ValueError(f"{status.st_size:,} bytes are too many")
         return file.read()

@@ -21,7 +21,7 @@ def files_digest(path: Path) -> str:
     What it reads by itself, or imports from elsewhere, is not covered; nor what installed packages import.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError, ValueError: the file cannot be read.
     """
     contents = {path: read_regular(path)}
     waiting = [path]

@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from latentbench.errors import PluginError, RunFolderError, UntrustedCodeError
+from latentbench.errors import LatentbenchError, PluginError, RunFolderError, UntrustedCodeError
 from latentbench.files.json_files import read_json, write_json
 from latentbench.source.files import files_digest
 
@@ -60,8 +60,8 @@ def allow_code(path: Path | str) -> None:
     file = Path(path).expanduser().resolve()
     try:
         digest = files_digest(file)
-    except OSError as error:
-        raise PluginError(f"the code {file} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise PluginError(f"the code {file} cannot be read: {error}") from error
     if not _FROM_A_FOLDER.get():
         _NAMED[file] = digest
     elif digest not in (_NAMED.get(file), _listed().get(str(file))):
@@ -82,11 +82,11 @@ def trust(*paths: Path | str) -> None:
     files = [Path(path).expanduser().resolve() for path in paths]
     try:
         digests = {str(file): files_digest(file) for file in files}
-    except OSError as error:
-        raise PluginError(f"code to trust cannot be read: {error.filename}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise PluginError(f"code to trust cannot be read: {error}") from error
     try:
         _add(digests)
-    except (OSError, Timeout, RunFolderError) as error:
+    except (OSError, Timeout, LatentbenchError) as error:
         raise PluginError(f"the list of trusted code {trust_list()} cannot be written ({error})") from error
 
 
@@ -94,7 +94,7 @@ def remember_named() -> None:
     """Add what this process has loaded on its user's word to the list: its run is looked at by later commands."""
     try:
         _add({str(file): digest for file, digest in _NAMED.items()})
-    except (OSError, Timeout, RunFolderError) as error:
+    except (OSError, Timeout, LatentbenchError) as error:
         warnings.warn(
             f"the list of trusted code {trust_list()} cannot be written ({error}); "
             "looking at this run later takes --trust FILE",
@@ -106,7 +106,7 @@ def _listed() -> dict[str, str]:
     """Read the list; a damaged one holds nothing, with a warning."""
     try:
         return _read_list()
-    except RunFolderError as error:
+    except LatentbenchError as error:
         warnings.warn(f"no code is trusted: {error.__cause__ or error} in {trust_list()}", stacklevel=3)
         return {}
 
