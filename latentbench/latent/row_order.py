@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from latentbench.latent.space import LatentSpace
-
 __all__ = ["class_ranks", "first_seen", "renumbered", "row_order"]
+
+Space = TypeVar("Space")  # a LatentSpace, whose file imports this one
 
 
 def row_order(*columns: Tensor | None) -> Tensor:
@@ -52,13 +51,15 @@ def first_seen(*parts: Tensor, names: tuple[str, ...] = ()) -> tuple[list[Tensor
     return list(numbers), tuple(names[number] for number in classes[order].tolist()) if names else ()
 
 
-def renumbered(space: LatentSpace) -> LatentSpace:
-    """Return the space with classes numbered, in all its splits, in the order in which they first occur."""
-    if "labels" not in space.supplies:
+def renumbered(space: Space) -> Space:
+    """Return a LatentSpace with classes numbered, in all its splits, in the order in which they first occur."""
+    given: Any = space
+    if "labels" not in given.supplies:
         return space
-    splits = {name: getattr(space, name) for name in ("train", "validation") if name in space.supplies}
+    splits = {name: getattr(given, name) for name in ("train", "validation") if name in given.supplies}
     splits = {name: split for name, split in splits.items() if "labels" in split.supplies}
-    given = [space.labels, *(split.labels.to(space.device) for split in splits.values())]
-    (labels, *others), names = first_seen(*given, names=space.class_names)
+    numbers = [given.labels, *(split.labels.to(given.device) for split in splits.values())]
+    (labels, *others), names = first_seen(*numbers, names=given.class_names)
     changed = {name: splits[name].replaced(labels=new) for name, new in zip(splits, others, strict=True)}
-    return space.replaced(labels=labels, class_names=names, **changed)
+    again: Space = given.replaced(labels=labels, class_names=names, **changed)
+    return again
