@@ -9,8 +9,10 @@ from scipy import stats
 from latentbench.statistics import (
     _p_value,
     average_ranks,
+    beaten,
     critical_difference,
     holm,
+    holm_levels,
     nemenyi_quantile,
     paired_difference,
     rank_intervals,
@@ -189,3 +191,37 @@ def test_what_is_no_comparison_has_no_ranks(better):
 def test_statistics_of_nothing_are_refused():
     with pytest.raises(ValueError, match="non-empty vector"):
         t_interval([])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_intervals_of_holms_levels_agree_with_holm(seed):
+    """Normal differences, some real: an interval of its level leaves out 0 exactly where Holm rejects."""
+    z = np.random.default_rng(seed).normal(size=12) + 3 * (np.arange(12) < 5)
+    p = 2 * stats.norm.sf(abs(z))
+    halves = stats.norm.isf((1 - holm_levels(p)) / 2)
+    assert ((abs(z) > halves) == (holm(p) < 0.05)).all()
+    assert np.isnan(holm_levels([math.nan, 0.01])[0])
+    assert holm_levels([math.nan, 0.01])[1] == pytest.approx(0.95)
+    assert holm_levels([]).size == 0
+
+
+def test_a_group_is_beaten_whole_or_in_part():
+    assert [list(each) for each in beaten([[0.04, 0.03, 0.02]])] == [[True] * 3]
+    assert [list(each) for each in beaten([[0.2, 0.03, 0.02]])] == [[False] * 3]
+    assert [list(each) for each in beaten([[0.2, 0.024, 0.02]])] == [[False, True, True]]
+    assert [list(each) for each in beaten([[0.9, 0.001]])] == [[False, True]]
+    assert [list(each) for each in beaten([[0.03], [0.04]])] == [[False], [False]]
+    assert [list(each) for each in beaten([[0.02], [0.04]])] == [[True], [True]]
+    assert [list(each) for each in beaten([[], [0.04]])] == [[], [True]]
+    assert beaten([]) == []
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.9])
+def test_false_rejections_among_groups_are_rare(shared):
+    """Eight groups of three, one hypothesis of each true: any of the true ones is rejected in 5 % of cases."""
+    rng, wrong, repeats = np.random.default_rng(3), 0, 1000
+    for _ in range(repeats):
+        common = rng.normal(size=(8, 1))
+        z = shared**0.5 * common + (1 - shared) ** 0.5 * rng.normal(size=(8, 3)) + np.array([0, 5, 9])
+        wrong += any(each[0] for each in beaten(stats.norm.sf(z).tolist()))
+    assert wrong < 0.05 * repeats + 3.1 * math.sqrt(0.05 * 0.95 * repeats)
