@@ -26,7 +26,7 @@ from latentbench.files.shapes import checked
 from latentbench.files.writing import write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
+from latentbench.score_rows import MISSING, ScoreRow, StoredScores, exceeded, score_frame, score_rows
 from latentbench.source.trust import named_by_a_run_folder
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
@@ -232,17 +232,29 @@ class Results:
 
         Args:
             every: all scores instead of the headline ones.
-            relative: (score - floor) / (ceiling - floor) instead of the score.
+            relative: (score - floor) / (ceiling - floor) instead of the score, where no model exceeds the ceiling.
         """
         rows = self.scores if every else self.scores[self.scores["headline"]]
         if relative:
             span = rows["ceiling"] - rows["floor"]
-            rows = rows.assign(value=(rows["value"] - rows["floor"]) / span.where(span != 0))
+            rows = rows.assign(
+                value=(rows["value"] - rows["floor"]) / span.where((span != 0) & self._has_ceiling[rows.index])
+            )
         order = list(dict.fromkeys(rows["label"]))
         wide = rows.pivot_table(
             index=["dataset", "score"], columns="label", values="value", aggfunc="mean", sort=False
         )
         return wide.reindex(columns=order)
+
+    @cached_property
+    def _has_ceiling(self) -> pd.Series[bool]:
+        """Whether the ceiling of a row of `scores` is one: no model exceeds it."""
+        blocks: dict[tuple[str, str], list[ScoreRow]] = {}
+        for row in self.rows:
+            blocks.setdefault((row.dataset, row.score), []).append(row)
+        beyond = {key for key, block in blocks.items() if exceeded(block)}
+        pairs = zip(self.scores["dataset"], self.scores["score"], strict=True)
+        return pd.Series([pair not in beyond for pair in pairs], index=self.scores.index)
 
     def write(self) -> None:
         """Write `scores.parquet` and `scores.csv`: the rows of both splits.

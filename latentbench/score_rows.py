@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from latentbench.files.json_files import canonical_json, short_hash
-from latentbench.scores import PURPOSES
+from latentbench.scores import PURPOSES, gain
 from latentbench.text import printable
 from latentbench.training.budget import Budget
 from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial
@@ -21,6 +21,7 @@ __all__ = [
     "MISSING",
     "ScoreRow",
     "StoredScores",
+    "exceeded",
     "grouped",
     "purpose_place",
     "score_frame",
@@ -29,6 +30,7 @@ __all__ = [
 
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
+ROUNDING = 1e-9  # by which a mean of equal values may exceed them
 NO_INFLUENCE = ("concurrency", "group_size")  # on quality: they change what a trial costs, and nothing else
 
 
@@ -304,6 +306,27 @@ def _record(row: ScoreRow) -> dict[str, Any]:
         "varied": canonical_json(row.varied),
         "flags": ",".join(row.flags),
     }
+
+
+def exceeded(rows: Sequence[ScoreRow]) -> bool:
+    """Whether the ceiling of one score on one data set is none: the floor, or the mean of a model, lies beyond it.
+
+    "Beyond" means better; where no side is better, farther from the floor. The ceiling's own model cannot be.
+    """
+    return any(_is_beyond(block) for block in grouped(rows, lambda row: row.label).values())
+
+
+def _is_beyond(rows: Sequence[ScoreRow]) -> bool:
+    first = rows[0]
+    values = [row.value for row in rows if row.has_value]
+    if first.reference == "ceiling" or not values or not math.isfinite(first.ceiling):
+        return False
+    slack = ROUNDING * max(abs(first.ceiling), abs(first.floor) if math.isfinite(first.floor) else 0.0)
+    if first.better == "none":
+        sign = math.copysign(1.0, first.ceiling - first.floor)
+        return sign * (float(np.mean(values)) - first.ceiling) > slack
+    best = gain(first.ceiling, first.better) + slack
+    return gain(float(np.mean(values)), first.better) > best or gain(first.floor, first.better) > best
 
 
 def grouped(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str, list[ScoreRow]]:

@@ -84,8 +84,8 @@ class FakeResults:
     def labels(self):
         return list(dict.fromkeys(trial.label for trial in self.trials))
 
-    def items(self, trial_key, score):
-        return self.per_item.get((trial_key, score))
+    def items(self, trial_key, score, split="test"):
+        return self.per_item.get((trial_key, score) if split == "test" else (trial_key, score, split))
 
     def latent_space(self, trial):
         return self.spaces[trial.key]

@@ -21,7 +21,7 @@ from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
 from latentbench.report.table.columns import datasets
 from latentbench.report.table.number_format import measured, row_style
-from latentbench.report.table.sentences import AIMS
+from latentbench.report.table.sentences import AIMS, shortfall
 from latentbench.report.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _choice_sentence(choice: Choice) -> str:
     close = f" Not clearly worse: {'; '.join(choice.close[:MOST_CLOSE])}{more}." if choice.close else ""
     return (
         f"{aim} ({choice.score}), {choice.model} does best with {choice.chosen} of {choice.tried} tried on the "
-        f"validation split ({validation}); on the test split it is {test}.{close}"
+        f"validation split ({validation}){shortfall(choice)}; on the test split it is {test}.{close}"
     )
 
 

@@ -18,10 +18,10 @@ from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.table.build import comparison_table
 from latentbench.report.table.comparison import Column, Comparison, Table
-from latentbench.report.table.comparison_display import display
+from latentbench.report.table.comparison_display import conclusions, display
 from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.number_format import number
-from latentbench.report.table.sentences import MOST_SENTENCES, sentences, warnings
+from latentbench.report.table.sentences import warnings
 from latentbench.report.table.sweep_display import axes_show_all, axis_displays
 from latentbench.results import read_environment
 from latentbench.text import printable
@@ -106,6 +106,7 @@ def write_report(
         failures=results.failures,
         card=_card(results),
         share=_share,
+        without_bar=_without_bar,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,7 @@ def _part(
         everything.columns,
         axes,
         axes_suffice,
-        axes[0].reading[:MOST_SENTENCES] if axes_suffice else sentences(comparison),
+        conclusions(comparison, table),
         warnings(comparison),
         _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
         pictures(results, comparison.dataset),
@@ -164,6 +165,11 @@ def _share(row: DisplayRow, place: int) -> int | None:
         return None
     share = (mean - source.floor) / (source.ceiling - source.floor)
     return round(100 * min(max(share, 0), 1))
+
+
+def _without_bar(shown: Display) -> list[str]:
+    """Return the scores whose ceiling some model exceeds, so that it is none."""
+    return [row.source.score for row in shown.rows if row.source is not None and row.source.exceeded]
 
 
 def _section(title: str, content: pd.DataFrame | str) -> _PluginSection:

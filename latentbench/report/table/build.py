@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.report.table.columns import columns_of, datasets, possible_trials
@@ -22,9 +21,10 @@ from latentbench.report.table.comparison import (
     relative_row,
 )
 from latentbench.report.table.conditions import RunConditions, run_conditions
-from latentbench.report.table.significance import Contender, Contest, Verdict, judged
+from latentbench.report.table.contests import contender, with_baselines
+from latentbench.report.table.significance import Contest, Verdict, judged
 from latentbench.report.table.sweeps import Sweep, sweeps
-from latentbench.score_rows import ScoreRow, grouped, purpose_place
+from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
 from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
 from latentbench.trial import NOT_RUN
@@ -150,8 +150,13 @@ def _shown_scores(
 def _contests(
     by_score: Mapping[str, Sequence[ScoreRow]], columns: Sequence[Column], sweep: Sweep | None, results: Results
 ) -> dict[str, Contest]:
+    tried: dict[str, dict[str, int]] = {}
+    for choice in sweep.choices if sweep is not None else ():
+        tried.setdefault(choice.score, {})[choice.label] = choice.tried
     return {
-        score: _contest(rows, [column for column in columns if _contends(column, score, sweep)], results)
+        score: _contest(
+            rows, [column for column in columns if _contends(column, score, sweep)], results, tried.get(score, {})
+        )
         for score, rows in by_score.items()
     }
 
@@ -214,22 +219,21 @@ def _order(row: ComparisonRow) -> tuple[int, bool, int]:
     return purpose_place(row.purpose), not row.headline, place
 
 
-def _contest(rows: Sequence[ScoreRow], columns: Sequence[Column], results: Results) -> Contest:
+def _contest(
+    rows: Sequence[ScoreRow], columns: Sequence[Column], results: Results, tried: Mapping[str, int]
+) -> Contest:
     by_label = grouped(rows, lambda row: row.label)
-    contenders = [
-        _contender(column, by_label.get(column.label, []), results) for column in columns if column.contends
-    ]
-    return Contest(contenders, rows[0].better, _common({row.floor for row in _contenders(rows)}))
-
-
-def _contender(column: Column, rows: Sequence[ScoreRow], results: Results) -> Contender:
-    by_seed = {row.seed: row for row in rows if math.isfinite(row.value)}
-
-    def items(seed: int) -> NDArray[np.float64] | None:
-        return results.items(by_seed[seed].trial, by_seed[seed].score)
-
-    values = {seed: row.value for seed, row in by_seed.items()}
-    return Contender(column.label, values, items, column.deterministic)
+    contenders = {
+        column.label: replace(
+            contender(column.label, by_label.get(column.label, []), results.items, column.deterministic),
+            tried=tried.get(column.label, 1),
+        )
+        for column in columns
+        if column.contends
+    }
+    judged_against = rows if rows[0].kind == "quality" else ()
+    models = with_baselines(contenders, judged_against, results.items)
+    return Contest(models, rows[0].better, _common({row.floor for row in _contenders(rows)}))
 
 
 def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict: Verdict) -> ComparisonRow:
@@ -257,6 +261,8 @@ def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict
         max((row.n_eval for row in rows if row.n_eval > 0), default=math.nan),
         verdict.at_floor,
         verdict.seeds_only,
+        verdict.standings,
+        exceeded(rows),
     )
 
 
@@ -276,8 +282,10 @@ def _cell(rows: Sequence[ScoreRow], trials: int) -> Cell:
 
 def _relative(comparison: Comparison) -> Comparison:
     scaled = {row.score: relative_row(row) for row in comparison.rows}
-    omitted = tuple(score for score, row in scaled.items() if row is None)
-    return replace(comparison, rows=tuple(row for row in scaled.values() if row is not None), omitted=omitted)
+    beyond = tuple(row.score for row in comparison.rows if row.exceeded)
+    omitted = tuple(score for score, row in scaled.items() if row is None and score not in beyond)
+    shown = tuple(row for row in scaled.values() if row is not None)
+    return replace(comparison, rows=shown, omitted=omitted, beyond=beyond)
 
 
 def _budget(rows: Sequence[ScoreRow], stepless: Set[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from latentbench.report.table.baselines import Standing
 from latentbench.report.table.conditions import RunConditions
 from latentbench.report.table.significance import FEWEST_DATASETS
 from latentbench.scores import gain
@@ -55,7 +56,8 @@ class ComparisonRow:
     """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
 
     `at_floor`: nobody is starred, as the best mean does not beat the floor. `seeds_only`: significance covers
-    seeds only, as the score has no per-item values.
+    seeds only, as the score has no per-item values. `standings`: label -> where a model stands among the
+    baselines; empty where that was not tested. `exceeded`: some model exceeds the ceiling, so that it is none.
     """
 
     score: str
@@ -71,12 +73,14 @@ class ComparisonRow:
     items: float = math.nan
     at_floor: bool = False
     seeds_only: bool = False
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    exceeded: bool = False
 
     @property
     def measured(self) -> bool:
-        """Whether floor and ceiling are known and differ."""
+        """Whether floor and ceiling are known and differ, and no model exceeds the ceiling."""
         length = self.ceiling - self.floor
-        return math.isfinite(length) and length != 0
+        return math.isfinite(length) and length != 0 and not self.exceeded
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class Comparison:
         ok: number of trials that went well.
         trials: number of trials.
         environments: number of different environments that the values come from.
-        omitted: scores that a relative table cannot show.
+        omitted: scores that a relative table cannot show: they lack a floor or a ceiling.
+        beyond: scores that it cannot show as some model exceeds the ceiling.
         hidden: number of settings left out because they were not chosen on the validation split.
         swept: some model has several settings, and the choice between them is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
@@ -131,6 +136,7 @@ class Comparison:
     trials: int = 0
     environments: int = 1
     omitted: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
     hidden: int = 0
     swept: bool = False
     empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -218,7 +224,7 @@ def _average(rows: Sequence[tuple[Comparison, ComparisonRow]]) -> AverageRanks |
 
 
 def relative_row(row: ComparisonRow) -> ComparisonRow | None:
-    """Return `row` with 0 at its floor and 1 at its ceiling, or None where it lacks one of them.
+    """Return `row` with 0 at its floor and 1 at its ceiling, or None where one is missing or exceeded.
 
     >>> relative_row(ComparisonRow("mse", "keep", "down", (Cell(0.3, 0.2, 0.4),), floor=0.5, ceiling=0.0)).cells[0]
     Cell(mean=0.4, low=0.19..., high=0.6, seeds=0, trials=0, status='missing', reason='', mark='', rank=None)
@@ -235,5 +241,7 @@ def relative_row(row: ComparisonRow) -> ComparisonRow | None:
         ends = (scaled(cell.low), scaled(cell.high))
         low, high = ends if length > 0 else ends[::-1]
         cells.append(replace(cell, mean=scaled(cell.mean), low=low, high=high))
-    better = row.better if row.better.startswith("near") or row.better == "none" else "up"
+    better = "none" if row.better == "none" else "up"
+    if row.better.startswith("near:"):
+        better = f"near:{scaled(float(row.better.removeprefix('near:'))):g}"
     return replace(row, cells=tuple(cells), floor=0.0, ceiling=1.0, unit="", better=better)

@@ -9,10 +9,10 @@ from latentbench.report.table.comparison import Cell, Column, Comparison, Compar
 from latentbench.report.table.display import Display, DisplayCell, DisplayRow
 from latentbench.report.table.legend import TOGETHER, legend, letters_of
 from latentbench.report.table.number_format import Style, count, measured, number, row_style
-from latentbench.report.table.sentences import choices_reading, reading
+from latentbench.report.table.sentences import choices_reading, reading, verdicts, warnings
 from latentbench.report.table.sweep_display import axes_show_all, axis_displays
 
-__all__ = ["display", "displays", "rank_text"]
+__all__ = ["conclusions", "display", "displays", "rank_text"]
 
 LONG_UNITS = {"s": "_seconds", "B": "_bytes", "1/s": "_per_second"}
 
@@ -21,14 +21,26 @@ def displays(table: Table) -> list[Display]:
     """Put all of a table into words: for each data set the comparison, and what came of settings that varied."""
     shown = []
     for comparison in table.comparisons:
-        swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
         axes = axis_displays(comparison, table)
         if not axes or not axes_show_all(comparison, table):
             compared = display(comparison, table)
-            choices = [sentence for sweep in swept if not axes for sentence in choices_reading(sweep)]
+            choices = () if axes else _choices(comparison, table)
             shown.append(replace(compared, reading=(*compared.reading, *choices)))
+        elif not (table.ranks or table.relative):
+            axes[0] = replace(axes[0], reading=(*axes[0].reading, *warnings(comparison)))
         shown += axes
     return shown
+
+
+def conclusions(comparison: Comparison, table: Table) -> list[str]:
+    """Return all sentences about a data set but warnings, in the order in which `displays` has them."""
+    repeated = axes_show_all(comparison, table) and axis_displays(comparison, table)
+    return [*([] if repeated else verdicts(comparison)), *_choices(comparison, table)]
+
+
+def _choices(comparison: Comparison, table: Table) -> tuple[str, ...]:
+    swept = [sweep for sweep in table.sweeps if sweep.dataset == comparison.dataset]
+    return tuple(sentence for sweep in swept for sentence in choices_reading(sweep))
 
 
 def display(comparison: Comparison, table: Table) -> Display:

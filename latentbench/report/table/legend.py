@@ -5,9 +5,13 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 
+from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
 from latentbench.report.table.conditions import conditions_in_words
-from latentbench.report.table.significance import BEST, FEWEST_DATASETS, FEWEST_SEEDS
+from latentbench.report.table.outcomes import is_truth, listed, without_floor
+from latentbench.report.table.pairing import FEWEST_SEEDS
+from latentbench.report.table.sentences import spoken
+from latentbench.report.table.significance import BEST, FEWEST_DATASETS
 
 __all__ = ["TOGETHER", "legend", "letters_of"]
 
@@ -30,8 +34,10 @@ def legend(comparison: Comparison, table: Table, letters: Mapping[str, str]) -> 
     """Return the lines below a comparison of `table`, each of several parts; `letters` is that of `letters_of`."""
     reasons = [f"{letter} {reason}" for reason, letter in letters.items()]
     explained = () if table.ranks else (*_significance(comparison), *reasons)
+    tested = () if table.ranks or table.relative else tuple(_baselines(comparison))
     lines = (
         _rank_signs(comparison) if table.ranks else _signs(comparison),
+        tested,
         (*explained, *_flags(comparison.columns)),
         _cautions(comparison, table),
         conditions_in_words(comparison.conditions) if any(map(_has_cost, comparison.rows)) else (),
@@ -59,6 +65,22 @@ def _significance(comparison: Comparison) -> list[str]:
     return parts + ([f"no star, none beats the floor: {', '.join(low)}"] if low else [])
 
 
+def _baselines(comparison: Comparison) -> list[str]:
+    """Say against what the sentences above the table were tested, and where that would be no test."""
+    rows = spoken(comparison)
+    tested = [standing.baselines for row in rows for standing in row.standings.values()]
+    names = [name for baselines in sorted(tested, key=len, reverse=True) for name in baselines]
+    models = dict.fromkeys(bare for name in names if (bare := without_floor(name)))
+    floor = [FLOOR] if any(name.startswith(FLOOR) for name in names) else []
+    truths = [
+        f"{column.label} is the truth in {listed(scores)}"
+        for column in comparison.columns
+        if (scores := [row.score for row in rows if is_truth(column, row)])
+    ]
+    against = f"sentences: against {listed([*models, *floor])} (paired, Holm, 95 %)" if names else ""
+    return [against, *truths] if names else []
+
+
 def _flags(columns: Sequence[Column]) -> list[str]:
     return [
         f"! {column.label} {flag}" + (f" ({trials} of {column.trials} trials)" if column.trials > 1 else "")
@@ -76,6 +98,8 @@ def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     parts += [f"{TOGETHER} {JOINT_CODES}"] if any(column.together for column in comparison.columns) else []
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"no floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
+    beyond = f"no ceiling, as some model exceeds it: {', '.join(comparison.beyond)}"
+    parts += [beyond] if comparison.beyond else []
     parts += [
         f"not applicable to any model here: {', '.join(names)} ({why})" for why, names in comparison.empty.items()
     ]

@@ -13,7 +13,7 @@ from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, 
 from latentbench.report.table.comparison_display import displays, rank_text
 from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.markup import html_table, latex_table
-from latentbench.report.table.text_layout import WIDTH, blocks, lines, wrapped, wrapped_label
+from latentbench.report.table.text_layout import WIDTH, WIDTH_OF_SENTENCES, blocks, lines, wrapped, wrapped_label
 
 __all__ = ["render"]
 
@@ -52,7 +52,7 @@ def _display_text(shown: Display) -> str:
     last = [[shown.last], *([row.last] for row in shown.rows)]
     grid = [lines(block) for block in blocks(_left(shown), _models(shown), last)]
     legend = [line for parts in shown.legend for line in wrapped(parts)]
-    said = [line for sentence in shown.reading for line in wrapped([sentence], indent="  ")]
+    said = [line for sentence in shown.reading for line in wrapped([sentence], "  ", WIDTH_OF_SENTENCES)]
     table = "\n\n".join("\n".join(block) for block in grid)
     above = [*_head(shown), *said, *([""] if said else [])]
     return "\n".join([*above, table, *legend])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow
+from latentbench.report.table.baselines import FLOOR
+from latentbench.report.table.comparison import Column, Comparison, ComparisonRow
 from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.significance import BEST, FEWEST_SEEDS, TIED
-from latentbench.report.table.sweeps import Sweep
+from latentbench.report.table.outcomes import Outcome, is_truth, listed, outcome
+from latentbench.report.table.pairing import FEWEST_SEEDS
+from latentbench.report.table.sweeps import Choice, Sweep
 from latentbench.scores import gain
 
-__all__ = ["MOST_SENTENCES", "choices_reading", "reading", "sentences", "warnings"]
+__all__ = ["AIMS", "choices_reading", "reading", "shortfall", "spoken", "verdicts", "warnings"]
 
 AIMS = {
     "find": "To find similar items",
@@ -24,50 +26,60 @@ AIMS = {
     "factors": "To separate factors",
     "shift": "To withstand small input changes",
 }
-OF_INPUTS = ("keep", "near")  # measured against the inputs: codes that are the inputs are perfect
-MOST_SENTENCES = 2
 FEWEST_ITEMS = 1000
 
 
 def reading(comparison: Comparison) -> list[str]:
-    """Return what a comparison shows: the best models for each purpose, what baselines do, and warnings.
+    """Return what a comparison shows: its verdicts, and warnings."""
+    return [*verdicts(comparison), *warnings(comparison)]
 
-    Purposes with the same best models share a sentence. Without any star, one sentence names the best mean.
+
+def verdicts(comparison: Comparison) -> list[str]:
+    """Return for each purpose the best models, if they clearly beat all baselines; else what they do not beat.
+
+    Purposes with the same verdict share a sentence. Where nothing could be tested, one sentence tells the means.
     """
-    verdicts = _verdicts(comparison)
-    if not verdicts:
-        return [*([] if comparison.swept else [_without_stars(comparison)]), *warnings(comparison)]
-    return [*verdicts, *_baselines(comparison), *warnings(comparison)]
+    outcomes: dict[Outcome, list[str]] = {}
+    for row in spoken(comparison):
+        outcomes.setdefault(outcome(row, comparison.columns), []).append(_aim(row.purpose, row.score))
+    said = [f"{_capital(listed(outcomes[each]))}: {each.words}." for each in sorted(outcomes, key=_order)]
+    return said or ([] if comparison.swept else [_untested(comparison)])
+
+
+def spoken(comparison: Comparison) -> list[ComparisonRow]:
+    """Return the rows that verdicts are about: those that were tested; headline scores, where there are any."""
+    tested = [row for row in comparison.rows if row.purpose in AIMS and row.standings]
+    return [row for row in tested if row.headline] or tested
+
+
+def _order(each: Outcome) -> int:
+    return each.place
 
 
 def choices_reading(sweep: Sweep) -> list[str]:
-    """Say which setting of a model is chosen for which purposes, and of how many."""
-    aims_by_setting: dict[tuple[str, str, int], list[str]] = {}
+    """Say which setting of a model is chosen for which purposes, and which baselines it does not clearly beat."""
+    aims_by_setting: dict[str, list[str]] = {}
     for choice in sweep.choices:
-        setting = choice.model, choice.chosen, choice.tried
+        but = f"{shortfall(choice)} on the validation split" if shortfall(choice) else ""
+        setting = f"{choice.model} with {choice.chosen}, of {choice.tried} tried{but}"
         aims_by_setting.setdefault(setting, []).append(_aim(choice.purpose, choice.score))
-    return [
-        f"{_capital(_listed(aims))}: {model} with {chosen}, of {tried} tried."
-        for (model, chosen, tried), aims in aims_by_setting.items()
-    ] + _yardsticks_as_good(sweep)
+    said = [f"{_capital(listed(aims))}: {setting}." for setting, aims in aims_by_setting.items()]
+    few = [choice.validation.seeds for choice in sweep.choices if choice.standing is None]
+    return said + ([f"{_seeds(max(few))}: baselines are compared by their means alone."] if few else [])
 
 
-def _yardsticks_as_good(sweep: Sweep) -> list[str]:
-    """Say where a yardstick does as well on the validation split as the chosen setting, at the same place."""
-    scores_of: dict[str, list[str]] = {}
-    for choice in sweep.choices:
-        for curve in (curve for curve in sweep.curves if curve.score == choice.score):
-            places = {point.x for line in curve.lines for point in line.points if point.label == choice.label}
-            for line in (line for line in curve.lines if line.reference == "yardstick"):
-                same = line.level and line.label == line.model  # it has one setting
-                rivals = [point.value.mean for point in line.points if same or point.x in places]
-                chosen = gain(choice.validation.mean, curve.better)
-                if any(gain(rival, curve.better) >= chosen for rival in rivals):
-                    scores_of.setdefault(line.label, []).append(choice.score)
-    return [
-        f"{name} scores as well or better there on {_listed(list(dict.fromkeys(scores)))}."
-        for name, scores in scores_of.items()
-    ]
+def shortfall(choice: Choice) -> str:
+    """Say which baselines a chosen setting does not clearly beat on the validation split; nothing if it beats all.
+
+    With too few seeds for a test, name those whose mean is as good.
+    """
+    if choice.standing is None:
+        return f", no better than {listed(choice.as_good, 'or')}" if choice.as_good else ""
+    ahead = choice.standing.ahead
+    level = [name for name in choice.standing.unbeaten if name not in ahead]
+    parts = [f"clearly worse than {listed(ahead)}"] if ahead else []
+    parts += [f"not clearly better than {listed(level, 'or')}"] if level else []
+    return f", but {' and '.join(parts)}" if parts else ""
 
 
 def _aim(purpose: str, score: str) -> str:
@@ -77,58 +89,8 @@ def _aim(purpose: str, score: str) -> str:
     return f"{words[0].lower()}{words[1:]}{how} ({score})"
 
 
-def _verdicts(comparison: Comparison) -> list[str]:
-    """Return one sentence for all purposes for which the same models are best."""
-    by_best: dict[tuple[str, ...], list[str]] = {}
-    for row in _headlines(comparison):
-        pairs = zip(row.cells, comparison.columns, strict=True)
-        best = tuple(column.label for cell, column in pairs if cell.mark)
-        if best:
-            by_best.setdefault(best, []).append(_aim(row.purpose, row.score))
-    sure = [(best, aims) for best, aims in by_best.items() if len(best) == 1]
-    tied = [(best, aims) for best, aims in by_best.items() if len(best) > 1]
-    return [
-        *(f"{_capital(_listed(aims))}: {best[0]}." for best, aims in sure),
-        *(f"{_capital(_listed(aims))}: {_listed(best)}, not separable." for best, aims in tied),
-    ]
-
-
-def _headlines(comparison: Comparison) -> list[ComparisonRow]:
-    """Return the headline rows of the purposes in `AIMS`."""
-    return [row for row in comparison.rows if row.headline and row.purpose in AIMS]
-
-
-def _baselines(comparison: Comparison) -> list[str]:
-    """Say where models that learn little or nothing score as well as the best one."""
-    scores_of: dict[str, list[str]] = {}
-    rows = [row for row in _headlines(comparison) if _best(row, comparison.columns)]
-    for row in rows:
-        best = next(cell.mean for cell in row.cells if cell.mark == BEST)
-        for cell, column in zip(row.cells, comparison.columns, strict=True):
-            trivial = row.purpose in OF_INPUTS and column.reference == "ceiling"
-            if column.reference and not trivial and _reaches(cell, best, row):
-                scores_of.setdefault(column.label, []).append(row.score)
-    names = [column.label for column in comparison.columns if column.reference in ("yardstick", "ceiling")]
-    as_good = [f"{name} on {_listed(scores_of[name])}" for name in names if name in scores_of]
-    if as_good:
-        return [f"Baselines that score as well or better: {'; '.join(as_good)}."]
-    ceilings = [column.label for column in comparison.columns if column.reference == "ceiling"]
-    compared = [f"{name} (except where it is the ground truth)" if name in ceilings else name for name in names]
-    return [f"No baseline scores as well on any of these: {', '.join(compared)}."] if names and rows else []
-
-
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def sentences(comparison: Comparison) -> list[str]:
-    """Return at most two sentences: which model is best for which purpose, by the stars of the table.
-
-    Without any star, one sentence names the best mean.
-    """
-    rows = {row.purpose: row for row in reversed(comparison.rows) if _best(row, comparison.columns)}
-    verdicts = [_sentence(rows[purpose], comparison.columns) for purpose in AIMS if purpose in rows]
-    return verdicts[:MOST_SENTENCES] or ([] if comparison.swept else [_without_stars(comparison)])
 
 
 def warnings(comparison: Comparison) -> list[str]:
@@ -142,7 +104,7 @@ def warnings(comparison: Comparison) -> list[str]:
     said = [f"{_capital(flag)}: {', '.join(columns)}." for flag, columns in flagged.items()]
     bad = comparison.trials - comparison.ok
     where = [column.label for column in comparison.columns if column.ok < column.trials]
-    named = f" ({_listed(where)})" if where else ""
+    named = f" ({listed(where)})" if where else ""
     said += [f"{bad} of {comparison.trials} trials gave no result{named}."] if bad else []
     items = max(
         (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
@@ -155,58 +117,43 @@ def warnings(comparison: Comparison) -> list[str]:
     return said
 
 
-def _sentence(row: ComparisonRow, columns: Sequence[Column]) -> str:
-    best = _best(row, columns)
-    verdict = f"{_listed(best)}, not separable" if len(best) > 1 else best[0]
-    mean = next(cell.mean for cell in row.cells if cell.mark == BEST)
-    return f"{AIMS[row.purpose]} ({row.score}): {verdict}{_but(row, columns, mean)}."
-
-
-def _best(row: ComparisonRow, columns: Sequence[Column]) -> list[str]:
-    pairs = list(zip(row.cells, columns, strict=True))
-    return [column.label for mark in (BEST, TIED) for cell, column in pairs if cell.mark == mark]
-
-
-def _but(row: ComparisonRow, columns: Sequence[Column], best: float) -> str:
-    """Name the references that score as well as the best model, except inputs compared with themselves."""
-    rivals = [
-        column.label
-        for cell, column in zip(row.cells, columns, strict=True)
-        if column.reference
-        and _reaches(cell, best, row)
-        and not (row.purpose in OF_INPUTS and cell.mean == row.ceiling)
-    ]
-    return f", but no better than {_listed(rivals)}" if rivals else ""
-
-
-def _reaches(cell: Cell, best: float, row: ComparisonRow) -> bool:
-    return gain(cell.mean, row.better) >= gain(best, row.better)
-
-
-def _without_stars(comparison: Comparison) -> str:
-    rows = [row for row in comparison.rows if row.better in ("up", "down") and row.purpose in AIMS]
-    places = [place for place, column in enumerate(comparison.columns) if not column.reference]
-    contenders = [place for place in places if not comparison.columns[place].together] or places
-    for row in rows:
-        cells = {comparison.columns[place].label: row.cells[place] for place in contenders}
-        means = {label: cell.mean for label, cell in cells.items() if cell.status == "ok"}
-        if means:
-            label = (max if row.better == "up" else min)(means, key=means.__getitem__)
-            value = number(means[label], row_style([means[label]], [math.nan]))
-            end = "highest" if row.better == "up" else "lowest"
-            verdict = f"is {value} with {label}" if len(means) == 1 else f"is {end} with {label} ({value})"
-            return f"{AIMS[row.purpose]}: {row.score} {verdict}{_but(row, comparison.columns, means[label])}."
+def _untested(comparison: Comparison) -> str:
+    """Tell the best mean of the first score that has one, and that of the best baseline."""
+    for row in comparison.rows:
+        if row.better == "none" or row.purpose not in AIMS:
+            continue
+        models, baselines = _means(row, comparison.columns)
+        if models:
+            return f"{AIMS[row.purpose]}, not tested: {_highest(row, models, baselines)}."
     return "There are no scores to compare."
+
+
+def _means(row: ComparisonRow, columns: Sequence[Column]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the means of the models (of references, where there are only these), and those of the baselines."""
+    known = [(column, cell.mean) for column, cell in zip(columns, row.cells, strict=True) if cell.status == "ok"]
+    models = {column.label: mean for column, mean in known if not (column.reference or column.together)}
+    baselines = {column.label: mean for column, mean in known if column.reference and not is_truth(column, row)}
+    if not models:
+        return {column.label: mean for column, mean in known}, {}
+    floor = {FLOOR: row.floor} if math.isfinite(row.floor) else {}
+    return models, {**baselines, **floor}
+
+
+def _highest(row: ComparisonRow, models: Mapping[str, float], baselines: Mapping[str, float]) -> str:
+    def best(means: Mapping[str, float]) -> str:
+        return max(means, key=lambda label: gain(means[label], row.better))
+
+    style = row_style([*models.values(), *baselines.values()], [math.nan] * (len(models) + len(baselines)))
+    label, end = best(models), {"up": "highest", "down": "lowest"}.get(row.better, "best")
+    value = number(models[label], style)
+    said = f"{row.score} is " + (f"{end} with {label} ({value})" if len(models) > 1 else f"{value} with {label}")
+    if not baselines:
+        return said
+    rival = best(baselines)
+    ahead = gain(models[label], row.better) > gain(baselines[rival], row.better)
+    place = "ahead of" if ahead else "no better than"
+    return f"{said}, {place} {rival} ({number(baselines[rival], style)})"
 
 
 def _seeds(count: int) -> str:
     return "One seed" if count == 1 else f"Only {count} seeds"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Join names as in a sentence.
-
-    >>> _listed(["ae", "vae", "pca"])
-    'ae, vae and pca'
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import numpy as np
+from numpy.typing import NDArray
+
+from latentbench.report.table.baselines import FLOOR, Rivalry, Standing, rivalries, standings
+from latentbench.report.table.contests import ItemsOf, agrees, contender, with_baselines
+from latentbench.report.table.pairing import Contender, entries
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import gain
 from latentbench.statistics import t_interval
@@ -24,7 +30,6 @@ __all__ = [
     "Line",
     "Point",
     "Sweep",
-    "agrees",
     "estimated",
     "is_number",
     "setting_text",
@@ -101,6 +106,9 @@ class Choice:
         validation: its score there.
         test: its score on the test split, the only value that is read from there.
         close: settings whose interval over seeds contains the mean of the chosen one.
+        standing: where it stands among the baselines of its setting on the validation split; None with too few
+            seeds for a test.
+        as_good: baselines whose mean there is as good or better.
 
     A setting that is flagged as worthless, or some of whose trials failed, is not chosen.
     """
@@ -114,6 +122,8 @@ class Choice:
     validation: Estimate
     test: Estimate
     close: tuple[str, ...] = ()
+    standing: Standing | None = None
+    as_good: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,11 @@ def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
         dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
     }
     test = grouped(results.rows, lambda row: row.dataset) if by_dataset else {}
-    return [_sweep(dataset, rows, test.get(dataset, [])) for dataset, rows in deciding.items() if rows]
+
+    def items(trial: str, score: str) -> NDArray[np.float64] | None:
+        return results.items(trial, score, "validation")
+
+    return [_sweep(dataset, rows, test.get(dataset, []), items) for dataset, rows in deciding.items() if rows]
 
 
 def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Sequence[str]) -> list[ScoreRow]:
@@ -156,7 +170,7 @@ def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Seq
     return headline if headline or not named else directed
 
 
-def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Sweep:
+def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow], items: ItemsOf) -> Sweep:
     settings = {row.label: row for row in rows}
     tried: dict[str, list[Any]] = {}
     for name, value in (pair for row in settings.values() for pair in row.varied.items()):
@@ -168,9 +182,16 @@ def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> 
     choices = [
         choice for score, block in by_score.items() for choice in _choices(block, test_by_score.get(score, []))
     ]
-    items = max(row.n_eval for row in rows)
+    choices = _judged(choices, by_score, items)
     shown = tuple(curve for curve in curves if any(not line.level for line in curve.lines))
-    return Sweep(dataset, items, shown, tuple(choices), _not_chosen(settings, choices), _flags(rows))
+    return Sweep(
+        dataset,
+        max(row.n_eval for row in rows),
+        shown,
+        tuple(choices),
+        _not_chosen(settings, choices),
+        _flags(rows),
+    )
 
 
 def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> frozenset[str]:
@@ -186,15 +207,6 @@ def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> 
         return not row.reference and row.model in models
 
     return frozenset(filter(hides, settings))
-
-
-def agrees(varied: Mapping[str, Any], setting: Mapping[str, Any]) -> bool:
-    """Whether two settings, of different models, are equal in all that both have varied.
-
-    >>> agrees({"latent_dim": 8}, {"latent_dim": 8, "beta": 4}), agrees({"latent_dim": 2}, {"latent_dim": 8})
-    (True, False)
-    """
-    return all(setting.get(name, value) == value for name, value in varied.items())
 
 
 def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
@@ -263,6 +275,42 @@ def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Cho
             estimated([row for row in test if row.label == best]),
             tuple(setting_text(settings[label][0].varied) for label in close),
         )
+
+
+def _judged(choices: Sequence[Choice], by_score: Mapping[str, Sequence[ScoreRow]], items: ItemsOf) -> list[Choice]:
+    """Test each chosen setting against the baselines of its setting, all choices as one family."""
+    models = [_with_its_baselines(choice, by_score[choice.score], items) for choice in choices]
+    pairs = zip(choices, models, strict=True)
+    compared = [_rivalries(model, by_score[choice.score][0].better) for choice, model in pairs]
+    judged = zip(choices, models, standings(compared), strict=True)
+    return [
+        replace(
+            choice,
+            standing=standing.get(choice.label),
+            as_good=_as_good(model, by_score[choice.score][0].better),
+        )
+        for choice, model, standing in judged
+    ]
+
+
+def _with_its_baselines(choice: Choice, rows: Sequence[ScoreRow], items: ItemsOf) -> Contender:
+    own = [row for row in rows if row.label == choice.label]
+    model = replace(contender(choice.label, own, items, own[0].deterministic), tried=choice.tried)
+    return with_baselines({choice.label: model}, rows, items)[0]
+
+
+def _rivalries(model: Contender, better: str) -> list[Rivalry]:
+    return rivalries(entries([model], better), better)
+
+
+def _as_good(model: Contender, better: str) -> tuple[str, ...]:
+    def mean(values: Mapping[int, float]) -> float:
+        return gain(float(np.mean(list(values.values()))), better)
+
+    rivals = {rival.label: rival.values for rival in model.baselines} | (
+        {FLOOR: model.floors} if model.floors else {}
+    )
+    return tuple(name for name, values in rivals.items() if mean(values) >= mean(model.values))
 
 
 def _eligible(settings: Mapping[str, Sequence[ScoreRow]]) -> dict[str, Estimate]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-__all__ = ["WIDTH", "blocks", "lines", "wrapped", "wrapped_label"]
+__all__ = ["WIDTH", "WIDTH_OF_SENTENCES", "blocks", "lines", "wrapped", "wrapped_label"]
 
 WIDTH = 100
+WIDTH_OF_SENTENCES = 80
 MOST_MODELS = 5  # in one block
 LABEL_WIDTH = 16  # longer headings are broken before ( and after ,
 LEFT_ALIGNED = 2  # columns of words: the first ones
@@ -47,7 +48,7 @@ def lines(columns: Sequence[TextColumn]) -> list[str]:
     return shown
 
 
-def wrapped(parts: Sequence[str], indent: str = "") -> list[str]:
+def wrapped(parts: Sequence[str], indent: str = "", width: int = WIDTH) -> list[str]:
     """Join parts with three spaces into lines of limited width; only a part longer than a line is broken.
 
     >>> wrapped(["a no posterior", "! vae not converged"])
@@ -56,11 +57,11 @@ def wrapped(parts: Sequence[str], indent: str = "") -> list[str]:
     joined: list[str] = []
     for part in parts:
         text = " ".join(part.split())
-        if joined and len(joined[-1]) + 3 + len(text) <= WIDTH:
+        if joined and len(joined[-1]) + 3 + len(text) <= width:
             joined[-1] += f"   {text}"
         else:
             joined.append(text)
-    return [line for text in joined for line in _broken(text, indent)]
+    return [line for text in joined for line in _broken(text, indent, width)]
 
 
 def wrapped_label(label: str) -> list[str]:
@@ -79,8 +80,8 @@ def wrapped_label(label: str) -> list[str]:
     return shown
 
 
-def _broken(text: str, indent: str) -> list[str]:
-    return [text] if len(text) <= WIDTH and "   " in text else textwrap.wrap(text, WIDTH, subsequent_indent=indent)
+def _broken(text: str, indent: str, width: int) -> list[str]:
+    return [text] if len(text) <= width and "   " in text else textwrap.wrap(text, width, subsequent_indent=indent)
 
 
 def _width(column: TextColumn) -> int:

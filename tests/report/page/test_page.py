@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -18,7 +19,8 @@ from latentbench.report.charts.plots import plots
 from latentbench.report.page.pictures import median_trial, pictures
 from latentbench.report.page.write import write_report
 from latentbench.report.table.build import comparison_table
-from latentbench.report.table.sentences import sentences, warnings
+from latentbench.report.table.comparison_display import displays
+from latentbench.report.table.sentences import warnings
 
 EVIL = "<script>alert('x')</script>"
 MODELS = ["pca", "ae", "vae", "beta_vae(4)"]
@@ -302,32 +304,43 @@ def test_without_mse_and_r2_the_first_good_trial_is_shown(builder):
     assert median_trial(results, "fashion_mnist", "ae").seed == 1
 
 
-def said(build, **options):
-    return sentences(comparison_table(build.results(), **options).comparisons[0])
-
-
-def test_sentences_are_made_from_the_stars(drawn_results):
-    assert said(drawn_results()) == [
-        "To find similar items (knn10): ae and vae, not separable.",
-        "To reconstruct the input (r2): ae and vae, not separable.",
+def told(text):
+    """The sentences at the top of a page."""
+    return [
+        html.unescape(line)
+        for line in re.findall(r"<li>(.*?)</li>", text.partition('class="say">')[2].partition("</ul>")[0])
     ]
 
 
-def test_a_reference_that_does_as_well_is_named(drawn_results):
-    build = drawn_results()
-    for row in build.rows:
-        row["value"] = 0.9 if (row["label"], row["score"]) == ("pca", "knn10") else row["value"]
-    assert said(build)[0] == "To find similar items (knn10): ae and vae, not separable, but no better than pca."
+def test_the_page_says_what_the_terminal_says(page, full, builder, seen):
+    results = full()
+    (shown,) = displays(comparison_table(results))
+    assert told(page(results).text) == list(shown.reading)
+    assert len(shown.reading) == 3
 
 
-def test_without_stars_the_sentence_claims_no_winner(drawn_results, builder):
-    assert said(drawn_results(seeds=3)) == ["To reconstruct the input: r2 is highest with ae (.874)."]
-    beaten = drawn_results(seeds=3).add("pca(64)", {"r2": 0.95})
-    assert said(beaten) == ["To reconstruct the input: r2 is highest with ae (.874), but no better than pca(64)."]
-    assert said(builder.add("ae", {"walk_kd": 0.6}, seeds=1)) == [
-        "To interpolate between items: walk_kd is .600 with ae."
-    ]
-    assert said(builder, purposes=("make",)) == ["There are no scores to compare."]
+@pytest.mark.parametrize("beside", [{}, {"ae": 0.7}])
+def test_the_page_says_what_the_terminal_says_of_settings(page, builder, seen, beside):
+    builder.add("vae(latent_dim=2)", {"r2": 0.5}).add("vae(latent_dim=8)", {"r2": 0.8}).add("pca", {"r2": 0.8})
+    for label, mean in beside.items():
+        builder.add(label, {"r2": mean})
+    results = seen(builder.results())
+    results.vary(lambda label: {"latent_dim": int(label[-2])} if "=" in label else {})
+    terminal = [sentence for shown in displays(comparison_table(results)) for sentence in shown.reading]
+    assert told(page(results).text) == terminal
+    assert terminal[-1] == (
+        "To reconstruct the input (r2): vae with latent_dim=8, of 2 tried, but not clearly better than pca on the "
+        "validation split."
+    )
+
+
+def test_a_ceiling_that_a_model_exceeds_has_no_bar(page, builder, seen):
+    builder.add("ae", {"r2": 0.8, "ari": 0.4}).add("vae", {"r2": 0.7, "ari": 0.3})
+    builder.add("pixels", {"r2": 1.0, "ari": 0.35})
+    text = page(seen(builder.results())).text
+    assert 'title="80 % of the way from floor to ceiling"' in text
+    assert text.count("of the way from floor to ceiling") == 6  # three columns of r2, in both tables
+    assert "<li>no bar, as some model exceeds the ceiling: ari</li>" in text
 
 
 def test_warnings_come_only_where_they_are_due(drawn_results, builder):

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from latentbench.report.table.significance import Contender, Contest, Verdict, judged
+from latentbench.report.table.pairing import Contender
+from latentbench.report.table.significance import Contest, Verdict, judged
 
 RNG = np.random.default_rng
 
@@ -89,13 +90,18 @@ def test_items_of_a_score_that_should_be_low_rank_the_other_way():
 def test_equal_values_are_ties():
     same = Contender("a", dict.fromkeys(range(5), 0.5), lambda seed: np.full(30, 0.5))
     twin = Contender("b", same.values, same.items)
-    assert verdict([same, twin]) == Verdict({"a": "*", "b": "="}, {"a": (1, 2), "b": (1, 2)})
+    alike = verdict([same, twin])
+    assert (alike.marks, alike.ranks) == ({"a": "*", "b": "="}, {"a": (1, 2), "b": (1, 2)})
+    assert not alike.seeds_only
 
 
 def test_nobody_is_starred_who_does_no_better_than_the_floor():
     models = [contender("a", 0.5), contender("b", 0.3)]
     assert verdict(models, floor=0.4).marks == {"a": "*"}
-    assert verdict(models, floor=0.6) == Verdict({}, {"a": (1, 1), "b": (2, 2)}, at_floor=True, seeds_only=True)
+    low = verdict(models, floor=0.6)
+    assert (low.marks, low.ranks) == ({}, {"a": (1, 1), "b": (2, 2)})
+    assert low.at_floor
+    assert low.seeds_only
     assert verdict(models, "down", floor=0.3 - 1e-9).at_floor
     assert verdict(models, "near:0.4", floor=0.41).at_floor
     assert verdict(models, floor=math.inf).marks == {"a": "*"}
