@@ -13,16 +13,26 @@ from numpy.typing import NDArray
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files.lookup import existing
+from latentbench.report.table.baselines import LEVEL
 from latentbench.report.table.conditions import run_conditions
 from latentbench.report.table.number_format import Style, measured, number, row_style
-from latentbench.report.table.significance import FEWEST_SEEDS, LEVEL
+from latentbench.report.table.pairing import FEWEST_SEEDS
 from latentbench.results import Results, read_environment
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import gain
-from latentbench.statistics import PairedDifference, holm, paired_difference
+from latentbench.statistics import PairedDifference, holm, holm_levels, paired_difference
 from latentbench.text import normalized
 
-__all__ = ["Difference", "Side", "compare", "differences_in_environment", "read_side", "regressions", "render"]
+__all__ = [
+    "Difference",
+    "Side",
+    "compare",
+    "differences_in_environment",
+    "judged",
+    "read_side",
+    "regressions",
+    "render",
+]
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,13 @@ class Difference:
         a: heading of the first model; `b` of the second.
         score: its name; `better` is its direction.
         mean_a: mean over common seeds; `mean_b` likewise.
-        paired: b - a over common seeds and test items; None with fewer than two common seeds.
+        paired: b - a over common seeds and test items; None with fewer than two common seeds. Of a score that
+            should be near a value, the difference of the distances to it.
         seeds: number of common seeds.
         kind: "quality" or "cost"; `unit` is that of the score.
         unequal: a cost of trials that ran under different conditions, so that it cannot be compared.
         p_value: Holm-adjusted over all rows of quality; over the rows of one score for a cost.
+        level: of the interval that decides, by Holm's procedure over the same rows; 95 % where none is decided.
     """
 
     dataset: str
@@ -62,6 +74,12 @@ class Difference:
     unit: str = ""
     unequal: bool = False
     p_value: float = math.nan
+    level: float = LEVEL
+
+    @property
+    def half(self) -> float:
+        """Half the interval that decides: b differs from a where it leaves 0 out. NaN without one."""
+        return math.nan if self.paired is None else self.paired.half(self.level)
 
     @property
     def verdict(self) -> str:
@@ -72,9 +90,9 @@ class Difference:
             return "unequal conditions"
         if self.paired is None or self.seeds < FEWEST_SEEDS:
             return f"fewer than {FEWEST_SEEDS} common seeds"
-        if not self.p_value < 1 - LEVEL:
+        if not abs(self.paired.mean) > self.half:
             return "="
-        return "better" if gain(self.mean_b, self.better) > gain(self.mean_a, self.better) else "worse"
+        return "better" if (self.paired.mean > 0) == (self.better == "up") else "worse"
 
 
 def read_side(text: str) -> Side:
@@ -107,24 +125,21 @@ def compare(a: Side, b: Side, every: bool = False) -> list[Difference]:
     rows = [row for pair in _pairs(a, b) for row in _pair_rows(a, b, *pair, every)]
     if not rows:
         raise RequestError("the two share no score of the same model and data set; name models as RUN:MODEL")
-    return [replace(row, p_value=p) for row, p in zip(rows, _adjusted(rows), strict=True)]
+    return judged(rows)
 
 
-def _adjusted(rows: Sequence[Difference]) -> list[float]:
-    """Correct p-values: all rows of quality are one family, and the rows of each cost score are another."""
+def judged(rows: Sequence[Difference]) -> list[Difference]:
+    """Correct for many rows: all rows of quality are one family, and the rows of each cost score are another."""
     families: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
-        families.setdefault(row.score if row.kind == "cost" else "", []).append(place)
-    adjusted = [math.nan] * len(rows)
+        if row.paired is not None and row.seeds >= FEWEST_SEEDS and row.better != "none" and not row.unequal:
+            families.setdefault(row.score if row.kind == "cost" else "", []).append(place)
+    judged = list(rows)
     for places in families.values():
-        for place, p in zip(places, holm([_p(rows[place]) for place in places]), strict=True):
-            adjusted[place] = float(p)
-    return adjusted
-
-
-def _p(row: Difference) -> float:
-    judged = row.better != "none" and not row.unequal
-    return row.paired.p_value if judged and row.paired is not None else math.nan
+        raw = [paired.p_value for place in places if (paired := rows[place].paired) is not None]
+        for place, p, level in zip(places, holm(raw), holm_levels(raw, LEVEL), strict=True):
+            judged[place] = replace(rows[place], p_value=float(p), level=float(level))
+    return judged
 
 
 def regressions(rows: Sequence[Difference], limits: Mapping[str, float]) -> list[str]:
@@ -160,17 +175,17 @@ def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
     ]
     lines.append("paired over common seeds and test items, 95 %, Holm over all quality rows, each cost by itself")
+    lines.append("± is the interval that decides: = where it holds 0; 95 % by itself where nothing is decided")
+    near = [row.score for row in rows if row.better.startswith("near:")]
+    lines += [f"b - a of the distances: {', '.join(dict.fromkeys(near))}"] if near else []
     lines += [f"differs: {line}" for line in environment] or ["same environment and budget"]
     return "\n".join(lines)
 
 
 def _texts(row: Difference) -> list[str]:
     style = row_style([row.mean_a, row.mean_b], [math.nan, math.nan], row.kind == "cost", row.unit)
-    shift, half = math.nan, math.nan
-    if row.paired is not None:
-        shift = row.paired.mean
-        half = row.paired.half(LEVEL)
-    difference = "-" if row.paired is None else measured(shift, half, Style(rough=style.rough, size=style.size))
+    written = Style(rough=style.rough, size=style.size)
+    difference = "-" if row.paired is None else measured(row.paired.mean, row.half, written)
     means = [number(value, style) for value in (row.mean_a, row.mean_b)]
     return [row.dataset, row.a, row.b, row.score, row.better, *means, difference, row.verdict]
 
@@ -208,7 +223,7 @@ def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Ite
             first.better,
             _mean([row.value for row, _ in pairs]),
             _mean([other.value for _, other in pairs]),
-            _paired(a.results, b.results, pairs),
+            _paired(a.results, b.results, pairs, first.better),
             len(pairs),
             kind=first.kind,
             unit=first.unit,
@@ -233,15 +248,20 @@ def _with_value(results: Results, label: str, every: bool) -> dict[tuple[str, st
     return by_score
 
 
-def _paired(a: Results, b: Results, pairs: Sequence[tuple[ScoreRow, ScoreRow]]) -> PairedDifference | None:
+def _paired(
+    a: Results, b: Results, pairs: Sequence[tuple[ScoreRow, ScoreRow]], better: str
+) -> PairedDifference | None:
     """Compare rows of the same seed, item by item where all have values of the same items."""
     if len(pairs) < 2:
         return None
+    values_a, values_b = ([row.value for row in rows] for rows in zip(*pairs, strict=True))
+    if better.startswith("near:"):
+        return paired_difference(*([-gain(value, better) for value in values] for values in (values_b, values_a)))
     items_a = _items(a, [row for row, _ in pairs])
     items_b = _items(b, [row for _, row in pairs])
     if items_a is not None and items_b is not None and items_a.shape == items_b.shape:
         return paired_difference(items_b, items_a)
-    return paired_difference([row.value for _, row in pairs], [row.value for row, _ in pairs])
+    return paired_difference(values_b, values_a)
 
 
 def _items(results: Results, rows: Sequence[ScoreRow]) -> NDArray[np.float64] | None:

@@ -2,13 +2,23 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import latentbench
 from latentbench import Benchmark, cli
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
-from latentbench.report.diff import compare, differences_in_environment, read_side, regressions, render
+from latentbench.report.diff import (
+    Difference,
+    compare,
+    differences_in_environment,
+    judged,
+    read_side,
+    regressions,
+    render,
+)
+from latentbench.statistics import paired_difference
 
 SCORES = ("r2", "knn", "active_units", "train_seconds", "peak_memory_bytes")
 
@@ -88,6 +98,52 @@ def test_memory_is_told_in_readable_units(runs):
     lines = [line for line in text.splitlines() if "peak_memory_bytes" in line]
     assert len(lines) == 3
     assert all(re.search(r"\d[kMG]B +[.\d]+[kMG]B", line) for line in lines)
+
+
+def planted(values, better="up", kind="quality"):
+    """A difference whose interval is that of its seeds."""
+    return Difference(
+        "d", "a", "b", "s", better, 0.0, 0.0, paired_difference(values, np.zeros(len(values))), 5, kind
+    )
+
+
+STEPS = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_verdict_never_contradicts_the_interval_beside_it(seed):
+    """Random differences about as large as what decides, alone and among many."""
+    shifts = np.random.default_rng(seed).normal(size=1 + 4 * (seed % 4)) * 0.03
+    rows = judged([planted(shift + STEPS, better) for shift in shifts for better in ("up", "down")])
+    for row in rows:
+        text = render([row], []).splitlines()[1]
+        shift, half = (float(word) for word in re.search(r"(-?[\d.]+)±([\d.]+)", text).groups())
+        assert text.endswith("=") == (row.verdict == "=")
+        assert abs(shift) <= half if row.verdict == "=" else abs(shift) >= half
+        assert (row.verdict == "=") == (not row.p_value < 0.05)
+    assert {row.verdict for row in rows} <= {"=", "better", "worse"}
+
+
+def test_the_same_difference_is_decided_by_a_longer_interval_among_many():
+    alone, among = judged([planted(0.025 + STEPS)])[0], judged([planted(0.025 + STEPS)] + [planted(STEPS)] * 9)[0]
+    assert (alone.verdict, among.verdict) == ("better", "=")
+    assert alone.half < 0.025 < among.half
+
+
+@pytest.mark.parametrize(("b", "verdict"), [(1.1, "="), (1.02, "better"), (1.3, "worse")])
+def test_near_a_value_it_is_the_distance_that_is_compared(runs, b, verdict):
+    """a is 0.1 below 1; 0.1 above 1 is as good."""
+    side_a, side_b = (read_side(f"{runs}/long:ae") for _ in "ab")
+    for side, value in ((side_a, 0.9), (side_b, b)):
+        side.results.rows = [
+            replace(row, better="near:1", value=value + STEPS[row.seed] / 10)
+            for row in side.results.rows
+            if row.score == "r2"
+        ]
+    (row,) = compare(side_a, side_b)
+    assert row.verdict == verdict
+    assert row.paired.mean == pytest.approx(abs(b - 1) - 0.1)
+    assert "b - a of the distances: r2" in render([row], [])
 
 
 def test_only_the_headline_unless_all_is_asked_for(runs):
