@@ -229,7 +229,7 @@ WRONG = {
         ["--from", 1, "--to", 2, "--path", "geodesik"],
         "there is no path 'geodesik'; did you mean 'geodesic'?; there are linear, slerp, norm, geodesic, graph",
     ),
-    "no path": (["--from", 1, "--to", 2, "--path", ""], "there is no path ''"),
+    "no path": (["--from", 1, "--to", 2, "--path", ""], "'--path': expected a name, got ''"),
     "points": (
         ["--from", 1, "--via", 5, "--to", 2, "--points", 2],
         "--points must be at least 3 for these items, got 2",
