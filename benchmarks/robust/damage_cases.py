@@ -11,7 +11,7 @@ from random import Random
 
 from benchmarks.robust.calls import Ended
 from benchmarks.robust.client import Desk
-from benchmarks.robust.damages import DAMAGES
+from benchmarks.robust.drawn_damages import HARMS
 from benchmarks.robust.verdicts import Fault, Verdict, faults_of, told
 from benchmarks.robust.world import VERBS, Seen, World, look, quality_rows, truth
 
@@ -33,8 +33,12 @@ KINDS = {
     "scores.json": f"{TRIAL}/scores/*[0-9a-f].json",
     "items.npz": f"{TRIAL}/scores/*.items.npz",
     "map.npz": f"{TRIAL}/maps/*.npz",
+    "scores folder": f"{TRIAL}/scores",
+    "trial folder": TRIAL,
 }
 IN_TRIALS = frozenset({"trial.json", "codes.npz", "model.safetensors", "scores.json", "items.npz", "map.npz"})
+ASIDE = frozenset({"environment.json", "events.jsonl", "scores.parquet", "scores.csv", "report.html", "log.txt"})
+READERS_ASIDE = ("run", "table", "report", "compare", "sample")  # of files that hold nothing that verbs show
 PATIENCE = 10.0  # seconds beyond three times what the whole run takes
 
 
@@ -65,7 +69,7 @@ class DamageCase:
         random = Random(f"{self.kind}/{self.damage}/{self.verb}/{self.draw}")
         path = random.choice(sorted(desk.folder.glob(KINDS[self.kind])))
         name = str(path.relative_to(desk.folder))
-        DAMAGES[self.damage].harm(path, random)
+        HARMS[self.damage].harm(path, random)
         before = truth(desk.folder)
         ended = desk.run(*VERBS[self.verb], seconds=PATIENCE + 3 * whole.ended.seconds)
         faults = [*faults_of(ended)]
@@ -83,7 +87,7 @@ class DamageCase:
         if self.verb == "run" and ended.status == 0:
             if quality_rows(folder) != whole.written["scores"]:
                 yield Fault("silent", "after the run, quality scores differ from the whole run's")
-        elif self.verb == "run" and self.kind in IN_TRIALS and DAMAGES[self.damage].made_again:
+        elif self.verb == "run" and self.kind in IN_TRIALS and HARMS[self.damage].made_again:
             yield Fault("other", f"run does not make {self.kind} again")
         if not word and ended.status != 0:
             yield Fault("other", f"status {ended.status}, and not a word about {Path(name).name}")
@@ -118,6 +122,7 @@ def command(verb: str) -> str:
 
 def cases(draws: int = 1) -> Iterator[DamageCase]:
     """Yield `draws` draws of file and place for every kind of file, damage that it can get, and verb."""
-    for kind, (damage, way) in product(KINDS, DAMAGES.items()):
+    for kind, (damage, way) in product(KINDS, HARMS.items()):
         if way.fits(kind):
-            yield from (DamageCase(kind, damage, verb, draw) for verb in VERBS for draw in range(draws))
+            verbs = READERS_ASIDE if kind in ASIDE else VERBS
+            yield from (DamageCase(kind, damage, verb, draw) for verb in verbs for draw in range(draws))

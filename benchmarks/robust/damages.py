@@ -1,253 +1,249 @@
-"""Ways in which a file of a run folder gets damaged: each a function of the file and a random generator."""
+"""Damages to a run folder, and what each verb must make of them; tests and the robustness run draw from here.
+
+`DAMAGES` maps a name, as "trial.json: truncated", to a `Damage`; `Damage.apply(folder)` spoils one file there.
+Statuses are those of the command line: `run` is the command that made the folder, typed again.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import struct
-import zipfile
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
-
-import numpy as np
 
 __all__ = ["DAMAGES", "Damage"]
 
-OTHER_JSON = (
-    "[]",
-    "{}",
-    "null",
-    "3",
-    '"text"',
-    "[[[]]]",
-    "[" * 20_000 + "]" * 20_000,
-    '{"trial": 1}',
-    "[null, 1]",
-)
-OTHER_VALUES: tuple[Any, ...] = (None, [], {}, "text", -1, 1e308, True, 2**70, "\x1b[31mred", [[1]], {"a": {}}, "")
+Harm = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
 class Damage:
-    """One way of damage.
+    """One harm to one kind of file.
 
     Attributes:
-        harm: what is done to the file.
-        fits: whether a file of this name can get it.
-        made_again: whether `run` must make a trial's file again after it; elsewhere it may refuse with a sentence.
+        file: which file of the folder, as a glob; the first that matches is spoiled.
+        harm: what is done to it.
+        run: exit status of the command that made the folder: 0 where it makes the file again, 2 where it refuses.
+        table: exit status of `table`; `compare` of the folder with itself likewise.
+        told: `table` warns of it; otherwise it is refused, or no table is made from the file.
+        opened: exit status of a verb that opens the model (`morph`); None where that depends on the model.
     """
 
-    harm: Callable[[Path, Random], None]
-    fits: Callable[[str], bool] = bool
-    made_again: bool = True
+    file: str
+    harm: Harm
+    run: int = 0
+    table: int = 0
+    told: bool = False
+    opened: int | None = 0
+
+    def apply(self, folder: Path) -> Path:
+        """Spoil the file in a run folder; return its path.
+
+        Raises:
+            FileNotFoundError: the folder has no such file.
+        """
+        paths = sorted(folder.glob(self.file))
+        if not paths:
+            raise FileNotFoundError(f"{folder} has no {self.file}")
+        self.harm(paths[0])
+        return paths[0]
 
 
-def _ends(*endings: str) -> Callable[[str], bool]:
-    return lambda name: name.endswith(endings)
+def truncated(path: Path) -> None:
+    """Cut the second half off."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
 
 
-_is_json, _is_arrays, _is_tensors = _ends(".json"), _ends(".npz"), _ends(".safetensors")
-_is_text = _ends(".json", ".jsonl", ".csv", ".txt", ".html")
-
-
-def _empty(path: Path, _: Random) -> None:
+def emptied(path: Path) -> None:
+    """Leave no byte."""
     path.write_bytes(b"")
 
 
-def _cut(path: Path, random: Random) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: random.choice([1, len(content) // 4, len(content) // 2, len(content) - 1])])
-
-
-def _flip(path: Path, random: Random) -> None:
-    content = bytearray(path.read_bytes() or b"\0")
-    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
-    path.write_bytes(content)
-
-
-def _digit(path: Path, random: Random) -> None:
-    """Change one digit into another."""
-    text = path.read_text(encoding="utf-8")
-    places = [place for place, letter in enumerate(text) if letter in "0123456789"]
-    if places:
-        place = random.choice(places)
-        other = random.choice([digit for digit in "123456789" if digit != text[place]])
-        path.write_text(text[:place] + other + text[place + 1 :], encoding="utf-8")
-
-
-def _garbage(path: Path, random: Random) -> None:
-    path.write_bytes(random.randbytes(max(1, path.stat().st_size)))
-
-
-def _zeros(path: Path, _: Random) -> None:
-    path.write_bytes(bytes(max(1, path.stat().st_size)))
-
-
-def _appended(path: Path, random: Random) -> None:
-    path.write_bytes(path.read_bytes() + random.randbytes(40))
-
-
-def _other_shape(path: Path, random: Random) -> None:
-    path.write_text(random.choice(OTHER_JSON), encoding="utf-8")
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container of a JSON value with each of its keys."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in items:
-        yield value, key
-        yield from _places(part)
-
-
-def _change_json(path: Path, random: Random, change: Callable[[Any, Any], None], numbers: bool = False) -> None:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    places = [
-        (owner, key)
-        for owner, key in _places(value)
-        if not numbers or (isinstance(owner[key], int | float) and not isinstance(owner[key], bool))
-    ]
-    if places:
-        change(*random.choice(places))
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _wrong_type(path: Path, random: Random) -> None:
-    other = random.choice(OTHER_VALUES)
-    _change_json(path, random, lambda owner, key: owner.__setitem__(key, other))
-
-
-def _key_gone(path: Path, random: Random) -> None:
-    _change_json(path, random, lambda owner, key: owner.__delitem__(key))
-
-
-def _nan(path: Path, random: Random) -> None:
-    other = random.choice([float("nan"), float("inf"), -float("inf")])
-    _change_json(path, random, lambda owner, key: owner.__setitem__(key, other), numbers=True)
-
-
-def _other_number(path: Path, random: Random) -> None:
-    change = random.choice([1, 0.125, -3, 10.0])
-    _change_json(path, random, lambda owner, key: owner.__setitem__(key, owner[key] + change), numbers=True)
-
-
-def _newer(path: Path, _: Random) -> None:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    value["format"] = 99
-    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _arrays_changed(path: Path, random: Random) -> None:
-    """Other arrays in a sound archive: another number, fewer rows, NaN, another type, another name, an object."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    name = random.choice(sorted(arrays))
-    values = np.array(arrays.pop(name))
-    kind = random.choice(["number", "rows", "nan", "type", "name", "pickle"])
-    floats = values.astype(float).reshape(-1) if values.dtype.kind in "iuf" else np.zeros(1)
-    ways: dict[str, Callable[[], Any]] = {
-        "number": lambda: (floats + (np.arange(len(floats)) == 0)).reshape(values.shape or (1,)),
-        "rows": lambda: values[:-1] if values.ndim else values,
-        "nan": lambda: np.full(values.shape, np.nan),
-        "type": lambda: values.astype(str),
-        "name": lambda: values,
-        "pickle": lambda: np.array([{"a": 1}], dtype=object),
-    }
-    changed = ways[kind]()
-    with path.open("wb") as file:
-        np.savez(file, **arrays, **{f"{name}x" if kind == "name" else name: changed})
-
-
-def _encrypted(path: Path, _: Random) -> None:
-    """Set the flag that says that members of the archive are encrypted."""
+def flipped(path: Path) -> None:
+    """Flip one bit in the middle."""
     content = bytearray(path.read_bytes())
-    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        start = content.find(mark)
-        while start >= 0:
-            content[start + place] |= 1
-            start = content.find(mark, start + 4)
+    content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
-def _no_member(path: Path, _: Random) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("codes.npy", b"no array")
+def overwritten(path: Path) -> None:
+    """Put bytes of no format there."""
+    path.write_bytes(bytes(range(256)) * 4)
 
 
-def _tensors_changed(path: Path, random: Random) -> None:
-    """Other tensors in a sound file: another number, another shape, another name."""
-    from safetensors.numpy import load_file, save_file
-
-    tensors = load_file(path)
-    name = random.choice(sorted(tensors))
-    values = tensors.pop(name)
-    kind = random.choice(["number", "shape", "name", "nan"])
-    changed = {
-        "number": lambda: (values + 1).astype(values.dtype),
-        "shape": lambda: values.reshape(-1)[:1].copy(),
-        "name": lambda: values,
-        "nan": lambda: (values * np.nan).astype(values.dtype),
-    }[kind]()
-    save_file({**tensors, f"{name}x" if kind == "name" else name: changed}, path)
-
-
-def _huge_header(path: Path, _: Random) -> None:
-    path.write_bytes(struct.pack("<Q", 2**60) + path.read_bytes()[8:])
-
-
-def _removed(path: Path, _: Random) -> None:
+def deleted(path: Path) -> None:
+    """Remove it."""
     path.unlink()
 
 
-def _folder(path: Path, _: Random) -> None:
+def a_folder(path: Path) -> None:
+    """Put a folder with a file in its place."""
     path.unlink()
     path.mkdir()
-    (path / "inside").write_text("something", encoding="utf-8")
+    (path / "inside").write_text("x", encoding="utf-8")
 
 
-def _link_to(target: str) -> Callable[[Path, Random], None]:
-    def link(path: Path, _: Random) -> None:
-        path.unlink()
-        path.symlink_to(target.format(name=path.name))
-
-    return link
+def a_loop(path: Path) -> None:
+    """Put a link to itself in its place."""
+    path.unlink()
+    path.symlink_to(path.name)
 
 
-def _fifo(path: Path, _: Random) -> None:
+def a_pipe(path: Path) -> None:
+    """Put a pipe that nobody writes to in its place."""
     path.unlink()
     os.mkfifo(path)
 
 
-def _unreadable(path: Path, _: Random) -> None:
+def a_device(path: Path) -> None:
+    """Put a link to a device that never ends in its place."""
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def unreadable(path: Path) -> None:
+    """Take the right to read it; the superuser can read it all the same."""
     path.chmod(0)
 
 
-DAMAGES = {
-    "empty": Damage(_empty),
-    "cut": Damage(_cut),
-    "flipped": Damage(_flip),
-    "digit": Damage(_digit, _is_text),
-    "garbage": Damage(_garbage),
-    "zeros": Damage(_zeros),
-    "appended": Damage(_appended),
-    "other shape": Damage(_other_shape, _is_json),
-    "wrong type": Damage(_wrong_type, _is_json),
-    "key gone": Damage(_key_gone, _is_json),
-    "nan": Damage(_nan, _is_json),
-    "other number": Damage(_other_number, _is_json),
-    "newer format": Damage(_newer, _ends("run.json"), made_again=False),
-    "arrays": Damage(_arrays_changed, _is_arrays),
-    "encrypted": Damage(_encrypted, _is_arrays),
-    "no member": Damage(_no_member, _is_arrays),
-    "tensors": Damage(_tensors_changed, _is_tensors),
-    "huge header": Damage(_huge_header, _is_tensors),
-    "deleted": Damage(_removed),
-    "folder": Damage(_folder, made_again=False),
-    "dangling link": Damage(_link_to("nowhere"), made_again=False),
-    "loop of links": Damage(_link_to("{name}"), made_again=False),
-    "device": Damage(_link_to("/dev/zero"), made_again=False),
-    "fifo": Damage(_fifo, made_again=False),
-    "unreadable": Damage(_unreadable, made_again=False),
+def _text(text: str) -> Harm:
+    def harm(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return harm
+
+
+def _json(change: Callable[[Any], object], *, sealed: bool = False) -> Harm:
+    """Change the content of a JSON file, by default as an earlier version wrote it: without digest."""
+
+    def harm(path: Path) -> None:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not sealed:
+            content.pop("digest", None)
+        change(content)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    return harm
+
+
+def _first(content: Any, wanted: type) -> tuple[Any, Any]:
+    """Return the place of the first value of a type, depth first: its container and its key."""
+    pairs = (
+        content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    )
+    for key, value in pairs:
+        if type(value) is wanted and key != "format":
+            return content, key
+        place = _first(value, wanted)
+        if place[0] is not None:
+            return place
+    return None, None
+
+
+def _replaced(wanted: type, value: Any) -> Callable[[Any], None]:
+    """Put another value in place of the first of a type."""
+
+    def change(content: Any) -> None:
+        container, key = _first(content, wanted)
+        container[key] = value
+
+    return change
+
+
+def _digit(content: Any) -> None:
+    """Change a number a little."""
+    container, key = _first(content, float)
+    container[key] += 0.01
+
+
+def _drop(content: Any) -> None:
+    """Remove the last key."""
+    del content[list(content)[-1]]
+
+
+def _in_a_trial(name: str, value: Any) -> Callable[[Any], None]:
+    """Put another value into the first trial of run.json."""
+
+    def change(content: Any) -> None:
+        content["trials"][0][name] = value
+
+    return change
+
+
+ANY_FILE: dict[str, Harm] = {
+    "truncated": truncated,
+    "emptied": emptied,
+    "overwritten": overwritten,
+    "a loop": a_loop,
+    "a pipe": a_pipe,
+    "a device": a_device,
 }
+JSON_FILE: dict[str, Harm] = {
+    "a list": _text("[]"),
+    "an empty object": _text("{}"),
+    "null": _text("null"),
+    "a number": _text("3"),
+    "deep": _text("[" * 100_000),
+    "NaN": _text('{"format": NaN}'),
+    "an endless number": _text('{"format": 1e999}'),
+    "digits without end": _text('{"format": ' + "9" * 5000 + "}"),
+    "keys twice": _text('{"format": 2, "format": 2}'),
+    "a digit changed": _json(_digit, sealed=True),
+    "a key less": _json(_drop),
+    "text for a float": _json(_replaced(float, "x")),
+    "a list for a table": _json(_replaced(dict, [])),
+    "a huge whole number": _json(_replaced(int, 10**400)),
+}
+NEWER = _json(lambda content: content.update(format=3), sealed=True)
+RUN, ENVIRONMENT, TRIAL = "run.json", "environment.json", "trials/*/trial.json"
+SCORES, ITEMS = "trials/*/scores/[!.]*-*[0-9a-f].json", "trials/*/scores/*.items.npz"
+MODEL, CODES = "trials/*/model.safetensors", "trials/*/codes.npz"
+
+
+REQUEST_FILE = {
+    **ANY_FILE,
+    **JSON_FILE,
+    "text for a float": _json(_in_a_trial("budget", {"learning_rate": "x"})),
+    "a huge whole number": _json(_in_a_trial("seed", 10**400)),
+}
+
+
+def _damages() -> dict[str, Damage]:
+    named = {f"{RUN}: {name}": Damage(RUN, harm, table=2, opened=2) for name, harm in REQUEST_FILE.items()}
+    named[f"{RUN}: deleted"] = Damage(RUN, deleted, table=2, opened=2)
+    for name, harm in {"a folder": a_folder, "newer": NEWER}.items():
+        named[f"{RUN}: {name}"] = Damage(RUN, harm, run=2, table=2, opened=2)
+    for name, harm in (ANY_FILE | JSON_FILE).items():
+        special = name in ("a loop", "a pipe", "a device")  # as if the trial or score had not been made
+        named[f"trial.json: {name}"] = Damage(TRIAL, harm, told=not special, opened=None)
+        named[f"scores: {name}"] = Damage(SCORES, harm, told=not special)
+        if name not in ("a digit changed", "text for a float"):  # it holds no float
+            named[f"{ENVIRONMENT}: {name}"] = Damage(ENVIRONMENT, harm)
+    for file, short in ((TRIAL, "trial.json"), (SCORES, "scores")):
+        named[f"{short}: newer"] = Damage(file, NEWER, run=2, table=2, opened=2 if file == TRIAL else None)
+        named[f"{short}: deleted"] = Damage(file, deleted, opened=None)
+        named[f"{short}: a folder"] = Damage(file, a_folder, opened=None)
+    binary = ANY_FILE | {"flipped": flipped, "deleted": deleted, "a folder": a_folder}
+    for name, harm in binary.items():
+        named[f"items: {name}"] = Damage(ITEMS, harm, told=True)
+        named[f"model: {name}"] = Damage(MODEL, harm, opened=2)
+        named[f"codes: {name}"] = Damage(CODES, harm, opened=None)
+    named["scores folder: a file"] = Damage("trials/*/scores", _as_file, opened=None)
+    named["trial: a file"] = Damage("trials/[0-9a-f]*", _as_file, opened=None)
+    for export in ("scores.csv", "scores.parquet"):
+        named |= {f"{export}: {name}": Damage(export, harm) for name, harm in ANY_FILE.items()}
+        named[f"{export}: a folder"] = Damage(export, a_folder, run=2)
+    return named
+
+
+def _as_file(path: Path) -> None:
+    """Put a file in place of a folder."""
+    shutil.rmtree(path)
+    path.write_text("x", encoding="utf-8")
+
+
+DAMAGES: dict[str, Damage] = _damages()

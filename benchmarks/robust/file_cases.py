@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.robust.calls import Ended
 from benchmarks.robust.client import Desk
-from benchmarks.robust.hostile_files import FILES, Sound
+from benchmarks.robust.hostile_files import HOSTILE, ROWS
+from benchmarks.robust.sound_files import SOUND, Sound
 from benchmarks.robust.verdicts import Fault, Verdict, faults_of
 from benchmarks.robust.world import World
 
-__all__ = ["PART", "cases", "describe"]
+__all__ = ["PART", "cases", "compare", "describe"]
 
 PART = "hostile files"
 PATIENCE = 15.0  # seconds, of which a dry run takes up to five
@@ -30,7 +32,7 @@ class FileCase:
     @property
     def group(self) -> str:
         """What a sample is to hold several of: the kind of file."""
-        return self.file.split()[0]
+        return self.file.partition(":")[0]
 
     @property
     def name(self) -> str:
@@ -39,32 +41,62 @@ class FileCase:
 
     def run(self, world: World, desk: Desk) -> Verdict:  # noqa: ARG002 - all cases are called alike
         """Write the file and ask what it holds; compare that with what was written."""
-        data, sound = FILES[self.file](desk.folder)
+        data, expected, says = self._write(desk)
         words = ("run", "-d", data, "-m", "pca", "--dry-run")
-        ends = [desk.run(*words, seconds=PATIENCE)]
-        faults = [*faults_of(ends[0])]
-        if ends[0].status == 0 and not ends[0].hung:
-            ends.append(desk.run(data, code="benchmarks.robust.file_cases:describe", seconds=PATIENCE))
-            faults += [*faults_of(ends[1]), *compare(ends[1], sound)]
-        elif sound is not None and not (sound.or_refused and sound.or_refused in ends[0].err):
+        ended = desk.run(*words, seconds=PATIENCE)
+        faults = [*faults_of(ended)]
+        if ended.status == 0 and not ended.hung:
+            read = desk.run(data, code="benchmarks.robust.file_cases:describe", seconds=PATIENCE)
+            faults += [*faults_of(read), *compare(read, expected)]
+        elif not faults and expected is not None:
             faults.append(Fault("other", "a sound file is refused"))
-        return Verdict(self.name, PART, tuple(ends[:1]), tuple(faults), (f"latentbench {' '.join(words)}",))
+        elif not faults and says not in ended.err:
+            faults.append(Fault("other", f"refused for another reason than {says!r}"))
+        return Verdict(self.name, PART, (ended,), tuple(faults), (f"latentbench {shlex.join(words)}",))
+
+    def _write(self, desk: Desk) -> tuple[str, Expected | None, str]:
+        """Write the file; return what `-d` gets, what is to be read, if anything, and the reason for a refusal."""
+        if self.file in SOUND:
+            data, sound = SOUND[self.file](desk.folder)
+            return data, Expected(sound.rows, sound), ""
+        hostile = HOSTILE[self.file]
+        (desk.folder / "given").mkdir()
+        path = hostile.write(desk.folder / "given")
+        read = Expected(ROWS, None, hostile.classes, hostile.width) if hostile.says is None else None
+        return str(path.relative_to(desk.folder)), read, hostile.says or ""
 
 
-def compare(ended: Ended, sound: Sound | None) -> Iterator[Fault]:
+@dataclass(frozen=True)
+class Expected:
+    """What is to be read: rows, and as far as known their numbers, names of classes and the width of a row."""
+
+    rows: int
+    sound: Sound | None = None
+    classes: tuple[str, ...] | None = None
+    width: int | None = None
+
+
+def compare(ended: Ended, expected: Expected | None) -> Iterator[Fault]:
     """Yield how the numbers read differ from those written."""
-    if sound is None:
+    if expected is None:
         yield Fault("other", "a hostile file is taken for data")
     elif ended.status == 0:
-        rows, total, classes = json.loads(ended.out.splitlines()[-1])
-        if rows != sound.rows or tuple(classes) != sound.classes:
-            yield Fault("silent", f"{rows} rows in classes of {classes} for {sound.rows} in {[*sound.classes]}")
-        elif not math.isclose(total, sound.total, rel_tol=TOLERANCE, abs_tol=TOLERANCE * rows):
-            yield Fault("silent", f"inputs add up to {total} for {sound.total}")
+        read = json.loads(ended.out.splitlines()[-1])
+        sound = expected.sound
+        if read["rows"] != expected.rows:
+            yield Fault("silent", f"{read['rows']} rows for {expected.rows}")
+        elif sound and tuple(read["counts"]) != sound.classes:
+            yield Fault("silent", f"classes of {read['counts']} rows for {[*sound.classes]}")
+        elif sound and not math.isclose(read["total"], sound.total, rel_tol=TOLERANCE, abs_tol=TOLERANCE * 90):
+            yield Fault("silent", f"inputs add up to {read['total']} for {sound.total}")
+        elif expected.classes and tuple(read["names"]) != expected.classes:
+            yield Fault("silent", f"classes {read['names']} for {[*expected.classes]}")
+        elif expected.width and read["width"] != expected.width:
+            yield Fault("silent", f"{read['width']} numbers a row for {expected.width}")
 
 
 def describe(arguments: list[str]) -> None:
-    """Print rows, the sum of the inputs and the rows of each class of a data set, all splits together."""
+    """Print what a data set holds, all splits together: rows, their width and sum, the classes and their rows."""
     import numpy as np
 
     from latentbench.benchmark import Benchmark
@@ -77,11 +109,14 @@ def describe(arguments: list[str]) -> None:
     splits = load_splits(plugins, plan.trials[0])
     parts = [split for split in (splits.train, splits.validation, splits.test) if split is not None]
     labels = [np.asarray(part.labels) for part in parts if part.labels is not None]
-    classes = np.bincount(np.concatenate(labels)).tolist() if labels else []
+    counts = np.bincount(np.concatenate(labels)).tolist() if labels else []
+    names = parts[0].class_names or tuple(map(str, range(len(counts))))
     total = sum(float(np.asarray(part.inputs).astype(np.float64).sum()) for part in parts)
-    print(json.dumps([sum(map(len, parts)), total, classes]))
+    width = int(np.prod(parts[0].inputs.shape[1:]))
+    values = {"rows": sum(map(len, parts)), "width": width, "total": total, "counts": counts, "names": names}
+    print(json.dumps(values))
 
 
 def cases() -> Iterator[FileCase]:
     """Yield a case for every file."""
-    yield from map(FileCase, FILES)
+    yield from map(FileCase, (*HOSTILE, *SOUND))

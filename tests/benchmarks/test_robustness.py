@@ -1,6 +1,7 @@
 """The matrix of `benchmarks/robustness.py` at small size, and that it would see what it looks for."""
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -122,13 +123,15 @@ def test_permissions_count_for_the_superuser_too(faults, desk):
 @pytest.fixture
 def planted(robustness, world, desk, monkeypatch):
     """Judge a verb on a run where a file is changed that nobody could know to be changed."""
-    from benchmarks.robust import damage_cases, damages
+    from benchmarks.robust import damage_cases, drawn_damages
 
     def judge(file, old, new, *verb):
         monkeypatch.setitem(damage_cases.KINDS, "planted", file)
         monkeypatch.setitem(damage_cases.VERBS, verb[0] if verb[0] == "run" else "planted", verb)
-        change = damages.Damage(lambda path, _: path.write_text(path.read_text().replace(old, new)) and None)
-        monkeypatch.setitem(damages.DAMAGES, "planted", change)
+        change = drawn_damages.DrawnDamage(
+            lambda path, _: path.write_text(path.read_text().replace(old, new)) and None
+        )
+        monkeypatch.setitem(drawn_damages.HARMS, "planted", change)
         world.forget("planted")
         case = damage_cases.DamageCase("planted", "planted", "run" if verb[0] == "run" else "planted")
         return [(fault.kind, fault.what) for fault in case.run(world, desk).faults]
@@ -178,23 +181,23 @@ def test_warnings_that_name_the_file_are_told(robustness):
 
 def test_a_file_read_otherwise_than_written_is_seen(robustness):
     from benchmarks.robust.calls import Ended
-    from benchmarks.robust.file_cases import compare
-    from benchmarks.robust.hostile_files import Sound
+    from benchmarks.robust.file_cases import Expected, compare
+    from benchmarks.robust.sound_files import Sound
 
-    right = Sound(90, 10.0, (30, 60))
+    right = {"rows": 90, "total": 10.0, "counts": [30, 60], "names": ["a", "b"], "width": 3}
+    expected = Expected(90, Sound(90, 10.0, (30, 60)), ("a", "b"), 3)
 
-    def kinds(out, sound=right):
-        return [fault.kind for fault in compare(Ended(0, False, 0.1, 0, out, ""), sound)]
+    def kinds(expected=expected, **changes):
+        ended = Ended(0, False, 0.1, 0, json.dumps({**right, **changes}), "")
+        return [fault.kind for fault in compare(ended, expected)]
 
-    assert kinds("[90, 10.0, [30, 60]]") == []
-    assert (
-        kinds("[90, 10.1, [30, 60]]")
-        == kinds("[90, 10.0, [60, 30]]")
-        == kinds("[89, 10.0, [29, 60]]")
-        == ["silent"]
-    )
-    assert kinds("[90, NaN, [30, 60]]") == ["silent"]
-    assert kinds("[90, 10.0, [30, 60]]", None) == ["other"]
+    assert kinds() == []
+    for wrong in (
+        *({"total": 10.1}, {"total": float("nan")}, {"counts": [60, 30]}, {"rows": 89}),
+        *({"names": ["a", "c"]}, {"names": ["a"]}, {"width": 4}),
+    ):
+        assert kinds(**wrong) == ["silent"], wrong
+    assert kinds(None) == ["other"]
 
 
 def test_counts_tell_each_fault_and_its_case(robustness):
