@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -126,9 +127,8 @@ def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
     readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
     if not readers:
         raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
-    path = path.resolve()  # workers and later readers may stand elsewhere
     return _named(
-        printable(normalized(path.stem)), _find(plugins, "dataset", readers[0]), {"path": str(path), **given}
+        printable(normalized(path.stem)), _find(plugins, "dataset", readers[0]), {"path": str(_full(path)), **given}
     )
 
 
@@ -198,7 +198,12 @@ def _dataset_trials(
 def _with_full_paths(params: Params) -> Params:
     """Workers and later readers may stand elsewhere."""
     paths = {name: value for name, value in params if isinstance(value, Path)}
-    return params.model_copy(update={name: path.expanduser().resolve() for name, path in paths.items()})
+    return params.model_copy(update={name: _full(path.expanduser()) for name, path in paths.items()})
+
+
+def _full(path: Path) -> Path:
+    """Return a path for workers and later readers, who may stand elsewhere; a loop of links stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from pydantic import ValidationError
 
@@ -181,3 +183,28 @@ def test_a_dotted_name_needs_no_quotes_in_toml(tmp_path):
     benchmark = read_benchmark(path)
     assert benchmark.params["beta_vae.beta"] == [1, 4]
     assert benchmark.on["digits"]["params"]["vae.latent_dim"] == 3
+
+
+HOSTILE = {
+    "nested lists": "a = " + "[" * 9000 + "]" * 9000,
+    "nested tables": "[params]\n" + "a." * 9000 + "b = 1",
+    "many digits": "seeds = " + "9" * 9000,
+    "large": "#" * 2_000_000,
+    "zeros": "\0" * 99,
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_is_refused_in_one_sentence(tmp_path, case):
+    (tmp_path / "mine.toml").write_text(HOSTILE[case])
+    with pytest.raises(RequestError, match=r"mine\.toml must be "):
+        read_benchmark(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "folder"])
+def test_what_is_no_file_is_not_read(tmp_path, kind):
+    path = tmp_path / "mine.toml"
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "loop": lambda path: path.symlink_to(path)}
+    make.get(kind, lambda path: path.symlink_to("/dev/zero"))(path)
+    with pytest.raises(RequestError, match=r"^benchmark .* must be a file, "):
+        read_benchmark(path)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentbench.benchmark import Benchmark, names_in, override
 from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
@@ -428,3 +429,31 @@ def test_an_empty_list_is_refused(plan):
         plan(params={"latent_dim": []})
     with pytest.raises(RequestError, match=r"^budget: epochs needs a value, got an empty list$"):
         plan(budget={"epochs": []})
+
+
+ODD_PATHS = ["a:b", "a:size=3", "a,b:c", "x=1:y=2", "a b#c%d"]
+
+
+@pytest.mark.parametrize("name", ODD_PATHS)
+def test_a_path_with_odd_signs_takes_parameters(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LATENTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    for row in range(60):
+        Image.new("L", (3, 3), row).save(tmp_path / name / f"{row}.png")
+    labels = tmp_path / "of:all,rows.csv"
+    labels.write_text("file,label\n" + "".join(f"{row}.png,{row % 3}\n" for row in range(60)))
+    for path in (tmp_path / name, f"./{name}", name):
+        spec = f"{path}:size=8:labels={labels}:test_share=0.3"
+        (trial,) = make_plan(
+            Benchmark(datasets=(spec,), models=("pca",), references=(), seeds=1), Plugins()
+        ).trials
+        assert trial.outcome is None
+        params = trial.dataset_params
+        assert (params["path"], params["size"]) == (str(tmp_path / name), 8)
+        assert (params["labels"], params["test_share"]) == (str(labels), 0.3)
+
+
+def test_a_parameter_that_is_given_twice_is_refused():
+    with pytest.raises(RequestError, match=r"size is given twice; give it once$"):
+        make_plan(Benchmark(datasets=("./a:size=3:size=4",), seeds=1), Plugins())

@@ -210,6 +210,7 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     costs = estimate(jobs, plugins)
     trials = [trial for job in jobs for trial in job.trials]
     _print_costs(trials, costs)
+    _print_remarks(plan, plugins)
     workers = max(1, min(len(jobs), execution.workers or 1))
     minutes = sum(costs[trial.key].train_seconds for trial in trials) / 60 / workers
     size = sum(costs[trial.key].megabytes for trial in trials)
@@ -217,6 +218,16 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
         f"{len(trials)} of {len(plan.trials)} trials to run in {folder}: about {minutes:.1f} minutes of training "
         f"with {workers} worker{'s' if workers > 1 else ''}, {size:.0f} MB; scoring takes additional time"
     )
+
+
+def _print_remarks(plan: Plan, plugins: Plugins) -> None:
+    """Print what of each dataset's files is not in its splits."""
+    from latentbench.opening import load_splits
+    from latentbench.text import printable
+
+    for dataset, trial in {trial.dataset: trial for trial in plan.trials if trial.outcome is None}.items():
+        for remark in load_splits(plugins, trial).remarks:
+            click.echo(printable(f"{dataset}: {remark}"))
 
 
 def _print_costs(trials: Iterable[Trial], costs: Mapping[str, TrialEstimate]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from latentbench import DataError, Dataset, Split
+from latentbench import DataError, Dataset, Split, open_regular
 from latentbench_datasets._arrays.array_files import Rows, read_array_file
 from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
 from latentbench_datasets._arrays.image_folder import image_files, left_out, read_images
@@ -95,7 +96,7 @@ class Arrays(Dataset):
         return tuple(self._remarks)
 
     def _check_count(self, rows: int, which: str = "") -> None:
-        what = "images" if self._path().is_dir() else "rows"
+        what = "images" if self._is_folder() else "rows"
         if rows < MINIMUM:
             raise DataError(f"{self._path()} must hold at least {MINIMUM} {what}{which}, got {rows}; add more")
 
@@ -115,29 +116,34 @@ class Arrays(Dataset):
     def _path(self) -> Path:
         return self.params.path.expanduser()
 
+    def _is_folder(self) -> bool:
+        return os.path.isdir(self._path())  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+
     def _label_file(self) -> Path | None:
         if self.params.labels is not None:
             return self.params.labels.expanduser()
-        if not self._path().is_dir():
+        if not self._is_folder():
             return None
         return min((file for file in self._path().iterdir() if file.name.lower() == "labels.csv"), default=None)
 
     def _files(self) -> list[Path]:
         """Return all files that the data depend on; other problems of a folder are raised at once."""
         path, label_file = self._path(), self._label_file()
-        files = image_files(path) if path.is_dir() else [path]
-        if path.is_dir() and label_file is None:
+        files = image_files(path) if self._is_folder() else [path]
+        if self._is_folder() and label_file is None:
             sub_folder_labels(split_folders(path, files), files)  # no memo knows of files that are not read
         files += [] if label_file is None else [label_file]
         for file in files:
-            if not file.is_file():
+            if not os.path.isfile(file):  # noqa: PTH113 - likewise
+                if os.path.exists(file):  # noqa: PTH110 - likewise
+                    open_regular(file).close()
                 raise DataError(f"{file} must be a file or a folder of images, nothing is there; check the path")
         return files
 
     def _read(self) -> list[Split]:
         """Return one split that holds all rows, or train and test."""
         path = self._path()
-        parts = self._read_folder() if path.is_dir() else self._read_file()
+        parts = self._read_folder() if self._is_folder() else self._read_file()
         self._check_count(sum(len(part.inputs) for part in parts))
         _check_alike(parts, path)
         labelled = [part.labels for part in parts if part.labels is not None]

@@ -245,12 +245,10 @@ def _refuse_text(path: Path, column: pd.Series[Any]) -> None:
     """Say which value of a column is no number that can be used."""
     gap = column.map(lambda value: isinstance(value, str) and value.strip().lower() in GAPS)
     check_filled(path, column.mask(gap))
-    odd = next(
-        (value for value in column if not isinstance(value, str) or not NUMBER.fullmatch(value.strip())), None
-    )
+    odd = next((value for value in column if not NUMBER.fullmatch(str(value).strip())), None)
     if odd is None:
         raise DataError(
-            f"{path} must have numbers of 64 bits, column {column.name!r} holds larger ones (as "
+            f"{path} must have numbers of 64 bits, column {column.name!r} holds others (as "
             f"{str(column.iloc[0])[:50]!r}); scale it or drop it"
         )
     raise DataError(

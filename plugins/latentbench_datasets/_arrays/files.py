@@ -80,9 +80,7 @@ def _read_csv(
     if "sep" not in options:
         start = file.readline(LONGEST_LINE + 1)
         if len(start) > LONGEST_LINE:
-            raise DataError(
-                f"{path} must start with a row of column names, its first line does not end; add breaks"
-            )
+            raise DataError(f"{path} must start with a row of column names, its first line has no end; add it")
         line = start.decode("utf-8-sig")
         sep = next((sign for sign in SEPARATORS if sign in line), ",")
         names = next(csv.reader([line], delimiter=sep), [])
