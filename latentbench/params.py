@@ -15,7 +15,6 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from latentbench.errors import ContractError, RequestError, near_matches
 
@@ -59,7 +58,7 @@ class Params(BaseModel):
         if isinstance(value, bool):
             kinds = set(_members(cls.model_fields[str(info.field_name)].annotation))
             if kinds & {int, float} and not kinds & {bool, Any}:
-                raise PydanticCustomError("number_type", "Input should be a number")
+                raise ValueError("should be a number")
         return value
 
     @classmethod

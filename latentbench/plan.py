@@ -127,9 +127,8 @@ def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
     readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
     if not readers:
         raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
-    return _named(
-        printable(normalized(path.stem)), _find(plugins, "dataset", readers[0]), {"path": str(_full(path)), **given}
-    )
+    shown = printable(normalized(path.stem))
+    return _named(shown, _find(plugins, "dataset", readers[0]), {"path": str(_full(path)), **given})
 
 
 def _named(name: str, reader: NamedClass, given: Mapping[str, str]) -> _RequestedDataset:

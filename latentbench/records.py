@@ -25,6 +25,7 @@ from latentbench.files.archives import read_npz, read_safetensors
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_regular, read_regular
+from latentbench.files.removing import clear_way, discard, make_folder
 from latentbench.files.shapes import Count, NullableNumber, Whole, checked
 from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
@@ -204,7 +205,7 @@ class Record:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = self.folder / name
-        _clear_way(path)
+        clear_way(path)
         write_atomically(path, buffer.getvalue())
         return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
@@ -248,10 +249,10 @@ class Record:
 
         The items are on the disk by then; the JSON, which says that there are scores, is computed anew if lost.
         """
-        _make_folder(self.folder / "scores")
+        make_folder(self.folder / "scores")
         digest = self.write_arrays(request.file(split, "items.npz"), items) if items else ""
         path = self.folder / request.file(split, "json")
-        _clear_way(path)
+        clear_way(path)
         write_sealed(path, {**rows, "trial": self.key, "items": digest}, durable=False)
         self._items[path.with_suffix(".items.npz").name] = digest
 
@@ -354,28 +355,6 @@ def _checked_digests(values: Any) -> dict[str, str]:
     if not all(isinstance(digest, str) for digest in values.values()):
         raise ValueError("a sha256 is text")
     return values
-
-
-def discard(path: Path) -> None:
-    """Remove what lies there, whatever it is; a link goes, not what it leads to."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
-
-
-def _clear_way(path: Path) -> None:
-    """Remove a folder that lies where a file is to be written."""
-    if path.is_dir() and not path.is_symlink():
-        discard(path)
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder of a record; a link or a file in its place goes."""
-    if path.is_symlink() or not path.is_dir():
-        discard(path)
-    path.mkdir(exist_ok=True)
 
 
 def all_records(run: Path) -> Iterator[Record]:

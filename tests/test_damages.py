@@ -19,7 +19,7 @@ from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.report.diff import compare, differences_in_environment, read_side
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "damages.py"
+PATH = Path(__file__).parents[1] / "benchmarks" / "robust" / "damages.py"
 spec = importlib.util.spec_from_file_location("damages", PATH)
 damages = sys.modules["damages"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(damages)

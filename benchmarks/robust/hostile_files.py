@@ -60,7 +60,7 @@ def _file(name: str, content: bytes | str) -> Write:
     return write
 
 
-def _npy(array: Array) -> bytes:
+def _npy(array: Any) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
@@ -104,7 +104,9 @@ def _labelled(*names: str) -> str:
 
 
 def _arrays(**arrays: Any) -> Write:
-    return _file("data.npz", _npz(**{name: np.asarray(values) for name, values in arrays.items()}))
+    return _file(
+        "data.npz", _npz(zipfile.ZIP_STORED, **{name: np.asarray(values) for name, values in arrays.items()})
+    )
 
 
 def _parquet(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Write:
@@ -166,7 +168,7 @@ def _loop(path: Path) -> None:
     other.symlink_to(path)
 
 
-def _photos(place: Callable[[int], str], change: Callable[[Path], None] | None = None, mode: str = "L") -> Write:
+def _photos(place: Callable[[int], str], change: Callable[[Path], object] | None = None, mode: str = "L") -> Write:
     """Return what writes 60 images into the sub-folders that `place` names, then changes the folder."""
 
     def write(folder: Path) -> Path:
@@ -197,7 +199,7 @@ def _png(width: int, height: int, rest: bytes = b"") -> bytes:
 
 
 def _image(content: bytes, name: str = "a/000.png") -> Write:
-    return _photos(_two, lambda photos: (photos / name).write_bytes(content) and None)
+    return _photos(_two, lambda photos: (photos / name).write_bytes(content))
 
 
 def _linked(photos: Path) -> None:
@@ -330,7 +332,7 @@ HOSTILE = {
         _arrays(x=_values(), y=2.0**63 + 2048 * np.arange(ROWS)), "a float beyond"
     ),
     "labels: objects of text and gaps": Hostile(
-        _parquet(lambda frame: frame.assign(label=(["a", None] * ROWS)[:ROWS])),
+        _parquet(lambda frame: frame.assign(label=pd.Series(["a", None] * (ROWS // 2)))),
         "column 'label' has none (NaN) for row 2",
     ),
     "labels: one-hot": Hostile(_arrays(x=_values(), y=np.eye(ROWS)[:, :3]), "got float64 of shape (60, 3)"),
@@ -388,7 +390,9 @@ HOSTILE = {
     ),
     "parquet: a named index": Hostile(_parquet(_named_index), None, width=3, remark="column 'patient' names rows"),
     "parquet: columns of two levels": Hostile(_parquet(_two_levels), "must have one name for each column"),
-    "parquet: lists": Hostile(_parquet(lambda frame: frame.assign(c=[[1, 2]] * ROWS)), "column 'c' holds others"),
+    "parquet: lists": Hostile(
+        _parquet(lambda frame: frame.assign(c=pd.Series([[1, 2]] * ROWS, dtype=object))), "column 'c' holds others"
+    ),
     "parquet: dates": Hostile(_parquet(lambda frame: frame.assign(c=pd.Timestamp(0))), "column 'c' holds others"),
     "parquet: damaged": Hostile(_flipped_parquet, "must be a parquet file, it cannot be read"),
     "parquet: equal rows": Hostile(_constant_parquet, "must hold different rows"),

@@ -11,7 +11,7 @@ import pytest
 from latentbench import DataError
 from latentbench_datasets.arrays import Arrays
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "hostile_files.py"
+PATH = Path(__file__).parents[2] / "benchmarks" / "robust" / "hostile_files.py"
 SPEC = importlib.util.spec_from_file_location("hostile_files", PATH)
 hostile_files = importlib.util.module_from_spec(SPEC)
 sys.modules["hostile_files"] = hostile_files  # dataclasses look their module up

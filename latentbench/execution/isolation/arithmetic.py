@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentbench.execution.isolation.setting import Setting, attribute
+from latentbench.execution.isolation.setting import Shared, attribute
 
 __all__ = ["arithmetic"]
 
 PRECISIONS = ("", "cuda.matmul", "cudnn", "cudnn.conv", "cudnn.rnn", "mkldnn", "mkldnn.matmul", "mkldnn.conv")
 
 
-def _precisions() -> Iterator[Setting]:
+def _precisions() -> Iterator[Shared]:
     """Yield the precision of matrix products and convolutions; the old flag first, as it writes the new ones."""
-    yield Setting(
+    yield Shared(
         "precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
     )
     backends: Any = torch.backends
@@ -61,23 +61,23 @@ def _write_device(before: torch.device) -> None:
     torch.set_default_device(None if before == torch.device("cpu") else before)
 
 
-def arithmetic() -> Iterator[Setting]:
+def arithmetic() -> Iterator[Shared]:
     """Yield what numbers depend on."""
-    yield Setting("default dtype of torch", torch.get_default_dtype, torch.set_default_dtype)
-    yield Setting("default device of torch", torch.get_default_device, _write_device)
-    yield Setting("mode of gradients", torch.is_grad_enabled, torch.set_grad_enabled)
-    yield Setting("inference mode", torch.is_inference_mode_enabled, lambda _: None)
-    yield Setting("autocast", _read_autocast, _write_autocast)
-    yield Setting("anomaly detection", _read_anomaly, lambda before: torch.autograd.set_detect_anomaly(*before))
-    yield Setting(
+    yield Shared("default dtype of torch", torch.get_default_dtype, torch.set_default_dtype)
+    yield Shared("default device of torch", torch.get_default_device, _write_device)
+    yield Shared("mode of gradients", torch.is_grad_enabled, torch.set_grad_enabled)
+    yield Shared("inference mode", torch.is_inference_mode_enabled, lambda _: None)
+    yield Shared("autocast", _read_autocast, _write_autocast)
+    yield Shared("anomaly detection", _read_anomaly, lambda before: torch.autograd.set_detect_anomaly(*before))
+    yield Shared(
         "choice of deterministic algorithms",
         torch.get_deterministic_debug_mode,
         torch.set_deterministic_debug_mode,
     )
-    yield Setting("number of threads", torch.get_num_threads, torch.set_num_threads)
-    yield Setting("rounding of tiny numbers", _flushes, torch.set_flush_denormal)
+    yield Shared("number of threads", torch.get_num_threads, torch.set_num_threads)
+    yield Shared("rounding of tiny numbers", _flushes, torch.set_flush_denormal)
     yield from _precisions()
     for name in ("benchmark", "deterministic", "enabled"):
         yield attribute(torch.backends.cudnn, name, f"torch.backends.cudnn.{name}")
-    yield Setting("handling of errors in numpy", np.geterr, lambda before: np.seterr(**before))
-    yield Setting("caller of errors in numpy", np.geterrcall, np.seterrcall)
+    yield Shared("handling of errors in numpy", np.geterr, lambda before: np.seterr(**before))
+    yield Shared("caller of errors in numpy", np.geterrcall, np.seterrcall)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from latentbench.execution.isolation.arithmetic import arithmetic
-from latentbench.execution.isolation.setting import Setting
+from latentbench.execution.isolation.setting import Shared
 from latentbench.execution.isolation.surroundings import surroundings
 
 __all__ = ["ARITHMETIC", "SETTINGS", "Spoiled", "put_back"]
@@ -31,7 +31,7 @@ class Spoiled:
 
 
 @contextlib.contextmanager
-def put_back(culprit: str, settings: Sequence[Setting] = SETTINGS) -> Iterator[None]:
+def put_back(culprit: str, settings: Sequence[Shared] = SETTINGS) -> Iterator[None]:
     """Put back, at the end, what has changed of `settings`; the log says what that was, and who the `culprit` is.
 
     A process that was forked by a plugin and comes back out of it ends here: it would do the rest a second time.
@@ -53,14 +53,14 @@ def put_back(culprit: str, settings: Sequence[Setting] = SETTINGS) -> Iterator[N
             Spoiled.process = True
 
 
-def _differs(setting: Setting, before: Any) -> bool:
+def _differs(setting: Shared, before: Any) -> bool:
     try:
         return setting.differs(before, setting.read())
     except Exception:  # noqa: BLE001 - what cannot even be read has changed
         return True
 
 
-def _restored(setting: Setting, value: Any) -> bool:
+def _restored(setting: Shared, value: Any) -> bool:
     with contextlib.suppress(Exception):
         setting.write(value)
     return not _differs(setting, value)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-__all__ = ["Setting", "attribute"]
+__all__ = ["Shared", "attribute"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class Shared:
     """Something that all plugins of a process share.
 
     Attributes:
@@ -28,6 +28,6 @@ class Setting:
     differs: Callable[[Any, Any], bool] = operator.ne
 
 
-def attribute(owner: Any, name: str, label: str) -> Setting:
+def attribute(owner: Any, name: str, label: str) -> Shared:
     """Return an attribute as a setting."""
-    return Setting(label, partial(getattr, owner, name), partial(setattr, owner, name))
+    return Shared(label, partial(getattr, owner, name), partial(setattr, owner, name))

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
 
-from latentbench.execution.isolation.setting import Setting, attribute
+from latentbench.execution.isolation.setting import Shared, attribute
 
 __all__ = ["surroundings"]
 
@@ -156,29 +156,29 @@ def _start_method_differs(before: str | None, now: str | None) -> bool:
     return now not in (before, before or multiprocessing.get_all_start_methods()[0])
 
 
-def surroundings() -> Iterator[Setting]:
+def surroundings() -> Iterator[Shared]:
     """Yield what else a plugin may leave changed."""
-    yield Setting("current folder", _read_folder, _write_folder)
-    yield Setting("environment", _read_environment, _write_environment)
-    yield Setting("mask of new files", _read_mask, os.umask)
-    yield Setting("locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL))
-    yield Setting("handler of signals", _read_signals, _write_signals)
-    yield Setting("timer", _read_timer, _write_timer)
-    yield Setting("logging", _read_logging, _write_logging, _some_differ)
-    yield Setting("limit of resources", _read_limits, _write_limits)
-    yield Setting("configuration of scikit-learn", _read_sklearn, _write_sklearn, _sklearn_differs)
-    yield Setting("way to start processes", _start_method, _write_start_method, _start_method_differs)
-    yield Setting("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout)
-    yield Setting("limit of recursion", sys.getrecursionlimit, sys.setrecursionlimit)
-    yield Setting("collection of garbage", gc.isenabled, lambda before: gc.enable() if before else gc.disable())
-    yield Setting("threshold of garbage", gc.get_threshold, lambda before: gc.set_threshold(*before))
-    yield Setting(
+    yield Shared("current folder", _read_folder, _write_folder)
+    yield Shared("environment", _read_environment, _write_environment)
+    yield Shared("mask of new files", _read_mask, os.umask)
+    yield Shared("locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL))
+    yield Shared("handler of signals", _read_signals, _write_signals)
+    yield Shared("timer", _read_timer, _write_timer)
+    yield Shared("logging", _read_logging, _write_logging, _some_differ)
+    yield Shared("limit of resources", _read_limits, _write_limits)
+    yield Shared("configuration of scikit-learn", _read_sklearn, _write_sklearn, _sklearn_differs)
+    yield Shared("way to start processes", _start_method, _write_start_method, _start_method_differs)
+    yield Shared("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout)
+    yield Shared("limit of recursion", sys.getrecursionlimit, sys.setrecursionlimit)
+    yield Shared("collection of garbage", gc.isenabled, lambda before: gc.enable() if before else gc.disable())
+    yield Shared("threshold of garbage", gc.get_threshold, lambda before: gc.set_threshold(*before))
+    yield Shared(
         "list of import paths", lambda: list(sys.path), lambda before: sys.path.__setitem__(slice(None), before)
     )
-    yield Setting(
+    yield Shared(
         "list of arguments", lambda: list(sys.argv), lambda before: sys.argv.__setitem__(slice(None), before)
     )
     for name in ("stdin", "stdout", "stderr", "excepthook", "displayhook"):
         yield attribute(sys, name, f"sys.{name}")
-    yield Setting("tracer", sys.gettrace, sys.settrace)
-    yield Setting("profiler", sys.getprofile, sys.setprofile)
+    yield Shared("tracer", sys.gettrace, sys.settrace)
+    yield Shared("profiler", sys.getprofile, sys.setprofile)

@@ -9,18 +9,18 @@ from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import Column, ComparisonRow
 from latentbench.report.table.contests import OF_INPUTS
 
-__all__ = ["Outcome", "is_truth", "listed", "outcome", "without_floor"]
+__all__ = ["Finding", "is_truth", "listed", "outcome", "without_floor"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Finding:
     """The verdict of one row: its words, and its place among the sentences: recommendations first."""
 
     place: int
     words: str
 
 
-def outcome(row: ComparisonRow, columns: Sequence[Column]) -> Outcome:
+def outcome(row: ComparisonRow, columns: Sequence[Column]) -> Finding:
     """Put a tested row into words: recommended is what is best, or tied, and clearly beats all baselines."""
     best = [column.label for column, cell in zip(columns, row.cells, strict=True) if cell.mark]
     winners = [label for label in best if not row.standings[label].unbeaten]
@@ -28,24 +28,24 @@ def outcome(row: ComparisonRow, columns: Sequence[Column]) -> Outcome:
     if not best:
         return _unmarked(row)
     if winners and losers:
-        return Outcome(2, f"{_tied(winners)}; {_but(losers, winners, row)}")
+        return Finding(2, f"{_tied(winners)}; {_but(losers, winners, row)}")
     if winners:
         alone = "" if any(row.standings[label].baselines for label in winners) else " (no baseline has this score)"
-        return Outcome(int(len(winners) > 1), f"{_tied(winners)}{alone}")
-    return _nobody(row) or Outcome(3, f"{_tied(best)}, but {_fall_short(best, row, _they(best))}")
+        return Finding(int(len(winners) > 1), f"{_tied(winners)}{alone}")
+    return _nobody(row) or Finding(3, f"{_tied(best)}, but {_fall_short(best, row, _they(best))}")
 
 
-def _unmarked(row: ComparisonRow) -> Outcome:
+def _unmarked(row: ComparisonRow) -> Finding:
     """Without rivals that it can be told from, a model is compared with the baselines alone."""
     winners = [label for label, standing in row.standings.items() if not standing.unbeaten]
     if winners and any(row.standings[label].baselines for label in winners):
-        return Outcome(0, f"{listed(winners)} clearly beat{_s(winners)} every baseline")
+        return Finding(0, f"{listed(winners)} clearly beat{_s(winners)} every baseline")
     if winners:
-        return Outcome(4, f"nothing to compare {listed(winners)} with")
-    return _nobody(row) or Outcome(3, _fall_short(list(row.standings), row, listed(list(row.standings))))
+        return Finding(4, f"nothing to compare {listed(winners)} with")
+    return _nobody(row) or Finding(3, _fall_short(list(row.standings), row, listed(list(row.standings))))
 
 
-def _nobody(row: ComparisonRow) -> Outcome | None:
+def _nobody(row: ComparisonRow) -> Finding | None:
     """Name the baselines that no model clearly beats, or those that clearly beat every model."""
     standings = list(row.standings.values())
     common = [name for name in standings[0].unbeaten if all(name in each.unbeaten for each in standings)]
@@ -53,8 +53,8 @@ def _nobody(row: ComparisonRow) -> Outcome | None:
     if len(standings) == 1:
         return None
     if ahead:
-        return Outcome(5, f"{listed(ahead)} clearly beat{_s(ahead)} every model")
-    return Outcome(4, f"no model clearly beats {listed(common, 'or')}") if common else None
+        return Finding(5, f"{listed(ahead)} clearly beat{_s(ahead)} every model")
+    return Finding(4, f"no model clearly beats {listed(common, 'or')}") if common else None
 
 
 def _tied(labels: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import Column, Comparison, ComparisonRow
 from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.outcomes import Outcome, is_truth, listed, outcome
+from latentbench.report.table.outcomes import Finding, is_truth, listed, outcome
 from latentbench.report.table.pairing import FEWEST_SEEDS
 from latentbench.report.table.sweeps import Choice, Sweep
 from latentbench.scores import gain
@@ -39,7 +39,7 @@ def verdicts(comparison: Comparison) -> list[str]:
 
     Purposes with the same verdict share a sentence. Where nothing could be tested, one sentence tells the means.
     """
-    outcomes: dict[Outcome, list[str]] = {}
+    outcomes: dict[Finding, list[str]] = {}
     for row in spoken(comparison):
         outcomes.setdefault(outcome(row, comparison.columns), []).append(_aim(row.purpose, row.score))
     said = [f"{_capital(listed(outcomes[each]))}: {each.words}." for each in sorted(outcomes, key=_order)]
@@ -52,7 +52,7 @@ def spoken(comparison: Comparison) -> list[ComparisonRow]:
     return [row for row in tested if row.headline] or tested
 
 
-def _order(each: Outcome) -> int:
+def _order(each: Finding) -> int:
     return each.place
 
 
