@@ -52,7 +52,10 @@ def first_seen(*parts: Tensor, names: tuple[str, ...] = ()) -> tuple[list[Tensor
 
 
 def renumbered(space: Space) -> Space:
-    """Return a LatentSpace with classes numbered, in all its splits, in the order in which they first occur."""
+    """Return a LatentSpace with classes numbered, in all its splits, in the order in which they first occur.
+
+    Where nothing but the place of an item says which one it is, the numbers of classes decide nothing then.
+    """
     given: Any = space
     if "labels" not in given.supplies:
         return space

@@ -219,10 +219,7 @@ class LatentSpace:
 
     @cached_property
     def arranged(self) -> LatentSpace:
-        """The same space with its items in `order`; this is what metrics receive.
-
-        Without inputs, classes are numbered as they first occur, so that their numbers decide nothing either.
-        """
+        """The same space with its items in `order`, which metrics receive; see `renumbered` where it has no inputs."""
         arranged = self.take(self.order)
         return arranged if self.data.inputs is not None else renumbered(arranged)
 

@@ -36,7 +36,7 @@ def two_nn(codes: Tensor, *, distances: bool = False) -> float:
 
     Raises:
         ValueError: fewer than 3 codes, or a matrix that is not square.
-        NotApplicableError: fewer than three codes differ, or all have r1 = r2 up to rounding.
+        NotApplicableError: fewer than three codes lie apart, or all have r1 = r2 up to rounding.
 
     >>> round(two_nn(torch.tensor([[0.0], [1], [3], [9]])), 3)
     1.207
@@ -90,7 +90,7 @@ def levina_bickel(codes: Tensor, k: int = NEIGHBORS, *, distances: bool = False)
 
     Raises:
         ValueError: k not in 2..n-1, or a matrix that is not square.
-        NotApplicableError: no more than k codes differ, or all neighbors are equally far up to rounding.
+        NotApplicableError: no more than k codes lie apart, or all neighbors are equally far up to rounding.
 
     >>> round(levina_bickel(torch.tensor([[0.0], [1], [3], [9]]), k=2), 3)
     1.61
@@ -116,7 +116,7 @@ def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> tuple[
             return near, apart
         codes = codes[~again][:, ~again] if distances else codes[~again]
         if len(codes) <= k:
-            raise NotApplicableError(f"needs more than {k} codes that differ, has {len(codes)}")
+            raise NotApplicableError(f"needs more than {k} codes that lie apart, has {len(codes)}")
 
 
 def _from_points(codes: Tensor, k: int) -> tuple[Tensor, Tensor]:
