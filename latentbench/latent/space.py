@@ -219,7 +219,7 @@ class LatentSpace:
 
     @cached_property
     def arranged(self) -> LatentSpace:
-        """The same space with its items in `order`, which metrics receive; see `renumbered` where it has no inputs."""
+        """The same space with its items in `order`, `renumbered` where it has no inputs; metrics receive it."""
         arranged = self.take(self.order)
         return arranged if self.data.inputs is not None else renumbered(arranged)
 
