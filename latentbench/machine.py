@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -19,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import psutil
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.errors import RequestError
@@ -55,10 +56,16 @@ def limited_threads(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with threadpool_limits(threads):
+        with _thread_pools(len(sys.modules)).limit(limits=threads):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> ThreadpoolController:  # noqa: ARG001 - more modules may have more pools
+    """Return the libraries with threads of their own; to look for them takes some milliseconds."""
+    return ThreadpoolController()
 
 
 @contextlib.contextmanager
@@ -104,7 +111,7 @@ def seeded(seed: int) -> Iterator[None]:
     """Seed the generators that all share (torch's on the CPU, numpy's, Python's), and restore them afterwards."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        _seed_torch(seed)
         np.random.seed(seed % 2**32)
         random.seed(seed)
         try:
@@ -112,6 +119,14 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             np.random.set_state(numpy_state)
             random.setstate(python_state)
+
+
+def _seed_torch(seed: int) -> None:
+    """Seed all generators of torch; where there is no accelerator, torch would keep a note of each seed for it."""
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def choose_device(requested: str) -> str:
@@ -142,7 +157,7 @@ def environment(device: str, threads: int, concurrency: int, group_size: int = 1
     convolutions = chosen_convolutions()
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
-        "latentbench": version("latentbench"),
+        "latentbench": _version(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda if device == "cuda" else "",
         "numpy": np.__version__,
@@ -153,6 +168,11 @@ def environment(device: str, threads: int, concurrency: int, group_size: int = 1
         "executor": "local",
         **({} if convolutions == "fast" else {"convolutions": convolutions}),
     }
+
+
+@lru_cache
+def _version() -> str:
+    return version("latentbench")
 
 
 @lru_cache

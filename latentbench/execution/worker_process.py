@@ -30,6 +30,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**35),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+PROGRAM = "-m", "latentbench.execution.worker"
 LONGEST = 2**24  # bytes of a line; an event has some hundreds
 QUOTED = 80  # bytes of what is no event are told
 LAST_WORDS_SECONDS = 2.0  # what a dead process has said is read by then; a descendant may hold the pipe for ever
@@ -79,7 +80,7 @@ class WorkerProcess:
         self._events, events = os.pipe()
         self.mark = uuid4().hex
         self.process = subprocess.Popen(  # noqa: S603 - this very interpreter
-            [sys.executable, "-m", "latentbench.execution.worker", str(jobs), str(events)],
+            [sys.executable, *PROGRAM, str(jobs), str(events)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(jobs, events),

@@ -32,7 +32,7 @@ batch_size = 32
 latent_dim = 2
 """
 ODD = '''
-import os, signal, time
+import os, signal, subprocess, time, torch
 from latentbench import Model, hookimpl
 
 class Flat(Model):
@@ -55,11 +55,62 @@ class Quits(Flat):
     def fit(self, train, generator): os._exit(3)
 
 class Sleeps(Flat):
-    def fit(self, train, generator): time.sleep(600)
+    """Its child sleeps on."""
+    def fit(self, train, generator):
+        os.fork()
+        time.sleep(600)
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, rows): self.rows = rows
+    def __len__(self): return len(self.rows)
+    def __getitem__(self, index): return self.rows[index].astype("float32")
+
+class Loads(Flat):
+    """Reads its data through another process."""
+    start = "fork"
+    def fit(self, train, generator):
+        rows, start = Rows(train.inputs[:64]), self.start
+        batches = torch.utils.data.DataLoader(rows, 32, num_workers=1, multiprocessing_context=start)
+        assert sum(len(batch) for batch in batches) == 64
+
+class Spawns(Loads): start = "spawn"
+
+class Serves(Loads): start = "forkserver"
+
+class Asks(Flat):
+    def fit(self, train, generator): input("how are you? ")
+
+class Reads(Flat):
+    def fit(self, train, generator): assert subprocess.run(["cat"], capture_output=True).stdout == b""
+
+class Interrupts(Flat):
+    def fit(self, train, generator):
+        print("just before")
+        raise KeyboardInterrupt("by nobody")
+
+class Dies(Flat):
+    """Its children sleep on, one of them in a session of its own."""
+    def fit(self, train, generator):
+        subprocess.Popen(["sleep", "612"], start_new_session=True)
+        if os.fork():
+            os.abort()
+        time.sleep(612)
+
+class Comes(Flat):
+    """Its child comes out of fit as well."""
+    def fit(self, train, generator): os.fork()
+
+class Leaves(Flat):
+    """Its children sleep on when all is done."""
+    def fit(self, train, generator):
+        subprocess.Popen(["sleep", "613"], start_new_session=True)
+        if not os.fork():
+            time.sleep(613)
 
 @hookimpl
 def register_models(register):
-    for found in (Loud, Killed, Quits, Sleeps):
+    several = Loud, Killed, Quits, Sleeps, Loads, Spawns, Serves, Asks, Reads, Interrupts, Dies, Comes, Leaves
+    for found in several:
         register(found.__name__, found)
 '''
 
@@ -170,7 +221,7 @@ def test_an_interrupted_run_says_so_and_goes_on(toml, undisturbed, tmp_path):
 
 def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
     plugins = Plugins(files=(plugin_file(ODD),))
-    odd = tiny(models=("Killed", "Sleeps", "Quits", "Loud", "ae"), scores=("active_units",))
+    odd = tiny(models=("Killed", "Sleeps", "Quits", "Loud", "Loads", "ae"), scores=("active_units",))
     results = latentbench.run(odd, tmp_path / "run", plugins=plugins, workers=1, timeout=12)
     ended = {trial.label: trial.outcome for trial in results.trials}
     assert {label: (outcome.status, outcome.error) for label, outcome in ended.items()} == {
@@ -178,6 +229,7 @@ def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
         "Sleeps": ("timeout", "Timeout"),
         "Quits": ("failed", "WorkerDied"),
         "Loud": ("ok", ""),
+        "Loads": ("ok", ""),
         "ae": ("ok", ""),
     }
     assert ended["Killed"].message.startswith("the worker process ended by signal SIGKILL; ")
@@ -185,13 +237,42 @@ def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
     assert ended["Sleeps"].message == "the trial ran past --timeout"
     rows = results.scores.drop_duplicates("label").set_index("label")
     assert rows["status"].to_dict() == {
-        "Killed": "failed", "Sleeps": "timeout", "Quits": "failed", "Loud": "ok", "ae": "ok",
+        "Killed": "failed", "Sleeps": "timeout", "Quits": "failed", "Loud": "ok", "Loads": "ok",
+        "ae": "ok",
     }  # fmt: skip
     told = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     finished = [(line["label"], line["status"]) for line in told if line["event"] == "trial_finished"]
     assert finished == [(label, outcome.status) for label, outcome in ended.items()]
     assert not results.complete
     assert not children_of_this_process()
+
+
+@pytest.mark.slow
+def test_models_do_with_processes_what_they_like(tiny, tmp_path, plugin_file):
+    plugins = Plugins(files=(plugin_file(ODD),))
+    names = ("Loads", "Spawns", "Serves", "Asks", "Reads", "Interrupts", "Dies", "Comes", "Leaves", "ae")
+    started = time.monotonic()
+    odd = tiny(models=names, scores=("active_units",))
+    results = latentbench.run(odd, tmp_path / "run", plugins=plugins, workers=1, timeout=100)
+    assert time.monotonic() - started < 250
+    ended = {trial.label: (trial.outcome.status, trial.outcome.message) for trial in results.trials}
+    good = ("Loads", "Spawns", "Serves", "Reads", "Comes", "Leaves", "ae")
+    assert ended == {
+        **dict.fromkeys(good, ("ok", "")),
+        "Asks": ("failed", "EOF when reading a line"),
+        "Interrupts": ("failed", "the worker process ended with exit status 1 after KeyboardInterrupt"),
+        "Dies": ("failed", "the worker process ended by signal SIGABRT"),
+    }
+    logs = {trial.label: (results.path / "trials" / trial.key / "log.txt").read_text() for trial in results.trials}
+    assert logs["Interrupts"].startswith("just before\n")
+    assert "KeyboardInterrupt: by nobody\n" in logs["Interrupts"]
+    assert "Fatal Python error: Aborted" in logs["Dies"]
+    left = [
+        process for process in psutil.process_iter() if command_of(process) in (["sleep", "612"], ["sleep", "613"])
+    ]
+    assert not any(map(lives, left))
+    told = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    assert [line["label"] for line in told if line["event"] == "trial_finished"] == list(names)
 
 
 def children_of_this_process():

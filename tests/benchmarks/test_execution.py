@@ -1,0 +1,31 @@
+"""Kills at random moments change no bit, and a trial that does nothing costs next to nothing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(name, *words):
+    command = [sys.executable, str(BENCHMARKS / name), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_that_is_killed_loses_nothing_and_changes_no_bit():
+    printed = run("kills.py", "--kills", "4")
+    assert re.search(r"have the \d+ scores of the undisturbed one$", printed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_trial_that_does_nothing_takes_less_than_50_ms_of_processor_time():
+    printed = run("overhead.py", "--trials", "120")
+    assert float(re.search(r"([\d.]+) ms of processor time each", printed)[1]) < 50

@@ -1,0 +1,109 @@
+"""The program of a worker process, without torch: its descriptors, its end, and what a spawned process finds."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import psutil
+import pytest
+
+from latentbench.execution.processes import MARK, end_marked
+from latentbench.source.loading import module_name
+
+
+def python(code, **options):
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], **options)
+
+
+STARTS = {
+    "a fork": "os.fork() or time.sleep(700)",
+    "a program": "subprocess.Popen(['sleep', '700'])",
+    "a session of its own": "subprocess.Popen(['sleep', '700'], start_new_session=True)",
+    "a daemon": "os.system('setsid sleep 700 &')",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_when_the_jobs_end_the_worker_ends_with_all_that_it_has_started(start, tmp_path):
+    reading, writing = os.pipe()
+    code = f"""
+        import os, queue, subprocess, sys, threading, time
+        from latentbench.execution import worker
+        worker._keep_to_itself([{reading}])
+        threading.Thread(target=worker._read, args=({reading}, queue.SimpleQueue(), os.environ["{MARK}"])).start()
+        {STARTS[start]}
+        open("ready", "w").close()
+        time.sleep(700)
+    """
+    mark = f"test-{os.getpid()}-{time.monotonic()}"
+    environment = {**os.environ, MARK: mark}
+    process = python(code, pass_fds=(reading,), cwd=tmp_path, env=environment, start_new_session=True)
+    os.close(reading)
+    try:
+        wait_until((tmp_path / "ready").exists)
+        assert len(marked(mark)) > 1
+        os.close(writing)
+        process.wait(20)
+        wait_until(lambda: not marked(mark))
+    finally:
+        end_marked(mark)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def marked(mark):
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.mark.parametrize("child", ["os.fork()", "os.fork() or os.fork()", "os.fork() or os.open(os.devnull, 0)"])
+def test_forked_processes_do_not_have_the_descriptors(child):
+    code = f"""
+        import os, sys
+        from latentbench.execution import worker
+        ours = os.pipe()
+        worker._keep_to_itself(ours)
+        parent = os.getpid()
+
+        def is_ours(number):
+            try:
+                return (os.fstat(number).st_mode & 0o170000) == 0o010000
+            except OSError:
+                return False
+
+        {child}
+        if os.getpid() != parent:
+            os._exit(sum(map(is_ours, ours)))
+        assert all(map(is_ours, ours))
+        sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    """
+    assert python(code).wait() == 0
+
+
+@pytest.mark.parametrize("name", ["mine.py", "two words.py", "日本.py"])
+def test_a_spawned_process_finds_loose_plugin_files_by_their_modules(tmp_path, name):
+    (tmp_path / name).write_text("VALUE = 7", encoding="utf-8")
+    module = module_name((tmp_path / name).resolve())
+    code = f"""
+        import importlib, sys
+        from latentbench.execution import worker
+        sys.meta_path.append(worker._PluginFiles())
+        assert importlib.import_module({module!r}).VALUE == 7
+        assert worker._PluginFiles().find_spec("another", None) is None
+    """
+    files = json.dumps(["/nowhere.py", str(tmp_path / name)])
+    assert python(code, env={**os.environ, "LATENTBENCH_WORKER_FILES": files}).wait() == 0

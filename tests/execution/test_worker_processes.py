@@ -1,0 +1,189 @@
+"""How worker processes end, with a stand-in for their program: what they say, what they leave behind."""
+
+import json
+import time
+
+import psutil
+import pytest
+
+from latentbench.execution import worker_process
+from latentbench.execution.events import TrialEvent
+from latentbench.execution.options import Execution
+from latentbench.execution.pending import inspect, pending_jobs
+from latentbench.execution.worker_process import parse
+from latentbench.execution.workers import run_in_workers
+from latentbench.plan import make_plan
+from latentbench.plugins import Plugins
+from latentbench.records import Record
+from latentbench.trial import TrialResult
+
+PROGRAM = """
+import json, os, signal, subprocess, sys, time
+jobs, events = os.fdopen(int(sys.argv[1])), int(sys.argv[2])
+
+def say(values):
+    os.write(events, values if isinstance(values, bytes) else json.dumps(values).encode() + b"\\n")
+
+def sleeps(seconds=600, **options):
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(%d)" % seconds], **options)
+
+event = dict(kind="trial_started", trial="", epoch=0, losses={}, result=None)
+result = dict(status="ok", error="", message="", seconds=1.0, failed_scores={})
+jobs.readline()
+for line in jobs:
+    job = json.loads(line)
+    first = job["trials"][0]["seed"] == 0
+    event["trial"] = key = KEYS[job["trials"][0]["seed"]]
+    folder = os.path.join(job["run"], "trials", f".work-{key}-{os.getpid()}")
+    if first:
+        BEFORE
+    say(event)
+    if first:
+        BODY
+    say({**event, "kind": "trial_finished", "result": result})
+"""
+
+
+@pytest.fixture(scope="module")
+def plan(tiny):
+    return make_plan(tiny(models=("ae",), seeds=2), Plugins())
+
+
+@pytest.fixture
+def run(plan, tmp_path, monkeypatch):
+    """A function that runs two trials, the first as told, and returns its result, its log, and the seconds."""
+
+    def go(body, timeout=None, before="pass"):
+        (tmp_path / "trials").mkdir()
+        execution = Execution(workers=1, device="cpu", group_size=1)
+        jobs = pending_jobs(inspect(plan, tmp_path, execution), plan, tmp_path, execution, Plugins())
+        keys = [job.trials[0].key for job in jobs]
+        program = PROGRAM.replace("BODY", body).replace("BEFORE", before)
+        (tmp_path / "program.py").write_text(f"KEYS = {keys!r}\n{program}")
+        monkeypatch.setattr(worker_process, "PROGRAM", (str(tmp_path / "program.py"),))
+        told = []
+        started = time.monotonic()
+        run_in_workers(jobs, Plugins(), told.append, 1, timeout)
+        results = {event.trial: event.result for event in told if event.kind == "trial_finished"}
+        assert results[keys[1]].status == "ok"  # the run goes on
+        record = Record(tmp_path, keys[0])
+        log = record.log_path.read_text() if record.log_path.exists() else ""
+        return results[keys[0]], log, time.monotonic() - started
+
+    return go
+
+
+def alive(seconds):
+    """Whether a process is there that sleeps for so long."""
+    words = f"time.sleep({seconds})"
+    return any(words in " ".join(each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"]))
+
+
+ENDS = {
+    "os._exit(3)": "the worker process ended with exit status 3",
+    "os.kill(os.getpid(), signal.SIGKILL)":
+        "the worker process ended by signal SIGKILL; the machine may be out of memory, try fewer --workers",
+    "os.kill(os.getpid(), 36)": "the worker process ended by signal 36",
+    "os.kill(os.getpid(), signal.SIGSEGV)": "the worker process ended by signal SIGSEGV",
+    "say({'died': 'KeyboardInterrupt', 'traceback': 'one\\ntwo\\n'}); os._exit(1)":
+        "the worker process ended with exit status 1 after KeyboardInterrupt",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ENDS)
+def test_the_record_tells_how_a_worker_ended(run, body):
+    result, log, _ = run(f"os.makedirs(folder); open(folder + '/log.txt', 'w').write('printed before\\n'); {body}")
+    assert (result.status, result.error, result.message) == ("failed", "WorkerDied", ENDS[body])
+    assert log.startswith("printed before\n")
+    assert log.endswith(ENDS[body] + "\n")
+    assert ("one\ntwo\n" in log) == ("died" in body)
+
+
+GARBAGE = {
+    "say(b'no json\\n')": r"'no json\n', which is no event",
+    "say(b'\\xff\\xfe\\n')": r"'\xff\xfe\n', which is no event",
+    "say([1, 2])": r"'[1, 2]\n', which is no event",
+    "say({'kind': 'trial_finished'})": "which is no event",
+    "say({**event, 'losses': 3})": "which is no event",
+    "say({**event, 'trial': 'unknown'})": "an event of a trial that it is not on (trial_started unknown)",
+    "say({**event, 'kind': 'trial_finished', 'result': {**result, 'status': 'splendid'}})": "which is no event",
+    "say(b'[' * 100_000 + b'\\n')": "which is no event",
+    "say(b'half a line'); os.close(events)": "'half a line', which is no event",
+}
+
+
+@pytest.mark.parametrize("body", GARBAGE)
+def test_garbage_fails_the_trial_and_not_the_run(run, body):
+    result, log, seconds = run(f"{body}; time.sleep(600)")
+    assert (result.status, result.error) == ("failed", "WorkerDied")
+    assert result.message.startswith("the worker process was ended because it sent ")
+    assert GARBAGE[body] in result.message
+    assert log == result.message + "\n"
+    assert seconds < 10
+
+
+def test_a_line_without_end_is_no_event(run, monkeypatch):
+    monkeypatch.setattr(worker_process, "LONGEST", 2**20)
+    result, _, seconds = run("while True: say(b'x' * 2**16)")
+    assert result.message.endswith("'" + "x" * 80 + "'..., which is no event")
+    assert seconds < 10
+
+
+CHILDREN = {
+    "in the group": "sleeps({})",
+    "in a session of its own": "sleeps({}, start_new_session=True)",
+    "with the pipe": "sleeps({}, pass_fds=[events])",
+    "of a fork": "os.fork() or (sleeps({}).wait(), os._exit(0))",
+}
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+@pytest.mark.parametrize("end", ["dies", "late", "ok"])
+def test_children_neither_hide_the_end_nor_outlive_the_run(run, kind, end):
+    number = 1000 + 10 * list(CHILDREN).index(kind) + len(end)
+    body = CHILDREN[kind].format(number) + {"dies": "; os._exit(3)", "late": "; time.sleep(600)", "ok": ""}[end]
+    result, _, seconds = run(body, timeout=1 if end == "late" else None)
+    assert result.status == {"dies": "failed", "late": "timeout", "ok": "ok"}[end]
+    assert seconds < 10
+    deadline = time.monotonic() + 5
+    while alive(number) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(number)
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit()"])
+def test_a_job_that_was_not_begun_is_given_to_another_worker(run, end):
+    """A worker may end just when it is given its next job."""
+    once = f"flag = job['run'] + '/flag'; os.path.exists(flag) or (open(flag, 'w').close(), {end})"
+    result, _, _ = run("pass", before=once)
+    assert result.status == "ok"
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(7)", "say({'died': 'E', 'traceback': ''}); os._exit(1)"])
+def test_a_job_that_is_never_begun_fails(run, end):
+    result, _, _ = run("pass", before=end)
+    assert (result.status, result.error) == ("failed", "WorkerDied")
+
+
+VALUES = TrialEvent("trial_finished", "key", result=TrialResult("ok")).to_json()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "trial_invented"},
+        {"trial": None},
+        {"epoch": "3"},
+        {"losses": {"total": "low"}},
+        {"result": None},
+        {"result": []},
+        {"result": {"status": "ok"}},
+        {"result": {**VALUES["result"], "message": 3}},
+        {"result": {**VALUES["result"], "failed_scores": {"r2": 3}}},
+        {"more": 1},
+    ],
+)
+def test_an_event_of_another_shape_is_none(change):
+    parse(json.dumps(VALUES).encode())
+    with pytest.raises(ValueError, match="which is no event"):
+        parse(json.dumps({**VALUES, **change}).encode())
