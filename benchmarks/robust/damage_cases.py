@@ -15,7 +15,7 @@ from benchmarks.robust.drawn_damages import HARMS
 from benchmarks.robust.verdicts import Fault, Verdict, faults_of, told
 from benchmarks.robust.world import VERBS, Seen, World, look, quality_rows, truth
 
-__all__ = ["KINDS", "PART", "cases", "judge"]
+__all__ = ["KINDS", "PART", "DamageCase", "cases", "differences"]
 
 PART = "damaged runs"
 TRIAL = "run/trials/[0-9a-f]*"
@@ -74,13 +74,13 @@ class DamageCase:
         ended = desk.run(*VERBS[self.verb], seconds=PATIENCE + 3 * whole.ended.seconds)
         faults = [*faults_of(ended)]
         if not ended.hung:
-            faults += [*self._numbers(desk.folder, ended, whole, name)]
+            faults += [*self.judge(desk.folder, ended, whole, name)]
         if self.verb != "run":
             changed = [file for file, digest in truth(desk.folder).items() if before.get(file, digest) != digest]
             faults += [Fault("other", f"{self.verb} changed {file}") for file in changed]
         return Verdict(self.name, PART, (ended,), tuple(faults), (f"{name}: {self.damage}", command(self.verb)))
 
-    def _numbers(self, folder: Path, ended: Ended, whole: Seen, name: str) -> Iterator[Fault]:
+    def judge(self, folder: Path, ended: Ended, whole: Seen, name: str) -> Iterator[Fault]:
         """Yield numbers that differ from the whole run's without a word; `run` must make them again."""
         names = (name, Path(name).name, Path(name).parent.name[:8] if "trials" in name else "")
         word = told(ended, whole.ended, names)
@@ -92,10 +92,10 @@ class DamageCase:
         if not word and ended.status != 0:
             yield Fault("other", f"status {ended.status}, and not a word about {Path(name).name}")
         if not word and ended.status == 0:
-            yield from judge(ended, whole, look(folder), name)
+            yield from differences(ended, whole, look(folder), name)
 
 
-def judge(ended: Ended, whole: Seen, written: Mapping[str, str], damaged: str) -> Iterator[Fault]:
+def differences(ended: Ended, whole: Seen, written: Mapping[str, str], damaged: str) -> Iterator[Fault]:
     """Yield what differs in the output of a call that said nothing of damage."""
     if ended.out != whole.ended.out:
         yield Fault("silent", f"prints other than the whole run: {_difference(whole.ended.out, ended.out)}")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = "import latentbench\n@latentbench.hookimpl\ndef register_models(register): pass\n"
-COUNTS = {"damaged runs": 14, "hostile files": 12, "random lines": 12}
+COUNTS = {"damaged runs": 14, "hostile files": 12, "random lines": 10}
 SLOW = {"run", "report", "check", "tour", "map", "morph", "show"}  # take seconds each
 
 
@@ -62,7 +62,8 @@ def test_the_matrix_at_small_size(robustness, server, world):
     ]
     assert len(chosen) == sum(COUNTS.values())
     verdicts = list(robustness.verdicts_of(chosen, server, 2, world))
-    assert [f"{verdict.case}: {fault.what}" for verdict in verdicts for fault in verdict.faults] == []
+    faults = [f"{verdict.case}: {fault.what}" for verdict in verdicts for fault in verdict.faults]
+    assert not faults, "\n".join(faults)
 
 
 def few_slow(robustness, part):
@@ -84,7 +85,7 @@ def test_a_call_without_faults_has_none(faults):
 @pytest.mark.parametrize(
     ("plugin", "kind"),
     [
-        ("from latentbench.plugins import Plugins\nPlugins.names = None", "traceback"),
+        ("import traceback\ntry: 1 / 0\nexcept ArithmeticError: traceback.print_exc()", "traceback"),
         ("import os\nos._exit(7)", "status"),
         ("import os\nos.kill(os.getpid(), 11)", "status"),
         ("import os\nos._exit(2)", "other"),
@@ -95,6 +96,14 @@ def test_a_call_without_faults_has_none(faults):
 )
 def test_a_planted_fault_is_seen(faults, plugin, kind):
     assert faults(plugin)[0] == [kind]
+
+
+def test_an_exception_that_nobody_catches_is_seen(robustness, desk):
+    from benchmarks.robust.verdicts import faults_of
+
+    ended = desk.run("[]", code="json:loads")
+    assert [(fault.kind, fault.what[:9]) for fault in faults_of(ended)] == [("traceback", "TypeError")]
+    assert ended.status == 1
 
 
 HANGS = ["while True: pass", "import time\ntime.sleep(60)", "import os\nos.open('f', os.O_RDONLY)"]
@@ -127,13 +136,13 @@ def planted(robustness, world, desk, monkeypatch):
 
     def judge(file, old, new, *verb):
         monkeypatch.setitem(damage_cases.KINDS, "planted", file)
-        monkeypatch.setitem(damage_cases.VERBS, verb[0] if verb[0] == "run" else "planted", verb)
+        monkeypatch.setitem(damage_cases.VERBS, "planted", verb)
         change = drawn_damages.DrawnDamage(
             lambda path, _: path.write_text(path.read_text().replace(old, new)) and None
         )
         monkeypatch.setitem(drawn_damages.HARMS, "planted", change)
         world.forget("planted")
-        case = damage_cases.DamageCase("planted", "planted", "run" if verb[0] == "run" else "planted")
+        case = damage_cases.DamageCase("planted", "planted", "planted")
         return [(fault.kind, fault.what) for fault in case.run(world, desk).faults]
 
     return judge
@@ -150,13 +159,34 @@ def test_a_planted_wrong_number_is_seen(planted, world, desk):
     assert "transport" in what
 
 
-def test_a_run_that_ends_with_other_scores_is_seen(planted):
-    [(kind, what), *_] = planted("small.toml", "train_limit = 100", "train_limit = 90", *RUN)
-    assert kind == "silent"
-    assert "quality scores differ" in what
+def test_a_run_that_ends_with_other_scores_is_seen(robustness, tmp_path):
+    from benchmarks.robust.calls import Ended
+    from benchmarks.robust.damage_cases import DamageCase
+    from benchmarks.robust.world import Seen, quality_rows
+
+    def write(value, seconds):
+        rows = f"a,0,test,r2,quality,{value},{seconds}\na,0,test,time,cost,{seconds},{seconds}\n"
+        (tmp_path / "run" / "scores.csv").write_text(HEAD + rows, encoding="utf-8")
+
+    def kinds(status=0, err="", **where):
+        case = DamageCase("trial.json", "cut", "run")
+        ended = Ended(status, False, 0.1, 0, "", err)
+        return [fault.kind for fault in case.judge(tmp_path, ended, whole, "run/trials/x/trial.json")]
+
+    (tmp_path / "run").mkdir()
+    write(0.1, 3.0)
+    whole = Seen(Ended(0, False, 0.1, 0, "", ""), {"scores": quality_rows(tmp_path)})
+    write(0.1, 4.0)  # other seconds are no other scores
+    assert kinds() == []
+    write(0.10000000000000002, 3.0)
+    assert kinds() == ["silent"]
+    assert kinds(err="warning: run/trials/x/trial.json is damaged")[0] == "silent"  # it was to be made again
+    assert kinds(status=2, err="latentbench: trial.json is damaged") == ["other"]
+    (tmp_path / "run" / "scores.csv").unlink()
+    assert kinds() == ["silent"]
 
 
-RUN = ("run", "small.toml", "-o", "run", "--workers", "0")
+HEAD = "label,seed,split,score,kind,value,train_seconds\n"
 
 
 def test_a_reader_that_changes_the_run_is_seen(planted, world, desk):
