@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from latentbench.cli import VERBS
 from latentbench.plugins import Plugins
@@ -393,3 +394,19 @@ def test_a_reader_that_goes_away_is_no_traceback():
         ["bash", "-c", f"{sys.executable} -m latentbench list metrics | head -n 0"], capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_says_what_of_the_files_was_left_out(cli, tmp_path):
+    for row in range(60):
+        file = tmp_path / "photos" / "ab"[row % 2] / f"{row}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("LA", (4, 4), (row, 0 if row < 9 else 255)).save(file)
+    (tmp_path / "photos" / "__MACOSX").mkdir()
+    (tmp_path / "photos" / "b" / "up").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "notes\x1b[31m.txt").write_text("")
+    status, out, err = cli("run", "-d", tmp_path / "photos", "-m", "pca", "--dry-run", "-o", tmp_path / "run")
+    assert status == 0, err
+    assert "photos: b/up is a link to a folder above it" in out
+    assert "photos: one entry, __MACOSX, left out: hidden or the system's" in out
+    assert "photos: one entry, notes\\x1b[31m.txt, left out: no images" in out
+    assert "photos: transparency is dropped, what is behind it is seen, in 9 images, the first 0.png" in out

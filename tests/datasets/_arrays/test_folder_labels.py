@@ -157,3 +157,18 @@ def test_a_class_that_only_the_test_has(photos):
         f"every class of {photos} must have rows in train, 'c' has 1 in test only; add more of it, or take it out"
     )
     assert len(load(photos, classes=(0, 1))[1]) == 14
+
+
+@pytest.mark.parametrize("names", [range(11), (0, 2, 10), (2, 5, 9, 10), (100, 20, 2, 10)])
+def test_classes_named_by_numbers_are_kept_by_their_names(photos, names):
+    names = [*names]
+    fill(photos, lambda row: str(names[row % len(names)]))
+    for row in range(ROWS, 4 * ROWS):  # enough images of two classes
+        Image.new("L", (3, 3), row).save(photos / str((2, 10)[row % 2]) / f"{row:03}.png")
+    train, test = load(photos, classes=("2", "10"))
+    assert train.class_names == ("2", "10")
+    rows = np.concatenate([train.inputs, test.inputs])[:, 0, 0, 0]
+    folders = {row: names[row % len(names)] if row < ROWS else (2, 10)[row % 2] for row in rows.tolist()}
+    assert set(folders.values()) == {2, 10}
+    labels = np.concatenate([train.labels, test.labels]).tolist()
+    assert [(2, 10)[label] for label in labels] == [folders[row] for row in rows.tolist()]
