@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     chosen = parser.parse_args()
-    moments = random.Random(chosen.seed)  # noqa: S311 - no secret
+    moments = random.Random(chosen.seed)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name).resolve()
         undisturbed = made(place / "undisturbed")
