@@ -95,14 +95,14 @@ def main() -> int:
     """Run what is asked for and print the counts; status 1 where anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", metavar="ID", help="run this case alone and print all it says")
-    parser.add_argument("--part", help="only the cases whose names contain this")
+    parser.add_argument("--part", help="only the cases of this part, or whose names contain this")
     parser.add_argument("--count", type=int, help="only so many cases of each part, drawn at random")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     parser.add_argument("--workers", type=int, default=2, help="calls at the same time")
     parser.add_argument("--write", action="store_true", help="renew results/reference/robustness.txt")
     asked = parser.parse_args()
     cases: list[Case] = [find_case(asked.case)] if asked.case else all_cases()
-    cases = [case for case in cases if (asked.part or "") in case.name]
+    cases = [case for case in cases if (asked.part or "") in f"{case.part}/{case.name}"]
     if asked.count is not None:
         cases = sample(cases, asked.count, asked.seed)
     server = Server(min(asked.workers, len(cases)) or 1)
