@@ -20,12 +20,12 @@ def run(name, *words):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_that_is_killed_loses_nothing_and_changes_no_bit():
-    printed = run("kills.py", "--kills", "4")
+    printed = run("execution/kills.py", "--kills", "4")
     assert re.search(r"have the \d+ scores of the undisturbed one$", printed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_trial_that_does_nothing_takes_less_than_50_ms_of_processor_time():
-    printed = run("overhead.py", "--trials", "120")
+    printed = run("execution/overhead.py", "--trials", "120")
     assert float(re.search(r"([\d.]+) ms of processor time each", printed)[1]) < 50

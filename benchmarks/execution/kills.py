@@ -1,4 +1,4 @@
-"""`python benchmarks/kills.py`: a run that is killed at random moments loses nothing and changes no bit.
+"""`python benchmarks/execution/kills.py`: a run that is killed at random moments loses nothing and changes no bit.
 
 A small run (autoencoder, VAE, PCA and a model that forks; 2 seeds, a score that draws random numbers among
 others) is started again and again, in a session of its own. Each time it, its worker or what that has forked
