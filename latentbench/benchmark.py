@@ -20,6 +20,7 @@ __all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read
 
 SUITES = Path(__file__).parent / "suites"
 MOST_BYTES = 1_000_000  # of a benchmark file
+MOST_DOTS = 1000  # of a line: the time that a dotted key takes grows with their square
 PAIR = re.compile(r":(?=[^\W\d]\w*=)")  # starts a parameter in NAME:KEY=VALUE
 Table = dict[str, Any]
 
@@ -171,6 +172,8 @@ def _read_toml(path: Path) -> Table:
     except DataError as error:
         raise RequestError(f"benchmark {error}") from None
     with reading(path, "a benchmark in TOML", "correct it", RequestError):
+        if any(line.count(b".") > MOST_DOTS for line in content.splitlines()):
+            raise ValueError(f"a line holds over {MOST_DOTS:,} dots")
         values = tomllib.loads(content.decode("utf-8"))
         for tables in (values, *_tables_in(values.get("on"))):
             if isinstance(tables.get("params"), dict):

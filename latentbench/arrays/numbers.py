@@ -159,9 +159,8 @@ def centered_float32(
     """
     array = as_numbers(values, what, error)
     if center is None:
-        with np.errstate(over="ignore"):
-            narrow = np.ascontiguousarray(array, np.float32)
-        if np.isfinite(narrow).all() and _loss(array, narrow) is None:
+        narrow = _cut(array, what, error)
+        if _loss(array, narrow) is None:
             return narrow, None
         center = _wide(array).mean(axis=0).astype(np.float64)
     moved = _wide(array) - center

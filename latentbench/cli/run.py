@@ -227,7 +227,7 @@ def _print_remarks(plan: Plan, plugins: Plugins) -> None:
 
     for dataset, trial in {trial.dataset: trial for trial in plan.trials if trial.outcome is None}.items():
         for remark in load_splits(plugins, trial).remarks:
-            click.echo(printable(f"{dataset}: {remark}"))
+            echo(printable(f"{dataset}: {remark}"))
 
 
 def _print_costs(trials: Iterable[Trial], costs: Mapping[str, TrialEstimate]) -> None:

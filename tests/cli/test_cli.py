@@ -400,7 +400,7 @@ def test_a_dry_run_says_what_of_the_files_was_left_out(cli, tmp_path):
     for row in range(60):
         file = tmp_path / "photos" / "ab"[row % 2] / f"{row}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("LA", (4, 4), (row, 0 if row < 9 else 255)).save(file)
+        Image.new("LA", (8, 8), (row, 0 if row < 9 else 255)).save(file)
     (tmp_path / "photos" / "__MACOSX").mkdir()
     (tmp_path / "photos" / "b" / "up").symlink_to(tmp_path / "photos")
     (tmp_path / "photos" / "notes\x1b[31m.txt").write_text("")
