@@ -179,7 +179,7 @@ def _read(record: Record, name: str, rows: NDArray[np.int64]) -> tuple[Map | Non
         )
         return None, []
     if not np.array_equal(stored.rows, rows):
-        warnings.warn(f"{record.folder / name} shows other items and is made again", stacklevel=3)
+        warnings.warn(f"{record.folder / name} is damaged and made again (it shows other items)", stacklevel=3)
         return None, []
     return stored, judged
 

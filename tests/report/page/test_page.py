@@ -155,7 +155,8 @@ def test_the_run_card_holds_the_environment(page, full, tmp_path):
     assert '<th scope="row">machine.cores</th><td>2</td>' in text
     assert "2.15.0" in text
     (tmp_path / "environment.json").write_text("not json")
-    assert "Run card" in page(results).text
+    with pytest.warns(UserWarning, match=r"environment\.json cannot be read .* is left out"):
+        assert "Run card" in page(results).text
 
 
 def test_inputs_that_are_no_images_get_a_sentence(page, full):
