@@ -1,4 +1,4 @@
-"""`python benchmarks/execution/overhead.py --trials 1000`: processor time of the host for a trial that does nothing.
+"""`python benchmarks/execution/overhead.py`: the host's processor time for a trial that does nothing.
 
 A model that keeps two pixels, and a metric that looks at nothing, so that what is left is the host: jobs, records,
 digests, the state of the process, the event log. The time of the workers and of the main process counts, that of
