@@ -65,6 +65,7 @@ def plugin_options(command: F) -> F:
     """Add --plugin, --no-plugin and --trust."""
     command = click.option(
         "--trust",
+        type=PATH,
         multiple=True,
         metavar="FILE",
         expose_value=False,

@@ -63,12 +63,12 @@ def _sums(data: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
 
 
 def _sums_on_device(data: Tensor) -> tuple[bytes, bytes]:
-    """Return the same, computed where the data lie, a piece at a time."""
-    full = len(data) // (8 * ROW) * (8 * ROW)
+    """Return the sums of all rows, the last filled up with zeros, computed where the data lie, a piece at a time."""
     weights = torch.from_numpy(WEIGHTS.view(np.int64)).to(data.device)
-    words = data[:full].view(torch.int64).reshape(-1, ROW)
+    filled = nn.functional.pad(data, (0, -len(data) % (8 * ROW)))
+    words = filled.view(torch.int64).reshape(-1, ROW)
     sums = torch.cat([(piece * weights).sum(dim=1) for piece in torch.split(words, 1024)])
-    return sums.cpu().numpy().tobytes(), data[full:].cpu().numpy().tobytes()
+    return sums.cpu().numpy().tobytes(), b""
 
 
 class sealed_property(cached_property[T]):  # noqa: N801 - used as cached_property is

@@ -132,7 +132,7 @@ def test_list_plugins_shows_failures(cli, tmp_path, monkeypatch):
 def test_info_explains_a_model(cli):
     status, out, _ = cli("info", "beta_vae")
     assert status == 0
-    assert out.startswith("model beta_vae, version 2, from latentbench:latentbench-models ")
+    assert out.startswith("model beta_vae, version 3, from latentbench:latentbench-models ")
     assert "Higgins et al. 2017" in out
     (row,) = [re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith("  beta ")]
     assert row[:3] == ["beta", "4.0", "number, >= 0"]
@@ -180,7 +180,7 @@ WRONG = {
     ),
     "no file": (
         ["run", "none.toml"],
-        "benchmark none.toml cannot be read: there is no such file or folder; check the path",
+        "benchmark none.toml must be a file, nothing is there; check the path",
     ),
     "learning rate of 0": (["run", "--learning-rate", "0"], "learning_rate should be greater than 0, got 0.0"),
     "no seeds": (["run", "--seeds", "0"], ""),
@@ -218,12 +218,18 @@ def test_a_wrong_request_in_a_process_of_its_own():
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("place", ["file", "file/run"])
-def test_an_output_that_cannot_be_written_ends_with_status_2(cli, toml, tmp_path, place):
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("file", "latentbench: {} is no folder; choose another place for the run with -o"),
+        ("file/run", "latentbench: the run folder {} cannot be written: a file stands where a "),
+    ],
+)
+def test_an_output_that_cannot_be_written_ends_with_status_2(cli, toml, tmp_path, place, sentence):
     (tmp_path / "file").write_text("in the way")
     status, _, err = cli("run", toml, "--workers", "0", "-o", tmp_path / place)
     assert status == 2
-    assert f"latentbench: the run folder {tmp_path / place} cannot be written: a file stands where a " in err
+    assert sentence.format(tmp_path / place) in err
     assert "Traceback" not in err
 
 

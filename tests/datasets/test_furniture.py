@@ -307,7 +307,7 @@ REFUSED = {
     "holdout=kind=0+depth=0..0.5": f"holdout must use the factors {NAMES}, not 'depth', got ",
     "holdout=width=0.5": "holdout must give width a range, as width=0..1, not 'width=0.5', got 'width=0.5'",
     "holdout=kind=0,kind=1,kind=2": "holdout must leave at least 1% of the rows, it leaves 0.0%, got 'kind=0,",
-    "dims=4": "dims should be less than or equal to 3, got '4'",
+    "dims=4": "dims should be less than or equal to 3, got 4",
 }
 
 

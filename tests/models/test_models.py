@@ -395,7 +395,7 @@ def test_more_random_directions_than_pixels_say_so():
 def test_directions_of_the_random_projection_are_orthonormal(digits):
     model = fitted("random_projection", digits[0], latent_dim=7)
     torch.testing.assert_close(model.directions.T @ model.directions, torch.eye(7), atol=1e-6, rtol=0)
-    torch.testing.assert_close(model.mean, floats(digits[0]).flatten(1).mean(0))
+    torch.testing.assert_close(model.center.mean, floats(digits[0]).flatten(1).mean(0))
 
 
 def test_a_random_projection_keeps_its_share_of_the_variance(digits):
