@@ -63,7 +63,7 @@ def _sums(data: npt.NDArray[np.uint8]) -> tuple[bytes, bytes]:
 
 
 def _sums_on_device(data: Tensor) -> tuple[bytes, bytes]:
-    """Return the sums of all rows, the last filled up with zeros, computed where the data lie, a piece at a time."""
+    """Return the sums of all rows, the last filled up with zeros, computed where the data lie in pieces."""
     weights = torch.from_numpy(WEIGHTS.view(np.int64)).to(data.device)
     filled = nn.functional.pad(data, (0, -len(data) % (8 * ROW)))
     words = filled.view(torch.int64).reshape(-1, ROW)
