@@ -162,7 +162,8 @@ def centered_float32(
         narrow = _cut(array, what, error)
         if _loss(array, narrow) is None:
             return narrow, None
-        center = _wide(array).mean(axis=0).astype(np.float64)
+        wide = _wide(array)
+        center = (wide[0] + (wide - wide[0]).mean(axis=0)).astype(np.float64)  # a sum of the values would round
     moved = _wide(array) - center
     narrow = _cut(moved, what, error)
     loss = _loss(moved, narrow)
