@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.options import PATH, several
+from latentbench.cli.options import PATH, TEXT, several
 from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
@@ -41,6 +41,7 @@ SIDE = 5  # pictures along the side of a square between four
 @items_option("Two or more test images.")
 @click.option(
     "--classes",
+    type=TEXT,
     metavar="A,B",
     help="Two classes, whose codes are transported, by number or by name.",
 )
