@@ -18,6 +18,8 @@ from latentbench.execution import options, workers
 from latentbench.execution.events import TrialEvent
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
+from latentbench.execution.worker_process import WorkerProcess
+from latentbench.files.json_files import read_sealed, write_sealed
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
@@ -166,20 +168,17 @@ def test_every_trial_stands_in_one_job(jobs_of, tiny):
 # out of time
 
 
-class SlowWorker:
+class SlowWorker(WorkerProcess):
     """Stands for a process: it is done with one trial at once, unless its seed is 1, and never with several."""
 
     jobs: ClassVar = []
+    alive = True
 
     def __init__(self, plugins, messages):
-        self.messages, self.job, self.ended = messages, None, set()
-        self.timeout = self.deadline = None
-        self.taken = 0.0
-        self.process = SimpleNamespace(poll=lambda: None)
+        self.messages, self.last_words = messages, None
+        self.process = SimpleNamespace(pid=0)
 
-    def send(self, value):
-        if "trials" not in value:
-            return
+    def _send(self, value):
         trials = [Trial.from_json(trial) for trial in value["trials"]]
         self.jobs.append([trial.seed for trial in trials])
         for trial in trials:
@@ -190,14 +189,16 @@ class SlowWorker:
             threading.Timer(0.3, self.tell, ("epoch_finished", trials[0])).start()
 
     def tell(self, kind, trial, **values):
-        self.messages.put((self, json.dumps(TrialEvent(kind, trial.key, **values).to_json())))
+        line = json.dumps(TrialEvent(kind, trial.key, **values).to_json())
+        self.messages.put((self, line.encode() + b"\n"))
 
     def end(self):
         """There is no process."""
+        return "well"
 
 
 def test_a_group_out_of_time_is_done_again_one_by_one(tiny, plugins, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_Worker", SlowWorker)
+    monkeypatch.setattr(workers, "WorkerProcess", SlowWorker)
     SlowWorker.jobs.clear()
     (job,) = jobs_in(tmp_path, make_plan(tiny(seeds=3), plugins, "cpu"), plugins, CUDA)
     seeds = {trial.key: trial.seed for trial in job.trials}
@@ -232,9 +233,9 @@ def crowd(results, seed, **environment):
     """Let a trial have run beside others."""
     (trial,) = [trial for trial in results.trials if trial.seed == seed]
     path = results.path / "trials" / trial.key / "trial.json"
-    values = json.loads(path.read_text())
+    values = read_sealed(path)
     values["outcome"]["environment"] |= environment
-    path.write_text(json.dumps(values))
+    write_sealed(path, values)
 
 
 def test_timing_runs_again_what_ran_beside_others(tiny, tmp_path):

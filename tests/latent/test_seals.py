@@ -7,7 +7,7 @@ from torch import nn
 
 from latentbench import LatentSpace, Posterior
 from latentbench.dataset import Split
-from latentbench.latent.digests import _sums, _sums_on_device, digest, split_digests
+from latentbench.latent.digests import ROW, _sums, _sums_on_device, digest, split_digests
 from latentbench.latent.seals import broken_seals, seal
 
 
@@ -146,9 +146,14 @@ def test_tensors_of_every_layout_have_a_digest(layout):
         assert digest(tensor) != before
 
 
-def test_a_device_computes_the_same_digest():
-    data = torch.randint(0, 256, (3_000_001,), dtype=torch.uint8)
-    assert _sums_on_device(data) == _sums(data.numpy())
+def test_a_device_computes_the_same_sums_and_copies_nothing_else():
+    whole = torch.randint(0, 256, (2_999_957,), dtype=torch.uint8)
+    filled = torch.nn.functional.pad(whole, (0, -len(whole) % (8 * ROW)))
+    assert _sums_on_device(whole) == _sums(filled.numpy()) == (_sums_on_device(filled)[0], b"")
+    for place in (0, 1_500_000, 2_999_956):  # the first byte, one in between, the last
+        changed = whole.clone()
+        changed[place] += 1
+        assert _sums_on_device(changed) != _sums_on_device(whole)
 
 
 @pytest.mark.parametrize("name", ["inputs", "labels", "factors"])
