@@ -27,7 +27,7 @@ REQUEST = """
 models = ["ae", "vae", "forks"]
 references = ["pca"]
 seeds = 2
-scores = ["r2", "knn10", "rate", "frechet_distance_samples"]
+scores = ["r2", "knn10", "rate", "sample_coverage"]
 params = {latent_dim = 2}
 budget = {epochs = 4, batch_size = 32}
 """

@@ -79,8 +79,8 @@ def test_a_request_that_was_wrong_is_not_one_of_them(cli, monkeypatch):
 
 
 def test_a_name_that_is_too_long_and_a_folder_that_is_a_file(cli, tmp_path):
-    assert "name is too long" in cli("table", "x" * 300)[2]
-    assert "name is too long" in cli("run", "-d", "./" + "x" * 300)[2]
+    assert "is not a run folder" in cli("table", "x" * 300)[2]
+    assert "nothing is there" in cli("run", "-d", "./" + "x" * 300)[2]
     (tmp_path / "file").write_text("")
     status, _, err = cli("table", tmp_path / "file" / "run")
     assert status == 2

@@ -170,7 +170,11 @@ def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
     """Return a random direction `(d,)` of this length, distributed like the codes `(n, d)`, as a control."""
     weights = torch.randn(len(codes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     vector = _sum(codes, (weights - weights.mean()).to(codes.device))
-    return torch.nn.functional.normalize(vector, dim=0) * length
+    size = vector.abs().max()
+    if size == 0:
+        return torch.zeros_like(vector)
+    wide = (vector / size).double()  # codes of any size: squares neither overflow nor vanish
+    return (wide / wide.norm() * length.double()).to(vector.dtype)
 
 
 def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:

@@ -62,7 +62,7 @@ def scored_factors(space: LatentSpace, count: int | None = ITEMS) -> Tensor:
 
 def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Direction:
     """Return a random direction of equal length; each `seed` gives another one."""
-    vector = random_direction(training_codes(space), direction.vector.norm(), seed)
+    vector = random_direction(training_codes(space), direction.vector.double().norm(), seed)
     return Direction(direction.name, vector, direction.unit, "random")
 
 

@@ -103,7 +103,7 @@ class FlipRate(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "factors", "train", "decoder")
     tier: ClassVar[Tier] = "full"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.01  # an image on the border may change sides
     min_items: ClassVar[int] = 10

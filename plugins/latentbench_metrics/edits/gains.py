@@ -228,6 +228,7 @@ class EditGain(Metric):
     }
     needs: ClassVar[tuple[Need, ...]] = ("factors", "train", "validation", "encoder", "decoder", "render")
     tier: ClassVar[Tier] = "full"
+    version: ClassVar[int] = 2
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation", "permutation")
     tolerance: ClassVar[float] = 0.002  # strengths are found by search
     min_items: ClassVar[int] = 10
