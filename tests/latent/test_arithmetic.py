@@ -34,7 +34,7 @@ def test_batches_hold_every_row_once():
     rows = torch.arange(300)
     assert [len(batch) for batch in batches(rows)] == [128, 128, 44]
     assert [len(batch) for batch in batches(rows, 200)] == [200, 100]
-    assert torch.equal(torch.cat(batches(rows)), rows)
+    assert torch.equal(torch.cat(list(batches(rows))), rows)
 
 
 def test_a_function_in_batches_gives_the_rows_in_order_without_gradients():

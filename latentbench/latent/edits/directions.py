@@ -174,7 +174,8 @@ def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
     if size == 0:
         return torch.zeros_like(vector)
     wide = (vector / size).double()  # codes of any size: squares neither overflow nor vanish
-    return (wide / wide.norm() * length.double()).to(vector.dtype)
+    scaled: Tensor = wide / wide.norm() * length.double()
+    return scaled.to(vector.dtype)
 
 
 def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:
