@@ -100,6 +100,7 @@ FEW = {"knn", "separation", "r2", "rate", "active_units"}
     "metric",
     [pytest.param(name, marks=[] if name in FEW else pytest.mark.slow) for name in Plugins().names("metric")],
 )
+@pytest.mark.timeout(900)
 def test_built_in_metrics_pass(metric):
     checks = list(check_metric(metric))
     assert [check for check in checks if not check.passed] == []
@@ -190,6 +191,7 @@ def test_draws_by_what_may_change_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("metric", ["knn", "separation", "fisher_ratio", "participation_ratio"])
+@pytest.mark.timeout(900)
 def test_built_in_metrics_pass_without_inputs(metric):
     checks = [check for check in check_metric(metric) if "without inputs" in check.space]
     assert {check.passed for check in checks} == {True}
