@@ -191,7 +191,6 @@ def test_draws_by_what_may_change_are_found(tmp_path):
 
 
 @pytest.mark.parametrize("metric", ["knn", "separation", "fisher_ratio", "participation_ratio"])
-@pytest.mark.timeout(900)
 def test_built_in_metrics_pass_without_inputs(metric):
     checks = [check for check in check_metric(metric) if "without inputs" in check.space]
     assert {check.passed for check in checks} == {True}
