@@ -25,7 +25,7 @@ from latentbench.files.archives import read_npz, read_safetensors
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_regular, read_regular
-from latentbench.files.removing import clear_way, discard, make_folder
+from latentbench.files.removing import clear_way, discard, in_the_way, make_folder
 from latentbench.files.shapes import Count, NullableNumber, Whole, checked
 from latentbench.files.writing import sync, write_atomically
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
@@ -265,6 +265,8 @@ class Record:
         path = self.folder / request.file(split, "json")
         items = path.with_suffix(".items.npz").name
         if not is_regular(path):
+            if obstacle := in_the_way(path):
+                warnings.warn(f"{obstacle} is no file of scores; the same command makes it again", stacklevel=2)
             return None
         try:
             stored = self._checked_scores(path, request)

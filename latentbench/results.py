@@ -7,6 +7,7 @@ for the trials and metrics that the last request of the run (`run.json`) names.
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -136,6 +137,9 @@ class Results:
     def _read_trial(self, requested: Trial) -> Trial:
         record = self.record(requested)
         if not record.exists():
+            if os.path.lexists(record.place):  # it was made whole, and is not any more
+                left_out = f"{requested.label} seed {requested.seed} is left out; the same command makes it again"
+                warnings.warn(f"{record.place / 'trial.json'} is no file; {left_out}", stacklevel=2)
             return replace(requested, outcome=MISSING)
         try:
             return replace(requested, outcome=record.read_trial().outcome)

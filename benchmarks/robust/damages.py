@@ -218,22 +218,22 @@ def _damages() -> dict[str, Damage]:
     for name, harm in {"a folder": a_folder, "newer": NEWER}.items():
         named[f"{RUN}: {name}"] = Damage(RUN, harm, run=2, table=2, opened=2)
     for name, harm in (ANY_FILE | JSON_FILE).items():
-        special = name in ("a loop", "a pipe", "a device")  # as if the trial or score had not been made
-        named[f"trial.json: {name}"] = Damage(TRIAL, harm, told=not special, opened=None)
-        named[f"scores: {name}"] = Damage(SCORES, harm, told=not special)
+        named[f"trial.json: {name}"] = Damage(TRIAL, harm, told=True, opened=None)
+        named[f"scores: {name}"] = Damage(SCORES, harm, told=True)
         if name not in ("a digit changed", "text for a float"):  # it holds no float
             named[f"{ENVIRONMENT}: {name}"] = Damage(ENVIRONMENT, harm)
     for file, short in ((TRIAL, "trial.json"), (SCORES, "scores")):
         named[f"{short}: newer"] = Damage(file, NEWER, run=2, table=2, opened=2 if file == TRIAL else None)
-        named[f"{short}: deleted"] = Damage(file, deleted, opened=None)
-        named[f"{short}: a folder"] = Damage(file, a_folder, opened=None)
+        # without its file, a score counts as not made yet
+        named[f"{short}: deleted"] = Damage(file, deleted, told=file == TRIAL, opened=None)
+        named[f"{short}: a folder"] = Damage(file, a_folder, told=True, opened=None)
     binary = ANY_FILE | {"flipped": flipped, "deleted": deleted, "a folder": a_folder}
     for name, harm in binary.items():
         named[f"items: {name}"] = Damage(ITEMS, harm, told=True)
         named[f"model: {name}"] = Damage(MODEL, harm, opened=2)
         named[f"codes: {name}"] = Damage(CODES, harm, opened=None)
-    named["scores folder: a file"] = Damage("trials/*/scores", _as_file, opened=None)
-    named["trial: a file"] = Damage("trials/[0-9a-f]*", _as_file, opened=None)
+    named["scores folder: a file"] = Damage("trials/*/scores", _as_file, told=True, opened=None)
+    named["trial: a file"] = Damage("trials/[0-9a-f]*", _as_file, told=True, opened=None)
     for export in ("scores.csv", "scores.parquet"):
         named |= {f"{export}: {name}": Damage(export, harm) for name, harm in ANY_FILE.items()}
         named[f"{export}: a folder"] = Damage(export, a_folder, run=2)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from latentbench.trial import Status, TrialResult
+from latentbench.files.shapes import checked
+from latentbench.trial import TrialResult
 
 __all__ = ["Listener", "TrialEvent"]
-
-Kind = Literal["trial_started", "epoch_finished", "trial_finished"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class TrialEvent:
         result: of "trial_finished".
     """
 
-    kind: Kind
+    kind: Literal["trial_started", "epoch_finished", "trial_finished"]
     trial: str
     epoch: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
@@ -44,39 +43,11 @@ class TrialEvent:
         """
         if not isinstance(values, dict) or values.keys() != cls.__dataclass_fields__.keys():
             raise ValueError("it lacks the fields of an event")
-        event = cls(**{**values, "result": _result(values["result"])})
-        numbers = isinstance(event.losses, dict) and all(map(_is_number, event.losses.values()))
-        if event.kind not in get_args(Kind) or not isinstance(event.trial, str):
-            raise ValueError("it is of no kind of event")
-        if (
-            not numbers
-            or not isinstance(event.epoch, int)
-            or (event.kind == "trial_finished") != bool(event.result)
-        ):
-            raise ValueError(f"it is not all that {event.kind} says")
+        result = None if values["result"] is None else checked(TrialResult, values["result"])
+        event = checked(cls, {**values, "result": result})
+        if (event.kind == "trial_finished") != (event.result is not None):
+            raise ValueError("a result belongs to the end of a trial")
         return event
-
-
-def _result(values: Any) -> TrialResult | None:
-    if values is None:
-        return None
-    if not isinstance(values, dict) or values.keys() != TrialResult.__dataclass_fields__.keys():
-        raise ValueError("it lacks the fields of a result")
-    result = TrialResult(**values)
-    texts = isinstance(result.failed_scores, dict) and all(map(_is_text, result.failed_scores.values()))
-    if not texts or not _is_text(result.error) or not _is_text(result.message) or not _is_number(result.seconds):
-        raise ValueError("it is no result")
-    if result.status not in get_args(Status):
-        raise ValueError("it is of no status")
-    return result
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
 
 
 Listener = Callable[[TrialEvent], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -12,6 +13,7 @@ import psutil
 __all__ = ["MARK", "end_group", "end_marked", "wait_for_death"]
 
 MARK = "LATENTBENCH_WORKER"  # variable of the environment: whose worker a process is, or descends from
+LOOK_SECONDS = 0.05  # between two looks at a process where the system cannot wait for its end alone
 
 
 def end_group(leader: int) -> None:
@@ -36,6 +38,10 @@ def _marked(mark: str) -> Iterator[psutil.Process]:
 
 def wait_for_death(child: int) -> None:
     """Wait until a child process has ended, and leave it unreaped, so that its number stays taken."""
-    if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+    if hasattr(os, "waitid"):
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):  # macOS before Python 3.13
+        while psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +11,10 @@ from typing import BinaryIO
 import psutil
 
 from latentbench.errors import DataError, LatentbenchError, RequestError
+from latentbench.files.regular import IrregularFileError, opened_regular
 
 __all__ = ["check_memory", "check_unpacked", "is_there", "open_regular", "reading"]
 
-KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 LARGE = 100_000_000  # bytes; what unpacks to less is no danger
 MOST_PACKED = 500  # times; dSprites, of black and white pixels, is packed 115 times
 REASON_LENGTH = 200  # characters
@@ -47,25 +40,20 @@ def open_regular(path: Path, most: int | None = None) -> BinaryIO:
         DataError: it is missing, unreadable, no regular file, or larger than `most`.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = opened_regular(path)
     except FileNotFoundError:
         raise DataError(f"{path} must be a file, nothing is there; check the path") from None
+    except IrregularFileError as error:
+        raise DataError(f"{path} must be a file, {error}; check the path, or save a copy as a file") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} must be a file, it cannot be read ({_reason(error)}); check the path") from error
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-            raise DataError(f"{path} must be a file, {kind} is there; check the path, or save a copy as a file")
-        if most is not None and status.st_size > most:
-            raise DataError(
-                f"{path} must be no larger than {most:,} bytes, it has {status.st_size:,}; check that it is the "
-                "right file"
-            )
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    size = os.fstat(file.fileno()).st_size
+    if most is not None and size > most:
+        file.close()
+        raise DataError(
+            f"{path} must be no larger than {most:,} bytes, it has {size:,}; check that it is the right file"
+        )
+    return file
 
 
 @contextmanager

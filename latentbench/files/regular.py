@@ -1,14 +1,27 @@
-"""Regular files, read whole: no pipe is waited for, and no device read."""
+"""Regular files: no pipe is waited for, and no device read."""
 
 from __future__ import annotations
 
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["is_regular", "read_regular"]
+__all__ = ["IrregularFileError", "is_regular", "opened_regular", "read_regular"]
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 NONBLOCKING = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes to would be waited for
+
+
+class IrregularFileError(ValueError):
+    """Where a file should be there is something else; the message says what."""
 
 
 def is_regular(path: Path) -> bool:
@@ -19,17 +32,33 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def opened_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading bytes; a pipe or a device, which may have no end, is never read.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        IrregularFileError: something else is there.
+    """
+    handle = os.open(path, os.O_RDONLY | NONBLOCKING)
+    try:
+        kind = stat.S_IFMT(os.fstat(handle).st_mode)
+        if kind != stat.S_IFREG:
+            raise IrregularFileError(f"{KINDS.get(kind, 'something else')} is there")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """Return the content of a regular file of at most `most` bytes; a pipe or a device is not opened to be read.
+    """Return the content of a regular file of at most `most` bytes.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
         ValueError: it is no regular file, or it is larger.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | NONBLOCKING), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
-        if most is not None and status.st_size > most:
-            raise ValueError(f"{status.st_size:,} bytes are too many")
+    with opened_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise ValueError(f"{size:,} bytes are too many")
         return file.read()

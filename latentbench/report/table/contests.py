@@ -14,7 +14,7 @@ from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.pairing import Contender
 from latentbench.score_rows import ScoreRow, grouped
 
-__all__ = ["OF_INPUTS", "ItemsOf", "agrees", "contender", "with_baselines"]
+__all__ = ["ItemsOf", "agrees", "contender", "is_truth", "with_baselines"]
 
 OF_INPUTS = ("keep", "near")  # measured against the inputs: codes that are the inputs are the truth, no baseline
 PLACES = ("yardstick", "ceiling", "floor")  # in this order sentences name them
@@ -53,15 +53,16 @@ def with_baselines(models: Mapping[str, Contender], rows: Sequence[ScoreRow], it
     rivals = [
         (block[0], contender(label, block, items, block[0].deterministic))
         for label, block in by_label.items()
-        if block[0].reference and not _is_truth(block[0])
+        if block[0].reference and not is_truth(block[0].reference, block[0].purpose)
     ]
     rivals = sorted(((row, rival) for row, rival in rivals if rival.values), key=lambda pair: _place(pair[0]))
     named: dict[tuple[str, str], Contender] = {}  # the same object for all models, so that its items are read once
     return [_with_rivals(model, by_label.get(label, []), rivals, named) for label, model in models.items()]
 
 
-def _is_truth(row: ScoreRow) -> bool:
-    return row.reference == "ceiling" and row.purpose in OF_INPUTS
+def is_truth(reference: str, purpose: str) -> bool:
+    """Whether a reference is what a score of this purpose measures against: the inputs, and no baseline there."""
+    return reference == "ceiling" and purpose in OF_INPUTS
 
 
 def _place(row: ScoreRow) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
 from latentbench.report.table.conditions import conditions_in_words
-from latentbench.report.table.outcomes import is_truth, listed, without_floor
+from latentbench.report.table.contests import is_truth
+from latentbench.report.table.outcomes import listed, without_floor
 from latentbench.report.table.pairing import FEWEST_SEEDS
 from latentbench.report.table.sentences import spoken
 from latentbench.report.table.significance import BEST, FEWEST_DATASETS
@@ -75,7 +76,7 @@ def _baselines(comparison: Comparison) -> list[str]:
     truths = [
         f"{column.label} is the truth in {listed(scores)}"
         for column in comparison.columns
-        if (scores := [row.score for row in rows if is_truth(column, row)])
+        if (scores := [row.score for row in rows if is_truth(column.reference, row.purpose)])
     ]
     against = f"sentences: against {listed([*models, *floor])} (paired, Holm, 95 %)" if names else ""
     return [against, *truths] if names else []

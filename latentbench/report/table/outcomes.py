@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import Column, ComparisonRow
-from latentbench.report.table.contests import OF_INPUTS
 
-__all__ = ["Finding", "is_truth", "listed", "outcome", "without_floor"]
+__all__ = ["Finding", "listed", "outcome", "without_floor"]
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,6 @@ def _they(labels: Sequence[str]) -> str:
 
 def _s(subjects: Sequence[str]) -> str:
     return "s" if len(subjects) == 1 else ""
-
-
-def is_truth(column: Column, row: ComparisonRow) -> bool:
-    """Whether a column is what a row measures against: the inputs, and no baseline there."""
-    return column.reference == "ceiling" and row.purpose in OF_INPUTS
 
 
 def without_floor(name: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import Column, Comparison, ComparisonRow
+from latentbench.report.table.contests import is_truth
 from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.outcomes import Finding, is_truth, listed, outcome
+from latentbench.report.table.outcomes import Finding, listed, outcome
 from latentbench.report.table.pairing import FEWEST_SEEDS
 from latentbench.report.table.sweeps import Choice, Sweep
 from latentbench.scores import gain
@@ -132,7 +133,11 @@ def _means(row: ComparisonRow, columns: Sequence[Column]) -> tuple[dict[str, flo
     """Return the means of the models (of references, where there are only these), and those of the baselines."""
     known = [(column, cell.mean) for column, cell in zip(columns, row.cells, strict=True) if cell.status == "ok"]
     models = {column.label: mean for column, mean in known if not (column.reference or column.together)}
-    baselines = {column.label: mean for column, mean in known if column.reference and not is_truth(column, row)}
+    baselines = {
+        column.label: mean
+        for column, mean in known
+        if column.reference and not is_truth(column.reference, row.purpose)
+    }
     if not models:
         return {column.label: mean for column, mean in known}, {}
     floor = {FLOOR: row.floor} if math.isfinite(row.floor) else {}
