@@ -41,13 +41,21 @@ class TrialEvent:
         Raises:
             ValueError: it gave something else.
         """
-        if not isinstance(values, dict) or values.keys() != cls.__dataclass_fields__.keys():
-            raise ValueError("it lacks the fields of an event")
-        result = None if values["result"] is None else checked(TrialResult, values["result"])
+        values = _complete(cls, values)
+        result = (
+            None if values["result"] is None else checked(TrialResult, _complete(TrialResult, values["result"]))
+        )
         event = checked(cls, {**values, "result": result})
         if (event.kind == "trial_finished") != (event.result is not None):
             raise ValueError("a result belongs to the end of a trial")
         return event
+
+
+def _complete(kind: type[TrialEvent | TrialResult], values: Any) -> dict[str, Any]:
+    """Return values if they are an object with all fields: `to_json` leaves none to its default."""
+    if not isinstance(values, dict) or values.keys() != kind.__dataclass_fields__.keys():
+        raise ValueError(f"it lacks the fields of {kind.__name__}")
+    return values
 
 
 Listener = Callable[[TrialEvent], None]

@@ -1,6 +1,7 @@
 """How worker processes end, with a stand-in for their program: what they say, what they leave behind."""
 
 import json
+import os
 import time
 
 import psutil
@@ -149,6 +150,17 @@ def test_children_neither_hide_the_end_nor_outlive_the_run(run, kind, end):
     while alive(number) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(number)
+
+
+@pytest.mark.parametrize("body", ["time.sleep(0.5)", "os._exit(3)", "sleeps(1900)"])
+def test_a_system_that_cannot_wait_for_the_end_alone(run, monkeypatch, body):
+    """As macOS was before Python 3.13."""
+    monkeypatch.delattr(os, "waitid")
+    result, _, seconds = run(body)
+    assert result.status == ("failed" if "exit" in body else "ok")
+    assert not result.message or result.message == "the worker process ended with exit status 3"
+    assert seconds < 10
+    assert not alive(1900)
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit()"])

@@ -23,7 +23,7 @@ __all__ = ["surroundings"]
 
 # torch sets the handler of CHLD once and for all where a DataLoader has workers
 SIGNALS = ("HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM", "VTALRM", "PROF")
-OPENMP = b"KMP_"  # libraries set these when they are imported, and count on them
+OF_LIBRARIES = b"KMP_", b"TORCHINDUCTOR_", b"TRITON_"  # they set these when they are imported, and count on them
 
 
 def _read_folder() -> str | None:
@@ -38,7 +38,7 @@ def _write_folder(before: str | None) -> None:
 
 
 def _read_environment() -> dict[bytes, bytes]:
-    return {name: value for name, value in os.environb.items() if not name.startswith(OPENMP)}
+    return {name: value for name, value in os.environb.items() if not name.startswith(OF_LIBRARIES)}
 
 
 def _write_environment(before: dict[bytes, bytes]) -> None:
