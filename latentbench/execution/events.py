@@ -41,10 +41,8 @@ class TrialEvent:
         Raises:
             ValueError: it gave something else.
         """
-        values = _complete(cls, values)
-        result = (
-            None if values["result"] is None else checked(TrialResult, _complete(TrialResult, values["result"]))
-        )
+        given = _complete(cls, values)["result"]
+        result = None if given is None else checked(TrialResult, _complete(TrialResult, given))
         event = checked(cls, {**values, "result": result})
         if (event.kind == "trial_finished") != (event.result is not None):
             raise ValueError("a result belongs to the end of a trial")

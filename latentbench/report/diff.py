@@ -175,7 +175,7 @@ def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
     ]
     lines.append("paired over common seeds and test items, 95 %, Holm over all quality rows, each cost by itself")
-    lines.append("± is the interval that decides: = where it holds 0; 95 % by itself where nothing is decided")
+    lines.append("± is the interval that decides (= where it includes 0); plain 95 % otherwise")
     near = [row.score for row in rows if row.better.startswith("near:")]
     lines += [f"b - a of the distances: {', '.join(dict.fromkeys(near))}"] if near else []
     lines += [f"differs: {line}" for line in environment] or ["same environment and budget"]
