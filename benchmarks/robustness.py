@@ -101,6 +101,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="calls at the same time")
     parser.add_argument("--write", action="store_true", help="renew results/reference/robustness.txt")
     asked = parser.parse_args()
+    if asked.write and (asked.case or asked.part or asked.count is not None):
+        parser.error("--write takes all cases: leave --case, --part and --count out")
     cases: list[Case] = [find_case(asked.case)] if asked.case else all_cases()
     cases = [case for case in cases if (asked.part or "") in f"{case.part}/{case.name}"]
     if asked.count is not None:
@@ -117,7 +119,7 @@ def main() -> int:
     if asked.case:
         print("\n".join(report_case(verdicts[0])))
     else:
-        lines = ["python benchmarks/robustness.py", "", *lines_of(verdicts)]
+        lines = [" ".join(["python benchmarks/robustness.py", *sys.argv[1:]]), "", *lines_of(verdicts)]
         print("\n".join(lines))
         if asked.write:
             PLACE.write_text("\n".join(lines) + "\n", encoding="utf-8")

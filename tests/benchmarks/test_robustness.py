@@ -262,3 +262,12 @@ def test_random_lines_reach_every_verb_and_option(robustness):
     assert all("--dry-run" in words or "--train-limit" in words for words in lines if words[0] == "run")
     spelled = {word for words in lines for word in words if word.startswith("--")}
     assert {"--items", "--blend", "--fail-on", "--map-seeds", "--plugin", "--checkpoints", "--lock"} <= spelled
+
+
+@pytest.mark.parametrize("words", [("--count", "3"), ("--part", "random lines"), ("--case", "line/1")])
+def test_a_sample_is_not_written_as_the_reference(robustness, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["robustness.py", "--write", *words])
+    with pytest.raises(SystemExit) as ended:
+        robustness.main()
+    assert ended.value.code == 2
+    assert "--write takes all cases" in capsys.readouterr().err
