@@ -30,7 +30,8 @@ CHANGES = {
     "default dtype of torch": lambda: torch.set_default_dtype(torch.float64),
     "default device of torch": lambda: torch.set_default_device("meta"),
     "mode of gradients": lambda: torch.set_grad_enabled(False),
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16).__enter__(),
+    "autocast": lambda: torch.set_autocast_enabled("cpu", True),
+    "autocast contexts left open": lambda: torch.autocast("cpu", torch.bfloat16).__enter__(),
     "anomaly detection": lambda: torch.autograd.set_detect_anomaly(True),
     "choice of deterministic algorithms": lambda: torch.set_deterministic_debug_mode(1),
     "number of threads": lambda: torch.set_num_threads(3),
@@ -76,6 +77,22 @@ def test_what_changed_is_put_back_and_named(name, caplog):
     if changed:
         assert "metric wild left changed, now put back: " in caplog.text
         assert name in caplog.text
+
+
+def product(weight):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        return torch.nn.functional.linear(torch.ones(1, 4), weight).float()
+
+
+def test_an_autocast_left_open_does_not_keep_old_weights():
+    weight = torch.nn.Parameter(torch.ones(4, 4))
+    with put_back("x"):
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+        product(weight)
+    assert product(weight).unique().tolist() == [4]
+    with torch.no_grad():
+        weight.fill_(2)
+    assert product(weight).unique().tolist() == [8]
 
 
 def fail_with(error):

@@ -36,14 +36,31 @@ def _differ(before: str, now: str) -> bool:
     return {before, now} not in ({before}, {"none", "ieee"})
 
 
+def _autocast_depth() -> int:
+    """Return how many autocast contexts are open."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def _balance_autocast(before: int) -> None:
+    """Close the contexts left open: until the last one ends, autocast goes on with its copies of older weights."""
+    for _ in range(_autocast_depth() - before):
+        torch.autocast_decrement_nesting()
+    for _ in range(before - _autocast_depth()):
+        torch.autocast_increment_nesting()
+    torch.clear_autocast_cache()
+
+
 def _read_autocast() -> tuple[Any, ...]:
-    return tuple(
+    return torch.is_autocast_cache_enabled(), *(
         (kind, torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda")
     )
 
 
 def _write_autocast(before: Any) -> None:
-    for kind, enabled, dtype in before:
+    cached, *kinds = before
+    torch.set_autocast_cache_enabled(cached)
+    for kind, enabled, dtype in kinds:
         torch.set_autocast_enabled(kind, enabled)
         torch.set_autocast_dtype(kind, dtype)
 
@@ -68,6 +85,7 @@ def arithmetic() -> Iterator[Shared]:
     yield Shared("mode of gradients", torch.is_grad_enabled, torch.set_grad_enabled)
     yield Shared("inference mode", torch.is_inference_mode_enabled, lambda _: None)
     yield Shared("autocast", _read_autocast, _write_autocast)
+    yield Shared("autocast contexts left open", _autocast_depth, _balance_autocast)
     yield Shared("anomaly detection", _read_anomaly, lambda before: torch.autograd.set_detect_anomaly(*before))
     yield Shared(
         "choice of deterministic algorithms",
