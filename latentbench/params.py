@@ -284,7 +284,10 @@ def check_name(where: str, name: object) -> None:
     Raises:
         ContractError: it cannot.
     """
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name) or not name.isprintable():
         raise mismatch(
-            where, "a name that starts with a letter and holds no space and none of , : = / or a backslash", name
+            where,
+            "a name that starts with a letter and holds no space, no control character and none of , : = / or a "
+            "backslash",
+            name,
         )

@@ -74,6 +74,10 @@ MISTAKES = {
     "score": ({"scores": {"spread": "up"}}, r"Spread.scores: .*'spread'.*Score.*got 'up'"),
     "name": ({"scores": {"mean spread": SOUND["scores"]["spread"]}}, "Spread.scores: .*name.*got 'mean spread'"),
     "no description": ({"scores": {"near": Score("up"), "far": Score("up")}}, r"Spread.scores: .*'near'.*got ''"),
+    "control character": (
+        {"scores": {"spread\x1b[31m": SOUND["scores"]["spread"]}},
+        "Spread.scores: .*no control character",
+    ),
     "empty name": ({"scores": {"": SOUND["scores"]["spread"]}}, "Spread.scores: .*name.*got ''"),
 }
 

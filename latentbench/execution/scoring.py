@@ -71,7 +71,7 @@ def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapp
 
     The metric sees the items in an order that their contents decide, so that what it draws by position is the same
     for permuted items. Values it gives for all of them are put back into the order of the space. `checked`: it
-    fails if the metric wrote into the space.
+    fails if this metric, or one before it, wrote into the space.
 
     Raises:
         NotApplicableError: the space lacks something, or is too small.
@@ -84,6 +84,8 @@ def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapp
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
     seen = space.arranged
     seal(seen)
+    if checked and (changed := broken_seals(seen)):
+        raise ContractError(f"an earlier metric wrote into {', '.join(changed)}; score a space made anew")
     with exact_arithmetic(), seeded(0):
         values = metric.compute(seen)
     if checked and (changed := broken_seals(seen)):

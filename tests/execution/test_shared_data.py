@@ -1,5 +1,6 @@
 """Models and metrics that write into what they share fail by name, and nobody else's numbers change."""
 
+import numpy as np
 import pytest
 
 import latentbench
@@ -206,6 +207,17 @@ def test_a_metric_that_writes_into_the_space_fails_by_name(spoilt_by_metrics, me
 def test_the_metrics_after_it_have_the_numbers_they_would_have_alone(spoilt_by_metrics, expected, metric):
     (row,) = spoilt_by_metrics.scores[spoilt_by_metrics.scores["score"] == metric].to_dict("records")
     assert (row["status"], row["value"]) == ("ok", expected[metric])
+
+
+@pytest.mark.parametrize("writer", ["b_codes", "b_raises"])
+def test_a_space_that_a_metric_wrote_into_gives_no_more_scores(plugins, writer):
+    codes, labels = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2
+    space = latentbench.LatentSpace.from_arrays(codes=codes, labels=labels)
+    scores = latentbench.score(space, ("a_honest", writer, "knn5"), plugins).set_index("score")
+    assert scores["status"].to_dict() == {"a_honest": "ok", writer: "failed", "knn5": "failed"}
+    assert scores.loc["knn5", "reason"] == (
+        "ContractError: an earlier metric wrote into codes; score a space made anew"
+    )
 
 
 def test_state_that_was_left_behind_is_said_in_the_log(spoilt_by_models, spoilt_by_metrics):
