@@ -24,6 +24,7 @@ from threadpoolctl import ThreadpoolController
 
 from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.errors import RequestError
+from latentbench.files.writing import open_to_append
 
 __all__ = [
     "MemoryMeter",
@@ -77,7 +78,7 @@ def logged_to(path: Path, *, descriptors: bool = False) -> Iterator[None]:
         descriptors: send there what C libraries and other programs print, too; for a process of its own.
     """
     with (
-        path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as log,
+        open_to_append(path) as log,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("default")

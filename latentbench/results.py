@@ -23,7 +23,7 @@ from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed
 from latentbench.files.regular import is_regular
-from latentbench.files.shapes import checked
+from latentbench.files.shapes import Count, checked
 from latentbench.files.writing import write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
@@ -53,6 +53,20 @@ class _Request:
     swept: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Environment:
+    """What environment.json must hold."""
+
+    python: str
+    system: str
+    processor: str
+    cores: Count
+    cuda: str
+    versions: dict[str, str]
+    plugins: list[dict[str, Any]]
+    convolutions: str = ""
+
+
 def read_request(folder: Path) -> dict[str, Any]:
     """Read run.json, the last request of a run.
 
@@ -69,12 +83,15 @@ def read_request(folder: Path) -> dict[str, Any]:
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """Read environment.json; where it is damaged, it is left out with a warning. Empty where there is none."""
+    """Read environment.json; where it is damaged or missing, it is left out with a warning."""
     path = folder / "environment.json"
-    if not is_regular(path):
-        return {}
     try:
-        return read_sealed(path)
+        values = read_sealed(path)
+        try:
+            checked(_Environment, values)
+        except ValueError as error:
+            raise damaged(path, error) from error
+        return values
     except RunFolderError as error:
         warnings.warn(f"{error}; what it says of machine and versions is left out", stacklevel=2)
         return {}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentbench.files.writing import open_to_append
 from latentbench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ class EventLog:
 
     def _write(self, event: str, **values: Any) -> None:
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as log:
+            with open_to_append(self._path) as log:
                 log.write(json.dumps({"event": event, "time": time.time(), **values}) + "\n")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
 from latentbench.execution.worker_process import Messages, WorkerProcess, parse
+from latentbench.files.writing import open_to_append
 from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
 from latentbench.records import Record, work_folder
@@ -201,7 +202,7 @@ def _record_failure(job: Job, trial: Trial, outcome: Outcome, worker: WorkerProc
         record = Record.begin(job.run, trial.key)
         words = _unfinished_log(job, trial, worker.process.pid) + words
         record.write_trial(trial, outcome)
-    with record.log_path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+    with open_to_append(record.log_path) as log:
         log.write(f"{words}{outcome.message}\n")
     record.publish()
 

@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
-__all__ = ["sync", "write_atomically"]
+from latentbench.files.regular import is_regular
+from latentbench.files.removing import discard
+
+__all__ = ["open_to_append", "sync", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
@@ -43,6 +46,19 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], *,
         raise
     if durable:
         sync(path.parent)
+
+
+def open_to_append(path: Path) -> TextIO:
+    """Open a text file to add lines at its end; what cannot be encoded is escaped.
+
+    What lies there and is no file goes: a pipe that nobody reads would be waited for.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if os.path.lexists(path) and not is_regular(path):
+        discard(path)
+    return path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
 def sync(path: Path) -> None:

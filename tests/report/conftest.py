@@ -51,7 +51,7 @@ class FakeResults:
     rows: list[ScoreRow]
     trials: list[FakeTrial]
     title: str = "fashion_mnist, standard"
-    path: Path = Path("results/none")
+    path: Path = Path(__file__).parent / "made_up_run"
     failures: list = field(default_factory=list)
     per_item: dict = field(default_factory=dict)
     spaces: dict = field(default_factory=dict)

@@ -149,11 +149,13 @@ def test_plugins_sections_are_shown(page, full):
 def test_the_run_card_holds_the_environment(page, full, tmp_path):
     results = full()
     results.path = tmp_path
-    known = {"torch": "2.15.0", "machine": {"cores": 2}, "plugins": [{"name": "mine"}, "other"], "gone": None}
+    known = {
+        "python": "3.12", "system": "Linux", "processor": "a chip", "cores": 2, "cuda": "none",
+        "versions": {"torch": "2.15.0"}, "plugins": [{"name": "mine"}, {"name": "other", "error": None}],
+    }  # fmt: skip
     (tmp_path / "environment.json").write_text(json.dumps(known))
     text = page(results).text
-    assert '<th scope="row">machine.cores</th><td>2</td>' in text
-    assert "2.15.0" in text
+    assert '<th scope="row">versions.torch</th><td>2.15.0</td>' in text
     (tmp_path / "environment.json").write_text("not json")
     with pytest.warns(UserWarning, match=r"environment\.json cannot be read .* is left out"):
         assert "Run card" in page(results).text
