@@ -33,6 +33,7 @@ __all__ = ["Case", "all_cases", "find_case", "sample", "verdicts_of"]
 
 PLACE = ROOT / "results" / "reference" / "robustness.txt"
 LINES = 2000
+PROGRESS = 500  # cases
 
 
 class Case(Protocol):
@@ -112,6 +113,8 @@ def main() -> int:
     try:
         for verdict in verdicts_of(cases, server, asked.workers, World(server)):
             verdicts.append(verdict)
+            if len(verdicts) % PROGRESS == 0:
+                print(f"[{len(verdicts)}/{len(cases)}]", file=sys.stderr)
             for fault in verdict.faults:
                 print(f"[{len(verdicts)}/{len(cases)}] {fault.kind} {verdict.case}: {fault.what}", file=sys.stderr)
     finally:
