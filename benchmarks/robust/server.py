@@ -33,7 +33,18 @@ from benchmarks.robust.calls import Call  # noqa: E402 - needs the line above
 
 __all__ = ["main"]
 
-HEAVY = ("matplotlib.pyplot", "ot", "pandas", "pyarrow.parquet", "sklearn.manifold", "umap")
+HEAVY = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.pyplot",
+    "ot",
+    "pandas",
+    "pyarrow.parquet",
+    "sklearn.manifold",
+    "torch._dynamo",  # which an optimizer imports
+    "umap",
+)
 PAUSE = 0.01
 CAPABILITIES = 0x20080522  # linux/capability.h: version 3
 
