@@ -85,6 +85,9 @@ def read_request(folder: Path) -> dict[str, Any]:
 def read_environment(folder: Path) -> dict[str, Any]:
     """Read environment.json; where it is damaged or missing, it is left out with a warning."""
     path = folder / "environment.json"
+    if not os.path.lexists(path):
+        warnings.warn(f"{path} is missing; what it said of machine and versions is left out", stacklevel=2)
+        return {}
     try:
         values = read_sealed(path)
         try:

@@ -85,9 +85,8 @@ def test_a_table_tells_or_refuses_and_no_number_changes_in_silence(name, folder,
     for score, value in shown.items():
         assert np.isnan(value) or value == expected[score]
     named = [text for text in told if path.name in text]
-    assert bool(named) is (
-        damage.told or path.name == "environment.json"
-    )  # which `compare` and the page read alone
+    read_aside = path.name == "environment.json"  # by `compare` and the page
+    assert bool(named) is (damage.told or read_aside)
     assert len(set(told)) <= 1
 
 

@@ -71,7 +71,7 @@ def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapp
 
     The metric sees the items in an order that their contents decide, so that what it draws by position is the same
     for permuted items. Values it gives for all of them are put back into the order of the space. `checked`: it
-    fails if this metric, or one before it, wrote into the space.
+    fails if this metric wrote into the space, or anything else did since it was first scored.
 
     Raises:
         NotApplicableError: the space lacks something, or is too small.
@@ -85,7 +85,9 @@ def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapp
     seen = space.arranged
     seal(seen)
     if checked and (changed := broken_seals(seen)):
-        raise ContractError(f"an earlier metric wrote into {', '.join(changed)}; score a space made anew")
+        raise ContractError(
+            f"{', '.join(changed)} changed since the space was first scored; build the space again"
+        )
     with exact_arithmetic(), seeded(0):
         values = metric.compute(seen)
     if checked and (changed := broken_seals(seen)):

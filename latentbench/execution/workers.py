@@ -12,6 +12,7 @@ from dataclasses import replace
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
 from latentbench.execution.worker_process import Messages, WorkerProcess, parse
+from latentbench.files.regular import read_regular
 from latentbench.files.writing import open_to_append
 from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
@@ -211,8 +212,8 @@ def _unfinished_log(job: Job, trial: Trial, process: int) -> str:
     """Return what the log of a trial held when its worker ended, and take its folder away."""
     folder = work_folder(job.run, trial.key, process)
     try:
-        return (folder / "log.txt").read_text(encoding="utf-8", errors="backslashreplace")
-    except OSError:
+        return read_regular(folder / "log.txt").decode("utf-8", "backslashreplace")
+    except (OSError, ValueError):
         return ""
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -84,12 +84,18 @@ def product(weight):
         return torch.nn.functional.linear(torch.ones(1, 4), weight).float()
 
 
-def test_an_autocast_left_open_does_not_keep_old_weights():
+@pytest.mark.parametrize("leave", ["open", "enabled", "as it was"])
+def test_autocast_keeps_no_old_weights(leave):
+    """Its copies of weights live until the outermost context ends, or for ever where none was entered."""
     weight = torch.nn.Parameter(torch.ones(4, 4))
     with put_back("x"):
-        torch.autocast("cpu", torch.bfloat16).__enter__()
-        product(weight)
-    assert product(weight).unique().tolist() == [4]
+        if leave == "open":
+            torch.autocast("cpu", torch.bfloat16).__enter__()
+        else:
+            torch.set_autocast_enabled("cpu", True)
+        assert torch.nn.functional.linear(torch.ones(1, 4), weight).unique().tolist() == [4]
+        if leave == "as it was":
+            torch.set_autocast_enabled("cpu", False)
     with torch.no_grad():
         weight.fill_(2)
     assert product(weight).unique().tolist() == [8]

@@ -216,7 +216,7 @@ def test_a_space_that_a_metric_wrote_into_gives_no_more_scores(plugins, writer):
     scores = latentbench.score(space, ("a_honest", writer, "knn5"), plugins).set_index("score")
     assert scores["status"].to_dict() == {"a_honest": "ok", writer: "failed", "knn5": "failed"}
     assert scores.loc["knn5", "reason"] == (
-        "ContractError: an earlier metric wrote into codes; score a space made anew"
+        "ContractError: codes changed since the space was first scored; build the space again"
     )
 
 

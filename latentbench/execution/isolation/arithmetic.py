@@ -43,12 +43,11 @@ def _autocast_depth() -> int:
 
 
 def _balance_autocast(before: int) -> None:
-    """Close the contexts left open: until the last one ends, autocast goes on with its copies of older weights."""
+    """Close the contexts left open, or open as many again."""
     for _ in range(_autocast_depth() - before):
         torch.autocast_decrement_nesting()
     for _ in range(before - _autocast_depth()):
         torch.autocast_increment_nesting()
-    torch.clear_autocast_cache()
 
 
 def _read_autocast() -> tuple[Any, ...]:

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+import torch
+
 from latentbench.execution.isolation.arithmetic import arithmetic
 from latentbench.execution.isolation.setting import Shared
 from latentbench.execution.isolation.surroundings import surroundings
@@ -46,6 +48,7 @@ def put_back(culprit: str, settings: Sequence[Shared] = SETTINGS) -> Iterator[No
             os._exit(1)
         changed = [(setting, value) for setting, value in before if _differs(setting, value)]
         stuck = [setting.name for setting, value in changed if not _restored(setting, value)]
+        torch.clear_autocast_cache()  # else the next autocast may go on with copies of older weights
         if changed:
             LOG.warning("%s left changed, now put back: %s", culprit, ", ".join(each.name for each, _ in changed))
         if stuck:
