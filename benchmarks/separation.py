@@ -31,6 +31,8 @@ SIZES = ((2, 1), (2, 9), (3, 1), (3, 9), (5, 1), (5, 9))  # models, scores of on
 WITH_FIXED = 3, 9  # one of these models is deterministic
 POWER_SIZES = ((2, 1), (3, 9))
 GAPS = (0.5, 1.0, 2.0, 4.0)  # in standard deviations over seeds
+ITEM_GAPS = (1.0, 2.0, 4.0, 6.0)  # in standard errors of the difference between two models with one trial
+SINGLE_SIZES = ((2, 1), (2, 9), (5, 1), (5, 9))
 DIFFICULTY, EFFECT, SEED, NOISE = 1.0, 0.5, 0.05, 0.5  # standard deviations
 SPREAD = math.sqrt(DIFFICULTY**2 + EFFECT**2 + SEED**2 + NOISE**2)
 USUAL = 0.85  # share of ones among 0/1 values
@@ -56,19 +58,18 @@ class Truth:
     tails: str = "normal"
     test_set: bool = False
 
-    def draw(self, rng: np.random.Generator, models: int, scores: int, seeds: int, fixed: bool = False) -> Values:
-        """Return `(scores, models, seeds, items)`, not yet 0 or 1; with `fixed`, model 0 has no seeds."""
+    def draw(self, rng: np.random.Generator, models: int, scores: int, seeds: int, fixed: int = 0) -> Values:
+        """Return `(scores, models, seeds, items)`, not yet 0 or 1; the first `fixed` models have no seeds."""
         of_seeds = SEED * self._seed_effects(rng, (scores, models, seeds, 1))
         if self.test_set:
             of_seeds += SEED * rng.standard_normal((scores, models, 1, 1), np.float32)
-        of_seeds[:, : int(fixed)] = 0
+        of_seeds[:, :fixed] = 0
         if not self.items:
             return of_seeds
         own = EFFECT * rng.standard_normal((scores, models, 1, self.items), np.float32)
         sums = NOISE * rng.standard_normal((scores, models, seeds, self.items), np.float32)
-        if fixed:
-            own[:, 0] *= math.sqrt(SPREAD**2 - DIFFICULTY**2) / EFFECT
-            sums[:, 0] = 0
+        own[:, :fixed] *= math.sqrt(SPREAD**2 - DIFFICULTY**2) / EFFECT
+        sums[:, :fixed] = 0
         own += DIFFICULTY * rng.standard_normal((scores, 1, 1, self.items), np.float32)
         own += SPREAD * float(special.ndtri(USUAL)) * self.binary
         sums += own
@@ -112,12 +113,10 @@ SKEWED = Truth("one number, skewed, against a deterministic model", tails="skewe
 OTHER_TEST_SET = Truth("one number, equal over test sets, not on this one", test_set=True)
 
 
-def contests(values: Values, with_items: bool, fixed: bool = False) -> list[Contest]:
-    """Make a table of `(scores, models, seeds, items)`; with `fixed`, model 0 has one trial for all seeds."""
+def contests(values: Values, with_items: bool, fixed: int = 0) -> list[Contest]:
+    """Make a table of `(scores, models, seeds, items)`; the first `fixed` models have one trial for all seeds."""
     return [
-        Contest(
-            [_contender(place, model, with_items, fixed and place == 0) for place, model in enumerate(row)], "up"
-        )
+        Contest([_contender(place, model, with_items, place < fixed) for place, model in enumerate(row)], "up")
         for row in values
     ]
 
@@ -139,7 +138,7 @@ def wronged(verdicts: Sequence[Verdict], better: str = "") -> bool:
 
 
 def false_separations(
-    truth: Truth, seeds: int, sizes: Sequence[tuple[int, int]] = SIZES, fixed: bool = False, repeats: int = REPEATS
+    truth: Truth, seeds: int, sizes: Sequence[tuple[int, int]] = SIZES, fixed: int = 0, repeats: int = REPEATS
 ) -> list[int]:
     """Return for each (models, scores) in how many tables of equal models any two are told apart."""
     rng = np.random.default_rng([seeds, fixed, *truth.name.encode()])
@@ -175,10 +174,36 @@ def power(
     return [(told / pairs, bad) for told, bad in zip(found, wrong, strict=True)]
 
 
+def item_unit(truth: Truth, rng: np.random.Generator) -> float:
+    """Return the standard deviation over test sets of the difference of two models with one trial each."""
+    means = truth.observed(truth.draw(rng, 2, REPEATS, 1, fixed=2)).mean(axis=3)[:, :, 0]
+    return float((means[:, 0] - means[:, 1]).std(ddof=1))
+
+
+def item_power(
+    truth: Truth, size: tuple[int, int], gaps: Sequence[float] = ITEM_GAPS, repeats: int = REPEATS
+) -> list[tuple[float, int]]:
+    """Return what `power` does of models with one trial each, which their items alone tell apart."""
+    rng = np.random.default_rng([1, *size, *truth.name.encode()])
+    unit = item_unit(truth, rng)
+    found, wrong = [0] * len(gaps), [0] * len(gaps)
+    for _ in range(repeats):
+        sums = truth.draw(rng, *size, 1, fixed=size[0])
+        for place, gap in enumerate(gaps):
+            verdicts = judged(contests(truth.observed(sums, truth.shift(gap * unit)), True, size[0]))
+            found[place] += sum(
+                verdict.ranks[label][0] > 1 for verdict in verdicts for label in verdict.ranks if label != "0"
+            )
+            wrong[place] += wronged(verdicts, better="0")
+    pairs = repeats * (size[0] - 1) * size[1]
+    return [(told / pairs, bad) for told, bad in zip(found, wrong, strict=True)]
+
+
 def main() -> None:
     """Print the rates; with --write, keep them."""
     started = time.monotonic()
-    text = "\n".join([*_equal(), "", *_different(), "", *_not_covered()]) + "\n"
+    parts = [_equal(), _different(), _single(), _not_covered()]
+    text = "\n\n".join("\n".join(lines) for lines in parts) + "\n"
     print(text, end="")
     print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     if "--write" in sys.argv[1:]:
@@ -191,7 +216,7 @@ def _equal() -> list[str]:
     grid = [["values", "seeds", *heads, f"{k} x {rows}, one deterministic"]]
     for truth in TRUTHS:
         for seeds in SEEDS:
-            counts = [*false_separations(truth, seeds), *false_separations(truth, seeds, [WITH_FIXED], fixed=True)]
+            counts = [*false_separations(truth, seeds), *false_separations(truth, seeds, [WITH_FIXED], fixed=1)]
             grid.append([truth.name, str(seeds), *map(_percent, counts)])
     return [
         f"Equal models: tables with any false separation, percent of {REPEATS} tables of models x scores.",
@@ -219,9 +244,29 @@ def _different() -> list[str]:
     ]
 
 
+def _single() -> list[str]:
+    heads = [f"{k} x {rows}" for k, rows in SINGLE_SIZES]
+    heads += [f"{k} x {rows}: {gap:g}" for k, rows in POWER_SIZES for gap in ITEM_GAPS]
+    grid = [["values", "unit", *heads, "false"]]
+    for truth in TRUTHS:
+        if truth.items:
+            equal = false_separations(truth, 1, SINGLE_SIZES, fixed=max(models for models, _ in SINGLE_SIZES))
+            cells = [cell for size in POWER_SIZES for cell in item_power(truth, size)]
+            unit = item_unit(truth, np.random.default_rng(0))
+            shares = [f"{100 * share:.0f}" for share, _ in cells]
+            wrong = _percent(max(wrong for _, wrong in cells))
+            grid.append([truth.name, f"{unit:.4f}", *map(_percent, equal), *shares, wrong])
+    return [
+        "Models with one trial each, told apart by test items alone: equal models, tables with a false",
+        f"separation, percent of {REPEATS}; then one model better in every score, pairs with it that are told",
+        "apart, percent, by gap in units. Unit: standard deviation over test sets of two models' difference.",
+        *_aligned(grid),
+    ]
+
+
 def _not_covered() -> list[str]:
     grid = [["values", "seeds", "2 x 1", "3 x 9"]]
-    for truth, fixed in ((SKEWED, True), (OTHER_TEST_SET, False)):
+    for truth, fixed in ((SKEWED, 1), (OTHER_TEST_SET, 0)):
         grid += [
             [truth.name, str(n), *map(_percent, false_separations(truth, n, POWER_SIZES, fixed))] for n in SEEDS
         ]

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.report.table.baselines import LEVEL
 from latentbench.report.table.conditions import run_conditions
+from latentbench.report.table.contests import contender
 from latentbench.report.table.number_format import Style, measured, number, row_style
-from latentbench.report.table.pairing import FEWEST_SEEDS
+from latentbench.report.table.pairing import FEWEST_SEEDS, Contender, common_seeds, difference, entries
 from latentbench.results import Results, read_environment
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import gain
-from latentbench.statistics import PairedDifference, holm, holm_levels, paired_difference
+from latentbench.statistics import PairedDifference, holm, holm_levels
 from latentbench.text import normalized
 
 __all__ = [
@@ -51,12 +51,13 @@ class Difference:
         dataset: the data set.
         a: heading of the first model; `b` of the second.
         score: its name; `better` is its direction.
-        mean_a: mean over common seeds; `mean_b` likewise.
-        paired: b - a over common seeds and test items; None with fewer than two common seeds. Of a score that
-            should be near a value, the difference of the distances to it.
+        mean_a: mean over common seeds; `mean_b` likewise. A deterministic model has one value for all seeds.
+        paired: b - a over common seeds and test items; None where neither can be compared. Of a score that should
+            be near a value, the difference of the distances to it.
         seeds: number of common seeds.
         kind: "quality" or "cost"; `unit` is that of the score.
         unequal: a cost of trials that ran under different conditions, so that it cannot be compared.
+        single: both models have one trial, so that test items alone can tell them apart.
         p_value: Holm-adjusted over all rows of quality; over the rows of one score for a cost.
         level: of the interval that decides, by Holm's procedure over the same rows; 95 % where none is decided.
     """
@@ -73,6 +74,7 @@ class Difference:
     kind: str = "quality"
     unit: str = ""
     unequal: bool = False
+    single: bool = False
     p_value: float = math.nan
     level: float = LEVEL
 
@@ -82,14 +84,21 @@ class Difference:
         return math.nan if self.paired is None else self.paired.half(self.level)
 
     @property
+    def tested(self) -> bool:
+        """Whether there is enough to tell the two apart."""
+        known = self.paired is not None and (self.single or self.seeds >= FEWEST_SEEDS)
+        return known and self.better != "none" and not self.unequal
+
+    @property
     def verdict(self) -> str:
         """Whether b is "better" or "worse" than a, or "="; otherwise why they are not compared."""
         if self.better == "none":
             return "no better direction"
         if self.unequal:
             return "unequal conditions"
-        if self.paired is None or self.seeds < FEWEST_SEEDS:
-            return f"fewer than {FEWEST_SEEDS} common seeds"
+        if self.paired is None or not self.tested:
+            few = "one trial each" if self.kind == "cost" else "no per-item values"
+            return few if self.single else f"fewer than {FEWEST_SEEDS} common seeds"
         if not abs(self.paired.mean) > self.half:
             return "="
         return "better" if (self.paired.mean > 0) == (self.better == "up") else "worse"
@@ -132,7 +141,7 @@ def judged(rows: Sequence[Difference]) -> list[Difference]:
     """Correct for many rows: all rows of quality are one family, and the rows of each cost score are another."""
     families: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
-        if row.paired is not None and row.seeds >= FEWEST_SEEDS and row.better != "none" and not row.unequal:
+        if row.tested:
             families.setdefault(row.score if row.kind == "cost" else "", []).append(place)
     judged = list(rows)
     for places in families.values():
@@ -175,6 +184,7 @@ def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
     ]
     lines.append("paired over common seeds and test items, 95 %, Holm over all quality rows, each cost by itself")
+    lines += ["of deterministic models over test items alone"] * any(row.single and row.tested for row in rows)
     lines.append("± is the interval that decides (= where it includes 0); plain 95 % otherwise")
     near = [row.score for row in rows if row.better.startswith("near:")]
     lines += [f"b - a of the distances: {', '.join(dict.fromkeys(near))}"] if near else []
@@ -209,26 +219,40 @@ def _pairs(a: Side, b: Side) -> Iterator[tuple[str, str]]:
 
 def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Iterator[Difference]:
     rows_b = _with_value(b.results, label_b, every)
-    for (dataset, score), by_seed in _with_value(a.results, label_a, every).items():
+    for (dataset, score), rows in _with_value(a.results, label_a, every).items():
         others = rows_b.get((dataset, score))
         if others is None:
             continue
-        pairs = [(row, others[seed]) for seed, row in by_seed.items() if seed in others]
-        first = next(iter(by_seed.values()))
+        first, single = rows[0], rows[0].deterministic and others[0].deterministic
+        ours, theirs = _matched(rows, others)
+        model_a = contender(label_a, ours, a.results.items, first.deterministic)
+        model_b = contender(label_b, theirs, b.results.items, others[0].deterministic)
+        seeds = common_seeds(model_a, model_b)
         yield Difference(
             dataset,
             label_a,
             label_b,
             score,
             first.better,
-            _mean([row.value for row, _ in pairs]),
-            _mean([other.value for _, other in pairs]),
-            _paired(a.results, b.results, pairs, first.better),
-            len(pairs),
+            _mean([model_a.value_at(seed) for seed in seeds]),
+            _mean([model_b.value_at(seed) for seed in seeds]),
+            _paired(model_a, model_b, first.better) if single or len(seeds) > 1 else None,
+            len(seeds),
             kind=first.kind,
             unit=first.unit,
-            unequal=first.kind == "cost" and _unequal(by_seed.values(), others.values()),
+            unequal=first.kind == "cost" and _unequal(rows, others),
+            single=single,
         )
+
+
+def _matched(
+    rows: Sequence[ScoreRow], others: Sequence[ScoreRow]
+) -> tuple[Sequence[ScoreRow], Sequence[ScoreRow]]:
+    """Return the rows of common seeds; one trial of a deterministic model stands for all seeds of the other."""
+    if rows[0].deterministic or others[0].deterministic:
+        return rows, others
+    common = {row.seed for row in rows} & {row.seed for row in others}
+    return [row for row in rows if row.seed in common], [row for row in others if row.seed in common]
 
 
 def _unequal(rows_a: Iterable[ScoreRow], rows_b: Iterable[ScoreRow]) -> bool:
@@ -239,35 +263,21 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
-def _with_value(results: Results, label: str, every: bool) -> dict[tuple[str, str], dict[int, ScoreRow]]:
-    """Return (dataset, score) -> seed -> row of one model, of what was computed."""
-    by_score: dict[tuple[str, str], dict[int, ScoreRow]] = {}
+def _with_value(results: Results, label: str, every: bool) -> dict[tuple[str, str], list[ScoreRow]]:
+    """Return (dataset, score) -> rows of one model, of what was computed."""
+    by_score: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in results.rows:
         if row.label == label and row.has_value and (every or row.headline):
-            by_score.setdefault((row.dataset, row.score), {})[row.seed] = row
+            by_score.setdefault((row.dataset, row.score), []).append(row)
     return by_score
 
 
-def _paired(
-    a: Results, b: Results, pairs: Sequence[tuple[ScoreRow, ScoreRow]], better: str
-) -> PairedDifference | None:
-    """Compare rows of the same seed, item by item where all have values of the same items."""
-    if len(pairs) < 2:
-        return None
-    values_a, values_b = ([row.value for row in rows] for rows in zip(*pairs, strict=True))
-    if better.startswith("near:"):
-        return paired_difference(*([-gain(value, better) for value in values] for values in (values_b, values_a)))
-    items_a = _items(a, [row for row, _ in pairs])
-    items_b = _items(b, [row for _, row in pairs])
-    if items_a is not None and items_b is not None and items_a.shape == items_b.shape:
-        return paired_difference(items_b, items_a)
-    return paired_difference(values_b, values_a)
-
-
-def _items(results: Results, rows: Sequence[ScoreRow]) -> NDArray[np.float64] | None:
-    """Return the per-item values of some rows `(rows, items)`, or None where they differ in shape or lack some."""
-    items = [values for row in rows if (values := results.items(row.trial, row.score)) is not None]
-    return np.stack(items) if len(items) == len(rows) and len({values.shape for values in items}) == 1 else None
+def _paired(a: Contender, b: Contender, better: str) -> PairedDifference | None:
+    """Return b - a; of a score that should be near a value, the difference of the distances to it."""
+    side = "up" if better == "none" else better
+    first, second = entries([b, a], side)
+    paired = difference(first, second, side)
+    return paired if paired is None or better in ("up", "none") else replace(paired, mean=-paired.mean)
 
 
 def _facts(results: Results) -> dict[str, str]:

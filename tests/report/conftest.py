@@ -124,11 +124,14 @@ class Builder:
     def __init__(self):
         self.rows, self.trials, self.failures, self.per_item = [], [], [], {}
 
-    def add(self, label, means, *, seeds=5, spread=0.002, dataset="fashion_mnist", **changes):
+    def add(self, label, means, *, seeds=5, spread=0.002, dataset="fashion_mnist", deterministic=False, **changes):
         """One model: score -> mean over seeds, or the reason (a string) why there is none."""
         model = label.split("(")[0]
-        for seed in range(1 if model in REFERENCES else seeds):
-            traits = Traits(reference=REFERENCES.get(model, ""), deterministic=model in REFERENCES)
+        once = deterministic or model in REFERENCES
+        changes["deterministic"] = once
+        seeds = 1 if deterministic else seeds
+        for seed in range(1 if once else seeds):
+            traits = Traits(reference=REFERENCES.get(model, ""), deterministic=once)
             trial = FakeTrial(f"{dataset}-{label}-{seed}", dataset, model, label, seed, traits=traits)
             self.trials.append(trial)
             for score, mean in means.items():

@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     for name, epochs in (("short", 1), ("long", 12)):
         benchmark = Benchmark(
             models=("ae", "vae"),
-            references=("pca",),
+            references=("pca", "pixels"),
             scores=SCORES,
             params={"backbone": "mlp", "channels": 8},
             budget={"epochs": epochs, "train_limit": 400},
@@ -54,7 +54,8 @@ def test_a_run_is_equal_to_itself(runs):
     rows = rows_by_score(runs, "long", "long")
     assert rows["vae", "r2"].verdict == "="
     assert rows["vae", "r2"].paired.mean == 0
-    assert rows["pca", "r2"].verdict == "fewer than 5 common seeds"
+    assert (rows["pca", "r2"].verdict, rows["pca", "r2"].paired.mean) == ("=", 0)
+    assert rows["pca", "train_seconds"].verdict == "one trial each"
     assert rows["vae", "active_units"].verdict == "no better direction"
 
 
@@ -64,6 +65,30 @@ def test_the_difference_is_that_of_the_means(runs):
     assert row.mean_b - row.mean_a == pytest.approx(frame.loc[("digits", "r2"), "vae"] - row.mean_a)
     assert row.paired.mean == pytest.approx(row.mean_b - row.mean_a)
     assert row.seeds == 5
+
+
+def test_models_with_one_trial_each_are_compared_over_items(runs):
+    row = rows_by_score(runs, "long:pca", "long:pixels")["pixels", "r2"]
+    assert row.single
+    assert row.seeds == 1
+    assert row.mean_b - row.mean_a == pytest.approx(row.paired.mean)
+    assert row.verdict in ("better", "worse", "=")
+    assert "test items alone" in render([row], [])
+
+
+def test_a_model_with_one_trial_stands_for_all_seeds_of_another(runs):
+    row = rows_by_score(runs, "long:pca", "long:vae")["vae", "r2"]
+    assert (row.seeds, row.single) == (5, False)
+    assert row.paired.mean == pytest.approx(row.mean_b - row.mean_a)
+    assert row.verdict in ("better", "worse")
+    assert "test items alone" not in render([row], [])
+
+
+def test_one_seed_of_a_random_model_stands_for_itself_alone(runs):
+    one, five = read_side(f"{runs}/long:ae"), read_side(f"{runs}/long:vae")
+    one.results.rows = [row for row in one.results.rows if row.seed == 3]
+    row = next(row for row in compare(one, five) if row.score == "r2")
+    assert (row.seeds, row.paired, row.verdict) == (1, None, "fewer than 5 common seeds")
 
 
 def with_costs(runs, **columns):
@@ -96,8 +121,8 @@ def test_costs_are_compared_under_equal_conditions_only(runs):
 
 def test_memory_is_told_in_readable_units(runs):
     text = render(compare(*[read_side(f"{runs}/{name}") for name in ("short", "long")]), [])
-    lines = [line for line in text.splitlines() if "peak_memory_bytes" in line]
-    assert len(lines) == 3
+    lines = [line for line in text.splitlines() if "peak_memory_bytes" in line and "one trial each" not in line]
+    assert len(lines) == 2
     assert all(re.search(r"\d[kMG]B +[.\d]+[kMG]B", line) for line in lines)
 
 

@@ -54,11 +54,21 @@ class Rivalry:
 
 
 def rivalries(models: Sequence[Entry], better: str) -> list[Rivalry]:
-    """Compare each comparable model with each of its baselines; nothing without a better direction."""
+    """Compare each comparable model with each of its baselines; nothing without a better direction.
+
+    Nothing either where no pair can be tested, as single trials without values of the items: a model that could
+    not be tested is not said to beat a baseline, nor not to.
+    """
     judged = [entry for entry in models if entry.contender.comparable] if better != "none" else []
     rivals = {id(rival): rival for entry in judged for rival in entry.contender.baselines}
     read = dict(zip(rivals, entries(list(rivals.values()), better), strict=True))
-    return [_rivalry(entry, [read[id(rival)] for rival in entry.contender.baselines], better) for entry in judged]
+    compared = [
+        _rivalry(entry, [read[id(rival)] for rival in entry.contender.baselines], better) for entry in judged
+    ]
+    differences = [each for rivalry in compared for each in rivalry.differences]
+    single = all(entry.contender.deterministic for entry in judged)
+    untested = single and bool(differences) and all(each is None for each in differences)
+    return [] if untested else compared
 
 
 def _rivalry(model: Entry, rivals: Sequence[Entry], better: str) -> Rivalry:

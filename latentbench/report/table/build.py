@@ -124,7 +124,7 @@ def _comparison(
         tuple(columns),
         tuple(sorted(applicable, key=_order)),
         _budget(contenders, {trial.label for trial in trials if not trial.traits.steps}),
-        _most_seeds(contenders),
+        _most_seeds([row for row in contenders if not row.deterministic]),
         sum(trial.ok for trial in trials),
         len(trials),
         len({row.environment for row in rows if row.has_value}),
@@ -261,6 +261,7 @@ def _comparison_row(rows: Sequence[ScoreRow], columns: Sequence[Column], verdict
         max((row.n_eval for row in rows if row.n_eval > 0), default=math.nan),
         verdict.at_floor,
         verdict.seeds_only,
+        verdict.items_only,
         verdict.standings,
         exceeded(rows),
     )

@@ -56,7 +56,8 @@ class ComparisonRow:
     """One score, with a cell for each column of the comparison; NaN where it has no floor or ceiling.
 
     `at_floor`: nobody is starred, as the best mean does not beat the floor. `seeds_only`: significance covers
-    seeds only, as the score has no per-item values. `standings`: label -> where a model stands among the
+    seeds only, as the score has no per-item values. `items_only`: it covers test items only, as each model has one
+    trial. `standings`: label -> where a model stands among the
     baselines; empty where that was not tested. `exceeded`: some model exceeds the ceiling, so that it is none.
     """
 
@@ -73,6 +74,7 @@ class ComparisonRow:
     items: float = math.nan
     at_floor: bool = False
     seeds_only: bool = False
+    items_only: bool = False
     standings: Mapping[str, Standing] = field(default_factory=dict)
     exceeded: bool = False
 
@@ -115,7 +117,7 @@ class Comparison:
         columns: references first, then contenders, ceilings last.
         rows: ordered by purpose.
         budget: parts of the heading, as "d=16", "4 epochs" and the likelihood.
-        seeds: the largest number of values that any contender has.
+        seeds: the largest number of values that any contender has whose seeds differ; 0 where there is none.
         ok: number of trials that went well.
         trials: number of trials.
         environments: number of different environments that the values come from.

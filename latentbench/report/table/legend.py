@@ -59,9 +59,15 @@ def _signs(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _significance(comparison: Comparison) -> list[str]:
-    """Say which marks rest on seeds alone, and where nobody has one."""
-    alone = [row.score for row in comparison.rows if row.seeds_only and row.kind != "cost" and _has_star(row)]
+    """Say which marks rest on seeds alone or on test items alone, and where nobody has one."""
+    starred = [row for row in comparison.rows if row.kind != "cost" and _has_star(row)]
+    alone = [row.score for row in starred if row.seeds_only]
     parts = [f"significance covers seeds only (no per-item values): {', '.join(alone)}"] if alone else []
+    fixed = [row.score for row in starred if row.items_only]
+    which = "" if len(fixed) == len(starred) else f": {', '.join(fixed)}"
+    parts += [f"significance covers test items, not seeds (one trial a model){which}"] if fixed else []
+    untold = [row.score for row in comparison.rows if fixed and _lacks_items(row, comparison.columns)]
+    parts += [f"no star (no per-item values): {', '.join(untold)}"] if untold else []
     low = [row.score for row in comparison.rows if row.at_floor]
     return parts + ([f"no star, none beats the floor: {', '.join(low)}"] if low else [])
 
@@ -91,7 +97,8 @@ def _flags(columns: Sequence[Column]) -> list[str]:
 
 
 def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
-    few = comparison.seeds < FEWEST_SEEDS and any(not column.reference for column in comparison.columns)
+    random = any(not (column.reference or column.deterministic) for column in comparison.columns)
+    few = comparison.seeds < FEWEST_SEEDS and random
     parts = [f"no {'ranks' if table.ranks else 'stars'} with fewer than {FEWEST} seeds"] if few else []
     if any(cell.rank for row in comparison.rows for cell in row.cells) and (names := _left_out(comparison)):
         parts.append(f"not compared (flagged, or fewer than {FEWEST} seeds): {', '.join(names)}")
@@ -147,6 +154,17 @@ def _average_ranks(averages: Sequence[AverageRanks]) -> list[tuple[str, ...]]:
 
 def _has_cost(row: ComparisonRow) -> bool:
     return row.kind == "cost" and any(cell.status == "ok" for cell in row.cells)
+
+
+def _lacks_items(row: ComparisonRow, columns: Sequence[Column]) -> bool:
+    """Whether a score of quality is unmarked although several models with one trial each have it."""
+    known = [
+        column.deterministic
+        for column, cell in zip(columns, row.cells, strict=True)
+        if column.contends and cell.status == "ok"
+    ]
+    judged = row.kind == "quality" and row.better != "none" and not row.at_floor
+    return judged and len(known) > 1 and all(known) and not _has_star(row)
 
 
 def _has_star(row: ComparisonRow) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, paired_difference
 
-__all__ = ["FEWEST_SEEDS", "Contender", "Entry", "difference", "difference_to_constant", "entries"]
+__all__ = ["FEWEST_SEEDS", "Contender", "Entry", "common_seeds", "difference", "difference_to_constant", "entries"]
 
 FEWEST_SEEDS = 5  # a clear gap is separated in half of the 3-seed subsets, in all 5-seed ones
 
@@ -50,6 +50,10 @@ class Contender:
         """Whether one value stands for all seeds, as that of a baseline that ran once."""
         return self.deterministic or len(self.values) == 1
 
+    def value_at(self, seed: int) -> float:
+        """Return the value for a seed; of a fixed one its only value."""
+        return next(iter(self.values.values())) if self.fixed else self.values[seed]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -77,7 +81,7 @@ def difference(a: Entry, b: Entry, better: str) -> PairedDifference | None:
 
     Two fixed ones are compared over test items alone. None where nothing varies that both have.
     """
-    seeds = _common_seeds(a.contender, b.contender)
+    seeds = common_seeds(a.contender, b.contender)
     if not seeds:
         return None
     (values_a, items_a), (values_b, items_b) = a.at(seeds), b.at(seeds)
@@ -109,7 +113,8 @@ def _over_items(a: Values, b: Values) -> PairedDifference | None:
     return paired_difference(a[0], b[0]) if a.shape[1] > 1 else None
 
 
-def _common_seeds(a: Contender, b: Contender) -> list[int]:
+def common_seeds(a: Contender, b: Contender) -> list[int]:
+    """Return the seeds on which two are compared; a fixed one has the same value for all seeds of the other."""
     if a.fixed or b.fixed:
         return list((b if a.fixed else a).values)[: 1 if a.fixed and b.fixed else None]
     return [seed for seed in a.values if seed in b.values]

@@ -44,12 +44,18 @@ class Contest:
     better: str
     floor: float = math.nan
 
-    @property
-    def comparable(self) -> list[Contender]:
-        """The contenders that can be compared: none without a better direction, a rival or random seeds."""
-        comparable = [contender for contender in self.contenders if contender.comparable]
-        random = any(not contender.deterministic for contender in comparable)
-        return comparable if self.better != "none" and len(comparable) > 1 and random else []
+    def comparable(self, read: Sequence[Entry]) -> list[Entry]:
+        """Return the contenders that can be compared: none without a better direction or a rival.
+
+        Where each has one trial, test items alone can tell them apart, so that all must have values of the same.
+        """
+        comparable = [entry for entry in read if entry.contender.comparable]
+        if self.better == "none" or len(comparable) < 2:
+            return []
+        if any(not entry.contender.deterministic for entry in comparable):
+            return comparable
+        sizes = {0 if entry.items is None else entry.items.shape[1] for entry in comparable}
+        return comparable if len(sizes) == 1 and sizes.pop() > 1 else []
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Verdict:
         ranks: label -> the best and the worst rank that significance allows.
         at_floor: nobody is marked, as the best mean does not beat the floor.
         seeds_only: significance covers seeds only, as the score has no per-item values.
+        items_only: significance covers test items only, as each model has one trial.
         standings: label -> where the model stands among the baselines.
     """
 
@@ -68,13 +75,15 @@ class Verdict:
     ranks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     at_floor: bool = False
     seeds_only: bool = False
+    items_only: bool = False
     standings: Mapping[str, Standing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Compared:
-    """All differences of one contest."""
+    """All differences of one contest, between those of its contenders that can be compared."""
 
+    contenders: Sequence[Contender]
     differences: Differences
     seeds_only: bool
     rivalries: Sequence[Rivalry]
@@ -92,25 +101,39 @@ def judged(contests: Sequence[Contest]) -> list[Verdict]:
     standing = standings([pairs.rivalries for pairs in compared])
     verdicts = []
     for contest, pairs, among_baselines in zip(contests, compared, standing, strict=True):
-        better = np.zeros((len(contest.comparable),) * 2, dtype=bool)
+        better = np.zeros((len(pairs.contenders),) * 2, dtype=bool)
         for (a, b), each in pairs.differences.items():
             if next(adjusted) < 1 - LEVEL and each is not None:
                 better[(a, b) if each.mean > 0 else (b, a)] = True
-        verdict = _verdict(contest, better)
-        verdicts.append(replace(verdict, seeds_only=pairs.seeds_only, standings=among_baselines))
+        verdicts.append(
+            replace(
+                _verdict(contest, pairs.contenders, better),
+                seeds_only=pairs.seeds_only,
+                items_only=bool(pairs.contenders) and all(each.deterministic for each in pairs.contenders),
+                standings=among_baselines,
+            )
+        )
     return verdicts
 
 
 def _compared(contest: Contest) -> _Compared:
     """Read the items of one score, compare, and let them go: those of all scores together need not fit."""
     read = entries(contest.contenders, contest.better)
-    differences = _differences(contest, read)
-    return _Compared(differences, _seeds_only(differences, read), rivalries(read, contest.better))
+    comparable = contest.comparable(read)
+    differences = {
+        (i, j): difference(comparable[i], comparable[j], contest.better)
+        for i, j in combinations(range(len(comparable)), 2)
+    }
+    return _Compared(
+        [entry.contender for entry in comparable],
+        differences,
+        _seeds_only(differences, comparable),
+        rivalries(read, contest.better),
+    )
 
 
-def _verdict(contest: Contest, better: NDArray[np.bool_]) -> Verdict:
+def _verdict(contest: Contest, comparable: Sequence[Contender], better: NDArray[np.bool_]) -> Verdict:
     """Derive marks and ranks; `better[a, b]` says that a is significantly better than b."""
-    comparable = contest.comparable
     if not comparable:
         return Verdict()
     ranks = {contender.label: rank for contender, rank in zip(comparable, rank_intervals(better), strict=True)}
@@ -123,18 +146,9 @@ def _verdict(contest: Contest, better: NDArray[np.bool_]) -> Verdict:
     return Verdict(tied | {comparable[best].label: BEST}, ranks)
 
 
-def _differences(contest: Contest, of_all: Sequence[Entry]) -> Differences:
-    """Compare each pair, more is better; None for a pair with fewer than two common seeds."""
-    comparable = set(map(id, contest.comparable))
-    read = [entry for entry in of_all if id(entry.contender) in comparable]
-    return {(i, j): difference(read[i], read[j], contest.better) for i, j in combinations(range(len(read)), 2)}
-
-
-def _seeds_only(differences: Differences, of_all: Sequence[Entry]) -> bool:
+def _seeds_only(differences: Differences, compared: Sequence[Entry]) -> bool:
     """Whether some pair was compared without items: one of the two lacks them, or has others."""
-    kinds = {
-        None if entry.items is None else entry.items.shape[1] for entry in of_all if entry.contender.comparable
-    }
+    kinds = {None if entry.items is None else entry.items.shape[1] for entry in compared}
     return any(each is not None for each in differences.values()) and (None in kinds or len(kinds) > 1)
 
 

@@ -68,8 +68,9 @@ def test_two_fixed_ones_are_compared_by_items_or_not_at_all():
     items = RNG(1).normal(size=50)
     alone = fixed("m", 1 + items.mean(), 1 + items)
     assert standing(alone, fixed("b", items.mean(), items)).unbeaten == ()
-    assert standing(alone, fixed("b", 0.0)).unbeaten == ("b",)
-    assert standing(fixed("m", 0.6), fixed("b", 0.5)).unbeaten == ("b",)
+    assert standing(alone, fixed("b", 0.0), fixed("c", items.mean(), items)).unbeaten == ("b",)
+    untested = Contender(alone.label, alone.values, alone.items, True, (fixed("b", 0.0),))
+    assert judged([Contest([untested], "up")])[0].standings == {}
 
 
 def test_a_hundred_weak_baselines_cost_no_power():

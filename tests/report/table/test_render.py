@@ -283,6 +283,42 @@ def test_items_decide_in_the_table_too(builder):
     assert "covers seeds only" not in printed(builder.results())
 
 
+def single_trials(builder, *labels, gap=0.1):
+    """Models with one trial each, which differ by `gap` in the items of knn10; ari has no values of items."""
+    shared = np.random.default_rng(0).normal(size=400)
+    for place, label in enumerate(labels):
+        own = np.random.default_rng([1, place]).normal(size=400) * 0.1
+        items = shared - shared.mean() + own - own.mean() + 0.9 - gap * place
+        builder.add(label, {"knn10": float(items.mean()), "ari": 0.5 - 0.1 * place}, deterministic=True)
+        builder.per_item[builder.trials[-1].key, "knn10"] = items
+    return builder.results()
+
+
+def test_models_with_one_trial_each_are_starred_over_items(builder):
+    results = single_trials(builder, "mine", "theirs")
+    text = printed(results)
+    assert (column_of(results, "mine")["knn10"].mark, column_of(results, "theirs")["knn10"].mark) == ("*", "")
+    assert column_of(results, "mine")["ari"].mark == ""
+    assert "significance covers test items, not seeds (one trial a model)" in text
+    assert "no star (no per-item values): ari" in text
+    assert "To find similar items (knn10): mine" in text
+    assert "seeds" not in text.splitlines()[0]
+    assert "too few" not in text
+    assert "fewer than five" not in text
+
+
+def test_single_trials_that_items_do_not_tell_apart_are_tied(builder):
+    results = single_trials(builder, "mine", "theirs", gap=0.001)
+    assert (column_of(results, "mine")["knn10"].mark, column_of(results, "theirs")["knn10"].mark) == ("*", "=")
+
+
+def test_beside_single_trials_one_seed_of_a_trained_model_is_left_out(builder):
+    builder.add("ae", {"knn10": 0.95, "ari": 0.9}, seeds=1)
+    text = printed(single_trials(builder, "mine", "theirs"))
+    assert "not compared (flagged, or fewer than five seeds): ae" in text
+    assert column_of(builder.results(), "mine")["knn10"].mark == "*"
+
+
 def test_csv_reads_back_exactly(drawn_results):
     results = drawn_results().results()
     rows = list(csv.DictReader(io.StringIO(printed(results, "csv"))))

@@ -73,6 +73,42 @@ def test_a_deterministic_contender_stands_for_all_seeds():
     assert marks([fixed, contender("other", 0.5, seeds=1, deterministic=True)], "up") == {}
 
 
+def single(label, items):
+    """A model with one trial and a value for each item."""
+    return Contender(label, {0: float(np.mean(items))}, lambda seed: np.asarray(items), deterministic=True)
+
+
+def test_models_with_one_trial_each_are_told_apart_by_their_items():
+    shared, own = RNG(0).normal(size=500), RNG(1).normal(size=(3, 500)) * 0.1
+    own -= own.mean(axis=1, keepdims=True)
+    models = [single(name, shared + own[place] + mean) for place, (name, mean) in enumerate(GAPS.items())]
+    outcome = verdict(models)
+    assert outcome.marks == {"best": "*", "near": "="}
+    assert outcome.ranks == {"best": (1, 2), "near": (1, 2), "far": (3, 3)}
+    assert (outcome.items_only, outcome.seeds_only) == (True, False)
+    assert verdict(models, "down").marks == {"far": "*"}
+    assert verdict(models, "near:0").marks == {}  # the distance of a mean is no mean of distances
+    assert verdict(models, "none") == Verdict()
+
+
+GAPS = {"best": 0.005, "near": 0.0, "far": -0.1}
+
+
+@pytest.mark.parametrize("others", [None, np.ones(499), np.full(500, np.nan), np.ones(1)])
+def test_without_values_of_the_same_items_single_trials_are_not_told_apart(others):
+    fixed = single("a", RNG(0).normal(size=500))
+    other = Contender("b", {0: -9.0}, lambda seed: others, deterministic=True)
+    assert verdict([fixed, other]).marks == {}
+    assert verdict([single("a", [1.0]), single("b", [0.0])]).marks == {}
+
+
+def test_beside_a_model_with_seeds_marks_are_not_of_items_alone():
+    items = RNG(0).normal(size=(5, 200))
+    outcome = verdict([contender("a", items.mean(), items=items), single("b", items[0] - 1)])
+    assert outcome.marks == {"a": "*"}
+    assert not outcome.items_only
+
+
 def test_ranks_are_what_the_pairs_leave_open():
     models = [contender("a", 0.9), contender("b", 0.899), contender("c", 0.5), contender("few", 0.1, seeds=4)]
     assert verdict(models).ranks == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
