@@ -35,6 +35,7 @@ _HOMES = {
     "PerMember": "params",
     "Posterior": "model",
     "Results": "results",
+    "Rows": "dataset",
     "Score": "scores",
     "SklearnModel": "model",
     "Split": "dataset",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark as Benchmark
     from latentbench.dataset import Dataset as Dataset
     from latentbench.dataset import DataSpec as DataSpec
+    from latentbench.dataset import Rows as Rows
     from latentbench.dataset import Split as Split
     from latentbench.errors import ContractError as ContractError
     from latentbench.errors import DataError as DataError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from latentbench.errors import ContractError, DataError
 from latentbench.params import check_whole
 from latentbench.text import normalized, printable
 
-__all__ = ["DataSpec", "Dataset", "Split", "Splits", "fingerprint_arrays", "split_validation"]
+__all__ = ["DataSpec", "Dataset", "Rows", "Split", "Splits", "fingerprint_arrays", "split_validation"]
 
 CHUNK = 1024  # inputs whose moments are taken at once
 Array = npt.NDArray[Any]
@@ -100,6 +101,29 @@ def _checked_inputs(values: Any) -> Array:
 def _check_length(name: str, values: Array, inputs: Array) -> None:
     if len(values) != len(inputs):
         raise DataError(f"{name} have {len(values)} rows where inputs have {len(inputs)}")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file, in its order and as they are written there.
+
+    Attributes:
+        values: numbers `(n, ...)`, of the type that the file has.
+        labels: `(n,)`, numbers or text, or None.
+        factors: ground-truth factors `(n, k)`, or None.
+        factor_names: k names.
+        factor_sizes: k counts of values; 0 means continuous.
+        columns: names of the columns of `values`, where the file is a table.
+        remarks: sentences on what of the file was left out.
+    """
+
+    values: Array
+    labels: Array | None = None
+    factors: Array | None = None
+    factor_names: tuple[str, ...] = ()
+    factor_sizes: tuple[int, ...] = ()
+    columns: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 Render = Callable[[Array], Array]
@@ -210,6 +234,31 @@ class Dataset(ABC):
         Raises:
             DataError: one sentence on what is missing or damaged and what to do.
         """
+
+    @classmethod
+    def read_rows(cls, path: Path, names: Sequence[str] = ()) -> list[Rows]:  # noqa: ARG003 - overridden
+        """Return the rows of a file that others made, as of codes; override it where `reads_paths`.
+
+        Args:
+            path: the file.
+            names: what the array may be called in a file that holds several; all that inputs may be called, too.
+
+        Returns:
+            All rows, or those of train and those of test where the file holds both.
+
+        Raises:
+            DataError: the file is missing, damaged, of an unknown kind, or holds no such numbers.
+        """
+        raise DataError(f"{path} cannot be read: {cls.__name__} reads no rows of files")
+
+    @classmethod
+    def read_labels(cls, path: Path, rows: int) -> Array:  # noqa: ARG003 - overridden
+        """Return the labels `(rows,)` in a file that holds one for each row, as they are written.
+
+        Raises:
+            DataError: the file cannot be read, or holds another count of labels.
+        """
+        raise DataError(f"{path} cannot be read: {cls.__name__} reads no labels of files")
 
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, 64 hex digits.

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from latentbench import DataError, Dataset, Split, open_regular
-from latentbench_datasets._arrays.array_files import Rows, read_array_file
+from latentbench import DataError, Dataset, Rows, Split, open_regular
+from latentbench_datasets._arrays.array_files import INPUTS, as_inputs, read_array_file
 from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
 from latentbench_datasets._arrays.image_folder import image_files, left_out, read_images
 from latentbench_datasets._arrays.labels import numbered, odd_names, read_file_labels, read_row_labels
@@ -86,6 +86,16 @@ class Arrays(Dataset):
         self._check_count(len(train) + len(test), " of these classes" if self.params.classes else "")
         return train, test
 
+    @classmethod
+    def read_rows(cls, path: Path, names: Sequence[str] = ()) -> list[Rows]:
+        """Return the rows of a .npy, .npz, CSV or parquet file in its order, as they are written."""
+        return read_array_file(path, None, tuple(dict.fromkeys((*names, *INPUTS))))
+
+    @classmethod
+    def read_labels(cls, path: Path, rows: int) -> Array:
+        """Return the labels in a CSV, parquet or .npy file that holds one for each row."""
+        return read_row_labels(path, None, rows)
+
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, without decoding files that are known already."""
         settings = self.params.model_dump(mode="json", exclude={"path", "labels"})
@@ -144,7 +154,7 @@ class Arrays(Dataset):
         """Return one split that holds all rows, or train and test."""
         path = self._path()
         parts = self._read_folder() if self._is_folder() else self._read_file()
-        self._check_count(sum(len(part.inputs) for part in parts))
+        self._check_count(sum(len(part.values) for part in parts))
         _check_alike(parts, path)
         labelled = [part.labels for part in parts if part.labels is not None]
         numbers: Sequence[Array | None] = [None] * len(parts)
@@ -153,7 +163,7 @@ class Arrays(Dataset):
             numbers, names = numbered(labelled, self._label_file() or path)
         self._remarks += [*(remark for part in parts for remark in part.remarks), *odd_names(names)]
         return [
-            Split(part.inputs, labels, part.factors, part.factor_names, part.factor_sizes, names)
+            Split(part.values, labels, part.factors, part.factor_names, part.factor_sizes, names)
             for part, labels in zip(parts, numbers, strict=True)
         ]
 
@@ -184,18 +194,18 @@ class Arrays(Dataset):
         path, label_file, column = self._path(), self._label_file(), self.params.label_column
         if self.params.size is not None:
             raise DataError(f"size resizes images of a folder, {path} is a file; leave size out")
-        parts = read_array_file(path, column)
+        parts = [replace(part, values=as_inputs(path, part.values)) for part in read_array_file(path, column)]
         if label_file is None:
             return parts
         if len(parts) == 2:
             raise DataError(f"{path} holds train and test, so labels must be in it; add y_train and y_test to it")
-        labels = read_row_labels(label_file, column, len(parts[0].inputs))
+        labels = read_row_labels(label_file, column, len(parts[0].values))
         return [replace(parts[0], labels=labels)]
 
 
 def _check_alike(parts: Sequence[Rows], path: Path) -> None:
     """Refuse train and test of different types or shapes."""
-    kinds = [f"{part.inputs.dtype} of shape {part.inputs.shape[1:]}" for part in parts]
+    kinds = [f"{part.values.dtype} of shape {part.values.shape[1:]}" for part in parts]
     if len(set(kinds)) > 1:
         raise DataError(
             f"train and test of {path} must hold rows alike, got {kinds[0]} and {kinds[1]}; save both the same way"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError, as_float32, as_numbers
+from latentbench import DataError, Rows, as_float32, as_numbers
 from latentbench_datasets._arrays.files import check_filled, find_column, read_frame
 from latentbench_datasets._arrays.labels import LABEL_NAMES, label_text
 from latentbench_datasets._arrays.numpy_files import load_numpy, read_members
@@ -20,7 +20,7 @@ from latentbench_datasets._arrays.numpy_files import load_numpy, read_members
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Rows", "read_array_file"]
+__all__ = ["INPUTS", "as_inputs", "read_array_file"]
 
 Array = npt.NDArray[Any]
 INPUTS = ("inputs", "x", "images", "data", "features")
@@ -36,23 +36,16 @@ TABLES = (".csv", ".parquet")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What a file holds: `inputs` as a split holds them, `labels` as they are written, `remarks` for people."""
-
-    inputs: Array
-    labels: Array | None = None
-    factors: Array | None = None
-    factor_names: tuple[str, ...] = ()
-    factor_sizes: tuple[int, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-
-def read_array_file(path: Path, label_column: str | None) -> list[Rows]:
+def read_array_file(path: Path, label_column: str | None, names: Sequence[str] = INPUTS) -> list[Rows]:
     """Return all rows of a file, or those of train and those of test where it holds both.
 
+    Args:
+        path: the file.
+        label_column: the column of a table that holds labels; None: one that is called so.
+        names: what the array may be called where a file holds several.
+
     Raises:
-        DataError: the file is missing, damaged, of an unknown kind, or not made of finite numbers.
+        DataError: the file is missing, damaged, of an unknown kind, or not made of numbers.
     """
     suffix = path.suffix.lower()
     if suffix in TABLES:
@@ -61,16 +54,16 @@ def read_array_file(path: Path, label_column: str | None) -> list[Rows]:
         content = load_numpy(
             path, lambda content: content if isinstance(content, np.ndarray) else read_members(path, content)
         )
-        return [Rows(_inputs(path, content))] if isinstance(content, np.ndarray) else _read_arrays(path, content)
+        return [Rows(content)] if isinstance(content, np.ndarray) else _read_arrays(path, content, names)
     raise DataError(
         f"{path} must be a folder of images or a file ending in {' '.join((*NUMPY, *TABLES))}, "
         f"got {suffix or 'none'}; check the path or save it as one of these"
     )
 
 
-def _read_arrays(path: Path, content: Mapping[str, Array]) -> list[Rows]:
-    whole = _rows(path, content, ("{}",))
-    parts = [_rows(path, content, (f"{{}}_{split}", f"{split}_{{}}")) for split in ("train", "test")]
+def _read_arrays(path: Path, content: Mapping[str, Array], names: Sequence[str]) -> list[Rows]:
+    whole = _rows(path, content, ("{}",), names)
+    parts = [_rows(path, content, (f"{{}}_{split}", f"{split}_{{}}"), names) for split in ("train", "test")]
     if whole is not None:
         if any(parts):
             raise DataError(
@@ -80,7 +73,7 @@ def _read_arrays(path: Path, content: Mapping[str, Array]) -> list[Rows]:
         return [whole]
     if parts[0] is None or parts[1] is None:
         raise DataError(
-            f"{path} must hold an array named {', '.join(INPUTS)}, or both x_train and x_test, "
+            f"{path} must hold an array named {', '.join(names)}, or both x_train and x_test, "
             f"got {', '.join(content) or 'nothing'}; rename the right one"
         )
     if (parts[0].labels is None) != (parts[1].labels is None):
@@ -89,13 +82,12 @@ def _read_arrays(path: Path, content: Mapping[str, Array]) -> list[Rows]:
     return [replace(part, factor_sizes=sizes) for part in (parts[0], parts[1])]
 
 
-def _rows(path: Path, content: Mapping[str, Array], forms: Sequence[str]) -> Rows | None:
-    inputs, labels, factors = (_pick(path, content, names, forms) for names in (INPUTS, LABELS, FACTORS))
-    if inputs is None:
+def _rows(path: Path, content: Mapping[str, Array], forms: Sequence[str], called: Sequence[str]) -> Rows | None:
+    rows, labels, factors = (_pick(path, content, names, forms) for names in (called, LABELS, FACTORS))
+    if rows is None or rows.ndim == 0:
         return None
-    rows = _inputs(path, inputs)
     if labels is None:
-        _check_nothing_unread(path, content, len(rows))
+        _check_nothing_unread(path, content, len(rows), called)
     elif labels.ndim == 0 or len(labels) != len(rows):
         raise DataError(
             f"{path} must hold one label for each row, got {len(rows)} rows and labels of shape {labels.shape}; "
@@ -122,9 +114,9 @@ def _float_factors(path: Path, factors: Array) -> Array:
         return numbers.astype(np.float64)
 
 
-def _check_nothing_unread(path: Path, content: Mapping[str, Array], rows: int) -> None:
+def _check_nothing_unread(path: Path, content: Mapping[str, Array], rows: int, called: Sequence[str]) -> None:
     """Refuse an array that may hold the labels under a name that is not read."""
-    roles = "|".join((*INPUTS, *LABELS, *FACTORS))
+    roles = "|".join((*called, *LABELS, *FACTORS))
     known = re.compile(rf"((train|test)_)?({roles})(_(train|test))?|factor_names", re.IGNORECASE)
     for name, values in content.items():
         if not known.fullmatch(name) and values.ndim and len(values) == rows:
@@ -152,7 +144,7 @@ def _pick(path: Path, content: Mapping[str, Array], names: Sequence[str], forms:
     return content[keys[0]] if keys else None
 
 
-def _inputs(path: Path, values: Array) -> Array:
+def as_inputs(path: Path, values: Array) -> Array:
     """Return images as uint8 `(n, c, h, w)` and other numbers as float32 `(n, ...)`, channels in front."""
     if math.prod(values.shape[1:]) == 0:
         raise DataError(f"inputs of {path} must hold values, got shape {values.shape}; save them again")
@@ -203,7 +195,7 @@ def _read_table(path: Path, label_column: str | None) -> Rows:
     frame = frame.drop(columns=left_out)
     _check_numbers(path, frame)
     remarks = [f"column {name!r} names rows and is no input" for name in left_out]
-    return Rows(_inputs(path, _values(frame)), labels, remarks=tuple(remarks))
+    return Rows(_values(frame), labels, columns=tuple(map(str, frame)), remarks=tuple(remarks))
 
 
 def _names_rows(column: pd.Series[Any]) -> bool:
