@@ -22,6 +22,7 @@ CAPTIONS = {
     "benchmark": "what is asked for: TOML and flags",
     "opening": "trial and record to splits, model, latent space",
     "statistics": "intervals, ranks, paired comparisons",
+    "codes": "own codes: arrays that others computed, as trials",
     "records": "one trial's files",
     "trial": "Trial, Outcome, ScoreRequest: data",
     "plugins": "finding, loading, listing plugins",

@@ -49,6 +49,7 @@ _HOMES = {
     "cache_dir": "files.cache",
     "check_memory": "files.reading",
     "check_unpacked": "files.reading",
+    "compare_codes": "api",
     "hookimpl": "hookspecs",
     "load_results": "api",
     "number_classes": "arrays.classes",
@@ -63,6 +64,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from latentbench.api import compare_codes as compare_codes
     from latentbench.api import load_results as load_results
     from latentbench.api import run as run
     from latentbench.api import score as score

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from latentbench.benchmark import Benchmark, default_folder
 from latentbench.execution.scoring import measure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["load_results", "run", "score"]
+__all__ = ["compare_codes", "load_results", "run", "score"]
 
 
 Rerun = Literal["missing", "failed", "changed", "all"]
@@ -87,6 +87,55 @@ def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | No
             rows.append({"score": name, **row, "better": declared["better"], "unit": declared["unit"]})
     columns = ["score", "value", "se", "better", "unit", "status", "reason"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "se": float})
+
+
+def compare_codes(
+    codes: Mapping[str, Any],
+    *,
+    labels: Any = None,
+    inputs: str = "",
+    factors: Any = None,
+    factor_names: Sequence[str] = (),
+    train_codes: Mapping[str, Any] | None = None,
+    train_labels: Any = None,
+    split: Literal["test", "train", "validation"] = "test",
+    scores: Iterable[str] = (),
+    folder: str | Path | None = None,
+    plugins: Plugins | None = None,
+    workers: int | None = None,
+) -> Results:
+    """Score codes that others computed, side by side, as an ordinary run.
+
+    All arrays hold the same items in the same order.
+
+    Args:
+        codes: name -> array `(n, d)`, or a list of arrays, which are seeds of one model.
+        labels: class of each item `(n,)`, numbers or text.
+        inputs: the data set that the codes are of, as NAME, NAME:KEY=VALUE or a path.
+        factors: ground-truth factors `(n, k)`.
+        factor_names: k names.
+        train_codes: name -> array `(m, d)` of the training items, likewise.
+        train_labels: class of each training item `(m,)`.
+        split: the split of `inputs` that the codes are of.
+        scores: names of scores or metrics; all when left out.
+        folder: the run's folder, made when it is not there; None: results/DATASET-codes.
+        plugins: the plugins to use; all installed ones when left out.
+        workers: processes that score; None: one per core; 0: this very process.
+
+    Raises:
+        RequestError: arrays are not of the same items, or not codes; nothing was run.
+    """
+    from latentbench.codes.asked import of_arrays
+    from latentbench.execution.options import Execution
+    from latentbench.execution.run import execute
+
+    plugins = plugins or Plugins()
+    asked = of_arrays(codes, train_codes or {}, labels, train_labels, factors, factor_names, split)
+    wanted = (scores,) if isinstance(scores, str) else tuple(scores)
+    about: dict[str, Any] = {"codes": dict.fromkeys(codes, ()), "scores": wanted, "split": split}
+    benchmark = Benchmark(**about, datasets=(inputs,) if inputs else ())
+    place = default_folder(benchmark) if folder is None else Path(folder)
+    return execute(make_plan(benchmark, plugins, "cpu", asked), benchmark, place, plugins, Execution(workers))
 
 
 def load_results(path: str | Path) -> Results:

@@ -6,9 +6,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
@@ -39,8 +39,8 @@ class Benchmark(Params):
 
     preset: str = Field(default="quick", description="the benchmark this one differs from")
     title: str = Field(description="heading of tables and report")
-    datasets: tuple[str, ...] = Field(min_length=1, description="names, or NAME:KEY=VALUE")
-    models: tuple[str, ...] = Field(min_length=1, description="names, or file.py:Class")
+    datasets: tuple[str, ...] = Field(description="names, or NAME:KEY=VALUE; may be none where `codes` are given")
+    models: tuple[str, ...] = Field(description="names, or file.py:Class; likewise")
     references: tuple[str, ...] = Field(description="models that stand beside in every table")
     seeds: int = Field(ge=1, le=1000, description="trials of each model, with seeds 0, 1, ...")
     scores: tuple[str, ...] = Field(default=(), description="names of scores or metrics; empty: all of `tiers`")
@@ -48,6 +48,18 @@ class Benchmark(Params):
     budget: Table = Field(default_factory=dict, description="fields of the budget that differ from their default")
     params: Table = Field(default_factory=dict, description="parameters that differ from their default")
     on: dict[str, Table] = Field(default_factory=dict, description="budget and params for one dataset")
+    codes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="own codes: name -> file, or a file for each seed"
+    )
+    train_codes: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="own codes of the training items, likewise"
+    )
+    labels: str = Field(default="", description="file of the labels of own codes")
+    train_labels: str = Field(default="", description="file of the labels of `train_codes`")
+    factors: str = Field(default="", description="file of the factors of own codes")
+    split: Literal["test", "train", "validation"] = Field(
+        default="test", description="the split of the dataset that own codes are of"
+    )
 
     if TYPE_CHECKING:
 
@@ -57,7 +69,40 @@ class Benchmark(Params):
     @classmethod
     def _start_from_preset(cls, values: Table) -> Table:
         preset = values.get("preset", "quick")
-        return merge(_read_toml(_preset_path(preset)), {**_with_one_spelling(values), "preset": preset})
+        start = _read_toml(_preset_path(preset))
+        if values.get("codes"):  # nothing is trained beside own codes unless it is asked for
+            start = {name: value for name, value in start.items() if name not in ("on", "params", "budget")}
+            start |= {"title": "codes", "datasets": [], "models": [], "references": []}
+        return merge(start, {**_with_one_spelling(values), "preset": preset})
+
+    @field_validator("codes", "train_codes", mode="before")
+    @classmethod
+    def _one_file_or_several(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: (files,) if isinstance(files, str | Path) else files for name, files in values.items()}
+
+    @model_validator(mode="after")
+    def _check_what_is_compared(self) -> Self:
+        if not self.codes:
+            for name in ("datasets", "models"):
+                if not getattr(self, name):
+                    raise RequestError(f"{name} of a benchmark must name at least one, got none")
+            for name in ("train_codes", "labels", "train_labels", "factors"):
+                if getattr(self, name):
+                    raise RequestError(f"{name} of a benchmark must stand beside codes; name their files in codes")
+            return self
+        if len(self.datasets) > 1 or (self.models and not self.datasets):
+            raise RequestError(
+                f"a benchmark with codes must name the one dataset that they are of, got {len(self.datasets)}"
+            )
+        for name in self.train_codes:
+            if name not in self.codes:
+                raise RequestError(
+                    f"train_codes must have the names of codes ({', '.join(self.codes)}), got {name!r}"
+                    f"{near_matches(name, self.codes)}"
+                )
+        return self
 
     @property
     def own_parameters(self) -> list[str]:
@@ -127,7 +172,7 @@ def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str
 def default_folder(benchmark: Benchmark) -> Path:
     """Return results/DATASET-TITLE, where a run goes unless it is told otherwise."""
     data = "-".join(Path(split_spec(spec)[0]).stem for spec in benchmark.datasets)
-    return Path("results") / re.sub(r"[^\w.-]+", "_", normalized(f"{data}-{benchmark.title}"))
+    return Path("results") / re.sub(r"[^\w.-]+", "_", normalized(f"{data}-{benchmark.title}".strip("-")))
 
 
 def split_spec(text: str) -> tuple[str, list[str]]:

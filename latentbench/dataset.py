@@ -85,6 +85,15 @@ class Split:
         factors = None if self.factors is None else self.factors[rows]
         return replace(self, inputs=self.inputs[rows], labels=labels, factors=factors)
 
+    def joined(self, other: Split) -> Split:
+        """Return the rows of this split, then those of another of the same data."""
+
+        def both(name: str) -> Any:
+            pair = getattr(self, name), getattr(other, name)
+            return None if pair[0] is None else np.concatenate(pair)
+
+        return replace(self, inputs=both("inputs"), labels=both("labels"), factors=both("factors"))
+
 
 def _checked_inputs(values: Any) -> Array:
     inputs = as_array(values, "inputs")
@@ -134,7 +143,8 @@ class Splits:
     """The three splits of a dataset; `validation` is carved from train and the same for all seeds.
 
     `render` draws the inputs of any factors where the data are generated: the ground truth of an edit. `remarks`
-    are sentences on what of the files is not in the splits.
+    are sentences on what of the files is not in the splits. `carved` says of each row that was loaded for training
+    whether it went to validation.
     """
 
     train: Split
@@ -142,6 +152,15 @@ class Splits:
     test: Split
     render: Render | None = None
     remarks: tuple[str, ...] = ()
+    carved: npt.NDArray[np.bool_] | None = None
+
+    def whole(self, which: str) -> Split:
+        """Return a split as the data have it: "train" is train and validation together, in their order."""
+        if which != "train" or self.carved is None:
+            split: Split = getattr(self, which)
+            return split
+        rows = np.concatenate([np.flatnonzero(~self.carved), np.flatnonzero(self.carved)])
+        return self.train.joined(self.validation).take(np.argsort(rows))
 
 
 @dataclass(frozen=True)
@@ -301,9 +320,16 @@ class Dataset(ABC):
                 f"train and test must have the same class_names, got {', '.join(train.class_names) or 'none'} and "
                 f"{', '.join(test.class_names) or 'none'}; number the labels of both together"
             )
-        train, validation = split_validation(train)
+        carved = _validation_rows(train)
         renders = type(self).render is not Dataset.render
-        return Splits(train, validation, test, self.render if renders else None, tuple(self.remarks()))
+        return Splits(
+            train.take(~carved),
+            train.take(carved),
+            test,
+            self.render if renders else None,
+            tuple(self.remarks()),
+            carved,
+        )
 
 
 def split_validation(train: Split) -> tuple[Split, Split]:
@@ -312,12 +338,17 @@ def split_validation(train: Split) -> tuple[Split, Split]:
     The rows with the smallest sha256 of their contents are taken: the choice depends only on the data, and equal
     rows end on the same side (except for the last one taken).
     """
+    chosen = _validation_rows(train)
+    return train.take(~chosen), train.take(chosen)
+
+
+def _validation_rows(train: Split) -> npt.NDArray[np.bool_]:
     count = min(5000, len(train) // 10)
     rows = np.ascontiguousarray(train.inputs).reshape(len(train), -1)
     hashes = np.array([hashlib.sha256(row.tobytes()).digest() for row in rows], dtype="S32")
     chosen = np.zeros(len(train), dtype=bool)
     chosen[np.argsort(hashes, kind="stable")[:count]] = True
-    return train.take(~chosen), train.take(chosen)
+    return chosen
 
 
 def fingerprint_arrays(*splits: Split) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from latentbench.codes.space import own_space
 from latentbench.dataset import DataSpec, Split, Splits
 from latentbench.errors import DataError, NotApplicableError, RunFolderError
 from latentbench.latent.digests import split_digests
@@ -151,6 +152,11 @@ def latent_space(
         NotApplicableError: the model cannot be reloaded.
         RunFolderError: its files are damaged.
     """
+    if trial.traits.encoder == "given":
+        if split != "test":
+            raise NotApplicableError("own codes: none of the validation split")
+        splits = load_splits(plugins, trial) if trial.loader else None
+        return own_space(trial, record.read_arrays("codes.npz"), splits)
     splits = load_splits(plugins, trial)
     if model is None:
         state = record.read_state()

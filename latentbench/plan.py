@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.benchmark import override, split_spec
+from latentbench.codes.asked import AskedCodes, DataPlace, planned, read_codes
+from latentbench.codes.trials import OwnCodes
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there
 from latentbench.model import GradientModel
+from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
 from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
 from latentbench.text import normalized, printable
+from latentbench.training.budget import Budget
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.scores import Score
 
-__all__ = ["Plan", "make_plan", "metric_requests"]
+__all__ = ["Plan", "current_requests", "make_plan", "metric_requests"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class Plan:
         requests: the metrics.
         swept: datasets on which a model stands with several settings; what decides between them is computed on
             the validation split too.
+        own: arrays of codes that some of the trials are of.
     """
 
     trials: tuple[Trial, ...]
     requests: tuple[ScoreRequest, ...]
     swept: tuple[str, ...] = ()
+    own: tuple[OwnCodes, ...] = ()
 
     def validation_requests(self, trial: Trial) -> tuple[ScoreRequest, ...]:
         """Return the metrics that are computed on the validation split too."""
@@ -54,8 +60,16 @@ class Plan:
         return [*on_test, *(("validation", request) for request in self.validation_requests(trial))]
 
 
-def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> Plan:
+def make_plan(
+    benchmark: Benchmark, plugins: Plugins, device: str = "auto", asked: AskedCodes | None = None
+) -> Plan:
     """Resolve every name and expand the grid; precision "auto" becomes what the device does best.
+
+    Args:
+        benchmark: what is asked for.
+        plugins: where models, metrics and datasets come from.
+        device: where it is to be trained.
+        asked: own codes as arrays; None: those of the files that the benchmark names.
 
     Raises:
         RequestError: anything in the request that cannot be done, before anything is run.
@@ -74,14 +88,61 @@ def make_plan(benchmark: Benchmark, plugins: Plugins, device: str = "auto") -> P
     models = contenders + references
     owners = {"model": models, "dataset": [dataset.reader for dataset in datasets], "metric": metrics}
     _refuse_unknown(benchmark, owners)
+    own = _own_codes(benchmark, plugins, datasets, asked)
     trials: list[Trial] = []
     for dataset in datasets:
         trials += _dataset_trials(benchmark, dataset, models, device)
+    _refuse_taken_names(trials, own)
+    trials += [each.trial for each in own]
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
     requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
     swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits.varied)
-    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept))
+    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept), tuple(own))
+
+
+def _own_codes(
+    benchmark: Benchmark, plugins: Plugins, datasets: Sequence[_RequestedDataset], asked: AskedCodes | None
+) -> list[OwnCodes]:
+    if asked is None and not benchmark.codes:
+        return []
+    if asked is None:
+        asked = read_codes(
+            benchmark.codes,
+            benchmark.train_codes,
+            benchmark.labels,
+            benchmark.train_labels,
+            benchmark.factors,
+            benchmark.split,
+            _reader(plugins, "own codes").cls,
+        )
+    return planned(asked, _place(benchmark, datasets[0], plugins) if datasets else None)
+
+
+def _place(benchmark: Benchmark, dataset: _RequestedDataset, plugins: Plugins) -> DataPlace:
+    """Load the data set that own codes are of."""
+    params = _dataset_params(benchmark, dataset).model_dump(mode="json")
+    fingerprint = dataset.reader.cls(_dataset_params(benchmark, dataset)).fingerprint()
+    loader = dataset.reader.name
+    trial = Trial(dataset.name, fingerprint, "", "", {}, Budget(), 0, loader=loader, dataset_params=params)
+    return DataPlace(dataset.name, loader, params, fingerprint, load_splits(plugins, trial))
+
+
+def _refuse_taken_names(trials: Iterable[Trial], own: Iterable[OwnCodes]) -> None:
+    models = {(trial.dataset, trial.label): trial.model for trial in trials}
+    for each in own:
+        if model := models.get((each.trial.dataset, each.trial.label)):
+            raise RequestError(
+                f"own codes and {model} would both stand under {each.trial.label!r}; rename the codes"
+            )
+
+
+def _reader(plugins: Plugins, what: str) -> NamedClass:
+    """Return the dataset that reads users' files."""
+    readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
+    if not readers:
+        raise RequestError(f"{what} cannot be read: no installed dataset reads paths")
+    return _find(plugins, "dataset", readers[0])
 
 
 def _models(names: Iterable[str], plugins: Plugins) -> list[NamedClass]:
@@ -124,11 +185,8 @@ def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
             return _named(name, _find(plugins, "dataset", name), given)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; nor is there a file or folder {name!r} here") from None
-    readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
-    if not readers:
-        raise RequestError(f"dataset {name!r} is a path, and no installed dataset reads paths")
     shown = printable(normalized(path.stem))
-    return _named(shown, _find(plugins, "dataset", readers[0]), {"path": str(_full(path)), **given})
+    return _named(shown, _reader(plugins, f"dataset {name!r}"), {"path": str(_full(path)), **given})
 
 
 def _named(name: str, reader: NamedClass, given: Mapping[str, str]) -> _RequestedDataset:
@@ -154,8 +212,7 @@ def _dataset_trials(
     on = benchmark.on.get(name, {})
     params = override(benchmark.params, on.get("params", {}))
     budgets = list(budgets_of({"precision": "auto", **benchmark.budget, **on.get("budget", {})}, device))
-    chosen = {**parameters_of(params, reader.name), **dataset.params}
-    dataset_params = _with_full_paths(build_params(reader.cls.Params, chosen, f"dataset {name!r}"))
+    dataset_params = _dataset_params(benchmark, dataset)
     outcome, fingerprint = None, ""
     try:
         fingerprint = reader.cls(dataset_params).fingerprint()
@@ -194,6 +251,13 @@ def _dataset_trials(
             )
 
 
+def _dataset_params(benchmark: Benchmark, dataset: _RequestedDataset) -> Params:
+    """Return the parameters of a dataset, its paths in full."""
+    params = override(benchmark.params, benchmark.on.get(dataset.name, {}).get("params", {}))
+    chosen = {**parameters_of(params, dataset.reader.name), **dataset.params}
+    return _with_full_paths(build_params(dataset.reader.cls.Params, chosen, f"dataset {dataset.name!r}"))
+
+
 def _with_full_paths(params: Params) -> Params:
     """Workers and later readers may stand elsewhere."""
     paths = {name: value for name, value in params if isinstance(value, Path)}
@@ -229,6 +293,21 @@ def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]
 def metric_requests(names: tuple[str, ...], plugins: Plugins) -> list[ScoreRequest]:
     """Return the requests for these scores or metrics with default parameters; for all when none is named."""
     return [_score_request(metric, {}) for metric in _wanted_metrics(names, ("quick", "full"), plugins)]
+
+
+def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tuple[ScoreRequest, ...]:
+    """Return requests of metrics as these are now, with the parameters that were asked for.
+
+    Raises:
+        RequestError: a metric is not supplied any more, or lacks a parameter.
+    """
+    return tuple(
+        _score_request(
+            metric := _find(plugins, "metric", request.metric),
+            {f"{metric.name}.{name}": value for name, value in request.params.items()},
+        )
+        for request in requests
+    )
 
 
 def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plugins) -> list[NamedClass]:

@@ -31,6 +31,7 @@ VERBS = {
     "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
     "report": "Write the report page of a run.",
     "run": "Train models, score their latent spaces and compare.",
+    "score": "Score codes that you have, or add scores to a run.",
     "show": "Draw the reconstructions of all models, or traversals of one.",
     "sample": "Draw samples, grids and variations of a model, and invert its maps.",
     "table": "Print the comparison table of a run.",

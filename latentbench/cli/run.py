@@ -21,14 +21,12 @@ from latentbench.cli.options import (
     split_names,
 )
 from latentbench.cli.output import echo
+from latentbench.cli.running import execute_plan, execution_of, show_results
 
 if TYPE_CHECKING:
-    from latentbench.benchmark import Benchmark
     from latentbench.execution.estimate import TrialEstimate
-    from latentbench.execution.options import Execution
     from latentbench.plan import Plan
     from latentbench.plugins import Plugins
-    from latentbench.results import Results
     from latentbench.trial import Trial
 
 __all__ = ["command"]
@@ -134,8 +132,8 @@ def command(
     if options["dry_run"]:
         _print_estimate(plan, folder, plugins, options)
         return 0
-    results = _execute(plan, request, folder, plugins, options)
-    _show_results(results, plugins, options["purposes"])
+    results = execute_plan(plan, request, folder, plugins, options)
+    show_results(results, plugins, options["purposes"])
     return 0 if results.complete else 1
 
 
@@ -152,52 +150,6 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _execute(
-    plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, options: Mapping[str, Any]
-) -> Results:
-    from latentbench.cli.progress import make_progress
-    from latentbench.execution.run import execute
-
-    progress = make_progress()
-    plugins.register(progress, "progress")
-    try:
-        return execute(plan, benchmark, folder, plugins, _execution(options), announce=progress.expect)
-    finally:
-        progress.close()
-
-
-def _execution(options: Mapping[str, Any]) -> Execution:
-    from latentbench.execution.options import Execution
-
-    names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
-    return Execution(**{name: options[name] for name in names})
-
-
-def _show_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
-    """Write the page, then print the table on standard output, and on standard error where the files are.
-
-    What cannot be written keeps nothing else from being written or shown.
-    """
-    from latentbench.report.table.build import comparison_table
-    from latentbench.report.table.render import render
-
-    try:
-        page = _write_page(results, plugins)
-    finally:
-        echo(render(comparison_table(results, split_names(purposes)), "text"))
-    echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
-
-
-def _write_page(results: Results, plugins: Plugins) -> Path:
-    from latentbench.report.charts.plots import plots, write_figures
-    from latentbench.report.page.write import write_report
-
-    drawn = plots(results)
-    page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
-    write_figures(drawn, results.path / "figures")
-    return page
-
-
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
     """Print the trials to run and what they take on this machine."""
     from latentbench.execution.estimate import estimate
@@ -205,7 +157,7 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     from latentbench.execution.pending import inspect, pending_jobs
 
     check_folder(folder)
-    execution = _execution(options).settled(max(trial.budget.threads for trial in plan.trials))
+    execution = execution_of(options).settled(max(trial.budget.threads for trial in plan.trials))
     jobs = pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
     costs = estimate(jobs, plugins)
     trials = [trial for job in jobs for trial in job.trials]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from latentbench.codes.trials import write_codes
 from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
@@ -23,7 +24,7 @@ from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_sealed
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
-from latentbench.records import remove_leftovers
+from latentbench.records import Record, remove_leftovers
 from latentbench.results import Results
 from latentbench.source.trust import remember_named
 
@@ -40,10 +41,13 @@ def execute(
     plugins: Plugins,
     execution: Execution | None = None,
     announce: Callable[[int], None] | None = None,
+    *,
+    train: bool = True,
 ) -> Results:
     """Do what is missing of `plan` in `folder`; see `latentbench.run`.
 
-    `announce` is called with the number of trials to run, before the first hook.
+    `announce` is called with the number of trials to run, before the first hook. Without `train`, only scores of
+    trials that are there are computed, and those of own codes.
 
     Raises:
         RequestError: parts of the request contradict each other, or the machine.
@@ -54,12 +58,17 @@ def execute(
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         states = inspect(plan, folder, execution)
+        if not train:
+            own = {each.trial.key for each in plan.own}
+            states = [state for state in states if state.trained or state.trial.key in own]
         if announce is not None:
             announce(sum(state.pending for state in states))
         _write_request(plan, benchmark, folder, plugins)
         remember_named()
         plugins.run_started(benchmark, folder)
         prepare(states, execution)
+        for each in plan.own:
+            write_codes(each, Record(folder, each.trial.key), execution.device, execution.workers or 1)
         _run_jobs(pending_jobs(states, plan, folder, execution, plugins), plan, plugins, execution)
         results = Results(folder, plugins)
         results.write()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,12 @@ class SpaceData:
         """
         device = model.device
         embed = (lambda: model.embed(as_inputs(split.inputs, device))) if model.encoder == "none" else None
+        return replace(cls.shown(split, device), codes=embed if codes is None else codes.to(device))
+
+    @classmethod
+    def shown(cls, split: Split, device: torch.device | str = "cpu") -> SpaceData:
+        """Hold all of a split but its codes, on a device; its inputs are loaded when they are used."""
         return cls(
-            codes=embed if codes is None else codes.to(device),
             inputs=lambda: as_inputs(split.inputs, device),
             labels=None if split.labels is None else torch.tensor(split.labels, device=device),
             factors=None if split.factors is None else torch.tensor(split.factors, device=device),

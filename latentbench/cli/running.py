@@ -1,0 +1,75 @@
+"""What the verbs that run something share: progress while it runs, then the page and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentbench.cli.options import split_names
+from latentbench.cli.output import echo
+
+if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
+    from latentbench.execution.options import Execution
+    from latentbench.plan import Plan
+    from latentbench.plugins import Plugins
+    from latentbench.results import Results
+
+__all__ = ["execute_plan", "execution_of", "show_results"]
+
+
+def execute_plan(
+    plan: Plan,
+    benchmark: Benchmark,
+    folder: Path,
+    plugins: Plugins,
+    options: Mapping[str, Any],
+    *,
+    train: bool = True,
+) -> Results:
+    """Do what is missing of a plan, with live progress; without `train`, only scores."""
+    from latentbench.cli.progress import make_progress
+    from latentbench.execution.run import execute
+
+    progress = make_progress()
+    plugins.register(progress, "progress")
+    try:
+        return execute(
+            plan, benchmark, folder, plugins, execution_of(options), announce=progress.expect, train=train
+        )
+    finally:
+        progress.close()
+
+
+def execution_of(options: Mapping[str, Any]) -> Execution:
+    """Return how the options of the command line want a run to be done."""
+    from latentbench.execution.options import Execution
+
+    names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
+    return Execution(**{name: options[name] for name in names if name in options})
+
+
+def show_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
+    """Write the page, then print the table on standard output, and on standard error where the files are.
+
+    What cannot be written keeps nothing else from being written or shown.
+    """
+    from latentbench.report.table.build import comparison_table
+    from latentbench.report.table.render import render
+
+    try:
+        page = _write_page(results, plugins)
+    finally:
+        echo(render(comparison_table(results, split_names(purposes)), "text"))
+    echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
+
+
+def _write_page(results: Results, plugins: Plugins) -> Path:
+    from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.page.write import write_report
+
+    drawn = plots(results)
+    page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
+    write_figures(drawn, results.path / "figures")
+    return page

@@ -1,0 +1,1 @@
+"""Own codes: arrays that others computed, as trials of a run."""
