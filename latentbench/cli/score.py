@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     if before is not None:
         request = _on_its_data(request, before)
     plan = make_plan(request, plugins, options["device"])
+    if before is not None and not options["scores"]:  # those of the run
+        plan = replace(plan, requests=())
     return _score(plan, request, folder, before, plugins, options)
 
 

@@ -37,6 +37,7 @@ class AskedCodes:
         labels: of the items, or None; `train_labels` likewise.
         factors: `(n, k)`, or None; `factor_names` are k names.
         split: the split of the data set that the codes are of.
+        name: heading in tables where no data set is named.
     """
 
     codes: Mapping[str, Sequence[Source]]
@@ -46,6 +47,7 @@ class AskedCodes:
     factors: Source | None = None
     factor_names: tuple[str, ...] = ()
     split: str = "test"
+    name: str = "items"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def read_codes(
         None if columns is None else columns[0],
         () if columns is None else columns[1],
         split,
+        printable(normalized(Path(labels or next(iter(codes.values()))[0]).stem)),
     )
 
 
@@ -179,7 +182,7 @@ def planned(asked: AskedCodes, place: DataPlace | None) -> list[OwnCodes]:
     if asked.factors is not None:
         items = replace(items, **_factors(asked.factors, asked.factor_names))
     items, train_labels = _train_labels(asked, place, items)
-    shown = _shown(items, known, place, asked.split)
+    shown = _shown(items, known, place, asked)
     return own_codes(shown, asked.codes, asked.train, train_labels)
 
 
@@ -220,15 +223,15 @@ def _train_labels(asked: AskedCodes, place: DataPlace | None, items: Items) -> t
     return replace(items, labels=numbers, class_names=names), of_train
 
 
-def _shown(items: Items, known: Items, place: DataPlace | None, split: str) -> Shown:
+def _shown(items: Items, known: Items, place: DataPlace | None, asked: AskedCodes) -> Shown:
     """Say where the items come from: what no data set has is kept with the codes, and is part of the data."""
     about = {"labels": items.labels, "factors": items.factors, "names": np.array(items.class_names, str)}
     new = {name: array for name, array in about.items() if array is not None}
     added = known.labels is not items.labels or known.factors is not items.factors
     if place is None:
         digest = digest_of({"count": np.array(items.count), **new})
-        return Shown(items, printable(normalized(Path(items.name).stem)) or "items", digest)
-    fingerprint = place.fingerprint
+        return Shown(items, asked.name, digest)
+    split, fingerprint = asked.split, place.fingerprint
     if split != "test" or added:
         own = {"split": np.array(split), "of": np.array(fingerprint), **(new if added else {})}
         fingerprint = digest_of(own)

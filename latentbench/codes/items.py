@@ -117,8 +117,9 @@ def _check_labels(source: Source, known: Iterable[str], numbers: Array | None, f
     expected = np.array(list(known), object)
     same = given == expected
     if not same.all() and numbers is not None:
-        by_number = given == np.array([str(number) for number in numbers.tolist()], object)
-        same = by_number if by_number.sum() > same.sum() else same
+        counted = np.array([str(number) for number in numbers.tolist()], object)
+        if (given == counted).sum() > same.sum():
+            expected, same = counted, given == counted
     if not same.all():
         row = int((~same).argmax())
         raise DataError(

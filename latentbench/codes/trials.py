@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from latentbench.codes.items import Items, Source
 from latentbench.errors import ContractError, DataError
@@ -94,6 +95,9 @@ def _arrays(shown: Shown, source: Source, trained: Source | None, train_labels: 
     if trained is not None:
         others = [_data(trained, train_labels, names)]
     data = _data(source, shown.items.labels if shown.keeps else None, names, others)
+    widths = [_width(each) for each in (data, *others)]
+    if len(set(widths)) > 1:
+        raise DataError(f"{source.name}: codes must have as many columns as the training codes, got {widths}")
     kept: dict[str, Any] = {"codes": data.codes, "center": data.center}
     if trained is not None:
         kept |= {"train_codes": others[0].codes, "train_labels": others[0].labels}
@@ -118,6 +122,10 @@ def _data(
         return SpaceData.of_arrays(class_names=names, others=others, codes=source.values, labels=labels)
     except ContractError as error:
         raise DataError(f"{source.name}: {error}") from error
+
+
+def _width(data: SpaceData) -> int:
+    return int(data.codes.shape[1]) if isinstance(data.codes, Tensor) else 0
 
 
 def _trial(shown: Shown, name: str, seed: int, seeds: int, arrays: Mapping[str, Array]) -> Trial:
