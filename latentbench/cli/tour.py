@@ -50,6 +50,8 @@ def command(
 ) -> None:
     """Film a model's map: a dot visits each cluster, with the decoded image beside the map.
 
+    Of a model without decoder, and of own codes, the nearest test item is shown.
+
     RUN is a run folder. --forming films how the map forms over the epochs of a run that was made with
     `latentbench run --checkpoints 1,2,5,10`.
     """
@@ -74,13 +76,10 @@ def _tour(
     selected: SelectedTrial, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins
 ) -> Film:
     """Film a round trip through the clusters."""
-    from latentbench.errors import NotApplicableError
     from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import cluster_tour
     from latentbench.records import Record
 
-    if reason := selected.space.missing(("decoder",)):
-        raise NotApplicableError(f"{reason}, so a tour has nothing to show (`latentbench map` needs none)")
     record = Record(selected.results.path, selected.trial.key)
     layout = trial_map(record, selected.space, method, plugins, seed=seed, count=count)
     return cluster_tour(selected.space, layout, clusters, seconds, seed)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from latentbench.drawing.pictures import as_pictures
-from latentbench.errors import RequestError
+from latentbench.errors import NotApplicableError, RequestError
 from latentbench.explore.map import class_marks
 from latentbench.explore.tour_frames import forming_frames, tour_frames
 from latentbench.latent.class_names import class_words
@@ -41,26 +42,30 @@ class Film:
 
 
 def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
-    """Film a round trip through the clusters of a map, decoding on the way.
+    """Film a round trip through the clusters of a map, decoding on the way; without decoder, by the nearest items.
 
     k-means finds the clusters on the map. The stop in a cluster is the code of its most frequent class nearest its
     center. The order is a short round trip by distances between codes. Between stops a periodic cubic spline
     through the codes is decoded, and the dot follows a spline through their places. Only at stops is the dot where
-    its code is: codes between them have no place on a t-SNE or UMAP map.
+    its code is: codes between them have no place on a t-SNE or UMAP map. Without decoder the input is shown of the
+    item, of those on the map, whose code is nearest.
 
     Args:
-        space: a space whose decoder makes images.
+        space: a space whose decoder makes images, or whose inputs are some.
         layout: the map, of items of this space.
         clusters: number of stops.
         seconds: time for each stop and the way to the next.
         seed: seed of k-means.
 
     Raises:
-        NotApplicableError: the space has no decoder, or it makes no images.
+        NotApplicableError: the space has neither decoder nor inputs, or these are no images.
         RequestError: more clusters than places.
     """
     codes = space.codes[torch.as_tensor(layout.rows, device=space.codes.device)].cpu().double().numpy()
-    as_pictures(space.decode(space.codes[:1]))
+    decodes = "decoder" in space.supplies
+    if not decodes and "inputs" not in space.supplies:
+        raise NotApplicableError("neither decoder nor inputs, so a tour has nothing to show (use `latentbench map`)")
+    as_pictures(space.decode(space.codes[:1]) if decodes else space.inputs[:1])
     labels = space.labels.cpu().numpy()[layout.rows] if "labels" in space.supplies else None
     try:
         stops = tour_stops(layout.places, labels, clusters, seed)
@@ -70,10 +75,18 @@ def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: f
     rows, classes = stops.rows[order], None if stops.classes is None else stops.classes[order]
     steps, rest = _frames(seconds)
     path, spots = (tour_path(points[rows], steps, rest) for points in (codes, layout.places))
-    decoded = space.decode(torch.as_tensor(path, dtype=torch.float32, device=space.device))
-    images = as_pictures(decoded, like=space.inputs[layout.rows])
     words = _stop_words(classes, space.class_names, len(rows), steps, rest)
     numbers = _tour_numbers(path, spots, layout.rows[rows].repeat(steps), classes, space.class_names, steps)
+    shown = space.inputs[torch.as_tensor(layout.rows, device=space.device)]
+    if decodes:
+        images = as_pictures(
+            space.decode(torch.as_tensor(path, dtype=torch.float32, device=space.device)), like=shown
+        )
+    else:
+        nearest = np.concatenate([cdist(part, codes).argmin(axis=1) for part in np.array_split(path, steps)])
+        images = as_pictures(shown[torch.as_tensor(nearest, device=space.device)], like=shown)
+        numbers.insert(3, "nearest item", layout.rows[nearest])
+        words = [f"{text}: nearest item" for text in words]
     frames = tour_frames(layout.places, labels, spots, images, words, _marks(labels, space.class_names))
     return Film(frames, numbers)
 

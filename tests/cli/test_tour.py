@@ -122,15 +122,24 @@ def test_every_checkpoint_keeps_its_map(cli, run, tmp_path):
     assert film.read_bytes() == content
 
 
+def test_without_decoder_the_nearest_item_is_shown(cli, run, tmp_path):
+    command = ("tour", run, "-m", "corner", "--method", "pca", "--count", 60, "--clusters", 3)
+    assert cli(*command, "-o", tmp_path)[0] == 0
+    (table,) = tmp_path.glob("*.csv")
+    frame = pd.read_csv(table)
+    stops = frame.groupby("stop").first()
+    assert (stops["nearest item"] == stops["item"]).all()  # at a stop it is the item of the stop
+    assert frame["nearest item"].nunique() > 3
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("-m", "corner"), "corner on digits: no decoder, so a tour has nothing to show"),
         (("-m", "pca", "--forming"), "make a run that has some, as `latentbench run -m pca --checkpoints"),
         (("-m", "pca", "--method", "pca", "--count", 20), "--clusters: clusters must be from 1 to 20"),
         (("-m", "aa"), "this run has no model 'aa'"),
     ],
-    ids=["decoder", "checkpoints", "clusters", "name"],
+    ids=["checkpoints", "clusters", "name"],
 )
 def test_a_wrong_request_is_one_sentence(cli, run, options, sentence):
     status, out, err = cli("tour", run, "--plugin", run.parent / "plugin.py", *options)
