@@ -52,6 +52,7 @@ _HOMES = {
     "compare_codes": "api",
     "hookimpl": "hookspecs",
     "load_results": "api",
+    "near_matches": "errors",
     "number_classes": "arrays.classes",
     "open_regular": "files.reading",
     "reading": "files.reading",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
     from latentbench.errors import UntrustedCodeError as UntrustedCodeError
+    from latentbench.errors import near_matches as near_matches
     from latentbench.files.cache import cache_dir as cache_dir
     from latentbench.files.reading import check_memory as check_memory
     from latentbench.files.reading import check_unpacked as check_unpacked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ import latentbench.params
 from latentbench.arrays.classes import class_numbers
 from latentbench.arrays.numbers import as_array, as_numbers
 from latentbench.errors import ContractError, DataError
-from latentbench.params import check_whole
+from latentbench.params import check_whole, check_words
 from latentbench.text import normalized, printable
 
 __all__ = ["DataSpec", "Dataset", "Rows", "Split", "Splits", "fingerprint_arrays", "split_validation"]
@@ -219,6 +219,8 @@ class Dataset(ABC):
     Attributes:
         version: increase it when the same files would give other arrays.
         reads_paths: `-d PATH` means this dataset with its parameter `path`; for loaders of users' own files.
+        unrecorded: parameter -> what a record without it means. For a parameter that was added later, with a
+            default that gives other data than before: trials of that time are opened on the data they had.
         params: the checked parameters, an instance of the class's own `Params`.
     """
 
@@ -227,13 +229,15 @@ class Dataset(ABC):
 
     version: ClassVar[int] = 1
     reads_paths: ClassVar[bool] = False
+    unrecorded: ClassVar[Mapping[str, Any]] = {}
     params: Params
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Check what the class declares.
 
         Raises:
-            ContractError: a version that cannot be, or `reads_paths` without the parameter `path`.
+            ContractError: a version that cannot be, `reads_paths` without the parameter `path`, or an unrecorded
+                parameter that is none.
         """
         super().__init_subclass__(**options)
         check_whole(f"{cls.__name__}.version", cls.version, 1)
@@ -242,6 +246,7 @@ class Dataset(ABC):
                 f"correct {cls.__name__}.Params: reads_paths needs a parameter `path`, "
                 f"got {', '.join(cls.Params.model_fields) or 'no parameters'}"
             )
+        check_words(f"{cls.__name__}.unrecorded", tuple(cls.unrecorded), [*cls.Params.model_fields])
 
     def __init__(self, params: Params) -> None:
         self.params = params
@@ -294,6 +299,13 @@ class Dataset(ABC):
         It is called after `load`, on the same object.
         """
         return ()
+
+    def preparation(self) -> str:
+        """Return how inputs differ from what the files hold, in a word or two, as "standardized"; "" for nothing.
+
+        It follows from the parameters, and stands in the head of tables.
+        """
+        return ""
 
     def render(self, factors: npt.ArrayLike) -> Array:  # noqa: ARG002 - overridden by generated data
         """Draw the inputs `(n, *shape)` of `factors` `(n, k)`; override it where the data are generated.

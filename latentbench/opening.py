@@ -95,7 +95,8 @@ def _load(plugins: Plugins, dataset: str, params: str) -> _Loaded:
 
 def _read(plugins: Plugins, dataset: str, params: str) -> _Loaded:
     cls = plugins.load("dataset", dataset)
-    splits: Splits = cls(build_params(cls.Params, json.loads(params), f"dataset {dataset!r}")).splits()
+    recorded = {**cls.unrecorded, **json.loads(params)}
+    splits: Splits = cls(build_params(cls.Params, recorded, f"dataset {dataset!r}")).splits()
     loaded = _Loaded(splits, _digests(splits))
     if _KNOWN.get((dataset, params), loaded.digests) != loaded.digests:
         raise DataError(

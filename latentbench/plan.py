@@ -214,8 +214,9 @@ def _dataset_trials(
     budgets = list(budgets_of({"precision": "auto", **benchmark.budget, **on.get("budget", {})}, device))
     dataset_params = _dataset_params(benchmark, dataset)
     outcome, fingerprint = None, ""
+    data = reader.cls(dataset_params)
     try:
-        fingerprint = reader.cls(dataset_params).fingerprint()
+        fingerprint = data.fingerprint()
     except DataError as error:
         outcome = Outcome("failed", type(error).__name__, str(error))
     labels: dict[str, str] = {}
@@ -231,6 +232,7 @@ def _dataset_trials(
                     loader=reader.name,
                     dataset_params=dataset_params.model_dump(mode="json"),
                     fingerprint=fingerprint,
+                    preparation=printable(data.preparation()),
                     model=model.name,
                     label=setting.label,
                     params=setting.params.model_dump(mode="json"),

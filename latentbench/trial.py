@@ -60,6 +60,7 @@ class Trial:
     Attributes:
         dataset: name in tables; `loader`, its registered name, and `dataset_params` say how it is loaded.
         fingerprint: sha256 of the data.
+        preparation: how their inputs differ from what the files hold, as "standardized", for the head of tables.
         model: registered name, or `/path/file.py:Class`, of which the key holds `file.py:Class`.
         label: column heading in tables.
         params: all parameters of the model, as JSON.
@@ -83,6 +84,7 @@ class Trial:
     keyed_source: bool = False
     loader: str = ""
     dataset_params: Mapping[str, Any] = field(default_factory=dict)
+    preparation: str = ""
     traits: Traits = field(default_factory=lambda: Traits())
     outcome: Outcome | None = field(default=None, compare=False)
 

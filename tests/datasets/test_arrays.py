@@ -120,24 +120,24 @@ def test_tables(tmp_path, suffix):
     frame = pd.DataFrame(floats(3), columns=["a", "b", "c"]).assign(whole=range(ROWS), kind=["x", "y"] * 30)
     path = tmp_path / f"t.{suffix}"
     frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
-    inputs, labels = together(path, label_column="kind")
+    inputs, labels = together(path, label_column="kind", standardize=False)
     assert inputs.shape == (ROWS, 4)
     assert inputs.dtype == np.float32
     assert labels.tolist() == (inputs[:, 3].astype(int) % 2).tolist()
-    assert "column 'kind' holds others (as 'x'); drop it, or if it holds the labels give `-p" in refusal(path)
+    assert f"column 'kind' holds others (as 'x'); leave it out by `-d {path}:drop=kind`, or if" in refusal(path)
     assert f"{path} must have the column 'no', got a, b, c, whole, kind; check" in refusal(path, label_column="no")
 
 
 def test_labels_that_are_numbers_are_numbered_in_their_order(tmp_path):
     pd.DataFrame({"a": range(ROWS), "label": [10, 9, 100] * 20}).to_csv(tmp_path / "t.csv", index=False)
-    inputs, labels = together(tmp_path / "t.csv")
+    inputs, labels = together(tmp_path / "t.csv", standardize=False)
     assert labels.tolist() == [[1, 0, 2][int(row) % 3] for row in inputs[:, 0]]
 
 
 def test_a_label_file_replaces_the_column_and_keeps_it_out_of_the_inputs(tmp_path):
     pd.DataFrame({"a": range(ROWS), "label": [0, 1] * 30}).to_csv(tmp_path / "t.csv", index=False)
     pd.DataFrame({"label": [0, 1, 2] * 20}).to_csv(tmp_path / "y.csv", index=False)
-    inputs, labels = together(tmp_path / "t.csv", labels=tmp_path / "y.csv")
+    inputs, labels = together(tmp_path / "t.csv", labels=tmp_path / "y.csv", standardize=False)
     assert inputs.shape == (ROWS, 1)
     assert labels.tolist() == (inputs[:, 0].astype(int) % 3).tolist()
 
@@ -145,7 +145,10 @@ def test_a_label_file_replaces_the_column_and_keeps_it_out_of_the_inputs(tmp_pat
 CSV = {
     "NaN": ("a,b\n" + "1,2\n" * 3 + "1,\n" + "1,2\n" * 56, "column 'b' has none (NaN) for row 4; fill"),
     "infinity": ("a,b\n" + "1,2\n" * 3 + "inf,2\n" + "1,2\n" * 56, "row 4 of 60 holds NaN or infinity; fill"),
-    "text": ("a,b\n" + "1,2\n" * 3 + "1,two\n" + "1,2\n" * 56, "column 'b' holds others (as 'two'); drop it"),
+    "text": (
+        "a,b\n" + "1,2\n" * 3 + "1,two\n" + "1,2\n" * 56,
+        "column 'b' holds others (as 'two'); leave it out",
+    ),
     "row numbers": (
         ",b\n" + "1,2\n" * 60,
         "a name for each column, column 1 has none; save it without row numbers",
@@ -160,12 +163,12 @@ CSV = {
         "a,Class,label\n" + "1,2,3\n" * 60,
         "must have one column named label, labels, class, target, got Class and label; rename or take out all but",
     ),
-    "decimal commas": ("a;b\n" + "1,5;2\n" * 60, "column 'a' holds others (as '1,5'); drop it"),
+    "decimal commas": ("a;b\n" + "1,5;2\n" * 60, "column 'a' holds others (as '1,5'); leave it out by `-d"),
     "few names": ("a,b\n" + "1,2,3\n" * 60, "rows hold more values than names; add the names"),
     "few values": ("a,b\n" + "1,2\n" * 3 + "1,2,3,4\n", "must be a CSV file, it cannot be read (Error tokenizing"),
     "nothing": ("", "must be a CSV file, it cannot be read (No columns to parse from file); check"),
     "no rows": ("a,b\n", "must hold rows, got none; check"),
-    "only labels": ("label\n" + "1\n2\n" * 30, "must have columns of numbers, got only labels; add inputs"),
+    "only labels": ("label\n" + "1\n2\n" * 30, "must have columns of numbers, none are left; add inputs"),
     "label gap": ("a,label\n" + "1,x\n" * 7 + "1,\n" * 53, "column 'label' has none (NaN) for row 8; fill"),
     "fractions": (
         "a,label\n" + "1,0.5\n2,0.7\n" * 30,
@@ -314,7 +317,7 @@ def test_labels_by_row_must_say_nothing_of_another_order(tmp_path):
 def test_separators_and_names_of_the_label_column(tmp_path, sign, name):
     frame = pd.DataFrame({" a": range(ROWS), name: [0, 1] * 30})
     frame.to_csv(tmp_path / "t.csv", sep=sign, index=False, encoding="utf-8-sig", lineterminator="\r\n")
-    inputs, labels = together(tmp_path / "t.csv")
+    inputs, labels = together(tmp_path / "t.csv", standardize=False)
     assert inputs.shape == (ROWS, 1)
     assert labels.tolist() == (inputs[:, 0].astype(int) % 2).tolist()
 

@@ -38,6 +38,7 @@ class FakeTrial:
     label: str
     seed: int
     params: dict = field(default_factory=dict)
+    preparation: str = ""
     traits: Traits = field(default_factory=Traits)
     outcome: Outcome = field(default_factory=lambda: Outcome("ok"))
 

@@ -123,7 +123,10 @@ def _comparison(
         dataset,
         tuple(columns),
         tuple(sorted(applicable, key=_order)),
-        _budget(contenders, {trial.label for trial in trials if not trial.traits.steps}),
+        (
+            *dict.fromkeys(trial.preparation for trial in trials if trial.preparation),
+            *_budget(contenders, {trial.label for trial in trials if not trial.traits.steps}),
+        ),
         _most_seeds([row for row in contenders if not row.deterministic]),
         sum(trial.ok for trial in trials),
         len(trials),

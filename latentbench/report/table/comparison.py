@@ -116,7 +116,7 @@ class Comparison:
         dataset: its name.
         columns: references first, then contenders, ceilings last.
         rows: ordered by purpose.
-        budget: parts of the heading, as "d=16", "4 epochs" and the likelihood.
+        budget: parts of the heading, as "standardized", "d=16", "4 epochs" and the likelihood.
         seeds: the largest number of values that any contender has whose seeds differ; 0 where there is none.
         ok: number of trials that went well.
         trials: number of trials.
