@@ -16,7 +16,9 @@ from torch import Tensor, nn
 import latentbench.params
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError
-from latentbench.params import check_whole, check_word, check_words
+from latentbench.params import check_whole, check_word, check_words, mismatch
+from latentbench.scores import UNDECLARED
+from latentbench.text import printable
 
 __all__ = [
     "Batch",
@@ -28,8 +30,10 @@ __all__ = [
     "Posterior",
     "SklearnModel",
     "as_inputs",
+    "declared_likelihood",
 ]
 
+LONGEST_NAME = 40  # of a likelihood
 Losses = dict[str, Tensor]
 Noise = Mapping[str, Tensor]
 State = dict[str, npt.NDArray[Any]]
@@ -210,6 +214,15 @@ class Model(ABC):
         """Return log p(inputs | codes) in nats, `(n,)`, or None without a likelihood."""
         return None
 
+    @classmethod
+    def likelihood_name(cls, params: Any) -> str:  # noqa: ARG003 - likewise
+        """Return what `log_likelihood` is with these parameters, in a few words, as "gaussian, sigma learned".
+
+        Override it beside `log_likelihood`. Scores that depend on the likelihood, as `elbo`, are compared between
+        models of the same name alone; without a name ("") between none.
+        """
+        return ""
+
     def get_state(self) -> State | None:
         """Return everything learned as named arrays, or None when this model cannot be reloaded."""
         return None
@@ -316,6 +329,30 @@ class SklearnModel(Model):
         """Transform codes back and shape them as inputs."""
         flat = self.estimator.inverse_transform(codes.cpu().numpy())
         return torch.from_numpy(np.asarray(flat, dtype=np.float32)).reshape(-1, *self.data.shape)
+
+
+def declared_likelihood(cls: type[Model], params: latentbench.params.Params) -> str:
+    """Return the likelihood that a model declares; "" for a model without, `UNDECLARED` where it says nothing.
+
+    A name holds for the `log_likelihood` that it was declared with, not for one that a subclass puts in its place.
+
+    Raises:
+        ContractError: what it declares is no short text.
+    """
+    has, named = (_depth(cls, name) for name in ("log_likelihood", "likelihood_name"))
+    if has < named:
+        return UNDECLARED
+    name = cls.likelihood_name(params)
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        where = f"{cls.__name__}.likelihood_name"
+        raise mismatch(where, f"a text of at most {LONGEST_NAME} characters, as 'laplace'", name)
+    nothing = "" if cls.__mro__[has] is Model else UNDECLARED
+    return printable(" ".join(name.split())) or nothing
+
+
+def _depth(cls: type[Model], method: str) -> int:
+    """Return how far up among its bases a model finds a method."""
+    return next(depth for depth, base in enumerate(cls.__mro__) if method in vars(base))
 
 
 def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Tensor:

@@ -15,7 +15,7 @@ from latentbench.codes.trials import OwnCodes
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there
-from latentbench.model import GradientModel
+from latentbench.model import GradientModel, declared_likelihood
 from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
@@ -244,6 +244,7 @@ def _dataset_trials(
                         deterministic=model.cls.deterministic,
                         encoder=model.cls.encoder,
                         steps=issubclass(model.cls, GradientModel),
+                        likelihood=declared_likelihood(model.cls, setting.params),
                         varied=setting.varied,
                     ),
                     outcome=outcome,

@@ -150,6 +150,12 @@ class Results:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.path / "run.json", f"{name}: {type(error).__name__}: {error}") from error
 
+    @cached_property
+    def per_likelihood(self) -> frozenset[str]:
+        """Names of the scores in which only models with the same likelihood can be compared."""
+        declared = (pair for request in self.requests for pair in request.scores.items())
+        return frozenset(name for name, score in declared if score.get("per_likelihood"))
+
     def record(self, trial: Trial) -> Record:
         """Return the files of a trial."""
         return self._records.setdefault(trial.key, Record(self.path, trial.key))

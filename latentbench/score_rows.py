@@ -23,6 +23,7 @@ __all__ = [
     "StoredScores",
     "exceeded",
     "grouped",
+    "likelihood_of",
     "purpose_place",
     "score_frame",
     "score_rows",
@@ -165,6 +166,10 @@ class StoredScores:
         """Return the value of one score, or NaN."""
         return _number(self.score(name)["value"])
 
+    def nats_of(self, name: str) -> str:
+        """Return the likelihood within which values of a score can be compared; "" where any can."""
+        return likelihood_of(self.trial) if self.request.scores[name].get("per_likelihood") else ""
+
     def flags(self) -> Iterator[str]:
         """Yield the flags of the outcome, and those that values under a threshold raise."""
         yield from (self.trial.outcome or MISSING).flags
@@ -192,11 +197,12 @@ class _References:
         self._settings[setting] = trial.traits.varied
         for name in stored.names:
             if not math.isnan(value := stored.value(name)):
-                by_setting = self._values.setdefault((trial.dataset, _short_name(trial), name), {})
+                key = trial.dataset, _short_name(trial), name, stored.nats_of(name)
+                by_setting = self._values.setdefault(key, {})
                 by_setting.setdefault(setting, []).append(value)
 
     def _means(self, *key: str) -> list[tuple[Mapping[str, Any], float]]:
-        """Return (setting, mean over seeds) of a reference model on a data set in a score."""
+        """Return (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
         if key not in self._known:
             by_setting = self._values.get(key, {})
             pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
@@ -204,14 +210,15 @@ class _References:
             self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
         return self._known[key]
 
-    def bound(self, declared: float | str | None, trial: Trial, score: str) -> float:
+    def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
         """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
         if not isinstance(declared, str):
             return _number(declared)
+        trial = stored.trial
         varied = trial.traits.varied
         means = [
             mean
-            for setting, mean in self._means(trial.dataset, declared, score)
+            for setting, mean in self._means(trial.dataset, declared, score, stored.nats_of(score))
             if all(varied.get(name, value) == value for name, value in setting.items())
         ]
         return float(np.mean(means)) if means else math.nan
@@ -262,7 +269,7 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
         "deterministic": trial.traits.deterministic,
         "varied": trial.traits.varied,
         "latent_dim": float(dim) if isinstance(dim := trial.params.get("latent_dim"), int | float) else math.nan,
-        "likelihood": _likelihood(trial.params),
+        "likelihood": likelihood_of(trial),
         "environment": short_hash(influential, 8),
     }
 
@@ -280,8 +287,8 @@ def _of_score(stored: StoredScores, name: str, references: _References) -> dict[
         "se": _number(score["se"]),
         "unit": declared["unit"],
         "better": declared["better"],
-        "floor": references.bound(declared["floor"], stored.trial, name),
-        "ceiling": references.bound(declared["ceiling"], stored.trial, name),
+        "floor": references.bound(declared["floor"], stored, name),
+        "ceiling": references.bound(declared["ceiling"], stored, name),
         "status": score["status"],
         "reason": score["reason"],
         "n_eval": 0 if content is None else 1 if declared["kind"] == "cost" else content["n_eval"],
@@ -351,7 +358,11 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _likelihood(params: Mapping[str, Any]) -> str:
+def likelihood_of(trial: Trial) -> str:
+    """Return what the trial's model declared; of an old record, what versions without declarations guessed."""
+    if trial.traits.likelihood is not None:
+        return trial.traits.likelihood
+    params = trial.params
     if "likelihood" not in params:
         return ""
     if params["likelihood"] != "gaussian":

@@ -9,7 +9,7 @@ from typing import Literal, NewType, get_args
 from latentbench.errors import ContractError
 from latentbench.params import check_name, check_number, check_word, mismatch
 
-__all__ = ["PURPOSES", "Better", "Near", "Purpose", "Score", "gain"]
+__all__ = ["PURPOSES", "UNDECLARED", "Better", "Near", "Purpose", "Score", "gain"]
 
 Near = NewType("Near", str)  # "near:VALUE"
 Better = Literal["up", "down", "none"] | Near
@@ -18,6 +18,7 @@ Kind = Literal["quality", "cost"]
 Codes = Literal["mean", "sample"]
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)  # in the order of tables
+UNDECLARED = "likelihood not declared"  # of a model that has one
 DIRECTIONS = ("up", "down", "none")
 
 
@@ -38,6 +39,8 @@ class Score:
         codes: whether the score looks at posterior means or at posterior samples.
         floor: the score of an untrained baseline: a number, or the name of the reference model whose row gives it.
         ceiling: the score without any compression, likewise.
+        per_likelihood: values of models with different likelihoods cannot be compared (a density with a
+            probability): tables show them in a row for each likelihood.
         flag_below: below this value the trial is flagged `flag`.
         flag: such as "collapsed"; a flagged trial is never starred.
 
@@ -56,6 +59,7 @@ class Score:
     codes: Codes = "mean"
     floor: float | str | None = None
     ceiling: float | str | None = None
+    per_likelihood: bool = False
     flag_below: float = -math.inf
     flag: str = ""
 
@@ -67,6 +71,8 @@ class Score:
             raise mismatch(self._field("range"), "(smallest, largest)", self.range)
         for name in ("floor", "ceiling"):
             _check_bound(self._field(name), getattr(self, name))
+        if not isinstance(self.per_likelihood, bool):
+            raise mismatch(self._field("per_likelihood"), "True or False", self.per_likelihood)
         if bool(self.flag) != (self.flag_below > -math.inf):
             raise ContractError(f"correct {self._field('flag')}: `flag` and `flag_below` need each other")
 

@@ -42,6 +42,8 @@ class Traits:
         deterministic: the seed changes nothing.
         encoder: "amortized", "optimized" or "none".
         steps: trained by gradient steps: its epochs and batch size count.
+        likelihood: what its model declares, as "gaussian, sigma learned"; "" for none. None in records of versions
+            to which models did not declare it: tables then guess it from the parameters, as those versions did.
         varied: the parameters and fields of the budget (a checkpoint as epochs) in which the trials of this model
             differ on this dataset.
     """
@@ -50,6 +52,7 @@ class Traits:
     deterministic: bool = False
     encoder: str = "amortized"
     steps: bool = True
+    likelihood: str | None = None
     varied: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -273,6 +276,7 @@ class _Declared:
     floor: float | str | None
     ceiling: float | str | None
     range: tuple[float | None, float | None] = (None, None)
+    per_likelihood: bool = False
 
     def check(self) -> None:
         """Raise ValueError unless a metric may declare this."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latentbench.errors import ContractError
-from latentbench.model import GradientModel, Model, SklearnModel
+from latentbench.model import GradientModel, Model, SklearnModel, declared_likelihood
 from latentbench.params import Params
 
 
@@ -58,3 +58,58 @@ def test_a_subclass_whose_params_lack_an_inherited_label_is_refused():
     parent = declare(label_params=("strength",))
     with pytest.raises(ContractError, match=r"^correct Sharp\.label_params"):
         type("Sharp", (parent,), {"Params": Model.Params})
+
+
+class Quiet(Model):
+    def encode(self, inputs):
+        return inputs.flatten(1)
+
+
+class Loud(Quiet):
+    class Params(Model.Params):
+        scale: float = 1.0
+
+    @classmethod
+    def likelihood_name(cls, params):
+        return f" laplace,\n scale {params.scale:g} "
+
+    def log_likelihood(self, inputs, codes):
+        return codes.sum(1)
+
+
+class Other(Loud):
+    def log_likelihood(self, inputs, codes):
+        return codes.mean(1)
+
+
+class Named(Other):
+    @classmethod
+    def likelihood_name(cls, params):
+        return "cauchy"
+
+
+class Silent(Quiet):
+    def log_likelihood(self, inputs, codes):
+        return codes.sum(1)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (Quiet, ""),
+        (Loud, "laplace, scale 1"),
+        (type("Heir", (Loud,), {}), "laplace, scale 1"),
+        (Other, "likelihood not declared"),  # what it inherits was said of another function
+        (Named, "cauchy"),
+        (Silent, "likelihood not declared"),
+    ],
+)
+def test_a_model_declares_its_likelihood(cls, name):
+    assert declared_likelihood(cls, cls.Params()) == name
+
+
+@pytest.mark.parametrize("name", [None, 3, "x" * 41])
+def test_a_likelihood_has_a_short_name(name):
+    cls = type("Odd", (Silent,), {"likelihood_name": classmethod(lambda cls, params: name)})
+    with pytest.raises(ContractError, match=r"correct Odd\.likelihood_name: expected a text of at most 40 char"):
+        declared_likelihood(cls, cls.Params())

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from latentbench.files.archives import read_npz
 from latentbench.files.json_files import read_json
 from latentbench.records import Record
 from latentbench.results import Results
-from latentbench.score_rows import ScoreRow
+from latentbench.score_rows import ScoreRow, likelihood_of
+from latentbench.trial import Trial
 
 FROZEN = Path(__file__).parent / "frozen_run"
 INTEGERS = ("epochs", "seed", "model_version", "metric_version", "n_eval")
@@ -150,3 +152,15 @@ def test_each_file_is_read_once(frozen, monkeypatch):
     results.write()
     results.table()
     assert reads == Counter(frozen.rglob("*.json"))
+
+
+def test_a_record_without_a_declared_likelihood_is_shown_as_before(frozen):
+    """Versions before `Traits.likelihood` guessed it from the parameters."""
+    results = Results(frozen)
+    trial = next(trial for trial in results.trials if trial.label == "vae(latent_dim=8)")
+    assert trial.traits.likelihood is None
+    assert {row.likelihood for row in only(results.rows, trial=trial.key)} == {"gaussian, sigma learned"}
+    assert results.per_likelihood == frozenset()
+    declared = replace(trial, traits=replace(trial.traits, likelihood="laplace"))
+    again = Trial.from_json(json.loads(json.dumps(declared.to_json())))
+    assert (likelihood_of(again), again.key) == ("laplace", trial.key)

@@ -39,8 +39,8 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
                 f"--fail-on {score}: the two do not share this score (they share {', '.join(sorted(known))})"
             )
     shown = [row for row in rows if every or row.score in allowed] if allowed else rows
-    echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
     worse = regressions(rows, allowed)
+    echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
     for sentence in worse:
         echo(f"latentbench: {sentence}", err=True)
     return 1 if worse else 0

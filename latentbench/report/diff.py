@@ -19,7 +19,7 @@ from latentbench.report.table.number_format import Style, measured, number, row_
 from latentbench.report.table.pairing import FEWEST_SEEDS, Contender, common_seeds, difference, entries
 from latentbench.results import Results, read_environment
 from latentbench.score_rows import ScoreRow
-from latentbench.scores import gain
+from latentbench.scores import UNDECLARED, gain
 from latentbench.statistics import PairedDifference, holm, holm_levels
 from latentbench.text import normalized
 
@@ -58,6 +58,7 @@ class Difference:
         kind: "quality" or "cost"; `unit` is that of the score.
         unequal: a cost of trials that ran under different conditions, so that it cannot be compared.
         single: both models have one trial, so that test items alone can tell them apart.
+        unlike: why values are of no common likelihood, so that they cannot be compared; "" where they can.
         p_value: Holm-adjusted over all rows of quality; over the rows of one score for a cost.
         level: of the interval that decides, by Holm's procedure over the same rows; 95 % where none is decided.
     """
@@ -75,6 +76,7 @@ class Difference:
     unit: str = ""
     unequal: bool = False
     single: bool = False
+    unlike: str = ""
     p_value: float = math.nan
     level: float = LEVEL
 
@@ -94,6 +96,8 @@ class Difference:
         """Whether b is "better" or "worse" than a, or "="; otherwise why they are not compared."""
         if self.better == "none":
             return "no better direction"
+        if self.unlike:
+            return self.unlike
         if self.unequal:
             return "unequal conditions"
         if self.paired is None or not self.tested:
@@ -152,9 +156,18 @@ def judged(rows: Sequence[Difference]) -> list[Difference]:
 
 
 def regressions(rows: Sequence[Difference], limits: Mapping[str, float]) -> list[str]:
-    """Return one sentence for each score that got worse by more than its limit, a share of its old value."""
+    """Return one sentence for each score that got worse by more than its limit, a share of its old value.
+
+    Raises:
+        RequestError: a limit is set for a score whose values are of no common likelihood.
+    """
     sentences = []
     for row in rows:
+        if row.unlike and row.score in limits:
+            raise RequestError(
+                f"a limit of {row.score} needs models of one likelihood, {row.a} and {row.b} are not "
+                f"({row.unlike}); take it out, or name other models"
+            )
         lost = gain(row.mean_a, row.better) - gain(row.mean_b, row.better)
         limit = limits.get(row.score, math.inf)
         if row.better != "none" and lost > limit * abs(row.mean_a):
@@ -228,6 +241,8 @@ def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Ite
         model_a = contender(label_a, ours, a.results.items, first.deterministic)
         model_b = contender(label_b, theirs, b.results.items, others[0].deterministic)
         seeds = common_seeds(model_a, model_b)
+        within = score in a.results.per_likelihood | b.results.per_likelihood
+        unlike = _unlike([*ours, *theirs]) if within else ""
         yield Difference(
             dataset,
             label_a,
@@ -236,12 +251,13 @@ def _pair_rows(a: Side, b: Side, label_a: str, label_b: str, every: bool) -> Ite
             first.better,
             _mean([model_a.value_at(seed) for seed in seeds]),
             _mean([model_b.value_at(seed) for seed in seeds]),
-            _paired(model_a, model_b, first.better) if single or len(seeds) > 1 else None,
+            _paired(model_a, model_b, first.better) if not unlike and (single or len(seeds) > 1) else None,
             len(seeds),
             kind=first.kind,
             unit=first.unit,
             unequal=first.kind == "cost" and _unequal(rows, others),
             single=single,
+            unlike=unlike,
         )
 
 
@@ -253,6 +269,14 @@ def _matched(
         return rows, others
     common = {row.seed for row in rows} & {row.seed for row in others}
     return [row for row in rows if row.seed in common], [row for row in others if row.seed in common]
+
+
+def _unlike(rows: Iterable[ScoreRow]) -> str:
+    """Say why values have no common likelihood."""
+    likelihoods = {row.likelihood or UNDECLARED for row in rows}
+    if UNDECLARED in likelihoods:
+        return UNDECLARED
+    return "different likelihoods" if len(likelihoods) > 1 else ""
 
 
 def _unequal(rows_a: Iterable[ScoreRow], rows_b: Iterable[ScoreRow]) -> bool:

@@ -304,7 +304,7 @@ class Likelihoods(Metric):
     """
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "elbo": Score("up", purpose="keep", unit="nats"),
+        "elbo": Score("up", purpose="keep", unit="nats", per_likelihood=True),
     }
     needs: ClassVar[tuple[Need, ...]] = ("inputs", "posterior", "prior", "likelihood")
     tier: ClassVar[Tier] = "full"
@@ -327,7 +327,7 @@ class ImportanceWeighted(Likelihoods):
     """From 500 posterior samples of each of 500 fixed items; compare only models with the same likelihood."""
 
     scores: ClassVar[Mapping[str, Score]] = {
-        "iwae_k500": Score("up", purpose="keep", unit="nats"),
+        "iwae_k500": Score("up", purpose="keep", unit="nats", per_likelihood=True),
     }
     max_items: ClassVar[int | None] = ITEMS
 

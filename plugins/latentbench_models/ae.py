@@ -62,6 +62,11 @@ class AE(GradientModel):
         """Map codes to reconstructions."""
         return self.likelihood.mean(self.decoder_net(codes))
 
+    @classmethod
+    def likelihood_name(cls, params: LikelihoodParams) -> str:
+        """Return the likelihood that the parameters choose."""
+        return params.likelihood_name
+
     def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
         """Return log p(inputs | codes) in nats."""
         return -self.likelihood.nll(self.decoder_net(codes), inputs)

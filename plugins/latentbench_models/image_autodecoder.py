@@ -12,7 +12,7 @@ from latentbench import Batch, DataSpec, GradientModel, Model
 from latentbench.latent.inversion import best_starts, fit_codes
 from latentbench.latent.sampling import fit_gaussian
 from latentbench_models.ae import AutoencoderParams
-from latentbench_models.likelihood import Likelihood
+from latentbench_models.likelihood import Likelihood, LikelihoodParams
 from latentbench_models.nets import make_decoder
 
 __all__ = ["ImageAutodecoder"]
@@ -89,6 +89,11 @@ class ImageAutodecoder(GradientModel):
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes to reconstructions."""
         return self.likelihood.mean(self.decoder_net(codes))
+
+    @classmethod
+    def likelihood_name(cls, params: LikelihoodParams) -> str:
+        """Return the likelihood that the parameters choose."""
+        return params.likelihood_name
 
     def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
         """Return log p(inputs | codes) in nats."""

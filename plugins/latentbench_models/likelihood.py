@@ -28,6 +28,13 @@ class LikelihoodParams(Params):
         default="learned", description="standard deviation of the gaussian: one learned number, or a fixed one"
     )
 
+    @property
+    def likelihood_name(self) -> str:
+        """The likelihood in words, as "gaussian, sigma learned"."""
+        if self.likelihood != "gaussian":
+            return self.likelihood
+        return "gaussian, sigma learned" if self.sigma == "learned" else f"gaussian, sigma {self.sigma}"
+
 
 class Likelihood(nn.Module):
     """p(input | decoder output), in nats per input.

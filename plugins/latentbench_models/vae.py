@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, GradientModel, Model, Posterior
 from latentbench_models.ae import AutoencoderParams
-from latentbench_models.likelihood import Likelihood
+from latentbench_models.likelihood import Likelihood, LikelihoodParams
 from latentbench_models.nets import make_decoder, make_encoder
 
 __all__ = ["VAE", "ElboTerms"]
@@ -74,6 +74,11 @@ class VAE(GradientModel):
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes to reconstructions."""
         return self.likelihood.mean(self.decoder_net(codes))
+
+    @classmethod
+    def likelihood_name(cls, params: LikelihoodParams) -> str:
+        """Return the likelihood that the parameters choose."""
+        return params.likelihood_name
 
     def log_likelihood(self, inputs: Tensor, codes: Tensor) -> Tensor:
         """Return log p(inputs | codes) in nats."""

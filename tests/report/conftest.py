@@ -58,6 +58,7 @@ class FakeResults:
     spaces: dict = field(default_factory=dict)
     request: dict = field(default_factory=lambda: {"scores": []})
     validation_rows: list[ScoreRow] = field(default_factory=list)
+    per_likelihood: frozenset = frozenset()
 
     @property
     def scores(self):

@@ -50,7 +50,7 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
 
 def rings(sweep: Sweep, curve: Curve) -> list[tuple[Line, Point, Choice]]:
     """Return the points of a curve that are chosen settings."""
-    chosen = {choice.label: choice for choice in sweep.choices if choice.score == curve.score}
+    chosen = {choice.label: choice for choice in sweep.choices if choice.line == curve.of}
     points = [(line, point) for line in curve.lines if not line.level for point in line.points]
     return [(line, point, chosen[point.label]) for line, point in points if point.label in chosen]
 
@@ -89,7 +89,7 @@ def _draw_curve(
         }
         panel.scatter([point.x], [point.value.mean], **ring)
         panel.scatter([point.x], [choice.test.mean], marker="D", **diamond)
-    title_panel(panel, curve.purpose, curve.score, curve.better, curve.unit)
+    title_panel(panel, curve.purpose, curve.of.name, curve.better, curve.unit)
     set_ticks(panel, values)
 
 

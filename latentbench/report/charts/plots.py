@@ -149,7 +149,12 @@ def _curve_numbers(sweep: Sweep, axis: str) -> pd.DataFrame:
             for point in line.points:
                 test = chosen.get(point.label, Estimate(math.nan))
                 rows.append(
-                    {"dataset": sweep.dataset, "split": "validation", "score": curve.score, "better": curve.better}
+                    {
+                        "dataset": sweep.dataset,
+                        "split": "validation",
+                        "score": curve.of.name,
+                        "better": curve.better,
+                    }
                     | {"line": line.label, "label": point.label, "model": line.model, "reference": line.reference}
                     | {axis: point.x, **columns_of("value", point.value), "seeds": point.value.seeds}
                     | {"floor": point.floor, "chosen": point.label in chosen, **columns_of("test", test)}
@@ -163,7 +168,7 @@ def _curve_alt(sweep: Sweep, axis: str) -> str:
     for curve in sweep.curves:
         shown = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
         if curve.axis == axis and shown:
-            said.append(f"{curve.score}: " + ", ".join(map(_ends, shown)))
+            said.append(f"{curve.of.name}: " + ", ".join(map(_ends, shown)))
     return f"Scores over {axis} on the validation split of {sweep.dataset}. {'; '.join(said)}."
 
 
@@ -181,8 +186,8 @@ def _choice_sentence(choice: Choice) -> str:
     more = f" and {len(choice.close) - MOST_CLOSE} more" if len(choice.close) > MOST_CLOSE else ""
     close = f" Not clearly worse: {'; '.join(choice.close[:MOST_CLOSE])}{more}." if choice.close else ""
     return (
-        f"{aim} ({choice.score}), {choice.model} does best with {choice.chosen} of {choice.tried} tried on the "
-        f"validation split ({validation}){shortfall(choice)}; on the test split it is {test}.{close}"
+        f"{aim} ({choice.line.name}), {choice.model} does best with {choice.chosen} of {choice.tried} tried on "
+        f"the validation split ({validation}){shortfall(choice)}; on the test split it is {test}.{close}"
     )
 
 

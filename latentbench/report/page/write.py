@@ -153,7 +153,7 @@ def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
             if cell.status == "not applicable":
                 reasons.setdefault(cell.reason or "no reason given", []).append(column.label)
         for reason, labels in reasons.items():
-            skipped.setdefault(reason, []).append(f"{row.score}: {', '.join(labels)}")
+            skipped.setdefault(reason, []).append(f"{row.name}: {', '.join(labels)}")
     return skipped
 
 
@@ -169,7 +169,7 @@ def _share(row: DisplayRow, place: int) -> int | None:
 
 def _without_bar(shown: Display) -> list[str]:
     """Return the scores whose ceiling some model exceeds, so that it is none."""
-    return [row.source.score for row in shown.rows if row.source is not None and row.source.exceeded]
+    return [row.source.name for row in shown.rows if row.source is not None and row.source.exceeded]
 
 
 def _section(title: str, content: pd.DataFrame | str) -> _PluginSection:

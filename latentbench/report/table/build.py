@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from latentbench.report.table.comparison import (
 )
 from latentbench.report.table.conditions import RunConditions, run_conditions
 from latentbench.report.table.contests import contender, with_baselines
+from latentbench.report.table.lines import ScoreLine, lines_of
 from latentbench.report.table.significance import Contest, Verdict, judged
 from latentbench.report.table.sweeps import Sweep, sweeps
 from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
@@ -112,11 +113,14 @@ def _comparison(
     rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
     trials = possible_trials(results, dataset)
     columns = [column for column in columns_of(rows, trials, every) if column.label not in hidden]
-    by_score = grouped(rows, lambda row: row.score)
-    shown = _shown_scores(by_score, purposes, every, bool(results.request["scores"]))
+    by_line = lines_of(rows, results.per_likelihood)
+    shown = _shown_lines(by_line, purposes, every, bool(results.request["scores"]))
     conditions = _conditions(rows, columns)
-    verdicts = _verdicts(_contests(by_score, columns, sweep, results), by_score, shown, conditions)
-    compared = [_comparison_row(by_score[score], columns, verdicts[score]) for score in shown]
+    verdicts = _verdicts(_contests(by_line, columns, sweep, results), by_line, shown, conditions)
+    compared = [
+        replace(_comparison_row(by_line[line], columns, verdicts[line]), likelihood=line.likelihood)
+        for line in shown
+    ]
     applicable, empty = _split_applicable(compared)
     contenders = _contenders(rows)
     return Comparison(
@@ -138,49 +142,61 @@ def _comparison(
     )
 
 
-def _shown_scores(
-    by_score: Mapping[str, Sequence[ScoreRow]], purposes: Sequence[str], every: bool, by_name: bool
-) -> list[str]:
-    """Return the scores that are shown: all where `by_name`, as the run was asked for them by name."""
-    firsts = {score: rows[0] for score, rows in by_score.items()}
+def _shown_lines(
+    by_line: Mapping[ScoreLine, Sequence[ScoreRow]], purposes: Sequence[str], every: bool, by_name: bool
+) -> list[ScoreLine]:
+    """Return the lines that are shown: all where `by_name`, as the run was asked for them by name."""
+    firsts = {line: rows[0] for line, rows in by_line.items()}
     return [
-        score
-        for score, row in firsts.items()
+        line
+        for line, row in firsts.items()
         if every or (row.purpose in purposes if purposes else by_name or row.headline)
     ]
 
 
 def _contests(
-    by_score: Mapping[str, Sequence[ScoreRow]], columns: Sequence[Column], sweep: Sweep | None, results: Results
-) -> dict[str, Contest]:
-    tried: dict[str, dict[str, int]] = {}
+    by_line: Mapping[ScoreLine, Sequence[ScoreRow]],
+    columns: Sequence[Column],
+    sweep: Sweep | None,
+    results: Results,
+) -> dict[ScoreLine, Contest]:
+    tried: dict[ScoreLine, dict[str, int]] = {}
     for choice in sweep.choices if sweep is not None else ():
-        tried.setdefault(choice.score, {})[choice.label] = choice.tried
+        tried.setdefault(choice.line, {})[choice.label] = choice.tried
     return {
-        score: _contest(
-            rows, [column for column in columns if _contends(column, score, sweep)], results, tried.get(score, {})
+        line: _contest(
+            rows, [column for column in columns if _contends(column, line, sweep)], results, tried.get(line, {})
         )
-        for score, rows in by_score.items()
+        for line, rows in by_line.items()
     }
 
 
 def _verdicts(
-    contests: Mapping[str, Contest],
-    by_score: Mapping[str, Sequence[ScoreRow]],
-    shown: Sequence[str],
+    contests: Mapping[ScoreLine, Contest],
+    by_line: Mapping[ScoreLine, Sequence[ScoreRow]],
+    shown: Sequence[ScoreLine],
     conditions: RunConditions,
-) -> dict[str, Verdict]:
+) -> dict[ScoreLine, Verdict]:
     """Judge the headline scores of quality as one family, and every other score that is shown by itself.
 
-    So the load of a machine changes no mark of quality. Costs under unequal conditions are not judged at all.
+    So the load of a machine changes no mark of quality. Costs under unequal conditions are not judged at all. All
+    lines of one score are one family.
     """
-    costs = {score for score, rows in by_score.items() if rows[0].kind == "cost"}
-    family = [score for score, rows in by_score.items() if rows[0].headline and score not in costs]
-    verdicts = dict(zip(family, judged([contests[score] for score in family]), strict=True))
-    for score in set(shown) - verdicts.keys():
-        unequal = score in costs and conditions.mixed
-        verdicts[score] = Verdict() if unequal else judged([contests[score]])[0]
+    costs = {line for line, rows in by_line.items() if rows[0].kind == "cost"}
+    families: dict[str, list[ScoreLine]] = {"": [*_headlines(by_line, costs)]}
+    for line in shown:
+        if line not in families[""]:
+            families.setdefault(line.score, []).append(line)
+    verdicts: dict[ScoreLine, Verdict] = {}
+    for lines in families.values():
+        unequal = conditions.mixed and any(line in costs for line in lines)
+        outcomes = [Verdict()] * len(lines) if unequal else judged([contests[line] for line in lines])
+        verdicts |= dict(zip(lines, outcomes, strict=True))
     return verdicts
+
+
+def _headlines(by_line: Mapping[ScoreLine, Sequence[ScoreRow]], costs: Set[ScoreLine]) -> Iterator[ScoreLine]:
+    return (line for line, rows in by_line.items() if rows[0].headline and line not in costs)
 
 
 def _conditions(rows: Sequence[ScoreRow], columns: Sequence[Column]) -> RunConditions:
@@ -204,15 +220,15 @@ def _split_applicable(rows: Sequence[ComparisonRow]) -> tuple[list[ComparisonRow
     for row in rows:
         if row not in applicable:
             reason = next(cell.reason for cell in row.cells)
-            empty[reason] = (*empty.get(reason, ()), row.score)
+            empty[reason] = (*empty.get(reason, ()), row.name)
     return applicable, empty
 
 
-def _contends(column: Column, score: str, sweep: Sweep | None) -> bool:
-    """Whether a column takes part in a score: of a model with several settings only the one that it chose."""
-    if sweep is None:
-        return True
-    chosen = {choice.label for choice in sweep.choices if choice.score == score}
+def _contends(column: Column, line: ScoreLine, sweep: Sweep | None) -> bool:
+    """Whether a column takes part in a line: of a model with several settings only the one that it chose."""
+    if sweep is None or not line.comparable:
+        return line.comparable
+    chosen = {choice.label for choice in sweep.choices if choice.line == line}
     several = {choice.model for choice in sweep.choices}
     return column.label in chosen or column.model not in several
 
@@ -285,9 +301,9 @@ def _cell(rows: Sequence[ScoreRow], trials: int) -> Cell:
 
 
 def _relative(comparison: Comparison) -> Comparison:
-    scaled = {row.score: relative_row(row) for row in comparison.rows}
-    beyond = tuple(row.score for row in comparison.rows if row.exceeded)
-    omitted = tuple(score for score, row in scaled.items() if row is None and score not in beyond)
+    scaled = {row.name: relative_row(row) for row in comparison.rows}
+    beyond = tuple(row.name for row in comparison.rows if row.exceeded)
+    omitted = tuple(name for name, row in scaled.items() if row is None and name not in beyond)
     shown = tuple(row for row in scaled.values() if row is not None)
     return replace(comparison, rows=shown, omitted=omitted, beyond=beyond)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from latentbench.report.table.baselines import Standing
 from latentbench.report.table.conditions import RunConditions
+from latentbench.report.table.lines import ScoreLine
 from latentbench.report.table.significance import FEWEST_DATASETS
 from latentbench.scores import gain
 from latentbench.statistics import average_ranks, critical_difference
@@ -59,6 +60,7 @@ class ComparisonRow:
     seeds only, as the score has no per-item values. `items_only`: it covers test items only, as each model has one
     trial. `standings`: label -> where a model stands among the
     baselines; empty where that was not tested. `exceeded`: some model exceeds the ceiling, so that it is none.
+    `likelihood`: that of the models which the row compares, where models have several; otherwise "".
     """
 
     score: str
@@ -77,6 +79,12 @@ class ComparisonRow:
     items_only: bool = False
     standings: Mapping[str, Standing] = field(default_factory=dict)
     exceeded: bool = False
+    likelihood: str = ""
+
+    @property
+    def name(self) -> str:
+        """The score, and the likelihood that it is of, as "elbo, bernoulli"."""
+        return ScoreLine(self.score, self.likelihood).name
 
     @property
     def measured(self) -> bool:
@@ -150,7 +158,7 @@ class AverageRanks:
     """One headline score over all data sets on which every contender has a value.
 
     Attributes:
-        purpose: of the score; `score` and `better` likewise.
+        purpose: of the score; `score`, `better` and `likelihood` likewise.
         datasets: number of these data sets.
         ranks: label -> average rank; empty with too few data sets.
         critical: the difference from which two average ranks are significant; NaN with too few data sets.
@@ -162,6 +170,7 @@ class AverageRanks:
     datasets: int
     ranks: Mapping[str, float] = field(default_factory=dict)
     critical: float = math.nan
+    likelihood: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,8 +208,13 @@ def averaged(comparisons: Sequence[Comparison]) -> tuple[AverageRanks, ...]:
         for row in comparison.rows:
             unequal = row.kind == "cost" and comparison.conditions.mixed
             if row.headline and row.better != "none" and not unequal:
-                rows.setdefault(row.score, []).append((comparison, row))
-    return tuple(average for pairs in rows.values() if (average := _average(pairs)) is not None)
+                rows.setdefault(row.name, []).append((comparison, row))
+    averages = {name: _average(pairs) for name, pairs in rows.items()}
+    return tuple(
+        replace(average, likelihood=rows[name][0][1].likelihood)
+        for name, average in averages.items()
+        if average is not None
+    )
 
 
 def _average(rows: Sequence[tuple[Comparison, ComparisonRow]]) -> AverageRanks | None:

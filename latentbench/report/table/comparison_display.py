@@ -106,4 +106,5 @@ def _display_cell(cell: Cell, column: Column, style: Style, letters: Mapping[str
 
 def _with_unit(row: ComparisonRow) -> str:
     named = not row.unit or row.score.endswith(LONG_UNITS.get(row.unit, f"_{row.unit}"))
-    return row.score if named else f"{row.score}, {row.unit}"
+    of = f" ({row.likelihood})" if row.likelihood else ""
+    return f"{row.score}{of}" if named else f"{row.score}, {row.unit}{of}"

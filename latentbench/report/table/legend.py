@@ -9,6 +9,7 @@ from latentbench.report.table.baselines import FLOOR
 from latentbench.report.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
 from latentbench.report.table.conditions import conditions_in_words
 from latentbench.report.table.contests import is_truth
+from latentbench.report.table.lines import ScoreLine
 from latentbench.report.table.outcomes import listed, without_floor
 from latentbench.report.table.pairing import FEWEST_SEEDS
 from latentbench.report.table.sentences import spoken
@@ -61,14 +62,14 @@ def _signs(comparison: Comparison) -> tuple[str, ...]:
 def _significance(comparison: Comparison) -> list[str]:
     """Say which marks rest on seeds alone or on test items alone, and where nobody has one."""
     starred = [row for row in comparison.rows if row.kind != "cost" and _has_star(row)]
-    alone = [row.score for row in starred if row.seeds_only]
+    alone = [row.name for row in starred if row.seeds_only]
     parts = [f"significance covers seeds only (no per-item values): {', '.join(alone)}"] if alone else []
-    fixed = [row.score for row in starred if row.items_only]
+    fixed = [row.name for row in starred if row.items_only]
     which = "" if len(fixed) == len(starred) else f": {', '.join(fixed)}"
     parts += [f"significance covers test items, not seeds (one trial a model){which}"] if fixed else []
-    untold = [row.score for row in comparison.rows if fixed and _lacks_items(row, comparison.columns)]
+    untold = [row.name for row in comparison.rows if fixed and _lacks_items(row, comparison.columns)]
     parts += [f"no star (no per-item values): {', '.join(untold)}"] if untold else []
-    low = [row.score for row in comparison.rows if row.at_floor]
+    low = [row.name for row in comparison.rows if row.at_floor]
     return parts + ([f"no star, none beats the floor: {', '.join(low)}"] if low else [])
 
 
@@ -82,7 +83,7 @@ def _baselines(comparison: Comparison) -> list[str]:
     truths = [
         f"{column.label} is the truth in {listed(scores)}"
         for column in comparison.columns
-        if (scores := [row.score for row in rows if is_truth(column.reference, row.purpose)])
+        if (scores := [row.name for row in rows if is_truth(column.reference, row.purpose)])
     ]
     against = f"sentences: against {listed([*models, *floor])} (paired, Holm, 95 %)" if names else ""
     return [against, *truths] if names else []
@@ -140,7 +141,8 @@ def _average_ranks(averages: Sequence[AverageRanks]) -> list[tuple[str, ...]]:
     needed = f"critical difference: needs {NUMBER_WORDS.get(FEWEST_DATASETS, FEWEST_DATASETS)} data sets"
     lines = [
         (
-            f"{average.score}, average ranks over {average.datasets} data sets:",
+            f"{ScoreLine(average.score, average.likelihood).name}, average ranks over "
+            f"{average.datasets} data sets:",
             *(f"{label} {rank:.2f}" for label, rank in average.ranks.items()),
             f"critical difference {average.critical:.2f} (Nemenyi, 95 %)",
         )

@@ -13,7 +13,15 @@ from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, 
 from latentbench.report.table.comparison_display import displays, rank_text
 from latentbench.report.table.display import Display, DisplayRow
 from latentbench.report.table.markup import html_table, latex_table
-from latentbench.report.table.text_layout import WIDTH, WIDTH_OF_SENTENCES, blocks, lines, wrapped, wrapped_label
+from latentbench.report.table.text_layout import (
+    WIDTH,
+    WIDTH_OF_SENTENCES,
+    blocks,
+    lines,
+    wrapped,
+    wrapped_label,
+    wrapped_name,
+)
 
 __all__ = ["render"]
 
@@ -69,7 +77,10 @@ def _first(failures: Sequence[str]) -> list[str]:
 
 
 def _left(shown: Display) -> list[list[list[str]]]:
-    return [[[heading], *([row.words[place]] for row in shown.rows)] for place, heading in enumerate(shown.words)]
+    return [
+        [[heading], *(wrapped_name(row.words[place]) for row in shown.rows)]
+        for place, heading in enumerate(shown.words)
+    ]
 
 
 def _models(shown: Display) -> list[list[list[str]]]:
@@ -126,7 +137,9 @@ def _csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     cells = [f"{label}_{part}" for label in labels for part in parts]
     last = ["critical_difference"] if table.ranks else []
-    writer.writerow(["dataset", "for", "score", "better", "floor", *cells, "ceiling", "unit", "items", *last])
+    writer.writerow(
+        ["dataset", "for", "score", "better", "floor", *cells, "ceiling", "unit", "items", "likelihood", *last]
+    )
     for comparison in table.comparisons:
         writer.writerows(
             [*_csv_row(comparison, row, labels, table.ranks), *[""] * len(last)] for row in comparison.rows
@@ -140,7 +153,7 @@ def _csv_row(comparison: Comparison, row: ComparisonRow, labels: Sequence[str], 
     write = _csv_rank if ranks else _csv_cell
     values = [value for label in labels for value in write(cells.get(label, Cell()))]
     named = [comparison.dataset, row.purpose, row.score, row.better, _exact(row.floor)]
-    return [*named, *values, _exact(row.ceiling), row.unit, _exact(row.items)]
+    return [*named, *values, _exact(row.ceiling), row.unit, _exact(row.items), row.likelihood]
 
 
 def _csv_cell(cell: Cell) -> list[str]:
@@ -154,7 +167,7 @@ def _csv_rank(cell: Cell) -> list[str]:
 def _csv_average(average: AverageRanks, labels: Sequence[str]) -> list[str]:
     named = [f"average over {average.datasets}", average.purpose, average.score, average.better, ""]
     ranks = [_exact(average.ranks.get(label, math.nan)) for label in labels]
-    return [*named, *ranks, "", "", "", _exact(average.critical)]
+    return [*named, *ranks, "", "", "", average.likelihood, _exact(average.critical)]
 
 
 def _exact(value: float) -> str:

@@ -42,7 +42,7 @@ def verdicts(comparison: Comparison) -> list[str]:
     """
     outcomes: dict[Finding, list[str]] = {}
     for row in spoken(comparison):
-        outcomes.setdefault(outcome(row, comparison.columns), []).append(_aim(row.purpose, row.score))
+        outcomes.setdefault(outcome(row, comparison.columns), []).append(_aim(row.purpose, row.score, row.name))
     said = [f"{_capital(listed(outcomes[each]))}: {each.words}." for each in sorted(outcomes, key=_order)]
     return said or ([] if comparison.swept else [_untested(comparison)])
 
@@ -63,7 +63,7 @@ def choices_reading(sweep: Sweep) -> list[str]:
     for choice in sweep.choices:
         but = f"{shortfall(choice)} on the validation split" if shortfall(choice) else ""
         setting = f"{choice.model} with {choice.chosen}, of {choice.tried} tried{but}"
-        aims_by_setting.setdefault(setting, []).append(_aim(choice.purpose, choice.score))
+        aims_by_setting.setdefault(setting, []).append(_aim(choice.purpose, choice.score, choice.line.name))
     said = [f"{_capital(listed(aims))}: {setting}." for setting, aims in aims_by_setting.items()]
     few = [choice.validation.seeds for choice in sweep.choices if choice.standing is None]
     return said + ([f"{_seeds(max(few))}: baselines are compared by their means alone."] if few else [])
@@ -83,11 +83,11 @@ def shortfall(choice: Choice) -> str:
     return f", but {' and '.join(parts)}" if parts else ""
 
 
-def _aim(purpose: str, score: str) -> str:
+def _aim(purpose: str, score: str, name: str) -> str:
     """Return the purpose as part of a sentence, with the score that measures it."""
     words = AIMS.get(purpose, f"For {purpose}")
     how = " from sampled codes" if score.endswith("_sample") else ""
-    return f"{words[0].lower()}{words[1:]}{how} ({score})"
+    return f"{words[0].lower()}{words[1:]}{how} ({name})"
 
 
 def _capital(text: str) -> str:
@@ -151,7 +151,7 @@ def _highest(row: ComparisonRow, models: Mapping[str, float], baselines: Mapping
     style = row_style([*models.values(), *baselines.values()], [math.nan] * (len(models) + len(baselines)))
     label, end = best(models), {"up": "highest", "down": "lowest"}.get(row.better, "best")
     value = number(models[label], style)
-    said = f"{row.score} is " + (f"{end} with {label} ({value})" if len(models) > 1 else f"{value} with {label}")
+    said = f"{row.name} is " + (f"{end} with {label} ({value})" if len(models) > 1 else f"{value} with {label}")
     if not baselines:
         return said
     rival = best(baselines)

@@ -33,7 +33,7 @@ def axes_show_all(comparison: Comparison, table: Table) -> bool:
     Where purposes were asked for, each of their scores must have a curve.
     """
     curves = [curve for sweep in table.sweeps if sweep.dataset == comparison.dataset for curve in sweep.curves]
-    if table.purposes and not {row.score for row in comparison.rows} <= {curve.score for curve in curves}:
+    if table.purposes and not {row.name for row in comparison.rows} <= {curve.of.name for curve in curves}:
         return False
     lines = [line for curve in curves for line in curve.lines if not line.level]
     varied = {point.label for line in lines for point in line.points}
@@ -83,7 +83,7 @@ def _curve_rows(curve: Curve, places: Sequence[float], sweep: Sweep) -> list[Dis
     lines = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
     values = [point.value for line in lines for point in line.points]
     style = row_style([value.mean for value in values], [value.half for value in values])
-    chosen = {choice.label: choice.test for choice in sweep.choices if choice.score == curve.score}
+    chosen = {choice.label: choice.test for choice in sweep.choices if choice.line == curve.of}
 
     def row(line: Line, first: bool) -> DisplayRow:
         points = {point.x: point for point in line.points}
@@ -98,7 +98,7 @@ def _curve_rows(curve: Curve, places: Sequence[float], sweep: Sweep) -> list[Dis
         ]
         tests = [chosen[point.label] for point in line.points if point.label in chosen]
         last = measured(tests[0].mean, tests[0].half, style) if tests else "-"
-        named = (curve.score, curve.better.replace("near:", "near ")) if first else ("", "")
+        named = (curve.of.name, curve.better.replace("near:", "near ")) if first else ("", "")
         return DisplayRow((*named, line.label), tuple(cells), last)
 
     return [row(line, first=place == 0) for place, line in enumerate(lines)]

@@ -6,7 +6,7 @@ Nothing is chosen on the test split: of it, only the value of the chosen setting
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from latentbench.report.table.baselines import FLOOR, Rivalry, Standing, rivalries, standings
 from latentbench.report.table.contests import ItemsOf, agrees, contender, with_baselines
+from latentbench.report.table.lines import ScoreLine, lines_of
 from latentbench.report.table.pairing import Contender, entries
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import gain
@@ -90,6 +91,12 @@ class Curve:
     better: str
     unit: str
     lines: tuple[Line, ...]
+    likelihood: str = ""
+
+    @property
+    def of(self) -> ScoreLine:
+        """What it is of: the score, of one likelihood where models have several."""
+        return ScoreLine(self.score, self.likelihood)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class Choice:
         standing: where it stands among the baselines of its setting on the validation split; None with too few
             seeds for a test.
         as_good: baselines whose mean there is as good or better.
+        likelihood: that of the settings, where models have several and the score is compared within one.
 
     A setting that is flagged as worthless, or some of whose trials failed, is not chosen.
     """
@@ -124,6 +132,12 @@ class Choice:
     close: tuple[str, ...] = ()
     standing: Standing | None = None
     as_good: tuple[str, ...] = ()
+    likelihood: str = ""
+
+    @property
+    def line(self) -> ScoreLine:
+        """What decides: the score, of one likelihood where models have several."""
+        return ScoreLine(self.score, self.likelihood)
 
 
 @dataclass(frozen=True)
@@ -158,7 +172,10 @@ def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
     def items(trial: str, score: str) -> NDArray[np.float64] | None:
         return results.items(trial, score, "validation")
 
-    return [_sweep(dataset, rows, test.get(dataset, []), items) for dataset, rows in deciding.items() if rows]
+    within = results.per_likelihood
+    return [
+        _sweep(dataset, rows, test.get(dataset, []), items, within) for dataset, rows in deciding.items() if rows
+    ]
 
 
 def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Sequence[str]) -> list[ScoreRow]:
@@ -170,20 +187,33 @@ def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Seq
     return headline if headline or not named else directed
 
 
-def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow], items: ItemsOf) -> Sweep:
+def _sweep(
+    dataset: str,
+    rows: Sequence[ScoreRow],
+    test: Sequence[ScoreRow],
+    items: ItemsOf,
+    per_likelihood: Set[str] = frozenset(),
+) -> Sweep:
     settings = {row.label: row for row in rows}
     tried: dict[str, list[Any]] = {}
     for name, value in (pair for row in settings.values() for pair in row.varied.items()):
         tried.setdefault(name, []).append(value)
     axes = [name for name, values in tried.items() if _is_axis(values)]
-    by_score = grouped(sorted(rows, key=lambda row: purpose_place(row.purpose)), lambda row: row.score)
+    by_line = lines_of(sorted(rows, key=lambda row: purpose_place(row.purpose)), per_likelihood)
+    by_line = {line: block for line, block in by_line.items() if line.comparable}
     test_by_score = grouped(test, lambda row: row.score)
-    curves = [_curve(axis, block) for axis in axes for block in by_score.values()]
-    choices = [
-        choice for score, block in by_score.items() for choice in _choices(block, test_by_score.get(score, []))
+    curves = [
+        replace(_curve(axis, block), likelihood=line.likelihood)
+        for axis in axes
+        for line, block in by_line.items()
     ]
-    choices = _judged(choices, by_score, items)
-    shown = tuple(curve for curve in curves if any(not line.level for line in curve.lines))
+    choices = [
+        replace(choice, likelihood=line.likelihood)
+        for line, block in by_line.items()
+        for choice in _choices(line.own(block), test_by_score.get(line.score, []))
+    ]
+    choices = _judged([choice for choice in choices if choice.tried > 1 or not choice.likelihood], by_line, items)
+    shown = tuple(filter(_has_course, curves))
     return Sweep(
         dataset,
         max(row.n_eval for row in rows),
@@ -192,6 +222,12 @@ def _sweep(dataset: str, rows: Sequence[ScoreRow], test: Sequence[ScoreRow], ite
         _not_chosen(settings, choices),
         _flags(rows),
     )
+
+
+def _has_course(curve: Curve) -> bool:
+    """Whether something varies along the axis; of one likelihood alone it must have two places there."""
+    places = {point.x for line in curve.lines if not line.level for point in line.points}
+    return len(places) > bool(curve.likelihood)
 
 
 def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> frozenset[str]:
@@ -277,17 +313,19 @@ def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Cho
         )
 
 
-def _judged(choices: Sequence[Choice], by_score: Mapping[str, Sequence[ScoreRow]], items: ItemsOf) -> list[Choice]:
+def _judged(
+    choices: Sequence[Choice], by_line: Mapping[ScoreLine, Sequence[ScoreRow]], items: ItemsOf
+) -> list[Choice]:
     """Test each chosen setting against the baselines of its setting, all choices as one family."""
-    models = [_with_its_baselines(choice, by_score[choice.score], items) for choice in choices]
+    models = [_with_its_baselines(choice, by_line[choice.line], items) for choice in choices]
     pairs = zip(choices, models, strict=True)
-    compared = [_rivalries(model, by_score[choice.score][0].better) for choice, model in pairs]
+    compared = [_rivalries(model, by_line[choice.line][0].better) for choice, model in pairs]
     judged = zip(choices, models, standings(compared), strict=True)
     return [
         replace(
             choice,
             standing=standing.get(choice.label),
-            as_good=_as_good(model, by_score[choice.score][0].better),
+            as_good=_as_good(model, by_line[choice.line][0].better),
         )
         for choice, model, standing in judged
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-__all__ = ["WIDTH", "WIDTH_OF_SENTENCES", "blocks", "lines", "wrapped", "wrapped_label"]
+__all__ = ["WIDTH", "WIDTH_OF_SENTENCES", "blocks", "lines", "wrapped", "wrapped_label", "wrapped_name"]
 
 WIDTH = 100
 WIDTH_OF_SENTENCES = 80
@@ -78,6 +78,16 @@ def wrapped_label(label: str) -> list[str]:
         fits = not piece.startswith("(") and len(shown[-1]) + len(piece) <= LABEL_WIDTH
         shown[-1:] = [shown[-1] + piece] if fits else [shown[-1], piece]
     return shown
+
+
+def wrapped_name(name: str) -> list[str]:
+    """Break the name of a score before the likelihood that it is of.
+
+    >>> wrapped_name("r2"), wrapped_name("elbo, nats (gaussian, sigma learned)")
+    (['r2'], ['elbo, nats', '(gaussian, sigma learned)'])
+    """
+    first, bracket, rest = name.partition(" (")
+    return [first, f"({rest}"] if bracket else [name]
 
 
 def _broken(text: str, indent: str, width: int) -> list[str]:
