@@ -15,6 +15,7 @@ MODELS = {
     "pca": ("pca:PCA", "principal components (reference row)"),
     "pixels": ("references:Pixels", "the inputs themselves, no compression (reference row)"),
     "random_projection": ("references:RandomProjection", "random orthonormal directions (reference row)"),
+    "sklearn": ("sklearn_pipeline:SklearnPipeline", "a pipeline of scikit-learn transformers, in one line"),
     "tsne": ("tsne:TSNE", "t-SNE, a map of the test items without encoder or decoder"),
     "umap": ("umap:UMAP", "UMAP, a map without decoder"),
     "untrained": ("references:Untrained", "the autoencoder's encoder without training (reference row)"),

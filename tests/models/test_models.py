@@ -38,7 +38,7 @@ OF_IMAGES = [name for name in MODELS if name not in SHAPES_ONLY]
 GRADIENT_OF_IMAGES = [name for name in GRADIENT if name not in SHAPES_ONLY]
 VECTORS = [(5,), (4, 6)]
 SMALL = {"latent_dim": 3, "channels": 4, "n_neighbors": 5, "perplexity": 5, "iterations": 250, "dimensions": 3}
-SMALL |= {"source": "torch.nn:Flatten", "fit_steps": 5}
+SMALL |= {"source": "torch.nn:Flatten", "fit_steps": 5, "pipeline": "StandardScaler | GaussianRandomProjection"}
 DIGIT = (1, 8, 8)
 
 
