@@ -64,7 +64,9 @@ def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: f
     codes = space.codes[torch.as_tensor(layout.rows, device=space.codes.device)].cpu().double().numpy()
     decodes = "decoder" in space.supplies
     if not decodes and "inputs" not in space.supplies:
-        raise NotApplicableError("neither decoder nor inputs, so a tour has nothing to show (use `latentbench map`)")
+        raise NotApplicableError(
+            "neither decoder nor inputs, so a tour has nothing to show (use `latentbench map`)"
+        )
     as_pictures(space.decode(space.codes[:1]) if decodes else space.inputs[:1])
     labels = space.labels.cpu().numpy()[layout.rows] if "labels" in space.supplies else None
     try:
