@@ -141,6 +141,11 @@ class Model(ABC):
             floor column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (does not
             compress).
         label_params: parameters whose values follow the name in tables, as in `beta_vae(4)`.
+        compared_params: parameters whose values make models of their own, as the layers of a network: all stand
+            side by side in the table. Of the values of any other parameter, the best on the validation split is
+            chosen.
+        built_first: made once with each setting before the first trial, so that a RequestError from `__init__`
+            stops the run; for models whose parameters name files or what lies in them.
     """
 
     class Params(latentbench.params.Params):
@@ -154,6 +159,8 @@ class Model(ABC):
     groupable: ClassVar[bool] = True
     reference: ClassVar[ReferenceTrait] = ""
     label_params: ClassVar[tuple[str, ...]] = ()
+    compared_params: ClassVar[tuple[str, ...]] = ()
+    built_first: ClassVar[bool] = False
     params: Params
     data: DataSpec
 
@@ -161,14 +168,15 @@ class Model(ABC):
         """Check the traits that the class declares.
 
         Raises:
-            ContractError: a misspelled trait, a label that is no parameter, or a number that cannot be.
+            ContractError: a misspelled trait, a name that is no parameter, or a number that cannot be.
         """
         super().__init_subclass__(**options)
         check_whole(f"{cls.__name__}.version", cls.version, 1)
         check_word(f"{cls.__name__}.encoder", cls.encoder, get_args(EncoderTrait))
         check_word(f"{cls.__name__}.decoder", cls.decoder, get_args(DecoderTrait))
         check_word(f"{cls.__name__}.reference", cls.reference, get_args(ReferenceTrait))
-        check_words(f"{cls.__name__}.label_params", cls.label_params, [*cls.Params.model_fields])
+        for trait in ("label_params", "compared_params"):
+            check_words(f"{cls.__name__}.{trait}", getattr(cls, trait), [*cls.Params.model_fields])
         if cls.rows_at_once is not None:
             check_whole(f"{cls.__name__}.rows_at_once", cls.rows_at_once, 1)
 
@@ -222,6 +230,13 @@ class Model(ABC):
         models of the same name alone; without a name ("") between none.
         """
         return ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what it does to its inputs that nobody asked for, each as a short sentence; `run` prints them.
+
+        They are asked of models that are `built_first`.
+        """
+        return ()
 
     def get_state(self) -> State | None:
         """Return everything learned as named arrays, or None when this model cannot be reloaded."""

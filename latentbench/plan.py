@@ -246,6 +246,7 @@ def _dataset_trials(
                         steps=issubclass(model.cls, GradientModel),
                         likelihood=declared_likelihood(model.cls, setting.params),
                         varied=setting.varied,
+                        compared=setting.compared,
                     ),
                     outcome=outcome,
                     **model.identity,

@@ -37,7 +37,7 @@ NO_INFLUENCE = ("concurrency", "group_size")  # on quality: they change what a t
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One score of one trial on one split: the columns of docs/results.md, in their order.
+    """One score of one trial on one split: the columns of docs/results.md, in their order, and `compared`.
 
     Attributes:
         dataset: heading of the data set.
@@ -58,6 +58,7 @@ class ScoreRow:
         reference: "" for a contender, else "floor", "yardstick" or "ceiling".
         deterministic: the seed changes nothing.
         varied: the parameters and fields of the budget in which this model's settings differ.
+        compared: the parameters in which they differ as models of their own do, as the layer of a network.
         latent_dim: length of a code; NaN for a model without that parameter.
         likelihood: as "gaussian, sigma learned"; "" for a model without one.
         environment: hash of the versions and the hardware that quality may depend on.
@@ -100,6 +101,7 @@ class ScoreRow:
     reference: str
     deterministic: bool
     varied: Mapping[str, Any]
+    compared: Mapping[str, Any]
     latent_dim: float
     likelihood: str
     environment: str
@@ -128,12 +130,18 @@ class ScoreRow:
             object.__setattr__(self, name, printable(getattr(self, name), keep="\n"))
 
     @property
+    def contender(self) -> str:
+        """The model among whose settings one is chosen: of each layer of a network that is compared, one."""
+        named = ", ".join(f"{name}={value}" for name, value in self.compared.items())
+        return f"{self.model}({named})" if named else self.model
+
+    @property
     def has_value(self) -> bool:
         """Whether the score was computed."""
         return self.status == "ok" and not math.isnan(self.value)
 
 
-COLUMNS = tuple(field.name for field in fields(ScoreRow))
+COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.name != "compared")  # stands in label and params
 
 
 @dataclass(frozen=True)
@@ -268,6 +276,7 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
         "reference": trial.traits.reference,
         "deterministic": trial.traits.deterministic,
         "varied": trial.traits.varied,
+        "compared": trial.traits.compared,
         "latent_dim": float(dim) if isinstance(dim := trial.params.get("latent_dim"), int | float) else math.nan,
         "likelihood": likelihood_of(trial),
         "environment": short_hash(influential, 8),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
 from latentbench.benchmark import names_in
 from latentbench.errors import RequestError
@@ -40,12 +40,21 @@ class NamedClass:
 
 @dataclass(frozen=True)
 class Setting:
-    """One model with its parameters and its budget; `varied` is what tells it from the model's other settings."""
+    """One model with its parameters and its budget, and what tells it from the model's other settings.
+
+    Attributes:
+        label: heading in tables.
+        params: of the model.
+        budget: of the trial.
+        varied: parameters and fields of the budget of whose values one is to be chosen.
+        compared: parameters whose values make models of their own (`Model.compared_params`).
+    """
 
     label: str
     params: Params
     budget: Budget
     varied: Table
+    compared: Table
 
 
 def budgets_of(values: Mapping[str, Any], device: str) -> Iterator[Budget]:
@@ -92,17 +101,19 @@ def settings_of(model: NamedClass, params: Mapping[str, Any], budgets: list[Budg
     names = [name for name in model.cls.Params.model_fields if len({repr(getattr(p, name)) for p, _ in grid}) > 1]
     spent = [name for name in Budget.model_fields if len({getattr(budget, name) for _, budget in grid}) > 1]
     for checked, budget in grid:
-        varied = {name: value for name, value in checked.model_dump(mode="json").items() if name in names}
-        varied |= {
+        dumped = checked.model_dump(mode="json")  # may lack what is not used
+        differing = {name: dumped.get(name, getattr(checked, name)) for name in names}
+        compared = {name: differing.pop(name) for name in names if name in model.cls.compared_params}
+        varied = differing | {
             "epochs" if name == "checkpoint" else name: budget.trained_epochs
             if name == "checkpoint"
             else getattr(budget, name)
             for name in spent
         }
         shown = [_short(getattr(checked, name)) for name in model.cls.label_params if name not in names]
-        shown += [f"{name}={value}" for name, value in varied.items()]
+        shown += [f"{name}={value}" for name, value in (compared | varied).items()]
         label = model.registration.name + (f"({', '.join(shown)})" if shown else "")
-        yield Setting(printable(normalized(label)), checked, budget, varied)
+        yield Setting(printable(normalized(label)), checked, budget, varied, compared)
 
 
 def _without_steps(budget: Budget) -> Budget:
@@ -130,9 +141,21 @@ def _axes(model: NamedClass, params: Mapping[str, Any]) -> Iterator[tuple[tuple[
             )
         ]
         if places:
-            rows = _rows(key, value, len(names))
+            field = model.cls.Params.model_fields[plain[places[0]]]
+            whole = len(names) == 1 and get_origin(field.annotation) is tuple
+            rows = _rows(key, _tuples(value) if whole else value, len(names))
             values = (tuple(row[place] for place in places) for row in rows)
             yield tuple(plain[place] for place in places), list(dict.fromkeys(values))
+
+
+def _tuples(value: Any) -> list[Any]:
+    """Return the values of a parameter that is a tuple itself: one, unless rows of several are given.
+
+    >>> _tuples([0.5, 0.4]), _tuples([[0.5, 0.4], [0, 0]]), _tuples(0.5)
+    ([[0.5, 0.4]], [[0.5, 0.4], [0, 0]], [[0.5]])
+    """
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    return values if values and all(isinstance(row, list | tuple) for row in values) else [values]
 
 
 def _rows(key: str, value: Any, width: int) -> list[tuple[Any, ...]]:

@@ -45,7 +45,8 @@ class Traits:
         likelihood: what its model declares, as "gaussian, sigma learned"; "" for none. None in records of versions
             to which models did not declare it: tables then guess it from the parameters, as those versions did.
         varied: the parameters and fields of the budget (a checkpoint as epochs) in which the trials of this model
-            differ on this dataset.
+            differ on this dataset, and of whose values one is to be chosen.
+        compared: the parameters in which they differ as models of their own do (`latentbench.Model`).
     """
 
     reference: str = ""
@@ -54,6 +55,7 @@ class Traits:
     steps: bool = True
     likelihood: str | None = None
     varied: Mapping[str, Any] = field(default_factory=dict)
+    compared: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

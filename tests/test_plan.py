@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentbench import Model
 from latentbench.benchmark import Benchmark, names_in, override
-from latentbench.errors import DataError, LatentbenchError, RequestError, UnknownNameError
+from latentbench.errors import ContractError, DataError, LatentbenchError, RequestError, UnknownNameError
 from latentbench.plan import make_plan, metric_requests
 from latentbench.plugins import Plugins
 
@@ -457,3 +458,59 @@ def test_a_path_with_odd_signs_takes_parameters(tmp_path, monkeypatch, name):
 def test_a_parameter_that_is_given_twice_is_refused():
     with pytest.raises(RequestError, match=r"size is given twice; give it once$"):
         make_plan(Benchmark(datasets=("./a:size=3:size=4",), seeds=1), Plugins())
+
+
+LAYERS = """
+from latentbench import Model, hookimpl
+
+class Layers(Model):
+    deterministic = True
+    compared_params = ("layer",)
+
+    class Params(Model.Params):
+        layer: str = "last"
+        pool: str = "mean"
+        sides: tuple[int, ...] = ()
+
+    def encode(self, inputs): return inputs.flatten(1)
+
+@hookimpl
+def register_models(register):
+    register("layers", Layers)
+"""
+
+
+@pytest.mark.parametrize(
+    ("params", "labels", "varied", "swept"),
+    [
+        ({"layer": ["a", "b"]}, ["layers(layer=a)", "layers(layer=b)"], [{}, {}], ()),
+        (
+            {"pool": ["mean", "max"], "layer": ["a", "b"]},
+            [f"layers(layer={layer}, pool={pool})" for pool in ("mean", "max") for layer in "ab"],
+            [{"pool": pool} for pool in ("mean", "max") for _ in "ab"],
+            ("digits",),
+        ),
+        ({"layer": "a"}, ["layers"], [{}], ()),
+        ({"sides": [3, 4]}, ["layers"], [{}], ()),
+        (
+            {"sides": [[3, 4], [5]]},
+            ["layers(sides=[3, 4])", "layers(sides=[5])"],
+            [{"sides": [3, 4]}, {"sides": [5]}],
+            ("digits",),
+        ),
+    ],
+)
+def test_what_is_compared_is_told_from_what_is_chosen_between(plugin_file, params, labels, varied, swept):
+    plugins = Plugins(files=(plugin_file(LAYERS),))
+    given = {f"layers.{name}": value for name, value in params.items()}
+    made = make_plan(Benchmark(models=("layers",), references=(), scores=("knn10",), params=given), plugins)
+    assert [trial.label for trial in made.trials] == labels
+    assert [dict(trial.traits.varied) for trial in made.trials] == varied
+    assert made.swept == swept
+    if isinstance(params.get("layer"), list):
+        assert {trial.traits.compared["layer"] for trial in made.trials} == {"a", "b"}
+
+
+def test_a_compared_parameter_must_be_one():
+    with pytest.raises(ContractError, match=r"Layers\.compared_params: expected .*'lair'"):
+        type("Layers", (Model,), {"compared_params": ("lair",)})

@@ -153,16 +153,18 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
     """Print the trials to run and what they take on this machine."""
     from latentbench.execution.estimate import estimate
+    from latentbench.execution.first_build import build_first
     from latentbench.execution.folder import check_folder
     from latentbench.execution.pending import inspect, pending_jobs
 
     check_folder(folder)
+    remarks = build_first(plan, folder, plugins)
     execution = execution_of(options).settled(max(trial.budget.threads for trial in plan.trials))
     jobs = pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
     costs = estimate(jobs, plugins)
     trials = [trial for job in jobs for trial in job.trials]
     _print_costs(trials, costs)
-    _print_remarks(plan, plugins)
+    _print_remarks(plan, plugins, remarks)
     workers = max(1, min(len(jobs), execution.workers or 1))
     minutes = sum(costs[trial.key].train_seconds for trial in trials) / 60 / workers
     size = sum(costs[trial.key].megabytes for trial in trials)
@@ -172,14 +174,16 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     )
 
 
-def _print_remarks(plan: Plan, plugins: Plugins) -> None:
-    """Print what of each dataset's files is not in its splits."""
+def _print_remarks(plan: Plan, plugins: Plugins, of_models: Iterable[str]) -> None:
+    """Print what of each dataset's files is not in its splits, and what models do to their inputs."""
     from latentbench.opening import load_splits
     from latentbench.text import printable
 
     for dataset, trial in {trial.dataset: trial for trial in plan.trials if trial.outcome is None}.items():
         for remark in load_splits(plugins, trial).remarks:
             echo(printable(f"{dataset}: {remark}"))
+    for remark in of_models:
+        echo(printable(remark))
 
 
 def _print_costs(trials: Iterable[Trial], costs: Mapping[str, TrialEstimate]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentbench.dataset import DataSpec
+from latentbench.errors import NotApplicableError
 from latentbench.execution.job import Job
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
@@ -28,7 +29,7 @@ class TrialEstimate:
     """What one trial will take.
 
     Attributes:
-        train_seconds: of training alone; 0 for a model without gradients.
+        train_seconds: of training alone; 0 for a model without gradients, or one that does not suit the data.
         megabytes: of weights and codes on disk.
     """
 
@@ -62,7 +63,10 @@ def _time_trial(trial: Trial, device: str, plugins: Plugins) -> TrialEstimate:
     budget = trial.budget
     train = training_rows(trial, splits.train)
     rows = len(train)
-    model = build_model(trial, plugins, DataSpec.of(train))
+    try:
+        model = build_model(trial, plugins, DataSpec.of(train))
+    except NotApplicableError:
+        return TrialEstimate(0.0, 0.0)
     width = trial.params.get("latent_dim") or math.prod(splits.train.inputs.shape[1:])
     numbers = len(splits.test) * width
     if not isinstance(model, GradientModel):

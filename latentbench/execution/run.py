@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
 from latentbench.execution.events import TrialEvent
+from latentbench.execution.first_build import build_first
 from latentbench.execution.folder import check_folder
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
@@ -50,11 +52,14 @@ def execute(
     trials that are there are computed, and those of own codes.
 
     Raises:
-        RequestError: parts of the request contradict each other, or the machine.
+        RequestError: parts of the request contradict each other, or the machine, or a model finds its files or
+            parameters wrong (`Model.built_first`).
         RunFolderError: the folder cannot be written, is not one of a run, or another run is at work in it.
     """
     execution = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
     check_folder(folder)
+    for remark in build_first(plan, folder, plugins):
+        warnings.warn(remark, stacklevel=2)
     with _locked(folder), _logged(plugins):
         remove_leftovers(folder)
         states = inspect(plan, folder, execution)

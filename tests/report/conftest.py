@@ -113,7 +113,8 @@ def record(trial, score, value, **changes):
         "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
         "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": (),
         "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
-        "varied": {}, "description": f"about {score}", "latent_dim": math.nan if reference else 16.0,
+        "varied": {}, "compared": {}, "description": f"about {score}",
+        "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
         "threads": 1, "concurrency": 2, "group_size": 1,
     }  # fmt: skip

@@ -98,7 +98,7 @@ def _marks(
 ) -> Iterator[Mark]:
     settings = {row.label: row for row in rows}
     models = {label: row.model for label, row in settings.items()}
-    lines = _lines(models, {label: row.varied for label, row in settings.items()})
+    lines = _lines(models, {label: {**row.compared, **row.varied} for label, row in settings.items()})
     for label, y_values in y.items():
         x_values = x.get(label, {})
         both = tuple((seed, x_values[seed], value) for seed, value in y_values.items() if seed in x_values)

@@ -45,7 +45,7 @@ def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -
     traits = {trial.label: trial.traits for trial in trials}
     for label, block in by_label.items():  # of an impossible configuration there are rows alone
         traits.setdefault(label, Traits(block[0].reference, block[0].deterministic))
-    models = {trial.label: trial.model.rpartition("/")[2] for trial in trials}
+    models = {label: block[0].contender for label, block in by_label.items()}
     columns = [
         Column(
             label,

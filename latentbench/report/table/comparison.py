@@ -97,8 +97,8 @@ class ComparisonRow:
 class Column:
     """One column: its heading, its model, how its trials ended; flag -> number of trials that carry it.
 
-    `together`: codes are computed jointly for all test items, so that its scores say nothing about other items:
-    they are shown, not compared.
+    `model` is the one among whose settings one is chosen (`ScoreRow.contender`). `together`: codes are computed
+    jointly for all test items, so that its scores say nothing about other items: they are shown, not compared.
     """
 
     label: str

@@ -106,7 +106,7 @@ class Choice:
     Attributes:
         score: what decides.
         purpose: of the score.
-        model: whose settings.
+        model: whose settings; of a model with several layers that are compared, one of them.
         tried: how many settings.
         chosen: the setting, as "latent_dim=8"; `label` is its column.
         label: heading of the chosen setting in tables.
@@ -162,7 +162,10 @@ class Sweep:
 
 
 def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
-    """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down."""
+    """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down.
+
+    What is compared and not tuned, as the layers of a network, is not chosen between: each is a model of its own.
+    """
     by_dataset = grouped(results.validation_rows, lambda row: row.dataset)
     deciding = {
         dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
@@ -240,7 +243,7 @@ def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> 
             return False
         if row.reference == "yardstick":
             return bool(chosen_settings) and not any(agrees(row.varied, setting) for setting in chosen_settings)
-        return not row.reference and row.model in models
+        return not row.reference and row.contender in models
 
     return frozenset(filter(hides, settings))
 
@@ -281,13 +284,13 @@ def _place_on(axis: str, row: ScoreRow) -> tuple[str, float]:
     value = row.varied.get(axis)
     if not is_number(value):
         return row.label, math.nan
-    others = setting_text({name: value for name, value in row.varied.items() if name != axis})
-    return f"{row.model}({others})" if others else row.model, float(value)
+    others = {**row.compared, **{name: value for name, value in row.varied.items() if name != axis}}
+    return f"{row.model}({setting_text(others)})" if others else row.model, float(value)
 
 
 def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Choice]:
     contenders = [row for row in rows if not row.reference and row.varied]
-    for model, block in grouped(contenders, lambda row: row.model).items():
+    for model, block in grouped(contenders, lambda row: row.contender).items():
         settings = grouped(block, lambda row: row.label)
         eligible = _eligible(settings)
         if not eligible:

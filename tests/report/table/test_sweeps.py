@@ -234,3 +234,21 @@ def test_a_setting_takes_part_only_in_the_score_that_chose_it(builder):
     assert marks == {"r2": ["", "", "*"], "knn10": ["", "*", ""]}
     (everything,) = comparison_table(results, every=True).comparisons
     assert {row.score: [cell.mark for cell in row.cells] for row in everything.rows} == marks
+
+
+def test_layers_that_are_compared_stand_side_by_side_each_with_its_own_best_setting(builder):
+    reached = {("a", 8): 0.5, ("a", 16): 0.6, ("b", 8): 0.9, ("b", 16): 0.8}
+    for (layer, size), mean in reached.items():
+        builder.add(f"net(layer={layer}, size={size})", {"r2": mean}, seeds=1)
+    builder.add("vae", {"r2": 0.7})
+    results = builder.results()
+    results.change(compared=lambda row: dict(re.findall(r"(layer)=(\w)", row.label)))
+    results.vary(lambda label: {name: int(value) for name, value in re.findall(r"(size)=(\d+)", label)})
+    (sweep,) = sweeps(results)
+    assert [(choice.model, choice.chosen, choice.tried) for choice in sweep.choices] == [
+        ("net(layer=a)", "size=16", 2),
+        ("net(layer=b)", "size=8", 2),
+    ]
+    assert sweep.hidden == {"net(layer=a, size=8)", "net(layer=b, size=16)"}
+    (curve,) = sweep.curves
+    assert [line.label for line in curve.lines if not line.level] == ["net(layer=a)", "net(layer=b)"]
