@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torchvision.models import resnet18
 
 from latentbench import cli
 from latentbench.trial import Trial
@@ -56,6 +58,7 @@ def workplace(tmp_path_factory):
     )
     for code in blocks(ROOT / "docs" / "plugins.md", "python"):
         (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
+    torch.save(resnet18(weights=None).state_dict(), folder / "resnet18.pth")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert status("latentbench run -m ae -m vae") == 0

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import difflib
-from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, computed_field, field_validator, model_validator
 from torch import Tensor, nn
 
 from latentbench import DataError, DataSpec, LatentbenchError, Model, NotApplicableError
-from latentbench_models.network_files import fingerprint, make_network, read_weights
+from latentbench_models.checkpoints import read_weights, some, state_of
+from latentbench_models.network_files import make_network
+from latentbench_models.network_inputs import COLOR, GREY, InputParams, preparation
+from latentbench_models.network_params import SourceParams
 
 __all__ = ["Network"]
 
 LONGEST = 65_536
-SHOWN = 20  # layers that an error lists
+AT_ONCE = 4_000_000  # numbers that prepared inputs hold: images that are enlarged take much memory
 
 
 class Network(Model):
     """One layer of a user's own network: its output for an input is the code.
 
     `network.source=my_net.py:make_net` names a callable that returns a `torch.nn.Module`; it takes no arguments or
-    the shape of an input. The network must accept float32 `(n, *shape)`, images in [0, 1]. It is run up to the
-    layer, so later layers need not fit. It is used as it is, not trained, in evaluation mode, on the CPU; random
-    weights are those of seed 0, whatever the trial's seed. `network.weights` is a state dict.
+    the shape of an input. The network gets float32 `(n, *shape)`, images in [0, 1]; `network.size` with
+    `network.mean` and `network.std`, or `network.transform`, bring them into the form that it was trained on. A
+    network that takes three channels and not one gets each grey image three times. It is run up to the layer, so
+    later layers need not fit. It is used as it is, not trained, in evaluation mode, on the CPU; random weights are
+    those of seed 0, whatever the trial's seed.
+
+    `network.weights` is a state dict, or a checkpoint that holds one, under any keys and prefixes (`state_dict`,
+    `module.`, `model.`): all names and shapes must be those of the network. No code in the file is run.
 
     The trial's key holds a fingerprint of both files, but not of what they import or read.
     """
@@ -36,45 +42,11 @@ class Network(Model):
     deterministic: ClassVar[bool] = True
     groupable: ClassVar[bool] = False
 
-    class Params(Model.Params):
+    built_first: ClassVar[bool] = True
+    compared_params: ClassVar[tuple[str, ...]] = ("source", "weights", "key", "layer")
+
+    class Params(InputParams, SourceParams, Model.Params):
         """Parameters of the network."""
-
-        source: str = Field(description="callable that makes the network: FILE.py:NAME or PACKAGE.MODULE:NAME")
-        weights: str = Field(default="", description="state dict: a .safetensors, .pt or .pth file; empty: none")
-        layer: str = Field(default="", description="name as in named_modules(); empty: the network's own output")
-        pool: Literal["flatten", "mean"] = Field(
-            default="flatten", description="code of a layer with pixels or tokens: all numbers, or their mean"
-        )
-
-        @field_validator("layer", mode="before")
-        @classmethod
-        def _read_layer(cls, value: Any) -> Any:
-            """Take 3 as "3"; 0.1 could have been 0.10."""
-            if isinstance(value, float):
-                raise ValueError(f"was read as a number: write it with a dot in front, as .{value}")
-            return str(value).removeprefix(".") if isinstance(value, str | int) else value
-
-        @computed_field  # type: ignore[prop-decorator]
-        @cached_property
-        def fingerprint(self) -> str:
-            """Return the fingerprint of the files, so that other files make another trial."""
-            return fingerprint(self.source, self.weights)
-
-        @model_validator(mode="wrap")
-        @classmethod
-        def _check_files(cls, values: Any, build: Any) -> Any:
-            """Refuse files that differ from those a trial was planned with.
-
-            Raises:
-                DataError: they have changed, or are not there.
-            """
-            filled = dict(values) if isinstance(values, dict) else values
-            planned = filled.pop("fingerprint", None) if isinstance(filled, dict) else None
-            params = build(filled)
-            if planned not in (None, params.fingerprint):
-                changed = " or ".join(filter(None, [params.source.rpartition(":")[0], params.weights]))
-                raise DataError(f"{changed} has changed since this trial was planned; run the benchmark again")
-            return params
 
     params: Params
 
@@ -85,12 +57,27 @@ class Network(Model):
             self.net = make_network(params.source, data.shape).float().cpu().eval()
         self.layer = _layer(self.net, params.layer)
         if params.weights:
-            self._load(read_weights(params.weights), params.weights)
+            state = self.net.state_dict()
+            self.net.load_state_dict(state_of(read_weights(params.weights), state, params.weights, params.key))
+        elif params.key:
+            raise DataError("network.key is a place in a file of weights; give network.weights too")
+        self.preparation = preparation(params, data)
         self._check()
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Run the network up to the layer; codes `(n, d)`."""
-        output = self._output(inputs)
+        if not self.preparation.changes or torch.compiler.is_exporting():
+            return self._codes(inputs)
+        rows = self.preparation.rows(self.data.shape, AT_ONCE)
+        return torch.cat([self._codes(part) for part in torch.split(inputs, rows)])
+
+    def remarks(self) -> tuple[str, ...]:
+        """Say so where grey images become three channels."""
+        said = f"{self.params.source} takes {COLOR} channels, so it gets each grey image {COLOR} times"
+        return (said,) if self.preparation.colored else ()
+
+    def _codes(self, inputs: Tensor) -> Tensor:
+        output = self._output(self.preparation(inputs))
         if self.params.pool == "mean" and output.ndim > 2:
             return (
                 output.mean(1) if output.ndim == 3 else output.flatten(2).mean(2)
@@ -105,16 +92,6 @@ class Network(Model):
         """Take the weights back."""
         self.net.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
 
-    def _load(self, weights: dict[str, Tensor], path: str) -> None:
-        state = self.net.state_dict()
-        missing, unknown = sorted(state.keys() - weights.keys()), sorted(weights.keys() - state.keys())
-        other = [name for name in state.keys() & weights.keys() if state[name].shape != weights[name].shape]
-        if missing or unknown or other:
-            mismatches = {"lacks": missing, "also holds": unknown, "has other shapes for": sorted(other)}
-            parts = [f"{words} {_some(names)}" for words, names in mismatches.items() if names]
-            raise DataError(f"network.weights: {path} is not of this network: it {' and '.join(parts)}")
-        self.net.load_state_dict(weights)
-
     def _output(self, inputs: Tensor) -> Tensor:
         """Return the output of the layer the first time it is reached."""
 
@@ -126,7 +103,7 @@ class Network(Model):
             with torch.no_grad():
                 self.net(inputs.clone())  # networks may work in place
         except _Reached as reached:
-            return self._one_tensor(reached.output, len(inputs))
+            return self._one_tensor(reached.output, inputs.shape[0])
         finally:
             hook.remove()
         raise DataError(f"{self._name} is not reached when the network runs; choose another network.layer")
@@ -137,7 +114,7 @@ class Network(Model):
 
     def _one_tensor(self, output: Any, rows: int) -> Tensor:
         first = output[0] if isinstance(output, tuple | list) and output else output
-        if not isinstance(first, Tensor) or first.ndim < 2 or len(first) != rows:
+        if not isinstance(first, Tensor) or first.ndim < 2 or first.shape[0] != rows:
             form = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
             raise DataError(f"{self._name} must put out a tensor (n, ...), got {form} for n = {rows}")
         if first.is_complex():
@@ -152,7 +129,7 @@ class Network(Model):
         """
         shape = self.data.shape
         try:
-            codes = self.encode(torch.zeros(2, *shape))
+            codes = self._tried(torch.zeros(2, *shape))
         except LatentbenchError:
             raise
         except Exception as error:
@@ -165,6 +142,23 @@ class Network(Model):
                 f"{self._name} gives codes of {codes.shape[1]:,} numbers, {LONGEST:,} are the most "
                 f"(an input has {prod(shape):,}); choose network.pool=mean or another layer"
             )
+
+    def _tried(self, inputs: Tensor) -> Tensor:
+        """Return codes; a network that refuses grey images gets them in three channels from here on."""
+        try:
+            return self.encode(inputs)
+        except LatentbenchError:
+            raise
+        except Exception:
+            as_given = self.preparation
+            if as_given.colored or inputs.ndim != 4 or inputs.shape[1] != GREY:
+                raise
+            self.preparation = as_given.in_color()
+            try:
+                return self.encode(inputs)
+            except Exception:  # noqa: BLE001 - networks raise anything; what the first try said counts
+                self.preparation = as_given
+            raise
 
 
 class _Reached(BaseException):
@@ -181,10 +175,5 @@ def _layer(net: nn.Module, name: str) -> nn.Module:
         known = [layer for layer in layers if layer]
         near = " or ".join(map(repr, difflib.get_close_matches(name, known)))
         meant = f"; did you mean {near}?" if near else ";"
-        raise DataError(f"the network has no layer {name!r}{meant} it has {_some(known)}")
+        raise DataError(f"the network has no layer {name!r}{meant} it has {some(known)}")
     return layers[name]
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Loads a user's own network: the callable that makes it, its weights, and a digest of both."""
+"""Loads a user's own network: the callable that makes it, and a digest of its file and its weights."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from latentbench import DataError, allow_code
+from latentbench_models.checkpoints import open_weights
 
-__all__ = ["fingerprint", "make_network", "read_weights", "split_source"]
+__all__ = ["fingerprint", "make_network", "split_source"]
 
-ENDINGS = (".safetensors", ".pt", ".pth")
+CHUNK = 1 << 20  # bytes
 
 
 def split_source(source: str) -> tuple[str, str]:
@@ -55,8 +54,11 @@ def fingerprint(source: str, weights: str) -> str:
     allow_code(code)
     digest = hashlib.sha256(code.read_bytes())
     if weights:
-        with _weights_file(weights).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        with open_weights(weights) as file:
+            content = hashlib.sha256()
+            while chunk := file.read(CHUNK):
+                content.update(chunk)
+            digest.update(content.digest())
     return digest.hexdigest()[:16]
 
 
@@ -81,48 +83,9 @@ def make_network(source: str, shape: tuple[int, ...]) -> nn.Module:
     return network
 
 
-def read_weights(path: str) -> dict[str, Tensor]:
-    """Read a state dict, tensors only: safetensors, or what `torch.save` wrote of one.
-
-    Raises:
-        DataError: the file is damaged or holds something else.
-    """
-    file = _weights_file(path)
-    try:
-        read: Any = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
-    except UnpicklingError as error:
-        raise DataError(
-            f"network.weights: {path} is damaged, or holds a whole network or other things than tensors, which "
-            "could run code; save net.state_dict()"
-        ) from error
-    except Exception as error:
-        raise DataError(f"network.weights: {path} cannot be read ({type(error).__name__}: {error})") from error
-    if not isinstance(read, dict) or not all(isinstance(value, Tensor) for value in read.values()):
-        raise DataError(f"network.weights: {path} must hold a state dict of tensors alone; save net.state_dict()")
-    return read
-
-
-def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    loaded: dict[str, Tensor] = load_file(file)
-    return loaded
-
-
-def _read_torch(file: Path) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _weights_file(path: str) -> Path:
-    file = Path(path).expanduser()
-    if file.suffix not in ENDINGS:
-        raise DataError(f"network.weights must end in {', '.join(ENDINGS)}, got {path!r}")
-    return _there(file, path, "weights")
-
-
 def _source_file(place: str) -> Path:
     if place.endswith(".py"):
-        return _there(Path(place).expanduser(), place, "source")
+        return _there(Path(place).expanduser(), place)
     file = _module_file(place)
     if file is None:
         raise DataError(f"network.source: no module {place!r} has a file; a file is named with its ending .py")
@@ -148,9 +111,9 @@ def _module_file(place: str) -> Path | None:
     return None
 
 
-def _there(file: Path, path: str, field: str) -> Path:
+def _there(file: Path, path: str) -> Path:
     if not file.is_file():
-        raise DataError(f"network.{field}: there is no file {path} in {Path.cwd()}")
+        raise DataError(f"network.source: there is no file {path} in {Path.cwd()}")
     return file
 
 

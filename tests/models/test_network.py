@@ -13,6 +13,7 @@ from latentbench.errors import RequestError
 from latentbench.params import build_params
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
+from latentbench.report.table.columns import labels
 from latentbench_models.network import Network
 
 SOURCE = """
@@ -284,7 +285,7 @@ WRONG = {
         "the network must put out a tensor (n, ...), got dict for n = 2",
     ),
     "no weights": ({"weights": "w.safetensors"}, "network.weights: there is no file w.safetensors in "),
-    "ending": ({"weights": "w.bin"}, "network.weights must end in .safetensors, .pt, .pth, got 'w.bin'"),
+    "ending": ({"weights": "w.onnx"}, "network.weights must end in .safetensors, .pt, .pth, .ckpt, .bin, .tar,"),
     "damaged": ({"weights": "bad.safetensors"}, "network.weights: bad.safetensors cannot be read (Safetensor"),
     "other weights": (
         {"weights": "few.safetensors"},
@@ -294,7 +295,8 @@ WRONG = {
         {"source": "my_net.py:of_shape", "weights": "wide.safetensors"},
         "network.weights: wide.safetensors is not of this network: it has other shapes for 1.weight",
     ),
-    "no state": ({"weights": "list.pt"}, "network.weights: list.pt must hold a state dict of tensors alone; "),
+    "no state": ({"weights": "list.pt"}, "network.weights: list.pt must hold a state dict, or dictionaries with "),
+    "key without weights": ({"key": "ema"}, "network.key is a place in a file of weights; give "),
 }  # fmt: skip
 
 
@@ -385,6 +387,8 @@ def test_two_layers_are_compared_in_a_run(tmp_path, tiny):
     )
     results = latentbench.run(asked, tmp_path / "run", workers=0)
     assert results.complete
+    assert labels(results, "digits") == ["pca", "network(layer=features.1)", "network(layer=head)"]
+    assert results.validation_rows == []
     frame = results.scores.set_index(["label", "score"])
     assert set(frame.index.levels[0]) == {"network(layer=features.1)", "network(layer=head)", "pca"}
     assert frame.loc[("network(layer=features.1)", "compression"), "value"] == 0.25
@@ -396,13 +400,22 @@ def test_two_layers_are_compared_in_a_run(tmp_path, tiny):
 
 
 @pytest.mark.usefixtures("write")
-def test_a_wrong_layer_fails_the_trial_with_the_sentence(tmp_path, tiny):
+def test_a_wrong_layer_is_an_error_before_the_first_trial(tmp_path, tiny):
     wanted = {"network.source": "my_net.py:make_net", "network.layer": "heed"}
     asked = tiny(models=("network",), references=("pca",), params=wanted)
-    results = latentbench.run(asked, tmp_path / "run", workers=0)
-    ((label, _, status, message),) = results.failures
-    assert (label, status) == ("network", "failed")
-    assert message.startswith("the network has no layer 'heed'; did you mean 'head'? it has features, ")
+    with pytest.raises(RequestError) as caught:
+        latentbench.run(asked, tmp_path / "run", workers=0)
+    assert str(caught.value).startswith(
+        "network on digits: the network has no layer 'heed'; did you mean 'head'? it has features, "
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("write")
+def test_a_trial_from_before_there_were_checkpoints_and_transforms_keeps_its_key():
+    used = {"source", "weights", "layer", "pool", "fingerprint"}
+    assert params(layer="features.4").model_dump(mode="json").keys() == used
+    assert params(size=(8,)).model_dump(mode="json").keys() == used | {"size"}
 
 
 def test_a_source_must_be_named():
