@@ -15,6 +15,7 @@ CAPTIONS = {
     "explore": "looks into one latent space, one file a verb",
     "api": "run, score, load_results",
     "execution": "from a plan to records: pending, jobs, fitting, scoring, workers",
+    "export": "a trained model for use elsewhere",
     "results": "all results of a run",
     "score_rows": "ScoreRow: one score of one trial",
     "plan": "trials and score requests",

@@ -26,6 +26,7 @@ _HOMES = {
     "Losses": "model",
     "Metric": "metric",
     "Model": "model",
+    "ModelTransformer": "export.transformer",
     "Near": "scores",
     "Need": "metric",
     "Noise": "model",
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from latentbench.errors import NotApplicableError as NotApplicableError
     from latentbench.errors import UntrustedCodeError as UntrustedCodeError
     from latentbench.errors import near_matches as near_matches
+    from latentbench.export.transformer import ModelTransformer as ModelTransformer
     from latentbench.files.cache import cache_dir as cache_dir
     from latentbench.files.reading import check_memory as check_memory
     from latentbench.files.reading import check_unpacked as check_unpacked

@@ -24,7 +24,15 @@ from latentbench.records import Record
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import SplitName, Trial
 
-__all__ = ["build_model", "changed_data", "latent_space", "load_splits", "split_space", "training_rows"]
+__all__ = [
+    "build_model",
+    "changed_data",
+    "latent_space",
+    "load_splits",
+    "split_space",
+    "trained_model",
+    "training_rows",
+]
 
 
 def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
@@ -139,6 +147,24 @@ def changed_data(plugins: Plugins, trial: Trial) -> list[str]:
     return changed
 
 
+def trained_model(trial: Trial, record: Record, plugins: Plugins, device: str = "cpu") -> Model:
+    """Return a trial's model with what it has learned, ready to encode and decode.
+
+    Raises:
+        NotApplicableError: the model cannot be reloaded.
+        RunFolderError: its files are damaged.
+    """
+    state = record.read_state()
+    if state is None:
+        raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores come with its training")
+    splits = load_splits(plugins, trial)
+    model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
+    model.set_state(state)
+    if isinstance(model, GradientModel):
+        model.place(device).eval()
+    return model
+
+
 def latent_space(
     trial: Trial,
     record: Record,
@@ -160,12 +186,8 @@ def latent_space(
         return own_space(trial, record.read_arrays("codes.npz"), splits)
     splits = load_splits(plugins, trial)
     if model is None:
-        state = record.read_state()
-        if state is None:
-            raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores come with its training")
-        model = build_model(trial, plugins, DataSpec.of(training_rows(trial, splits.train)))
-        model.set_state(state)
-    if isinstance(model, GradientModel):
+        model = trained_model(trial, record, plugins, device)
+    elif isinstance(model, GradientModel):
         model.place(device).eval()
     codes = None
     if model.encoder != "amortized" and split == "test":  # the codes that were scored; a search takes long

@@ -33,6 +33,7 @@ from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
+    from latentbench.model import Model
 
 __all__ = ["Results", "read_environment", "read_request"]
 
@@ -252,10 +253,31 @@ class Results:
         from latentbench.opening import latent_space
 
         with named_by_a_run_folder():
-            self._plugins = self._plugins or Plugins(
-                tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])
-            )
-            return latent_space(trial, self.record(trial), self._plugins)
+            return latent_space(trial, self.record(trial), self._loaded_plugins())
+
+    def model(self, trial: Trial, device: str = "cpu") -> Model:
+        """Return the trained model of a trial.
+
+        `encode` maps float32 inputs `(n, *shape)`, images in [0, 1], to codes `(n, d)`; `decode` maps them back.
+        A model that was trained by gradients is a `torch.nn.Module`, on the device and in evaluation mode; others
+        compute on the CPU.
+
+        Raises:
+            NotApplicableError: the model cannot be reloaded.
+            UntrustedCodeError: it needs code of files that nobody has allowed to run (`latentbench.trust`).
+            RunFolderError: its files are damaged.
+        """
+        from latentbench.opening import trained_model
+
+        with named_by_a_run_folder():
+            return trained_model(trial, self.record(trial), self._loaded_plugins(), device)
+
+    def _loaded_plugins(self) -> Plugins:
+        """Return the plugins that were given, or else those that the run names."""
+        self._plugins = self._plugins or Plugins(
+            tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])
+        )
+        return self._plugins
 
     def table(self, *, every: bool = False, relative: bool = False) -> pd.DataFrame:
         """Return mean scores as a frame: one row per dataset and score, one column per model.

@@ -24,6 +24,7 @@ VERBS = {
     "check": "Test a metric on a small latent space with known answers.",
     "compare": "Compare two runs, or two models, score by score.",
     "edit": "Change attributes of items one after another and draw every step.",
+    "export": "Write a trained model for use elsewhere: by torch alone, or by scikit-learn.",
     "env": "Print versions, hardware and plugins.",
     "info": "Explain a dataset, model, metric or score.",
     "list": "List datasets, models, metrics or plugins.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from math import prod
 from typing import Any, ClassVar, Literal
 
@@ -94,18 +95,22 @@ class Network(Model):
 
     def _output(self, inputs: Tensor) -> Tensor:
         """Return the output of the layer the first time it is reached."""
+        outputs: list[Any] = []
 
         def stop(module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001 - torch's signature
-            raise _Reached(output)
+            if not torch.compiler.is_exporting():
+                outputs.append(output)
+                raise _Reached
+            outputs.append(_copied(output))  # an export runs the whole network, which may work in place
 
         hook = self.layer.register_forward_hook(stop)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), suppress(_Reached):
                 self.net(inputs.clone())  # networks may work in place
-        except _Reached as reached:
-            return self._one_tensor(reached.output, inputs.shape[0])
         finally:
             hook.remove()
+        if outputs:
+            return self._one_tensor(outputs[0], inputs.shape[0])
         raise DataError(f"{self._name} is not reached when the network runs; choose another network.layer")
 
     @property
@@ -162,11 +167,14 @@ class Network(Model):
 
 
 class _Reached(BaseException):
-    """Carries the output of the layer past the rest of the network and any errors that the network catches."""
+    """Ends the run of a network at the layer; it passes whatever errors the network catches."""
 
-    def __init__(self, output: Any) -> None:
-        super().__init__()
-        self.output = output
+
+def _copied(output: Any) -> Any:
+    """Return a layer's output with tensors of its own."""
+    if isinstance(output, tuple | list):
+        return [_copied(part) for part in output]
+    return output.clone() if isinstance(output, Tensor) else output
 
 
 def _layer(net: nn.Module, name: str) -> nn.Module:

@@ -1,0 +1,38 @@
+"""`latentbench export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from latentbench.cli.output import echo
+from latentbench.cli.selection import Selection, applicable, figure_stem, selection_options
+
+__all__ = ["command"]
+
+
+@click.command("export")
+@selection_options()
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(["torch", "sklearn"]),
+    default="torch",
+    show_default=True,
+    help="torch: programs that need torch alone; sklearn: a transformer that can be trained anew, by latentbench.",
+)
+def command(selection: Selection, form: Literal["torch", "sklearn"]) -> None:
+    """Write a trained model of the run folder RUN for use elsewhere.
+
+    The folder holds its weights, its parameters and load.py, which loads it in a few lines. Default: a folder of
+    its own in RUN/export.
+    """
+    from latentbench.export.folder import export_model
+
+    selected = selection.open("export")
+    folder = selected.folder if selection.output else figure_stem(selected, form)
+    with applicable(selected):
+        files = export_model(selected.results, selected.trial, selection.plugins, Path(folder), form)
+    echo(f"{selected.name}: {folder} holds {', '.join(sorted(path.name for path in files))}")
