@@ -20,7 +20,7 @@ from latentbench_datasets._arrays.column_names import ColumnNames, SomeColumns
 from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
 from latentbench_datasets._arrays.image_folder import image_files, left_out, read_images
 from latentbench_datasets._arrays.labels import numbered, odd_names, read_file_labels, read_row_labels
-from latentbench_datasets._arrays.rows import Columns, Rows
+from latentbench_datasets._arrays.rows import Columns, InputRows
 from latentbench_datasets._arrays.standardizing import standardized
 from latentbench_datasets._arrays.tables import TABLES, TableRequest
 from latentbench_datasets._shared.classes import LabeledParams, keep_classes
@@ -185,7 +185,7 @@ class Arrays(Dataset):
                 raise DataError(f"{file} must be a file or a folder of images, nothing is there; check the path")
         return files
 
-    def _read(self) -> list[Rows]:
+    def _read(self) -> list[InputRows]:
         """Return all rows, or those of train and those of test."""
         self._check_table_params()
         parts = self._read_folder() if self._is_folder() else self._read_file()
@@ -208,7 +208,7 @@ class Arrays(Dataset):
                 "standardize out"
             )
 
-    def _splits(self, parts: Sequence[Rows]) -> list[Split]:
+    def _splits(self, parts: Sequence[InputRows]) -> list[Split]:
         """Return one split that holds all rows, or train and test; classes are numbered."""
         path = self._path()
         labelled = [part.labels for part in parts if part.labels is not None]
@@ -222,7 +222,7 @@ class Arrays(Dataset):
             for part, labels in zip(parts, numbers, strict=True)
         ]
 
-    def _read_folder(self) -> list[Rows]:
+    def _read_folder(self) -> list[InputRows]:
         path = self._path()
         files = image_files(path)
         places = split_folders(path, files)
@@ -231,9 +231,9 @@ class Arrays(Dataset):
         label_file = self._label_file()
         self._remarks += [*left_out(path, files if label_file is None else [*files, label_file]), *losses]
         if len(places) == 1:
-            return [Rows(images, labels)]
+            return [InputRows(images, labels)]
         inside = [np.array([place in file.parents for file in files]) for place in places]
-        return [Rows(images[rows], None if labels is None else labels[rows]) for rows in inside]
+        return [InputRows(images[rows], None if labels is None else labels[rows]) for rows in inside]
 
     def _folder_labels(self, files: list[Path], places: list[Path]) -> Array | None:
         """Return the label of each of `files`, which are in `places`."""
@@ -245,7 +245,7 @@ class Arrays(Dataset):
             return read_row_labels(label_file, None, len(files))
         return read_file_labels(label_file, self.params.label_column, path, files)
 
-    def _read_file(self) -> list[Rows]:
+    def _read_file(self) -> list[InputRows]:
         path, label_file, column = self._path(), self._label_file(), self.params.label_column
         if self.params.size is not None:
             raise DataError(f"size resizes images of a folder, {path} is a file; leave size out")
@@ -273,7 +273,7 @@ def _is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES and not os.path.isdir(path.expanduser())  # noqa: PTH112 - as above
 
 
-def _check_alike(parts: Sequence[Rows], path: Path) -> None:
+def _check_alike(parts: Sequence[InputRows], path: Path) -> None:
     """Refuse train and test of different types or shapes."""
     kinds = [f"{part.inputs.dtype} of shape {part.inputs.shape[1:]}" for part in parts]
     if len(set(kinds)) > 1:

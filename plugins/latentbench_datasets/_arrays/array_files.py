@@ -15,7 +15,7 @@ import numpy.typing as npt
 import latentbench
 from latentbench import DataError, as_float32, as_numbers
 from latentbench_datasets._arrays.numpy_files import load_numpy, read_members
-from latentbench_datasets._arrays.rows import Rows
+from latentbench_datasets._arrays.rows import InputRows
 from latentbench_datasets._arrays.tables import TABLES, TableRequest, read_table, read_written_table
 
 __all__ = ["INPUTS", "read_array_file", "read_written_rows"]
@@ -29,7 +29,7 @@ MOST_VALUES = 1000  # of a factor of few rows
 NUMPY = (".npy", ".npz")
 
 
-def read_array_file(path: Path, request: TableRequest) -> list[Rows]:
+def read_array_file(path: Path, request: TableRequest) -> list[InputRows]:
     """Return all rows of a file, or those of train and those of test where it holds both.
 
     Args:
@@ -42,7 +42,7 @@ def read_array_file(path: Path, request: TableRequest) -> list[Rows]:
     if path.suffix.lower() in TABLES:
         return [read_table(path, request)]
     return [
-        Rows(_inputs(path, part.values), part.labels, part.factors, part.factor_names, part.factor_sizes)
+        InputRows(_inputs(path, part.values), part.labels, part.factors, part.factor_names, part.factor_sizes)
         for part in _read_numpy(path, INPUTS)
     ]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Columns", "Rows"]
+__all__ = ["Columns", "InputRows"]
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +33,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Rows:
+class InputRows:
     """What a file holds: `inputs` as a split holds them, `labels` as they are written, `remarks` for people.
 
     `columns` are those of a table that is to be standardized, whose `inputs` are reduced. `identity` decides which

@@ -18,7 +18,7 @@ import latentbench
 from latentbench import DataError, as_float32, as_numbers, near_matches
 from latentbench_datasets._arrays.files import check_filled, find_column, read_frame
 from latentbench_datasets._arrays.labels import LABEL_NAMES, label_text
-from latentbench_datasets._arrays.rows import Rows
+from latentbench_datasets._arrays.rows import InputRows
 from latentbench_datasets._arrays.standardizing import reduced
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TableRequest:
     standardize: bool = False
 
 
-def read_table(path: Path, request: TableRequest) -> Rows:
+def read_table(path: Path, request: TableRequest) -> InputRows:
     """Return the rows of a CSV or parquet file; inputs that are to be standardized are reduced.
 
     Raises:
@@ -126,22 +126,22 @@ def _places(path: Path, frame: pd.DataFrame, param: str, names: Sequence[str]) -
 
 def _rows(
     path: Path, frame: pd.DataFrame, labels: Array | None, remarks: tuple[str, ...], standardize: bool
-) -> Rows:
-    """Return float32 inputs. Rows go to test by their inputs as read, standardized or not.
+) -> InputRows:
+    """Return float32 inputs. InputRows go to test by their inputs as read, standardized or not.
 
     So both have the same test items. Where float32 does not hold what was read, the reduced inputs decide.
     """
     what = f"inputs of {path}"
     values = as_numbers(_values(frame), what)
     if not standardize:
-        return Rows(as_float32(values, what), labels, remarks=remarks)
+        return InputRows(as_float32(values, what), labels, remarks=remarks)
     digits = np.array([np.finfo(kind).eps if kind.kind == "f" else 0.0 for kind in frame.dtypes])
     inputs, columns = reduced(path, tuple(map(str, frame)), values, digits)
     try:
         identity = as_float32(values, what)
     except DataError:
         identity = inputs
-    return Rows(inputs, labels, remarks=remarks, columns=columns, identity=identity)
+    return InputRows(inputs, labels, remarks=remarks, columns=columns, identity=identity)
 
 
 def _names_rows(column: pd.Series[Any]) -> bool:
