@@ -127,7 +127,7 @@ def _places(path: Path, frame: pd.DataFrame, param: str, names: Sequence[str]) -
 def _rows(
     path: Path, frame: pd.DataFrame, labels: Array | None, remarks: tuple[str, ...], standardize: bool
 ) -> InputRows:
-    """Return float32 inputs. InputRows go to test by their inputs as read, standardized or not.
+    """Return float32 inputs. Rows go to test by their inputs as read, standardized or not.
 
     So both have the same test items. Where float32 does not hold what was read, the reduced inputs decide.
     """
