@@ -45,6 +45,9 @@ class Benchmark(Params):
     seeds: int = Field(ge=1, le=1000, description="trials of each model, with seeds 0, 1, ...")
     scores: tuple[str, ...] = Field(default=(), description="names of scores or metrics; empty: all of `tiers`")
     tiers: tuple[str, ...] = Field(default=("quick", "full"), description="cost tiers of metrics to compute")
+    max_items: int | None = Field(
+        default=None, ge=0, description="test items that a metric uses at most, 0 for all; None: as it declares"
+    )
     budget: Table = Field(default_factory=dict, description="fields of the budget that differ from their default")
     params: Table = Field(default_factory=dict, description="parameters that differ from their default")
     on: dict[str, Table] = Field(default_factory=dict, description="budget and params for one dataset")

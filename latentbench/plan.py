@@ -96,7 +96,7 @@ def make_plan(
     trials += [each.trial for each in own]
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
-    requests = tuple(_score_request(metric, benchmark.params) for metric in metrics)
+    requests = tuple(_score_request(metric, benchmark.params, benchmark.max_items) for metric in metrics)
     swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits.varied)
     return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept), tuple(own))
 
@@ -294,9 +294,9 @@ def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]
             build_params(by_name[owner].cls.Params, {field: None}, f"{by_name[owner].registration.kind} {owner!r}")
 
 
-def metric_requests(names: tuple[str, ...], plugins: Plugins) -> list[ScoreRequest]:
+def metric_requests(names: tuple[str, ...], plugins: Plugins, max_items: int | None = None) -> list[ScoreRequest]:
     """Return the requests for these scores or metrics with default parameters; for all when none is named."""
-    return [_score_request(metric, {}) for metric in _wanted_metrics(names, ("quick", "full"), plugins)]
+    return [_score_request(metric, {}, max_items) for metric in _wanted_metrics(names, ("quick", "full"), plugins)]
 
 
 def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tuple[ScoreRequest, ...]:
@@ -309,6 +309,7 @@ def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tupl
         _score_request(
             metric := _find(plugins, "metric", request.metric),
             {f"{metric.name}.{name}": value for name, value in request.params.items()},
+            request.max_items,
         )
         for request in requests
     )
@@ -347,7 +348,8 @@ def _name_and_plugin(metric: NamedClass) -> str:
     return f"{metric.registration.name} of {metric.registration.plugin.name}"
 
 
-def _score_request(metric: NamedClass, chosen: Mapping[str, Any]) -> ScoreRequest:
+def _score_request(metric: NamedClass, chosen: Mapping[str, Any], max_items: int | None = None) -> ScoreRequest:
+    """Return the request for a metric; one that uses all items anyway is the same whatever `max_items`."""
     params = build_params(metric.cls.Params, parameters_of(chosen, metric.name), f"metric {metric.name!r}")
     summary = metric.registration.summary
     scores = {name: _declaration(score, summary) for name, score in metric.cls.scores.items()}
@@ -358,6 +360,7 @@ def _score_request(metric: NamedClass, chosen: Mapping[str, Any]) -> ScoreReques
         scores,
         **metric.identity,
         on_host=metric.cls.on_host,
+        max_items=None if metric.cls.max_items is None else max_items,
     )
 
 

@@ -212,6 +212,7 @@ class ScoreRequest:
         source: sha256 of its source, in the file name only while its author is at work on it (`keyed_source`).
         scores: score name -> its declaration, as JSON.
         on_host: it computes on the CPU whatever the trial's device.
+        max_items: the most test items it is to use, 0 for all; None: as many as it declares.
     """
 
     metric: str
@@ -221,6 +222,7 @@ class ScoreRequest:
     source: str = ""
     keyed_source: bool = False
     on_host: bool = False
+    max_items: Count | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ScoreRequest:
@@ -237,7 +239,8 @@ class ScoreRequest:
     @cached_property
     def stem(self) -> str:
         """File name without ending: metric, version and a hash of what else decides its numbers."""
-        decides = [self.params, self.source if self.keyed_source else ""]
+        decides: list[Any] = [self.params, self.source if self.keyed_source else ""]
+        decides += [] if self.max_items is None else [self.max_items]
         return f"{self.metric.replace('/', '_')}-v{self.version}-{short_hash(decides, 12)}"
 
     def file(self, split: SplitName, ending: str) -> str:

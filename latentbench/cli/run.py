@@ -65,6 +65,12 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     show_default=True,
     help="Benchmark that ships with latentbench: quick, standard or full.",
 )
+@click.option(
+    "--max-items",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Test items that a metric uses at most, 0 for all; default: as it declares.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, each a trial of every model.")
 @click.option("--epochs", callback=several(int), metavar="N,...", help="Passes over the training data.")
 @click.option(
@@ -144,6 +150,8 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
         changes["scores"] = split_names(",".join(options["scores"]))
     if options["seeds"]:
         changes["seeds"] = options["seeds"]
+    if options["max_items"] is not None:
+        changes["max_items"] = options["max_items"]
     budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "precision", "threads")
     changes["budget"] = {name: options[name] for name in budget if options[name] is not None}
     changes["params"] = read_params(options["pairs"])

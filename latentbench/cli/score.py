@@ -45,6 +45,12 @@ __all__ = ["command"]
 @click.option(
     "-s", "--scores", multiple=True, type=TEXT, metavar="SCORE,...", help="Compute only these scores or metrics."
 )
+@click.option(
+    "--max-items",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Test items that a metric uses at most, 0 for all; default: as it declares.",
+)
 @click.option("-o", "--output", type=PATH, help="Folder of the run, old or new; default: results/DATASET-codes.")
 @click.option(
     "--device",
@@ -106,6 +112,7 @@ def _changes(named: Mapping[str, tuple[str, ...]], options: Mapping[str, Any]) -
         "split": options["split"],
         "scores": split_names(",".join(options["scores"])),
         "datasets": (options["inputs"],) if options["inputs"] else (),
+        "max_items": options["max_items"],
     }
     return changes | {name: options[name] for name in ("labels", "train_labels", "factors") if options[name]}
 
@@ -137,7 +144,7 @@ def _add_scores(folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> i
         )
     before = load_results(folder)
     scores = split_names(",".join(options["scores"]))
-    new = Plan((), tuple(metric_requests(scores, plugins)) if scores else ())
+    new = Plan((), tuple(metric_requests(scores, plugins, options["max_items"])) if scores else ())
     return _score(new, None, folder, before, plugins, options)
 
 

@@ -43,8 +43,10 @@ def measure(
     try:
         cls = plugins.load("metric", request.metric)
         with put_back(f"metric {request.metric}"):
-            used = min(len(space), cls.max_items or len(space))
             metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
+            if request.max_items is not None:
+                metric.max_items = max(request.max_items, metric.min_items) if request.max_items else None
+            used = min(len(space), metric.max_items or len(space))
             values = compute(metric, space, checked=checked)
             reason = "; ".join(filter(None, (space.note, metric.note(space.arranged))))
     except NotApplicableError as error:
