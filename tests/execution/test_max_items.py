@@ -15,12 +15,13 @@ from latentbench.testing import gallery
 from latentbench.trial import ScoreRequest
 
 FEW = 150
+SLOW = ("dci", "flip_rate", "iwae", "out_of_bounds", "out_of_bounds_classifier")
 
 
 def limited():
     """Names of the metrics that use a subset of many items."""
     targets = {}
-    latentbench_metrics.register_metrics(lambda name, target, summary: targets.update({name: target}))  # noqa: ARG005
+    latentbench_metrics.register_metrics(lambda name, target, summary: targets.update({name: target}))
     for name, target in targets.items():
         module, _, attribute = target.partition(":")
         if getattr(import_module(module), attribute).max_items is not None:
@@ -37,16 +38,14 @@ def space():
     return gallery()
 
 
-@pytest.mark.parametrize("name", list(limited()))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in limited()]
+)
 def test_every_metric_takes_as_many_items_as_are_asked_for(name, plugins, space):
-    (usual,), (few,) = (metric_requests((name,), plugins, count) for count in (None, FEW))
-    declared, measured = (measure(request, plugins, space)[0] for request in (usual, few))
-    assert measured["n_eval"] == min(FEW, len(space))
-    for score, row in measured["scores"].items():
-        assert (row["status"], row["reason"]) == (
-            declared["scores"][score]["status"],
-            declared["scores"][score]["reason"],
-        )
+    (request,) = metric_requests((name,), plugins, FEW)
+    measured = measure(request, plugins, space)[0]
+    assert measured["n_eval"] == max(FEW, plugins.load("metric", name).min_items)
+    assert "failed" not in {row["status"] for row in measured["scores"].values()}
 
 
 def test_zero_is_all_and_one_is_as_few_as_can_be(plugins):
