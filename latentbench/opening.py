@@ -154,6 +154,8 @@ def trained_model(trial: Trial, record: Record, plugins: Plugins, device: str = 
         NotApplicableError: the model cannot be reloaded.
         RunFolderError: its files are damaged.
     """
+    if trial.given:
+        raise NotApplicableError(f"{trial.label} has codes that were given, and no model")
     state = record.read_state()
     if state is None:
         raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores come with its training")
@@ -179,7 +181,7 @@ def latent_space(
         NotApplicableError: the model cannot be reloaded.
         RunFolderError: its files are damaged.
     """
-    if trial.traits.encoder == "given":
+    if trial.given:
         if split != "test":
             raise NotApplicableError("own codes: none of the validation split")
         splits = load_splits(plugins, trial) if trial.loader else None

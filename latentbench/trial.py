@@ -40,7 +40,7 @@ class Traits:
     Attributes:
         reference: "" for a contender, else "floor", "yardstick" or "ceiling"; see `latentbench.Model`.
         deterministic: the seed changes nothing.
-        encoder: "amortized", "optimized" or "none".
+        encoder: "amortized", "optimized" or "none"; "given" of codes that others computed.
         steps: trained by gradient steps: its epochs and batch size count.
         likelihood: what its model declares, as "gaussian, sigma learned"; "" for none. None in records of versions
             to which models did not declare it: tables then guess it from the parameters, as those versions did.
@@ -109,6 +109,11 @@ class Trial:
     def training_key(self) -> str:
         """Key of the whole training, of which a trial with a checkpoint is a look on the way."""
         return replace(self, budget=self.budget.model_copy(update={"checkpoint": None})).key
+
+    @property
+    def given(self) -> bool:
+        """Whether its codes were given: there is no model."""
+        return self.traits.encoder == "given"
 
     @property
     def ok(self) -> bool:

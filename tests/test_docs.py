@@ -59,6 +59,15 @@ def workplace(tmp_path_factory):
     for code in blocks(ROOT / "docs" / "plugins.md", "python"):
         (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
     torch.save(resnet18(weights=None).state_dict(), folder / "resnet18.pth")
+    codes = rng.normal(size=(360, 4))  # as many as digits has test images
+    np.save(folder / "a.npy", codes)
+    np.save(folder / "mine.npy", codes)
+    pd.DataFrame(codes[:, :2], columns=["x", "y"]).to_parquet(folder / "b.parquet")
+    for name in ("c_0.csv", "c_1.csv"):
+        pd.DataFrame(codes + rng.normal(size=codes.shape)).to_csv(folder / name, index=False)
+    pd.DataFrame({"label": np.array(["cat", "dog", "emu"])[np.arange(360) % 3]}).to_csv(
+        folder / "y.csv", index=False
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert status("latentbench run -m ae -m vae") == 0

@@ -187,7 +187,8 @@ def _print_remarks(plan: Plan, plugins: Plugins, of_models: Iterable[str]) -> No
     from latentbench.opening import load_splits
     from latentbench.text import printable
 
-    for dataset, trial in {trial.dataset: trial for trial in plan.trials if trial.outcome is None}.items():
+    read = [trial for trial in plan.trials if trial.outcome is None and (trial.loader or not trial.given)]
+    for dataset, trial in {trial.dataset: trial for trial in read}.items():
         for remark in load_splits(plugins, trial).remarks:
             echo(printable(f"{dataset}: {remark}"))
     for remark in of_models:

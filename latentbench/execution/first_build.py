@@ -39,7 +39,7 @@ def _settings(plan: Plan) -> Collection[Trial]:
     """Return one trial of each model with each setting on each data set that can be read."""
     first: dict[tuple[str, str], Trial] = {}
     for trial in plan.trials:
-        if trial.outcome is None:
+        if trial.outcome is None and not trial.given:
             first.setdefault((trial.dataset, trial.label), trial)
     return first.values()
 

@@ -211,6 +211,8 @@ def _grouped(parts: Sequence[list[TrialState]], size: int, plugins: Plugins) -> 
 
 def _group_key(trial: Trial, plugins: Plugins) -> str:
     """What trials trained together have in common, as a key; empty for a model that is trained alone."""
+    if trial.given:
+        return ""
     model = plugins.load("model", trial.model)
     if not (issubclass(model, GradientModel) and model.groupable):
         return ""

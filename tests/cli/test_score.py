@@ -126,6 +126,42 @@ def test_a_toml_file_says_the_same(cli, files, tmp_path):
     assert {row.trial for row in both[0].values()} == {row.trial for row in both[1].values()}
 
 
+def test_a_dry_run_counts_own_codes(cli, files, tmp_path):
+    (tmp_path / "own.toml").write_text(f'labels = "{files}/y.csv"\n[codes]\na = "{files}/near.npy"\n')
+    status, out, _ = cli("run", tmp_path / "own.toml", "--dry-run", "-o", tmp_path / "r")
+    assert (status, "1 of 1 trials to run" in out) == (0, True)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "sentence"),
+    [
+        (("export", "-m", "a"), "has codes that were given, and no model"),
+        (("sample", "-m", "a"), "no decoder"),
+        (("show",), "no model of this run has reconstructions"),
+        (("tour", "-m", "a", "--method", "pca"), "neither decoder nor inputs"),
+        (("transport", "--items", "1,2"), "no inputs"),
+    ],
+)
+def test_what_needs_a_model_says_so(cli, files, tmp_path, verb, sentence):
+    words = ("--labels", files / "y.csv", "-s", "silhouette", "-o", tmp_path, "--workers", 0)
+    assert cli("score", f"a={files}/near.npy", f"b={files}/far.csv", *words)[0] == 0
+    status, _, err = cli(verb[0], tmp_path, *verb[1:])
+    assert (status, sentence in err) in ((1, True), (2, True))
+
+
+def test_codes_without_inputs_are_mapped_and_compared(cli, files, tmp_path):
+    words = ("--labels", files / "y.csv", "-s", "silhouette", "-o", tmp_path, "--workers", 0)
+    assert cli("score", f"a={files}/near.npy", f"b={files}/far.csv", *words)[0] == 0
+    assert cli("map", tmp_path, "-m", "a", "--method", "pca")[0] == 0
+    (table,) = tmp_path.glob("map/*.csv")
+    assert set(pd.read_csv(table)["class_name"]) == {"cat", "dog", "emu"}
+    status, out, _ = cli("compare", f"{tmp_path}:a", f"{tmp_path}:b", "--all")
+    assert status == 0
+    assert "worse" in out
+    assert cli("report", tmp_path)[0] == 0
+
+
 def test_beside_a_run_they_have_its_data_and_its_scores(cli, run):
     codes = digits_codes(run, "mine.npy")
     status, out, _ = cli("score", f"mine={codes}", "-o", run, "--workers", 0)
