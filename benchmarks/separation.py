@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from latentbench.report.table.pairing import Contender
-from latentbench.report.table.significance import Contest, Verdict, judged
+from latentbench.table.pairing import Contender
+from latentbench.table.significance import Contest, Verdict, judged
 
 TARGET = Path(__file__).parents[1] / "results" / "reference" / "separation.txt"
 REPEATS = 200

@@ -19,8 +19,8 @@ from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.page.write import write_report
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 from latentbench.trial import Outcome, ScoreRequest, Trial
 
 if TYPE_CHECKING:

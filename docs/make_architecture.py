@@ -11,12 +11,13 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 CAPTIONS = {
     "cli": "one file a verb",
     "testing": "checks for plugin authors",
-    "report": "tables, charts, the page, diffs: made from results",
+    "report": "charts, the page, diffs: made from results",
     "explore": "looks into one latent space, one file a verb",
     "api": "run, score, load_results",
     "execution": "from a plan to records: pending, jobs, fitting, scoring, workers",
     "export": "a trained model for use elsewhere",
     "results": "all results of a run",
+    "table": "the comparison table: gathered, judged, worded, printed",
     "score_rows": "ScoreRow: one score of one trial",
     "plan": "trials and score requests",
     "settings": "the grid of one model",
@@ -50,7 +51,7 @@ STREET = (
     ("LatentSpace", "latent"),
     ("Metric", "metric"),
     ("rows", "results"),
-    ("tables", "report/table"),
+    ("tables", "table"),
     ("page", "report/page"),
 )
 WIDTH, MARGIN, FLOOR, GAP, TOP = 860, 16, 40, 5, 118

@@ -17,8 +17,8 @@ from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 from latentbench.training import trainer
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model

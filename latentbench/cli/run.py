@@ -128,7 +128,7 @@ def command(
     """
     from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.plan import make_plan
-    from latentbench.report.table.build import check_purposes
+    from latentbench.table.build import check_purposes
 
     check_purposes(split_names(options["purposes"]))
     plugins = load_plugins(files, blocked)

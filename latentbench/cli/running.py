@@ -55,8 +55,8 @@ def show_results(results: Results, plugins: Plugins, purposes: str | None) -> No
 
     What cannot be written keeps nothing else from being written or shown.
     """
-    from latentbench.report.table.build import comparison_table
-    from latentbench.report.table.render import render
+    from latentbench.table.build import comparison_table
+    from latentbench.table.render import render
 
     try:
         page = _write_page(results, plugins)

@@ -79,8 +79,8 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
     from latentbench.explore.show import reconstruction_numbers, reconstruction_sheet, reconstructions
     from latentbench.latent.class_names import item_words
     from latentbench.report.page.pictures import shown_items
-    from latentbench.report.table.columns import datasets, labels
     from latentbench.results import Results
+    from latentbench.table.columns import datasets, labels
 
     results = Results(Path(selection.run), selection.plugins)
     dataset = choose("data set", selection.dataset, datasets(results), "--dataset")

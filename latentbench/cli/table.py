@@ -33,8 +33,8 @@ def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: 
     """Print the comparison table of the run folder RUN."""
     from latentbench.api import load_results
     from latentbench.cli.options import split_names
-    from latentbench.report.table.build import comparison_table
-    from latentbench.report.table.render import render
+    from latentbench.table.build import comparison_table
+    from latentbench.table.render import render
 
     table = comparison_table(load_results(run), split_names(purposes), every, relative, ranks)
     echo(render(table, style))

@@ -12,15 +12,15 @@ import numpy as np
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files.lookup import existing
-from latentbench.report.table.baselines import LEVEL
-from latentbench.report.table.conditions import run_conditions
-from latentbench.report.table.contests import contender
-from latentbench.report.table.number_format import Style, measured, number, row_style
-from latentbench.report.table.pairing import FEWEST_SEEDS, Contender, common_seeds, difference, entries
 from latentbench.results import Results, read_environment
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import UNDECLARED, gain
 from latentbench.statistics import PairedDifference, holm, holm_levels
+from latentbench.table.baselines import LEVEL
+from latentbench.table.conditions import run_conditions
+from latentbench.table.contests import contender
+from latentbench.table.number_format import Style, measured, number, row_style
+from latentbench.table.pairing import FEWEST_SEEDS, Contender, common_seeds, difference, entries
 from latentbench.text import normalized
 
 __all__ = [

@@ -18,9 +18,9 @@ from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
 from latentbench.results import Results
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 
 COLUMNS = """dataset model label params epochs seed split family metric_version score kind codes value se unit
     better floor ceiling status reason n_eval score_seconds train_seconds device precision model_version flags

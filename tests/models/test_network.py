@@ -13,7 +13,7 @@ from latentbench.errors import RequestError
 from latentbench.params import build_params
 from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.report.table.columns import labels
+from latentbench.table.columns import labels
 from latentbench_models.network import Network
 
 SOURCE = """

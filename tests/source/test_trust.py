@@ -16,10 +16,10 @@ from latentbench.files.json_files import read_sealed, write_sealed
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.page.write import write_report
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
 from latentbench.source import trust as trust_module
 from latentbench.source.files import files_digest
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 from latentbench.trial import Outcome, Trial
 
 EVIL = """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.sweeps import Estimate
+from latentbench.table.number_format import number, row_style
+from latentbench.table.sweeps import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from latentbench.drawing.panels import axis_scale, panel_grid, plain, set_ticks
 from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, title_panel
-from latentbench.report.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
+from latentbench.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,10 +19,10 @@ from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
-from latentbench.report.table.columns import datasets
-from latentbench.report.table.number_format import measured, row_style
-from latentbench.report.table.sentences import AIMS, shortfall
-from latentbench.report.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
+from latentbench.table.columns import datasets
+from latentbench.table.number_format import measured, row_style
+from latentbench.table.sentences import AIMS, shortfall
+from latentbench.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from latentbench.drawing.panels import panel_grid, plain, round_ticks, set_ticks
 from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
 from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
-from latentbench.report.table.sweeps import Estimate
 from latentbench.score_rows import grouped
+from latentbench.table.sweeps import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

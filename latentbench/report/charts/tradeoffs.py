@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentbench.report.table.sweeps import Estimate, is_number, setting_text
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.statistics import t_interval
+from latentbench.table.sweeps import Estimate, is_number, setting_text
 
 if TYPE_CHECKING:
     from latentbench.results import Results

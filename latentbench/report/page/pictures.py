@@ -27,7 +27,7 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
-from latentbench.report.table.columns import labels
+from latentbench.table.columns import labels
 
 if TYPE_CHECKING:
     from latentbench.results import Results

@@ -16,14 +16,14 @@ from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.comparison import Column, Comparison, Table
-from latentbench.report.table.comparison_display import conclusions, display
-from latentbench.report.table.display import Display, DisplayRow
-from latentbench.report.table.number_format import number
-from latentbench.report.table.sentences import warnings
-from latentbench.report.table.sweep_display import axes_show_all, axis_displays
 from latentbench.results import read_environment
+from latentbench.table.build import comparison_table
+from latentbench.table.comparison import Column, Comparison, Table
+from latentbench.table.comparison_display import conclusions, display
+from latentbench.table.display import Display, DisplayRow
+from latentbench.table.number_format import number
+from latentbench.table.sentences import warnings
+from latentbench.table.sweep_display import axes_show_all, axis_displays
 from latentbench.text import printable
 
 if TYPE_CHECKING:

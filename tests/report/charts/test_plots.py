@@ -17,7 +17,7 @@ from latentbench.report.charts.axes import shown_range
 from latentbench.report.charts.curve_figure import curve_figure
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
-from latentbench.report.table.sweeps import Estimate, sweeps
+from latentbench.table.sweeps import Estimate, sweeps
 
 DIMS = (2, 4, 16)
 R2 = {2: 0.3, 4: 0.6, 16: 0.5}

@@ -18,9 +18,9 @@ from latentbench.records import Record
 from latentbench.report.charts.plots import plots
 from latentbench.report.page.pictures import median_trial, pictures
 from latentbench.report.page.write import write_report
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.comparison_display import displays
-from latentbench.report.table.sentences import warnings
+from latentbench.table.build import comparison_table
+from latentbench.table.comparison_display import displays
+from latentbench.table.sentences import warnings
 
 EVIL = "<script>alert('x')</script>"
 MODELS = ["pca", "ae", "vae", "beta_vae(4)"]

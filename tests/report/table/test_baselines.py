@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from latentbench.report.table.baselines import FLOOR
-from latentbench.report.table.pairing import Contender
-from latentbench.report.table.significance import Contest, judged
+from latentbench.table.baselines import FLOOR
+from latentbench.table.pairing import Contender
+from latentbench.table.significance import Contest, judged
 
 RNG = np.random.default_rng
 SEEDS, MODELS, SCORES = 5, 3, 8

@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 
 import latentbench
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.conditions import (
+from latentbench.table.build import comparison_table
+from latentbench.table.conditions import (
     CLEAN,
     Conditions,
     RunConditions,
     conditions_in_words,
     run_conditions,
 )
-from latentbench.report.table.render import render
+from latentbench.table.render import render
 
 COSTS = ("train_seconds", "images_per_second", "peak_memory_bytes")
 ALONE = {"concurrency": 1, "group_size": 1}

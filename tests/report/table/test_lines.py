@@ -2,10 +2,10 @@ import pytest
 
 from latentbench.errors import RequestError
 from latentbench.report.diff import Side, compare, regressions
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
-from latentbench.report.table.sweeps import sweeps
 from latentbench.scores import UNDECLARED
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
+from latentbench.table.sweeps import sweeps
 
 GAUSSIAN, BERNOULLI = "gaussian, sigma learned", "bernoulli"
 OF = {"vae": GAUSSIAN, "beta_vae(4)": GAUSSIAN, "coin": BERNOULLI, "coin(2)": BERNOULLI, "pca": ""}

@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 
 
 def test_latex_escapes_and_has_one_row_a_score(drawn_results):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from latentbench.report.table.number_format import count, measured, number, row_style
+from latentbench.table.number_format import count, measured, number, row_style
 
 
 def written(values, halves=None, rough=False, unit=""):

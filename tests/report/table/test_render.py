@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 
 
 def printed(results, form="text", **options):
@@ -55,7 +55,7 @@ more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `late
 
 def test_printing_a_table_loads_neither_torch_nor_matplotlib():
     loaded = "sorted({'torch', 'matplotlib', 'PIL'} & set(sys.modules))"
-    code = f"import sys, latentbench.report.table.render; print({loaded})"
+    code = f"import sys, latentbench.table.render; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

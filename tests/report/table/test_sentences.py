@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from latentbench.report.table.baselines import Standing
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow
-from latentbench.report.table.comparison_display import displays
-from latentbench.report.table.sentences import reading, verdicts
+from latentbench.table.baselines import Standing
+from latentbench.table.build import comparison_table
+from latentbench.table.comparison import Cell, Column, Comparison, ComparisonRow
+from latentbench.table.comparison_display import displays
+from latentbench.table.sentences import reading, verdicts
 
 COLUMNS = (
     Column("pca", "yardstick", deterministic=True, ok=1, trials=1),

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from latentbench.report.table.pairing import Contender
-from latentbench.report.table.significance import Contest, Verdict, judged
+from latentbench.table.pairing import Contender
+from latentbench.table.significance import Contest, Verdict, judged
 
 RNG = np.random.default_rng
 

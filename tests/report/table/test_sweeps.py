@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from latentbench.errors import UnknownNameError
-from latentbench.report.table.build import comparison_table
-from latentbench.report.table.render import render
-from latentbench.report.table.sweeps import sweeps
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
+from latentbench.table.sweeps import sweeps
 
 VALIDATION = {2: 0.50, 4: 0.80, 8: 0.79, 16: 0.60}
 TEST = {2: 0.52, 4: 0.70, 8: 0.78, 16: 0.90}  # another setting is best there

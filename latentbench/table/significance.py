@@ -10,10 +10,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.table.baselines import LEVEL, Rivalry, Standing, rivalries, standings
-from latentbench.report.table.pairing import Contender, Entry, difference, entries
 from latentbench.scores import gain
 from latentbench.statistics import PairedDifference, holm, rank_intervals
+from latentbench.table.baselines import LEVEL, Rivalry, Standing, rivalries, standings
+from latentbench.table.pairing import Contender, Entry, difference, entries
 
 __all__ = [
     "BEST",

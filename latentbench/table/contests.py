@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.table.baselines import FLOOR
-from latentbench.report.table.pairing import Contender
 from latentbench.score_rows import ScoreRow, grouped
+from latentbench.table.baselines import FLOOR
+from latentbench.table.pairing import Contender
 
 __all__ = ["ItemsOf", "agrees", "contender", "is_truth", "with_baselines"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.table.pairing import Entry, difference, difference_to_constant, entries
 from latentbench.statistics import PairedDifference, beaten
+from latentbench.table.pairing import Entry, difference, difference_to_constant, entries
 
 __all__ = ["FLOOR", "Rivalry", "Standing", "rivalries", "standings"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latentbench.report.table.comparison import ComparisonRow
+from latentbench.table.comparison import ComparisonRow
 
 __all__ = ["Display", "DisplayCell", "DisplayRow"]
 

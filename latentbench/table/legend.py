@@ -5,15 +5,15 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 
-from latentbench.report.table.baselines import FLOOR
-from latentbench.report.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
-from latentbench.report.table.conditions import conditions_in_words
-from latentbench.report.table.contests import is_truth
-from latentbench.report.table.lines import ScoreLine
-from latentbench.report.table.outcomes import listed, without_floor
-from latentbench.report.table.pairing import FEWEST_SEEDS
-from latentbench.report.table.sentences import spoken
-from latentbench.report.table.significance import BEST, FEWEST_DATASETS
+from latentbench.table.baselines import FLOOR
+from latentbench.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
+from latentbench.table.conditions import conditions_in_words
+from latentbench.table.contests import is_truth
+from latentbench.table.lines import ScoreLine
+from latentbench.table.outcomes import listed, without_floor
+from latentbench.table.pairing import FEWEST_SEEDS
+from latentbench.table.sentences import spoken
+from latentbench.table.significance import BEST, FEWEST_DATASETS
 
 __all__ = ["TOGETHER", "legend", "letters_of"]
 

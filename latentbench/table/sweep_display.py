@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latentbench.report.table.comparison import Comparison, Table
-from latentbench.report.table.display import Display, DisplayCell, DisplayRow
-from latentbench.report.table.number_format import measured, row_style
-from latentbench.report.table.sentences import choices_reading
-from latentbench.report.table.significance import BEST
-from latentbench.report.table.sweeps import Curve, Line, Sweep
+from latentbench.table.comparison import Comparison, Table
+from latentbench.table.display import Display, DisplayCell, DisplayRow
+from latentbench.table.number_format import measured, row_style
+from latentbench.table.sentences import choices_reading
+from latentbench.table.significance import BEST
+from latentbench.table.sweeps import Curve, Line, Sweep
 
 __all__ = ["axes_show_all", "axis_displays"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 
-from latentbench.report.table.comparison import Table
-from latentbench.report.table.comparison_display import displays
-from latentbench.report.table.display import Display, DisplayRow
+from latentbench.table.comparison import Table
+from latentbench.table.comparison_display import displays
+from latentbench.table.display import Display, DisplayRow
 
 __all__ = ["html_table", "latex_table"]
 

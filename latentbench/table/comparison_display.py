@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from latentbench.report.table.comparison import Cell, Column, Comparison, ComparisonRow, Table
-from latentbench.report.table.display import Display, DisplayCell, DisplayRow
-from latentbench.report.table.legend import TOGETHER, legend, letters_of
-from latentbench.report.table.number_format import Style, count, measured, number, row_style
-from latentbench.report.table.sentences import choices_reading, reading, verdicts, warnings
-from latentbench.report.table.sweep_display import axes_show_all, axis_displays
+from latentbench.table.comparison import Cell, Column, Comparison, ComparisonRow, Table
+from latentbench.table.display import Display, DisplayCell, DisplayRow
+from latentbench.table.legend import TOGETHER, legend, letters_of
+from latentbench.table.number_format import Style, count, measured, number, row_style
+from latentbench.table.sentences import choices_reading, reading, verdicts, warnings
+from latentbench.table.sweep_display import axes_show_all, axis_displays
 
 __all__ = ["conclusions", "display", "displays", "rank_text"]
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.report.table.columns import columns_of, datasets, possible_trials
-from latentbench.report.table.comparison import (
+from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
+from latentbench.scores import PURPOSES
+from latentbench.statistics import t_interval
+from latentbench.table.columns import columns_of, datasets, possible_trials
+from latentbench.table.comparison import (
     Cell,
     Column,
     Comparison,
@@ -20,18 +23,15 @@ from latentbench.report.table.comparison import (
     averaged,
     relative_row,
 )
-from latentbench.report.table.conditions import RunConditions, run_conditions
-from latentbench.report.table.contests import contender, with_baselines
-from latentbench.report.table.lines import ScoreLine, lines_of
-from latentbench.report.table.significance import Contest, Verdict, judged
-from latentbench.report.table.sweeps import Sweep, sweeps
-from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
-from latentbench.scores import PURPOSES
-from latentbench.statistics import t_interval
+from latentbench.table.conditions import RunConditions, run_conditions
+from latentbench.table.contests import contender, with_baselines
+from latentbench.table.lines import ScoreLine, lines_of
+from latentbench.table.significance import Contest, Verdict, judged
+from latentbench.table.sweeps import Sweep, sweeps
 from latentbench.trial import NOT_RUN
 
 if TYPE_CHECKING:
-    from latentbench.results import Results
+    from latentbench.table.scored_run import ScoredRun
 
 __all__ = ["check_purposes", "comparison_table"]
 
@@ -44,7 +44,7 @@ COSTS = (
 
 
 def comparison_table(
-    results: Results,
+    results: ScoredRun,
     purposes: Sequence[str] = (),
     every: bool = False,
     relative: bool = False,
@@ -80,7 +80,7 @@ def comparison_table(
     )
 
 
-def _failures(results: Results) -> tuple[str, ...]:
+def _failures(results: ScoredRun) -> tuple[str, ...]:
     """Return one sentence for all seeds that failed in the same way; trials that have not run are not failures."""
     seeds: dict[tuple[str, str, str, str], list[str]] = {}
     for trial in results.trials:
@@ -107,7 +107,7 @@ def check_purposes(purposes: Sequence[str]) -> None:
 
 
 def _comparison(
-    results: Results, dataset: str, purposes: Sequence[str], every: bool, sweep: Sweep | None
+    results: ScoredRun, dataset: str, purposes: Sequence[str], every: bool, sweep: Sweep | None
 ) -> Comparison:
     hidden = frozenset[str]() if every or sweep is None else sweep.hidden
     rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
@@ -158,7 +158,7 @@ def _contests(
     by_line: Mapping[ScoreLine, Sequence[ScoreRow]],
     columns: Sequence[Column],
     sweep: Sweep | None,
-    results: Results,
+    results: ScoredRun,
 ) -> dict[ScoreLine, Contest]:
     tried: dict[ScoreLine, dict[str, int]] = {}
     for choice in sweep.choices if sweep is not None else ():
@@ -239,7 +239,7 @@ def _order(row: ComparisonRow) -> tuple[int, bool, int]:
 
 
 def _contest(
-    rows: Sequence[ScoreRow], columns: Sequence[Column], results: Results, tried: Mapping[str, int]
+    rows: Sequence[ScoreRow], columns: Sequence[Column], results: ScoredRun, tried: Mapping[str, int]
 ) -> Contest:
     by_label = grouped(rows, lambda row: row.label)
     contenders = {

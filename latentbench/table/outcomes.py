@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latentbench.report.table.baselines import FLOOR
-from latentbench.report.table.comparison import Column, ComparisonRow
+from latentbench.table.baselines import FLOOR
+from latentbench.table.comparison import Column, ComparisonRow
 
 __all__ = ["Finding", "listed", "outcome", "without_floor"]
 

@@ -6,24 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from latentbench.report.table.comparison import Column
-from latentbench.report.table.sweeps import sweeps
 from latentbench.score_rows import ScoreRow, grouped
+from latentbench.table.comparison import Column
+from latentbench.table.sweeps import sweeps
 from latentbench.trial import Traits
 
 if TYPE_CHECKING:
-    from latentbench.results import Results
+    from latentbench.table.scored_run import ScoredRun
     from latentbench.trial import Trial
 
 __all__ = ["columns_of", "datasets", "labels", "possible_trials"]
 
 
-def datasets(results: Results) -> list[str]:
+def datasets(results: ScoredRun) -> list[str]:
     """Return the names of the data sets of a run, in its order."""
     return list(dict.fromkeys([*(row.dataset for row in results.rows), *(t.dataset for t in results.trials)]))
 
 
-def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
+def labels(results: ScoredRun, dataset: str, every: bool = False) -> list[str]:
     """Return the columns that a comparison on `dataset` has, in their order."""
     hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
     rows = [row for row in results.rows if row.dataset == dataset]
@@ -31,7 +31,7 @@ def labels(results: Results, dataset: str, every: bool = False) -> list[str]:
     return [column.label for column in shown if every or column.label not in hidden]
 
 
-def possible_trials(results: Results, dataset: str) -> list[Trial]:
+def possible_trials(results: ScoredRun, dataset: str) -> list[Trial]:
     """Return the trials on this data set, without impossible configurations."""
     trials = [trial for trial in results.trials if trial.dataset == dataset]
     return [trial for trial in trials if trial.outcome is None or not trial.outcome.refused]

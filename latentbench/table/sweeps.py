@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.table.baselines import FLOOR, Rivalry, Standing, rivalries, standings
-from latentbench.report.table.contests import ItemsOf, agrees, contender, with_baselines
-from latentbench.report.table.lines import ScoreLine, lines_of
-from latentbench.report.table.pairing import Contender, entries
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import gain
 from latentbench.statistics import t_interval
+from latentbench.table.baselines import FLOOR, Rivalry, Standing, rivalries, standings
+from latentbench.table.contests import ItemsOf, agrees, contender, with_baselines
+from latentbench.table.lines import ScoreLine, lines_of
+from latentbench.table.pairing import Contender, entries
 
 if TYPE_CHECKING:
-    from latentbench.results import Results
+    from latentbench.table.scored_run import ScoredRun
 
 __all__ = [
     "Choice",
@@ -161,7 +161,7 @@ class Sweep:
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def sweeps(results: Results, purposes: Sequence[str] = ()) -> list[Sweep]:
+def sweeps(results: ScoredRun, purposes: Sequence[str] = ()) -> list[Sweep]:
     """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down.
 
     What is compared and not tuned, as the layers of a network, is not chosen between: each is a model of its own.

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from latentbench.errors import RequestError
-from latentbench.report.table.comparison import AverageRanks, Cell, Comparison, ComparisonRow, Table
-from latentbench.report.table.comparison_display import displays, rank_text
-from latentbench.report.table.display import Display, DisplayRow
-from latentbench.report.table.markup import html_table, latex_table
-from latentbench.report.table.text_layout import (
+from latentbench.table.comparison import AverageRanks, Cell, Comparison, ComparisonRow, Table
+from latentbench.table.comparison_display import displays, rank_text
+from latentbench.table.display import Display, DisplayRow
+from latentbench.table.markup import html_table, latex_table
+from latentbench.table.text_layout import (
     WIDTH,
     WIDTH_OF_SENTENCES,
     blocks,

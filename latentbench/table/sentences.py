@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from latentbench.report.table.baselines import FLOOR
-from latentbench.report.table.comparison import Column, Comparison, ComparisonRow
-from latentbench.report.table.contests import is_truth
-from latentbench.report.table.number_format import number, row_style
-from latentbench.report.table.outcomes import Finding, listed, outcome
-from latentbench.report.table.pairing import FEWEST_SEEDS
-from latentbench.report.table.sweeps import Choice, Sweep
 from latentbench.scores import gain
+from latentbench.table.baselines import FLOOR
+from latentbench.table.comparison import Column, Comparison, ComparisonRow
+from latentbench.table.contests import is_truth
+from latentbench.table.number_format import number, row_style
+from latentbench.table.outcomes import Finding, listed, outcome
+from latentbench.table.pairing import FEWEST_SEEDS
+from latentbench.table.sweeps import Choice, Sweep
 
 __all__ = ["AIMS", "choices_reading", "reading", "shortfall", "spoken", "verdicts", "warnings"]
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from latentbench.report.table.baselines import Standing
-from latentbench.report.table.conditions import RunConditions
-from latentbench.report.table.lines import ScoreLine
-from latentbench.report.table.significance import FEWEST_DATASETS
 from latentbench.scores import gain
 from latentbench.statistics import average_ranks, critical_difference
+from latentbench.table.baselines import Standing
+from latentbench.table.conditions import RunConditions
+from latentbench.table.lines import ScoreLine
+from latentbench.table.significance import FEWEST_DATASETS
 
 if TYPE_CHECKING:
-    from latentbench.report.table.sweeps import Sweep
+    from latentbench.table.sweeps import Sweep
 
 __all__ = ["AverageRanks", "Cell", "Column", "Comparison", "ComparisonRow", "Table", "averaged", "relative_row"]
 
