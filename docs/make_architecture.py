@@ -16,6 +16,7 @@ CAPTIONS = {
     "api": "run, score, load_results",
     "execution": "from a plan to records: pending, jobs, fitting, scoring, workers",
     "export": "a trained model for use elsewhere",
+    "terminal": "what is printed, and progress while a run goes on",
     "results": "all results of a run",
     "table": "the comparison table: gathered, judged, worded, printed",
     "score_rows": "ScoreRow: one score of one trial",

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from latentbench.cli.output import OutputError, echo, prepare_streams, silence
 from latentbench.errors import LatentbenchError
 from latentbench.files.failures import explained, failure_status, in_words
+from latentbench.terminal.output import OutputError, echo, prepare_streams, silence
 
 __all__ = ["main"]
 

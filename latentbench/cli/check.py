@@ -11,9 +11,9 @@ import click
 
 from latentbench.cli.layout import print_table
 from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
-from latentbench.cli.output import echo
 from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.plugins import KINDS, Plugins
+from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.testing import Check

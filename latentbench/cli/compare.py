@@ -7,8 +7,8 @@ import re
 import click
 
 from latentbench.cli.options import NAME_OR_PATH, TEXT
-from latentbench.cli.output import echo
 from latentbench.errors import RequestError
+from latentbench.terminal.output import echo
 
 __all__ = ["command"]
 

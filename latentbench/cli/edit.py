@@ -10,7 +10,6 @@ import click
 
 from latentbench.cli.naming import other_choices
 from latentbench.cli.options import TEXT
-from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     Selection,
     applicable,
@@ -20,6 +19,7 @@ from latentbench.cli.selection import (
     selection_options,
 )
 from latentbench.errors import RequestError
+from latentbench.terminal.output import echo_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import click
 
 from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins
-from latentbench.cli.output import echo_json
+from latentbench.terminal.output import echo_json
 
 __all__ = ["command"]
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import click
 
-from latentbench.cli.output import echo
 from latentbench.cli.selection import Selection, applicable, figure_stem, selection_options
+from latentbench.terminal.output import echo
 
 __all__ = ["command"]
 

@@ -10,10 +10,10 @@ import click
 
 from latentbench.cli.layout import print_prose, print_table
 from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
-from latentbench.cli.output import echo
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins
+from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.metric import Metric

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
-from latentbench.cli.output import echo
+from latentbench.terminal.output import echo
 
 __all__ = ["print_prose", "print_table"]
 

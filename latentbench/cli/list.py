@@ -10,8 +10,8 @@ import click
 
 from latentbench.cli.layout import print_table
 from latentbench.cli.options import load_plugins, plugin_options
-from latentbench.cli.output import echo, echo_json
 from latentbench.plugins import Kind, Plugins
+from latentbench.terminal.output import echo, echo_json
 
 __all__ = ["command"]
 

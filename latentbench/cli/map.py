@@ -66,11 +66,11 @@ def command(
     """
     from latentbench.cli.naming import other_choices
     from latentbench.cli.options import split_names
-    from latentbench.cli.output import echo_paths
     from latentbench.cli.selection import applicable, figure_stem
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.map import choose_coloring, draw_maps, map_numbers
     from latentbench.latent.maps.projection import check_method
+    from latentbench.terminal.output import echo_paths
 
     names = [check_method(name) for name in dict.fromkeys(split_names(methods) or ("",))]
     selected = selection.open("map")

@@ -10,7 +10,6 @@ import click
 
 from latentbench.cli.naming import other_choices
 from latentbench.cli.options import TEXT, several, split_names
-from latentbench.cli.output import echo, echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
@@ -20,6 +19,7 @@ from latentbench.cli.selection import (
     selection_options,
 )
 from latentbench.errors import RequestError
+from latentbench.terminal.output import echo, echo_paths
 
 if TYPE_CHECKING:
     from latentbench.latent.paths.graph import CodeGraph

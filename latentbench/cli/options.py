@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from latentbench.cli.output import echo
 from latentbench.errors import RequestError
 from latentbench.files.lookup import existing
 from latentbench.params import TypedText
 from latentbench.plugins import Plugins
 from latentbench.source.trust import trust
+from latentbench.terminal.output import echo
 from latentbench.text import normalized
 
 __all__ = [

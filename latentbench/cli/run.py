@@ -20,8 +20,8 @@ from latentbench.cli.options import (
     several,
     split_names,
 )
-from latentbench.cli.output import echo
 from latentbench.cli.running import execute_plan, execution_of, show_results
+from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.execution.estimate import TrialEstimate

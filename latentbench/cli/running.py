@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.cli.options import split_names
-from latentbench.cli.output import echo
+from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -29,8 +29,8 @@ def execute_plan(
     train: bool = True,
 ) -> Results:
     """Do what is missing of a plan, with live progress; without `train`, only scores."""
-    from latentbench.cli.progress import make_progress
     from latentbench.execution.run import execute
+    from latentbench.terminal.progress import make_progress
 
     progress = make_progress()
     plugins.register(progress, "progress")

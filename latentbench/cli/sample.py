@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import other_choices
-from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
@@ -18,6 +17,7 @@ from latentbench.cli.selection import (
     selection_options,
 )
 from latentbench.errors import RequestError
+from latentbench.terminal.output import echo_paths
 
 if TYPE_CHECKING:
     from latentbench.explore.sample import SampleSheet

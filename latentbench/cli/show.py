@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.output import echo, echo_paths
 from latentbench.cli.selection import (
     Selection,
     applicable,
@@ -21,6 +20,7 @@ from latentbench.cli.selection import (
     selection_options,
 )
 from latentbench.errors import NotApplicableError, RequestError
+from latentbench.terminal.output import echo, echo_paths
 
 if TYPE_CHECKING:
     import pandas as pd

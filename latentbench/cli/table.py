@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latentbench.cli.options import PATH, TEXT
-from latentbench.cli.output import echo
+from latentbench.terminal.output import echo
 
 __all__ = ["command"]
 

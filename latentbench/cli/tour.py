@@ -56,11 +56,11 @@ def command(
     `latentbench run --checkpoints 1,2,5,10`.
     """
     from latentbench.cli.naming import other_choices
-    from latentbench.cli.output import echo_paths
     from latentbench.cli.selection import applicable, figure_stem
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.tour import MILLISECONDS
+    from latentbench.terminal.output import echo_paths
 
     selected = selection.open("tour")
     with applicable(selected):

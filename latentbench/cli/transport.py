@@ -13,7 +13,6 @@ import click
 
 from latentbench.cli.naming import file_name, other_choices
 from latentbench.cli.options import PATH, TEXT, several
-from latentbench.cli.output import echo_paths
 from latentbench.cli.selection import (
     SelectedTrial,
     Selection,
@@ -25,6 +24,7 @@ from latentbench.cli.selection import (
 )
 from latentbench.errors import RequestError
 from latentbench.files.failures import refusal
+from latentbench.terminal.output import echo_paths
 
 if TYPE_CHECKING:
     from torch import Tensor

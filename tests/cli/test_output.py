@@ -9,7 +9,7 @@ import pytest
 
 from latentbench.cli import VERBS
 from latentbench.cli import cli as command_line
-from latentbench.cli.output import echo, echo_json, echo_paths
+from latentbench.terminal.output import echo, echo_json, echo_paths
 
 NAME = "日本\x1b[31m\u202e†"
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentbench.cli.output import echo
 from latentbench.hookspecs import hookimpl
+from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
