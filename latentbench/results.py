@@ -6,6 +6,7 @@ for the trials and metrics that the last request of the run (`run.json`) names.
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import warnings
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.errors import LatentbenchError, OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed
 from latentbench.files.regular import is_regular
@@ -27,8 +28,11 @@ from latentbench.files.shapes import Count, checked
 from latentbench.files.writing import write_atomically
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.score_rows import MISSING, ScoreRow, StoredScores, exceeded, score_frame, score_rows
+from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
 from latentbench.source.trust import named_by_a_run_folder
+from latentbench.table.build import comparison_table
+from latentbench.table.shown import ShownTable
+from latentbench.text import counted
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
@@ -279,34 +283,55 @@ class Results:
         )
         return self._plugins
 
-    def table(self, *, every: bool = False, relative: bool = False) -> pd.DataFrame:
-        """Return mean scores as a frame: one row per dataset and score, one column per model.
+    def comparison(
+        self, purposes: Sequence[str] = (), *, every: bool = False, relative: bool = False, ranks: bool = False
+    ) -> ShownTable:
+        """Return the comparison table with its marks, sentences and legend, as `latentbench table` prints it.
 
         Args:
-            every: all scores instead of the headline ones.
-            relative: (score - floor) / (ceiling - floor) instead of the score, where no model exceeds the ceiling.
-        """
-        rows = self.scores if every else self.scores[self.scores["headline"]]
-        if relative:
-            span = rows["ceiling"] - rows["floor"]
-            rows = rows.assign(
-                value=(rows["value"] - rows["floor"]) / span.where((span != 0) & self._has_ceiling[rows.index])
-            )
-        order = list(dict.fromkeys(rows["label"]))
-        wide = rows.pivot_table(
-            index=["dataset", "score"], columns="label", values="value", aggfunc="mean", sort=False
-        )
-        return wide.reindex(columns=order)
+            purposes: show all scores of these purposes, and no others.
+            every: show all scores, and the reference models that feed the floor, instead of the headline ones.
+            relative: show (score - floor) / (ceiling - floor), where no model exceeds the ceiling.
+            ranks: show the best and the worst rank that significance allows.
 
-    @cached_property
-    def _has_ceiling(self) -> pd.Series[bool]:
-        """Whether the ceiling of a row of `scores` is one: no model exceeds it."""
-        blocks: dict[tuple[str, str], list[ScoreRow]] = {}
-        for row in self.rows:
-            blocks.setdefault((row.dataset, row.score), []).append(row)
-        beyond = {key for key, block in blocks.items() if exceeded(block)}
-        pairs = zip(self.scores["dataset"], self.scores["score"], strict=True)
-        return pd.Series([pair not in beyond for pair in pairs], index=self.scores.index)
+        Raises:
+            UnknownNameError: a purpose is unknown.
+            RequestError: both `relative` and `ranks`.
+        """
+        return ShownTable(comparison_table(self, purposes, every, relative, ranks))
+
+    def table(self, purposes: Sequence[str] = (), *, every: bool = False, relative: bool = False) -> pd.DataFrame:
+        """Return the comparison table as a frame: one row for each data set, score and model.
+
+        Its columns: dataset, purpose, score, likelihood (that a row is of, where models have several), better,
+        unit, model; mean over seeds, low and high (ends of its 95 % t-interval; NaN for one seed), mark ("*" best,
+        "=" not separable from it), seeds (number of values), status and reason; floor, ceiling, and n, the number
+        of test items. The arguments are those of `comparison`.
+
+        `results.table().pivot(index="score", columns="model", values="mean")` has a column for each model.
+        """
+        return self.comparison(purposes, every=every, relative=relative).frame
+
+    def __repr__(self) -> str:
+        return f"<Results of {self.path}: {self._summary()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the comparison table, for notebooks."""
+        try:
+            return self.comparison()._repr_html_()
+        except LatentbenchError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+
+    def _summary(self) -> str:
+        """Tell how much is there, as "3 models on digits, 9 of 9 trials ok, 24 scores"."""
+        models = dict.fromkeys(trial.label for trial in self.trials)
+        datasets = dict.fromkeys(trial.dataset for trial in self.trials)
+        scores = {name for request in self.requests for name in request.scores}
+        ok = sum(trial.ok for trial in self.trials)
+        ended = f"{ok} of {counted(len(self.trials), 'trial')} ok"
+        return (
+            f"{counted(len(models), 'model')} on {', '.join(datasets)}, {ended}, {counted(len(scores), 'score')}"
+        )
 
     def write(self) -> None:
         """Write `scores.parquet` and `scores.csv`: the rows of both splits.

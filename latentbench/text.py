@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["normalized", "printable", "shortened"]
+__all__ = ["counted", "normalized", "printable", "shortened"]
 
 # controls, separators of lines and paragraphs, what turns the direction of writing, lone surrogates, no characters
 UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "trial"), counted(12_000, "item")
+    ('1 trial', '12,000 items')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def normalized(name: str) -> str:

@@ -1,6 +1,7 @@
 """Score rows and frames of a run folder that an earlier version wrote, and how often its files are read."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentbench.errors import RunFolderError
+from latentbench.errors import RunFolderError, UnknownNameError
 from latentbench.files.archives import read_npz
 from latentbench.files.json_files import read_json
 from latentbench.records import Record
 from latentbench.results import Results
 from latentbench.score_rows import ScoreRow, likelihood_of
+from latentbench.table.build import comparison_table
+from latentbench.table.render import render
 from latentbench.trial import Trial
 
 FROZEN = Path(__file__).parent / "frozen_run"
@@ -164,3 +167,30 @@ def test_a_record_without_a_declared_likelihood_is_shown_as_before(frozen):
     declared = replace(trial, traits=replace(trial.traits, likelihood="laplace"))
     again = Trial.from_json(json.loads(json.dumps(declared.to_json())))
     assert (likelihood_of(again), again.key) == ("laplace", trial.key)
+
+
+def test_results_say_how_much_is_there(frozen):
+    results = Results(frozen)
+    assert re.fullmatch(
+        rf"<Results of {re.escape(str(frozen))}: \d+ models on .+, \d+ of \d+ trials ok, \d+ scores>",
+        repr(results),
+    )
+    ok = sum(trial.ok for trial in results.trials)
+    assert f", {ok} of {len(results.trials)} trials ok, " in repr(results)
+
+
+def test_a_notebook_shows_the_comparison_table(frozen):
+    results = Results(frozen)
+    assert results._repr_html_() == render(comparison_table(results), "html")
+    assert str(results.comparison(["keep"])) + "\n" == render(comparison_table(results, ["keep"]))
+    pd.testing.assert_frame_equal(results.table(["keep"]), results.comparison(["keep"]).frame)
+    with pytest.raises(UnknownNameError, match="kep"):
+        results.table(["kep"])
+
+
+def test_a_notebook_shows_why_there_is_no_table(frozen):
+    path = frozen / "run.json"
+    values = json.loads(path.read_text())
+    values.pop("sha256", None)
+    path.write_text(json.dumps({**values, "requests": [], "title": "<nothing>"}))
+    assert Results(frozen)._repr_html_() == f"<p>{frozen} asks for no score of any trial</p>"

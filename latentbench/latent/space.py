@@ -13,6 +13,7 @@ from torch import Tensor
 from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
+from latentbench.latent.description import described, description_html
 from latentbench.latent.digests import sealed_property
 from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes
 from latentbench.latent.row_order import class_ranks, renumbered, row_order
@@ -250,6 +251,17 @@ class LatentSpace:
             inner = {key.name: changes.pop(key.name) for key in fields(part) if key.name in changes}
             changes.setdefault(name, replace(part, **inner))
         return replace(self, **changes)
+
+    def __repr__(self) -> str:
+        return f"<LatentSpace {self.name}: {'; '.join(f'{fact}: {text}' for fact, text in self._facts.items())}>"
+
+    def _repr_html_(self) -> str:
+        return description_html(self.name, self._facts)
+
+    @property
+    def _facts(self) -> dict[str, str]:
+        codes = vars(self).get("codes", self.data.codes)
+        return described(self.data, codes if isinstance(codes, Tensor) else None, self.supplies)
 
     def __len__(self) -> int:
         return len(self.codes if self.data.inputs is None else self.inputs)  # codes may take long to compute

@@ -12,7 +12,7 @@ from latentbench.statistics import average_ranks, critical_difference
 from latentbench.table.baselines import Standing
 from latentbench.table.conditions import RunConditions
 from latentbench.table.lines import ScoreLine
-from latentbench.table.significance import FEWEST_DATASETS
+from latentbench.table.significance import BEST, FEWEST_DATASETS
 
 if TYPE_CHECKING:
     from latentbench.table.sweeps import Sweep
@@ -85,6 +85,11 @@ class ComparisonRow:
     def name(self) -> str:
         """The score, and the likelihood that it is of, as "elbo, bernoulli"."""
         return ScoreLine(self.score, self.likelihood).name
+
+    @property
+    def starred(self) -> bool:
+        """Whether some model is marked as the best."""
+        return any(cell.mark == BEST for cell in self.cells)
 
     @property
     def measured(self) -> bool:

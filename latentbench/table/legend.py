@@ -13,7 +13,7 @@ from latentbench.table.lines import ScoreLine
 from latentbench.table.outcomes import listed, without_floor
 from latentbench.table.pairing import FEWEST_SEEDS
 from latentbench.table.sentences import spoken
-from latentbench.table.significance import BEST, FEWEST_DATASETS
+from latentbench.table.significance import FEWEST_DATASETS
 
 __all__ = ["TOGETHER", "legend", "letters_of"]
 
@@ -50,7 +50,7 @@ def legend(comparison: Comparison, table: Table, letters: Mapping[str, str]) -> 
 
 def _signs(comparison: Comparison) -> tuple[str, ...]:
     cells = [cell for row in comparison.rows for cell in row.cells]
-    starred = any(map(_has_star, comparison.rows))
+    starred = any(row.starred for row in comparison.rows)
     parts = ["* best", "= not separable (paired, Holm, 95 %)"] if starred else []
     parts += ["± 95 % interval over seeds"] if any(cell.half > 0 for cell in cells) else []
     once = [column.label for column in comparison.columns if column.deterministic and column.trials <= 1]
@@ -61,7 +61,7 @@ def _signs(comparison: Comparison) -> tuple[str, ...]:
 
 def _significance(comparison: Comparison) -> list[str]:
     """Say which marks rest on seeds alone or on test items alone, and where nobody has one."""
-    starred = [row for row in comparison.rows if row.kind != "cost" and _has_star(row)]
+    starred = [row for row in comparison.rows if row.kind != "cost" and row.starred]
     alone = [row.name for row in starred if row.seeds_only]
     parts = [f"significance covers seeds only (no per-item values): {', '.join(alone)}"] if alone else []
     fixed = [row.name for row in starred if row.items_only]
@@ -99,7 +99,8 @@ def _flags(columns: Sequence[Column]) -> list[str]:
 
 def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
     random = any(not (column.reference or column.deterministic) for column in comparison.columns)
-    few = comparison.seeds < FEWEST_SEEDS and random
+    over_items = any(row.items_only and row.starred for row in comparison.rows)
+    few = comparison.seeds < FEWEST_SEEDS and random and not over_items
     parts = [f"no {'ranks' if table.ranks else 'stars'} with fewer than {FEWEST} seeds"] if few else []
     if any(cell.rank for row in comparison.rows for cell in row.cells) and (names := _left_out(comparison)):
         parts.append(f"not compared (flagged, or fewer than {FEWEST} seeds): {', '.join(names)}")
@@ -166,8 +167,4 @@ def _lacks_items(row: ComparisonRow, columns: Sequence[Column]) -> bool:
         if column.contends and cell.status == "ok"
     ]
     judged = row.kind == "quality" and row.better != "none" and not row.at_floor
-    return judged and len(known) > 1 and all(known) and not _has_star(row)
-
-
-def _has_star(row: ComparisonRow) -> bool:
-    return any(cell.mark == BEST for cell in row.cells)
+    return judged and len(known) > 1 and all(known) and not row.starred

@@ -316,6 +316,8 @@ def test_beside_single_trials_one_seed_of_a_trained_model_is_left_out(builder):
     builder.add("ae", {"knn10": 0.95, "ari": 0.9}, seeds=1)
     text = printed(single_trials(builder, "mine", "theirs"))
     assert "not compared (flagged, or fewer than five seeds): ae" in text
+    assert "One seed of ae: too few to compare with the other models." in text
+    assert "no stars" not in text
     assert column_of(builder.results(), "mine")["knn10"].mark == "*"
 
 
