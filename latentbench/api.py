@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from latentbench.benchmark import Benchmark, default_folder
+from latentbench.benchmark import Benchmark, default_folder, named
 from latentbench.execution.scoring import measure
-from latentbench.plan import make_plan, metric_requests
+from latentbench.plan import Plan, make_plan, metric_requests, score_names
 from latentbench.plugins import Plugins
 from latentbench.results import Results
+from latentbench.terminal.progress import is_watched, shown_progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from latentbench.execution.options import Execution
     from latentbench.latent.space import LatentSpace
 
 __all__ = ["compare_codes", "load_results", "run", "score"]
@@ -34,6 +36,7 @@ def run(
     rerun: Rerun = "missing",
     group_size: int | None = None,
     timing: bool = False,
+    progress: bool | None = None,
 ) -> Results:
     """Run what is missing of a benchmark and return all its results.
 
@@ -49,25 +52,25 @@ def run(
         group_size: on CUDA, how many trials are trained together at most; 16 when left out.
         timing: run trials alone, one at a time, so that their cost scores can be compared; those again that ran
             beside others.
+        progress: show it on standard error; None: where that is a terminal, and in a notebook.
 
     Raises:
         RequestError: the request was wrong; nothing was run.
     """
     from latentbench.execution.options import Execution
-    from latentbench.execution.run import execute
 
     plugins = plugins or Plugins()
     place = default_folder(benchmark) if folder is None else Path(folder)
     how = Execution(workers, device, timeout, rerun, group_size, timing)
-    return execute(make_plan(benchmark, plugins, device), benchmark, place, plugins, how)
+    return _execute(make_plan(benchmark, plugins, device), benchmark, place, plugins, how, progress)
 
 
-def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | None = None) -> pd.DataFrame:
+def score(space: LatentSpace, metrics: Iterable[str | type] = (), plugins: Plugins | None = None) -> pd.DataFrame:
     """Score one latent space, without a run.
 
     Args:
         space: what to score.
-        metrics: names of metrics or of their scores; all when left out.
+        metrics: names of metrics or of their scores, or metrics as classes; all when left out.
         plugins: the plugins to use; all installed ones when left out.
 
     Returns:
@@ -76,7 +79,7 @@ def score(space: LatentSpace, metrics: Iterable[str] = (), plugins: Plugins | No
     import pandas as pd
 
     plugins = plugins or Plugins()
-    wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    wanted = score_names(_names(metrics), plugins)
     rows = []
     for request in metric_requests(wanted, plugins):
         measured, _ = measure(request, plugins, space)
@@ -99,10 +102,11 @@ def compare_codes(
     train_codes: Mapping[str, Any] | None = None,
     train_labels: Any = None,
     split: Literal["test", "train", "validation"] = "test",
-    scores: Iterable[str] = (),
+    scores: Iterable[str | type] = (),
     folder: str | Path | None = None,
     plugins: Plugins | None = None,
     workers: int | None = None,
+    progress: bool | None = None,
 ) -> Results:
     """Score codes that others computed, side by side, as an ordinary run.
 
@@ -117,25 +121,48 @@ def compare_codes(
         train_codes: name -> array `(m, d)` of the training items, likewise.
         train_labels: class of each training item `(m,)`.
         split: the split of `inputs` that the codes are of.
-        scores: names of scores or metrics; all when left out.
+        scores: names of scores or metrics, or metrics as classes; all when left out.
         folder: the run's folder, made when it is not there; None: results/DATASET-codes.
         plugins: the plugins to use; all installed ones when left out.
         workers: processes that score; None: one per core; 0: this very process.
+        progress: show it on standard error; None: where that is a terminal, and in a notebook.
 
     Raises:
         RequestError: arrays are not of the same items, or not codes; nothing was run.
     """
     from latentbench.codes.asked import of_arrays
     from latentbench.execution.options import Execution
-    from latentbench.execution.run import execute
 
     plugins = plugins or Plugins()
     asked = of_arrays(codes, train_codes or {}, labels, train_labels, factors, factor_names, split)
-    wanted = (scores,) if isinstance(scores, str) else tuple(scores)
+    wanted = _names(scores)
     about: dict[str, Any] = {"codes": dict.fromkeys(codes, ()), "scores": wanted, "split": split}
     benchmark = Benchmark(**about, datasets=(inputs,) if inputs else ())
     place = default_folder(benchmark) if folder is None else Path(folder)
-    return execute(make_plan(benchmark, plugins, "cpu", asked), benchmark, place, plugins, Execution(workers))
+    plan = make_plan(benchmark, plugins, "cpu", asked)
+    return _execute(plan, benchmark, place, plugins, Execution(workers), progress)
+
+
+def _execute(
+    plan: Plan,
+    benchmark: Benchmark,
+    folder: Path,
+    plugins: Plugins,
+    how: Execution,
+    progress: bool | None,
+) -> Results:
+    """Do what is missing, with progress where it is wanted."""
+    from latentbench.execution.run import execute
+
+    if not (is_watched() if progress is None else progress):
+        return execute(plan, benchmark, folder, plugins, how)
+    with shown_progress(plugins) as announce:
+        return execute(plan, benchmark, folder, plugins, how, announce)
+
+
+def _names(scores: Iterable[str | type] | str | type) -> tuple[str, ...]:
+    """Return the names of scores and metrics; a metric may be a class."""
+    return tuple(map(named, (scores,) if isinstance(scores, str | type) else scores))
 
 
 def load_results(path: str | Path) -> Results:

@@ -8,15 +8,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there, open_regular, reading
-from latentbench.params import Params, build_params
+from latentbench.params import Params, build_params, contradiction, refused
+from latentbench.source.session import name_in_session
 from latentbench.text import normalized
 
-__all__ = ["Benchmark", "default_folder", "merge", "names_in", "override", "read_benchmark", "split_spec"]
+__all__ = ["Benchmark", "default_folder", "merge", "named", "names_in", "override", "read_benchmark", "split_spec"]
 
 SUITES = Path(__file__).parent / "suites"
 MOST_BYTES = 1_000_000  # of a benchmark file
@@ -32,18 +40,22 @@ class Benchmark(Params):
     "beta_vae.beta" (one model), "fashion_mnist.path" (a dataset), or names coupled by commas ("latent_dim, beta",
     with rows as values); each value is one number or several, and the grid is their product.
 
+    Models and metrics may be classes that stand in no file, as those of a notebook. They run in this very process
+    (workers=0), and what is stored of them counts as long as their source stays the same.
+
     Raises:
-        RequestError: there is no such preset.
-        pydantic.ValidationError: an unknown field or a value out of range.
+        RequestError: there is no such preset, an unknown field, or a value out of range.
     """
 
     preset: str = Field(default="quick", description="the benchmark this one differs from")
     title: str = Field(description="heading of tables and report")
     datasets: tuple[str, ...] = Field(description="names, or NAME:KEY=VALUE; may be none where `codes` are given")
-    models: tuple[str, ...] = Field(description="names, or file.py:Class; likewise")
+    models: tuple[str, ...] = Field(description="names, file.py:Class, or classes; likewise")
     references: tuple[str, ...] = Field(description="models that stand beside in every table")
     seeds: int = Field(ge=1, le=1000, description="trials of each model, with seeds 0, 1, ...")
-    scores: tuple[str, ...] = Field(default=(), description="names of scores or metrics; empty: all of `tiers`")
+    scores: tuple[str, ...] = Field(
+        default=(), description="names of scores or metrics, or metrics as classes; empty: all of `tiers`"
+    )
     tiers: tuple[str, ...] = Field(default=("quick", "full"), description="cost tiers of metrics to compute")
     max_items: int | None = Field(
         default=None, ge=0, description="test items that a metric uses at most, 0 for all; None: as it declares"
@@ -68,6 +80,18 @@ class Benchmark(Params):
 
         def __init__(self, **fields: Any) -> None: ...
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told_in_a_sentence(
+        cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            if info.context is not None:  # `build_params` tells it
+                raise
+            raise refused(cls, error, values, "benchmark") from None
+
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Table) -> Table:
@@ -77,6 +101,22 @@ class Benchmark(Params):
             start = {name: value for name, value in start.items() if name not in ("on", "params", "budget")}
             start |= {"title": "codes", "datasets": [], "models": [], "references": []}
         return merge(start, {**_with_one_spelling(values), "preset": preset})
+
+    @field_validator("models", "references", "scores", mode="before")
+    @classmethod
+    def _name_classes(cls, values: Any) -> Any:
+        return tuple(map(named, values)) if isinstance(values, list | tuple) else values
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _refuse_classes(cls, values: Any) -> Any:
+        for value in values if isinstance(values, list | tuple) else ():
+            if isinstance(value, type):
+                raise RequestError(
+                    f"datasets of a benchmark must be names, got the class {value.__name__}; register it in a "
+                    "plugin file, or save its arrays and name their file"
+                )
+        return values
 
     @field_validator("codes", "train_codes", mode="before")
     @classmethod
@@ -90,21 +130,19 @@ class Benchmark(Params):
         if not self.codes:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
-                    raise RequestError(f"{name} of a benchmark must name at least one, got none")
+                    raise contradiction(f"{name} must name at least one, got none")
             for name in ("train_codes", "labels", "train_labels", "factors"):
                 if getattr(self, name):
-                    raise RequestError(f"{name} of a benchmark must stand beside codes; name their files in codes")
+                    raise contradiction(f"{name} must stand beside codes; name their files in codes")
             return self
         if len(self.datasets) > 1 or (self.models and not self.datasets):
-            raise RequestError(
-                f"a benchmark with codes must name the one dataset that they are of, got {len(self.datasets)}"
-            )
+            named = ", ".join(self.datasets) or "none"
+            raise contradiction(f"datasets must name the one that the codes are of, got {named}")
         for name in self.train_codes:
             if name not in self.codes:
-                raise RequestError(
-                    f"train_codes must have the names of codes ({', '.join(self.codes)}), got {name!r}"
-                    f"{near_matches(name, self.codes)}"
-                )
+                known = ", ".join(self.codes)
+                hint = near_matches(name, self.codes)
+                raise contradiction(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
         return self
 
     @property
@@ -116,6 +154,11 @@ class Benchmark(Params):
         pairs += [(table.get("params", {}), on.get(name, {}).get("params", {})) for name, table in self.on.items()]
         keys = [key for mine, its in pairs for key, value in mine.items() if its.get(key) != value]
         return list(dict.fromkeys(name for key in keys for name in names_in(key)))
+
+
+def named(item: Any) -> Any:
+    """Return the name under which this process finds a class again; anything else as it is."""
+    return name_in_session(item) if isinstance(item, type) else item
 
 
 def read_benchmark(source: str | Path, changes: Mapping[str, Any] | None = None) -> Benchmark:

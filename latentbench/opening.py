@@ -21,6 +21,8 @@ from latentbench.model import GradientModel, Model
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench.records import Record
+from latentbench.source.digest import source_digest
+from latentbench.source.session import is_session_name
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import SplitName, Trial
 
@@ -36,8 +38,16 @@ __all__ = [
 
 
 def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
-    """Make the model on the CPU; its weights are drawn under the trial's own seed."""
+    """Make the model on the CPU; its weights are drawn under the trial's own seed.
+
+    Raises:
+        NotApplicableError: the model was defined in a notebook, and its source is another by now.
+    """
     cls = plugins.load("model", trial.model)
+    if is_session_name(trial.model) and source_digest(cls) != trial.source:
+        raise NotApplicableError(
+            f"{cls.__name__} has changed since {trial.label} was trained; define it as it was, or train it again"
+        )
     with seeded(derive_seed(trial.seed, "weights")):
         model: Model = cls(build_params(cls.Params, trial.params, f"model {trial.model!r}"), data)
     return model

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from latentbench.errors import ContractError, RequestError, near_matches
 
@@ -29,12 +30,16 @@ __all__ = [
     "check_whole",
     "check_word",
     "check_words",
+    "contradiction",
     "describe_params",
     "mismatch",
     "per_member_fields",
+    "refused",
 ]
 
 P = TypeVar("P", bound="Params")
+SENTENCE = "whole_sentence"  # type of an error whose message is one
+_TOLD = {"told": True}  # for validators: what they refuse is told in a sentence
 
 
 class PerMember:
@@ -101,6 +106,11 @@ class TypedText(str):
         return str(self)
 
 
+def contradiction(sentence: str) -> PydanticCustomError:
+    """Return what a validator of several values raises: a sentence that needs no value added."""
+    return PydanticCustomError(SENTENCE, "{sentence}", {"sentence": sentence})
+
+
 def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
     """Check `values` against `cls`; `owner` names the plugin in the error, as in "model 'vae'".
 
@@ -113,21 +123,28 @@ def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
     try:
         return _read(cls, values)
     except ValidationError as error:
-        first = error.errors()[0]
-        if isinstance(first["input"], TypedText) and not isinstance(first["input"].as_number, bool):
-            first["input"] = first["input"].as_number
-        name = ".".join(str(part) for part in first["loc"]) or "parameters"
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(cls.model_fields) or "none"
-            hint = near_matches(name, cls.model_fields)
-            raise RequestError(f"{owner} has no parameter {name!r}{hint} (its parameters: {known})") from None
-        if first["type"] == "missing":
-            raise RequestError(f"{owner} needs a value for its parameter {name!r}") from None
-        if _is_union(cls, first["loc"]):  # the rest of `loc` names a member of the union
-            name = str(first["loc"][0])
-            expected = dict.fromkeys(_expected(part["msg"]) for part in error.errors() if part["loc"][0] == name)
-            raise RequestError(f"{owner}: {name} {' or '.join(expected)}, got {values[name]!r}") from None
-        raise RequestError(f"{owner}: {name} {_expected(first['msg'])}, got {first['input']!r}") from None
+        raise refused(cls, error, values, owner) from None
+
+
+def refused(cls: type[Params], error: ValidationError, values: Mapping[str, Any], owner: str) -> RequestError:
+    """Return what pydantic found wrong with `values` of a class first, in one sentence."""
+    first = error.errors()[0]
+    if isinstance(first["input"], TypedText) and not isinstance(first["input"].as_number, bool):
+        first["input"] = first["input"].as_number
+    if first["type"] == SENTENCE:
+        return RequestError(f"{owner}: {first['msg']}")
+    name = ".".join(str(part) for part in first["loc"]) or "parameters"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(cls.model_fields) or "none"
+        hint = near_matches(name, cls.model_fields)
+        return RequestError(f"{owner} has no parameter {name!r}{hint} (its parameters: {known})")
+    if first["type"] == "missing":
+        return RequestError(f"{owner} needs a value for its parameter {name!r}")
+    if _is_union(cls, first["loc"]):  # the rest of `loc` names a member of the union
+        name = str(first["loc"][0])
+        expected = dict.fromkeys(_expected(part["msg"]) for part in error.errors() if part["loc"][0] == name)
+        return RequestError(f"{owner}: {name} {' or '.join(expected)}, got {values[name]!r}")
+    return RequestError(f"{owner}: {name} {_expected(first['msg'])}, got {first['input']!r}")
 
 
 def _read(cls: type[P], values: Mapping[str, Any]) -> P:
@@ -137,15 +154,17 @@ def _read(cls: type[P], values: Mapping[str, Any]) -> P:
     wanted = [name for name in typed if name in cls.model_fields and _prefers_number(cls.model_fields[name])]
     read = {**values, **{name: numbers[name] for name in wanted}}
     try:
-        return cls.model_validate(read)
+        return cls.model_validate(read, context=_TOLD)
     except ValidationError as error:
         refused = {str(part["loc"][0]) for part in error.errors() if part["loc"]} & set(typed)
     other = {name: typed[name] if name in wanted else numbers[name] for name in refused}
     try:
-        return cls.model_validate({**read, **other})
+        return cls.model_validate({**read, **other}, context=_TOLD)
     except ValidationError as error:
         still = {str(part["loc"][0]) for part in error.errors() if part["loc"]}
-    return cls.model_validate({**read, **{name: value for name, value in other.items() if name not in still}})
+    return cls.model_validate(
+        {**read, **{name: value for name, value in other.items() if name not in still}}, context=_TOLD
+    )
 
 
 def _prefers_number(field: FieldInfo) -> bool:

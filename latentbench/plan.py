@@ -20,6 +20,7 @@ from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
 from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
+from latentbench.source.session import is_session_name
 from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.scores import Score
 
-__all__ = ["Plan", "current_requests", "make_plan", "metric_requests"]
+__all__ = ["Plan", "current_requests", "make_plan", "metric_requests", "score_names"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Plan:
     requests: tuple[ScoreRequest, ...]
     swept: tuple[str, ...] = ()
     own: tuple[OwnCodes, ...] = ()
+
+    @property
+    def of_session(self) -> tuple[str, ...]:
+        """Names of the models and metrics that only this process can find, as "__main__:Mine"."""
+        used = [*(trial.model for trial in self.trials if not trial.given), *(r.metric for r in self.requests)]
+        return tuple(dict.fromkeys(name for name in used if is_session_name(name)))
 
     def validation_requests(self, trial: Trial) -> tuple[ScoreRequest, ...]:
         """Return the metrics that are computed on the validation split too."""
@@ -76,7 +83,7 @@ def make_plan(
     """
     contenders = _models(benchmark.models, plugins)
     references = [model for model in _models(benchmark.references, plugins) if model not in contenders]
-    metrics = _wanted_metrics(benchmark.scores, benchmark.tiers, plugins)
+    metrics = _wanted_metrics(score_names(benchmark.scores, plugins), benchmark.tiers, plugins)
     datasets = [_requested_dataset(text, plugins) for text in dict.fromkeys(benchmark.datasets)]
     names = [dataset.name for dataset in datasets]
     for name in names:
@@ -153,7 +160,10 @@ def _find(plugins: Plugins, kind: Kind, name: str) -> NamedClass:
     path, _, attribute = name.rpartition(":")
     # workers and later readers of a file may stand elsewhere
     name = f"{existing(Path(path)).resolve()}:{attribute}" if path.endswith(".py") else normalized(name)
-    return NamedClass(name, plugins.find(kind, name), plugins.load(kind, name))
+    registration = plugins.find(kind, name)
+    if is_session_name(name) and not registration.of_session:
+        name = registration.name
+    return NamedClass(name, registration, plugins.load(kind, name))
 
 
 @dataclass(frozen=True)
@@ -296,7 +306,13 @@ def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]
 
 def metric_requests(names: tuple[str, ...], plugins: Plugins, max_items: int | None = None) -> list[ScoreRequest]:
     """Return the requests for these scores or metrics with default parameters; for all when none is named."""
-    return [_score_request(metric, {}, max_items) for metric in _wanted_metrics(names, ("quick", "full"), plugins)]
+    metrics = _wanted_metrics(score_names(names, plugins), ("quick", "full"), plugins)
+    return [_score_request(metric, {}, max_items) for metric in metrics]
+
+
+def score_names(names: Iterable[str], plugins: Plugins) -> tuple[str, ...]:
+    """Return names of scores and metrics, those of classes that a plugin has registered by its name for them."""
+    return tuple(_find(plugins, "metric", name).name if is_session_name(name) else name for name in names)
 
 
 def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tuple[ScoreRequest, ...]:
@@ -322,6 +338,7 @@ def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plu
         RequestError: a score nobody supplies, or one that two metrics supply.
     """
     loaded = [_find(plugins, "metric", name) for name in plugins.names("metric")]
+    loaded += [_find(plugins, "metric", name) for name in names if is_session_name(name)]
     owner: dict[str, NamedClass] = {}
     for metric in loaded:
         for score in metric.cls.scores:

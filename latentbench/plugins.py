@@ -21,6 +21,7 @@ from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, UntrustedCodeError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.source.loading import load_file
+from latentbench.source.session import class_of_session, is_session_name
 from latentbench.text import normalized, printable
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class PluginInfo:
 
     Attributes:
         name: "distribution:entry point", or the path of a loose file.
-        distribution: the installed distribution, or "file".
+        distribution: the installed distribution, "file", or "session" for classes that this process has handed
+            over.
         version: its version, empty for a file.
         editable: installed editable or a loose file: its author is at work on it.
         supplies: names by kind.
@@ -65,6 +67,11 @@ class Registration:
     target: str | type
     summary: str
     plugin: PluginInfo
+
+    @property
+    def of_session(self) -> bool:
+        """Whether this process alone can find the class, as it stands in no file."""
+        return self.plugin.distribution == "session"
 
     def load(self) -> type:
         """Import the class.
@@ -225,7 +232,10 @@ class Plugins:
         ]
 
     def find(self, kind: Kind, name: str) -> Registration:
-        """Return the registration of `name`; for models and metrics also `path/to/file.py:Class`.
+        """Return the registration of `name`.
+
+        Models and metrics may also be `path/to/file.py:Class`, or a class that this process has handed over
+        (`latentbench.source.session`).
 
         Raises:
             UnknownNameError: nobody has registered it; the sentence names near matches and plugins that failed.
@@ -235,6 +245,8 @@ class Plugins:
         if path.endswith(".py"):
             return self._find_in_file(kind, str(existing(Path(path))), normalized(attribute))
         name = normalized(name)
+        if is_session_name(name):
+            return self._find_in_session(kind, name)
         registrations = self._registrations[kind].get(name, [])
         if len(registrations) > 1:
             raise PluginError(_conflict(registrations))
@@ -260,6 +272,19 @@ class Plugins:
             raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {cls!r}")
         plugin = PluginInfo(str(Path(path).resolve()), "file", editable=True)
         return Registration(kind, attribute, cls, "", plugin)
+
+    def _find_in_session(self, kind: Kind, name: str) -> Registration:
+        for registration in self.registrations(kind):
+            if registration.target == name:
+                return registration
+        cls = class_of_session(name)
+        if cls is None:
+            raise UnknownNameError(
+                f"this session has not handed over a {kind} {name!r}: a class of a notebook is given as in "
+                "Benchmark(models=[Mine]) after its definition, a class in a file is named as mine.py:Mine"
+            )
+        plugin = PluginInfo("this session", "session", editable=True)
+        return Registration(kind, cls.__name__, cls, "", plugin)
 
     def load(self, kind: Kind, name: str) -> Any:
         """Return the class behind `name`.

@@ -246,7 +246,8 @@ class ScoreRequest:
         """File name without ending: metric, version and a hash of what else decides its numbers."""
         decides: list[Any] = [self.params, self.source if self.keyed_source else ""]
         decides += [] if self.max_items is None else [self.max_items]
-        return f"{self.metric.replace('/', '_')}-v{self.version}-{short_hash(decides, 12)}"
+        name = self.metric.replace("/", "_").replace(":", "_")
+        return f"{name}-v{self.version}-{short_hash(decides, 12)}"
 
     def file(self, split: SplitName, ending: str) -> str:
         """Name of the file that holds its scores (`ending` json) or their items (items.npz) on a split.

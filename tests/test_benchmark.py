@@ -136,8 +136,14 @@ def test_a_file_or_preset_that_is_not_there_says_so(tmp_path):
 def test_a_benchmark_is_frozen_and_knows_its_fields():
     with pytest.raises(ValidationError):
         Benchmark().seeds = 3
-    with pytest.raises(ValidationError):
-        Benchmark(epochs=3)
+    with pytest.raises(RequestError, match=r"^benchmark has no parameter 'dataset'; did you mean 'datasets'\?"):
+        Benchmark(dataset=["digits"])
+    with pytest.raises(RequestError, match=r"^benchmark: datasets should be a valid tuple, got 'digits'$"):
+        Benchmark(datasets="digits")
+    with pytest.raises(RequestError, match=r"^benchmark: seeds should be .* got 0$"):
+        Benchmark(seeds=0)
+    with pytest.raises(RequestError, match=r"^benchmark: models must name at least one, got none$"):
+        Benchmark(models=())
 
 
 # one latent space, without a run

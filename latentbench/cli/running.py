@@ -30,16 +30,10 @@ def execute_plan(
 ) -> Results:
     """Do what is missing of a plan, with live progress; without `train`, only scores."""
     from latentbench.execution.run import execute
-    from latentbench.terminal.progress import make_progress
+    from latentbench.terminal.progress import shown_progress
 
-    progress = make_progress()
-    plugins.register(progress, "progress")
-    try:
-        return execute(
-            plan, benchmark, folder, plugins, execution_of(options), announce=progress.expect, train=train
-        )
-    finally:
-        progress.close()
+    with shown_progress(plugins) as announce:
+        return execute(plan, benchmark, folder, plugins, execution_of(options), announce=announce, train=train)
 
 
 def execution_of(options: Mapping[str, Any]) -> Execution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -36,6 +37,25 @@ class Execution:
     rerun: Rerun = "missing"
     group_size: int | None = None
     timing: bool = False
+
+    def within_reach(self, of_session: Sequence[str]) -> Execution:
+        """Return it in this very process where classes are used that no worker process can find.
+
+        Args:
+            of_session: their names, as "__main__:Mine".
+
+        Raises:
+            RequestError: it wants worker processes.
+        """
+        if not of_session or self.workers == 0:
+            return self
+        if self.workers:
+            name = of_session[0]
+            raise RequestError(
+                f"{name} is a class of this session, which worker processes cannot find: give workers=0, "
+                f"or put it into a file and name it as mine.py:{name.rpartition(':')[2]}"
+            )
+        return replace(self, workers=0)
 
     def settled(self, threads: int) -> Execution:
         """Return it with nothing left open, for trials of this many threads.

@@ -24,7 +24,7 @@ from latentbench.execution.pending import inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_sealed
-from latentbench.plan import Plan
+from latentbench.plan import Plan, score_names
 from latentbench.plugins import Plugins
 from latentbench.records import Record, remove_leftovers
 from latentbench.results import Results
@@ -56,7 +56,8 @@ def execute(
             parameters wrong (`Model.built_first`).
         RunFolderError: the folder cannot be written, is not one of a run, or another run is at work in it.
     """
-    execution = (execution or Execution()).settled(max(trial.budget.threads for trial in plan.trials))
+    execution = (execution or Execution()).within_reach(plan.of_session)
+    execution = execution.settled(max(trial.budget.threads for trial in plan.trials))
     check_folder(folder)
     for remark in build_first(plan, folder, plugins):
         warnings.warn(remark, stacklevel=2)
@@ -136,7 +137,7 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
     request = {
         "title": benchmark.title,
         "benchmark": benchmark.model_dump(mode="json"),
-        "scores": list(benchmark.scores),
+        "scores": score_names(benchmark.scores, plugins),
         "trials": [trial.to_json() for trial in plan.trials],
         "requests": [asdict(request) for request in plan.requests],
         "swept": list(plan.swept),

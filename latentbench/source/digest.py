@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from latentbench.source.session import has_no_file, session_digest
+
 __all__ = ["source_digest"]
 
 FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}
@@ -17,7 +19,7 @@ def source_digest(cls: type) -> str:
     """Return the sha256 of the source that a class depends on.
 
     This covers the files of the class and its bases, and the files of the same top-level package that those
-    import, but nothing of the host.
+    import, but nothing of the host. Of classes that stand in no file, see `session_digest`.
     """
     waiting = [base.__module__ for base in cls.__mro__]
     packages = {name.partition(".")[0] for name in waiting} - FOREIGN
@@ -36,6 +38,8 @@ def source_digest(cls: type) -> str:
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(seen[name])
+    if any(map(has_no_file, cls.__mro__)):
+        digest.update(session_digest(cls).encode())
     return digest.hexdigest()
 
 

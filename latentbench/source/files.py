@@ -12,7 +12,7 @@ from pathlib import Path
 
 from latentbench.files.regular import is_regular, read_regular
 
-__all__ = ["files_digest"]
+__all__ = ["files_digest", "is_installed"]
 
 
 def files_digest(path: Path) -> str:
@@ -27,7 +27,7 @@ def files_digest(path: Path) -> str:
     waiting = [path]
     while waiting:
         file = waiting.pop()
-        if file.suffix != ".py" or _is_installed(file):
+        if file.suffix != ".py" or is_installed(file):
             continue
         for other in _beside(file, contents[file]):
             if other not in contents and is_regular(other):
@@ -39,7 +39,7 @@ def files_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _is_installed(file: Path) -> bool:
+def is_installed(file: Path) -> bool:
     """Whether a file is of Python or of an installed distribution: packages there import hundreds of files."""
     return any(place in file.parents for place in _installed_places())
 

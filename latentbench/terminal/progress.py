@@ -1,29 +1,58 @@
-"""Live progress of a run: bars on a terminal, a line per trial elsewhere."""
+"""Live progress of a run: bars on a terminal, a line per trial elsewhere, as in a notebook."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentbench.hookspecs import hookimpl
 from latentbench.terminal.output import echo
+from latentbench.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from latentbench.benchmark import Benchmark
+    from latentbench.plugins import Plugins
     from latentbench.results import Results
     from latentbench.trial import Trial, TrialResult
 
-__all__ = ["LineProgress", "TerminalProgress", "make_progress"]
+__all__ = ["LineProgress", "TerminalProgress", "is_watched", "shown_progress"]
+
+NAME = "progress"  # among plugins
 
 
-def make_progress() -> LineProgress | TerminalProgress:
-    """Return the progress display for a run: bars if standard error is a terminal."""
-    return TerminalProgress() if sys.stderr.isatty() else LineProgress()
+def is_watched() -> bool:
+    """Whether somebody looks on: standard error is a terminal, or this is a notebook."""
+    return _on_terminal() or _in_notebook()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and shell.get_ipython() is not None
+
+
+@contextmanager
+def shown_progress(plugins: Plugins) -> Iterator[Callable[[int], None]]:
+    """Show the progress of the run within, and yield what takes the number of its trials.
+
+    Bars where standard error is a terminal, a line for each trial elsewhere.
+    """
+    progress = TerminalProgress() if _on_terminal() else LineProgress()
+    plugins.register(progress, NAME)
+    try:
+        yield progress.expect
+    finally:
+        progress.close()
+        plugins.unregister(NAME)
 
 
 class LineProgress:
@@ -41,7 +70,7 @@ class LineProgress:
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Print where results go."""
         name = benchmark.title or "benchmark"
-        echo(f"{name}: {self.jobs} trials to run, results in {run}", err=True)
+        echo(f"{name}: {counted(self.jobs, 'trial')} to run, results in {run}", err=True)
 
     @hookimpl
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
