@@ -23,6 +23,7 @@ __all__ = ["AskedCodes", "DataPlace", "of_arrays", "planned", "read_codes"]
 Array = npt.NDArray[Any]
 NAMES = ("codes", "z", "embeddings", "embedding", "latents", "latent")
 FACTORS = ("factors",)
+NAME = "items"  # in tables, where no file names them
 MOST_VALUES = 1000  # of a factor that counts as discrete
 SEVERAL = 2  # a file that holds the rows of train and those of test
 
@@ -47,7 +48,7 @@ class AskedCodes:
     factors: Source | None = None
     factor_names: tuple[str, ...] = ()
     split: str = "test"
-    name: str = "items"
+    name: str = NAME
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def read_codes(
         None if columns is None else columns[0],
         () if columns is None else columns[1],
         split,
-        printable(normalized(Path(labels or next(iter(codes.values()))[0]).stem)),
+        printable(normalized(Path(labels).stem)) if labels else NAME,
     )
 
 

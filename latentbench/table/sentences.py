@@ -111,17 +111,22 @@ def warnings(comparison: Comparison) -> list[str]:
         (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
     )
     said += [f"Only {items:.0f} test items: differences of about 1 % are noise."] if items < FEWEST_ITEMS else []
-    said += [_too_few_seeds(comparison)] if 0 < comparison.seeds < FEWEST_SEEDS else []
+    said += _too_few_seeds(comparison) if 0 < comparison.seeds < FEWEST_SEEDS else []
     mixed = comparison.environments > 1
     said += [f"The numbers come from {comparison.environments} different environments."] if mixed else []
     return said
 
 
-def _too_few_seeds(comparison: Comparison) -> str:
+def _too_few_seeds(comparison: Comparison) -> list[str]:
     if not any(row.items_only and row.starred for row in comparison.rows):
-        return f"{_seeds(comparison.seeds)}: too few to tell models apart, so no stars."
-    drawn = [column.label for column in comparison.columns if column.contends and not column.deterministic]
-    return f"{_seeds(comparison.seeds)} of {listed(drawn)}: too few to compare with the other models."
+        return [f"{_seeds(comparison.seeds)}: too few to tell models apart, so no stars."]
+    drawn = [
+        column.label
+        for column in comparison.columns
+        if not (column.reference or column.together or column.deterministic)
+    ]
+    which = f"{_seeds(comparison.seeds)} of {listed(drawn)}" if drawn else ""
+    return [f"{which}: too few to compare with the other models."] if drawn else []
 
 
 def _untested(comparison: Comparison) -> str:

@@ -312,6 +312,13 @@ def test_single_trials_that_items_do_not_tell_apart_are_tied(builder):
     assert (column_of(results, "mine")["knn10"].mark, column_of(results, "theirs")["knn10"].mark) == ("*", "=")
 
 
+def test_beside_single_trials_a_flagged_model_is_named_too(builder):
+    builder.add("ae", {"knn10": 0.95}, seeds=2, flags=("not converged",))
+    text = printed(single_trials(builder, "mine", "theirs"))
+    assert "Only 2 seeds of ae: too few to compare with the other models." in text
+    assert "Not converged: ae in 2 of 2 trials." in text
+
+
 def test_beside_single_trials_one_seed_of_a_trained_model_is_left_out(builder):
     builder.add("ae", {"knn10": 0.95, "ari": 0.9}, seeds=1)
     text = printed(single_trials(builder, "mine", "theirs"))
