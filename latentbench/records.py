@@ -256,13 +256,22 @@ class Record:
         write_sealed(path, {**rows, "trial": self.key, "items": digest}, durable=False)
         self._items[path.with_suffix(".items.npz").name] = digest
 
+    def scores_path(self, request: ScoreRequest, split: SplitName) -> Path:
+        """Return the file of the scores of one metric."""
+        return self.folder / request.file(split, "json")
+
+    def lacks_scores(self, request: ScoreRequest, split: SplitName) -> bool:
+        """Whether the file of the scores of one metric is not there, and nothing else in its place."""
+        path = self.scores_path(request, split)
+        return not is_regular(path) and not in_the_way(path)
+
     def read_scores(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, Any] | None:
         """Read the scores of one metric, or None when they have not been made or are damaged, with a warning.
 
         Raises:
             OtherFormatError: another version wrote them, in a format that this one does not know.
         """
-        path = self.folder / request.file(split, "json")
+        path = self.scores_path(request, split)
         items = path.with_suffix(".items.npz").name
         if not is_regular(path):
             if obstacle := in_the_way(path):

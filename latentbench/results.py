@@ -219,9 +219,13 @@ class Results:
         return score_frame(self.validation_rows)
 
     def _stored(self, split: SplitName, requests: Sequence[ScoreRequest]) -> Iterator[StoredScores]:
-        """Read the score files of all trials; on the validation split, of data sets on which something varied."""
+        """Read the score files of all trials; on the validation split, of data sets on which something varied.
+
+        Files that are not there are told once all have been read: tables show fewer values for them.
+        """
         wanted = set(self.request["scores"])
         swept = self.request.get("swept", ())
+        asked, missing = 0, []
         for trial in self.trials:
             if split == "validation" and trial.dataset not in swept:
                 continue
@@ -230,6 +234,15 @@ class Results:
                 named = not wanted or request.metric in wanted
                 names = [name for name in request.scores if named or name in wanted]
                 yield StoredScores(trial, request, names, record.read_scores(request, split) if trial.ok else None)
+                asked += trial.ok
+                if trial.ok and record.lacks_scores(request, split):
+                    missing.append(record.scores_path(request, split))
+        if missing:
+            warnings.warn(
+                f"{len(missing)} of {counted(asked, 'file')} of scores are not there, the first {missing[0]}; "
+                "what they hold counts as not computed, and the same command computes it",
+                stacklevel=2,
+            )
 
     def items(self, trial_key: str, score: str, split: SplitName = "test") -> npt.NDArray[np.float64] | None:
         """Return the value of a score for each item of a split `(n,)`, or None where it has none."""

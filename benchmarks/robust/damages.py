@@ -224,8 +224,7 @@ def _damages() -> dict[str, Damage]:
             named[f"{ENVIRONMENT}: {name}"] = Damage(ENVIRONMENT, harm)
     for file, short in ((TRIAL, "trial.json"), (SCORES, "scores")):
         named[f"{short}: newer"] = Damage(file, NEWER, run=2, table=2, opened=2 if file == TRIAL else None)
-        # without its file, a score counts as not made yet
-        named[f"{short}: deleted"] = Damage(file, deleted, told=file == TRIAL, opened=None)
+        named[f"{short}: deleted"] = Damage(file, deleted, told=True, opened=None)
         named[f"{short}: a folder"] = Damage(file, a_folder, told=True, opened=None)
     binary = ANY_FILE | {"flipped": flipped, "deleted": deleted, "a folder": a_folder}
     for name, harm in binary.items():
