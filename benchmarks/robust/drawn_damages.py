@@ -96,11 +96,13 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _change_json(path: Path, random: Random, change: Callable[[Any, Any], None], numbers: bool = False) -> None:
+    """Change one place, or one number; not the format, of which another number is no damage ("newer")."""
     value = json.loads(path.read_text(encoding="utf-8"))
     places = [
         (owner, key)
         for owner, key in _places(value)
-        if not numbers or (isinstance(owner[key], int | float) and not isinstance(owner[key], bool))
+        if key != "format"
+        and (not numbers or (isinstance(owner[key], int | float) and not isinstance(owner[key], bool)))
     ]
     if places:
         change(*random.choice(places))
