@@ -21,6 +21,7 @@ from latentbench.execution.maps import JUDGES
 from latentbench.latent.class_names import class_words, is_number
 from latentbench.latent.maps.projection import Map
 from latentbench.latent.space import LatentSpace
+from latentbench.table.number_format import Style, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +209,7 @@ def _trust_lines(layout: Map) -> list[str]:
         "umap": "{neighbors} neighbors, minimal distance {spacing:g}, seed {seed}",
     }
     how = made_by[layout.method].format(seed=layout.seed, **layout.settings) if layout.method in made_by else ""
-    return [*pairs, ", ".join(filter(None, [how, f"{layout.seconds:.2g} s"]))]
+    return [*pairs, ", ".join(filter(None, [how, f"{number(layout.seconds, Style(rough=True))} s"]))]
 
 
 def _draw_scale(figure: Figure, coloring: Coloring, size: tuple[float, float], below: float) -> None:
