@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from latentbench.source.session import has_no_file, session_digest
+from latentbench.source.session_digest import has_no_file, session_digest
 
 __all__ = ["source_digest"]
 
