@@ -40,6 +40,7 @@ STEPS = 10
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
 NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space, so there are no pictures of them."
+NO_INPUTS = "There are codes alone, without the inputs that they are of, so there are no pictures of them."
 NO_DECODER = "No model decodes."
 NO_MODEL = "No model can be loaded."
 
@@ -141,6 +142,7 @@ class _Excerpt:
     items: list[int]
     names: tuple[str, ...]  # of the items
     maps: tuple[Picture, ...]
+    codes_alone: bool = False
     inputs: Array | None = None
     ends: Tensor | None = None  # of walks, as the model sees them
     reconstructions: Array | None = None
@@ -153,7 +155,9 @@ def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] 
     items = shown_items(space)
     names = tuple(item_words(space, item) for item in items)
     excerpt = _Excerpt(trial.label, note, items, names, tuple(_maps(trial.label, note, space, stored)))
-    if "inputs" not in space.supplies or not _can_be_drawn(space.inputs[items]):
+    if "inputs" not in space.supplies:
+        return replace(excerpt, codes_alone=True)
+    if not _can_be_drawn(space.inputs[items]):
         return excerpt
     excerpt = replace(excerpt, inputs=as_pictures(space.inputs[items]), ends=space.inputs[items[:2]])
     if trial.traits.reference == "ceiling" or "decoder" not in space.supplies:
@@ -202,9 +206,13 @@ def _drawn(excerpts: Sequence[_Excerpt], skipped: tuple[tuple[str, str], ...]) -
     if not excerpts:
         return Pictures(sentence=NO_MODEL, skipped=skipped)
     maps = tuple(picture for excerpt in excerpts for picture in excerpt.maps)
-    bare = Pictures(maps=maps, sentence=NO_IMAGES, skipped=skipped)
+    bare = Pictures(maps=maps, sentence=NO_INPUTS if _codes_alone(excerpts) else NO_IMAGES, skipped=skipped)
     first = next((excerpt for excerpt in excerpts if excerpt.inputs is not None), None)
     return bare if first is None else _with_strips(bare, first, excerpts)
+
+
+def _codes_alone(excerpts: Sequence[_Excerpt]) -> bool:
+    return all(excerpt.codes_alone for excerpt in excerpts)
 
 
 def _with_strips(bare: Pictures, first: _Excerpt, excerpts: Sequence[_Excerpt]) -> Pictures:

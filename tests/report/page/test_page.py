@@ -161,6 +161,19 @@ def test_the_run_card_holds_the_environment(page, full, tmp_path):
         assert "Run card" in page(results).text
 
 
+def test_codes_alone_get_a_sentence(page, full):
+    results = full()
+    for key, space in results.spaces.items():
+        labels = space.data.labels
+        results.spaces[key] = latentbench.LatentSpace.from_arrays(
+            codes=space.codes, labels=labels, name=space.name
+        )
+    text = page(results).text
+    assert "There are codes alone, without the inputs that they are of" in text
+    assert "neither gray" not in text
+    assert "PCA map" in text
+
+
 def test_inputs_that_are_no_images_get_a_sentence(page, full):
     text = page(full(images=False)).text
     assert "The inputs are neither gray or RGB images nor bodies" in text
