@@ -20,7 +20,7 @@ from pydantic import (
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there, open_regular, reading
-from latentbench.params import Params, build_params, contradiction, refused
+from latentbench.params import Contradiction, Params, build_params, refused
 from latentbench.source.session import name_in_session
 from latentbench.text import normalized
 
@@ -130,19 +130,19 @@ class Benchmark(Params):
         if not self.codes:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
-                    raise contradiction(f"{name} must name at least one, got none")
+                    raise Contradiction(f"{name} must name at least one, got none")
             for name in ("train_codes", "labels", "train_labels", "factors"):
                 if getattr(self, name):
-                    raise contradiction(f"{name} must stand beside codes; name their files in codes")
+                    raise Contradiction(f"{name} must stand beside codes; name their files in codes")
             return self
         if len(self.datasets) > 1 or (self.models and not self.datasets):
             named = ", ".join(self.datasets) or "none"
-            raise contradiction(f"datasets must name the one that the codes are of, got {named}")
+            raise Contradiction(f"datasets must name the one that the codes are of, got {named}")
         for name in self.train_codes:
             if name not in self.codes:
                 known = ", ".join(self.codes)
                 hint = near_matches(name, self.codes)
-                raise contradiction(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
+                raise Contradiction(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
         return self
 
     @property

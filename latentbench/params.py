@@ -15,11 +15,11 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origi
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
 
 from latentbench.errors import ContractError, RequestError, near_matches
 
 __all__ = [
+    "Contradiction",
     "ParamInfo",
     "Params",
     "PerMember",
@@ -30,7 +30,6 @@ __all__ = [
     "check_whole",
     "check_word",
     "check_words",
-    "contradiction",
     "describe_params",
     "mismatch",
     "per_member_fields",
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 P = TypeVar("P", bound="Params")
-SENTENCE = "whole_sentence"  # type of an error whose message is one
 _TOLD = {"told": True}  # for validators: what they refuse is told in a sentence
 
 
@@ -106,9 +104,8 @@ class TypedText(str):
         return str(self)
 
 
-def contradiction(sentence: str) -> PydanticCustomError:
-    """Return what a validator of several values raises: a sentence that needs no value added."""
-    return PydanticCustomError(SENTENCE, "{sentence}", {"sentence": sentence})
+class Contradiction(ValueError):
+    """What a validator of several values raises: a sentence that needs no value added."""
 
 
 def build_params(cls: type[P], values: Mapping[str, Any], owner: str) -> P:
@@ -131,8 +128,8 @@ def refused(cls: type[Params], error: ValidationError, values: Mapping[str, Any]
     first = error.errors()[0]
     if isinstance(first["input"], TypedText) and not isinstance(first["input"].as_number, bool):
         first["input"] = first["input"].as_number
-    if first["type"] == SENTENCE:
-        return RequestError(f"{owner}: {first['msg']}")
+    if isinstance(cause := first.get("ctx", {}).get("error"), Contradiction):
+        return RequestError(f"{owner}: {cause}")
     name = ".".join(str(part) for part in first["loc"]) or "parameters"
     if first["type"] == "extra_forbidden":
         known = ", ".join(cls.model_fields) or "none"
