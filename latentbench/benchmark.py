@@ -20,7 +20,7 @@ from pydantic import (
 from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there, open_regular, reading
-from latentbench.params import Contradiction, Params, build_params, refused
+from latentbench.params import ContradictionError, Params, build_params, refused
 from latentbench.source.session import name_in_session
 from latentbench.text import normalized
 
@@ -80,18 +80,6 @@ class Benchmark(Params):
 
         def __init__(self, **fields: Any) -> None: ...
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _told_in_a_sentence(
-        cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
-        try:
-            return handler(values)
-        except ValidationError as error:
-            if info.context is not None:  # `build_params` tells it
-                raise
-            raise refused(cls, error, values, "benchmark") from None
-
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Table) -> Table:
@@ -130,20 +118,32 @@ class Benchmark(Params):
         if not self.codes:
             for name in ("datasets", "models"):
                 if not getattr(self, name):
-                    raise Contradiction(f"{name} must name at least one, got none")
+                    raise ContradictionError(f"{name} must name at least one, got none")
             for name in ("train_codes", "labels", "train_labels", "factors"):
                 if getattr(self, name):
-                    raise Contradiction(f"{name} must stand beside codes; name their files in codes")
+                    raise ContradictionError(f"{name} must stand beside codes; name their files in codes")
             return self
         if len(self.datasets) > 1 or (self.models and not self.datasets):
             named = ", ".join(self.datasets) or "none"
-            raise Contradiction(f"datasets must name the one that the codes are of, got {named}")
+            raise ContradictionError(f"datasets must name the one that the codes are of, got {named}")
         for name in self.train_codes:
             if name not in self.codes:
                 known = ", ".join(self.codes)
                 hint = near_matches(name, self.codes)
-                raise Contradiction(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
+                raise ContradictionError(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
         return self
+
+    @model_validator(mode="wrap")  # the last one is around all others
+    @classmethod
+    def _told_in_a_sentence(
+        cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            if info.context is not None:  # `build_params` tells it
+                raise
+            raise refused(cls, error, values, "benchmark") from None
 
     @property
     def own_parameters(self) -> list[str]:

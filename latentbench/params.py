@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from latentbench.errors import ContractError, RequestError, near_matches
 
 __all__ = [
-    "Contradiction",
+    "ContradictionError",
     "ParamInfo",
     "Params",
     "PerMember",
@@ -104,7 +104,7 @@ class TypedText(str):
         return str(self)
 
 
-class Contradiction(ValueError):
+class ContradictionError(ValueError):
     """What a validator of several values raises: a sentence that needs no value added."""
 
 
@@ -128,7 +128,7 @@ def refused(cls: type[Params], error: ValidationError, values: Mapping[str, Any]
     first = error.errors()[0]
     if isinstance(first["input"], TypedText) and not isinstance(first["input"].as_number, bool):
         first["input"] = first["input"].as_number
-    if isinstance(cause := first.get("ctx", {}).get("error"), Contradiction):
+    if isinstance(cause := first.get("ctx", {}).get("error"), ContradictionError):
         return RequestError(f"{owner}: {cause}")
     name = ".".join(str(part) for part in first["loc"]) or "parameters"
     if first["type"] == "extra_forbidden":
