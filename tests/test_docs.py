@@ -88,6 +88,7 @@ def status(command):
     return ended.value.code
 
 
+@pytest.mark.filterwarnings("ignore:network on digits. torchvision.models.resnet18 takes 3 channels")
 @pytest.mark.parametrize("command", list(dict.fromkeys(c for page in PAGES for c in commands(page))))
 def test_command_works(command, workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)

@@ -96,8 +96,13 @@ def read_codes(
         None if columns is None else columns[0],
         () if columns is None else columns[1],
         split,
-        printable(normalized(Path(labels).stem)) if labels else NAME,
+        _name([labels] if labels else [file for files in codes.values() for file in files]),
     )
+
+
+def _name(files: Sequence[str]) -> str:
+    """Return what the items are called in tables: as their one file, the labels' or the codes', if it is one."""
+    return printable(normalized(Path(files[0]).stem)) if len(files) == 1 else NAME
 
 
 def of_arrays(
