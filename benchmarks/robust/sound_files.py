@@ -82,7 +82,7 @@ def _classes(folder: Path) -> Written:
         label=np.array(["01", "1", "2"])[_labels()]
     )
     frame.to_csv(folder / "t.csv", index=False)
-    return "t.csv", _sound(_values())
+    return "t.csv:standardize=no", _sound(_values())
 
 
 @_named("classes of 25 digits")
@@ -90,14 +90,14 @@ def _long_classes(folder: Path) -> Written:
     names = np.array(["1234567890123456789012345", "1234567890123456789012346", "1234567890123456789012347"])
     frame = pd.DataFrame(_values().astype(np.float64), columns=[*"abcd"]).assign(label=names[_labels()])
     frame.to_csv(folder / "t.csv", index=False)
-    return "t.csv", _sound(_values())
+    return "t.csv:standardize=no", _sound(_values())
 
 
 @_named("parquet with a named index")
 def _index(folder: Path) -> Written:
     frame = pd.DataFrame(_values(), columns=[*"abcd"]).assign(label=_labels())
     frame.set_index(pd.Index(range(100, 100 + ROWS), name="row")).to_parquet(folder / "t.parquet")
-    return "t.parquet", _sound(_values())
+    return "t.parquet:standardize=no", _sound(_values())
 
 
 @_named("linked folders of images")

@@ -123,7 +123,8 @@ def test_every_checkpoint_keeps_its_map(cli, run, tmp_path):
 
 
 def test_without_decoder_the_nearest_item_is_shown(cli, run, tmp_path):
-    command = ("tour", run, "-m", "corner", "--method", "pca", "--count", 60, "--clusters", 3)
+    plugin = ("--plugin", run.parent / "plugin.py")
+    command = ("tour", run, *plugin, "-m", "corner", "--method", "pca", "--count", 60, "--clusters", 3)
     assert cli(*command, "-o", tmp_path)[0] == 0
     (table,) = tmp_path.glob("*.csv")
     frame = pd.read_csv(table)
