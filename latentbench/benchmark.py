@@ -124,8 +124,8 @@ class Benchmark(Params):
                     raise ContradictionError(f"{name} must stand beside codes; name their files in codes")
             return self
         if len(self.datasets) > 1 or (self.models and not self.datasets):
-            named = ", ".join(self.datasets) or "none"
-            raise ContradictionError(f"datasets must name the one that the codes are of, got {named}")
+            given = ", ".join(self.datasets) or "none"
+            raise ContradictionError(f"datasets must name the one that the codes are of, got {given}")
         for name in self.train_codes:
             if name not in self.codes:
                 known = ", ".join(self.codes)

@@ -46,7 +46,8 @@ def build_model(trial: Trial, plugins: Plugins, data: DataSpec) -> Model:
     cls = plugins.load("model", trial.model)
     if is_session_name(trial.model) and source_digest(cls) != trial.source:
         raise NotApplicableError(
-            f"{cls.__name__} has changed since {trial.label} was trained; define it as it was, or train it again"
+            f"{cls.__name__} has changed since {trial.label} was trained, or its source cannot be read; "
+            "define it as it was, or train it again"
         )
     with seeded(derive_seed(trial.seed, "weights")):
         model: Model = cls(build_params(cls.Params, trial.params, f"model {trial.model!r}"), data)

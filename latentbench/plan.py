@@ -21,6 +21,7 @@ from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
 from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
 from latentbench.source.session import is_session_name
+from latentbench.source.session_digest import forget_unreadable
 from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
@@ -81,6 +82,7 @@ def make_plan(
     Raises:
         RequestError: anything in the request that cannot be done, before anything is run.
     """
+    forget_unreadable()
     contenders = _models(benchmark.models, plugins)
     references = [model for model in _models(benchmark.references, plugins) if model not in contenders]
     metrics = _wanted_metrics(score_names(benchmark.scores, plugins), benchmark.tiers, plugins)

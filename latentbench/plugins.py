@@ -279,9 +279,10 @@ class Plugins:
                 return registration
         cls = class_of_session(name)
         if cls is None:
+            given = "scores" if kind == "metric" else f"{kind}s"
             raise UnknownNameError(
-                f"this session has not handed over a {kind} {name!r}: a class of a notebook is given as in "
-                "Benchmark(models=[Mine]) after its definition, a class in a file is named as mine.py:Mine"
+                f"there is no {kind} {name!r} here; give a class of a notebook itself, as in "
+                f"Benchmark({given}=[Mine]), and name one in a file as mine.py:Mine"
             )
         plugin = PluginInfo("this session", "session", editable=True)
         return Registration(kind, cls.__name__, cls, "", plugin)

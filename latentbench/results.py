@@ -233,14 +233,15 @@ class Results:
             for request in requests:
                 named = not wanted or request.metric in wanted
                 names = [name for name in request.scores if named or name in wanted]
-                yield StoredScores(trial, request, names, record.read_scores(request, split) if trial.ok else None)
-                asked += trial.ok
-                if trial.ok and record.lacks_scores(request, split):
+                stored = record.read_scores(request, split) if trial.ok else None
+                if trial.ok and stored is None and record.lacks_scores(request, split):
                     missing.append(record.scores_path(request, split))
+                asked += trial.ok
+                yield StoredScores(trial, request, names, stored)
         if missing:
             warnings.warn(
-                f"{len(missing)} of {counted(asked, 'file')} of scores are not there, the first {missing[0]}; "
-                "what they hold counts as not computed, and the same command computes it",
+                f"score files are missing ({len(missing)} of {asked}), the first {missing[0]}; "
+                "their scores count as not computed, and the same command computes them",
                 stacklevel=2,
             )
 

@@ -20,7 +20,7 @@ from latentbench.table.build import comparison_table
 from latentbench.table.render import render
 from latentbench.trial import Trial
 
-pytestmark = pytest.mark.filterwarnings("ignore:1 of .* of scores are not there")  # of the frozen run
+pytestmark = pytest.mark.filterwarnings("ignore:score files are missing")  # of the frozen run
 FROZEN = Path(__file__).parent / "frozen_run"
 INTEGERS = ("epochs", "seed", "model_version", "metric_version", "n_eval")
 FLOATS = ("train_seconds", "latent_dim", "value", "se", "floor", "ceiling", "score_seconds")
@@ -202,6 +202,6 @@ def test_scores_that_are_not_there_are_told(frozen):
     first = next(trial for trial in results.trials if trial.ok)
     path = frozen / "trials" / first.key / results.requests[0].file("test", "json")
     path.unlink()
-    said = rf"^2 of \d+ files of scores are not there, the first {re.escape(str(path))};"
+    said = rf"^score files are missing \(2 of \d+\), the first {re.escape(str(path))};"
     with pytest.warns(UserWarning, match=said):
         assert Results(frozen).rows

@@ -23,11 +23,13 @@ __all__ = [
     "SETTING",
     "TEXT",
     "load_plugins",
+    "max_items_option",
     "metrics_by_score",
     "plugin_options",
     "read_params",
     "several",
     "split_names",
+    "timeout_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,6 +61,22 @@ def _path(text: str) -> str:
 
 TEXT, PATH = _Text("name", normalized), _Text("path", _path)
 NAME_OR_PATH, SETTING = _Text("name or path", str), _Text("parameter", str)
+
+
+def max_items_option(command: F) -> F:
+    """Add --max-items."""
+    return click.option(
+        "--max-items",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Test items that a metric uses at most, 0 for all; default: as it declares.",
+    )(command)
+
+
+def timeout_option(command: F) -> F:
+    """Add --timeout."""
+    help_text = "Stop a trial after this many seconds."
+    return click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help=help_text)(command)
 
 
 def plugin_options(command: F) -> F:

@@ -15,10 +15,12 @@ from latentbench.cli.options import (
     SETTING,
     TEXT,
     load_plugins,
+    max_items_option,
     plugin_options,
     read_params,
     several,
     split_names,
+    timeout_option,
 )
 from latentbench.cli.running import execute_plan, execution_of, show_results
 from latentbench.terminal.output import echo
@@ -65,12 +67,7 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     show_default=True,
     help="Benchmark that ships with latentbench: quick, standard or full.",
 )
-@click.option(
-    "--max-items",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Test items that a metric uses at most, 0 for all; default: as it declares.",
-)
+@max_items_option
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, each a trial of every model.")
 @click.option("--epochs", callback=several(int), metavar="N,...", help="Passes over the training data.")
 @click.option(
@@ -99,9 +96,7 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     help="Where to train and score; auto takes CUDA if available.",
 )
 @click.option("--workers", type=click.IntRange(0), help="Trials that run at the same time; default: one per core.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Stop a trial after this many seconds."
-)
+@timeout_option
 @click.option("--group-size", type=click.IntRange(1), help="Trials trained together on CUDA; default: 16.")
 @click.option(
     "--timing", is_flag=True, help="Run each trial alone to measure time, also those that once ran beside others."

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.options import NAME_OR_PATH, PATH, TEXT, load_plugins, plugin_options, split_names
+from latentbench.cli.options import (
+    NAME_OR_PATH,
+    PATH,
+    TEXT,
+    load_plugins,
+    max_items_option,
+    plugin_options,
+    split_names,
+    timeout_option,
+)
 from latentbench.cli.running import execute_plan, show_results
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
@@ -45,12 +54,7 @@ __all__ = ["command"]
 @click.option(
     "-s", "--scores", multiple=True, type=TEXT, metavar="SCORE,...", help="Compute only these scores or metrics."
 )
-@click.option(
-    "--max-items",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Test items that a metric uses at most, 0 for all; default: as it declares.",
-)
+@max_items_option
 @click.option("-o", "--output", type=PATH, help="Folder of the run, old or new; default: results/DATASET-codes.")
 @click.option(
     "--device",
@@ -60,9 +64,7 @@ __all__ = ["command"]
     help="Where the models of a run are loaded; own codes are scored on the CPU.",
 )
 @click.option("--workers", type=click.IntRange(0), help="Trials scored at the same time; default: one per core.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), help="Stop a trial after this many seconds."
-)
+@timeout_option
 @plugin_options
 def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...], **options: Any) -> int:
     """Score codes that you have, side by side, or add scores to the trials of RUN.
@@ -72,7 +74,7 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     beside its models.
     """
     plugins = load_plugins(files, blocked)
-    named = dict(_pair(text) for text in spaces if "=" in text and not is_there(text))
+    named = _by_name(text for text in spaces if "=" in text and not is_there(text))
     runs = [text for text in spaces if "=" not in text or is_there(text)]
     if runs and (named or len(runs) > 1):
         raise RequestError(
@@ -95,6 +97,16 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     return _score(plan, request, folder, before, plugins, options)
 
 
+def _by_name(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Read NAME=FILE,FILE of several names."""
+    files: dict[str, tuple[str, ...]] = {}
+    for name, given in map(_pair, texts):
+        if name in files:
+            raise RequestError(f"{name} is given twice; give several seeds of one model as {name}=FILE,FILE")
+        files[name] = given
+    return files
+
+
 def _pair(text: str) -> tuple[str, tuple[str, ...]]:
     """Read NAME=FILE,FILE; a file whose name holds a comma stands alone."""
     name, _, files = text.partition("=")
@@ -108,7 +120,7 @@ def _changes(named: Mapping[str, tuple[str, ...]], options: Mapping[str, Any]) -
     """Return what the options say of a benchmark of own codes."""
     changes: dict[str, Any] = {
         "codes": dict(named),
-        "train_codes": dict(map(_pair, options["train_codes"])),
+        "train_codes": _by_name(options["train_codes"]),
         "split": options["split"],
         "scores": split_names(",".join(options["scores"])),
         "datasets": (options["inputs"],) if options["inputs"] else (),

@@ -129,13 +129,7 @@ def _width(data: SpaceData) -> int:
 
 
 def _trial(shown: Shown, name: str, seed: int, seeds: int, arrays: Mapping[str, Array]) -> Trial:
-    digest = hashlib.sha256()
-    for key in sorted(arrays):
-        digest.update(f"{key} {arrays[key].dtype.str} {arrays[key].shape}".encode())
-        digest.update(
-            np.ascontiguousarray(arrays[key]).data if arrays[key].dtype.kind != "U" else arrays[key].tobytes()
-        )
-    params = {"name": name, "latent_dim": int(arrays["codes"].shape[1]), "sha256": digest.hexdigest()}
+    params = {"name": name, "latent_dim": int(arrays["codes"].shape[1]), "sha256": digest_of(arrays)}
     return Trial(
         dataset=shown.dataset,
         fingerprint=shown.fingerprint,
@@ -155,7 +149,8 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes() if array.dtype.kind == "U" else array.data)  # text has no buffer of bytes
     return digest.hexdigest()
 
 

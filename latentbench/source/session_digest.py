@@ -11,6 +11,7 @@ import textwrap
 import types
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 
 from latentbench.source.files import files_digest, is_installed
 
-__all__ = ["has_no_file", "session_digest"]
+__all__ = ["forget_unreadable", "has_no_file", "session_digest"]
 
 PLAIN = (bool, int, float, complex, str, bytes, types.NoneType)
 HOST = {"latentbench", *sys.stdlib_module_names}  # what they hold has versions of its own
 SESSION = uuid.uuid4().hex  # no other process has it
+_NUMBERS = count()
 _UNREADABLE: dict[type, str] = {}  # classes whose source cannot be had, and what stands for it
 
 
@@ -37,16 +39,23 @@ def session_digest(cls: type) -> str:
     """Return the sha256 of the source of a class without file, and of all that this source names.
 
     What the names stand for counts too: classes, functions, plain values and arrays of the session, and files that
-    are not installed. Where any of it cannot be read, each class object has a digest of its own, which no other
-    session repeats, so that nothing that is stored is taken for its work.
+    are not installed. Where any of it cannot be read, the digest is one that no other class or session has, and
+    that `forget_unreadable` replaces, so that nothing that is stored is taken for its work.
     """
     digest = hashlib.sha256()
     try:
         for part in _parts(cls):
             digest.update(hashlib.sha256(part).digest())
     except (OSError, TypeError, ValueError, SyntaxError, RuntimeError):
-        return _UNREADABLE.setdefault(cls, f"{SESSION}-{len(_UNREADABLE)}")
+        if cls not in _UNREADABLE:
+            _UNREADABLE[cls] = f"{SESSION}-{next(_NUMBERS)}"
+        return _UNREADABLE[cls]
     return digest.hexdigest()
+
+
+def forget_unreadable() -> None:
+    """Give another digest to each class whose source cannot be read: what it uses may have changed since."""
+    _UNREADABLE.clear()
 
 
 def _parts(cls: type) -> Iterator[bytes]:
@@ -105,13 +114,22 @@ def _names_in(source: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(textwrap.dedent(source))) if isinstance(node, ast.Name)}
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number or text, or a list, tuple or dict of such: its repr says all of it."""
+    if type(value) in (list, tuple):
+        return all(map(_is_plain, value))
+    if type(value) is dict:
+        return all(map(_is_plain, (*value.keys(), *value.values())))
+    return isinstance(value, PLAIN)
+
+
 def _content(name: str, value: Any) -> bytes:
     """Return what a value consists of; nothing for what is installed.
 
     Raises:
         OSError, TypeError, ValueError, RuntimeError: that cannot be told.
     """
-    if isinstance(value, PLAIN) or (isinstance(value, tuple) and all(isinstance(item, PLAIN) for item in value)):
+    if _is_plain(value):
         return repr(value).encode()
     kind = f"{type(value).__module__}.{type(value).__name__}"
     if kind in ("torch.device", "torch.dtype", "torch.Size"):

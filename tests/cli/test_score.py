@@ -207,6 +207,14 @@ REFUSED = {
     "another count": (("a={f}/near.npy", "b={f}/short.npy"), "short.npy holds 119 rows"),
     "no file": (("a={f}/nothing.npy",), "nothing.npy"),
     "no name": (("={f}/near.npy",), "codes are given as NAME=FILE"),
+    "a name twice": (
+        ("a={f}/near.npy", "a={f}/near1.npy"),
+        "a is given twice; give several seeds of one model as a=",
+    ),
+    "training codes twice": (
+        ("a={f}/near.npy", "--train-codes", "a={f}/near.npy", "--train-codes", "a={f}/near1.npy"),
+        "a is given twice",
+    ),
     "a run and codes": (("{f}", "a={f}/near.npy"), "score takes one run, or codes as NAME=FILE"),
     "a run elsewhere": (("{f}",), "--output is about codes given as NAME=FILE"),
     "other data": (("a={f}/near.npy", "--inputs", "digits"), "holds 120 rows, digits has 360"),
