@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
-from latentbench_metrics._shared.distances import distance_blocks
+from latentbench_metrics._shared.distances import distance_tiles
 from latentbench_metrics._shared.rounding import attempt, coincide, resolution, rounding_of
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -56,17 +57,34 @@ def silhouette(codes: Tensor, labels: Tensor) -> float:
 
 def silhouette_per_item(codes: Tensor, labels: Tensor) -> Tensor:
     """Silhouette of each code, `(n,)` in float64; arguments and errors as for `silhouette`."""
-    points, (classes, sizes) = _centered(codes), _classes(labels)
-    members = torch.nn.functional.one_hot(classes, len(sizes)).double()
-    is_member = members.bool()
-    silhouettes = torch.empty(len(points), dtype=torch.float64, device=points.device)
-    for rows, squared in distance_blocks(points, own=0):
-        sums = squared.sqrt_() @ members
-        within = sums[is_member[rows]] / (sizes[classes[rows]] - 1).clamp_min(1)
-        between = (sums / sizes).masked_fill(is_member[rows], float("inf")).min(1).values
-        value = (between - within) / torch.maximum(between, within).clamp_min(1e-300)
-        silhouettes[rows] = torch.where(sizes[classes[rows]] > 1, value, 0.0)
+    classes, sizes = _classes(labels)
+    order = classes.argsort(stable=True)
+    ends = sizes.long().cumsum(0).tolist()
+    sums = torch.zeros(len(sizes), len(codes), dtype=torch.float64, device=codes.device)
+    for rows, columns, squared in distance_tiles(_centered(codes)[order]):
+        far = squared.sqrt_()
+        for number, part in _class_parts(columns, ends):
+            sums[number, rows] += far[:, part].sum(1)
+        if columns != rows:
+            for number, part in _class_parts(rows, ends):
+                sums[number, columns] += far[part].sum(0)
+    own, numbers = sizes[classes[order]], classes[order][None]
+    within = sums.gather(0, numbers)[0] / (own - 1).clamp_min(1)
+    between = sums.div_(sizes[:, None]).scatter_(0, numbers, float("inf")).amin(0)
+    value = (between - within) / torch.maximum(between, within).clamp_min(1e-300)
+    silhouettes = torch.empty_like(value)
+    silhouettes[order] = torch.where(own > 1, value, 0.0)
     return silhouettes
+
+
+def _class_parts(rows: slice, ends: Sequence[int]) -> Iterator[tuple[int, slice]]:
+    """Yield each class that has some of these rows, and where among them; classes end before rows `ends`."""
+    start = rows.start
+    while start < rows.stop:
+        number = bisect_right(ends, start)
+        stop = min(ends[number], rows.stop)
+        yield number, slice(start - rows.start, stop - rows.start)
+        start = stop
 
 
 def davies_bouldin(codes: Tensor, labels: Tensor) -> float:

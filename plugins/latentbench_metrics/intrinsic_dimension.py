@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Score, Tier
-from latentbench_metrics._shared.distances import extreme, nearest, row_blocks
+from latentbench_metrics._shared.distances import extreme, row_blocks
+from latentbench_metrics._shared.neighbor_pairs import nearest_others
 from latentbench_metrics._shared.rounding import attempt, resolution
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -120,7 +121,7 @@ def _distances_to_neighbors(codes: Tensor, k: int, *, distances: bool) -> tuple[
 
 
 def _from_points(codes: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    squared, rows = nearest(codes, codes, k, own=torch.arange(len(codes)))
+    squared, rows = nearest_others(codes, k)
     return squared.sqrt(), rows
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.neighbor_pairs import nearest_others
 from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
@@ -140,9 +141,4 @@ def _neighbor_labels(
         if len(bank) < k:
             raise NotApplicableError(f"needs {k} training codes, has {len(bank)}")
         return space.train.labels[nearest_rows(bank, codes, k)], labels
-    fold = folds(labels, FOLDS)
-    neighbor_labels = torch.empty(len(labels), k, dtype=labels.dtype, device=labels.device)
-    for number in range(FOLDS):
-        held = fold == number
-        neighbor_labels[held] = labels[~held][nearest_rows(codes[~held], codes[held], k)]
-    return neighbor_labels, labels
+    return labels[nearest_others(codes, k, folds(labels, FOLDS))[1]], labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -12,12 +13,26 @@ from torch import Tensor
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.blocks import at_once
 
-__all__ = ["centered", "distance_blocks", "extreme", "nearest", "row_blocks"]
+__all__ = [
+    "centered",
+    "distance_blocks",
+    "distance_tiles",
+    "extreme",
+    "nearest",
+    "nearest_of",
+    "row_blocks",
+    "scale_and_center",
+    "surely_nearest",
+]
 
 BLOCK = 2**19  # distances held at once on a CPU,
 ROWS = 16  # or those of so many rows
 ROUNDING = 1e-13  # of a matrix product in float64, relative to the points' squared norms
+TILE = 512, 4096  # points and other points whose distances are held at once where each pair is computed once
 ELEMENTS = 2**22  # of one block of likeness in the search for neighbors, on a CPU
+ROOMY = 2**25  # or of one of wide points, whose products are faster in large blocks: as many rows as they are wide
+WIDEST = 512  # rows
+EXACT = 2**18  # differences of candidates at once, on a CPU
 SPARE = 16  # neighbors kept beyond k until their distances are exact
 UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
 
@@ -62,6 +77,36 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
         if y is None:
             squared[diagonal] = own
         yield rows, squared
+
+
+def distance_tiles(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yield ranges of rows and columns and the squared distances between those rows of x `(n, d)`, each pair once.
+
+    As `distance_blocks`, at half the cost; a range beside itself holds its pairs twice. All tiles share memory.
+
+    >>> [(rows, columns, squared)] = distance_tiles(torch.tensor([[-1.0], [1]]).double())
+    >>> squared
+    tensor([[0., 4.],
+            [4., 0.]], dtype=torch.float64)
+    """
+    x = x.detach()
+    norms, ones = x.square().sum(1, keepdim=True), x.new_ones(len(x), 1)
+    table, points = _product_table(x).T, torch.cat([x, ones, norms], 1)
+    height, width = (at_once(size, x.device) for size in TILE)
+    scratch = x.new_empty(min(height, len(x)) * min(max(height, width), len(x)))
+    for start in range(0, len(x), height):
+        rows = slice(start, min(start + height, len(x)))
+        ends = [start, *range(rows.stop, len(x), width), len(x)] if rows.stop < len(x) else [start, rows.stop]
+        for columns in (slice(*pair) for pair in pairwise(ends)):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            squared = scratch[: shape[0] * shape[1]].view(shape)
+            torch.mm(points[rows], table[:, columns], out=squared)
+            if rows == columns:
+                squared.fill_diagonal_(math.inf)
+            _set_to_zero(squared, 2 * ROUNDING * norms[rows])
+            if rows == columns:
+                squared.fill_diagonal_(0)
+            yield rows, columns, squared
 
 
 def _product_table(points: Tensor) -> Tensor:
@@ -152,30 +197,46 @@ def _search(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return distances and rows as `nearest` does, and for which queries they are proven to be right."""
     count = min(k + SPARE + (own is not None), len(bank))
-    finer = torch.promote_types(bank.dtype, dtype)
-    center = bank.mean(0, dtype=torch.float64).to(finer)
-    scale = _power_of_two(bank, center)
+    scale, center = scale_and_center(bank, dtype)
     table = torch.empty(len(bank), bank.shape[1] + 1, dtype=dtype, device=bank.device)
     rows_each = max(1, at_once(ELEMENTS, bank.device) // max(1, bank.shape[1]))
     for piece, into in zip(torch.split(bank, rows_each), torch.split(table, rows_each), strict=True):
-        into[:, :-1] = (piece.to(finer) - center).mul_(scale)
+        into[:, :-1] = (piece.to(center.dtype) - center).mul_(scale)
         into[:, -1] = into[:, :-1].square().sum(1).div_(-2)
     size = min(_rows_at_once(bank, count), len(queries))
     scratch = torch.empty(size, len(bank), dtype=dtype, device=bank.device)  # a new one a time costs as much again
     parts = []
     for chunk in torch.split(torch.arange(len(queries), device=bank.device), size):
         points = queries[chunk]
-        moved = (points.to(finer) - center).mul_(scale).to(dtype)
+        moved = (points.to(center.dtype) - center).mul_(scale).to(dtype)
         padded = torch.cat([moved, moved.new_ones(len(chunk), 1)], 1)
         scores, likely = extreme(torch.mm(padded, table.T, out=scratch[: len(chunk)]), count)
-        squared, rows = _ordered(bank, points, likely, k, None if own is None else own[chunk])
-        length, reach = moved.double().norm(dim=1), squared[:, -1].sqrt() * scale
-        beyond = length.square() - 2 * scores[:, -1].double()  # no other point is nearer, but for rounding:
-        rounding = (bank.shape[1] + 8) * torch.finfo(dtype).eps
-        slack = rounding * (length + reach) * (3 * length + reach) + UNDERFLOW
-        parts.append((squared, rows, (reach.square() < beyond - slack) | (count == len(bank))))
+        squared, rows = nearest_of(bank, points, likely, k, None if own is None else own[chunk])
+        sure = surely_nearest(moved, scores[:, -1], squared[:, -1].sqrt() * scale)
+        parts.append((squared, rows, sure | (count == len(bank))))
     squared, rows, sure = (torch.cat(part) for part in zip(*parts, strict=True))
     return squared, rows, sure
+
+
+def scale_and_center(bank: Tensor, dtype: torch.dtype) -> tuple[float, Tensor]:
+    """Return what to multiply points with, less a center `(d,)`, so that their squares fit `dtype`; both exact."""
+    center = bank.mean(0, dtype=torch.float64).to(torch.promote_types(bank.dtype, dtype))
+    return _power_of_two(bank, center), center
+
+
+def surely_nearest(moved: Tensor, least: Tensor, reach: Tensor) -> Tensor:
+    """Return for each point `(n, d)` whether rounding cannot have hidden a nearer one than those found.
+
+    Args:
+        moved: the points, moved and scaled, in the type of the products.
+        least: `(n,)`; no point left out has a higher x·y - |y|² / 2, as computed.
+        reach: distance `(n,)` of the farthest neighbor found, scaled, in float64.
+    """
+    length = moved.double().norm(dim=1)
+    beyond = length.square() - 2 * least.double()  # no other point is nearer, but for rounding:
+    rounding = (moved.shape[1] + 8) * torch.finfo(moved.dtype).eps
+    slack = rounding * (length + reach) * (3 * length + reach) + UNDERFLOW
+    return reach.square() < beyond - slack
 
 
 _search_in_float32, _search_in_float64 = partial(_search, torch.float32), partial(_search, torch.float64)
@@ -193,14 +254,17 @@ def _search_all(bank: Tensor, queries: Tensor, k: int, own: Tensor | None) -> tu
         limit = far.kthvalue(k).values
         closer = (far < limit).nonzero()[:, 0]
         candidates.append(torch.cat([closer, (far == limit).nonzero()[: k - len(closer), 0]]))
-    squared, rows = _ordered(bank, queries, torch.stack(candidates), k, own)
+    squared, rows = nearest_of(bank, queries, torch.stack(candidates), k, own)
     return squared, rows, torch.ones(len(queries), dtype=torch.bool, device=bank.device)
 
 
-def _ordered(bank: Tensor, queries: Tensor, rows: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
+def nearest_of(bank: Tensor, queries: Tensor, rows: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the k nearest of the candidate `rows` `(n, c)` by exact distances, ties in the order of rows."""
     rows = rows.sort(1).values
-    squared = bank[rows].double().sub_(queries[:, None]).square_().sum(-1)
+    size = max(1, at_once(EXACT, bank.device) // max(1, rows.shape[1] * bank.shape[1]))
+    parts = zip(torch.split(rows, size), torch.split(queries, size), strict=True)
+    exact = [bank[some].double().sub_(query[:, None]).square_().sum(-1) for some, query in parts]
+    squared = torch.cat(exact) if exact else torch.empty(rows.shape, dtype=torch.float64, device=bank.device)
     if own is not None:
         squared.masked_fill_(rows == own[:, None], torch.inf)
     squared, order = squared.sort(dim=1, stable=True)
@@ -214,4 +278,5 @@ def _power_of_two(bank: Tensor, center: Tensor) -> float:
 
 
 def _rows_at_once(bank: Tensor, candidates: int) -> int:
-    return max(1, at_once(ELEMENTS, bank.device) // max(len(bank), bank.shape[1] * candidates))
+    few = at_once(ELEMENTS, bank.device) // max(len(bank), bank.shape[1] * candidates)
+    return max(1, few, min(bank.shape[1], WIDEST, ROOMY // len(bank)))

@@ -104,3 +104,18 @@ def test_equal_points_are_no_distance_apart(monkeypatch):
         assert (actual.diagonal() == own).all()
         actual.fill_diagonal_(0)
         torch.testing.assert_close(actual, exact, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("tile", [(512, 4096), (7, 11), (30, 8), (100, 100)])
+def test_tiles_hold_each_pair_once(tile, monkeypatch):
+    monkeypatch.setattr(distances, "TILE", tile)
+    points = gaussian(80, 5, dtype=torch.float64)
+    (points,) = distances.centered(torch.cat([points, points[:20]]) + 1e3)
+    seen = torch.zeros(100, 100)
+    for rows, columns, squared in distances.distance_tiles(points):
+        seen[rows, columns] += 1
+        exact = (points[rows, None] - points[columns]).square().sum(-1)
+        assert torch.equal(squared == 0, exact == 0)
+        torch.testing.assert_close(squared, exact, rtol=1e-9, atol=1e-12)
+    inside = seen * seen.T  # both (i, j) and (j, i) are seen among the rows of one tile alone
+    assert ((seen + seen.T - inside) == 1).all()
