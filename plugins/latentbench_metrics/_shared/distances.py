@@ -236,7 +236,8 @@ def surely_nearest(moved: Tensor, least: Tensor, reach: Tensor) -> Tensor:
     beyond = length.square() - 2 * least.double()  # no other point is nearer, but for rounding:
     rounding = (moved.shape[1] + 8) * torch.finfo(moved.dtype).eps
     slack = rounding * (length + reach) * (3 * length + reach) + UNDERFLOW
-    return reach.square() < beyond - slack
+    sure: Tensor = reach.square() < beyond - slack
+    return sure
 
 
 _search_in_float32, _search_in_float64 = partial(_search, torch.float32), partial(_search, torch.float64)
