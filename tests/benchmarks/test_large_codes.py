@@ -1,4 +1,4 @@
-"""What `benchmarks/large_codes.py` measures, on few and short codes."""
+"""What `benchmarks/execution/large_codes.py` measures, on few and short codes."""
 
 import importlib.util
 import subprocess
@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from latentbench.cli.score import command
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "large_codes.py"
+PATH = Path(__file__).parents[2] / "benchmarks" / "execution" / "large_codes.py"
 HOLDER = "import time; held = bytearray(b'1' * 2**{power}); {more}; time.sleep(0.5)"
 
 
