@@ -206,7 +206,7 @@ class Record:
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = self.folder / name
         clear_way(path)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, buffer.getbuffer())
         return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:

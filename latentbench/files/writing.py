@@ -14,7 +14,9 @@ from latentbench.files.removing import discard
 __all__ = ["open_to_append", "sync", "write_atomically"]
 
 
-def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, content: bytes | memoryview | Callable[[BinaryIO], None], *, durable: bool = True
+) -> None:
     """Write a file under another name and rename it into place, so that no reader ever sees half a file.
 
     Args:

@@ -56,7 +56,8 @@ def participation_ratio(codes: Tensor) -> float:
     """
     if coincide(codes):
         raise NotApplicableError("all codes are equal")
-    centered = codes.double() - codes.double().mean(0)
+    exact = codes.double()
+    centered = exact - exact.mean(0)
     covariance = centered.T @ centered
     return float(covariance.trace().square() / covariance.square().sum())
 
