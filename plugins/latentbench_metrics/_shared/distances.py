@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ __all__ = [
     "extreme",
     "nearest",
     "nearest_of",
+    "product",
     "row_blocks",
     "scale_and_center",
     "surely_nearest",
@@ -79,6 +81,17 @@ def distance_blocks(x: Tensor, y: Tensor | None = None, own: float = math.inf) -
         yield rows, squared
 
 
+def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """Write the matrix product of `(a, d)` and `(d, b)` into `out` `(a, b)`, and return it.
+
+    On a CPU by NumPy: its library takes down to 60 % of the time of torch's on processors by AMD.
+    """
+    if out.device.type != "cpu":
+        return torch.mm(left, right, out=out)
+    np.matmul(left.numpy(), right.numpy(), out=out.numpy())
+    return out
+
+
 def distance_tiles(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """Yield ranges of rows and columns and the squared distances between those rows of x `(n, d)`, each pair once.
 
@@ -100,7 +113,7 @@ def distance_tiles(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
         for columns in (slice(*pair) for pair in pairwise(ends)):
             shape = rows.stop - rows.start, columns.stop - columns.start
             squared = scratch[: shape[0] * shape[1]].view(shape)
-            torch.mm(points[rows], table[:, columns], out=squared)
+            product(points[rows], table[:, columns], squared)
             if rows == columns:
                 squared.fill_diagonal_(math.inf)
             _set_to_zero(squared, 2 * ROUNDING * norms[rows])
@@ -210,7 +223,7 @@ def _search(
         points = queries[chunk]
         moved = (points.to(center.dtype) - center).mul_(scale).to(dtype)
         padded = torch.cat([moved, moved.new_ones(len(chunk), 1)], 1)
-        scores, likely = extreme(torch.mm(padded, table.T, out=scratch[: len(chunk)]), count)
+        scores, likely = extreme(product(padded, table.T, scratch[: len(chunk)]), count)
         squared, rows = nearest_of(bank, points, likely, k, None if own is None else own[chunk])
         sure = surely_nearest(moved, scores[:, -1], squared[:, -1].sqrt() * scale)
         parts.append((squared, rows, sure | (count == len(bank))))
