@@ -239,11 +239,10 @@ def exact_scores(report: Report, size: Size, folder: Path) -> None:
                 report.missed.append(f"{metric} of {name} is not of all items")
 
 
-def beside_sklearn(report: Report, size: Size, folder: Path) -> None:  # noqa: ARG001 - as the other parts
-    """Time both implementations in turn, on all cores, and compare what they give."""
+def beside_sklearn(report: Report, size: Size, threads: int) -> None:
+    """Time both implementations in turn, on as many threads, and compare what they give."""
     codes, labels = planted(size.beside, size, SPACES["a"])
     space = LatentSpace.from_arrays(codes=codes, labels=labels)
-    threads = available_cores()
     contests: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
         "silhouette": (
             lambda: float(silhouette_per_item(space.codes, space.labels).mean()),
@@ -294,16 +293,18 @@ def _sklearn_accuracy(space: LatentSpace) -> float:
     return float(right.mean())
 
 
-def report_on(parts: Sequence[str], size: Size) -> Report:
-    """Do the parts one after the other."""
+def report_on(parts: Sequence[str], size: Size, threads: int | None = None) -> Report:
+    """Do the parts one after the other; `threads` are those beside scikit-learn, None for all cores."""
     report = Report()
-    does = {"all": all_scores, "exact": exact_scores, "sklearn": beside_sklearn}
     report.add(_machine())
     for part in parts:
         report.add()
         started, before = time.perf_counter(), _used_by_others()
-        with tempfile.TemporaryDirectory() as folder:
-            does[part](report, size, Path(folder))
+        if part == "sklearn":
+            beside_sklearn(report, size, threads or available_cores())
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                {"all": all_scores, "exact": exact_scores}[part](report, size, Path(folder))
         others = (_used_by_others() - before) / (time.perf_counter() - started)
         report.add(f"cores that other programs used meanwhile: {others:.1f}")
     return report
@@ -330,11 +331,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--small", action="store_true", help="few and short codes; limits do not count")
+    parser.add_argument("--threads", type=int, help="of both beside scikit-learn; default: all cores")
     parser.add_argument("--write", action="store_true", help=f"renew {KEPT.name}")
     options = parser.parse_args()
     if options.write and (options.small or set(options.only) != set(PARTS)):
         parser.error("--write keeps what all parts give at full size; leave out --only and --small")
-    report = report_on([part for part in PARTS if part in options.only], SMALL if options.small else Size())
+    report = report_on(
+        [part for part in PARTS if part in options.only], SMALL if options.small else Size(), options.threads
+    )
     if options.write:
         text = "\n".join(["python benchmarks/execution/large_codes.py --write", *report.lines]) + "\n"
         KEPT.write_text(text, encoding="utf-8")
