@@ -11,8 +11,8 @@ from torch import Tensor
 from latentbench import Better, LatentSpace, Metric, Need, Score, Tier
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.blocks import at_once
-from latentbench_metrics._shared.distances import nearest
 from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.prdc import (
     expected_coverage,
     precision_recall_density_coverage,

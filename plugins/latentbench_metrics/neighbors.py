@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
-from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.neighbor_pairs import nearest_others
 from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 
@@ -47,7 +47,7 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, label
 def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
     """Return the rows `(n, k)` of the k codes in `bank` `(m, d)` nearest to each query `(n, d)`, nearest first.
 
-    Exact; equally near ones come in the order of their rows: see `distances.nearest`.
+    Exact; equally near ones come in the order of their rows: see `nearest.nearest`.
 
     Raises:
         ValueError: k is more than m.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.parts import SpaceData
-from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.rounding import attempt, resolution
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors

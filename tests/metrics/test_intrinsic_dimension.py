@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics._shared import distances
+from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics.intrinsic_dimension import IntrinsicDimension, levina_bickel, two_nn, two_nn_from_ratios
 
 ESTIMATES = (two_nn, levina_bickel)
@@ -215,7 +216,7 @@ def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):
 def test_fashion_mnist_pixels_have_sixteen_dimensions(fashion_mnist):
     """15.7 by the paper's fit, without the tenth of largest ratios: among these are two pairs of near copies."""
     pixels = fashion_mnist[2].flatten(1)
-    squared = distances.nearest(pixels, pixels, 2, own=torch.arange(len(pixels)))[0]
+    squared = nearest(pixels, pixels, 2, own=torch.arange(len(pixels)))[0]
     ratios = (squared[:, 1] / squared[:, 0]).sqrt().sort().values
     assert two_nn_from_ratios(ratios) == pytest.approx(14.93, abs=0.01)
     share = torch.arange(1, 9001).double() / 10_000

@@ -1,4 +1,4 @@
-"""Exact nearest neighbors among points themselves: the likeness of two points is computed once, for both."""
+"""Exact nearest neighbors of points among themselves: the likeness of two points is computed once, for both."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.arithmetic import exact_arithmetic
-from latentbench_metrics._shared.distances import (
+from latentbench_metrics._shared.distances import extreme, product
+from latentbench_metrics._shared.nearest import (
     ELEMENTS,
     SPARE,
-    extreme,
+    Certainty,
     nearest,
     nearest_of,
-    product,
     scale_and_center,
-    surely_nearest,
 )
 
 __all__ = ["nearest_others"]
@@ -54,12 +53,15 @@ def nearest_others(points: Tensor, k: int, groups: Tensor | None = None) -> tupl
         return _one_by_one(points, k, groups, torch.arange(len(points), device=points.device))
     points = points.detach()
     with exact_arithmetic():
-        order, moved, scale, likely = _likely(points, k + SPARE, groups)
+        order, moved, scale, best = _likely(points, k + SPARE, groups)
+        likeness, places = best.likeness.sort(1, descending=True)
+        candidates, certainty = order[best.columns.gather(1, places)], Certainty.of(moved)
+        few = certainty.needed(likeness, k)
         squared = torch.empty(len(points), k, dtype=torch.float64)
         rows = torch.empty(len(points), k, dtype=torch.int64)
         sure = torch.empty(len(points), dtype=torch.bool)
-        squared[order], rows[order] = nearest_of(points, points[order], order[likely.columns], k, None)
-        sure[order] = surely_nearest(moved, likely.scores.amin(1), squared[order, -1].sqrt() * scale)
+        squared[order], rows[order] = nearest_of(points, points[order], candidates, k, few=few)
+        sure[order] = certainty.holds(likeness[:, -1], squared[order, -1].sqrt() * scale)
     left = (~sure).nonzero()[:, 0]
     if len(left):
         squared[left], rows[left] = _one_by_one(points, k, groups, left)
@@ -81,37 +83,43 @@ def _one_by_one(points: Tensor, k: int, groups: Tensor | None, which: Tensor) ->
 
 @dataclass(frozen=True)
 class _Best:
-    """The likeliest neighbors by now: scores `(n, count)`, and the columns that have them."""
+    """The likeliest neighbors by now: likeness `(n, count)`, and the columns that have it."""
 
-    scores: Tensor
+    likeness: Tensor
     columns: Tensor
 
-    def take_in(self, scores: Tensor, rows: slice, columns: slice, *, across: bool = False) -> None:
-        """Take in the scores `(rows, columns)` of a tile; `across`: they are `(columns, rows)`."""
-        least = self.scores[rows].amin(1)
+    def take_in(self, tile: Tensor, rows: slice, columns: slice) -> None:
+        """Take in the likeness `(rows, columns)` of points in a range to those in another, or the same."""
+        self._take_in(tile, rows, columns)
+        if rows != columns:
+            self._take_in(tile.T, columns, rows)
+
+    def _take_in(self, tile: Tensor, rows: slice, columns: slice) -> None:
+        least, count = self.likeness[rows].amin(1), self.likeness.shape[1]
         found = None
         if bool((least > -torch.inf).all()):
-            found = _above(scores, least, MOST_CLOSER * self.scores.shape[1], across=across)
+            found = _above(tile, least, MOST_CLOSER * count)
         if found is None:
-            table = scores.T.contiguous() if across else scores
-            found = extreme(table, min(self.scores.shape[1], table.shape[1]))
-        both = torch.cat([self.scores[rows], found[0]], 1)
-        top, places = both.topk(self.scores.shape[1], sorted=False)
+            found = extreme(tile.contiguous(), min(count, tile.shape[1]))
+        both = torch.cat([self.likeness[rows], found[0]], 1)
+        top, places = both.topk(count, sorted=False)
         self.columns[rows] = torch.cat([self.columns[rows], found[1] + columns.start], 1).gather(1, places)
-        self.scores[rows] = top
+        self.likeness[rows] = top
 
 
-def _above(scores: Tensor, least: Tensor, most: int, *, across: bool) -> tuple[Tensor, Tensor] | None:
-    """Return the scores of each row that are above its least `(n,)`, filled up with -inf, and their columns.
+def _above(tile: Tensor, least: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
+    """Return what is above its row's least `(n,)` in each row, filled up with -inf, and the columns.
 
-    None where a row has more than `most`. `across`: rows are columns.
+    None where a row has more than `most`.
     """
-    flat = np.flatnonzero((scores > (least if across else least[:, None])).numpy())
+    across = not tile.is_contiguous()  # rows lie across memory
+    stored, bounds = (tile.T, least) if across else (tile, least[:, None])
+    flat = np.flatnonzero(np.greater(stored.numpy(), bounds.numpy()))
     if len(flat) > most * len(least):
         return None
     places = torch.from_numpy(flat)
-    rows, columns = places // scores.shape[1], places % scores.shape[1]
-    values = scores.reshape(-1)[places]
+    rows, columns = places // stored.shape[1], places % stored.shape[1]
+    values = stored.reshape(-1)[places]
     if across:
         order = columns.argsort(stable=True)
         rows, columns, values = columns[order], rows[order], values[order]
@@ -131,31 +139,27 @@ def _likely(points: Tensor, count: int, groups: Tensor | None) -> tuple[Tensor, 
 
     Returns:
         an order of points `(n,)`, drawn so that no tile has more neighbors than others; the points in it, moved
-        and scaled, in float32; the scale; and for each the `count` others with the highest x·y - |y|² / 2.
+        and scaled, in float32; the scale; and for each the `count` others of the greatest likeness, -d² / 2.
     """
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
     if groups is not None:
         order = order[groups[order].argsort(stable=True)]
     scale, center = scale_and_center(points, torch.float32)
-    moved = torch.empty(points.shape, dtype=torch.float32)
-    half = torch.empty(len(points), dtype=torch.float32)
+    left, right = torch.ones(2, len(points), points.shape[1] + 2)  # of x: (x, 1, -|x|²/2) and (x, -|x|²/2, 1)
     for piece in torch.split(torch.arange(len(points)), max(1, ELEMENTS // points.shape[1])):
-        moved[piece] = (points[order[piece]].to(center.dtype) - center).mul_(scale).float()
-        half[piece] = moved[piece].square().sum(1).div_(2)
-    best = _Best(torch.full((len(points), count), -torch.inf), torch.zeros(len(points), count, dtype=torch.int64))
-    room, spare = torch.empty(TILE * TILE), torch.empty(TILE * TILE)
+        moved = (points[order[piece]].to(center.dtype) - center).mul_(scale).float()
+        left[piece, :-2] = right[piece, :-2] = moved
+        left[piece, -1] = right[piece, -2] = moved.square().sum(1).div_(-2)
+    likeness = torch.full((len(points), count), -torch.inf)
+    best = _Best(likeness, torch.zeros_like(likeness, dtype=torch.int64))
+    room = torch.empty(TILE * TILE)
     for rows, columns in _tiles(len(points), None if groups is None else groups[order]):
         shape = rows.stop - rows.start, columns.stop - columns.start
-        likeness, tile = (part[: shape[0] * shape[1]].view(shape) for part in (room, spare))
-        product(moved[rows], moved[columns].T, likeness)
-        torch.sub(likeness, half[columns], out=tile)
+        tile = product(left[rows], right[columns].T, room[: shape[0] * shape[1]].view(shape))
         if rows == columns:
             tile.fill_diagonal_(-torch.inf)
         best.take_in(tile, rows, columns)
-        if rows != columns:
-            torch.sub(likeness, half[rows, None], out=tile)
-            best.take_in(tile, columns, rows, across=True)
-    return order, moved, scale, best
+    return order, left[:, :-2], scale, best
 
 
 def _tiles(count: int, groups: Tensor | None) -> Iterator[tuple[slice, slice]]:

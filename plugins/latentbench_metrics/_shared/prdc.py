@@ -7,7 +7,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from latentbench_metrics._shared.distances import ROUNDING, centered, distance_blocks, nearest
+from latentbench_metrics._shared.distances import ROUNDING, centered, distance_blocks
+from latentbench_metrics._shared.nearest import nearest
 
 __all__ = ["expected_coverage", "precision_recall_density_coverage"]
 

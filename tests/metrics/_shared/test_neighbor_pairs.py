@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentbench_metrics._shared import neighbor_pairs
-from latentbench_metrics._shared.distances import nearest
+from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.neighbor_pairs import nearest_others
 
 
