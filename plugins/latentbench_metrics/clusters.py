@@ -35,7 +35,8 @@ def silhouette(codes: Tensor, labels: Tensor) -> float:
     """Mean silhouette, (b - a) / max(a, b), in [-1, 1]; higher is better.
 
     a is the mean distance to the other codes of the class, b to those of the nearest other class; the only
-    code of a class counts 0. Exact, O(block) memory.
+    code of a class counts 0. Over all pairs, O(block) memory. Right to 1e-9; on a CPU, from 2,048 codes of 64
+    numbers on, to 1e-6.
 
     Source: Rousseeuw 1987.
 

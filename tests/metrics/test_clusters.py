@@ -99,7 +99,7 @@ def test_silhouette_in_chunks_and_of_a_lonely_class(monkeypatch):
     labels[0] = 9
     whole = silhouette_per_item(codes, labels)
     assert whole[0] == 0
-    monkeypatch.setattr("latentbench_metrics._shared.distances.BLOCK", 350)
+    monkeypatch.setattr("latentbench_metrics._shared.distances.TILE", (7, 19))
     torch.testing.assert_close(silhouette_per_item(codes, labels), whole)
 
 
