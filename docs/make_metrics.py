@@ -110,6 +110,8 @@ def _metric(name: str, cls: type[Metric], summary: str) -> str:
         f"unchanged by {', '.join(cls.invariances)}" if cls.invariances else "depends on the codes' coordinates",
         f"same within {cls.tolerance:g}",
     ]
+    within = [score for score, declared in cls.scores.items() if declared.per_likelihood]
+    facts += [f"{', '.join(within)} compared only among models with the same likelihood"] * bool(within)
     return f"### Metric `{name}`\n\n{_paragraph(cls.explain(summary))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"
 
 

@@ -22,7 +22,7 @@ from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there, open_regular, reading
 from latentbench.params import ContradictionError, Params, build_params, refused
 from latentbench.source.session import name_in_session
-from latentbench.text import normalized
+from latentbench.text import normalized, same_names
 
 __all__ = ["Benchmark", "default_folder", "merge", "named", "names_in", "override", "read_benchmark", "split_spec"]
 
@@ -277,9 +277,14 @@ def _with_one_spelling(values: Any) -> Any:
     """Return tables with their keys in the one form in which names are compared, and names of scores likewise.
 
     Values may be paths, which stay as they are.
+
+    Raises:
+        RequestError: two keys are the same name.
     """
     if not isinstance(values, Mapping):
         return values
+    if twice := same_names(map(str, values)):
+        raise RequestError(twice)
     table = {normalized(str(key)): _with_one_spelling(value) for key, value in values.items()}
     if isinstance(table.get("scores"), list | tuple):
         table["scores"] = tuple(normalized(name) if isinstance(name, str) else name for name in table["scores"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["counted", "normalized", "printable", "shortened"]
+__all__ = ["counted", "normalized", "printable", "same_names", "shortened"]
 
 # controls, separators of lines and paragraphs, what turns the direction of writing, lone surrogates, no characters
 UNPRINTABLE = re.compile(
@@ -29,6 +30,19 @@ def normalized(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", name)
+
+
+def same_names(names: Iterable[str]) -> str:
+    r"""Return a sentence about the first two different texts that are one name, or nothing.
+
+    >>> same_names(["e\u0301", "e", "\u00e9"])
+    "'e\\u0301' and '\\xe9' are one name in two Unicode forms; give it once"
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        if (first := known.setdefault(normalized(name), name)) != name:
+            return f"{first!a} and {name!a} are one name in two Unicode forms; give it once"
+    return ""
 
 
 def printable(text: str, keep: str = "") -> str:

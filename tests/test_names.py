@@ -35,6 +35,12 @@ def test_a_name_is_found_in_either_form_of_its_letters(tiny, registered, known, 
     assert [(trial.model, trial.params["name"]) for trial in plan.trials] == [(COMPOSED, "x")]
 
 
+@pytest.mark.parametrize("where", ["params", "codes"])
+def test_one_name_in_two_forms_is_refused(where):
+    with pytest.raises(RequestError, match="are one name in two Unicode forms; give it once"):
+        Benchmark.model_validate({where: {f"{COMPOSED}.a": "1", f"{APART}.a": "2"}})
+
+
 @pytest.mark.parametrize("form", [COMPOSED, APART])
 def test_a_file_gives_the_same_name_and_folder_in_either_form(tiny, tmp_path, form):
     np.savez(tmp_path / f"{form}.npz", x=np.random.default_rng(0).normal(size=(80, 6)).astype(np.float32))

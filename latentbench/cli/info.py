@@ -96,6 +96,8 @@ def _show_score(name: str, declared: Score, summary: str) -> None:
         ("unit", declared.unit or "none", "codes", declared.codes),
         ("floor", _bound(declared.floor), "ceiling", _bound(declared.ceiling)),
     ]
+    if declared.per_likelihood:
+        rows.append(("compared", "within a likelihood", "", ""))
     print_table(rows, indent=2)
 
 

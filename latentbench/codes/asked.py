@@ -16,7 +16,7 @@ from latentbench.codes.items import Items, Source, agreed, written
 from latentbench.codes.trials import OwnCodes, Shown, digest_of, own_codes
 from latentbench.dataset import Dataset, Splits
 from latentbench.errors import DataError
-from latentbench.text import normalized, printable
+from latentbench.text import normalized, printable, same_names
 
 __all__ = ["AskedCodes", "DataPlace", "of_arrays", "planned", "read_codes"]
 
@@ -117,10 +117,12 @@ def of_arrays(
     """Take arrays of any kind; see `latentbench.compare_codes`.
 
     Raises:
-        DataError: there are none, or one cannot be used.
+        DataError: there are none, one cannot be used, or two have the same name.
     """
     if not codes:
         raise DataError('codes must be arrays by name, as {"mine": array}, got none')
+    if twice := same_names(codes) or same_names(train_codes):
+        raise DataError(twice)
     if unknown := [name for name in train_codes if name not in codes]:
         raise DataError(f"train_codes must have the names of codes, got {unknown[0]!r}")
     table = None if factors is None else as_array(factors, "factors")

@@ -153,6 +153,8 @@ def test_info_explains_a_score(cli):
     assert out.startswith("score knn10, of metric knn, version 1 (`latentbench info knn`)")
     rows = {tuple(re.split(r"  +", line.strip())) for line in out.splitlines()}
     assert {("better", "up", "purpose", "find"), ("range", "0 to 1", "kind", "quality")} <= rows
+    assert "compared" not in out
+    assert "compared  within a likelihood" in cli("info", "elbo")[1]
 
 
 def test_env_is_what_a_run_records(cli):

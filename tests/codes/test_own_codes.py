@@ -161,6 +161,11 @@ REFUSED = {
         {"train": {"a": CODES}},
         "a has 2 arrays of codes and 1 of training codes",
     ),
+    "one name in two forms": (
+        {"caf\u00e9": CODES, "cafe\u0301": CODES},
+        {},
+        r"'caf\xe9' and 'cafe\u0301' are one name in two Unicode forms; give it once",
+    ),
     "nothing": ({}, {}, 'codes must be arrays by name, as {"mine": array}, got none'),
 }
 
