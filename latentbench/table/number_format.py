@@ -11,7 +11,8 @@ __all__ = ["Style", "count", "measured", "number", "row_style"]
 MOST_PLACES = 6
 SMALLEST, SMALLEST_ROUGH = 1e-4, 1e-3  # smaller numbers are written 4.3e-5
 BYTES = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
-STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from this size on: unit, suffix
+IN_THOUSANDS = 1e4  # from this size on; smaller ones beside them in a row, too
+STEPS = ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (IN_THOUSANDS, 1e3, "k"))  # from this size on: unit, suffix
 EXACTLY, ROUGHLY = 1e-6, 1e-3  # shares of the value below which an interval is not shown
 FAR = 0.01  # of the common unit of bytes in a row: smaller values get a unit of their own
 SAME_SCALE = 100  # if the values of a row differ by more than this factor, each cell chooses its digits
@@ -25,7 +26,8 @@ class Style:
         places: decimals that all cells share, or None where each has its own.
         bare: fractions lose their leading zero, as .874.
         rough: two digits are enough (seconds, bytes).
-        size: "GB", "MB" or "kB", the common unit of all cells that are not too small for it, or empty.
+        size: "GB", "MB" or "kB", the common unit of all cells that are not too small for it; "k" where the
+            row's largest number is written in thousands, so that 8.0k stands beside 11k; or empty.
     """
 
     places: int | None = None
@@ -49,8 +51,9 @@ def row_style(values: Sequence[float], halves: Sequence[float], rough: bool = Fa
     ]
     sizes = [abs(value) for value, _ in shown]
     places = _shared_places(shown) if not rough and _same_scale(sizes) else None
-    bare = bool(sizes) and max(sizes) <= 1
-    return Style(places, bare, rough, _size_of_most(sizes)) if unit == "B" else Style(places, bare, rough)
+    bare, most = bool(sizes) and max(sizes) <= 1, max(sizes, default=0.0)
+    size = _size_of_most(sizes) if unit == "B" else "k" * (most >= IN_THOUSANDS)
+    return Style(places, bare, rough, size)
 
 
 def number(value: float, style: Style = Style()) -> str:
@@ -144,12 +147,14 @@ def _wanted(size: float, digits: int) -> int:
 
 def _unit(value: float, half: float, style: Style) -> tuple[float, str]:
     size = abs(value)
-    if style.size:
+    if style.size in BYTES:
         shared = style.size if size == 0 or size >= FAR * BYTES[style.size] else _size_of_most([size])
         return BYTES[shared], shared
     if 0 < size < (SMALLEST_ROUGH if style.rough else SMALLEST) and not half > 10 * size:
         exponent = math.floor(math.log10(size))
         return 10.0**exponent, f"e{exponent}"
+    if style.size == "k" and 1000 <= size < IN_THOUSANDS:
+        return 1000.0, "k"
     return next(((unit, sign) for start, unit, sign in STEPS if size >= start), (1.0, ""))
 
 

@@ -79,6 +79,19 @@ def test_bytes_of_one_row_share_a_unit(values, halves, expected):
     assert written(values, halves, rough=True, unit="B") == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "halves", "expected"),
+    [
+        ([7986, 11_000], [304, 1000], ["8.0±.3k", "11±1k"]),
+        ([7986, 9000], [304, 10], ["7986±304", "9000±10"]),
+        ([120, 4000, 11_000, 1.2e6], [NO] * 4, ["120", "4k", "11k", "1.2M"]),
+        ([NO, 9999.6, 12_000], [NO] * 3, ["-", "10.0k", "12k"]),
+    ],
+)
+def test_thousands_of_one_row_are_written_alike(values, halves, expected):
+    assert written(values, halves, rough=True) == expected
+
+
 def test_rows_without_any_number_have_a_style():
     assert written([NO, NO]) == ["-", "-"]
     assert written([]) == []
