@@ -113,7 +113,7 @@ def test_the_dimension_of_a_product_is_the_sum():
 @pytest.mark.parametrize(("dim", "count"), [(2, 200), (6, 500), (40, 300)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_agree_with_scikit_dimension(dim, count, dtype, monkeypatch):
-    monkeypatch.setattr(distances, "ELEMENTS", 10_000)
+    monkeypatch.setattr("latentbench_metrics._shared.nearest.ELEMENTS", 10_000)
     codes = (normal(count, dim) ** 3).to(dtype)
     assert two_nn(codes) == pytest.approx(skdim_two_nn(codes.double()), rel=1e-9)
     for k in (3, 20):

@@ -23,7 +23,7 @@ __all__ = [
 BLOCK = 2**19  # distances held at once on a CPU,
 ROWS = 16  # or those of so many rows
 ROUNDING = 1e-13  # of a matrix product in float64, relative to the points' squared norms
-TILE = 512, 4096  # points and other points whose distances are held at once where each pair is computed once:
+TILE = 1024, 4096  # points and other points whose distances are held at once where each pair is computed once:
 MANY, WIDE = 2048, 64  # by products in float32 from so many points of so many numbers on,
 SQUARES = 1e-20, 1e20  # whose largest squared norm is between these;
 NEAR = 1 / 16  # of the sum of two points' squared norms: smaller squared distances are computed in float64,
@@ -192,8 +192,12 @@ def extreme(values: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Te
         top = values.topk(k, largest=largest)
         return top.values, top.indices
     width = count // size
-    groups = values[:, : size * width].view(-1, size, width)
-    best = (groups.amax(1) if largest else groups.amin(1)).topk(k, largest=largest, sorted=False).indices
+    most = torch.amax if largest else torch.amin
+    if values.is_contiguous():
+        groups = most(values[:, : size * width].view(-1, size, width), 1)
+    else:  # of a transposed table, along its rows
+        groups = most(values.T[: size * width].view(size, width, -1), 0).T.contiguous()
+    best = groups.topk(k, largest=largest, sorted=False).indices
     offsets = torch.arange(0, size * width, width, device=values.device)
     rest = torch.arange(size * width, count, device=values.device).expand(len(values), -1)
     columns = torch.cat([(best[:, None] + offsets[:, None]).flatten(1), rest], 1)

@@ -196,10 +196,14 @@ def _nearest_of_all(
     rows = rows.sort(1).values
     size = max(1, at_once(EXACT, bank.device) // max(1, rows.shape[1] * bank.shape[1]))
     squared = torch.empty(rows.shape, dtype=torch.float64, device=bank.device)
-    apart = squared.new_empty(min(size, len(rows)), rows.shape[1], bank.shape[1])
+    few = min(size, len(rows))
+    taken = bank.new_empty(few * rows.shape[1], bank.shape[1])  # new memory a time costs as much again
+    room = squared.new_empty(few, rows.shape[1], bank.shape[1])
     for some, points, into in zip(*(torch.split(of, size) for of in (rows, queries, squared)), strict=True):
-        torch.sub(bank[some], points.double()[:, None], out=apart[: len(some)])
-        torch.sum(apart[: len(some)].square_(), -1, out=into)
+        apart = room[: len(some)]
+        candidates = torch.index_select(bank, 0, some.flatten(), out=taken[: some.numel()])
+        torch.sub(candidates.view(apart.shape), points.double()[:, None], out=apart)
+        torch.sum(apart.square_(), -1, out=into)
     if own is not None:
         squared.masked_fill_(rows == own[:, None], torch.inf)
     squared, order = squared.sort(dim=1, stable=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.distances import extreme, product
 from latentbench_metrics._shared.nearest import (
-    ELEMENTS,
+    EXACT,
     SPARE,
     Certainty,
     nearest,
@@ -26,6 +26,7 @@ __all__ = ["nearest_others"]
 TILE = 4096  # rows and columns of likeness that are held at once
 WIDE = 64  # numbers in a point: products of shorter ones cost less than what is done about each pair
 MOST_GROUPS = 16  # each has tiles of its own
+MOSTLY = 0.9  # share of points that must be proven by products in float32; else all is sought in float64
 MOST_CLOSER = 4  # times as many finds as are looked for are sorted in; more are sought as in a first tile
 
 
@@ -52,8 +53,19 @@ def nearest_others(points: Tensor, k: int, groups: Tensor | None = None) -> tupl
     if small or points.shape[1] < WIDE or points.device.type != "cpu" or not points.is_floating_point():
         return _one_by_one(points, k, groups, torch.arange(len(points), device=points.device))
     points = points.detach()
+    squared, rows, sure = _in_pairs(torch.float32, points, k, groups)
+    if int(sure.sum()) < MOSTLY * len(points):
+        squared, rows, sure = _in_pairs(torch.float64, points, k, groups)
+    left = (~sure).nonzero()[:, 0]
+    if len(left):
+        squared[left], rows[left] = _one_by_one(points, k, groups, left)
+    return squared, rows
+
+
+def _in_pairs(dtype: torch.dtype, points: Tensor, k: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return distances and rows as `nearest_others` does, and for which points `(n,)` they are proven."""
     with exact_arithmetic():
-        order, moved, scale, best = _likely(points, k + SPARE, groups)
+        order, moved, scale, best = _likely(dtype, points, k + SPARE, groups)
         likeness, places = best.likeness.sort(1, descending=True)
         candidates, certainty = order[best.columns.gather(1, places)], Certainty.of(moved)
         few = certainty.needed(likeness, k)
@@ -62,10 +74,7 @@ def nearest_others(points: Tensor, k: int, groups: Tensor | None = None) -> tupl
         sure = torch.empty(len(points), dtype=torch.bool)
         squared[order], rows[order] = nearest_of(points, points[order], candidates, k, few=few)
         sure[order] = certainty.holds(likeness[:, -1], squared[order, -1].sqrt() * scale)
-    left = (~sure).nonzero()[:, 0]
-    if len(left):
-        squared[left], rows[left] = _one_by_one(points, k, groups, left)
-    return squared, rows
+    return squared, rows, sure
 
 
 def _one_by_one(points: Tensor, k: int, groups: Tensor | None, which: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +109,7 @@ class _Best:
         if bool((least > -torch.inf).all()):
             found = _above(tile, least, MOST_CLOSER * count)
         if found is None:
-            found = extreme(tile.contiguous(), min(count, tile.shape[1]))
+            found = extreme(tile, min(count, tile.shape[1]))
         both = torch.cat([self.likeness[rows], found[0]], 1)
         top, places = both.topk(count, sorted=False)
         self.columns[rows] = torch.cat([self.columns[rows], found[1] + columns.start], 1).gather(1, places)
@@ -113,46 +122,47 @@ def _above(tile: Tensor, least: Tensor, most: int) -> tuple[Tensor, Tensor] | No
     None where a row has more than `most`.
     """
     across = not tile.is_contiguous()  # rows lie across memory
-    stored, bounds = (tile.T, least) if across else (tile, least[:, None])
-    flat = np.flatnonzero(np.greater(stored.numpy(), bounds.numpy()))
-    if len(flat) > most * len(least):
+    stored, bounds = (tile.T.numpy(), least.numpy()) if across else (tile.numpy(), least[:, None].numpy())
+    places = np.flatnonzero(stored > bounds)
+    if len(places) > most * len(least):
         return None
-    places = torch.from_numpy(flat)
-    rows, columns = places // stored.shape[1], places % stored.shape[1]
-    values = stored.reshape(-1)[places]
+    rows, columns = np.divmod(places, stored.shape[1])
     if across:
-        order = columns.argsort(stable=True)
-        rows, columns, values = columns[order], rows[order], values[order]
-    counts = rows.bincount(minlength=len(least))
+        order = np.argsort(columns, kind="stable")
+        places, rows, columns = places[order], columns[order], rows[order]
+    counts = np.bincount(rows, minlength=len(least))
     widest = int(counts.max())
     if widest > most:
         return None
-    slots = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[rows]
-    found = values.new_full((len(least), widest), -torch.inf)
-    which = torch.zeros(len(least), widest, dtype=torch.int64)
-    found[rows, slots], which[rows, slots] = values, columns
-    return found, which
+    slots = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+    found = np.full((len(least), widest), -np.inf, dtype=stored.dtype)
+    which = np.zeros((len(least), widest), dtype=np.int64)
+    found[rows, slots], which[rows, slots] = stored.reshape(-1)[places], columns
+    return torch.from_numpy(found), torch.from_numpy(which)
 
 
-def _likely(points: Tensor, count: int, groups: Tensor | None) -> tuple[Tensor, Tensor, float, _Best]:
-    """Look for candidates by products in float32.
+def _likely(
+    dtype: torch.dtype, points: Tensor, count: int, groups: Tensor | None
+) -> tuple[Tensor, Tensor, float, _Best]:
+    """Look for candidates by products in `dtype`.
 
     Returns:
         an order of points `(n,)`, drawn so that no tile has more neighbors than others; the points in it, moved
-        and scaled, in float32; the scale; and for each the `count` others of the greatest likeness, -d² / 2.
+        and scaled; the scale; and for each the `count` others of the greatest likeness, -d² / 2.
     """
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
     if groups is not None:
         order = order[groups[order].argsort(stable=True)]
-    scale, center = scale_and_center(points, torch.float32)
-    left, right = torch.ones(2, len(points), points.shape[1] + 2)  # of x: (x, 1, -|x|²/2) and (x, -|x|²/2, 1)
-    for piece in torch.split(torch.arange(len(points)), max(1, ELEMENTS // points.shape[1])):
-        moved = (points[order[piece]].to(center.dtype) - center).mul_(scale).float()
+    scale, center = scale_and_center(points, dtype)
+    both = torch.ones(2, len(points), points.shape[1] + 2, dtype=dtype)
+    left, right = both  # of x: (x, 1, -|x|²/2) and (x, -|x|²/2, 1)
+    for piece in torch.split(torch.arange(len(points)), max(1, EXACT // points.shape[1])):
+        moved = (points[order[piece]].to(center.dtype) - center).mul_(scale).to(dtype)
         left[piece, :-2] = right[piece, :-2] = moved
         left[piece, -1] = right[piece, -2] = moved.square().sum(1).div_(-2)
-    likeness = torch.full((len(points), count), -torch.inf)
+    likeness = torch.full((len(points), count), -torch.inf, dtype=dtype)
     best = _Best(likeness, torch.zeros_like(likeness, dtype=torch.int64))
-    room = torch.empty(TILE * TILE)
+    room = torch.empty(TILE * TILE, dtype=dtype)
     for rows, columns in _tiles(len(points), None if groups is None else groups[order]):
         shape = rows.stop - rows.start, columns.stop - columns.start
         tile = product(left[rows], right[columns].T, room[: shape[0] * shape[1]].view(shape))

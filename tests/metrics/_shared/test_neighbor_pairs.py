@@ -62,15 +62,33 @@ def test_neighbors_are_those_of_one_point_at_a_time_bit_for_bit(name, groups, sm
     assert torch.equal(actual[0], expected[0])
 
 
-def test_wide_points_are_found_in_pairs_and_others_are_not(monkeypatch):
-    calls = []
-    plain = neighbor_pairs._likely
-    monkeypatch.setattr(neighbor_pairs, "_likely", lambda *given: calls.append(len(given[0])) or plain(*given))
+@pytest.fixture
+def products(monkeypatch):
+    """The type and the number of points of every search by pairs."""
+    calls, plain = [], neighbor_pairs._likely
+
+    def likely(dtype, points, *others):
+        calls.append((dtype, len(points)))
+        return plain(dtype, points, *others)
+
+    monkeypatch.setattr(neighbor_pairs, "_likely", likely)
     monkeypatch.setattr(neighbor_pairs, "TILE", 512)
+    return calls
+
+
+def test_wide_points_are_found_in_pairs_and_others_are_not(products):
     for width in (8, 80):
         nearest_others(gaussian(1000, width), 3)
     nearest_others(gaussian(500, 80), 3)
-    assert calls == [1000]
+    assert products == [(torch.float32, 1000)]
+
+
+def test_what_float32_cannot_prove_is_sought_in_float64(products, monkeypatch):
+    monkeypatch.setattr(neighbor_pairs, "_one_by_one", None)
+    points = 100 * gaussian(4, 80)[torch.arange(1000) % 4] + 1e-3 * gaussian(1000, 80, seed=1)
+    expected = nearest(points, points, 4, own=torch.arange(1000))
+    assert torch.equal(nearest_others(points, 4)[1], expected[1])
+    assert products == [(torch.float32, 1000), (torch.float64, 1000)]
 
 
 def test_many_finds_at_once_are_sought_as_in_a_first_tile(small_tiles, monkeypatch):
