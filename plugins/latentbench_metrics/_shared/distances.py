@@ -101,13 +101,13 @@ def distance_tiles(x: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     norms = x.square().sum(1)
     height, width = (min(at_once(size, x.device), len(x)) for size in TILE)
     room = x.new_empty(height * max(height, width))
-    quick = _in_float32(x, norms)
+    quick, few_digits = _in_float32(x, norms), norms.float()
     for rows, columns in _tile_ranges(len(x), height, width):
         shape = rows.stop - rows.start, columns.stop - columns.start
         squared = None
         if quick is not None:
             into = room.view(torch.float32)[: math.prod(shape)].view(shape)
-            squared = _quick_tile(x, quick, norms, rows, columns, into)
+            squared = _quick_tile(x, quick, few_digits, rows, columns, into)
         if squared is None:
             squared = room[: math.prod(shape)].view(shape)
             _squared_distances(x, norms, rows, columns, squared)
@@ -143,13 +143,12 @@ def _quick_tile(
     x: Tensor, quick: Tensor, norms: Tensor, rows: slice, columns: slice, squared: Tensor
 ) -> Tensor | None:
     """Fill `squared` in float32, near pairs from their differences; None where these are too many."""
-    few = norms.float()
-    _squared_distances(quick, few, rows, columns, squared)
+    _squared_distances(quick, norms, rows, columns, squared)
     if rows == columns:
         squared.fill_diagonal_(math.inf)
     limits = NEAR * (norms[rows] + norms[columns].max())
     some = (squared.amin(1) < limits).nonzero()[:, 0]
-    near = squared[some] < NEAR * (few[rows][some, None] + few[columns])
+    near = squared[some] < NEAR * (norms[rows][some, None] + norms[columns])
     left, right = near.nonzero().T
     if len(left) > MOST_NEAR * squared.numel():
         return None

@@ -7,12 +7,8 @@ from latentbench_metrics._shared.nearest import Certainty, nearest
 from latentbench_metrics.neighbors import nearest_rows
 
 
-def blobs(count=300, dim=5, classes=4, seed=0, spread=1.0):
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(classes, (count,), generator=generator)
-    labels[:classes] = torch.arange(classes)
-    centers = 3 * torch.randn(classes, dim, generator=generator, dtype=torch.float64)
-    return centers[labels] + spread * torch.randn(count, dim, generator=generator, dtype=torch.float64), labels
+def gaussian(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def test_neighbors_are_exact_where_the_matrix_product_is_not():
@@ -21,7 +17,7 @@ def test_neighbors_are_exact_where_the_matrix_product_is_not():
 
 
 def test_neighbors_in_chunks(monkeypatch):
-    codes, _ = blobs()
+    codes = gaussian(300, 5, dtype=torch.float64)
     whole = nearest_rows(codes, codes, 4)
     assert whole[:, 0].tolist() == list(range(len(codes)))
     monkeypatch.setattr("latentbench_metrics._shared.nearest.ELEMENTS", 1000)
@@ -34,10 +30,6 @@ def by_sorting(bank, queries, k, own=None):
         far[torch.arange(len(queries)), own] = torch.inf
     far, rows = far.sort(dim=1, stable=True)
     return far[:, :k], rows[:, :k]
-
-
-def gaussian(*shape, seed=0, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 CLOUDS = {
