@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["MARK", "end_group", "end_marked", "wait_for_death"]
+__all__ = ["MARK", "end_group", "end_marked", "end_marked_later", "wait_for_death"]
 
 MARK = "LATENTBENCH_WORKER"  # variable of the environment: whose worker a process is, or descends from
 LOOK_SECONDS = 0.05  # between two looks at a process where the system cannot wait for its end alone
@@ -27,6 +29,20 @@ def end_marked(mark: str) -> None:
     for process in _marked(mark):
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def end_marked_later(mark: str) -> None:
+    """Have another process do that, in a session of its own; this one need not live on."""
+    unmarked = {name: value for name, value in os.environ.items() if name != MARK}
+    try:
+        subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-c", f"import {__name__} as processes; processes.end_marked({mark!r})"],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=unmarked,
+        )
+    except OSError:  # no process more to be had
+        end_marked(mark)
 
 
 def _marked(mark: str) -> Iterator[psutil.Process]:

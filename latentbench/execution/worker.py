@@ -21,9 +21,9 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from latentbench.execution.processes import MARK, end_group, end_marked
+from latentbench.execution.processes import MARK, end_group, end_marked_later
 from latentbench.source.loading import FILE_MODULE, module_name
 
 __all__ = ["main"]
@@ -38,10 +38,11 @@ def main() -> None:
     with contextlib.suppress(OSError):  # standard error may be closed; so is standard output then
         os.dup2(2, 1)
     faulthandler.enable()  # a crash leaves a traceback in the log
+    mark = os.environ.get(MARK, "")
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(jobs, lines, os.environ.get(MARK, "")), daemon=True).start()
+    threading.Thread(target=_read, args=(jobs, lines, mark), daemon=True).start()
     try:
-        _work(lines, events)
+        _work(lines, events, mark)
     except BaseException as error:  # noqa: BLE001 - what a plugin raises that is no failure of its trial
         last_words = {"died": type(error).__name__, "traceback": traceback.format_exc()}
         with contextlib.suppress(OSError):
@@ -49,7 +50,7 @@ def main() -> None:
         os._exit(1)
 
 
-def _work(lines: queue.SimpleQueue[bytes], events: int) -> None:
+def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
     setup = json.loads(lines.get())
 
     from latentbench.execution.events import TrialEvent
@@ -63,7 +64,10 @@ def _work(lines: queue.SimpleQueue[bytes], events: int) -> None:
         plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
 
     def send(event: TrialEvent) -> None:
-        _write(events, event.to_json())
+        try:
+            _write(events, event.to_json())
+        except OSError:  # nobody listens any more; raised into a training, it would fail the trial
+            _end(mark)
 
     first = True
     while not (StepGraphs.broken or Spoiled.process):
@@ -104,10 +108,14 @@ def _read(descriptor: int, lines: queue.SimpleQueue[bytes], mark: str) -> None:
     _end(mark)  # the main process is gone, or wants us gone: nothing half written is ever renamed into place
 
 
-def _end(mark: str) -> None:
+def _end(mark: str) -> NoReturn:
+    """End this process and its group at once; one that is left behind ends what has gone out of the group.
+
+    This process goes first: a trial would fail, and be kept, if it outlived what it has started.
+    """
     try:
         if mark:
-            end_marked(mark)
+            end_marked_later(mark)
         if os.getpgid(0) == os.getpid():
             end_group(os.getpid())
     finally:

@@ -52,6 +52,34 @@ def test_when_the_jobs_end_the_worker_ends_with_all_that_it_has_started(start, t
         end_marked(mark)
 
 
+@pytest.mark.parametrize("look", ["wait()", "poll() or time.sleep(.001)"])
+def test_what_waits_for_a_process_never_sees_it_end_by_the_end_of_the_jobs(look, tmp_path):
+    """A training would fail by it, and the failed trial would be kept."""
+    reading, writing = os.pipe()
+    code = f"""
+        import os, queue, subprocess, threading, time
+        from latentbench.execution import worker
+        child, *_ = [subprocess.Popen(["sleep", "700"], start_new_session=True) for _ in range(50)]
+        threading.Thread(target=worker._read, args=({reading}, queue.SimpleQueue(), os.environ["{MARK}"])).start()
+        open("ready", "w").close()
+        while child.{look} is None:
+            pass
+        open("seen", "w").close()
+    """
+    mark = f"test-{os.getpid()}-{time.monotonic()}"
+    environment = {**os.environ, MARK: mark}
+    process = python(code, pass_fds=(reading,), cwd=tmp_path, env=environment, start_new_session=True)
+    os.close(reading)
+    try:
+        wait_until((tmp_path / "ready").exists)
+        os.close(writing)
+        process.wait(20)
+        wait_until(lambda: not marked(mark))
+        assert not (tmp_path / "seen").exists()
+    finally:
+        end_marked(mark)
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 20
     while not condition():

@@ -15,6 +15,8 @@ import pytest
 import latentbench
 from latentbench import load_results
 from latentbench.benchmark import read_benchmark
+from latentbench.execution.job import Job
+from latentbench.plan import make_plan
 from latentbench.plugins import Plugins
 
 TOML = """
@@ -202,6 +204,25 @@ def test_a_run_killed_three_times_ends_with_the_same_scores(toml, undisturbed, t
     assert final.returncode == 0, told
     pd.testing.assert_frame_equal(quality(load_results(tmp_path)), undisturbed, check_exact=True)
     assert not list((tmp_path / "trials").glob(".work*"))
+
+
+@pytest.mark.parametrize("heard", [1, 3])  # in the first or third epoch
+def test_a_worker_that_nobody_listens_to_ends_and_keeps_no_failed_trial(heard, toml, tmp_path):
+    plan = make_plan(read_benchmark(toml), Plugins())
+    job = Job(plan.trials[:1], plan.requests, tmp_path)
+    jobs, writing = os.pipe()
+    reading, events = os.pipe()
+    command = [sys.executable, "-m", "latentbench.execution.worker", str(jobs), str(events)]
+    worker = subprocess.Popen(command, pass_fds=(jobs, events), start_new_session=True)
+    for line in ({"files": [], "blocked": []}, job.to_json()):
+        os.write(writing, json.dumps(line).encode() + b"\n")
+    os.close(events)
+    with os.fdopen(reading) as told:  # the main process is killed; the end of the jobs is noticed much later
+        kinds = [json.loads(next(told))["kind"] for _ in range(heard)]
+    assert kinds == ["trial_started", *["epoch_finished"] * (heard - 1)]
+    assert worker.wait(60) != 0
+    assert not [path for path in tmp_path.glob("trials/*") if not path.name.startswith(".work")]
+    os.close(writing)
 
 
 def test_an_interrupted_run_says_so_and_goes_on(toml, undisturbed, tmp_path):
