@@ -262,7 +262,7 @@ def _single() -> list[str]:
         "Models with one trial each, told apart by test items alone: equal models, tables with a false",
         f"separation, percent of {MANY:,}; then one model better in every score, pairs with it that are told",
         f"apart, percent of {REPEATS} tables, by gap in units. Unit: standard deviation over test sets of two",
-        "models' difference. False: as above, percent of the same tables.",
+        "models' difference. False: as in the block above, of these tables.",
         *_aligned(grid),
     ]
 

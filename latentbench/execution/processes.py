@@ -32,12 +32,14 @@ def end_marked(mark: str) -> None:
 
 
 def end_marked_later(mark: str) -> None:
-    """Have another process do that, in a session of its own; this one need not live on."""
+    """Have another process do what `end_marked` does, in a session of its own, so that this one may end first."""
     unmarked = {name: value for name, value in os.environ.items() if name != MARK}
     try:
         subprocess.Popen(  # noqa: S603 - this very interpreter
             [sys.executable, "-c", f"import {__name__} as processes; processes.end_marked({mark!r})"],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # else who reads our output would wait for it
             start_new_session=True,
             env=unmarked,
         )

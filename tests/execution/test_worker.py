@@ -1,5 +1,6 @@
 """The program of a worker process, without torch: its descriptors, its end, and what a spawned process finds."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -26,58 +27,57 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("start", STARTS)
-def test_when_the_jobs_end_the_worker_ends_with_all_that_it_has_started(start, tmp_path):
+@contextlib.contextmanager
+def working(code, folder):
+    """Run a process that reads jobs until they end; it makes the file "ready" when it has started what it will."""
     reading, writing = os.pipe()
-    code = f"""
-        import os, queue, subprocess, sys, threading, time
-        from latentbench.execution import worker
-        worker._keep_to_itself([{reading}])
-        threading.Thread(target=worker._read, args=({reading}, queue.SimpleQueue(), os.environ["{MARK}"])).start()
-        {STARTS[start]}
-        open("ready", "w").close()
-        time.sleep(700)
-    """
+    begin = f"""
+import os, queue, subprocess, threading, time
+from latentbench.execution import worker
+worker._keep_to_itself([{reading}])
+threading.Thread(target=worker._read, args=({reading}, queue.SimpleQueue(), os.environ["{MARK}"])).start()
+"""
     mark = f"test-{os.getpid()}-{time.monotonic()}"
     environment = {**os.environ, MARK: mark}
-    process = python(code, pass_fds=(reading,), cwd=tmp_path, env=environment, start_new_session=True)
+    process = python(
+        begin + textwrap.dedent(code), pass_fds=(reading,), cwd=folder, env=environment, start_new_session=True
+    )
     os.close(reading)
     try:
-        wait_until((tmp_path / "ready").exists)
+        wait_until((folder / "ready").exists)
         assert len(marked(mark)) > 1
+        yield
         os.close(writing)
         process.wait(20)
         wait_until(lambda: not marked(mark))
     finally:
         end_marked(mark)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_when_the_jobs_end_the_worker_ends_with_all_that_it_has_started(start, tmp_path):
+    code = f"""
+        {STARTS[start]}
+        open("ready", "w").close()
+        time.sleep(700)
+    """
+    with working(code, tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("look", ["wait()", "poll() or time.sleep(.001)"])
 def test_what_waits_for_a_process_never_sees_it_end_by_the_end_of_the_jobs(look, tmp_path):
     """A training would fail by it, and the failed trial would be kept."""
-    reading, writing = os.pipe()
     code = f"""
-        import os, queue, subprocess, threading, time
-        from latentbench.execution import worker
         child, *_ = [subprocess.Popen(["sleep", "700"], start_new_session=True) for _ in range(50)]
-        threading.Thread(target=worker._read, args=({reading}, queue.SimpleQueue(), os.environ["{MARK}"])).start()
         open("ready", "w").close()
         while child.{look} is None:
             pass
         open("seen", "w").close()
     """
-    mark = f"test-{os.getpid()}-{time.monotonic()}"
-    environment = {**os.environ, MARK: mark}
-    process = python(code, pass_fds=(reading,), cwd=tmp_path, env=environment, start_new_session=True)
-    os.close(reading)
-    try:
-        wait_until((tmp_path / "ready").exists)
-        os.close(writing)
-        process.wait(20)
-        wait_until(lambda: not marked(mark))
-        assert not (tmp_path / "seen").exists()
-    finally:
-        end_marked(mark)
+    with working(code, tmp_path):
+        pass
+    assert not (tmp_path / "seen").exists()
 
 
 def wait_until(condition):
