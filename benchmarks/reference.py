@@ -1,4 +1,4 @@
-"""Make the reference results again: `python benchmarks/reference.py quick`, or `standard` (half an hour to an hour).
+"""Make the reference results again: `python benchmarks/reference.py quick`, or `standard` (up to an hour or so).
 
 Runs the preset into results/ (what is there already is not run again) and keeps the small files in
 results/reference/: the request, the environment, the scores, the tables, the figures and what the time went to, no
