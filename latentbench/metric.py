@@ -11,6 +11,7 @@ from torch import Tensor
 
 import latentbench.params
 from latentbench.errors import NotApplicableError
+from latentbench.latent.part import some_rows
 from latentbench.params import check_name, check_number, check_whole, check_word, check_words, mismatch
 from latentbench.scores import Score
 
@@ -36,6 +37,7 @@ Need = Literal[
 ]
 Invariance = Literal["shift", "scale", "rotation", "permutation", "axis_scale"]
 Tier = Literal["quick", "full"]
+Computed = Mapping[str, float | Tensor | NotApplicableError]
 
 
 class Metric(ABC):
@@ -56,7 +58,7 @@ class Metric(ABC):
         tolerance: how much another order of the items, another device or precision, or a declared invariance may
             change a score, relative to its value or absolutely, whichever is larger.
         min_items: the fewest test items it can be computed from.
-        max_items: the most test items it uses, or None for all; of more it takes a seeded subset.
+        max_items: the most test items it uses, or None for all; of more, `compute` is given a seeded subset.
         on_host: computed on the CPU whatever the trial's device (exact transport, trees): such scores can be
             computed beside the next training. All others stay on the device of the space's tensors.
     """
@@ -89,11 +91,21 @@ class Metric(ABC):
     def __init__(self, params: Params) -> None:
         self.params = params
 
-    @abstractmethod
-    def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
-        """Return every declared score.
+    def chosen_rows(self, total: int) -> Tensor | None:
+        """Return the row numbers of the items that `compute` is given of `total`, or None for all.
 
-        Items come in the order of `LatentSpace.arranged`, which their inputs decide where there are any.
+        By default `max_items` of them, chosen by a fixed seed, ascending. A metric that needs others, as pairs of
+        which no two share an item, overrides it.
+        """
+        most = self.max_items
+        return None if most is None or total <= most else some_rows(total, most)
+
+    @abstractmethod
+    def compute(self, space: LatentSpace) -> Computed | tuple[Computed, str]:
+        """Return every declared score, or these and a note: what a reader must know of how they were made.
+
+        Items come in the order of `LatentSpace.arranged`, which their inputs decide where there are any; of more
+        than `max_items` there are those that `chosen_rows` names.
 
         A value is a float, or a 1-dim tensor with one number per test item: the score is then its mean, and its
         spread gives the standard error. A NotApplicableError in place of a value says why this score has none.
@@ -113,7 +125,10 @@ class Metric(ABC):
         return "\n\n".join(text for text in (sentence, details) if text)
 
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to note
-        """Return what a reader must know of how the scores were made; it is shown as their `reason`."""
+        """Return what a reader must know of how the scores were made; it is shown as their `reason`.
+
+        The space is the one that `compute` was given; what `compute` knows better, it returns itself.
+        """
         return ""
 
 

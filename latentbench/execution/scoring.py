@@ -14,6 +14,7 @@ from latentbench.errors import ContractError, NotApplicableError
 from latentbench.execution.isolation.failures import described
 from latentbench.execution.isolation.put_back import put_back
 from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.part import part_of
 from latentbench.latent.seals import broken_seals, seal
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
@@ -22,7 +23,7 @@ from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench.trial import ScoreRequest
 
-__all__ = ["compute", "measure", "unmeasured"]
+__all__ = ["compute", "given_to", "measure", "unmeasured"]
 
 LOG = logging.getLogger(__name__)
 
@@ -46,9 +47,11 @@ def measure(
             metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
             if request.max_items is not None:
                 metric.max_items = max(request.max_items, metric.min_items) if request.max_items else None
-            used = min(len(space), metric.max_items or len(space))
-            values = compute(metric, space, checked=checked)
-            reason = "; ".join(filter(None, (space.note, metric.note(space.arranged))))
+            given = given_to(metric, space)
+            used = len(given)
+            values, said = _computed(metric, given, checked)
+            values = {name: _put_back(value, space.order) for name, value in values.items()}
+            reason = "; ".join(filter(None, (space.note, metric.note(given), said)))
     except NotApplicableError as error:
         status, reason = "not applicable", described(error)
     except (Exception, SystemExit) as error:
@@ -69,34 +72,60 @@ def unmeasured(request: ScoreRequest, status: str, reason: str) -> dict[str, Any
 
 
 def compute(metric: Metric, space: LatentSpace, *, checked: bool = True) -> Mapping[str, Any]:
-    """Return what a metric computes, whatever the order of the items.
+    """Return what a metric computes, whatever the order of the items; values for all of them in that of the space.
 
-    The metric sees the items in an order that their contents decide, so that what it draws by position is the same
-    for permuted items. Values it gives for all of them are put back into the order of the space. `checked`: it
-    fails if this metric wrote into the space, or anything else did since it was first scored.
+    `checked`: it fails if this metric wrote into the space, or anything else did since it was first scored.
 
     Raises:
         NotApplicableError: the space lacks something, or is too small.
         ContractError: it wrote into the space, or returned no scores by name.
     """
-    reason = space.missing(metric.needs)
-    if reason:
+    values, _ = _computed(metric, given_to(metric, space), checked)
+    return {name: _put_back(value, space.order) for name, value in values.items()}
+
+
+def given_to(metric: Metric, space: LatentSpace) -> LatentSpace:
+    """Return what a metric sees: items in an order that their contents decide, at most as many as it takes.
+
+    So what it draws by position is the same for permuted items.
+
+    Raises:
+        NotApplicableError: the space lacks something, or is too small.
+        ContractError: the metric chooses items that there are not.
+    """
+    if reason := space.missing(metric.needs):
         raise NotApplicableError(reason)
     if len(space) < metric.min_items:
         raise NotApplicableError(f"needs {metric.min_items} test items, there are {len(space)}")
-    seen = space.arranged
-    seal(seen)
-    if checked and (changed := broken_seals(seen)):
+    rows = metric.chosen_rows(len(space))
+    if rows is None:
+        return space.arranged
+    whole = isinstance(rows, torch.Tensor) and rows.ndim == 1 and rows.dtype == torch.int64 and len(rows) > 0
+    if not whole or int(rows.min()) < 0 or int(rows.max()) >= len(space):
+        raise ContractError(
+            f"chosen_rows must return row numbers from 0 to {len(space) - 1} as a tensor (m,) of int64, or None, "
+            f"got {rows!r}"[:300]
+        )
+    return part_of(space.arranged, rows)
+
+
+def _computed(metric: Metric, given: LatentSpace, checked: bool) -> tuple[Mapping[str, Any], str]:
+    """Return the values of a metric, and the note that it returns beside them."""
+    seal(given)
+    if checked and (changed := broken_seals(given)):
         raise ContractError(
             f"{', '.join(changed)} changed since the space was first scored; build the space again"
         )
     with exact_arithmetic(), seeded(0):
-        values = metric.compute(seen)
-    if checked and (changed := broken_seals(seen)):
+        returned = metric.compute(given)
+    if checked and (changed := broken_seals(given)):
         raise ContractError(f"compute wrote into {', '.join(changed)} of the space; work on a copy")
+    values, note = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, "")
     if not isinstance(values, Mapping):
         raise ContractError(f"compute must return values by score name, got {type(values).__name__}")
-    return {name: _put_back(value, space.order) for name, value in values.items()}
+    if not isinstance(note, str):
+        raise ContractError(f"compute must return a note beside its values as text, got {type(note).__name__}")
+    return values, note
 
 
 def _put_back(value: Any, order: torch.Tensor) -> Any:

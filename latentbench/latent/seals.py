@@ -39,12 +39,15 @@ def _broken(which: str, space: LatentSpace) -> Iterator[str]:
             yield name
 
 
-def _spaces(space: LatentSpace, which: str = "") -> Iterator[tuple[str, LatentSpace]]:
-    """Yield a space and all that hang on it, with what they are called."""
+def _spaces(
+    space: LatentSpace, which: str = "", known: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, LatentSpace]]:
+    """Yield a space and all that hang on it, each once, with what they are called."""
     yield which, space
-    for name, other in {**vars(space.others), "arranged": space.__dict__.get("arranged")}.items():
-        if other is not None:
-            yield from _spaces(other, f"{which}{name} ")
+    hanging = {**vars(space.others), "arranged": vars(space).get("arranged"), "all": vars(space).get("whole")}
+    others = {name: other for name, other in hanging.items() if other is not None and id(other) not in known}
+    for name, other in others.items():
+        yield from _spaces(other, f"{which}{name} ", known | set(map(id, others.values())))
 
 
 def _contents(which: str, space: LatentSpace) -> dict[str, Content]:

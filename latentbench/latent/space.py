@@ -349,8 +349,11 @@ class LatentSpace:
     @sealed_property
     def code_samples(self) -> Tensor:
         """One posterior sample for each row, `(n, d)`; the same noise for every space of this shape."""
-        noise = torch.randn(self.codes.shape, generator=torch.Generator().manual_seed(SAMPLE_SEED))
-        return self.posterior.sample(noise.to(self.device))
+        return self.posterior.sample(self.noise(torch.Generator().manual_seed(SAMPLE_SEED)).to(self.device))
+
+    def noise(self, generator: torch.Generator) -> Tensor:
+        """Draw standard normal numbers for a sample of every item's posterior: `(n, d)`, on the CPU."""
+        return torch.randn(self.codes.shape, generator=generator)
 
     @property
     def prior(self) -> Posterior:

@@ -118,11 +118,10 @@ class ClassifiedBounds(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share."""
         features = in_domain_features(space)
-        rows = some_rows(len(space), self.max_items)
-        real = space.train.inputs
-        bank = real[some_rows(len(real), len(rows))]
-        known, fake = torch.split(features(space.decode(sample_codes(space, 2 * len(rows), SEED))), len(rows))
-        outside = out_of_bounds_classifier(features(bank), features(space.inputs[rows]), known, fake)
+        count, real = len(space), space.train.inputs
+        bank = real[some_rows(len(real), count)]
+        known, fake = torch.split(features(space.decode(sample_codes(space, 2 * count, SEED))), count)
+        outside = out_of_bounds_classifier(features(bank), features(space.inputs), known, fake)
         return {"out_of_bounds_classifier": outside}
 
     def note(self, space: LatentSpace) -> str:

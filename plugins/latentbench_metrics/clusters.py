@@ -13,7 +13,6 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.distances import distance_tiles
 from latentbench_metrics._shared.rounding import attempt, coincide, resolution, rounding_of
-from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "FisherRatio",
@@ -280,8 +279,7 @@ class Separation(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return the silhouette of each item and both indices."""
-        rows = some_rows(len(space), self.max_items)
-        codes, labels = space.codes[rows], space.labels[rows]
+        codes, labels = space.codes, space.labels
         classes = len(torch.unique(labels))
         if not 1 < classes < len(labels):
             raise NotApplicableError(f"{classes} classes in {len(labels)} items: needs 2 and fewer than items")
@@ -314,11 +312,9 @@ class FisherRatio(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the ratio."""
-        rows = some_rows(len(space), self.max_items)
-        labels = space.labels[rows]
-        if len(torch.unique(labels)) < 2:
+        if len(torch.unique(space.labels)) < 2:
             raise NotApplicableError("1 class: needs 2")
-        return {"fisher_ratio": fisher_ratio(space.codes[rows], labels)}
+        return {"fisher_ratio": fisher_ratio(space.codes, space.labels)}
 
 
 class KMeansAgreement(Metric):
@@ -352,5 +348,4 @@ class KMeansAgreement(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both agreements."""
-        rows = some_rows(len(space), self.max_items)
-        return kmeans_agreement(space.codes[rows], space.labels[rows], seed=0)
+        return kmeans_agreement(space.codes, space.labels, seed=0)

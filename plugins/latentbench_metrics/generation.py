@@ -17,7 +17,7 @@ from latentbench_metrics._shared.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
 )
-from latentbench_metrics._shared.subsets import at_most, some_rows
+from latentbench_metrics._shared.subsets import at_most
 from latentbench_metrics._shared.wasserstein import bures_w2_squared
 
 __all__ = ["OutOfBounds", "Samples", "frechet_distance", "kernel_distance", "out_of_bounds"]
@@ -194,9 +194,7 @@ class Samples(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return shares and distances, without per-item errors: all items share one set of new images."""
         features = in_domain_features(space)
-        rows = some_rows(len(space), self.max_items)
-        real = features(space.inputs[rows])
-        new = features(space.decode(sample_codes(space, len(rows), SEED)))
+        real, new = features(space.inputs), features(space.decode(sample_codes(space, len(space), SEED)))
         balls = precision_recall_density_coverage(real, new, NEIGHBORS)
         return {
             **{f"sample_{name}": value for name, value in balls.items()},
@@ -205,8 +203,7 @@ class Samples(Metric):
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from, and how much as many real images would cover."""
-        count = min(len(space), self.max_items or len(space))
-        covered = expected_coverage(count, NEIGHBORS)
+        covered = expected_coverage(len(space), NEIGHBORS)
         return f"new codes drawn from: {sampler_name(space)}; as many real images would cover {covered:.3f}"
 
 
@@ -232,10 +229,9 @@ class OutOfBounds(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share."""
         features = in_domain_features(space)
-        rows = some_rows(len(space), self.max_items)
-        new = features(space.decode(sample_codes(space, len(rows), SEED)))
+        new = features(space.decode(sample_codes(space, len(space), SEED)))
         bank = at_most(space.train.inputs, BANK)
-        return {"out_of_bounds": out_of_bounds(features(bank), features(space.inputs[rows]), new)}
+        return {"out_of_bounds": out_of_bounds(features(bank), features(space.inputs), new)}
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from."""

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench_metrics._shared.item_errors import clipped, item_mean, per_item, squared_errors, unit_images
-from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "ImageQuality",
@@ -222,7 +221,7 @@ class ImageQuality(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return both of each image."""
-        inputs, reconstructions = _some_images(space, self.max_items)
+        inputs, reconstructions = _images(space)
         decibels = psnr_per_image(inputs, reconstructions).clamp_max(MOST_DECIBELS)
         return {"psnr": decibels, "ssim": ssim_per_image(inputs, reconstructions)}
 
@@ -246,15 +245,14 @@ class MsSsim(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the similarity of each image."""
-        inputs, reconstructions = _some_images(space, self.max_items)
+        inputs, reconstructions = _images(space)
         if min(inputs.shape[-2:]) < SMALLEST:
             sides = "x".join(map(str, inputs.shape[-2:]))
             raise NotApplicableError(f"needs images with sides of at least {SMALLEST}, they are {sides}")
         return {"ms_ssim3": ms_ssim3_per_image(inputs, reconstructions)}
 
 
-def _some_images(space: LatentSpace, count: int | None) -> tuple[Tensor, Tensor]:
+def _images(space: LatentSpace) -> tuple[Tensor, Tensor]:
     if not unit_images(space.inputs):
         raise NotApplicableError("inputs are not images in [0, 1]")
-    rows = some_rows(len(space), count)
-    return space.inputs[rows], space.reconstructions[rows]
+    return space.inputs, space.reconstructions

@@ -12,7 +12,6 @@ from latentbench import Invariance, LatentSpace, Metric, NotApplicableError, Sco
 from latentbench_metrics._shared.distances import extreme, row_blocks
 from latentbench_metrics._shared.neighbor_pairs import nearest_others
 from latentbench_metrics._shared.rounding import attempt, resolution
-from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = ["IntrinsicDimension", "levina_bickel", "two_nn", "two_nn_from_ratios"]
 
@@ -169,7 +168,7 @@ class IntrinsicDimension(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both dimensions."""
-        codes = space.codes[some_rows(len(space), self.max_items)]
+        codes = space.codes
         if len(codes) <= NEIGHBORS:
             raise NotApplicableError(f"needs more than {NEIGHBORS} codes, has {len(codes)}")
         near = _distances_to_neighbors(codes, NEIGHBORS, distances=False)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Posterior, Score, Tier
+from latentbench.latent.part import part_of
 from latentbench.latent.space import SAMPLE_SEED
 from latentbench_metrics._shared.item_errors import in_unit_range, item_mean, per_item, squared_errors
 from latentbench_metrics._shared.subsets import some_rows
@@ -217,17 +218,17 @@ def iwae(space: LatentSpace, k: int = SAMPLES, seed: int = 0) -> float:
     >>> round(iwae(coin, k=9), 4)
     -0.6931
     """
-    return item_mean(_iwae_per_item(space, k, seed, ITEMS))
+    some = part_of(space, some_rows(len(space), ITEMS))
+    return item_mean(_iwae_per_item(some, k, seed))
 
 
-def log_weights(space: LatentSpace, samples: int, seed: int = 0, items: int | None = None) -> Tensor:
+def log_weights(space: LatentSpace, samples: int, seed: int = 0) -> Tensor:
     """Return log p(x|z) + log p(z) - log q(z|x) of posterior samples, `(samples, n)` in float64, nats.
 
     Args:
         space: with inputs, posterior, prior and likelihood.
         samples: posterior samples an item.
         seed: of them; with seed 0 the first ones are `space.code_samples`.
-        items: look at this many fixed items, or None for all.
 
     Raises:
         NotApplicableError: no posterior, prior or likelihood, or infinite values.
@@ -235,25 +236,21 @@ def log_weights(space: LatentSpace, samples: int, seed: int = 0, items: int | No
     """
     if samples < 1:
         raise ValueError(f"needs at least 1 posterior sample an item, got {samples}")
-    mean, prior = space.posterior.mean, space.prior
-    rows = some_rows(len(mean), items)
-    everything = len(rows) == len(mean)
-    inputs = space.inputs if everything else space.inputs[rows]
-    posterior = space.posterior if everything else space.posterior.take(rows)
+    inputs, posterior, prior = space.inputs, space.posterior, space.prior
     generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
-    weights = torch.empty(samples, len(rows), dtype=torch.float64, device=mean.device)
+    weights = torch.empty(samples, len(space), dtype=torch.float64, device=posterior.mean.device)
     for weight in weights:
-        codes = posterior.sample(torch.randn(mean.shape, generator=generator)[rows].to(mean))
+        codes = posterior.sample(space.noise(generator).to(posterior.mean))
         ratio = prior.log_prob(codes).double() - posterior.log_prob(codes).double()
         weight.copy_(ratio + space.log_likelihood(inputs, codes).double())
     bad = int((~torch.isfinite(weights)).any(0).sum())
     if bad:
-        raise NotApplicableError(f"{bad} of {len(rows)} items have no finite likelihood or posterior density")
+        raise NotApplicableError(f"{bad} of {len(space)} items have no finite likelihood or posterior density")
     return weights
 
 
-def _iwae_per_item(space: LatentSpace, k: int, seed: int, items: int | None) -> Tensor:
-    return log_weights(space, k, seed, items).logsumexp(0) - math.log(k)
+def _iwae_per_item(space: LatentSpace, k: int, seed: int) -> Tensor:
+    return log_weights(space, k, seed).logsumexp(0) - math.log(k)
 
 
 def _cross_entropy(x: Tensor, p: Tensor) -> Tensor:
@@ -313,7 +310,7 @@ class Likelihoods(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the bound of each item."""
-        return {"elbo": log_weights(space, 1, items=self.max_items)[0]}
+        return {"elbo": log_weights(space, 1)[0]}
 
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - the same for every space
         """Say that only models with the same likelihood can be compared."""
@@ -333,4 +330,4 @@ class ImportanceWeighted(Likelihoods):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return the bound of each item."""
-        return {"iwae_k500": _iwae_per_item(space, SAMPLES, 0, self.max_items)}
+        return {"iwae_k500": _iwae_per_item(space, SAMPLES, 0)}

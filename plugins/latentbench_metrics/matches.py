@@ -13,7 +13,7 @@ from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features
 from latentbench_metrics._shared.rounding import coincide, resolution
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
-from latentbench_metrics._shared.subsets import pairs, some_rows
+from latentbench_metrics._shared.subsets import pairs
 from latentbench_metrics._shared.wasserstein import (
     bures_w2_squared,
     class_transport,
@@ -48,10 +48,17 @@ def _above_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[
 
 def _real_and_new(space: LatentSpace) -> tuple[Tensor, Tensor, Tensor]:
     """Return features of real images, of as many others and of as many decoded new codes."""
-    features = in_domain_features(space)
-    first, second = pairs(len(space), ITEMS)
-    new = space.decode(sample_codes(space, len(first), SEED))
-    return features(space.inputs[first]), features(space.inputs[second]), features(new)
+    features, count = in_domain_features(space), len(space) // 2
+    new = space.decode(sample_codes(space, count, SEED))
+    return features(space.inputs[:count]), features(space.inputs[count:]), features(new)
+
+
+class _OfPairs(Metric):
+    """Compares two halves of its items, drawn so that no item is in both."""
+
+    def chosen_rows(self, total: int) -> Tensor:
+        """Return the items of one half, then those of the other."""
+        return torch.cat(pairs(total, (self.max_items or total) // 2))
 
 
 def _prior(kind: str) -> Score:
@@ -84,12 +91,12 @@ class PriorMatch(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both distances."""
-        samples = space.code_samples[some_rows(len(space), self.max_items)]
+        samples = space.code_samples
         prior, other = (sample_codes(space, len(samples), SEED + i) for i in (1, 2))
         return _above_null(samples, prior, other, "prior")
 
 
-class SampleMatch(Metric):
+class SampleMatch(_OfPairs):
     """Compared with real test images in in-domain features; the null is the distance of other test images.
 
     The Gaussian distance is the Fréchet distance of these features ("FID" elsewhere), minus that of real
@@ -117,7 +124,7 @@ class SampleMatch(Metric):
         return f"new codes drawn from: {sampler_name(space)}"
 
 
-class SampleSinkhorn(Metric):
+class SampleSinkhorn(_OfPairs):
     """In in-domain features, null subtracted; epsilon is half the mean cost between real images."""
 
     scores: ClassVar[Mapping[str, Score]] = {
@@ -163,16 +170,14 @@ class SampleTransport(Metric):
         if len(space) < self.min_items:
             raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
         features = in_domain_features(space)
-        real = space.inputs[some_rows(len(space), self.max_items)]
-        new = space.decode(sample_codes(space, len(real), SEED))
-        return {
-            "w2_squared_split_samples": w2_squared_split(features(new), features(real), SEED, TRANSPORT_SPLITS)
-        }
+        new = space.decode(sample_codes(space, len(space), SEED))
+        far = w2_squared_split(features(new), features(space.inputs), SEED, TRANSPORT_SPLITS)
+        return {"w2_squared_split_samples": far}
 
     note = SampleMatch.note
 
 
-class ReconstructionMatch(Metric):
+class ReconstructionMatch(_OfPairs):
     """Reconstructions against the inputs of other items, in in-domain features; null: their own inputs."""
 
     scores: ClassVar[Mapping[str, Score]] = {
@@ -189,10 +194,9 @@ class ReconstructionMatch(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both distances."""
-        features = in_domain_features(space)
-        first, second = pairs(len(space), ITEMS)
-        real, others = features(space.inputs[first]), features(space.inputs[second])
-        return _above_null(features(space.reconstructions[second]), real, others, "reconstructions")
+        features, count = in_domain_features(space), len(space) // 2
+        real, others = features(space.inputs[:count]), features(space.inputs[count:])
+        return _above_null(features(space.reconstructions[count:]), real, others, "reconstructions")
 
 
 class ClassTransport(Metric):
@@ -222,8 +226,7 @@ class ClassTransport(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the ratio; classes of fewer than four items are left out."""
-        rows = some_rows(len(space), self.max_items)
-        given, labels = space.codes[rows], space.labels[rows]
+        given, labels = space.codes, space.labels
         codes = given.double()
         _, classes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
         large = sizes >= 4

@@ -13,7 +13,6 @@ from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableErro
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import centered, distance_blocks, extreme, row_blocks
 from latentbench_metrics._shared.rounding import attempt, coincide, resolution
-from latentbench_metrics._shared.subsets import some_rows
 
 __all__ = [
     "Distances",
@@ -278,7 +277,7 @@ class Neighborhoods(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return all three of each item."""
-        return neighborhoods_per_item(*_inputs_and_codes(space, self.max_items), NEIGHBORS)
+        return neighborhoods_per_item(*_inputs_and_codes(space), NEIGHBORS)
 
 
 class Distances(Metric):
@@ -300,16 +299,15 @@ class Distances(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both."""
-        both = _inputs_and_codes(space, self.max_items)
+        both = _inputs_and_codes(space)
         return {
             "distance_correlation": attempt(distance_correlation, *both),
             "triplet_accuracy": triplet_accuracy(*both),
         }
 
 
-def _inputs_and_codes(space: LatentSpace, most: int | None) -> tuple[Tensor, Tensor]:
-    rows = some_rows(len(space), most)
-    inputs, codes = space.inputs[rows].flatten(1), space.codes[rows]
+def _inputs_and_codes(space: LatentSpace) -> tuple[Tensor, Tensor]:
+    inputs, codes = space.inputs.flatten(1), space.codes
     for name, points in (("inputs", inputs), ("codes", codes)):
         if coincide(points):
             raise NotApplicableError(f"all {name} are equal")

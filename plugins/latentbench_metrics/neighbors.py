@@ -11,7 +11,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.neighbor_pairs import nearest_others
-from latentbench_metrics._shared.subsets import folds, some_rows, train_with
+from latentbench_metrics._shared.subsets import folds, train_with
 
 __all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
 
@@ -88,7 +88,7 @@ class Neighbors(Metric):
         """Return 1 for each item that its neighbors label rightly, else 0."""
         train = train_with(space, "labels")
         bank = None if train is None else train.codes
-        neighbor_labels, labels = _neighbor_labels(space, space.codes, bank, self.max_items)
+        neighbor_labels, labels = _neighbor_labels(space, space.codes, bank)
         return {f"knn{k}": _votes_right(neighbor_labels[:, :k], labels) for k in NEIGHBORS}
 
     def note(self, space: LatentSpace) -> str:
@@ -119,7 +119,7 @@ class SampledNeighbors(Metric):
         """Return 1 for each item that its neighbors label rightly, else 0."""
         train = train_with(space, "labels")
         bank = None if train is None else _sampled(train)
-        neighbor_labels, labels = _neighbor_labels(space, space.code_samples, bank, self.max_items)
+        neighbor_labels, labels = _neighbor_labels(space, space.code_samples, bank)
         return {"knn10_sample": _votes_right(neighbor_labels, labels)}
 
     note = Neighbors.note
@@ -130,13 +130,9 @@ def _sampled(train: LatentSpace) -> Tensor:
     return train.posterior.sample(noise.to(train.device))
 
 
-def _neighbor_labels(
-    space: LatentSpace, codes: Tensor, bank: Tensor | None, most: int | None
-) -> tuple[Tensor, Tensor]:
-    """Return the labels `(n, 10)` of each chosen item's neighbors, and the items' labels `(n,)`."""
-    rows = some_rows(len(space), most)
-    codes, labels = codes[rows], space.labels[rows]
-    k = max(NEIGHBORS)
+def _neighbor_labels(space: LatentSpace, codes: Tensor, bank: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the labels `(n, 10)` of each item's neighbors, and the items' labels `(n,)`."""
+    labels, k = space.labels, max(NEIGHBORS)
     if bank is not None and "train" in space.supplies:
         if len(bank) < k:
             raise NotApplicableError(f"needs {k} training codes, has {len(bank)}")

@@ -121,8 +121,7 @@ class LinearProbe(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 for each item that the probe labels rightly, else 0."""
-        rows = some_rows(len(space), self.max_items)
-        codes, labels = space.codes[rows], space.labels[rows]
+        codes, labels = space.codes, space.labels
         train = train_with(space, "labels")
         if train is None:
             return {"linear_probe_accuracy": _in_folds(codes, labels)}

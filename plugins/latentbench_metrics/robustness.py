@@ -13,7 +13,6 @@ from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableErro
 from latentbench.latent.parts import SpaceData
 from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.rounding import attempt, resolution
-from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.neighbors import Neighbors
 
 __all__ = ["Noise", "PixelShift", "code_drift", "noisy", "shifted_by_one"]
@@ -126,12 +125,11 @@ class Noise(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor | NotApplicableError]:
         """Return 1 for each item that its neighbors label rightly, else 0, and its code's drift."""
         train = _labelled_train(space)
-        rows = some_rows(len(space), self.max_items)
         spread = None if _images(space) else train.inputs.std(0, correction=0)
-        moved = _changed_codes(space, rows, partial(noisy, spread=spread), NOISE_SEED)
+        moved = _changed_codes(space, partial(noisy, spread=spread), NOISE_SEED)
         return {
-            "knn10_noise": _neighbors_right(space, rows, moved),
-            "code_drift": attempt(_drift_per_item, space.codes[rows], moved),
+            "knn10_noise": _neighbors_right(space, moved),
+            "code_drift": attempt(_drift_per_item, space.codes, moved),
         }
 
     def note(self, space: LatentSpace) -> str:
@@ -164,9 +162,8 @@ class PixelShift(Metric):
         _labelled_train(space)
         if not _images(space):
             raise NotApplicableError(f"only images can be moved, inputs are {tuple(space.inputs.shape[1:])}")
-        rows = some_rows(len(space), self.max_items)
-        moved = _changed_codes(space, rows, shifted_by_one, SHIFT_SEED)
-        return {"knn10_shift": _neighbors_right(space, rows, moved)}
+        moved = _changed_codes(space, shifted_by_one, SHIFT_SEED)
+        return {"knn10_shift": _neighbors_right(space, moved)}
 
 
 def _images(space: LatentSpace) -> bool:
@@ -179,15 +176,13 @@ def _labelled_train(space: LatentSpace) -> LatentSpace:
     return space.train
 
 
-def _changed_codes(
-    space: LatentSpace, rows: Tensor, change: Callable[[Tensor, torch.Generator], Tensor], seed: int
-) -> Tensor:
+def _changed_codes(space: LatentSpace, change: Callable[[Tensor, torch.Generator], Tensor], seed: int) -> Tensor:
     """Encode changed inputs in batches, so that the whole set is not held twice."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.cat([space.encode(change(space.inputs[some], generator)) for some in torch.split(rows, BATCH)])
+    return torch.cat([space.encode(change(some, generator)) for some in torch.split(space.inputs, BATCH)])
 
 
-def _neighbors_right(space: LatentSpace, rows: Tensor, codes: Tensor) -> Tensor:
-    data = SpaceData(codes=codes, labels=space.labels[rows])
+def _neighbors_right(space: LatentSpace, codes: Tensor) -> Tensor:
+    data = SpaceData(codes=codes, labels=space.labels)
     seen = LatentSpace(data, others=space.others, device=space.device)
     return Neighbors(Neighbors.Params()).compute(seen)["knn10"]

@@ -2,13 +2,17 @@
 
 from dataclasses import asdict
 from importlib import import_module
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 import latentbench
 import latentbench_metrics
 from latentbench.execution.scoring import measure
+from latentbench.latent.part import some_rows
 from latentbench.plan import make_plan, metric_requests
 from latentbench.plugins import Plugins
 from latentbench.testing import gallery
@@ -46,6 +50,59 @@ def test_every_metric_takes_as_many_items_as_are_asked_for(name, plugins, space)
     measured = measure(request, plugins, space)[0]
     assert measured["n_eval"] == max(FEW, plugins.load("metric", name).min_items)
     assert "failed" not in {row["status"] for row in measured["scores"].values()}
+
+
+class Counted(latentbench.Metric):
+    """The numbers of its items, which are their codes here."""
+
+    scores: ClassVar = {"numbers": latentbench.Score("none")}
+    max_items = 4
+
+    def compute(self, space):
+        return {"numbers": space.codes[:, 0].double()}, f"{len(space)} items"
+
+
+class Pairs(Counted):
+    def chosen_rows(self, total):
+        return torch.tensor([total - 1, 0])
+
+
+def measured(cls, count=10, **request):
+    given = ScoreRequest("counted", 1, {}, {"numbers": {}}, **request)
+    space = latentbench.LatentSpace.from_arrays(codes=np.arange(count, dtype=np.float32)[:, None])
+    plugins = SimpleNamespace(load=lambda kind, name: cls)
+    stored, items = measure(given, plugins, space)
+    return stored["n_eval"], stored["scores"]["numbers"], items.get("numbers", np.array([])).tolist()
+
+
+def test_a_metric_is_given_its_items_and_may_return_a_note():
+    count, row, items = measured(Counted)
+    assert (count, row["reason"]) == (4, "4 items")
+    assert items == some_rows(10, 4).tolist()
+    assert measured(Counted, count=4)[2] == [0, 1, 2, 3]
+    assert measured(Counted, max_items=0)[2] == list(range(10))
+    assert measured(Counted, max_items=3)[0] == 3
+
+
+def test_a_metric_may_choose_its_items_itself():
+    assert measured(Pairs)[2] == [9, 0]
+    assert measured(Pairs)[1]["value"] == 4.5
+
+
+@pytest.mark.parametrize("rows", [*map(torch.tensor, ([0, 10], [-1], [0.5], [[0]])), [0, 1]])
+def test_items_that_there_are_not_are_refused(rows, monkeypatch):
+    monkeypatch.setattr(Pairs, "chosen_rows", lambda self, total: rows)
+    _, row, _ = measured(Pairs)
+    assert row["status"] == "failed"
+    assert "chosen_rows must return row numbers from 0 to 9 as a tensor (m,) of int64" in row["reason"]
+
+
+@pytest.mark.parametrize("returned", [({"numbers": 1.0}, 5), ({"numbers": 1.0}, "a", "b"), ("numbers", "note")])
+def test_a_note_that_is_none_is_refused(returned, monkeypatch):
+    monkeypatch.setattr(Counted, "compute", lambda self, space: returned)
+    _, row, _ = measured(Counted)
+    assert row["status"] == "failed"
+    assert "compute must return" in row["reason"]
 
 
 def test_zero_is_all_and_one_is_as_few_as_can_be(plugins):

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.clusters import (
     FisherRatio,
     KMeansAgreement,
@@ -219,15 +218,6 @@ def test_metrics_on_digits(space):
     assert 0.5 < float(sampled.mean()) < expected
     agreement = KMeansAgreement(KMeansAgreement.Params()).compute(space)
     assert agreement == kmeans_agreement(space.codes, space.labels, seed=0)
-
-
-def test_large_spaces_are_scored_on_the_same_seeded_items(monkeypatch, space):
-    monkeypatch.setattr(Neighbors, "max_items", 100)
-    scores = Neighbors(Neighbors.Params()).compute(space)["knn1"]
-    rows = some_rows(len(space), 100)
-    expected = knn_accuracy(space.train.codes, space.train.labels, space.codes[rows], space.labels[rows], 1)
-    assert scores.shape == (100,)
-    assert float(scores.mean()) == expected
 
 
 def test_what_a_space_lacks_makes_scores_not_applicable(space):

@@ -206,13 +206,6 @@ def test_metric_on_digits(space):
         metric.compute(LatentSpace.from_arrays(codes=torch.ones(40, 3)))
 
 
-def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):
-    monkeypatch.setattr(IntrinsicDimension, "max_items", 100)
-    scores = IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
-    assert scores["two_nn"] != two_nn(space.codes)
-    assert scores == IntrinsicDimension(IntrinsicDimension.Params()).compute(space)
-
-
 def test_fashion_mnist_pixels_have_sixteen_dimensions(fashion_mnist):
     """15.7 by the paper's fit, without the tenth of largest ratios: among these are two pairs of near copies."""
     pixels = fashion_mnist[2].flatten(1)

@@ -280,11 +280,6 @@ def test_codes_that_carry_gradients_are_scored_alike():
     assert triplet_accuracy(high, low.clone().requires_grad_(), 50) == triplet_accuracy(high, low, 50)
 
 
-def test_large_spaces_are_scored_on_the_same_seeded_items(space, monkeypatch):
-    monkeypatch.setattr(Neighborhoods, "max_items", 100)
-    assert Neighborhoods(Neighborhoods.Params()).compute(space)["continuity"].shape == (100,)
-
-
 def test_what_a_space_lacks_makes_scores_not_applicable(space):
     bare = LatentSpace.from_arrays(codes=space.codes)
     assert bare.missing(Neighborhoods.needs) == "no inputs"

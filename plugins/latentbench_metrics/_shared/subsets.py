@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from latentbench import LatentSpace
+from latentbench.latent.part import some_rows
 
 __all__ = ["at_most", "folds", "pairs", "some_rows", "train_with"]
 
@@ -13,17 +14,6 @@ __all__ = ["at_most", "folds", "pairs", "some_rows", "train_with"]
 def train_with(space: LatentSpace, need: str) -> LatentSpace | None:
     """Return the training split's space where it has `need` ("labels" or "factors"), else None."""
     return space.train if "train" in space.supplies and need in space.train.supplies else None
-
-
-def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:
-    """Return `count` of `total` row numbers, ascending; all of them when there are no more.
-
-    >>> some_rows(5, 9)
-    tensor([0, 1, 2, 3, 4])
-    """
-    if count is None or total <= count:
-        return torch.arange(total)
-    return _shuffled(total, seed)[:count].sort().values
 
 
 def pairs(total: int, count: int, seed: int = 0, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:

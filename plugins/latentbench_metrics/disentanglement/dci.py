@@ -191,8 +191,7 @@ class Dci(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return all three."""
         check_width(space.dim)
-        rows = some_rows(len(space), self.max_items)
-        codes, factors = space.codes[rows], space.factors[rows]
+        codes, factors = space.codes, space.factors
         train = train_with(space, "factors")
         if train is None:
             scores = dci(codes, factors, seed=0)
@@ -205,7 +204,7 @@ class Dci(Metric):
         """Say what the trees were fitted to unless it is the training split, and when splits skip dimensions."""
         said = []
         if train_with(space, "factors") is None:
-            fitted = min(ROWS, min(len(space), self.max_items or len(space)) // 2)
+            fitted = min(ROWS, len(space) // 2)
             said.append(f"no training split with factors: fitted to {fitted} of the items, judged on the others")
         if space.dim > WIDE:
             said.append(f"each split looks at {WIDE} of the {space.dim} dimensions")

@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from latentbench import Better, Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
-from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.disentanglement._information import (
     BINS,
     Array,
@@ -307,13 +306,12 @@ class Mig(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both."""
-        rows = some_rows(len(space), self.max_items)
-        codes, factors = space.codes[rows], space.factors[rows]
+        codes, factors = space.codes, space.factors
         return {"mig": mig(codes, factors), "mig_equal_width": mig_equal_width(codes, factors)}
 
     def note(self, space: LatentSpace) -> str:
         """Say what a perfect code scores where that is below 1."""
-        ceilings = mig_ceilings(space.factors[some_rows(len(space), self.max_items)])
+        ceilings = mig_ceilings(space.factors)
         low = " and ".join(f"{value:.3f} in {name}" for name, value in ceilings.items() if value < 0.9995)
         return f"a code equal to the factors scores {low}" if low else ""
 
@@ -330,8 +328,7 @@ class Sap(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean gap."""
-        rows = some_rows(len(space), self.max_items)
-        return {"sap": sap(space.codes[rows], space.factors[rows])}
+        return {"sap": sap(space.codes, space.factors)}
 
 
 class FactorVae(Metric):
@@ -351,8 +348,7 @@ class FactorVae(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share of right votes."""
         check_width(space.dim)
-        rows = some_rows(len(space), self.max_items)
-        return {"factor_vae_score": factor_vae_score(space.codes[rows], space.factors[rows], seed=0)}
+        return {"factor_vae_score": factor_vae_score(space.codes, space.factors, seed=0)}
 
     def note(self, space: LatentSpace) -> str:
         """State what a guess scores."""
@@ -375,5 +371,4 @@ class Modularity(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean over informed dimensions."""
-        rows = some_rows(len(space), self.max_items)
-        return {"modularity": modularity(space.codes[rows], space.factors[rows])}
+        return {"modularity": modularity(space.codes, space.factors)}

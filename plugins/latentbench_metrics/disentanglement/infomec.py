@@ -185,8 +185,7 @@ class InfoE(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the mean share."""
         check_width(space.dim)
-        rows = some_rows(len(space), self.max_items)
-        return {"infomec_explicitness": infomec_explicitness(space.codes[rows], space.factors[rows], seed=0)}
+        return {"infomec_explicitness": infomec_explicitness(space.codes, space.factors, seed=0)}
 
 
 class InfoMC(Metric):
@@ -212,8 +211,7 @@ class InfoMC(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both, for codes with information about the factors."""
         check_width(space.dim)
-        rows = some_rows(len(space), self.max_items)
-        scores = infomec(space.codes[rows], space.factors[rows], seed=0)
+        scores = infomec(space.codes, space.factors, seed=0)
         if math.isnan(scores["modularity"]):
             raise NotApplicableError(
                 f"codes tell nothing of the factors (explicitness {scores['explicitness']:.3f}): shares of noise"

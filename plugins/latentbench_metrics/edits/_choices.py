@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pydantic import Field, field_validator
-from torch import Tensor
 
 from latentbench import LatentSpace, Metric, NotApplicableError
 from latentbench.latent.edits.attributes import Attribute, attribute_names, find_attribute
 from latentbench.latent.edits.directions import Direction, How, random_direction
 from latentbench.latent.sampling import training_codes
-from latentbench_metrics._shared.subsets import some_rows
 
-__all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "scored_factors", "strengths_note"]
+__all__ = ["ITEMS", "EditParams", "control_direction", "scored_attributes", "strengths_note"]
 
 ITEMS = 200
 MOST = 6  # attributes that are edited unless they are named
@@ -53,11 +51,6 @@ def _varying(space: LatentSpace) -> Iterator[str]:
     for name, factor in zip(attribute_names(space), space.train.factors.T, strict=True):
         if (factor != factor[0]).any():
             yield name
-
-
-def scored_factors(space: LatentSpace, count: int | None = ITEMS) -> Tensor:
-    """Return the factors `(m, k)` of the test items that are edited, in float64."""
-    return space.factors[some_rows(len(space), count).to(space.device)].double()
 
 
 def control_direction(space: LatentSpace, direction: Direction, seed: int) -> Direction:

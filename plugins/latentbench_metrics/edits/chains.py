@@ -12,7 +12,7 @@ from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableErro
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import best_strength, chain, counterfactual, originals, validation_items
 from latentbench_metrics._shared.rounding import resolution
-from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, scored_factors, strengths_note
+from latentbench_metrics.edits._choices import ITEMS, EditParams, scored_attributes, strengths_note
 
 __all__ = ["EditChain", "chain_error", "order_error"]
 
@@ -118,14 +118,13 @@ class EditChain(Metric):
 
     Params = EditParams
     params: EditParams
-    how_edited = ""
 
-    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
-        """Return both for each item."""
+    def compute(self, space: LatentSpace) -> tuple[Mapping[str, Tensor], str]:
+        """Return both for each item; what was edited, and how strongly."""
         attributes = scored_attributes(space, self.params.attributes)
         if len(attributes) < 2:
             raise NotApplicableError("a chain needs two attributes")
-        items = originals(space, scored_factors(space, self.max_items))
+        items = originals(space, space.factors.double())
         case = counterfactual(space, items, *attributes)
         ideal, plain = (_error(images, case.truth).mean() for images in (case.ideal, items.outputs))
         if ideal > BARELY * plain:
@@ -136,18 +135,12 @@ class EditChain(Metric):
             best_strength(space, counterfactual(space, tuned, attribute), direction)
             for attribute, direction in zip(attributes, directions, strict=True)
         ]
-        self.how_edited = strengths_note(
-            self.params.how,
-            [(attribute.name, strength) for attribute, strength in zip(attributes, strengths, strict=True)],
-        )
         amounts = [strength * change for strength, change in zip(strengths, case.change.T, strict=True)]
         edits = list(zip(directions, amounts, strict=True))
         ahead, back = (chain(space, items.codes, way, reencode=True)[-1].outputs for way in (edits, edits[::-1]))
-        return {
+        values = {
             "chain_error": _chain_error_per_item(ahead, case.ideal, case.truth, items.inputs),
             "order_error": _order_error_per_item(ahead, back, items.outputs),
         }
-
-    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - written by `compute`
-        """Say what was edited, and how strongly."""
-        return self.how_edited
+        names = [attribute.name for attribute in attributes]
+        return values, strengths_note(self.params.how, list(zip(names, strengths, strict=True)))

@@ -14,13 +14,11 @@ from latentbench.latent.edits.attributes import Attribute
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.latent.edits.editing import edit
 from latentbench_metrics._shared.features import in_domain_classes
-from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.edits._choices import (
     ITEMS,
     EditParams,
     control_direction,
     scored_attributes,
-    scored_factors,
 )
 
 __all__ = ["FlipRate", "attribute_judge", "flip_rate"]
@@ -116,8 +114,7 @@ class FlipRate(Metric):
         """Return the share of attributes that flip, for each item."""
         attributes = scored_attributes(space, self.params.attributes)
         judge = attribute_judge(space, attributes)
-        factors = scored_factors(space, self.max_items)
-        codes = space.codes[some_rows(len(space), self.max_items).to(space.device)]
+        codes, factors = space.codes, space.factors.double()
         before, wanted = judge(space.decode(codes)), ~_sides(attributes, factors)
         flips: dict[str, list[Tensor]] = {"flip_rate": [], "flip_rate_random": []}
         for number, attribute in enumerate(attributes):
@@ -132,8 +129,7 @@ class FlipRate(Metric):
     def note(self, space: LatentSpace) -> str:
         """Say how good the judge is."""
         attributes = scored_attributes(space, self.params.attributes)
-        rows = some_rows(len(space), self.max_items).to(space.device)
-        right = attribute_judge(space, attributes)(space.inputs[rows]) == _sides(attributes, space.factors[rows])
+        right = attribute_judge(space, attributes)(space.inputs) == _sides(attributes, space.factors)
         shares = zip(attributes, right.double().mean(0).tolist(), strict=True)
         accuracies = ", ".join(f"{attribute.name} {share:.2f}" for attribute, share in shares)
         return f"directions by {self.params.how}; the judge is right of real images: {accuracies}"

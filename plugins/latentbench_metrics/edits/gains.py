@@ -20,12 +20,12 @@ from latentbench.latent.edits.editing import (
     originals,
     validation_items,
 )
+from latentbench.latent.part import part_of, some_rows
 from latentbench_metrics.edits._choices import (
     ITEMS,
     EditParams,
     control_direction,
     scored_attributes,
-    scored_factors,
     strengths_note,
 )
 
@@ -124,10 +124,10 @@ class Judged:
     gain_random: Tensor
 
 
-def judged_edits(space: LatentSpace, names: Sequence[str], how: How, count: int = ITEMS) -> Iterator[Judged]:
-    """Yield every attribute, edited in the first of the test items."""
+def judged_edits(space: LatentSpace, names: Sequence[str], how: How) -> Iterator[Judged]:
+    """Yield every attribute, edited in the test items."""
     attributes = scored_attributes(space, names)
-    items = originals(space, scored_factors(space, count))
+    items = originals(space, space.factors.double())
     tuned = validation_items(space)
     for number, attribute in enumerate(attributes):
         cases = counterfactual(space, tuned, attribute), counterfactual(space, items, attribute)
@@ -174,6 +174,7 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
     """
     import pandas as pd
 
+    some = part_of(space, some_rows(len(space), ITEMS))
     rows = [
         {
             "attribute": judged.direction.name,
@@ -186,7 +187,7 @@ def edit_gains(space: LatentSpace, attributes: Sequence[str] = (), how: How = "b
             "error": float(judged.error.mean()),
             "room": _room(float(judged.unedited.mean()), float(judged.ideal.mean())),
         }
-        for judged in judged_edits(space, attributes, how)
+        for judged in judged_edits(some, attributes, how)
     ]
     return pd.DataFrame(rows)
 
@@ -236,20 +237,14 @@ class EditGain(Metric):
 
     Params = EditParams
     params: EditParams
-    how_edited = ""
 
-    def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
-        """Return means over attributes for each item."""
-        edits = list(judged_edits(space, self.params.attributes, self.params.how, self.max_items or len(space)))
-        self.how_edited = strengths_note(
-            self.params.how, [(judged.direction.name, judged.strength) for judged in edits]
-        )
-        return {
+    def compute(self, space: LatentSpace) -> tuple[Mapping[str, Tensor], str]:
+        """Return means over attributes for each item; what was edited, and how strongly."""
+        edits = list(judged_edits(space, self.params.attributes, self.params.how))
+        values = {
             "edit_gain": torch.stack([judged.gain for judged in edits]).mean(0),
             "edit_leak": torch.stack([judged.leak for judged in edits]).mean(0),
             "edit_gain_random": torch.stack([judged.gain_random for judged in edits]).mean(0),
         }
-
-    def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - written by `compute`
-        """Say what was edited, and how strongly."""
-        return self.how_edited
+        strengths = [(judged.direction.name, judged.strength) for judged in edits]
+        return values, strengths_note(self.params.how, strengths)

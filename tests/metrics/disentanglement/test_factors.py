@@ -10,7 +10,6 @@ from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 from latentbench import LatentSpace, NotApplicableError
-from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.disentanglement import factors as factors_module
 from latentbench_metrics.disentanglement._information import (
     factor_classes,
@@ -388,18 +387,6 @@ def test_slow_scores_refuse_codes_as_wide_as_pixels(metric, grid, normal):
     space = LatentSpace.from_arrays(codes=normal(60, 257), factors=grid(5, 4, 3))
     with pytest.raises(NotApplicableError, match="codes have 257 dimensions: too slow over 256"):
         metric(metric.Params()).compute(space)
-
-
-def test_only_so_many_items_are_looked_at(monkeypatch, mixed):
-    codes, factors = mixed(200, (4, 3))
-    space = LatentSpace.from_arrays(codes=codes, factors=factors)
-    for metric in (Mig, Sap, Modularity, InfoE):
-        whole = metric(metric.Params()).compute(space)
-        monkeypatch.setattr(metric, "max_items", 90)
-        assert metric(metric.Params()).compute(space) != whole
-        some = some_rows(200, 90)
-        part = LatentSpace.from_arrays(codes=codes[some], factors=factors[some])
-        assert metric(metric.Params()).compute(space) == metric(metric.Params()).compute(part)
 
 
 def test_rounding_of_a_code_tells_nothing(grid, normal):

@@ -1,0 +1,74 @@
+"""Some items of a latent space, with the very values that they have in the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentbench.latent.digests import sealed_property
+from latentbench.latent.space import LatentSpace
+from latentbench.model import Posterior
+
+__all__ = ["part_of", "some_rows"]
+
+
+def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:
+    """Return `count` of `total` row numbers, ascending; all of them when there are no more.
+
+    >>> some_rows(5, 9)
+    tensor([0, 1, 2, 3, 4])
+    """
+    if count is None or total <= count:
+        return torch.arange(total)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:count].sort().values
+
+
+def part_of(space: LatentSpace, rows: Tensor) -> LatentSpace:
+    """Return the space of these items only, by row number, in that order; the other splits stay the same.
+
+    Unlike `LatentSpace.take`, it computes nothing of its own: codes, reconstructions and posterior samples are
+    computed for the whole space, once, so that a value does not depend on how many items are looked at.
+    """
+    rows = rows.to(space.device)
+    data = replace(
+        space.data,
+        codes=lambda: space.codes[rows],
+        inputs=(lambda: space.inputs[rows]) if "inputs" in space.supplies else None,
+        labels=space.labels[rows] if "labels" in space.supplies else None,
+        factors=space.factors[rows] if "factors" in space.supplies else None,
+        reconstructions=None,
+    )
+    shared = {name: getattr(space, name) for name in vars(space) if name in LatentSpace.__dataclass_fields__}
+    return _Part(**{**shared, "data": data}, whole=space, rows=rows)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Part(LatentSpace):
+    """See `part_of`."""
+
+    whole: LatentSpace = field(kw_only=True)
+    rows: Tensor = field(kw_only=True)
+
+    @property
+    def supplies(self) -> frozenset[str]:
+        return self.whole.supplies
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @sealed_property
+    def posterior(self) -> Posterior:
+        return self.whole.posterior.take(self.rows)
+
+    @sealed_property
+    def reconstructions(self) -> Tensor:
+        return self.whole.reconstructions[self.rows]
+
+    def noise(self, generator: torch.Generator) -> Tensor:
+        return self.whole.noise(generator)[self.rows]
+
+    def replaced(self, **changes: Any) -> LatentSpace:
+        return self.whole.take(self.rows).replaced(**changes)
