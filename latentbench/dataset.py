@@ -16,7 +16,7 @@ import latentbench.params
 from latentbench.arrays.classes import class_numbers
 from latentbench.arrays.numbers import as_array, as_numbers
 from latentbench.errors import ContractError, DataError
-from latentbench.params import check_whole, check_words
+from latentbench.params import check_members, check_whole, check_words
 from latentbench.text import normalized, printable
 
 __all__ = ["DataSpec", "Dataset", "Rows", "Split", "Splits", "fingerprint_arrays", "split_validation"]
@@ -240,6 +240,7 @@ class Dataset(ABC):
                 parameter that is none.
         """
         super().__init_subclass__(**options)
+        check_members(cls, Dataset)
         check_whole(f"{cls.__name__}.version", cls.version, 1)
         if cls.reads_paths and "path" not in cls.Params.model_fields:
             raise ContractError(

@@ -12,7 +12,15 @@ from torch import Tensor
 import latentbench.params
 from latentbench.errors import NotApplicableError
 from latentbench.latent.part import some_rows
-from latentbench.params import check_name, check_number, check_whole, check_word, check_words, mismatch
+from latentbench.params import (
+    check_members,
+    check_name,
+    check_number,
+    check_whole,
+    check_word,
+    check_words,
+    mismatch,
+)
 from latentbench.scores import Score
 
 if TYPE_CHECKING:
@@ -84,6 +92,7 @@ class Metric(ABC):
             ContractError: a misspelled need, invariance or tier, or a number or a name that cannot be.
         """
         super().__init_subclass__(**options)
+        check_members(cls, Metric)
         _check_traits(cls)
         if hasattr(cls, "scores"):
             _check_scores(f"{cls.__name__}.scores", cls.scores)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import latentbench.params
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError
-from latentbench.params import check_whole, check_word, check_words, mismatch
+from latentbench.params import check_members, check_whole, check_word, check_words, mismatch
 from latentbench.scores import UNDECLARED
 from latentbench.text import printable
 
@@ -171,6 +171,7 @@ class Model(ABC):
             ContractError: a misspelled trait, a name that is no parameter, or a number that cannot be.
         """
         super().__init_subclass__(**options)
+        check_members(cls, Model)
         check_whole(f"{cls.__name__}.version", cls.version, 1)
         check_word(f"{cls.__name__}.encoder", cls.encoder, get_args(EncoderTrait))
         check_word(f"{cls.__name__}.decoder", cls.decoder, get_args(DecoderTrait))

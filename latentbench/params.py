@@ -5,6 +5,7 @@ A typo is an error when the class is made, never a silent default.
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "PerMember",
     "TypedText",
     "build_params",
+    "check_members",
     "check_name",
     "check_number",
     "check_whole",
@@ -244,6 +246,24 @@ def mismatch(where: str, expected: str, value: object, known: Sequence[str] = ()
     """Return the error for `value` at `where`: what was expected, what was given, and names close to it."""
     hint = near_matches(value, known) if isinstance(value, str) else ""
     return ContractError(f"correct {where}: expected {expected}, got {value!r}{hint}")
+
+
+def check_members(cls: type, base: type) -> None:
+    """Check that a class has Params of the right kind, and properties and methods where `base` has them.
+
+    Raises:
+        ContractError: the sentence names the member and what it must be.
+    """
+    given: object = getattr(cls, "Params", Params)
+    if not (isinstance(given, type) and issubclass(given, Params)):
+        expected = f"a class that inherits from {base.__name__}.Params"
+        raise mismatch(f"{cls.__name__}.Params", expected, given)
+    for name, member in vars(base).items():
+        own = vars(cls).get(name)
+        if isinstance(member, property) and inspect.isfunction(own):
+            raise mismatch(f"{cls.__name__}.{name}", "a property (write @property above it)", own)
+        if inspect.isfunction(member) and isinstance(own, property):
+            raise mismatch(f"{cls.__name__}.{name}", "a method (leave out @property)", own)
 
 
 def check_word(where: str, word: object, known: Sequence[str]) -> None:

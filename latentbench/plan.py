@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from latentbench.benchmark import override, split_spec
 from latentbench.codes.asked import AskedCodes, DataPlace, planned, read_codes
 from latentbench.codes.trials import OwnCodes
-from latentbench.errors import DataError, RequestError, UnknownNameError, near_matches
+from latentbench.errors import DataError, PluginError, RequestError, UnknownNameError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there
 from latentbench.model import GradientModel, declared_likelihood
 from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
 from latentbench.plugins import Kind, Plugins
+from latentbench.score_owners import ScoreOwners
 from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
 from latentbench.source.session import is_session_name
 from latentbench.source.session_digest import forget_unreadable
@@ -147,11 +150,12 @@ def _refuse_taken_names(trials: Iterable[Trial], own: Iterable[OwnCodes]) -> Non
 
 
 def _reader(plugins: Plugins, what: str) -> NamedClass:
-    """Return the dataset that reads users' files."""
-    readers = [reader for reader in plugins.names("dataset") if plugins.load("dataset", reader).reads_paths]
-    if not readers:
-        raise RequestError(f"{what} cannot be read: no installed dataset reads paths")
-    return _find(plugins, "dataset", readers[0])
+    """Return the dataset that reads users' files: latentbench's own, where it is there."""
+    for registration in sorted(plugins.registrations("dataset"), key=lambda entry: not entry.plugin.own):
+        with suppress(PluginError):  # of a dataset that nobody asked for
+            if plugins.load("dataset", registration.name).reads_paths:
+                return _find(plugins, "dataset", registration.name)
+    raise RequestError(f"{what} cannot be read: no installed dataset reads paths")
 
 
 def _models(names: Iterable[str], plugins: Plugins) -> list[NamedClass]:
@@ -339,17 +343,21 @@ def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plu
     Raises:
         RequestError: a score nobody supplies, or one that two metrics supply.
     """
-    loaded = [_find(plugins, "metric", name) for name in plugins.names("metric")]
+    owners = ScoreOwners.among(plugins)
+    loaded = [_find(plugins, "metric", name) for name in owners.metrics]
     loaded += [_find(plugins, "metric", name) for name in names if is_session_name(name)]
     owner: dict[str, NamedClass] = {}
     for metric in loaded:
         for score in metric.cls.scores:
             if score in owner:
                 both = " and ".join(map(_name_and_plugin, (owner[score], metric)))
-                raise RequestError(
-                    f"score {score!r} is computed by metrics {both}; leave one out with --no-plugin"
-                )
+                raise RequestError(f"score {score!r} is computed by metrics {both}; rename one")
             owner[score] = metric
+    for name, wrong in owners.unusable.items():
+        if name in names:
+            raise RequestError(wrong)
+        if name in plugins.names("metric"):
+            warnings.warn(f"metric {name} is left out: {wrong}", stacklevel=2)
     known = {*owner, *(metric.name for metric in loaded)}
     for name in names:
         if name not in known:

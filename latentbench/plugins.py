@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, UntrustedCodeError, near_matches
 from latentbench.files.lookup import existing
+from latentbench.registrations import KINDS, Kind, PluginInfo, Registration, conflict, of_latentbench, wrong_with
 from latentbench.source.loading import load_file
 from latentbench.source.session import class_of_session, is_session_name
 from latentbench.text import normalized, printable
@@ -29,71 +29,9 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial, TrialResult
 
-__all__ = ["PluginInfo", "Plugins", "Registration"]
+__all__ = ["KINDS", "Kind", "PluginInfo", "Plugins", "Registration"]
 
 GROUP = "latentbench"
-Kind = Literal["dataset", "model", "metric"]
-KINDS: tuple[Kind, ...] = ("dataset", "model", "metric")
-
-
-@dataclass
-class PluginInfo:
-    """One plugin as `latentbench list plugins` shows it.
-
-    Attributes:
-        name: "distribution:entry point", or the path of a loose file.
-        distribution: the installed distribution, "file", or "session" for classes that this process has handed
-            over.
-        version: its version, empty for a file.
-        editable: installed editable or a loose file: its author is at work on it.
-        supplies: names by kind.
-        error: why it could not be loaded, empty when it was.
-    """
-
-    name: str
-    distribution: str
-    version: str = ""
-    editable: bool = False
-    supplies: dict[str, list[str]] = field(default_factory=dict)
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A dataset, model or metric that a plugin has registered under a name."""
-
-    kind: Kind
-    name: str
-    target: str | type
-    summary: str
-    plugin: PluginInfo
-
-    @property
-    def of_session(self) -> bool:
-        """Whether this process alone can find the class, as it stands in no file."""
-        return self.plugin.distribution == "session"
-
-    def load(self) -> type:
-        """Import the class.
-
-        Raises:
-            PluginError: it cannot be imported or is no class.
-        """
-        if isinstance(self.target, type):
-            return self.target
-        module, _, attribute = self.target.partition(":")
-        try:
-            cls = getattr(import_module(module), attribute)
-        except Exception as error:
-            raise PluginError(
-                f"{self.kind} {self.name!r} of {self.plugin.name} cannot be imported from {self.target!r}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(cls, type):
-            raise PluginError(
-                f"{self.kind} {self.name!r} of {self.plugin.name} must be a class, {self.target!r} is not"
-            )
-        return cls
 
 
 class Plugins:
@@ -225,7 +163,7 @@ class Plugins:
     def conflicts(self) -> list[str]:
         """One sentence for each name that two plugins have registered."""
         return [
-            _conflict(registrations)
+            conflict(registrations)
             for kind in KINDS
             for registrations in self._registrations[kind].values()
             if len(registrations) > 1
@@ -239,7 +177,7 @@ class Plugins:
 
         Raises:
             UnknownNameError: nobody has registered it; the sentence names near matches and plugins that failed.
-            PluginError: two plugins have registered it.
+            PluginError: two plugins have registered it. Nobody can take a name of latentbench's own.
         """
         path, _, attribute = name.rpartition(":")
         if path.endswith(".py"):
@@ -248,8 +186,10 @@ class Plugins:
         if is_session_name(name):
             return self._find_in_session(kind, name)
         registrations = self._registrations[kind].get(name, [])
+        if (own := of_latentbench(registrations)) is not None:
+            return own
         if len(registrations) > 1:
-            raise PluginError(_conflict(registrations))
+            raise PluginError(conflict(registrations))
         if registrations:
             return registrations[0]
         failed = "; ".join(f"{info.name} failed to load: {info.error}" for info in self.infos if info.error)
@@ -291,15 +231,14 @@ class Plugins:
         """Return the class behind `name`.
 
         Raises:
-            UnknownNameError, PluginError: as `find`; or the class cannot be imported or is of the wrong kind.
+            UnknownNameError, PluginError: as `find`; or the class cannot be imported, is of the wrong kind or
+                lacks what its contract asks for.
         """
         registration = self.find(kind, name)
         cls = registration.load()
         base = getattr(import_module(f"latentbench.{kind}"), kind.capitalize())
-        if not issubclass(cls, base):
-            raise PluginError(
-                f"{kind} {name!r} of {registration.plugin.name} must be a subclass of latentbench.{base.__name__}"
-            )
+        if wrong := wrong_with(cls, base):
+            raise PluginError(f"{kind} {name!r} of {registration.plugin.name} {wrong}")
         return cls
 
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
@@ -344,17 +283,6 @@ class Plugins:
                     f"{type(error).__name__}: {error}",
                     stacklevel=2,
                 )
-
-
-def _conflict(registrations: list[Registration]) -> str:
-    owners = " and ".join(
-        f"{registration.plugin.name} {registration.plugin.version}".strip() for registration in registrations
-    )
-    first = registrations[0]
-    return (
-        f"{first.kind} {first.name!r} is registered by {owners}; "
-        f"leave one out with --no-plugin {registrations[-1].plugin.name}"
-    )
 
 
 def _distribution_name(distribution: Distribution | None) -> str:

@@ -1,5 +1,8 @@
 """Shared by all tests: one thread, a cache and a trust list of their own, tiny benchmarks, loose plugin files."""
 
+import importlib
+import json
+import sys
 import textwrap
 
 import pytest
@@ -44,5 +47,41 @@ def plugin_file(tmp_path):
         path = tmp_path / name
         path.write_text(textwrap.dedent(source), encoding="utf-8")
         return str(path)
+
+    return write
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder on the path to install distributions in; what is imported from it is forgotten afterwards."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def install(site):
+    """Write a distribution and its modules, as pip would."""
+
+    def write(distribution, modules, key=None, target=None, version="1.0", editable=False):
+        for name, source in modules.items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(source))
+        info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        target = target or next(iter(modules)).removesuffix(".py")
+        (info / "entry_points.txt").write_text(f"[latentbench]\n{key or distribution} = {target}\n")
+        (info / "RECORD").write_text("".join(f"{name},,\n" for name in modules))
+        if editable:
+            (info / "direct_url.json").write_text(json.dumps({"url": "file:///x", "dir_info": {"editable": True}}))
+        importlib.invalidate_caches()
+        return info
 
     return write

@@ -256,14 +256,15 @@ def test_unknown_names_are_of_their_own_kind(plan):
         plan(models=("nonsense",))
 
 
-def test_two_metrics_of_one_score_are_refused(tiny, plugin_file):
+def test_a_metric_that_computes_a_score_of_latentbench_is_left_out(tiny, plugin_file):
     path = plugin_file(TWICE)
-    with pytest.raises(RequestError) as caught:
-        make_plan(tiny(), Plugins(files=(path,)))
-    assert str(caught.value) == (
-        f"score 'r2' is computed by metrics r2 of latentbench:latentbench-metrics and twice of {path}; "
-        "leave one out with --no-plugin"
-    )
+    plugins = Plugins(files=(path,))
+    sentence = f"score 'r2' is computed by metrics r2 of latentbench:latentbench-metrics and twice of {path}"
+    with pytest.warns(UserWarning, match=f"metric twice is left out: {sentence}"):
+        planned = make_plan(tiny(scores=("r2",)), plugins)
+    assert [request.metric for request in planned.requests] == ["r2"]
+    with pytest.raises(RequestError, match=sentence):
+        make_plan(tiny(scores=("twice",)), plugins)
 
 
 # data

@@ -13,6 +13,7 @@ from latentbench.errors import RequestError
 from latentbench.files.lookup import existing
 from latentbench.params import TypedText
 from latentbench.plugins import Plugins
+from latentbench.score_owners import ScoreOwners
 from latentbench.source.trust import trust
 from latentbench.terminal.output import echo
 from latentbench.text import normalized
@@ -125,7 +126,7 @@ def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
 
 def metrics_by_score(plugins: Plugins) -> dict[str, str]:
     """Return the name of the metric that computes each score."""
-    return {score: metric for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
+    return dict(ScoreOwners.among(plugins).by_score)
 
 
 def read_params(pairs: Iterable[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_m
 from latentbench.latent.space import LatentSpace
 from latentbench.plan import metric_requests
 from latentbench.records import Record
+from latentbench.score_owners import ScoreOwners
 from latentbench.trial import ScoreRequest
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def trial_map(
 
 def _judges(plugins: Plugins) -> list[ScoreRequest]:
     """Return the metrics that judge maps, of those that are there."""
-    known = {score for metric in plugins.names("metric") for score in plugins.load("metric", metric).scores}
+    known = ScoreOwners.among(plugins).by_score
     scores = tuple(score for score in JUDGES if score in known)
     return metric_requests(scores, plugins) if scores else []  # no name would mean all
 

@@ -1,0 +1,61 @@
+"""Which metric computes which score, and which metrics cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from latentbench.errors import PluginError
+
+if TYPE_CHECKING:
+    from latentbench.metric import Metric
+    from latentbench.plugins import Plugins
+
+__all__ = ["ScoreOwners"]
+
+
+@dataclass(frozen=True)
+class ScoreOwners:
+    """The metrics that can be used. What is wrong with another is told, and harms nobody else.
+
+    Attributes:
+        metrics: registered name -> class.
+        by_score: score -> name of the metric that computes it.
+        unusable: name of a metric, or a score that two metrics compute -> what is wrong, in a sentence.
+    """
+
+    metrics: Mapping[str, type[Metric]] = field(default_factory=dict)
+    by_score: Mapping[str, str] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def among(cls, plugins: Plugins) -> ScoreOwners:
+        """Load all metrics. Of two that compute one score, latentbench's own stays; of two others, neither."""
+        metrics: dict[str, type[Metric]] = {}
+        unusable: dict[str, str] = {}
+        for name in plugins.names("metric"):
+            try:
+                metrics[name] = plugins.load("metric", name)
+            except PluginError as error:
+                unusable[name] = str(error)
+        claims: dict[str, list[str]] = {}
+        for name, metric in metrics.items():
+            for score in metric.scores:
+                claims.setdefault(score, []).append(name)
+        for score, names in claims.items():
+            if len(names) == 1:
+                continue
+            own = [name for name in names if plugins.find("metric", name).plugin.own]
+            sentence = _contested(score, names, plugins)
+            unusable |= dict.fromkeys([name for name in names if name not in own[:1]], sentence)
+            if not own:
+                unusable[score] = sentence
+        usable = {name: metric for name, metric in metrics.items() if name not in unusable}
+        by_score = {score: name for name, metric in usable.items() for score in metric.scores}
+        return cls(usable, by_score, unusable)
+
+
+def _contested(score: str, names: list[str], plugins: Plugins) -> str:
+    owners = [f"{name} of {plugins.find('metric', name).plugin.name}" for name in names]
+    return f"score {score!r} is computed by metrics {' and '.join(owners)}; leave one out with --no-plugin"
