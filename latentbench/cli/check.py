@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli.findings import print_findings, sentences
 from latentbench.cli.layout import print_table
-from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
-from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.plugins import KINDS, Plugins
+from latentbench.cli.options import (
+    NAME_OR_PATH,
+    SETTING,
+    load_plugins,
+    metrics_by_score,
+    plugin_options,
+    read_params,
+)
+from latentbench.errors import PluginError, UnknownNameError, near_matches
+from latentbench.plugins import KINDS, Kind, Plugins
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
@@ -20,45 +29,75 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+PARAM = "Parameter of the model or dataset, as latent_dim=8."
+
 
 @click.command("check")
-@click.argument("names", nargs=-1, required=True, metavar="METRIC...", type=TEXT)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=NAME_OR_PATH)
+@click.option("-p", "--param", "pairs", multiple=True, type=SETTING, metavar="NAME=VALUE", help=PARAM)
 @plugin_options
-def command(names: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]) -> int:
-    """Test a metric, or the metric of a score, on a small latent space with known answers.
+def command(
+    names: tuple[str, ...], pairs: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]
+) -> int:
+    """Test whether models, metrics and datasets keep their contract.
 
-    Prints each score of that space as it is, with its items in another order, in other coordinates, and spoiled:
-    random codes, permuted labels, blurred images. Exit status 1 if a score breaks what its metric declares.
+    NAME is registered, or file.py:Class; the name of a score stands for its metric. A model is tried on small
+    images, vectors and grids. A dataset is loaded several times. A metric is computed on a latent space with known
+    answers, in other coordinates, and spoiled. Exit status 1 if a rule is broken; docs/plugins.md tells all rules.
     """
-    from latentbench.testing import check_metric
-
     plugins = load_plugins(files, blocked)
+    params = read_params(pairs)
     failed: list[str] = []
-    for metric in dict.fromkeys(_metric(name, plugins) for name in names):
-        cls = plugins.load("metric", metric)
-        echo(f"{metric}, version {cls.version}: {plugins.find('metric', metric).summary}")
-        echo(f"  same = within {cls.tolerance:g} of the space as it is")
-        checks = list(check_metric(metric, plugins))
-        print_table(_rows(checks), ("space", "score", "value", "verdict"), numbers={2})
-        failed += [f"{check.score} ({check.space})" for check in checks if not check.passed]
-    if failed:
-        echo(f"latentbench: not as declared: {', '.join(failed)}", err=True)
+    for kind, name in dict.fromkeys(_found(name, plugins) for name in names):
+        failed += _check_metric(name, plugins) if kind == "metric" else _check(kind, name, plugins, params)
+    for sentence in failed:
+        echo(f"latentbench: {sentence}", err=True)
     return 1 if failed else 0
 
 
-def _metric(name: str, plugins: Plugins) -> str:
-    """Return the metric of this name, or the metric that computes the score of this name."""
-    if name in plugins.names("metric"):
-        return name
+def _check(kind: Kind, name: str, plugins: Plugins, params: Mapping[str, Any]) -> list[str]:
+    """Print what comes of the rules of a model or dataset; return a sentence for each that is broken."""
+    from latentbench.testing import check_dataset, check_model
+
+    check = check_model if kind == "model" else check_dataset
+    found = plugins.find(kind, name)
+    echo(f"{name}, version {plugins.load(kind, name).version}: {found.summary or kind}")
+    findings = check(name, params=params, plugins=plugins)
+    print_findings(findings)
+    return list(sentences(name, findings))
+
+
+def _check_metric(name: str, plugins: Plugins) -> list[str]:
+    """Print the scores of a metric on all spaces; return a sentence on those that are not as declared."""
+    from latentbench.testing import check_metric
+
+    cls = plugins.load("metric", name)
+    echo(f"{name}, version {cls.version}: {plugins.find('metric', name).summary}")
+    echo(f"  same = within {cls.tolerance:g} of the space as it is")
+    checks = list(check_metric(name, plugins))
+    print_table(_rows(checks), ("space", "score", "value", "verdict"), numbers={2})
+    failed = [f"{check.score} ({check.space})" for check in checks if not check.passed]
+    return [f"not as declared: {', '.join(failed)}"] if failed else []
+
+
+def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
+    """Return what this is the name of, or the metric that computes the score of this name."""
+    if name.rpartition(":")[0].endswith(".py"):
+        for kind in KINDS:
+            with contextlib.suppress(PluginError):
+                plugins.load(kind, name)
+                return kind, name
+        plugins.load("model", name)  # says what is wrong
+    for kind in ("metric", "model", "dataset"):
+        if name in plugins.names(kind):
+            return kind, name
     scores = metrics_by_score(plugins)
     if name in scores:
-        return scores[name]
-    for kind in KINDS:
-        if name in plugins.names(kind):
-            raise RequestError(f"check takes a metric or a score, but {name!r} is a {kind}")
+        return "metric", scores[name]
+    known = {*scores, *(each for kind in KINDS for each in plugins.names(kind))}
     raise UnknownNameError(
-        f"there is no metric or score {name!r}{near_matches(name, {*scores, *plugins.names('metric')})} "
-        "(`latentbench list metrics` shows all)"
+        f"there is no model, metric, score or dataset {name!r}{near_matches(name, known)} "
+        "(`latentbench list` shows all)"
     )
 
 

@@ -1,4 +1,4 @@
-"""For plugin authors: a latent space with known answers, ways to corrupt it, and checks of a metric on both."""
+"""For plugin authors: checks of models, metrics and datasets, and a latent space with known answers."""
 
 from latentbench.testing.changes import (
     CHANGES,
@@ -12,18 +12,26 @@ from latentbench.testing.changes import (
     without_inputs,
 )
 from latentbench.testing.checks import Check, check_metric
+from latentbench.testing.conformance import cases_of, check_dataset, check_model, parametrize_with_checks
 from latentbench.testing.gallery import gallery
+from latentbench.testing.rules import Case, Finding
 from latentbench.testing.sources import code_digest
 
 __all__ = [
     "CHANGES",
+    "Case",
     "Check",
+    "Finding",
     "MovedPosterior",
     "blurred",
+    "cases_of",
+    "check_dataset",
     "check_metric",
+    "check_model",
     "code_digest",
     "gallery",
     "moved",
+    "parametrize_with_checks",
     "permuted_labels",
     "random_codes",
     "renamed_classes",

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from latentbench.api import score
+from latentbench.benchmark import named
 from latentbench.latent.space import LatentSpace
 from latentbench.metric import Metric
 from latentbench.plugins import Plugins
@@ -53,7 +54,9 @@ class Check:
     reason: str = ""
 
 
-def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace | None = None) -> Iterator[Check]:
+def check_metric(
+    metric: str | type[Metric], plugins: Plugins | None = None, space: LatentSpace | None = None
+) -> Iterator[Check]:
     """Compute a metric on a known space, on equivalent ones and on corrupted ones; yield every score.
 
     It must repeat its values exactly; within its `tolerance` it must give the same for items in another order, for
@@ -65,7 +68,7 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
     there class numbers must not matter in any order.
 
     Args:
-        name: a registered metric.
+        metric: a registered name, or the class.
         plugins: the plugins to use; all installed ones when left out.
         space: the space to start from; `gallery()` when left out.
 
@@ -73,16 +76,17 @@ def check_metric(name: str, plugins: Plugins | None = None, space: LatentSpace |
         UnknownNameError: no such metric.
     """
     plugins = plugins or Plugins()
-    metric = plugins.load("metric", name)
+    name = named(metric)
+    declared = plugins.load("metric", name)
     start = gallery() if space is None else space
     first = _values(name, plugins, start)
     for score_name, (value, status, reason) in first.items():
-        yield _in_range(score_name, metric.scores[score_name], value, status, reason)
-    yield from _compared(name, plugins, start, first, _spaces(metric))
-    if set(metric.needs) <= {"labels", "factors"}:
+        yield _in_range(score_name, declared.scores[score_name], value, status, reason)
+    yield from _compared(name, plugins, start, first, _spaces(declared))
+    if set(declared.needs) <= {"labels", "factors"}:
         for title, train in ((" without inputs", True), (" without inputs and training split", False)):
             alone = without_inputs(start, train=train)
-            spaces = ((what + title, make, expected) for what, make, expected in _spaces_without_inputs(metric))
+            spaces = ((what + title, make, expected) for what, make, expected in _spaces_without_inputs(declared))
             yield from _compared(name, plugins, alone, _values(name, plugins, alone), spaces)
 
 

@@ -47,6 +47,16 @@ def floats(*shape):
     return np.random.default_rng(0).normal(size=(ROWS, *shape)).astype(np.float32)
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
+def test_it_keeps_every_rule(tmp_path, name, broken_rules):
+    path = tmp_path / name
+    if path.suffix == ".csv":
+        pd.DataFrame(floats(5)).add_prefix("c").assign(label=np.arange(ROWS) % 3).to_csv(path, index=False)
+    else:
+        save(path, pixels(1, 8, 8), x=pixels(1, 8, 8), y=np.arange(ROWS) % 3)
+    assert broken_rules("arrays", params={"path": path}) == []
+
+
 # arrays in files
 
 

@@ -58,6 +58,10 @@ def test_images_attributes_and_parts(folder):
     assert train.labels is None
 
 
+def test_it_keeps_every_rule(folder, broken_rules):
+    assert broken_rules("celeba", params={"path": folder}) == []
+
+
 def test_only_the_middle_square_is_kept(folder):
     train, _ = dataset(folder, size=178).load()
     assert train.inputs[0, :, 8:-8].max() < 20

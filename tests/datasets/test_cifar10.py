@@ -64,6 +64,10 @@ def test_the_binary_folder_or_the_one_above(tmp_path):
     assert_holds(dataset(tmp_path / FOLDER))
 
 
+def test_it_keeps_every_rule(tmp_path, broken_rules):
+    assert broken_rules("cifar10", params={"path": write(tmp_path / FOLDER)}) == []
+
+
 def test_the_fingerprint_is_that_of_the_arrays_and_is_remembered(tmp_path, monkeypatch):
     data = dataset(write(tmp_path / FOLDER))
     first = data.fingerprint()

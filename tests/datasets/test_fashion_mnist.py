@@ -74,6 +74,10 @@ def test_a_folder_given_by_parameter(tmp_path, pack, suffix):
     assert_holds(dataset(write(tmp_path / "given", pack, suffix)))
 
 
+def test_it_keeps_every_rule(tmp_path, broken_rules):
+    assert broken_rules("fashion_mnist", params={"path": write(tmp_path / "given")}) == []
+
+
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "given")

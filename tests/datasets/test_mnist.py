@@ -63,6 +63,11 @@ def test_a_folder_given_by_parameter(tmp_path):
     assert data.fingerprint() == fingerprint_arrays(*data.load())
 
 
+@pytest.mark.parametrize("binarize", ["none", "static"])
+def test_it_keeps_every_rule(tmp_path, binarize, broken_rules):
+    assert broken_rules("mnist", params={"path": write(tmp_path / "given"), "binarize": binarize}) == []
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(DataError) as caught:
         dataset(tmp_path / "none").load()

@@ -30,13 +30,12 @@ MODELS = [
 CLASSES = {name: PLUGINS.load("model", name) for name in MODELS}
 RELOADED = [name for name in MODELS if CLASSES[name].get_state is not Model.get_state]
 GRADIENT = [name for name, found in CLASSES.items() if issubclass(found, GradientModel)]
-IMAGES = [(1, 8, 8), (1, 9, 9), (1, 28, 28), (1, 17, 23), (3, 32, 32), (3, 64, 64)]
-LONG = {("pca", (3, 32, 32))}
+IMAGES = [(1, 8, 8), (1, 9, 9), (3, 64, 64)]  # besides those of test_contracts.py
 SLOW = {"umap"}  # numba compiles for most of a minute
 SHAPES_ONLY = {"deepsdf"}  # take signed distances and nothing else
 OF_IMAGES = [name for name in MODELS if name not in SHAPES_ONLY]
 GRADIENT_OF_IMAGES = [name for name in GRADIENT if name not in SHAPES_ONLY]
-VECTORS = [(5,), (4, 6)]
+VECTORS = [(4, 6)]
 SMALL = {"latent_dim": 3, "channels": 4, "n_neighbors": 5, "perplexity": 5, "iterations": 250, "dimensions": 3}
 SMALL |= {"source": "torch.nn:Flatten", "fit_steps": 5, "pipeline": "StandardScaler | GaussianRandomProjection"}
 DIGIT = (1, 8, 8)
@@ -133,7 +132,7 @@ def check_shapes(name, split, **params):
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        pytest.param(name, shape, marks=pytest.mark.slow if (name, shape) in LONG or name in SLOW else ())
+        pytest.param(name, shape, marks=pytest.mark.slow if name in SLOW else ())
         for name in OF_IMAGES
         for shape in IMAGES
     ],
@@ -178,23 +177,6 @@ def test_reconstructions_of_images_lie_between_0_and_1(name):
 
 
 @pytest.mark.parametrize("name", RELOADED)
-def test_a_reloaded_model_gives_the_same_bits(name):
-    split = suited_split(name)
-    first, second = fitted(name, split, seed=0), make(name, split, seed=1)
-    state = first.get_state()
-    assert all(isinstance(value, np.ndarray) for value in state.values())
-    second.set_state({key: value.copy() for key, value in state.items()})
-    for model in (first, second):
-        if isinstance(model, GradientModel):
-            model.eval()
-    with torch.no_grad():
-        codes = codes_of(first, floats(split))
-        assert torch.equal(codes, codes_of(second, floats(split)))
-        if first.decoder != "none":
-            assert torch.equal(first.decode(codes), second.decode(codes))
-
-
-@pytest.mark.parametrize("name", RELOADED)
 def test_a_state_does_not_change_with_the_model_it_was_loaded_into(name):
     split = suited_split(name)
     state = {key: value.copy() for key, value in fitted(name, split).get_state().items()}
@@ -206,32 +188,13 @@ def test_a_state_does_not_change_with_the_model_it_was_loaded_into(name):
     assert all(np.array_equal(state[key], kept[key]) for key in kept)
 
 
-@pytest.mark.parametrize("name", some(MODELS))
-def test_encoding_twice_gives_the_same_bits(name):
-    split = suited_split(name)
-    model = fitted(name, split)
-    with torch.no_grad():
-        assert torch.equal(codes_of(model, floats(split)), codes_of(model, floats(split)))
-
-
-@pytest.mark.parametrize("name", some(MODELS))
-def test_the_seed_decides_unless_the_model_is_deterministic(name):
-    split = suited_split(name)
-    models = [fitted(name, split, seed) for seed in (0, 0, 1)]
-    with torch.no_grad():
-        first, again, other = (codes_of(model, floats(split)) for model in models)
-    assert torch.equal(first, again)
-    assert torch.equal(first, other) == CLASSES[name].deterministic
-
-
 # loss
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("name", GRADIENT)
-def test_the_loss_is_a_pure_function(name, likelihood):
+def test_the_loss_is_a_pure_function_of_bernoulli_models_too(name):
     split = suited_split(name)
-    model = make(name, split, likelihood=likelihood)
+    model = make(name, split, likelihood="bernoulli")
     before = {key: value.clone() for key, value in model.state_dict().items()}
     batch, noise = batch_of(split), noise_of(model, len(split))
     torch.manual_seed(1)
@@ -241,15 +204,6 @@ def test_the_loss_is_a_pure_function(name, likelihood):
     assert all(torch.equal(first[term], second[term]) for term in first)
     assert all(value.shape == () for value in first.values())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize("name", GRADIENT)
-def test_gradients_reach_every_parameter(name):
-    split = suited_split(name)
-    model = make(name, split)
-    model.loss(batch_of(split), noise_of(model, len(split)))["total"].backward()
-    still = [key for key, value in model.named_parameters() if value.grad is None or not value.grad.any()]
-    assert still == []
 
 
 def test_the_parts_of_the_losses_add_up():

@@ -58,6 +58,12 @@ def dataset(kind, path=None, train=60, test=20):
     return CLASSES[kind](CLASSES[kind].Params(path=path, train=train, test=test))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_keeps_every_rule(kind, tmp_path, broken_rules):
+    path = save(tmp_path, arrays(kind))
+    assert broken_rules(kind, params={"path": path, "train": 60, "test": 20}) == []
+
+
 def refusal(kind, path=None, **params):
     with pytest.raises(DataError) as caught:
         dataset(kind, path, **params).load()
