@@ -15,6 +15,7 @@ CAPTIONS = {
     "explore": "looks into one latent space, one file a verb",
     "api": "run, score, load_results",
     "execution": "from a plan to records: pending, jobs, fitting, scoring, workers",
+    "scaffold": "a new plugin as a package",
     "export": "a trained model for use elsewhere",
     "terminal": "what is printed, and progress while a run goes on",
     "results": "all results of a run",

@@ -21,7 +21,7 @@ __all__ = ["main"]
 DEBUG = "LATENTBENCH_DEBUG"
 
 VERBS = {
-    "check": "Test a metric on a small latent space with known answers.",
+    "check": "Test whether models, metrics and datasets keep their contract.",
     "compare": "Compare two runs, or two models, score by score.",
     "edit": "Change attributes of items one after another and draw every step.",
     "export": "Write a trained model for use elsewhere: by torch alone, or by scikit-learn.",
@@ -30,6 +30,7 @@ VERBS = {
     "list": "List datasets, models, metrics or plugins.",
     "morph": "Turn one test item into another along a path of codes.",
     "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
+    "new": "Write a package with a new model, metric or dataset, to start from.",
     "report": "Write the report page of a run.",
     "run": "Train models, score their latent spaces and compare.",
     "score": "Score codes that you have, or add scores to a run.",
