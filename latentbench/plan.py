@@ -365,6 +365,7 @@ def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plu
             failed = f"; plugins that failed to load: {', '.join(plugins_failed)}" if plugins_failed else ""
             raise RequestError(
                 f"there is no score {name!r}{near_matches(name, known)}{failed} (`latentbench list metrics`)"
+                f"{plugins.hint}"
             )
     if names:
         return [metric for metric in loaded if metric.name in names or set(names) & set(metric.cls.scores)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
@@ -20,8 +21,11 @@ from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, UntrustedCodeError, near_matches
 from latentbench.files.lookup import existing
 from latentbench.registrations import KINDS, Kind, PluginInfo, Registration, conflict, of_latentbench, wrong_with
+from latentbench.source.files import files_digest
 from latentbench.source.loading import load_file
+from latentbench.source.places import import_failure
 from latentbench.source.session import class_of_session, is_session_name
+from latentbench.source.trust import named_by_a_run_folder
 from latentbench.text import normalized, printable
 
 if TYPE_CHECKING:
@@ -40,6 +44,11 @@ class Plugins:
     Args:
         files: loose plugin files to load besides the installed ones.
         blocked: plugins to leave out, by "distribution:entry point", distribution or path.
+        remembered: files that a run folder names: those load that this user has allowed to run.
+
+    Attributes:
+        files: the loose files that are used, as absolute paths.
+        forgone: each remembered file that is not, and why.
 
     Raises:
         UnknownNameError: a blocked name matches no plugin.
@@ -47,12 +56,15 @@ class Plugins:
         UntrustedCodeError: a run folder asks for a file, and nobody has allowed it.
     """
 
-    def __init__(self, files: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, files: tuple[str, ...] = (), blocked: tuple[str, ...] = (), remembered: tuple[str, ...] = ()
+    ) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._registrations: dict[Kind, dict[str, list[Registration]]] = {kind: {} for kind in KINDS}
         self.infos: list[PluginInfo] = []
         self.files = tuple(str(Path(name).resolve()) for name in files)
+        self.forgone: dict[str, str] = {}
         self.blocked = blocked
         unused = set(blocked)
         for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution_name(p.dist), p.name)):
@@ -71,13 +83,38 @@ class Plugins:
             if name in excluded:
                 unused.discard(excluded[name])
                 continue
-            info = PluginInfo(name, "file", editable=True)
+            info = _of_file(name)
             self._add(info, lambda path=name: load_file(path))  # type: ignore[misc]
             if info.error:
                 raise PluginError(f"plugin file {name} cannot be loaded: {info.error}")
+        for name in dict.fromkeys(remembered):
+            if name not in (*self.files, *excluded):
+                self._remember(name)
         for name in sorted(unused):
             hint = near_matches(name, [info.name for info in self.infos])
             raise UnknownNameError(f"--no-plugin {name}: no such plugin{hint} (see `latentbench list plugins`)")
+
+    def _remember(self, name: str) -> None:
+        """Load a file that a run folder names if its user has allowed that; else keep why not."""
+        info = _of_file(name)
+        try:
+            with named_by_a_run_folder():
+                self._add(info, lambda: load_file(name))
+        except UntrustedCodeError:
+            info.error = "you have not allowed it to run since it is as it is now"
+            self.infos.remove(info)
+        if info.error:
+            self.forgone[name] = info.error
+        else:
+            self.files = (*self.files, name)
+
+    @property
+    def hint(self) -> str:
+        """What may lack where a name is unknown: the remembered files that are not used; empty without any."""
+        return "".join(
+            f"; the run used the plugin file {path} ({why}): read it, and if you trust it, give --plugin {path}"
+            for path, why in self.forgone.items()
+        )
 
     def _add(self, info: PluginInfo, load: Callable[[], Any]) -> None:
         """Load one plugin and collect what it registers; whatever it raises becomes its `error`."""
@@ -91,7 +128,7 @@ class Plugins:
             self._withdraw(info)
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; the host lives
-            info.error = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            info.error = str(error) if isinstance(error, PluginError) else import_failure(error)
             self._withdraw(info)
 
     def _withdraw(self, info: PluginInfo) -> None:
@@ -197,6 +234,7 @@ class Plugins:
         raise UnknownNameError(
             f"there is no {kind} {name!r}{hint} (`latentbench list {kind}s` shows all)"
             + (f"; plugin {failed}" if failed else "")
+            + self.hint
         )
 
     def _find_in_file(self, kind: Kind, path: str, attribute: str) -> Registration:
@@ -206,7 +244,7 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(
-                f"{kind} {attribute!r} cannot be loaded from {path}: {type(error).__name__}: {error}"
+                f"{kind} {attribute!r} cannot be loaded from {path}: {import_failure(error)}"
             ) from error
         if not isinstance(cls, type):
             raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {cls!r}")
@@ -283,6 +321,13 @@ class Plugins:
                     f"{type(error).__name__}: {error}",
                     stacklevel=2,
                 )
+
+
+def _of_file(path: str) -> PluginInfo:
+    digest = ""
+    with suppress(OSError, ValueError):  # told where the file is loaded
+        digest = files_digest(Path(path))
+    return PluginInfo(path, "file", editable=True, sha256=digest)
 
 
 def _distribution_name(distribution: Distribution | None) -> str:

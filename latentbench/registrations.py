@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Literal
 
 from latentbench.errors import PluginError
+from latentbench.source.places import import_failure
 
 __all__ = ["KINDS", "Kind", "PluginInfo", "Registration", "conflict", "of_latentbench", "wrong_with"]
 
@@ -27,6 +28,7 @@ class PluginInfo:
         editable: installed editable or a loose file: its author is at work on it.
         supplies: names by kind.
         error: why it could not be loaded, empty when it was.
+        sha256: of a file and of what it imports beside it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class PluginInfo:
     editable: bool = False
     supplies: dict[str, list[str]] = field(default_factory=dict)
     error: str = ""
+    sha256: str = ""
 
     @property
     def own(self) -> bool:
@@ -71,7 +74,7 @@ class Registration:
         except Exception as error:
             raise PluginError(
                 f"{self.kind} {self.name!r} of {self.plugin.name} cannot be imported from {self.target!r}: "
-                f"{type(error).__name__}: {error}"
+                f"{import_failure(error)}"
             ) from error
         if not isinstance(cls, type):
             raise PluginError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from latentbench.errors import PluginError
+from latentbench.errors import PluginError, near_matches
 
 if TYPE_CHECKING:
     from latentbench.metric import Metric
@@ -39,6 +39,10 @@ class ScoreOwners:
                 metrics[name] = plugins.load("metric", name)
             except PluginError as error:
                 unusable[name] = str(error)
+        for name, metric in metrics.items():
+            if not plugins.find("metric", name).plugin.own and (wrong := _unknown_bound(metric, plugins)):
+                sentence = f"{name} of {plugins.find('metric', name).plugin.name}: {wrong}"
+                unusable |= dict.fromkeys((name, *metric.scores), sentence)
         claims: dict[str, list[str]] = {}
         for name, metric in metrics.items():
             for score in metric.scores:
@@ -54,6 +58,18 @@ class ScoreOwners:
         usable = {name: metric for name, metric in metrics.items() if name not in unusable}
         by_score = {score: name for name, metric in usable.items() for score in metric.scores}
         return cls(usable, by_score, unusable)
+
+
+def _unknown_bound(metric: type[Metric], plugins: Plugins) -> str:
+    """Say which floor or ceiling is the name of no model, or nothing."""
+    models = plugins.names("model")
+    for score, declared in metric.scores.items():
+        for what in ("floor", "ceiling"):
+            bound = getattr(declared, what)
+            if isinstance(bound, str) and bound not in models:
+                near = near_matches(bound, models)
+                return f"the {what} of its score {score!r} names no model, {bound!r}{near}; give one or a number"
+    return ""
 
 
 def _contested(score: str, names: list[str], plugins: Plugins) -> str:

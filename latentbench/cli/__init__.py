@@ -28,6 +28,7 @@ VERBS = {
     "env": "Print versions, hardware and plugins.",
     "info": "Explain a dataset, model, metric or score.",
     "list": "List datasets, models, metrics or plugins.",
+    "log": "Print what trials printed and raised, with tracebacks.",
     "morph": "Turn one test item into another along a path of codes.",
     "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
     "new": "Write a package with a new model, metric or dataset, to start from.",

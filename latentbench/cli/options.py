@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from latentbench.errors import RequestError
+from latentbench.errors import LatentbenchError, RequestError
 from latentbench.files.lookup import existing
 from latentbench.params import TypedText
 from latentbench.plugins import Plugins
@@ -113,15 +114,24 @@ def _trust(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -
     trust(*files)
 
 
-def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...]) -> Plugins:
-    """Load plugins and warn of those that fail to load or conflict."""
-    plugins = Plugins(files, blocked)
+def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...], run: str = "") -> Plugins:
+    """Load plugins, those too that the run folder `run` remembers; warn of those that fail or conflict."""
+    plugins = Plugins(files, blocked, remembered_files(Path(run)) if run else ())
     for info in plugins.infos:
-        if info.error:
+        if info.error and info.name not in plugins.forgone:
             echo(f"warning: plugin {info.name} {info.version} failed to load: {info.error}", err=True)
     for sentence in plugins.conflicts():
         echo(f"warning: {sentence}", err=True)
     return plugins
+
+
+def remembered_files(run: Path) -> tuple[str, ...]:
+    """Return the plugin files that a run was made with; none where its run.json cannot be read, as others tell."""
+    from latentbench.results import read_request
+
+    with suppress(LatentbenchError, OSError):
+        return tuple(map(str, read_request(run)["plugin_files"]))
+    return ()
 
 
 def metrics_by_score(plugins: Plugins) -> dict[str, str]:

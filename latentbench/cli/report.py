@@ -25,7 +25,7 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
     from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
-    plugins = load_plugins(files, blocked)
+    plugins = load_plugins(files, blocked, run)
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"
     drawn = plots(results)

@@ -102,6 +102,11 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     "--timing", is_flag=True, help="Run each trial alone to measure time, also those that once ran beside others."
 )
 @click.option(
+    "--debug",
+    is_flag=True,
+    help="Run only the first trial that is left, in this process, with its output here; breakpoint() works.",
+)
+@click.option(
     "--rerun",
     type=click.Choice(["missing", "failed", "changed", "all"]),
     default="missing",
@@ -127,6 +132,8 @@ def command(
 
     check_purposes(split_names(options["purposes"]))
     plugins = load_plugins(files, blocked)
+    if options["debug"] and options["rerun"] == "missing":
+        options["rerun"] = "failed"  # one looks for what went wrong
     request = read_benchmark(benchmark or preset, _changes(options))
     folder = Path(options["output"] or default_folder(request))
     plan = make_plan(request, plugins, options["device"])
@@ -135,6 +142,8 @@ def command(
         return 0
     results = execute_plan(plan, request, folder, plugins, options)
     show_results(results, plugins, options["purposes"])
+    if options["debug"]:  # the others may be missing
+        return 1 if any(status in ("failed", "diverged") for _, _, status, _ in results.failures) else 0
     return 0 if results.complete else 1
 
 

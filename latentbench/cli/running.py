@@ -32,7 +32,7 @@ def execute_plan(
     from latentbench.execution.run import execute
     from latentbench.terminal.progress import shown_progress
 
-    with shown_progress(plugins) as announce:
+    with shown_progress(plugins, lines=bool(options.get("debug"))) as announce:
         return execute(plan, benchmark, folder, plugins, execution_of(options), announce=announce, train=train)
 
 
@@ -40,7 +40,7 @@ def execution_of(options: Mapping[str, Any]) -> Execution:
     """Return how the options of the command line want a run to be done."""
     from latentbench.execution.options import Execution
 
-    names = ("workers", "device", "timeout", "rerun", "group_size", "timing")
+    names = ("workers", "device", "timeout", "rerun", "group_size", "timing", "debug")
     return Execution(**{name: options[name] for name in names if name in options})
 
 

@@ -73,7 +73,6 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     seeds of one model. All hold the same items in the same order. With -o of a run on the same items they stand
     beside its models.
     """
-    plugins = load_plugins(files, blocked)
     named = _by_name(text for text in spaces if "=" in text and not is_there(text))
     runs = [text for text in spaces if "=" not in text or is_there(text)]
     if runs and (named or len(runs) > 1):
@@ -81,6 +80,7 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
             f"score takes one run, or codes as NAME=FILE, got {' '.join(spaces)}; give `-o {runs[0]}` to put "
             "codes beside a run's models"
         )
+    plugins = load_plugins(files, blocked, runs[0] if runs else options["output"] or "")
     if not named:
         return _add_scores(Path(runs[0]), plugins, options)
     from latentbench.benchmark import default_folder, read_benchmark

@@ -56,7 +56,7 @@ class Selection:
     @cached_property
     def plugins(self) -> Plugins:
         """The plugins that the command names, loaded when first used."""
-        return load_plugins(self.files, self.blocked)
+        return load_plugins(self.files, self.blocked, self.run)
 
     def open(self, verb: str) -> SelectedTrial:
         """Open the selected trial; see `open_trial`."""

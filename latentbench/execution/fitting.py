@@ -15,7 +15,7 @@ import torch
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError, DivergedError, NotApplicableError
 from latentbench.execution.events import Listener, TrialEvent
-from latentbench.execution.isolation.failures import described
+from latentbench.execution.isolation.failures import located
 from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import MemoryMeter, seeded
@@ -259,10 +259,12 @@ class _Clock:
             self._started = time.perf_counter()
 
 
-def close(checkpoints: Sequence[Checkpoint], error: BaseException, machine: Mapping[str, Any]) -> None:
-    """Write down that those of the trials that are not trained yet ended by an error."""
+def close(
+    checkpoints: Sequence[Checkpoint], error: BaseException, machine: Mapping[str, Any], cls: type | None = None
+) -> None:
+    """Write down that those of the trials that are not trained yet ended by an error, in the code of `cls`."""
     ends: list[Status] = [status for kind, status in ENDS.items() if isinstance(error, kind)]
-    message = described(error) or "no message"
+    message = located(error, cls) or "no message"
     for checkpoint in checkpoints:
         if checkpoint.open:
             outcome = Outcome(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from latentbench.errors import LatentbenchError
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.fitting import Checkpoint, close, fail, fit
 from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
@@ -88,19 +89,27 @@ class Job:
         )
 
 
-def execute_job(job: Job, plugins: Plugins, listener: Listener, *, own_process: bool = False) -> None:
+def execute_job(
+    job: Job,
+    plugins: Plugins,
+    listener: Listener,
+    *,
+    output: Literal["caught", "all caught", "shown"] = "caught",
+) -> None:
     """Train what has no record yet, score it, and write everything down.
 
     Failures become records; only what the user does to the process (Ctrl-C) gets out. `listener` is called with
-    an event when a trial has started, after each epoch, and when a trial has finished. `own_process`: the process
-    is there for jobs alone, and all it prints belongs into their logs.
+    an event when a trial has started, after each epoch, and when a trial has finished. `output`: what Python
+    prints goes to the trials' logs ("caught"), or all that the process and its children print ("all caught", where
+    it is there for jobs alone), or nothing does ("shown").
     """
     started = time.perf_counter()
     begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the end of each training
     for key in (trial.key for trial in job.trials if trial.key in begun):
         listener(TrialEvent("trial_started", key))
     with limited_threads(job.trials[-1].budget.threads):
-        work = _Work(job, plugins, listener, partial(logged_to, descriptors=own_process))
+        caught = partial(logged_to, descriptors=output == "all caught")
+        work = _Work(job, plugins, listener, _shown if output == "shown" else caught)
         trained = work.train()
         for trial in job.trials:
             checkpoint = trained.get(trial.key) or Checkpoint(trial, Record(job.run, trial.key))
@@ -110,6 +119,17 @@ def execute_job(job: Job, plugins: Plugins, listener: Listener, *, own_process: 
             listener(TrialEvent("trial_finished", trial.key, result=result))
             checkpoint.forget()
             started = time.perf_counter()
+
+
+@contextlib.contextmanager
+def _shown(path: Path) -> Iterator[None]:  # noqa: ARG001 - in place of `logged_to`
+    """Leave output where it goes, with what plugins log."""
+    handler = logging.StreamHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 @dataclass(frozen=True)
@@ -191,7 +211,7 @@ class _Work:
         except (Exception, SystemExit) as error:
             LOG.exception("training failed")
             if len(part) == 1:
-                close(part[0], error, machine)
+                close(part[0], error, machine, self._model_class(part[0][-1].trial))
                 return []
             left = [[checkpoint for checkpoint in training if checkpoint.open] for training in part]
             pieces = _smaller(left, halves=isinstance(error, torch.OutOfMemoryError))
@@ -199,6 +219,12 @@ class _Work:
             return []
         free_memory()  # what the failed training held has gone with its error
         return pieces
+
+    def _model_class(self, trial: Trial) -> type | None:
+        with contextlib.suppress(LatentbenchError):
+            cls: type = self.plugins.load("model", trial.model)
+            return cls
+        return None
 
     def _score(self, checkpoint: Checkpoint, outcome: Outcome) -> dict[str, str]:
         """Compute the metrics that have no file yet; return score name -> message of those that failed."""

@@ -29,6 +29,8 @@ class Execution:
         group_size: how many trials are trained together on CUDA, at most; None: 16. They differ in their seed and
             PerMember parameters alone.
         timing: run trials alone, one at a time, and those again that did not; their cost scores can be compared.
+        debug: run one trial, the first that is left, in this process; its output goes where this process's goes,
+            and `breakpoint()` works.
     """
 
     workers: int | None = None
@@ -37,6 +39,7 @@ class Execution:
     rerun: Rerun = "missing"
     group_size: int | None = None
     timing: bool = False
+    debug: bool = False
 
     def within_reach(self, of_session: Sequence[str]) -> Execution:
         """Return it in this very process where classes are used that no worker process can find.
@@ -65,15 +68,18 @@ class Execution:
         """
         device = choose_device(self.device)
         self._refuse_contradictions(device)
-        workers = self.workers
+        workers = 0 if self.debug else self.workers
         if workers is None:
             workers = 1 if self.timing or device == "cuda" else default_workers(threads)
         group = self.group_size or (GROUP_SIZE if device == "cuda" and not self.timing else 1)
         return replace(self, device=device, workers=workers, group_size=group)
 
     def _refuse_contradictions(self, device: str) -> None:
-        if self.timeout is not None and self.workers == 0:
-            raise RequestError("--timeout needs a worker process that can be ended; leave out --workers 0")
+        if self.timeout is not None and (self.workers == 0 or self.debug):
+            here = "--debug" if self.debug else "--workers 0"
+            raise RequestError(f"--timeout needs a worker process that can be ended; leave out {here}")
+        if self.debug and self.workers:
+            raise RequestError("--debug runs one trial in this very process; leave out --workers")
         if self.timing and (self.workers or 1) > 1:
             raise RequestError("--timing runs trials one at a time; leave out --workers")
         if (self.group_size or 1) > 1 and (self.timing or device != "cuda"):

@@ -20,7 +20,7 @@ from latentbench.execution.first_build import build_first
 from latentbench.execution.folder import check_folder
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
-from latentbench.execution.pending import inspect, pending_jobs, prepare
+from latentbench.execution.pending import TrialState, inspect, pending_jobs, prepare
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_sealed
@@ -67,6 +67,8 @@ def execute(
         if not train:
             own = {each.trial.key for each in plan.own}
             states = [state for state in states if state.trained or state.trial.key in own]
+        if execution.debug:
+            states = _first_left(states)
         if announce is not None:
             announce(sum(state.pending for state in states))
         _write_request(plan, benchmark, folder, plugins)
@@ -80,6 +82,15 @@ def execute(
         results.write()
         plugins.run_finished(results)
     return results
+
+
+def _first_left(states: Sequence[TrialState]) -> list[TrialState]:
+    """Return what belongs to the first training that has something left to do; to one that failed, if any."""
+    left = sorted((state for state in states if state.pending), key=lambda state: state.stored is None)
+    if not left:
+        warnings.warn("nothing is left to run; --rerun all runs a trial again", stacklevel=3)
+        return []
+    return [state for state in states if state.trial.training_key == left[0].trial.training_key]
 
 
 def _run_jobs(jobs: Sequence[Job], plan: Plan, plugins: Plugins, execution: Execution) -> None:
@@ -96,7 +107,7 @@ def _run_jobs(jobs: Sequence[Job], plan: Plan, plugins: Plugins, execution: Exec
             plugins.trial_finished(trial, event.result)
 
     if execution.workers == 0:
-        run_here(jobs, plugins, notify)
+        run_here(jobs, plugins, notify, debug=execution.debug)
     else:
         run_in_workers(
             jobs, plugins, notify, execution.workers or 1, execution.timeout, helpers=default_workers(1)
@@ -141,7 +152,7 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         "trials": [trial.to_json() for trial in plan.trials],
         "requests": [asdict(request) for request in plan.requests],
         "swept": list(plan.swept),
-        "plugin_files": list(plugins.files),
+        "plugin_files": [*plugins.files, *plugins.forgone],
         "plugins_blocked": list(plugins.blocked),
     }
     for name, content in {"run.json": request, "environment.json": describe_environment(plugins)}.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentbench.errors import ContractError, NotApplicableError
-from latentbench.execution.isolation.failures import described
+from latentbench.errors import ContractError, NotApplicableError, near_matches
+from latentbench.execution.isolation.failures import described, located
 from latentbench.execution.isolation.put_back import put_back
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.part import part_of
@@ -26,6 +27,7 @@ from latentbench.trial import ScoreRequest
 __all__ = ["compute", "given_to", "measure", "unmeasured"]
 
 LOG = logging.getLogger(__name__)
+ROUNDING = 1e-5  # relative: how far a value may lie outside its range
 
 
 def measure(
@@ -41,22 +43,24 @@ def measure(
     started = time.perf_counter()
     status, reason, used = "ok", "", 0
     values: Mapping[str, Any] = {}
+    cls: type[Metric] | None = None
     try:
         cls = plugins.load("metric", request.metric)
         with put_back(f"metric {request.metric}"):
-            metric = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
+            metric: Any = cls(build_params(cls.Params, request.params, f"metric {request.metric!r}"))
             if request.max_items is not None:
                 metric.max_items = max(request.max_items, metric.min_items) if request.max_items else None
             given = given_to(metric, space)
             used = len(given)
             values, said = _computed(metric, given, checked)
+            _refuse_undeclared(values, metric)
             values = {name: _put_back(value, space.order) for name, value in values.items()}
             reason = "; ".join(filter(None, (space.note, metric.note(given), said)))
     except NotApplicableError as error:
         status, reason = "not applicable", described(error)
     except (Exception, SystemExit) as error:
         LOG.exception("metric %s failed", request.metric)
-        status, reason = "failed", f"{type(error).__name__}: {described(error)}"
+        status, reason = "failed", f"{type(error).__name__}: {located(error, cls)}"
     rows, items = {}, {}
     for name in request.scores:
         rows[name], per_item = _score_row(request, name, values, status, reason, used)
@@ -128,8 +132,20 @@ def _computed(metric: Metric, given: LatentSpace, checked: bool) -> tuple[Mappin
     return values, note
 
 
+def _refuse_undeclared(values: Mapping[str, Any], metric: Metric) -> None:
+    """Raise ContractError if a metric returned a score that it does not declare."""
+    for name in values:
+        if name not in metric.scores:
+            raise ContractError(
+                f"compute returned the score {name!r}, which {type(metric).__name__}.scores does not declare"
+                + (near_matches(str(name), metric.scores) or "; declare it there")
+            )
+
+
 def _put_back(value: Any, order: torch.Tensor) -> Any:
     """Return one value an item in the order the items came in; anything else as it is."""
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf":
+        value = torch.from_numpy(np.ascontiguousarray(value))
     if not isinstance(value, torch.Tensor) or value.shape != order.shape:
         return value
     back = torch.empty_like(value)
@@ -146,6 +162,12 @@ def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds
         "seconds": seconds,
         "scores": dict(rows),
     }
+
+
+def _range(request: ScoreRequest, name: str) -> tuple[float, float]:
+    """Return the smallest and largest value that a score may have."""
+    low, high = request.scores[name]["range"]
+    return (-math.inf if low is None else low), (math.inf if high is None else high)
 
 
 def _score_row(
@@ -175,4 +197,11 @@ def _score_row(
         return {**row, "status": "failed", "reason": reason}, None
     if not np.isfinite(number):
         return {**row, "status": "failed", "reason": f"metric {request.metric!r} returned {number}"}, None
+    low, high = _range(request, name)
+    if not low - ROUNDING * max(1.0, abs(low)) <= number <= high + ROUNDING * max(1.0, abs(high)):
+        reason = (
+            f"metric {request.metric!r} returned {number:.6g} for {name!r}, which declares the range "
+            f"{low:g} to {high:g}; correct one of them"
+        )
+        return {**row, "status": "failed", "reason": reason}, None
     return {**row, "value": number}, items

@@ -73,7 +73,7 @@ def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
     while not (StepGraphs.broken or Spoiled.process):
         job = Job.from_json(json.loads(lines.get()))
         os.environ[PLUGIN_FILES] = json.dumps([*setup["files"], *job.files])
-        execute_job(job, plugins, send, own_process=True)
+        execute_job(job, plugins, send, output="all caught")
         if first:
             freeze_memory()
         first = False

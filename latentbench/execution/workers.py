@@ -27,10 +27,12 @@ def default_workers(threads: int) -> int:
     return max(1, available_cores() // threads)
 
 
-def run_here(jobs: Iterable[Job], plugins: Plugins, listener: Listener) -> None:
-    """Run jobs one after the other in this process: for debuggers, notebooks and tests."""
+def run_here(jobs: Iterable[Job], plugins: Plugins, listener: Listener, *, debug: bool = False) -> None:
+    """Run jobs one after the other in this process: for notebooks and tests; for debuggers the first one alone."""
     for job in jobs:
-        execute_job(job, plugins, listener)
+        execute_job(job, plugins, listener, output="shown" if debug else "caught")
+        if debug:
+            return
 
 
 def run_in_workers(

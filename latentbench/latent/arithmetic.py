@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from latentbench.convolutions.choice import convolutions_for_codes
+from latentbench.errors import ContractError
 
 __all__ = ["batches", "exact_arithmetic", "in_batches"]
 
@@ -30,9 +31,18 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def in_batches(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int | None = None) -> Tensor:
-    """Apply a function of rows to all of them, `at_once` at a time, in exact arithmetic."""
+    """Apply a function of rows to all of them, `at_once` at a time, in exact arithmetic.
+
+    Raises:
+        ContractError: it returns something else than tensors.
+    """
     with exact_arithmetic():
-        return torch.cat([function(batch) for batch in batches(rows, at_once)])
+        parts = [function(batch) for batch in batches(rows, at_once)]
+    for part in parts:
+        if not isinstance(part, Tensor):
+            name = getattr(function, "__qualname__", repr(function))
+            raise ContractError(f"{name} must return a tensor, got {type(part).__name__}; use torch.as_tensor")
+    return torch.cat(parts)
 
 
 def batches(rows: Tensor, at_once: int | None = None) -> Iterator[Tensor]:

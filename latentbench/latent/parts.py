@@ -17,7 +17,7 @@ from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError
 from latentbench.model import Model, Posterior, as_inputs
 
-__all__ = ["REASONS", "SpaceData", "SpaceMaps", "check_codes"]
+__all__ = ["REASONS", "SpaceData", "SpaceMaps", "check_codes", "checked_posterior"]
 
 # what a metric may need -> why it is not applicable where that is absent
 REASONS = {
@@ -211,10 +211,30 @@ def check_codes(codes: Tensor, name: str) -> None:
         raise ContractError(f"{name}: {bad} of {len(codes)} codes hold NaN or infinity")
 
 
+def checked_posterior(given: Any, name: str) -> Posterior | None:
+    """Return what the model of this name gives as a posterior.
+
+    Raises:
+        ContractError: it is none, or has a variance that cannot be.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, Posterior):
+        raise ContractError(f"{name}: posterior must return a Posterior, got {type(given).__name__}")
+    if not (given.variance >= 0).all():
+        least = float(given.variance.min())
+        raise ContractError(
+            f"{name}: a variance of its posterior is {least:.3g}, it must be positive; let the network give its "
+            "logarithm and use .exp()"
+        )
+    return given
+
+
 def _has_posterior(model: Model, split: Split) -> bool:
     if not _overrides(model, "posterior"):
         return False
-    return model.posterior(as_inputs(split.inputs[:1], model.device)) is not None
+    found = model.posterior(as_inputs(split.inputs[:1], model.device))
+    return checked_posterior(found, type(model).__name__) is not None
 
 
 def _overrides(model: Model, method: str) -> bool:

@@ -15,7 +15,7 @@ from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
 from latentbench.latent.description import described, description_html
 from latentbench.latent.digests import sealed_property
-from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes
+from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes, checked_posterior
 from latentbench.latent.row_order import class_ranks, renumbered, row_order
 from latentbench.model import Model, Posterior
 
@@ -342,7 +342,9 @@ class LatentSpace:
         if not callable(posterior):
             raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            parts = [posterior(batch) for batch in batches(inputs, self.rows_at_once)]
+            parts = [
+                checked_posterior(posterior(batch), self.name) for batch in batches(inputs, self.rows_at_once)
+            ]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latentbench.source.digest import FOREIGN
 
-__all__ = ["place_of"]
+__all__ = ["import_failure", "place_of"]
 
 
 def place_of(error: BaseException, cls: type) -> str:
@@ -15,10 +15,27 @@ def place_of(error: BaseException, cls: type) -> str:
 
     Empty where it passed none, as an exception that the host raises of what it was given.
     """
-    packages = {base.__module__.partition(".")[0] for base in cls.__mro__} - FOREIGN
-    places = [
-        f"{Path(frame.f_code.co_filename).name}:{line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
-    ]
+    packages = {_package(base.__module__) for base in cls.__mro__} - FOREIGN
+    places = [place for package, place in _passed(error) if package in packages]
     return places[-1] if places else ""
+
+
+def import_failure(error: BaseException) -> str:
+    """Say what an import raised, with its type and the file and line of the plugin that raised it."""
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return what  # its message has file and line
+    places = [place for package, place in _passed(error) if package not in {*FOREIGN, "importlib"}]
+    return f"{what} ({places[-1]})" if places else what
+
+
+def _passed(error: BaseException) -> list[tuple[str, str]]:
+    """Return the package and the line of each frame that an exception passed, the innermost last."""
+    return [
+        (_package(str(frame.f_globals.get("__name__", ""))), f"{Path(frame.f_code.co_filename).name}:{line}")
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

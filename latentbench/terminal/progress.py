@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentbench.hookspecs import hookimpl
+from latentbench.records import Record
 from latentbench.terminal.output import echo
 from latentbench.text import counted
 
@@ -41,12 +42,12 @@ def _in_notebook() -> bool:
 
 
 @contextmanager
-def shown_progress(plugins: Plugins) -> Iterator[Callable[[int], None]]:
+def shown_progress(plugins: Plugins, *, lines: bool = False) -> Iterator[Callable[[int], None]]:
     """Show the progress of the run within, and yield what takes the number of its trials.
 
-    Bars where standard error is a terminal, a line for each trial elsewhere.
+    Bars where standard error is a terminal, a line for each trial elsewhere, or wherever `lines` are wanted.
     """
-    progress = TerminalProgress() if _on_terminal() else LineProgress()
+    progress = TerminalProgress() if _on_terminal() and not lines else LineProgress()
     plugins.register(progress, NAME)
     try:
         yield progress.expect
@@ -59,7 +60,7 @@ class LineProgress:
     """A plain line for each trial that ends."""
 
     def __init__(self) -> None:
-        self.jobs, self.done = 0, 0
+        self.jobs, self.done, self.run = 0, 0, Path()
         self.started = time.monotonic()
 
     def expect(self, jobs: int) -> None:
@@ -69,6 +70,7 @@ class LineProgress:
     @hookimpl
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Print where results go."""
+        self.run = run
         name = benchmark.title or "benchmark"
         echo(f"{name}: {counted(self.jobs, 'trial')} to run, results in {run}", err=True)
 
@@ -76,7 +78,7 @@ class LineProgress:
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Print how the trial ended, and why if it failed."""
         self.done += 1
-        echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result)}", err=True)
+        echo(f"[{self.done}/{self.jobs}] {_sentence(trial, result, self.run)}", err=True)
 
     @hookimpl
     def run_finished(self, results: Results) -> None:  # noqa: ARG002 - the hook's signature
@@ -134,7 +136,7 @@ class TerminalProgress(LineProgress):
         if trial.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(trial.key))
         if result.status != "ok" or result.failed_scores:
-            self._console.print(_sentence(trial, result), markup=False, highlight=False)
+            self._console.print(_sentence(trial, result, self.run), markup=False, highlight=False)
         self._bars.update(self._whole, completed=self.done)
 
     @hookimpl
@@ -152,10 +154,13 @@ def _epochs(trial: Trial) -> int:
     return trial.budget.trained_epochs
 
 
-def _sentence(trial: Trial, result: TrialResult) -> str:
+def _sentence(trial: Trial, result: TrialResult, run: Path) -> str:
+    """Say how a trial ended, and where its log lies if anything failed."""
     text = f"{trial.label} on {trial.dataset}, seed {trial.seed}: {result.status} in {result.seconds:.1f} s"
     if result.message:
         text += f"; {result.error}: {result.message}"
     for score, message in result.failed_scores.items():
         text += f"\n    score {score} failed: {message}"
+    if result.failed_scores or result.status in ("failed", "timeout", "diverged"):
+        text += f"\n    log: {Record(run, trial.key).log_path}"
     return text
