@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torchvision.models import resnet18
 
 from latentbench import cli
@@ -20,7 +22,7 @@ from latentbench.trial import Trial
 
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery.md"  # tests/test_gallery.py types its commands
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - {GALLERY})]
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {GALLERY})]
 SMALL = ["--epochs", "1", "--seeds", "1", "--train-limit", "150", "--workers", "0"]
 INSTALLS = ("python -m pip install", "python -m pytest", "python -m venv", "bash .ci/run")
 
@@ -43,6 +45,14 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
 
 
+def write_photos(folder):
+    rng = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(rng.integers(0, 256, (16, 16)).astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder with what the pages assume: a finished run, a small Fashion-MNIST, a model in a file."""
@@ -56,8 +66,12 @@ def workplace(tmp_path_factory):
     (folder / "my_model.py").write_text(
         "from latentbench_models.vae import VAE\n\n\nclass MyModel(VAE):\n    '''A model of mine.'''\n"
     )
-    for code in blocks(ROOT / "docs" / "plugins.md", "python"):
-        (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
+    for name in ("plugins.md", "how-to/network.md"):
+        for code in blocks(ROOT / "docs" / name, "python"):
+            (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
+    (benchmark,) = blocks(ROOT / "docs" / "tutorials" / "compare.md", "toml")
+    (folder / "depth.toml").write_text(benchmark)
+    write_photos(folder / "photos")
     torch.save(resnet18(weights=None).state_dict(), folder / "resnet18.pth")
     codes = rng.normal(size=(360, 4))  # as many as digits has test images
     np.save(folder / "a.npy", codes)
@@ -77,6 +91,8 @@ def workplace(tmp_path_factory):
 def status(command):
     """Type a command; runs are made small. Returns the exit status."""
     words = shlex.split(command)[1:]
+    if words[:1] == ["new"]:
+        shutil.rmtree(words[2], ignore_errors=True)
     if words[:1] == ["run"]:
         several = {"-p", "--checkpoints", "--train-limit"} & set(words)  # many settings: a few scores of each
         words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
@@ -137,7 +153,7 @@ def test_reference_results_hold_small_files_and_what_they_were_made_by(folder):
 def test_ci_runs_the_readme_test_command():
     install, test = blocks(ROOT / "README.md", "sh")[-1].strip().split(" && ")
     script = (ROOT / ".ci" / "run").read_text()
-    assert install.replace("install -e", "install -q -e") in script
+    assert install.replace("install -e", "install -q -e").replace("[test]", "[test,docs]") in script
     assert f"\n{test}\n" in script
 
 
@@ -198,6 +214,33 @@ def test_a_command_that_does_not_exist_would_be_noticed(workplace, monkeypatch, 
 
 def test_the_page_of_metrics_is_what_they_declare():
     subprocess.run([sys.executable, str(ROOT / "docs" / "make_metrics.py"), "--check"], check=True)
+
+
+def test_the_tables_of_the_reference_are_what_the_code_says():
+    subprocess.run([sys.executable, str(ROOT / "docs" / "make_reference.py"), "--check"], check=True)
+
+
+def test_the_site_has_every_page_in_its_navigation():
+    config = (ROOT / "mkdocs.yml").read_text()
+    pages = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")]
+    assert len(pages) >= 20
+    assert [page for page in pages if f": {page}\n" not in config] == []
+
+
+def test_every_link_between_pages_leads_somewhere():
+    for page in (ROOT / "docs").rglob("*.md"):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+        missing = [link for link in links if not (page.parent / link).resolve().is_relative_to(ROOT / "docs")]
+        missing += [link for link in links if not (page.parent / link).exists()]
+        assert missing == [], page
+
+
+def test_the_tutorial_reads_rows_of_the_table_of_the_quick_preset():
+    (shown,) = blocks(ROOT / "docs" / "tutorials" / "table.md", "text")
+    table = (ROOT / "results" / "reference" / "digits-quick" / "table.txt").read_text().splitlines()
+    rows = [line for line in shown.splitlines() if "  " in line.strip()]
+    assert len(rows) >= 6
+    assert [row for row in rows if row not in table] == []
 
 
 def test_every_score_function_names_its_source_and_its_traps():
