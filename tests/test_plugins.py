@@ -1,3 +1,4 @@
+import hashlib
 import importlib
 import sys
 import textwrap
@@ -8,7 +9,7 @@ import pytest
 from latentbench import LatentbenchError, Model
 from latentbench.errors import PluginError, UnknownNameError
 from latentbench.plugins import Plugins
-from latentbench.source.digest import source_digest
+from latentbench.source.digest import same_source, source_digest
 from latentbench.source.loading import load_file
 
 OFFER = """
@@ -490,17 +491,40 @@ def package(site):
             from . import named
             import pack.dotted
             from pack.sub import deep
+            from pack.wild import by_name
+            from pack import table
+
+            UNUSED = 7
+
+            def unused():
+                return UNUSED
+
             class Mine(LatentbenchError):
                 def use(self):
                     from pack import lazy
+                    return a, b, named.x, pack.dotted.y, deep, lazy.z, by_name("w"), table.ALL
+
+            class Other:
+                number = 8
         """,
         "absolute.py": "a = 1",
-        "relative.py": "from pack.second import c; b = 2",
+        "relative.py": "from pack.second import c\nb = 2 * c\nunused = 3",
         "second.py": "c = 3",
-        "named.py": "",
-        "dotted.py": "",
-        "lazy.py": "",
-        "sub/__init__.py": "from .inner import d; from ..above import e; deep = 4",
+        "named.py": "x = 1",
+        "dotted.py": "y = 1",
+        "lazy.py": "z = 1",
+        "wild.py": "w = 1\ndef by_name(name): return globals()[name]",
+        "table.py": """
+            from pack.kept import keep
+            ALL = {}
+            ALL["first"] = 1
+
+            @keep
+            def second():
+                return 2
+        """,
+        "kept.py": "def keep(function): return function",
+        "sub/__init__.py": "from .inner import d; from ..above import e; deep = 4 * d * e",
         "sub/inner.py": "d = 5",
         "above.py": "e = 6",
         "stranger.py": "",
@@ -518,23 +542,62 @@ def mine():
     return importlib.import_module("pack.model").Mine
 
 
-SIBLINGS = (
-    "model absolute relative second named dotted lazy sub/__init__ sub/inner above".split()  # noqa: SIM905 - shorter
-)
+USED = {
+    "model": ('"w"', '"v"'), "absolute": ("a = 1", "a = 2"), "relative": ("2 * c", "3 * c"), "second": ("3", "4"),
+    "named": ("1", "2"), "dotted": ("1", "2"), "lazy": ("1", "2"), "wild": ("w = 1", "w = 2"),
+    "table": ('= 1', "= 3"), "kept": ("return function", "return None"), "sub/__init__": ("4", "5"),
+    "sub/inner": ("5", "6"), "above": ("6", "7"),
+}  # fmt: skip
+NOT_USED = {
+    "a comment": ("model", "class Mine", "# a comment\nclass Mine"),
+    "a function": ("model", "return UNUSED", "return None"),
+    "a constant": ("model", "UNUSED = 7", "UNUSED = 8"),
+    "another class": ("model", "number = 8", "number = 9"),
+    "a constant of another file": ("relative", "unused = 3", "unused = 4"),
+    "a file that is not imported": ("stranger", "", "changed = True"),
+}
 
 
-@pytest.mark.parametrize("name", SIBLINGS)
-def test_the_digest_changes_with_every_module_that_is_imported(package, name):
-    before = source_digest(mine())
+def change(package, name, old, new):
     path = package / f"{name}.py"
-    path.write_text(path.read_text() + "\n# changed\n")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if old else new)
+
+
+@pytest.mark.parametrize("name", USED)
+def test_the_digest_changes_with_everything_that_is_used(package, name):
+    before = source_digest(mine())
+    change(package, name, *USED[name])
     assert source_digest(mine()) != before
 
 
-def test_the_digest_does_not_change_with_a_module_that_is_not_imported(package):
+def test_the_digest_changes_with_what_is_kept_in_a_table(package):
     before = source_digest(mine())
-    (package / "stranger.py").write_text("changed = True")
+    change(package, "table", "return 2", "return 3")
+    assert source_digest(mine()) != before
+
+
+@pytest.mark.parametrize("case", NOT_USED)
+def test_the_digest_does_not_change_with_what_is_not_used(package, case):
+    before = source_digest(mine())
+    change(package, *NOT_USED[case])
     assert source_digest(mine()) == before
+
+
+def test_a_digest_of_whole_files_is_of_the_same_source_until_they_change(package):
+    recorded = files_digest_of(package)
+    assert same_source(recorded, source_digest(mine()))
+    change(package, "absolute", "a = 1", "a = 2")
+    assert not same_source(recorded, source_digest(mine()))
+
+
+def files_digest_of(package):
+    """What earlier versions recorded: the sha256 of all files that are imported, in the order of their names."""
+    names = [path for path in sorted(package.rglob("*.py")) if path.name != "stranger.py"]
+    modules = {str(path.relative_to(package.parent).with_suffix("")).replace("/", "."): path for path in names}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    return hashlib.sha256(b"".join(modules[name].read_bytes() for name in sorted(modules))).hexdigest()
 
 
 def test_the_digest_does_not_depend_on_what_has_been_used_already(package):

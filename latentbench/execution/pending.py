@@ -17,6 +17,7 @@ from latentbench.params import per_member_fields
 from latentbench.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
+from latentbench.source.digest import same_source
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["TrialState", "inspect", "pending_jobs", "prepare"]
@@ -90,7 +91,7 @@ def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Executio
 def _is_outdated(trial: Trial, stored: Trial, execution: Execution) -> bool:
     """Whether the request asks to run this trial again."""
     crowded = execution.timing and stored.ok and not _ran_alone(stored)
-    outdated = {"all": True, "failed": not stored.ok, "changed": _source(stored) != trial.source}
+    outdated = {"all": True, "failed": not stored.ok, "changed": not _of_same_source(stored, trial)}
     return outdated.get(execution.rerun, False) or crowded
 
 
@@ -99,12 +100,13 @@ def _ran_alone(stored: Trial) -> bool:
     return all(environment.get(name) == 1 for name in ("concurrency", "group_size"))
 
 
-def _source(stored: Trial) -> str:
-    return stored.outcome.source if stored.outcome else ""
+def _of_same_source(stored: Trial, trial: Trial) -> bool:
+    return same_source(stored.outcome.source if stored.outcome else "", trial.source)
 
 
 def _changed_model(state: TrialState) -> tuple[str, ...]:
-    changed = state.stored is not None and not state.outdated and _source(state.stored) != state.trial.source
+    stored, outdated = state.stored, state.outdated
+    changed = stored is not None and not outdated and not _of_same_source(stored, state.trial)
     return (f"model {state.trial.model}",) if changed else ()
 
 
@@ -122,7 +124,7 @@ def _inspect_scores(state: TrialState, plan: Plan, execution: Execution) -> Tria
             stale.append((split, request))
         elif _is_stale(scores, request, execution):
             stale.append((split, request))
-        elif scores["source"] != request.source:
+        elif not same_source(scores["source"], request.source):
             changed.append(f"metric {request.metric}")
     return replace(state, stale=tuple(stale), missing=tuple(missing), changed=tuple(changed))
 
@@ -130,7 +132,7 @@ def _inspect_scores(state: TrialState, plan: Plan, execution: Execution) -> Tria
 def _is_stale(scores: Mapping[str, Any], request: ScoreRequest, execution: Execution) -> bool:
     """Whether the request asks to compute these scores again."""
     if execution.rerun == "changed":
-        return bool(scores["source"] != request.source)
+        return not same_source(scores["source"], request.source)
     return execution.rerun == "failed" and any(row["status"] == "failed" for row in scores["scores"].values())
 
 

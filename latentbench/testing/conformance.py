@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["cases_of", "check_dataset", "check_model", "parametrize_with_checks"]
 
 BASES: Mapping[Kind, type] = {"model": Model, "dataset": Dataset, "metric": Metric}
-NOTHING: Mapping[str, Any] = {}
 
 
 def check_model(
     model: type[Model] | str,
     *,
-    params: Mapping[str, Any] = NOTHING,
+    params: Mapping[str, Any] | None = None,
     data: Mapping[str, Split] | None = None,
-    expected: Mapping[str, str] = NOTHING,
+    expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
 ) -> list[Finding]:
     """Hold a model to the contract of models, on grey, color and odd images, vectors, and grids of distances.
@@ -57,14 +56,14 @@ def check_model(
         RequestError: no such model, parameter or rule.
     """
     cls, name = _resolved("model", model, plugins)
-    return [case.finding() for case in expecting(_model_cases(cls, name, params, data), expected)]
+    return [case.finding() for case in expecting(_model_cases(cls, name, params or {}, data), expected or {})]
 
 
 def check_dataset(
     dataset: type[Dataset] | str,
     *,
-    params: Mapping[str, Any] = NOTHING,
-    expected: Mapping[str, str] = NOTHING,
+    params: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
 ) -> list[Finding]:
     """Hold a dataset to the contract of datasets. It is loaded some five times.
@@ -82,11 +81,11 @@ def check_dataset(
         RequestError: no such dataset, parameter or rule.
     """
     cls, name = _resolved("dataset", dataset, plugins)
-    return [case.finding() for case in expecting(_dataset_cases(cls, name, params), expected)]
+    return [case.finding() for case in expecting(_dataset_cases(cls, name, params or {}), expected or {})]
 
 
 def cases_of(
-    plugin: type | str, *, params: Mapping[str, Any] = NOTHING, plugins: Plugins | None = None
+    plugin: type | str, *, params: Mapping[str, Any] | None = None, plugins: Plugins | None = None
 ) -> list[Case]:
     """Return all rules for a model, dataset or metric as cases, none of them tried yet.
 
@@ -96,16 +95,16 @@ def cases_of(
     kind = _kind(plugin, plugins)
     cls, name = _resolved(kind, plugin, plugins)
     if kind == "model":
-        return _model_cases(cls, name, params, None)
+        return _model_cases(cls, name, params or {}, None)
     if kind == "dataset":
-        return _dataset_cases(cls, name, params)
+        return _dataset_cases(cls, name, params or {})
     return [Case(name, check_declared, "", partial(_metric, plugin, plugins), cls)]
 
 
 def parametrize_with_checks(
     *several: type | str,
-    params: Mapping[str, Any] = NOTHING,
-    expected: Mapping[str, str] = NOTHING,
+    params: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
 ) -> pytest.MarkDecorator:
     """Make a test of each rule for each of these models, datasets and metrics.
@@ -129,7 +128,7 @@ def parametrize_with_checks(
     cases = [case for plugin in several for case in cases_of(plugin, params=params, plugins=plugins)]
     arguments = [
         pytest.param(case, id="-".join(filter(None, (case.name, case.title, case.on))))
-        for case in expecting(cases, expected)
+        for case in expecting(cases, expected or {})
     ]
     return pytest.mark.parametrize("check", arguments)
 

@@ -130,14 +130,36 @@ def test_a_score_leads_to_its_metric(capsys):
     assert "blurred images" in shown
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"), [("vae", "'vae' is a model"), ("knn1O", "there is no metric or score 'knn1O'")]
-)
-def test_what_is_no_metric_is_refused(name, sentence, capsys):
+def test_an_unknown_name_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["check", name])
+        main(["check", "knn1O"])
     assert stop.value.code == 2
-    assert sentence in capsys.readouterr().err
+    assert "there is no model, metric, score or dataset 'knn1O'; did you mean 'knn10'" in capsys.readouterr().err
+
+
+def test_models_and_datasets_have_a_line_a_rule(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "pixels", "digits"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "codes_repeat             ok\n" in shown
+    assert "posterior                not applicable: it has no posterior\n" in shown
+    assert "fingerprint             ok\n" in shown
+
+
+def test_a_broken_rule_is_a_sentence_with_what_it_was_seen_on(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import torch\nfrom latentbench import Model\n\n\nclass Draws(Model):\n    decoder = 'none'\n\n"
+        "    def encode(self, inputs):\n        return torch.rand(len(inputs), 2)\n"
+    )
+    with pytest.raises(SystemExit) as stop:
+        main(["check", f"{path}:Draws"])
+    shown = capsys.readouterr()
+    assert stop.value.code == 1
+    assert "codes_repeat             FAILED\n" in shown.out
+    assert f"{path}:Draws breaks codes_repeat on grey 28 x 28, color 32 x 32, odd 17 x 23" in shown.err
+    assert "return the mean of the posterior" in shown.err
 
 
 SEEDED = """
