@@ -31,7 +31,7 @@ from latentbench.dataset import DataSpec, Split
 from latentbench.machine import available_cores
 from latentbench.model import as_inputs
 from latentbench.opening import build_model, load_splits, training_rows
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Trial

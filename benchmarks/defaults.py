@@ -22,7 +22,7 @@ from latentbench.latent.space import LatentSpace
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel
 from latentbench.opening import build_model, load_splits
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.engine import train_model
 

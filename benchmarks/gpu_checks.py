@@ -18,7 +18,7 @@ from latentbench.dataset import Split
 from latentbench.execution.scoring import measure
 from latentbench.machine import limited_threads
 from latentbench.model import as_inputs
-from latentbench.plan import metric_requests
+from latentbench.planning.metrics import metric_requests
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model
 from latentbench.training.members import Alone, Stack

@@ -16,7 +16,7 @@ from latentbench.errors import RequestError
 from latentbench.model import GradientModel
 from latentbench.opening import build_model, load_splits
 from latentbench.params import build_params
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.trial import Trial
 

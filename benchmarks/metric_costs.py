@@ -20,7 +20,7 @@ from latentbench.dataset import DataSpec
 from latentbench.execution.scoring import measure
 from latentbench.model import GradientModel
 from latentbench.params import build_params
-from latentbench.plan import metric_requests
+from latentbench.planning.metrics import metric_requests
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.engine import train_model

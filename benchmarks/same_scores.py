@@ -26,7 +26,7 @@ from latentbench.execution.workers import default_workers
 from latentbench.machine import environment
 from latentbench.model import as_inputs
 from latentbench.opening import build_model, load_splits, training_rows
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import learning_rate_share

@@ -14,7 +14,7 @@ from latentbench.dataset import DataSpec
 from latentbench.execution.scoring import unmeasured
 from latentbench.model import State
 from latentbench.opening import build_model, load_splits
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.charts.plots import plots, write_figures

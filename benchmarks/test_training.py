@@ -16,7 +16,7 @@ from latentbench.errors import NotApplicableError
 from latentbench.latent.space import LatentSpace
 from latentbench.model import GradientModel, Model
 from latentbench.opening import build_model
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.training.engine import train_model
 from latentbench.training.trainer import derive_seed

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from latentbench.benchmark import Benchmark, default_folder, named
 from latentbench.execution.scoring import measure
-from latentbench.plan import Plan, make_plan, metric_requests, score_names
+from latentbench.planning.metrics import metric_requests, score_names
+from latentbench.planning.plan import Plan, make_plan
 from latentbench.plugins import Plugins
 from latentbench.results import Results
 from latentbench.terminal.progress import is_watched, shown_progress

@@ -7,7 +7,7 @@ import latentbench
 from latentbench import Benchmark, LatentSpace
 from latentbench.benchmark import read_benchmark
 from latentbench.errors import RequestError, UnknownNameError
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 
 TOML = """

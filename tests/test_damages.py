@@ -15,7 +15,7 @@ from latentbench import load_results
 from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.report.diff import compare, differences_in_environment, read_side
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from latentbench.benchmark import Benchmark, default_folder
-from latentbench.cli.options import read_params
+from latentbench.cli._shared.options import read_params
 from latentbench.errors import PluginError, RequestError, UnknownNameError
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 
 COMPOSED, APART = "caf\u00e9", "cafe\u0301"

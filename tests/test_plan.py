@@ -5,7 +5,8 @@ from PIL import Image
 from latentbench import Model
 from latentbench.benchmark import Benchmark, names_in, override
 from latentbench.errors import ContractError, DataError, LatentbenchError, RequestError, UnknownNameError
-from latentbench.plan import make_plan, metric_requests
+from latentbench.planning.metrics import metric_requests
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 
 PLUGIN = '''

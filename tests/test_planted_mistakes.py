@@ -7,7 +7,7 @@ import pytest
 
 import latentbench
 from latentbench.errors import LatentbenchError
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 
 HEAD = "from latentbench import Dataset, Metric, Model, Score\n"

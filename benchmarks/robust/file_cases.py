@@ -101,7 +101,7 @@ def describe(arguments: list[str]) -> None:
 
     from latentbench.benchmark import Benchmark
     from latentbench.opening import load_splits
-    from latentbench.plan import make_plan
+    from latentbench.planning.plan import make_plan
     from latentbench.plugins import Plugins
 
     plugins = Plugins()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.findings import print_findings, sentences
-from latentbench.cli.layout import print_table
-from latentbench.cli.options import (
+from latentbench.cli._shared.findings import print_findings, sentences
+from latentbench.cli._shared.layout import print_table
+from latentbench.cli._shared.options import (
     NAME_OR_PATH,
     SETTING,
     load_plugins,

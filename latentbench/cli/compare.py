@@ -6,7 +6,7 @@ import re
 
 import click
 
-from latentbench.cli.options import NAME_OR_PATH, TEXT
+from latentbench.cli._shared.options import NAME_OR_PATH, TEXT
 from latentbench.errors import RequestError
 from latentbench.terminal.output import echo
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.naming import other_choices
-from latentbench.cli.options import TEXT
-from latentbench.cli.selection import (
+from latentbench.cli._shared.naming import other_choices
+from latentbench.cli._shared.options import TEXT
+from latentbench.cli._shared.selection import (
     Selection,
     applicable,
     check_items,

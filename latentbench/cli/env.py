@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from latentbench.cli.layout import print_table
-from latentbench.cli.options import load_plugins
+from latentbench.cli._shared.layout import print_table
+from latentbench.cli._shared.options import load_plugins
 from latentbench.terminal.output import echo_json
 
 __all__ = ["command"]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from latentbench.cli.selection import Selection, applicable, figure_stem, selection_options
+from latentbench.cli._shared.selection import Selection, applicable, figure_stem, selection_options
 from latentbench.terminal.output import echo
 
 __all__ = ["command"]

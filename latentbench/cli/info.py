@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.layout import print_prose, print_table
-from latentbench.cli.options import TEXT, load_plugins, metrics_by_score, plugin_options
+from latentbench.cli._shared.layout import print_prose, print_table
+from latentbench.cli._shared.options import TEXT, load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
 from latentbench.plugins import KINDS, Plugins

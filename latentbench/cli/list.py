@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import click
 
-from latentbench.cli.layout import print_table
-from latentbench.cli.options import load_plugins, plugin_options
+from latentbench.cli._shared.layout import print_table
+from latentbench.cli._shared.options import load_plugins, plugin_options
 from latentbench.plugins import Kind, Plugins
 from latentbench.terminal.output import echo, echo_json
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentbench.cli.options import PATH, TEXT
+from latentbench.cli._shared.options import PATH, TEXT
 from latentbench.errors import RequestError
 from latentbench.files.regular import is_regular, read_regular
 from latentbench.terminal.output import echo
@@ -29,7 +29,7 @@ def command(run: str, model: str | None, dataset: str | None, seed: int | None) 
 
     Without options, only trials in whose training or scores something failed.
     """
-    from latentbench.cli.selection import choose
+    from latentbench.cli._shared.selection import choose
     from latentbench.results import Results
 
     results = Results(Path(run))

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.options import TEXT
-from latentbench.cli.selection import Selection, selection_options
+from latentbench.cli._shared.options import TEXT
+from latentbench.cli._shared.selection import Selection, selection_options
 
 if TYPE_CHECKING:
-    from latentbench.cli.selection import SelectedTrial
+    from latentbench.cli._shared.selection import SelectedTrial
     from latentbench.latent.maps.projection import Map
     from latentbench.plugins import Plugins
 
@@ -64,9 +64,9 @@ def command(
 
     RUN is a run folder. Each map is computed once and stored with the trial; `--model pixels` maps the raw data.
     """
-    from latentbench.cli.naming import other_choices
-    from latentbench.cli.options import split_names
-    from latentbench.cli.selection import applicable, figure_stem
+    from latentbench.cli._shared.naming import other_choices
+    from latentbench.cli._shared.options import split_names
+    from latentbench.cli._shared.selection import applicable, figure_stem
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.map import choose_coloring, draw_maps, map_numbers
     from latentbench.latent.maps.projection import check_method

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from latentbench.cli.options import PATH, TEXT, load_plugins
+from latentbench.cli._shared.options import PATH, TEXT, load_plugins
 from latentbench.terminal.output import echo
 
 __all__ = ["command"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentbench.cli.options import PATH, load_plugins, plugin_options
+from latentbench.cli._shared.options import PATH, load_plugins, plugin_options
 from latentbench.terminal.output import echo_paths
 
 __all__ = ["command"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.layout import print_table
-from latentbench.cli.options import (
+from latentbench.cli._shared.layout import print_table
+from latentbench.cli._shared.options import (
     NAME_OR_PATH,
     PATH,
     SETTING,
@@ -22,12 +22,12 @@ from latentbench.cli.options import (
     split_names,
     timeout_option,
 )
-from latentbench.cli.running import execute_plan, execution_of, show_results
+from latentbench.cli._shared.running import execute_plan, execution_of, show_results
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.execution.estimate import TrialEstimate
-    from latentbench.plan import Plan
+    from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.trial import Trial
 
@@ -127,7 +127,7 @@ def command(
     not computed again.
     """
     from latentbench.benchmark import default_folder, read_benchmark
-    from latentbench.plan import make_plan
+    from latentbench.planning.plan import make_plan
     from latentbench.table.build import check_purposes
 
     check_purposes(split_names(options["purposes"]))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.naming import other_choices
-from latentbench.cli.selection import (
+from latentbench.cli._shared.naming import other_choices
+from latentbench.cli._shared.selection import (
     SelectedTrial,
     Selection,
     applicable,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.options import (
+from latentbench.cli._shared.options import (
     NAME_OR_PATH,
     PATH,
     TEXT,
@@ -19,14 +19,14 @@ from latentbench.cli.options import (
     split_names,
     timeout_option,
 )
-from latentbench.cli.running import execute_plan, show_results
+from latentbench.cli._shared.running import execute_plan, show_results
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
 from latentbench.text import normalized
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.plan import Plan
+    from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
 
@@ -84,7 +84,7 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     if not named:
         return _add_scores(Path(runs[0]), plugins, options)
     from latentbench.benchmark import default_folder, read_benchmark
-    from latentbench.plan import make_plan
+    from latentbench.planning.plan import make_plan
 
     request = read_benchmark("quick", _changes(named, options))
     folder = Path(options["output"] or default_folder(request))
@@ -147,7 +147,8 @@ def _on_its_data(request: Benchmark, before: Results) -> Benchmark:
 def _add_scores(folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> int:
     """Compute scores of the trials that a run has."""
     from latentbench.api import load_results
-    from latentbench.plan import Plan, metric_requests
+    from latentbench.planning.metrics import metric_requests
+    from latentbench.planning.plan import Plan
 
     beside = ("labels", "inputs", "train_codes", "train_labels", "factors", "output")
     if given := [name for name in beside if options[name]]:

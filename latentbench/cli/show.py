@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.selection import (
+from latentbench.cli._shared.naming import file_name, other_choices
+from latentbench.cli._shared.selection import (
     Selection,
     applicable,
     check_item,
@@ -25,7 +25,7 @@ from latentbench.terminal.output import echo, echo_paths
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentbench.cli.selection import SelectedTrial
+    from latentbench.cli._shared.selection import SelectedTrial
     from latentbench.drawing.sheet import SheetFormat
     from latentbench.drawing.sheet_layout import Sheet
     from latentbench.explore.show import Reconstructions

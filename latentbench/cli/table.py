@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from latentbench.cli.options import PATH, TEXT
+from latentbench.cli._shared.options import PATH, TEXT
 from latentbench.terminal.output import echo
 
 __all__ = ["command"]
@@ -32,7 +32,7 @@ __all__ = ["command"]
 def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
     from latentbench.api import load_results
-    from latentbench.cli.options import split_names
+    from latentbench.cli._shared.options import split_names
     from latentbench.table.build import comparison_table
     from latentbench.table.render import render
 

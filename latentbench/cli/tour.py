@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.selection import Selection, selection_options
+from latentbench.cli._shared.selection import Selection, selection_options
 
 if TYPE_CHECKING:
-    from latentbench.cli.selection import SelectedTrial
+    from latentbench.cli._shared.selection import SelectedTrial
     from latentbench.explore.tour import Film
     from latentbench.plugins import Plugins
 
@@ -55,8 +55,8 @@ def command(
     RUN is a run folder. --forming films how the map forms over the epochs of a run that was made with
     `latentbench run --checkpoints 1,2,5,10`.
     """
-    from latentbench.cli.naming import other_choices
-    from latentbench.cli.selection import applicable, figure_stem
+    from latentbench.cli._shared.naming import other_choices
+    from latentbench.cli._shared.selection import applicable, figure_stem
     from latentbench.drawing.animation import animation
     from latentbench.drawing.sheet import write_figure
     from latentbench.explore.tour import MILLISECONDS

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentbench.cli.naming import file_name, other_choices
-from latentbench.cli.options import PATH, TEXT, several
-from latentbench.cli.selection import (
+from latentbench.cli._shared.naming import file_name, other_choices
+from latentbench.cli._shared.options import PATH, TEXT, several
+from latentbench.cli._shared.selection import (
     SelectedTrial,
     Selection,
     applicable,

@@ -9,7 +9,7 @@ from latentbench.dataset import DataSpec
 from latentbench.errors import RequestError
 from latentbench.model import Model
 from latentbench.opening import build_model, load_splits, training_rows
-from latentbench.plan import Plan
+from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Trial

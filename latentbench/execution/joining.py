@@ -10,7 +10,8 @@ from latentbench.benchmark import Benchmark
 from latentbench.codes.trials import MODEL
 from latentbench.errors import RequestError
 from latentbench.params import build_params
-from latentbench.plan import Plan, current_requests
+from latentbench.planning.metrics import current_requests
+from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.results import Results
 from latentbench.trial import ScoreRequest, Trial

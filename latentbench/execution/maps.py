@@ -17,9 +17,9 @@ from latentbench.files.json_files import short_hash
 from latentbench.files.shapes import Count, checked
 from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
-from latentbench.plan import metric_requests
+from latentbench.planning.metrics import metric_requests
+from latentbench.planning.score_owners import ScoreOwners
 from latentbench.records import Record
-from latentbench.score_owners import ScoreOwners
 from latentbench.trial import ScoreRequest
 
 if TYPE_CHECKING:

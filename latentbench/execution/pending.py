@@ -14,7 +14,7 @@ from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.model import GradientModel
 from latentbench.params import per_member_fields
-from latentbench.plan import Plan
+from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.source.digest import same_source

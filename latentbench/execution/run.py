@@ -24,7 +24,8 @@ from latentbench.execution.pending import TrialState, inspect, pending_jobs, pre
 from latentbench.execution.workers import default_workers, run_here, run_in_workers
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_sealed
-from latentbench.plan import Plan, score_names
+from latentbench.planning.metrics import score_names
+from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, remove_leftovers
 from latentbench.results import Results

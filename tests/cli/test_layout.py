@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from latentbench.cli.layout import print_prose, print_table
+from latentbench.cli._shared.layout import print_prose, print_table
 from latentbench.plugins import KINDS
 
 NAMES = [(f"a_name_of_some_length_{number}", "words " * 40, number) for number in (1, 22)]

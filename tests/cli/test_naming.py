@@ -2,7 +2,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from latentbench.cli.naming import LONGEST, file_name, other_choices
+from latentbench.cli._shared.naming import LONGEST, file_name, other_choices
 
 
 def test_names_tell_parts_apart():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import latentbench
-from latentbench.cli.selection import applicable, check_item, open_trial
+from latentbench.cli._shared.selection import applicable, check_item, open_trial
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError
 from latentbench.plugins import Plugins
 from latentbench.report.page.pictures import median_trial

@@ -3,10 +3,10 @@ import pytest
 from pydantic import ValidationError
 
 from latentbench import Benchmark, DataError
-from latentbench.cli.options import read_params
+from latentbench.cli._shared.options import read_params
 from latentbench.dataset import fingerprint_arrays
 from latentbench.errors import RequestError
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_datasets._drawn import factor_pictures
 from latentbench_datasets._drawn.shapes import Canvas

@@ -8,7 +8,7 @@ from latentbench import Benchmark
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.workers import run_in_workers
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 

@@ -16,7 +16,7 @@ import latentbench
 from latentbench import load_results
 from latentbench.execution import fitting
 from latentbench.execution.job import Job, execute_job
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.training import engine, trainer

@@ -20,7 +20,7 @@ from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.worker_process import WorkerProcess
 from latentbench.files.json_files import read_sealed, write_sealed
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Trial, TrialResult

@@ -13,7 +13,8 @@ import latentbench
 import latentbench_metrics
 from latentbench.execution.scoring import measure
 from latentbench.latent.part import some_rows
-from latentbench.plan import make_plan, metric_requests
+from latentbench.planning.metrics import metric_requests
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.testing import gallery
 from latentbench.trial import ScoreRequest

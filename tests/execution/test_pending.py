@@ -7,7 +7,7 @@ import latentbench
 from latentbench.errors import RunFolderError
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs, prepare
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Outcome

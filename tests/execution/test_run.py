@@ -15,7 +15,7 @@ from latentbench import DataError, load_results
 from latentbench.errors import RunFolderError
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.results import Results

@@ -232,7 +232,7 @@ def test_state_that_was_left_behind_is_said_in_the_log(spoilt_by_models, spoilt_
 
 
 def test_arrays_that_a_dataset_keeps_are_not_taken_for_its_data(tiny, plugins):
-    from latentbench.plan import make_plan
+    from latentbench.planning.plan import make_plan
 
     (trial,) = make_plan(tiny(datasets=("keeps",), models=("Plain",), scores=("knn10",)), plugins).trials
     splits = load_splits(plugins, trial)

@@ -13,7 +13,7 @@ from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.worker_process import parse
 from latentbench.execution.workers import run_in_workers
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import TrialResult

@@ -16,7 +16,7 @@ import latentbench
 from latentbench import load_results
 from latentbench.benchmark import read_benchmark
 from latentbench.execution.job import Job
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 
 TOML = """

@@ -11,7 +11,7 @@ import latentbench
 from latentbench import DataError, DataSpec, NotApplicableError
 from latentbench.errors import RequestError
 from latentbench.params import build_params
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.table.columns import labels
 from latentbench_models.network import Network

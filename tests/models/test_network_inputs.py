@@ -6,10 +6,10 @@ from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.transforms import functional
 
 from latentbench import Benchmark, DataError, DataSpec
-from latentbench.cli.options import read_params
+from latentbench.cli._shared.options import read_params
 from latentbench.errors import RequestError
 from latentbench.params import build_params
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_models.network import Network
 from latentbench_models.network_inputs import InputParams, preparation

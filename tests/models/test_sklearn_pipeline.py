@@ -8,7 +8,7 @@ from latentbench import DataSpec, LatentbenchError, NotApplicableError, Split
 from latentbench.benchmark import read_benchmark
 from latentbench.errors import RequestError
 from latentbench.params import build_params
-from latentbench.settings import parameters_of
+from latentbench.planning.settings import parameters_of
 from latentbench_models.pipeline_text import read_pipeline
 from latentbench_models.sklearn_pipeline import SklearnPipeline
 

@@ -7,7 +7,7 @@ import pytest
 from latentbench import DataError
 from latentbench.opening import load_splits
 from latentbench.params import TypedText, build_params
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.trial import Trial
 from latentbench_datasets.arrays import Arrays

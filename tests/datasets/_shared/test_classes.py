@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from latentbench import DataError, Split
 from latentbench.errors import RequestError
 from latentbench.params import build_params, describe_params
-from latentbench.plan import make_plan
+from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench_datasets._shared.classes import LabeledParams, keep_classes
 from latentbench_datasets.arrays import Arrays

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from latentbench.benchmark import override, split_spec
 from latentbench.codes.asked import AskedCodes, DataPlace, planned, read_codes
@@ -20,9 +18,9 @@ from latentbench.files.reading import is_there
 from latentbench.model import GradientModel, declared_likelihood
 from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
-from latentbench.plugins import Kind, Plugins
-from latentbench.score_owners import ScoreOwners
-from latentbench.settings import NamedClass, Table, budgets_of, parameters_of, settings_of
+from latentbench.planning.metrics import score_names, score_request, wanted_metrics
+from latentbench.planning.settings import NamedClass, Table, budgets_of, find_class, parameters_of, settings_of
+from latentbench.plugins import Plugins
 from latentbench.source.session import is_session_name
 from latentbench.source.session_digest import forget_unreadable
 from latentbench.text import normalized, printable
@@ -31,9 +29,8 @@ from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, d
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.scores import Score
 
-__all__ = ["Plan", "current_requests", "make_plan", "metric_requests", "score_names"]
+__all__ = ["Plan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def make_plan(
     forget_unreadable()
     contenders = _models(benchmark.models, plugins)
     references = [model for model in _models(benchmark.references, plugins) if model not in contenders]
-    metrics = _wanted_metrics(score_names(benchmark.scores, plugins), benchmark.tiers, plugins)
+    metrics = wanted_metrics(score_names(benchmark.scores, plugins), benchmark.tiers, plugins)
     datasets = [_requested_dataset(text, plugins) for text in dict.fromkeys(benchmark.datasets)]
     names = [dataset.name for dataset in datasets]
     for name in names:
@@ -108,7 +105,7 @@ def make_plan(
     trials += [each.trial for each in own]
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
-    requests = tuple(_score_request(metric, benchmark.params, benchmark.max_items) for metric in metrics)
+    requests = tuple(score_request(metric, benchmark.params, benchmark.max_items) for metric in metrics)
     swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits.varied)
     return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept), tuple(own))
 
@@ -154,22 +151,12 @@ def _reader(plugins: Plugins, what: str) -> NamedClass:
     for registration in sorted(plugins.registrations("dataset"), key=lambda entry: not entry.plugin.own):
         with suppress(PluginError):  # of a dataset that nobody asked for
             if plugins.load("dataset", registration.name).reads_paths:
-                return _find(plugins, "dataset", registration.name)
+                return find_class(plugins, "dataset", registration.name)
     raise RequestError(f"{what} cannot be read: no installed dataset reads paths")
 
 
 def _models(names: Iterable[str], plugins: Plugins) -> list[NamedClass]:
-    return list(dict.fromkeys(_find(plugins, "model", name) for name in names))
-
-
-def _find(plugins: Plugins, kind: Kind, name: str) -> NamedClass:
-    path, _, attribute = name.rpartition(":")
-    # workers and later readers of a file may stand elsewhere
-    name = f"{existing(Path(path)).resolve()}:{attribute}" if path.endswith(".py") else normalized(name)
-    registration = plugins.find(kind, name)
-    if is_session_name(name) and not registration.of_session:
-        name = registration.name
-    return NamedClass(name, registration, plugins.load(kind, name))
+    return list(dict.fromkeys(find_class(plugins, "model", name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -195,10 +182,10 @@ def _requested_dataset(text: str, plugins: Plugins) -> _RequestedDataset:
         given[key] = value
     path = existing(Path(name))
     if normalized(name) in plugins.names("dataset"):
-        return _named(normalized(name), _find(plugins, "dataset", name), given)
+        return _named(normalized(name), find_class(plugins, "dataset", name), given)
     if not (is_there(path) or len(path.parts) > 1 or name.startswith(".")):
         try:
-            return _named(name, _find(plugins, "dataset", name), given)
+            return _named(name, find_class(plugins, "dataset", name), given)
         except UnknownNameError as error:
             raise UnknownNameError(f"{error}; nor is there a file or folder {name!r} here") from None
     shown = printable(normalized(path.stem))
@@ -308,97 +295,3 @@ def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]
             raise RequestError(f"parameter {name!r} is of {owner!r}, which this benchmark does not use{known}")
         if dot and field not in by_name[owner].cls.Params.model_fields:
             build_params(by_name[owner].cls.Params, {field: None}, f"{by_name[owner].registration.kind} {owner!r}")
-
-
-def metric_requests(names: tuple[str, ...], plugins: Plugins, max_items: int | None = None) -> list[ScoreRequest]:
-    """Return the requests for these scores or metrics with default parameters; for all when none is named."""
-    metrics = _wanted_metrics(score_names(names, plugins), ("quick", "full"), plugins)
-    return [_score_request(metric, {}, max_items) for metric in metrics]
-
-
-def score_names(names: Iterable[str], plugins: Plugins) -> tuple[str, ...]:
-    """Return names of scores and metrics, those of classes that a plugin has registered by its name for them."""
-    return tuple(_find(plugins, "metric", name).name if is_session_name(name) else name for name in names)
-
-
-def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tuple[ScoreRequest, ...]:
-    """Return requests of metrics as these are now, with the parameters that were asked for.
-
-    Raises:
-        RequestError: a metric is not supplied any more, or lacks a parameter.
-    """
-    return tuple(
-        _score_request(
-            metric := _find(plugins, "metric", request.metric),
-            {f"{metric.name}.{name}": value for name, value in request.params.items()},
-            request.max_items,
-        )
-        for request in requests
-    )
-
-
-def _wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plugins) -> list[NamedClass]:
-    """Load the metrics that supply the asked scores, or all of the asked tiers.
-
-    Raises:
-        RequestError: a score nobody supplies, or one that two metrics supply.
-    """
-    owners = ScoreOwners.among(plugins)
-    loaded = [_find(plugins, "metric", name) for name in owners.metrics]
-    loaded += [_find(plugins, "metric", name) for name in names if is_session_name(name)]
-    owner: dict[str, NamedClass] = {}
-    for metric in loaded:
-        for score in metric.cls.scores:
-            if score in owner:
-                both = " and ".join(map(_name_and_plugin, (owner[score], metric)))
-                raise RequestError(f"score {score!r} is computed by metrics {both}; rename one")
-            owner[score] = metric
-    for name, wrong in owners.unusable.items():
-        if name in names:
-            raise RequestError(wrong)
-        if name in plugins.names("metric"):
-            warnings.warn(f"metric {name} is left out: {wrong}", stacklevel=2)
-    known = {*owner, *(metric.name for metric in loaded)}
-    for name in names:
-        if name not in known:
-            plugins_failed = [info.name for info in plugins.infos if info.error]
-            failed = f"; plugins that failed to load: {', '.join(plugins_failed)}" if plugins_failed else ""
-            raise RequestError(
-                f"there is no score {name!r}{near_matches(name, known)}{failed} (`latentbench list metrics`)"
-                f"{plugins.hint}"
-            )
-    if names:
-        return [metric for metric in loaded if metric.name in names or set(names) & set(metric.cls.scores)]
-    return [metric for metric in loaded if metric.cls.tier in tiers]
-
-
-def _name_and_plugin(metric: NamedClass) -> str:
-    return f"{metric.registration.name} of {metric.registration.plugin.name}"
-
-
-def _score_request(metric: NamedClass, chosen: Mapping[str, Any], max_items: int | None = None) -> ScoreRequest:
-    """Return the request for a metric; one that uses all items anyway is the same whatever `max_items`."""
-    params = build_params(metric.cls.Params, parameters_of(chosen, metric.name), f"metric {metric.name!r}")
-    summary = metric.registration.summary
-    scores = {name: _declaration(score, summary) for name, score in metric.cls.scores.items()}
-    return ScoreRequest(
-        metric.name,
-        metric.cls.version,
-        params.model_dump(mode="json"),
-        scores,
-        **metric.identity,
-        on_host=metric.cls.on_host,
-        max_items=None if metric.cls.max_items is None else max_items,
-    )
-
-
-def _declaration(score: Score, summary: str) -> Table:
-    """A score's declaration as JSON: an infinite range or threshold is no number there.
-
-    The only score of a metric may be described by the metric's summary alone.
-    """
-    values = asdict(score)
-    values["description"] = score.description or summary
-    values["range"] = tuple(bound if math.isfinite(bound) else None for bound in score.range)
-    values["flag_below"] = score.flag_below if math.isfinite(score.flag_below) else None
-    return values

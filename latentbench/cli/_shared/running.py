@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentbench.cli.options import split_names
+from latentbench.cli._shared.options import split_names
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
     from latentbench.execution.options import Execution
-    from latentbench.plan import Plan
+    from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from latentbench.cli.naming import file_name
-from latentbench.cli.options import PATH, TEXT, load_plugins, plugin_options, several
+from latentbench.cli._shared.naming import file_name
+from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options, several
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
 from latentbench.text import normalized
 

@@ -13,8 +13,8 @@ import click
 from latentbench.errors import LatentbenchError, RequestError
 from latentbench.files.lookup import existing
 from latentbench.params import TypedText
+from latentbench.planning.score_owners import ScoreOwners
 from latentbench.plugins import Plugins
-from latentbench.score_owners import ScoreOwners
 from latentbench.source.trust import trust
 from latentbench.terminal.output import echo
 from latentbench.text import normalized

@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_origin
 
 from latentbench.benchmark import names_in
 from latentbench.errors import RequestError
+from latentbench.files.lookup import existing
 from latentbench.machine import best_precision, choose_device
 from latentbench.model import GradientModel
 from latentbench.params import Params, build_params
-from latentbench.plugins import Registration
+from latentbench.plugins import Kind, Plugins, Registration
 from latentbench.source.digest import source_digest
+from latentbench.source.session import is_session_name
 from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
 
-__all__ = ["NamedClass", "Setting", "budgets_of", "parameters_of", "settings_of"]
+__all__ = ["NamedClass", "Setting", "budgets_of", "find_class", "parameters_of", "settings_of"]
 
 
 Table = dict[str, Any]
@@ -181,3 +184,18 @@ def parameters_of(params: Mapping[str, Any], owner: str) -> Table:
     """Return the parameters that name `owner`, as {"path": ...} for "fashion_mnist.path"."""
     named = ((name, value) for key, value in params.items() for name in names_in(key))
     return {name.removeprefix(f"{owner}."): value for name, value in named if name.startswith(f"{owner}.")}
+
+
+def find_class(plugins: Plugins, kind: Kind, name: str) -> NamedClass:
+    """Return the class that a name stands for.
+
+    Raises:
+        UnknownNameError, PluginError: there is none, or it cannot be used.
+    """
+    path, _, attribute = name.rpartition(":")
+    # workers and later readers of a file may stand elsewhere
+    name = f"{existing(Path(path)).resolve()}:{attribute}" if path.endswith(".py") else normalized(name)
+    registration = plugins.find(kind, name)
+    if is_session_name(name) and not registration.of_session:
+        name = registration.name
+    return NamedClass(name, registration, plugins.load(kind, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from latentbench.cli.layout import print_table
+from latentbench.cli._shared.layout import print_table
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
