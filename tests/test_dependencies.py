@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 THROUGH_ANOTHER = {"pyarrow"}  # with it pandas writes scores.parquet
 FEATURES = ("factors", "meshes")  # extras of users; the others serve our tests and benchmarks
+OF_THE_CALLER = {"pytest"}  # only who runs tests of plugins gets there
 
 
 def canonical(requirement):
@@ -47,7 +48,8 @@ def third_party_imports(folder=ROOT):
     files = [*(folder / "latentbench").rglob("*.py"), *(folder / "plugins").rglob("*.py")]
     for path in files:
         for name, inside in imported(ast.parse(path.read_text(encoding="utf-8"))):
-            if name not in sys.stdlib_module_names and not name.startswith("latentbench"):
+            ours = name.startswith("latentbench") or (name in OF_THE_CALLER and inside)
+            if name not in sys.stdlib_module_names and not ours:
                 (distribution,) = map(canonical, homes.get(name, [name])[:1])
                 lazy[distribution] = lazy.get(distribution, True) and inside
     return lazy

@@ -49,7 +49,7 @@ def write_photos(folder):
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
         (folder / name).mkdir(parents=True)
-        for number in range(8):
+        for number in range(30):
             Image.fromarray(rng.integers(0, 256, (16, 16)).astype(np.uint8)).save(folder / name / f"{number}.png")
 
 

@@ -202,7 +202,7 @@ def test_an_unknown_name_is_told_with_near_matches_and_failed_plugins(install):
         Plugins().find("dataset", "digit")
     assert str(caught.value) == (
         "there is no dataset 'digit'; did you mean 'digits'? (`latentbench list datasets` shows all); "
-        "plugin bad:bad failed to load: RuntimeError: no luck; worse:worse failed to load: "
+        "plugin bad:bad failed to load: RuntimeError: no luck (bad.py:1); worse:worse failed to load: "
         "no hook found: mark functions with @latentbench.hookimpl (it has none)"
     )
     assert caught.value.exit_status == 2
@@ -231,7 +231,7 @@ def test_a_class_is_imported_when_it_is_asked_for(install):
 CLASSES = {
     "no module": ("nowhere:Mine", "'nowhere:Mine': ModuleNotFoundError: No module named 'nowhere'"),
     "no attribute": ("stuff:None_", "'stuff:None_': AttributeError: module 'stuff' has no attribute 'None_'"),
-    "raises": ("broken:Mine", "'broken:Mine': ValueError: broken"),
+    "raises": ("broken:Mine", "'broken:Mine': ValueError: broken (broken.py:1)"),
     "no attribute named": ("stuff:", "'stuff:': AttributeError: module 'stuff' has no attribute ''"),
 }
 
@@ -283,7 +283,9 @@ def test_a_loose_file_that_cannot_be_loaded_stops_the_request(tmp_path):
         == f"plugin file {tmp_path}/none.py cannot be loaded: there is no file {tmp_path}/none.py"
     )
     path = loose(tmp_path, "raise RuntimeError('no luck')")
-    with pytest.raises(PluginError, match=f"^plugin file {path} cannot be loaded: RuntimeError: no luck$"):
+    with pytest.raises(
+        PluginError, match=f"^plugin file {path} cannot be loaded: RuntimeError: no luck \\(loose.py:1\\)$"
+    ):
         Plugins(files=(path,))
     path = loose(tmp_path, "text", "notes.txt")
     with pytest.raises(PluginError, match=r"notes\.txt is not a Python file$"):

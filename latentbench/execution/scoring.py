@@ -166,7 +166,7 @@ def _stored(request: ScoreRequest, rows: Mapping[str, Any], n_eval: int, seconds
 
 def _range(request: ScoreRequest, name: str) -> tuple[float, float]:
     """Return the smallest and largest value that a score may have."""
-    low, high = request.scores[name]["range"]
+    low, high = request.scores[name].get("range", (None, None))
     return (-math.inf if low is None else low), (math.inf if high is None else high)
 
 

@@ -342,9 +342,8 @@ class LatentSpace:
         if not callable(posterior):
             raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            parts = [
-                checked_posterior(posterior(batch), self.name) for batch in batches(inputs, self.rows_at_once)
-            ]
+            given = (posterior(batch) for batch in batches(inputs, self.rows_at_once))
+            parts = [checked_posterior(part, self.name) for part in given]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from latentbench.source.loading import FILE_MODULE
 from latentbench.source.modules import Code, ModuleSource, parsed
+from latentbench.source.places import FOREIGN
 from latentbench.source.session_digest import has_no_file, session_digest
 
 __all__ = ["same_source", "source_digest"]
 
 BY_CLASS = "class:"  # digests without it are of whole files
 _CLASSES: dict[str, type] = {}  # digest -> a class of this source
-FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}
 
 
 def source_digest(cls: type) -> str:
@@ -28,7 +28,7 @@ def source_digest(cls: type) -> str:
     `from x import *`, the whole file counts, and the files that it imports. Comments do not count. Of classes that
     stand in no file, see `session_digest`.
     """
-    reached = _Reached({base.__module__.partition(".")[0] for base in cls.__mro__} - FOREIGN)
+    reached = _Followed({base.__module__.partition(".")[0] for base in cls.__mro__} - FOREIGN)
     for base in cls.__mro__:
         reached.follow(base.__module__, base.__qualname__.partition(".")[0])
     digest = hashlib.sha256()
@@ -76,17 +76,37 @@ def _files_digest(cls: type) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class _SourceFile:
+    content: bytes
+    parent: str  # the package that its relative imports are from
+    source: ModuleSource
+
+
+def _read(module: str) -> _SourceFile | None:
+    path = _source_file(module)
+    if path is None:
+        return None
+    content = path.read_bytes()
+    parent = module if path.stem == "__init__" else module.rpartition(".")[0]
+    return _SourceFile(
+        content, parent, parsed(content, parent) if path.suffix == ".py" else ModuleSource(whole=True)
+    )
+
+
 @dataclass
-class _Reached:
+class _Followed:
     """What is reached from some definitions, file by file.
 
     Attributes:
         packages: top-level packages that are followed.
         parts: (module, name) -> its source; the name "*" stands for all of a module.
+        read: module -> its file, None where it has none.
     """
 
     packages: set[str]
     parts: dict[tuple[str, str], str] = field(default_factory=dict)
+    read: dict[str, _SourceFile | None] = field(default_factory=dict)
 
     def follow(self, module: str, name: str) -> None:
         """Add a definition, and all that it uses."""
@@ -98,15 +118,15 @@ class _Reached:
 
     def _add(self, module: str, name: str) -> Iterator[tuple[str, str]]:
         """Add one definition and yield what it uses."""
-        path = _source_file(module)
-        if path is None:
+        if module not in self.read:
+            self.read[module] = _read(module)
+        file = self.read[module]
+        if file is None:
             return
-        content = path.read_bytes()
-        parent = module if path.stem == "__init__" else module.rpartition(".")[0]
-        source = parsed(content, parent) if path.suffix == ".py" else ModuleSource(whole=True)
+        source = file.source
         if name == "*" or source.whole:
-            self.parts[module, "*"] = hashlib.sha256(content).hexdigest()
-            yield from ((other, "*") for other in _imported_modules(content, parent))
+            self.parts[module, "*"] = hashlib.sha256(file.content).hexdigest()
+            yield from ((other, "*") for other in _imported_modules(file.content, file.parent))
             return
         if (module, "") not in self.parts:  # what runs whatever is used
             self.parts[module, ""] = source.others.text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
 
-from latentbench.source.digest import FOREIGN
+__all__ = ["FOREIGN", "import_failure", "place_of"]
 
-__all__ = ["import_failure", "place_of"]
+FOREIGN = {"latentbench", "torch", "sklearn", *sys.stdlib_module_names}  # no plugin's own
 
 
 def place_of(error: BaseException, cls: type) -> str:

@@ -14,15 +14,15 @@ from latentbench.testing.changes import (
 from latentbench.testing.checks import Check, check_metric
 from latentbench.testing.conformance import cases_of, check_dataset, check_model, parametrize_with_checks
 from latentbench.testing.gallery import gallery
-from latentbench.testing.rules import Case, Finding
+from latentbench.testing.rules import Case, RuleResult
 from latentbench.testing.sources import code_digest
 
 __all__ = [
     "CHANGES",
     "Case",
     "Check",
-    "Finding",
     "MovedPosterior",
+    "RuleResult",
     "blurred",
     "cases_of",
     "check_dataset",

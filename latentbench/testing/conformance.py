@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentbench.dataset import Dataset, Split
 from latentbench.errors import NotApplicableError, RequestError
@@ -15,13 +15,10 @@ from latentbench.plugins import Kind, Plugins
 from latentbench.testing.checks import check_metric
 from latentbench.testing.dataset_rules import DATASET_RULES, TriedDataset
 from latentbench.testing.model_rules import MODEL_RULES
-from latentbench.testing.rules import Case, Finding, RuleBrokenError, expecting
+from latentbench.testing.rules import Case, RuleBrokenError, RuleResult, expecting
 from latentbench.testing.specimens import specimens
 from latentbench.testing.training_rules import TRAINING_RULES
 from latentbench.testing.tried import TriedModel
-
-if TYPE_CHECKING:
-    import pytest
 
 __all__ = ["cases_of", "check_dataset", "check_model", "parametrize_with_checks"]
 
@@ -35,7 +32,7 @@ def check_model(
     data: Mapping[str, Split] | None = None,
     expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
-) -> list[Finding]:
+) -> list[RuleResult]:
     """Hold a model to the contract of models, on grey, color and odd images, vectors, and grids of distances.
 
     Rules of what it gives are tried on all data that it takes, rules of how it learns on the first of them. Data
@@ -65,7 +62,7 @@ def check_dataset(
     params: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
-) -> list[Finding]:
+) -> list[RuleResult]:
     """Hold a dataset to the contract of datasets. It is loaded some five times.
 
     Args:
@@ -106,7 +103,7 @@ def parametrize_with_checks(
     params: Mapping[str, Any] | None = None,
     expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
-) -> pytest.MarkDecorator:
+) -> Any:
     """Make a test of each rule for each of these models, datasets and metrics.
 
     Use it on a function with the one argument `check`, which it calls::
@@ -122,6 +119,9 @@ def parametrize_with_checks(
         params: parameters, for all of them.
         expected: rule -> why its failure is expected.
         plugins: where names are looked up; all installed plugins when left out.
+
+    Returns:
+        A decorator of pytest's.
     """
     import pytest
 

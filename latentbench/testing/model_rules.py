@@ -76,13 +76,14 @@ def check_codes_among_others(tried: TriedModel) -> None:
     first = tried.inputs[: len(tried.split) // 2]
     others = torch.cat([first, first.flip(0).neg() if first.min() < 0 else 1 - first])
     codes = tried.encode(tried.trained, others)[: len(first)]
-    _check_same(codes, tried.codes[: len(first)], "among other rows")
+    _check_same(codes, tried.repeated_codes()[: len(first)], "among other rows")
 
 
 def _check_rows(tried: TriedModel, how: str, parts: list[Any]) -> None:
     _check_amortized(tried)
+    codes = tried.repeated_codes()
     for rows in parts:
-        _check_same(tried.encode(tried.trained, tried.inputs[rows]), tried.codes[rows], how)
+        _check_same(tried.encode(tried.trained, tried.inputs[rows]), codes[rows], how)
 
 
 def _check_amortized(tried: TriedModel) -> None:
@@ -146,7 +147,7 @@ def check_posterior(tried: TriedModel) -> None:
             f"the posterior's variance must be positive, the least is {float(posterior.variance.min()):.3g}; "
             "let the network give its logarithm and use .exp()"
         )
-    if difference(posterior.mean, tried.codes) > ROUNDING:
+    if difference(posterior.mean, tried.repeated_codes()) > ROUNDING:
         raise RuleBrokenError("encode and the posterior's mean differ; return posterior(inputs).mean")
 
 
@@ -205,10 +206,10 @@ def check_state(tried: TriedModel) -> None:
     second.set_state({name: value.copy() for name, value in state.items()})
     if isinstance(second, GradientModel):
         second.eval()
-    codes = tried.encode(second, tried.inputs)
-    if not torch.equal(codes, tried.codes):
+    before, codes = tried.repeated_codes(), tried.encode(second, tried.inputs)
+    if not torch.equal(codes, before):
         raise RuleBrokenError(
-            f"a reloaded model gives codes that differ by {difference(codes, tried.codes):.1%} of the largest: "
+            f"a reloaded model gives codes that differ by {difference(codes, before):.1%} of the largest: "
             "what it learned is not all in get_state; register tensors as buffers, or return them"
         )
     if first.decoder != "none":

@@ -15,7 +15,7 @@ from latentbench.errors import ContractError, NotApplicableError, RequestError, 
 from latentbench.execution.isolation.failures import described
 from latentbench.source.places import place_of
 
-__all__ = ["Case", "Finding", "Rule", "RuleBrokenError", "expecting"]
+__all__ = ["Case", "Rule", "RuleBrokenError", "RuleResult", "expecting"]
 
 Rule = Callable[[Any], None]
 
@@ -25,7 +25,7 @@ class RuleBrokenError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class RuleResult:
     """What came of one rule.
 
     Attributes:
@@ -71,7 +71,7 @@ class Case:
         """The rule's name."""
         return self.rule.__name__.removeprefix("check_")
 
-    def finding(self) -> Finding:
+    def finding(self) -> RuleResult:
         """Try it; whatever is raised becomes a finding."""
         found = self._tried()
         if not self.expected:
@@ -81,19 +81,19 @@ class Case:
             return replace(found, status="failed", reason=reason)
         return replace(found, status="expected", reason=self.expected) if found.status == "failed" else found
 
-    def _tried(self) -> Finding:
+    def _tried(self) -> RuleResult:
         try:
             self.rule(self.make())
         except NotApplicableError as error:
-            return Finding(self.title, self.on, "not applicable", described(error))
+            return RuleResult(self.title, self.on, "not applicable", described(error))
         except (RuleBrokenError, ContractError) as error:
-            return Finding(self.title, self.on, "failed", described(error))
+            return RuleResult(self.title, self.on, "failed", described(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             place = place_of(error, self.cls)
             where = f" at {place}" if place else ""
             what = f"could not be tried: {type(error).__name__}{where}: {described(error)}"
-            return Finding(self.title, self.on, "failed", what)
-        return Finding(self.title, self.on, "ok")
+            return RuleResult(self.title, self.on, "failed", what)
+        return RuleResult(self.title, self.on, "ok")
 
     def __call__(self) -> None:
         """Fail, be skipped or pass under pytest.

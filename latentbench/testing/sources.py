@@ -9,7 +9,7 @@ import inspect
 from importlib import import_module
 from types import ModuleType
 
-from latentbench.source.digest import FOREIGN
+from latentbench.source.places import FOREIGN
 
 __all__ = ["code_digest"]
 

@@ -85,6 +85,16 @@ class TriedModel:
         """The codes of all inputs by the trained model."""
         return self.encode(self.trained, self.inputs)
 
+    def repeated_codes(self) -> Tensor:
+        """The codes of all inputs, of a model that gives the same ones again: others cannot be compared.
+
+        Raises:
+            NotApplicableError: it gives other codes each time.
+        """
+        if not torch.equal(self.codes, self.encode(self.trained, self.inputs)):
+            raise NotApplicableError("the same inputs get other codes each time (codes_repeat)")
+        return self.codes
+
     def encode(self, model: Model, inputs: Tensor) -> Tensor:
         """Return codes by `encode`, or by `embed` where there is no encoder."""
         with torch.no_grad():

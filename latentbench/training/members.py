@@ -54,7 +54,7 @@ class Alone(Members):
 
     def terms(self, batch: Batch, noise: Noise, player: str) -> Losses:
         """Return 0-dim terms."""
-        return _checked(self.models[0](batch, _Declared(noise), **({"player": player} if player else {})))
+        return _checked(self.models[0](batch, _DeclaredNoise(noise), **({"player": player} if player else {})))
 
     def update(self, batch: Batch, noise: Noise) -> None:
         """Renew the buffers."""
@@ -96,7 +96,7 @@ class Stack(Members):
         chosen = {"player": player} if player else {}
 
         def call(state: dict[str, Tensor], part: Batch, drawn: Noise) -> Losses:
-            return _checked(functional_call(self._shell, state, (part, _Declared(drawn)), chosen))
+            return _checked(functional_call(self._shell, state, (part, _DeclaredNoise(drawn)), chosen))
 
         return self._mapped(call, batch, noise)
 
@@ -138,7 +138,7 @@ class Stack(Members):
                     value.copy_((self.weights | self.buffers)[name][index])
 
 
-class _Declared(dict[str, Tensor]):
+class _DeclaredNoise(dict[str, Tensor]):
     """The noise that a model declares; what it asks for besides is an error that says how to declare it."""
 
     def __missing__(self, name: str) -> Tensor:

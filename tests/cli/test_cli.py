@@ -122,9 +122,9 @@ def test_list_plugins_shows_failures(cli, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     status, out, _ = cli("list", "plugins")
     assert status == 0
-    assert "broken:broken 1.0\n  FAILED:  RuntimeError: no luck\n" in out
+    assert "broken:broken 1.0\n  FAILED:  RuntimeError: no luck (broken.py:1)\n" in out
     rows = {row["name"]: row for row in json.loads(cli("list", "plugins", "--json")[1])}
-    assert rows["broken:broken"]["error"] == "RuntimeError: no luck"
+    assert rows["broken:broken"]["error"] == "RuntimeError: no luck (broken.py:1)"
     assert "vae" in rows["latentbench:latentbench-models"]["supplies"]["model"]
     assert "warning: plugin broken:broken 1.0 failed to load" in cli("list", "models")[2]
 

@@ -88,7 +88,9 @@ def test_what_is_left_for_later_is_computed_and_told_once(plugins, tmp_path):
         assert kinds == ["trial_started", "epoch_finished", "trial_finished"]
         record = Record(tmp_path / "run", trial.key)
         assert all(record.read_scores(request) is not None for request in plan.requests)
-    assert [result.failed_scores for result in results_of(events)] == [{"broken": "RuntimeError: no"}] * 2
+    assert [result.failed_scores for result in results_of(events)] == [
+        {"broken": "RuntimeError: no (odd.py:18)"}
+    ] * 2
     assert [result.status for result in results_of(events)] == ["ok", "ok"]
 
 

@@ -57,7 +57,9 @@ def test_what_is_wrong_with_one_setting_stops_the_run(run, tmp_path):
 
 
 def test_without_the_trait_the_trial_fails(run):
-    assert [failure[2:] for failure in run("wrong", first=False).failures] == [("failed", "this is wrong")]
+    assert [failure[2:] for failure in run("wrong", first=False).failures] == [
+        ("failed", "this is wrong (loose.py:16)")
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:choosy on digits")
@@ -65,7 +67,7 @@ def test_what_does_not_suit_the_data_or_breaks_is_recorded_with_the_trial(run):
     results = run("fine", "unsuited", "broken")
     ended = {trial.params.get("what"): trial.outcome for trial in results.trials}
     assert ended["unsuited"].refused
-    assert (ended["broken"].status, ended["broken"].message) == ("failed", "this is broken")
+    assert (ended["broken"].status, ended["broken"].message) == ("failed", "this is broken (loose.py:16)")
     assert ended["fine"].status == "ok"
 
 

@@ -409,7 +409,7 @@ def test_an_error_in_a_group_fails_the_guilty_one_alone(tiny, job_of):
     job, plugins = job_of(odd(tiny, 1, 2, 3))
     execute_job(job, plugins, lambda *_: None)
     found = [(o.status, o.message, o.environment["group_size"]) for o in ended(job)]
-    assert found == [("ok", "", 1), ("ok", "", 1), ("failed", "three is too many", 1)]
+    assert found == [("ok", "", 1), ("ok", "", 1), ("failed", "three is too many (odd.py:13)", 1)]
 
 
 def test_one_that_diverges_leaves_its_group_ok(tiny, job_of):

@@ -537,7 +537,7 @@ def test_a_model_that_fails_is_a_row_and_the_others_finish(tiny, tmp_path, plugi
         "the loss stopped being finite in epoch 1 (total = nan); try a lower learning rate"
     )
     assert ended["NanCodes"].message == "NanCodes: 360 of 360 codes hold NaN or infinity"
-    assert (ended["Raising"].error, ended["Raising"].message) == ("RuntimeError", "no luck at all")
+    assert (ended["Raising"].error, ended["Raising"].message) == ("RuntimeError", "no luck at all (models.py:27)")
     assert row(results, "good", label="Flat")["value"] == 3
     failed = row(results, "good", label="NanLoss")
     assert (failed["status"], failed["reason"]) == ("diverged", ended["NanLoss"].message)
@@ -552,7 +552,7 @@ def test_a_model_that_fails_is_a_row_and_the_others_finish(tiny, tmp_path, plugi
 SCORES = {
     "good": ("ok", ""),
     "items": ("ok", ""),
-    "raises": ("failed", "ValueError: no luck at all"),
+    "raises": ("failed", "ValueError: no luck at all (metrics.py:10)"),
     "declines": ("not applicable", "no weather"),
     "nan": ("failed", "metric 'nan' returned nan"),
     "forgets": ("failed", "metric 'forgets' returned no score 'forgets'"),

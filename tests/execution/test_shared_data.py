@@ -125,7 +125,7 @@ WRITERS = {
     "Zeroes": "fit wrote into train.inputs, which other models share; work on a copy",
     "Shuffles": "fit wrote into train.inputs, which other models share; work on a copy",
     "Relabels": "fit wrote into train.labels, which other models share; work on a copy",
-    "Raises": "and then this",
+    "Raises": "and then this (models.py:25)",
     "Later": "Later wrote into inputs of the train split, which all share; work on a copy",
 }
 
@@ -195,7 +195,7 @@ def test_no_other_model_fails(spoilt_by_models):
         ("b_labels", "ContractError: compute wrote into labels of the space; work on a copy"),
         ("b_train", "ContractError: compute wrote into train codes of the space; work on a copy"),
         ("b_view", "ContractError: compute wrote into inputs of the space; work on a copy"),
-        ("b_raises", "ValueError: and then this"),
+        ("b_raises", "ValueError: and then this (metrics.py:14)"),
     ],
 )
 def test_a_metric_that_writes_into_the_space_fails_by_name(spoilt_by_metrics, metric, reason):

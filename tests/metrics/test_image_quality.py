@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, NotApplicableError
+from latentbench.execution.scoring import given_to
 from latentbench_metrics.image_quality import (
     ImageQuality,
     MsSsim,
@@ -135,7 +136,10 @@ def test_a_copy_has_a_finite_psnr_score():
 def test_ms_ssim3_metric_takes_2000_images_and_needs_large_ones(space):
     x, y = images(count=2100)
     many = LatentSpace.from_arrays(codes=torch.zeros(2100, 2), inputs=x, reconstructions=y)
-    values = MsSsim(MsSsim.Params()).compute(many)["ms_ssim3"]
+    metric = MsSsim(MsSsim.Params())
+    given = given_to(metric, many)
+    assert len(given) == 2000
+    values = metric.compute(given)["ms_ssim3"]
     assert values.shape == (2000,)
     assert float(values.mean()) == pytest.approx(ms_ssim3(x, y), abs=1e-3)
     with pytest.raises(NotApplicableError, match="sides of at least 28, they are 8x8"):

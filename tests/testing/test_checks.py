@@ -77,7 +77,7 @@ def test_broken_promises_are_found(file):
     checks = list(check_metric("wrong", Plugins([file])))
     failed = {(check.score, check.space) for check in checks if not check.passed}
     by_score = {score: {space for actual, space in failed if actual == score} for score, _ in failed}
-    assert by_score["outside"] == {"as it is"}
+    assert "as it is" in by_score["outside"]
     assert "by_place" not in by_score, "metrics see items in an order that does not depend on how they lay"
     assert {"rotated codes", "permuted codes"} & by_score["by_turn"]
     assert "once more" in by_score["by_chance"]
@@ -88,7 +88,7 @@ def test_broken_promises_are_found(file):
 def test_a_failure_fails_and_what_is_not_applicable_is_told(file):
     broken, picky = (list(check_metric(name, Plugins([file]))) for name in ("broken", "picky"))
     assert not any(check.passed for check in broken)
-    assert {check.reason for check in broken} == {"ZeroDivisionError: oh"}
+    assert {check.reason for check in broken} == {"ZeroDivisionError: oh (wrong.py:39)"}
     assert all(check.passed for check in picky)
     assert {check.reason for check in picky} == {"too picky"}
 
@@ -118,7 +118,8 @@ def test_the_verb_shows_a_table_and_fails_for_broken_promises(file, capsys):
     assert "not as declared: outside (as it is)" in shown.err
     assert "too picky" in shown.out
     (line,) = [line for line in shown.out.splitlines() if line.startswith("as it is  ") and "outside" in line]
-    assert line.split(maxsplit=4)[3:] == ["outside", "2  FAILED (in its range)"]
+    assert "FAILED (in its range); metric" in line
+    assert "'wrong' returned 2 for 'outside', which declares the range 0 to 1" in " ".join(shown.out.split())
 
 
 def test_a_score_leads_to_its_metric(capsys):
@@ -134,7 +135,10 @@ def test_an_unknown_name_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["check", "knn1O"])
     assert stop.value.code == 2
-    assert "there is no model, metric, score or dataset 'knn1O'; did you mean 'knn10'" in capsys.readouterr().err
+    assert (
+        "there is no model, metric, score or dataset 'knn1O'; did you mean 'knn1' or 'knn10'"
+        in capsys.readouterr().err
+    )
 
 
 def test_models_and_datasets_have_a_line_a_rule(capsys):

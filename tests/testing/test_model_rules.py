@@ -297,6 +297,12 @@ def test_every_rule_is_tried_on_all_data_that_the_model_takes():
     assert all(found.on == "" for found in findings if found.rule == "loss_falls")
 
 
+def test_a_mistake_is_not_taken_for_others():
+    """Codes that are drawn anew differ in every comparison; that says nothing of batches, states and seeds."""
+    broken = {found.rule for found in check_model(SamplingEncode) if not found.passed}
+    assert broken == {"codes_repeat", "random_state_untouched"}
+
+
 class OnlySquares(Right):
     def __init__(self, params, data):
         if len(data.shape) != 3 or data.shape[1] != data.shape[2]:

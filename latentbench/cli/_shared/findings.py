@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,14 @@ from latentbench.cli._shared.layout import print_table
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
-    from latentbench.testing import Finding
+    from latentbench.testing import RuleResult
 
 __all__ = ["print_findings", "sentences"]
 
+NUMBER = re.compile(r"\d[\d.]*")  # one mistake has other numbers on other data
 
-def print_findings(findings: Sequence[Finding]) -> None:
+
+def print_findings(findings: Sequence[RuleResult]) -> None:
     """Print a line a rule, and below them what data the plugin does not take."""
     rules = list(dict.fromkeys(finding.rule for finding in findings))
     refused = _refused(findings)
@@ -27,21 +30,21 @@ def print_findings(findings: Sequence[Finding]) -> None:
         echo(f"  not tried on {title}: {reason}")
 
 
-def sentences(name: str, findings: Iterable[Finding]) -> Iterator[str]:
+def sentences(name: str, findings: Iterable[RuleResult]) -> Iterator[str]:
     """Yield a sentence for each thing that is wrong, with the rules and the data that it was seen on."""
-    seen: dict[str, list[Finding]] = {}
+    seen: dict[str, list[RuleResult]] = {}
     for finding in findings:
         if not finding.passed:
-            seen.setdefault(finding.reason, []).append(finding)
-    for reason, several in seen.items():
+            seen.setdefault(NUMBER.sub("#", finding.reason), []).append(finding)
+    for several in seen.values():
         rules = ", ".join(dict.fromkeys(finding.rule for finding in several))
         on = ", ".join(dict.fromkeys(finding.on for finding in several if finding.on))
-        yield f"{name} breaks {rules}{f' on {on}' if on else ''}: {reason}"
+        yield f"{name} breaks {rules}{f' on {on}' if on else ''}: {several[0].reason}"
 
 
-def _refused(findings: Iterable[Finding]) -> dict[str, str]:
+def _refused(findings: Iterable[RuleResult]) -> dict[str, str]:
     """Return title -> reason of the data on which no rule is applicable."""
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[RuleResult]] = {}
     for finding in findings:
         if finding.on:
             found.setdefault(finding.on, []).append(finding)
@@ -52,7 +55,7 @@ def _refused(findings: Iterable[Finding]) -> dict[str, str]:
     }
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
+def _verdict(findings: Sequence[RuleResult]) -> str:
     words = []
     for status in dict.fromkeys(finding.status for finding in findings):
         of_status = [finding for finding in findings if finding.status == status]

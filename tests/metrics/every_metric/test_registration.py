@@ -13,6 +13,7 @@ import torch
 import latentbench_metrics
 from latentbench import LatentSpace, Metric, NotApplicableError
 from latentbench.cli import main
+from latentbench.execution.scoring import compute
 
 HEADLINES = {
     "r2": ("keep", "up", 0.0, "pixels"),
@@ -100,7 +101,7 @@ def test_the_package_imports_no_torch_and_no_pandas():
 @pytest.mark.parametrize("metric", list(classes()), ids=lambda cls: cls.__name__)
 def test_every_metric_gives_its_scores_and_repeats_them(metric, suited, monkeypatch):
     monkeypatch.setattr(metric, "min_items", 2)
-    first, second = (metric(metric.Params()).compute(suited(metric)) for _ in range(2))
+    first, second = (compute(metric(metric.Params()), suited(metric)) for _ in range(2))
     assert set(first) == set(metric.scores)
     for name, value in first.items():
         assert torch.as_tensor(value).ndim <= 1
