@@ -23,7 +23,7 @@ SMALL = ["--epochs", "1", "--seeds", "1", "--train-limit", "200", "--workers", "
 SMALL_DATA = {
     "fashion_mnist": ["fashion_mnist.path=idx"],
     "faces": ["faces.train=300", "faces.test=60"],
-    "furniture": ["furniture.train=120", "furniture.test=30"],
+    "furniture": ["furniture.train=120", "furniture.test=30", "deepsdf.fit_steps=4"],
 }
 SMALLER = {
     "map": ["--count", "80"],
