@@ -94,7 +94,8 @@ def status(command):
     if words[:1] == ["new"]:
         shutil.rmtree(words[2], ignore_errors=True)
     if words[:1] == ["run"]:
-        several = {"-p", "--checkpoints", "--train-limit"} & set(words)  # many settings: a few scores of each
+        many = {"-p", "--checkpoints", "--train-limit", "fashion_mnist", "standard"}  # settings, or items
+        several = many & set(words)  # a few scores of each
         words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
         words += ["--epochs", "40"] if "--checkpoints" in words else []
         if {"fashion_mnist", "standard"} & {word.partition(":")[0] for word in words}:
