@@ -252,10 +252,10 @@ class Plugins:
         return Registration(kind, attribute, cls, "", plugin)
 
     def _find_in_session(self, kind: Kind, name: str) -> Registration:
-        for registration in self.registrations(kind):
-            if registration.target == name:
-                return registration
         cls = class_of_session(name)
+        for registration in self.registrations(kind):
+            if registration.target == name or (cls is not None and registration.target is cls):
+                return registration
         if cls is None:
             given = "scores" if kind == "metric" else f"{kind}s"
             raise UnknownNameError(

@@ -7,7 +7,9 @@ import warnings
 import pytest
 
 from latentbench import LatentbenchError, Model
+from latentbench.benchmark import named
 from latentbench.errors import PluginError, UnknownNameError
+from latentbench.planning.metrics import metric_requests
 from latentbench.plugins import Plugins
 from latentbench.source.digest import same_source, source_digest
 from latentbench.source.loading import load_file
@@ -633,3 +635,21 @@ def test_the_digest_of_a_loose_file_is_that_of_the_file(tmp_path, site):
 
 def test_the_digest_holds_nothing_of_the_host():
     assert source_digest(LatentbenchError) == source_digest(Model) == source_digest(int)
+
+
+@pytest.mark.parametrize("target", ["Mine", '"mine:Mine"'])
+def test_a_class_that_a_plugin_has_registered_is_asked_for_by_its_name(install, target):
+    source = f"""
+    from latentbench import Metric, Score, hookimpl
+
+    class Mine(Metric):
+        scores = {{"mine_score": Score("up")}}
+        def compute(self, space): return {{"mine_score": 1.0}}
+
+    @hookimpl
+    def register_metrics(register): register("mine_metric", {target})
+    """
+    install("mine", {"mine.py": source})
+    cls = importlib.import_module("mine").Mine
+    (request,) = metric_requests((named(cls),), Plugins())
+    assert request.metric == "mine_metric"

@@ -26,9 +26,10 @@ LARGE = 4096  # from this many items on umap-learn searches neighbors by other c
 class UMAP(SklearnModel):
     """UMAP: McInnes, Healy and Melville 2018, "Uniform Manifold Approximation and Projection", by umap-learn.
 
-    Fitted to the training items; other items are placed among those, up to 10,000 at once: an item's place can
-    depend slightly on what is placed with it. It cannot be reloaded without pickle, so its scores are made with
-    the trial. It has no decoder: the inverse of umap-learn takes much of a second per image.
+    Fitted to the training items; other items are placed among those, up to 10,000 at once, and together: an item's
+    place depends on what is placed with it, by a tenth of the map and more where there are few. It cannot be
+    reloaded without pickle, so its scores are made with the trial. It has no decoder: the inverse of umap-learn
+    takes much of a second per image.
     """
 
     version: ClassVar[int] = 3  # since 3, inputs that are no images are centered first

@@ -280,7 +280,7 @@ def test_models_do_with_processes_what_they_like(tiny, tmp_path, plugin_file):
     good = ("Loads", "Spawns", "Serves", "Reads", "Comes", "Leaves", "ae")
     assert ended == {
         **dict.fromkeys(good, ("ok", "")),
-        "Asks": ("failed", "EOF when reading a line"),
+        "Asks": ("failed", f"EOF when reading a line (loose.py:{line_of('input(')})"),
         "Interrupts": ("failed", "the worker process ended with exit status 1 after KeyboardInterrupt"),
         "Dies": ("failed", "the worker process ended by signal SIGABRT"),
     }
@@ -294,6 +294,11 @@ def test_models_do_with_processes_what_they_like(tiny, tmp_path, plugin_file):
     assert not any(map(lives, left))
     told = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     assert [line["label"] for line in told if line["event"] == "trial_finished"] == list(names)
+
+
+def line_of(word):
+    """The line of the plugin file that holds a word."""
+    return next(number for number, line in enumerate(ODD.splitlines(), 1) if word in line)
 
 
 def children_of_this_process():
