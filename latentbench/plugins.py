@@ -101,7 +101,7 @@ class Plugins:
             with named_by_a_run_folder():
                 self._add(info, lambda: load_file(name))
         except UntrustedCodeError:
-            info.error = "you have not allowed it to run since it is as it is now"
+            info.error = "it is new or has changed, and you have not allowed it to run"
             self.infos.remove(info)
         if info.error:
             self.forgone[name] = info.error

@@ -8,7 +8,7 @@ import pytest
 
 from latentbench import LatentbenchError, Model
 from latentbench.benchmark import named
-from latentbench.errors import PluginError, UnknownNameError
+from latentbench.errors import PluginError, RequestError, UnknownNameError
 from latentbench.planning.metrics import metric_requests
 from latentbench.plugins import Plugins
 from latentbench.source.digest import same_source, source_digest
@@ -653,3 +653,36 @@ def test_a_class_that_a_plugin_has_registered_is_asked_for_by_its_name(install, 
     cls = importlib.import_module("mine").Mine
     (request,) = metric_requests((named(cls),), Plugins())
     assert request.metric == "mine_metric"
+
+
+def test_a_metric_that_is_left_out_takes_no_name_with_it(install):
+    """Its scores may be called as one of latentbench's scores or metrics, or as one of another plugin."""
+    bad = """
+    from latentbench import Metric, Score, hookimpl
+
+    class Bad(Metric):
+        scores = {name: Score("up", "x", floor="no_such_model") for name in ("r2", "knn", "shared", "alone")}
+        def compute(self, space): return dict.fromkeys(self.scores, 1.0)
+
+    @hookimpl
+    def register_metrics(register): register("bad", Bad)
+    """
+    good = """
+    from latentbench import Metric, Score, hookimpl
+
+    class Good(Metric):
+        scores = {"shared": Score("up")}
+        def compute(self, space): return {"shared": 1.0}
+
+    @hookimpl
+    def register_metrics(register): register("good", Good)
+    """
+    install("bad", {"bad.py": bad})
+    install("good", {"good.py": good})
+    plugins = Plugins()
+    with pytest.warns(UserWarning, match="metric bad is left out"):
+        requests = metric_requests(("r2", "knn", "shared"), plugins)
+    assert [request.metric for request in requests] == ["good", "knn", "r2"]
+    for name in ("bad", "alone"):
+        with pytest.raises(RequestError, match="names no model, 'no_such_model'"):
+            metric_requests((name,), plugins)

@@ -77,7 +77,7 @@ def _check_metric(name: str, plugins: Plugins) -> list[str]:
     checks = list(check_metric(name, plugins))
     print_table(_rows(checks), ("space", "score", "value", "verdict"), numbers={2})
     failed = [f"{check.score} ({check.space})" for check in checks if not check.passed]
-    return [f"not as declared: {', '.join(failed)}"] if failed else []
+    return [f"{name}: not as declared: {', '.join(failed)}"] if failed else []
 
 
 def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
@@ -97,7 +97,7 @@ def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
     known = {*scores, *(each for kind in KINDS for each in plugins.names(kind))}
     raise UnknownNameError(
         f"there is no model, metric, score or dataset {name!r}{near_matches(name, known)} "
-        "(`latentbench list` shows all)"
+        "(`latentbench list models`, `list metrics` and `list datasets` show all)"
     )
 
 

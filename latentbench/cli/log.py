@@ -45,21 +45,16 @@ def command(run: str, model: str | None, dataset: str | None, seed: int | None) 
         if not trials:
             raise RequestError(f"no trial has seed {seed}; see `latentbench table {run} --all`")
     if model is None and dataset is None and seed is None:
-        trials = [trial for trial in trials if _failed(results, trial)]
+        failed = {row.trial for row in results.rows if row.status == "failed"}
+        trials = [trial for trial in trials if trial.key in failed or not _ended_well(trial)]
         if not trials:
             echo("nothing failed; choose trials with --model, --dataset or --seed")
     for trial in trials:
         _print(results, trial)
 
 
-def _failed(results: Results, trial: Trial) -> bool:
-    ended_well = trial.outcome is not None and (trial.ok or trial.outcome.refused)
-    rows = (row for row in results.rows if (row.label, row.seed, row.dataset) == _name(trial))
-    return not ended_well or any(row.status == "failed" for row in rows)
-
-
-def _name(trial: Trial) -> tuple[str, int, str]:
-    return trial.label, trial.seed, trial.dataset
+def _ended_well(trial: Trial) -> bool:
+    return trial.outcome is not None and (trial.ok or trial.outcome.refused)
 
 
 def _print(results: Results, trial: Trial) -> None:

@@ -22,7 +22,8 @@ class ScoreOwners:
     Attributes:
         metrics: registered name -> class.
         by_score: score -> name of the metric that computes it.
-        unusable: name of a metric, or a score that two metrics compute -> what is wrong, in a sentence.
+        unusable: name of a metric that is left out, or of a score that only such metrics compute -> what is wrong,
+            in a sentence.
     """
 
     metrics: Mapping[str, type[Metric]] = field(default_factory=dict)
@@ -33,31 +34,34 @@ class ScoreOwners:
     def among(cls, plugins: Plugins) -> ScoreOwners:
         """Load all metrics. Of two that compute one score, latentbench's own stays; of two others, neither."""
         metrics: dict[str, type[Metric]] = {}
-        unusable: dict[str, str] = {}
+        left_out: dict[str, str] = {}
         for name in plugins.names("metric"):
             try:
                 metrics[name] = plugins.load("metric", name)
             except PluginError as error:
-                unusable[name] = str(error)
+                left_out[name] = str(error)
         for name, metric in metrics.items():
-            if not plugins.find("metric", name).plugin.own and (wrong := _unknown_bound(metric, plugins)):
-                sentence = f"{name} of {plugins.find('metric', name).plugin.name}: {wrong}"
-                unusable |= dict.fromkeys((name, *metric.scores), sentence)
+            plugin = plugins.find("metric", name).plugin
+            if not plugin.own and (wrong := _unknown_bound(metric, plugins)):
+                left_out[name] = f"{name} of {plugin.name}: {wrong}"
         claims: dict[str, list[str]] = {}
-        for name, metric in metrics.items():
-            for score in metric.scores:
+        for name in metrics.keys() - left_out.keys():
+            for score in metrics[name].scores:
                 claims.setdefault(score, []).append(name)
         for score, names in claims.items():
-            if len(names) == 1:
-                continue
-            own = [name for name in names if plugins.find("metric", name).plugin.own]
-            sentence = _contested(score, names, plugins)
-            unusable |= dict.fromkeys([name for name in names if name not in own[:1]], sentence)
-            if not own:
-                unusable[score] = sentence
-        usable = {name: metric for name, metric in metrics.items() if name not in unusable}
+            if len(names) > 1:
+                own = [name for name in names if plugins.find("metric", name).plugin.own]
+                others = [name for name in names if name not in own[:1]]
+                left_out |= dict.fromkeys(others, _contested(score, sorted(names), plugins))
+        usable = {name: metric for name, metric in metrics.items() if name not in left_out}
         by_score = {score: name for name, metric in usable.items() for score in metric.scores}
-        return cls(usable, by_score, unusable)
+        lost = {
+            score: left_out[name]
+            for name in metrics.keys() & left_out.keys()
+            for score in metrics[name].scores
+            if score not in by_score and score not in usable
+        }
+        return cls(usable, by_score, lost | left_out)
 
 
 def _unknown_bound(metric: type[Metric], plugins: Plugins) -> str:
