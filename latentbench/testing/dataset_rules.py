@@ -116,7 +116,7 @@ def check_labels(tried: TriedDataset) -> None:
 
 
 def check_factors(tried: TriedDataset) -> None:
-    """A factor of k values takes whole numbers from 0 to k - 1, and factors have other names."""
+    """A factor of k values takes whole numbers from 0 to k - 1, and no two factors have one name."""
     train, _ = tried.loaded
     if train.factors is None:
         raise NotApplicableError("it has no factors")
