@@ -19,6 +19,7 @@ _HOMES = {
     "DataSpec": "dataset",
     "Dataset": "dataset",
     "Draw": "model",
+    "Executor": "executor",
     "GradientModel": "model",
     "Invariance": "metric",
     "LatentSpace": "latent.space",
@@ -35,6 +36,8 @@ _HOMES = {
     "Params": "params",
     "PerMember": "params",
     "Posterior": "model",
+    "RequestError": "errors",
+    "Resources": "executor",
     "Results": "results",
     "Rows": "dataset",
     "Score": "scores",
@@ -82,8 +85,11 @@ if TYPE_CHECKING:
     from latentbench.errors import DataError as DataError
     from latentbench.errors import LatentbenchError as LatentbenchError
     from latentbench.errors import NotApplicableError as NotApplicableError
+    from latentbench.errors import RequestError as RequestError
     from latentbench.errors import UntrustedCodeError as UntrustedCodeError
     from latentbench.errors import near_matches as near_matches
+    from latentbench.executor import Executor as Executor
+    from latentbench.executor import Resources as Resources
     from latentbench.export.transformer import ModelTransformer as ModelTransformer
     from latentbench.files.cache import cache_dir as cache_dir
     from latentbench.files.reading import check_memory as check_memory

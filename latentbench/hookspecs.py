@@ -37,6 +37,11 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
+def register_executors(register: Register) -> None:
+    """Register executors: call register("name", "package.module:Class", summary="one line")."""
+
+
+@hookspec
 def run_started(benchmark: Benchmark, run: Path) -> None:
     """Learn that a run begins: what was asked for, and the folder it goes to."""
 

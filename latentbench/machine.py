@@ -130,14 +130,18 @@ def _seed_torch(seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def choose_device(requested: str) -> str:
+def choose_device(requested: str, *, here: bool = True) -> str:
     """Return "cuda" or "cpu": the requested device, for "auto" the better one of this machine.
+
+    Args:
+        requested: "auto", "cpu" or "cuda".
+        here: it is used on this machine; on others, CUDA may be there that is not here.
 
     Raises:
         RequestError: CUDA is requested and not available.
     """
     available = torch.cuda.is_available()
-    if requested == "cuda" and not available:
+    if requested == "cuda" and here and not available:
         raise RequestError("--device cuda: torch sees no CUDA device here; use --device cpu")
     if requested not in ("auto", "cpu", "cuda"):
         raise RequestError(f"--device must be auto, cpu or cuda, got {requested!r}")
@@ -150,7 +154,9 @@ def best_precision(device: str) -> Literal["float32", "bfloat16"]:
     return "bfloat16" if half else "float32"
 
 
-def environment(device: str, threads: int, concurrency: int, group_size: int = 1) -> dict[str, Any]:
+def environment(
+    device: str, threads: int, concurrency: int, group_size: int = 1, executor: str = "local"
+) -> dict[str, Any]:
     """Describe what a trial ran on; recorded with it, never part of its key.
 
     `convolutions` is recorded only if not "fast": such environments equal those recorded before it existed.
@@ -166,7 +172,8 @@ def environment(device: str, threads: int, concurrency: int, group_size: int = 1
         "threads": threads,
         "concurrency": concurrency,
         "group_size": group_size,
-        "executor": "local",
+        "executor": executor,
+        "node": platform.node(),
         **({} if convolutions == "fast" else {"convolutions": convolutions}),
     }
 

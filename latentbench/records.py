@@ -386,12 +386,17 @@ def progress_path(run: Path, key: str) -> Path:
     return run / "trials" / f".progress-{key}.safetensors"
 
 
-def remove_leftovers(run: Path) -> None:
-    """Remove what killed workers left behind, but for trials to go on with; call it with the run's lock held."""
-    for path in (run / "trials").glob(".work-*"):
-        discard(path)
-    for path in (run / "trials").glob(".*.safetensors.*"):  # half written
-        discard(path)
+def remove_leftovers(run: Path, *, at_work: bool = False) -> None:
+    """Remove what killed workers left behind, but for trials to go on with; call it with the run's lock held.
+
+    Args:
+        run: the run's folder.
+        at_work: there are workers that are alive: what may be theirs stays.
+    """
+    if not at_work:
+        for pattern in (".work-*", ".*.safetensors.*"):  # these are half written
+            for path in (run / "trials").glob(pattern):
+                discard(path)
     for path in (run / "trials").glob(".progress-*.safetensors"):
         if not is_regular(path):
             discard(path)

@@ -12,8 +12,8 @@ from latentbench.source.places import import_failure
 __all__ = ["KINDS", "Kind", "PluginInfo", "Registration", "conflict", "of_latentbench", "wrong_with"]
 
 OWN = "latentbench"  # the distribution
-Kind = Literal["dataset", "model", "metric"]
-KINDS: tuple[Kind, ...] = ("dataset", "model", "metric")
+Kind = Literal["dataset", "model", "metric", "executor"]
+KINDS: tuple[Kind, ...] = ("dataset", "model", "metric", "executor")
 
 
 @dataclass
@@ -47,7 +47,7 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class Registration:
-    """A dataset, model or metric that a plugin has registered under a name."""
+    """A dataset, model, metric or executor that a plugin has registered under a name."""
 
     kind: Kind
     name: str

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from latentbench.executor import LOCAL
 from latentbench.files.json_files import canonical_json, short_hash
 from latentbench.scores import PURPOSES, gain
 from latentbench.text import printable
@@ -32,7 +33,11 @@ __all__ = [
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
 ROUNDING = 1e-9  # by which a mean of equal values may exceed them
-NO_INFLUENCE = ("concurrency", "group_size")  # on quality: they change what a trial costs, and nothing else
+NO_INFLUENCE = (
+    "concurrency",
+    "group_size",
+    "node",
+)  # on quality: they change what a trial costs, and nothing else
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class ScoreRow:
         seed: the trial's seed.
         split: the split that was scored.
         train_seconds: time to train; NaN where that was not recorded. `device`, "" likewise.
+        node: name of the machine; "" where that was not recorded.
         threads: torch threads of the trial. None for what has not run; `concurrency` and `group_size` likewise.
         concurrency: jobs that ran at the same time.
         group_size: trials trained together, 1 for a trial alone.
@@ -92,6 +98,7 @@ class ScoreRow:
     split: SplitName
     train_seconds: float
     device: str
+    node: str
     threads: int | None
     concurrency: int | None
     group_size: int | None
@@ -259,6 +266,8 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
     outcome = trial.outcome or MISSING
     machine = outcome.environment
     influential = {name: machine[name] for name in sorted(machine) if name not in NO_INFLUENCE}
+    if "executor" in influential:
+        influential["executor"] = LOCAL  # has no influence either; runs of old hold it in their hashes
     return {
         "dataset": trial.dataset,
         "model": _short_name(trial),
@@ -269,6 +278,7 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
         "seed": trial.seed,
         "train_seconds": outcome.cost.get("train_seconds", math.nan),
         "device": str(machine.get("device") or ""),
+        "node": str(machine.get("node") or ""),
         **{name: count if isinstance(count := machine.get(name), int) else None for name in COUNTS},
         "precision": trial.budget.precision,
         "model_version": trial.model_version,

@@ -21,7 +21,7 @@ from latentbench.cli._shared.options import (
     read_params,
 )
 from latentbench.errors import PluginError, UnknownNameError, near_matches
-from latentbench.plugins import KINDS, Kind, Plugins
+from latentbench.plugins import Kind, Plugins
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+CHECKED: tuple[Kind, ...] = ("dataset", "model", "metric")  # an executor is tried by a run
 PARAM = "Parameter of the model or dataset, as latent_dim=8."
 
 
@@ -83,7 +84,7 @@ def _check_metric(name: str, plugins: Plugins) -> list[str]:
 def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
     """Return what this is the name of, or the metric that computes the score of this name."""
     if name.rpartition(":")[0].endswith(".py"):
-        for kind in KINDS:
+        for kind in CHECKED:
             with contextlib.suppress(PluginError):
                 plugins.load(kind, name)
                 return kind, name
@@ -94,7 +95,7 @@ def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
     scores = metrics_by_score(plugins)
     if name in scores:
         return "metric", scores[name]
-    known = {*scores, *(each for kind in KINDS for each in plugins.names(kind))}
+    known = {*scores, *(each for kind in CHECKED for each in plugins.names(kind))}
     raise UnknownNameError(
         f"there is no model, metric, score or dataset {name!r}{near_matches(name, known)} "
         "(`latentbench list models`, `list metrics` and `list datasets` show all)"

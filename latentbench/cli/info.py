@@ -26,7 +26,7 @@ __all__ = ["command"]
 @click.argument("name", type=TEXT)
 @plugin_options
 def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """Explain a dataset, model, metric or score: what it is, its parameters and its source."""
+    """Explain a dataset, model, metric, score or executor: what it is, its parameters and its source."""
     plugins = load_plugins(files, blocked)
     kinds = [kind for kind in KINDS if name in plugins.names(kind)]
     for kind in kinds:

@@ -17,11 +17,11 @@ __all__ = ["command"]
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["datasets", "models", "metrics", "plugins"]))
+@click.argument("what", type=click.Choice(["datasets", "models", "metrics", "executors", "plugins"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """List the datasets, models or metrics that plugins supply, or the plugins themselves."""
+    """List the datasets, models, metrics or executors that plugins supply, or the plugins themselves."""
     plugins = load_plugins(files, blocked) if what != "plugins" else Plugins(files, blocked)
     rows = _plugin_rows(plugins) if what == "plugins" else _registration_rows(plugins, cast("Kind", what[:-1]))
     if as_json:

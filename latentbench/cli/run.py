@@ -24,11 +24,13 @@ from latentbench.cli._shared.options import (
 )
 from latentbench.cli._shared.running import execute_plan, execution_of, show_results
 from latentbench.terminal.output import echo
+from latentbench.text import counted
 
 if TYPE_CHECKING:
     from latentbench.execution.estimate import TrialEstimate
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
+    from latentbench.results import Results
     from latentbench.trial import Trial
 
 __all__ = ["command"]
@@ -113,6 +115,33 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     show_default=True,
     help="Trials to run: missing ones, and also failed ones, those whose source changed, or all.",
 )
+@click.option(
+    "--executor",
+    type=TEXT,
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    help="Where trials run: local, on this machine; dask; slurm; or a plugin's (`latentbench list executors`).",
+)
+@click.option(
+    "--executor-options",
+    multiple=True,
+    type=SETTING,
+    metavar="KEY=VALUE",
+    help="Parameter of the executor, as minutes=120; may be repeated (`latentbench info slurm`).",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Begin a training again whose worker was killed, so often without getting further.",
+)
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Hand the trials to the executor and return; the same command without it collects them.",
+)
 @click.option("-o", "--output", type=PATH, help="Folder of the run; default: results/DATASET-TITLE.")
 @click.option(
     "--dry-run", is_flag=True, help="Only print the trials, minutes and megabytes that the run would take."
@@ -141,10 +170,25 @@ def command(
         _print_estimate(plan, folder, plugins, options)
         return 0
     results = execute_plan(plan, request, folder, plugins, options)
+    if options["detach"]:
+        _print_submitted(results, options["executor"])
+        return 0
     show_results(results, plugins, options["purposes"])
     if options["debug"]:  # the others may be missing
         return 1 if any(status in ("failed", "diverged") for _, _, status, _ in results.failures) else 0
     return 0 if results.complete else 1
+
+
+def _print_submitted(results: Results, executor: str) -> None:
+    """Say what was left with an executor, and how to come back to it."""
+    from latentbench.trial import NOT_RUN
+
+    left = sum(trial.outcome is None or trial.outcome.error == NOT_RUN for trial in results.trials)
+    echo(
+        f"{left} of {counted(len(results.trials), 'trial')} left with {executor}; "
+        f"`latentbench status {results.path}` tells how far they are, and the same command without --detach "
+        "collects them"
+    )
 
 
 def _changes(options: Mapping[str, Any]) -> dict[str, Any]:

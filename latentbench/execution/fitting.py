@@ -33,7 +33,7 @@ from latentbench.trial import Outcome, Status, Trial
 __all__ = ["Checkpoint", "close", "fail", "fit"]
 
 LATE_FALL_LIMIT = 0.01
-SAVE_SECONDS = 60.0  # a training that lasts longer is saved at the end of an epoch this often
+SAVE_SECONDS = 60.0
 ENDS: dict[type[BaseException], Status] = {DivergedError: "diverged", NotApplicableError: "skipped"}
 _WARM: set[tuple[str, str, int]] = set()  # (dataset, label, group size) this process has trained before
 
@@ -77,6 +77,7 @@ def fit(
     machine: Mapping[str, Any],
     plugins: Plugins,
     listener: Listener,
+    save_seconds: float | None = None,
 ) -> None:
     """Train each of `trainings`, together where there are several, and write down their checkpoints.
 
@@ -86,6 +87,7 @@ def fit(
         machine: what is recorded of the machine.
         plugins: where models and data come from.
         listener: called after each epoch.
+        save_seconds: a training that lasts longer is saved at the end of an epoch this often; None: each minute.
 
     Raises:
         Exception: whatever the plugins raise; a member that diverges is written down and the others go on.
@@ -96,7 +98,16 @@ def fit(
     if "train_limit" in trials[0].traits.varied and len(train) < (budget.train_limit or 0):
         raise NotApplicableError(f"train_limit={budget.train_limit}, there are {len(train)} training rows")
     models = [build_model(trial, plugins, DataSpec.of(train)) for trial in trials]
-    task = _Task(trainings, train, budget, device, machine, plugins, listener)
+    task = _Task(
+        trainings,
+        train,
+        budget,
+        device,
+        machine,
+        plugins,
+        listener,
+        SAVE_SECONDS if save_seconds is None else save_seconds,
+    )
     with seeded(derive_seed(trials[0].seed, "stray")):  # for plugins that draw from torch's own generator
         if isinstance(models[0], GradientModel):
             task.fit_by_steps([model for model in models if isinstance(model, GradientModel)])
@@ -115,6 +126,7 @@ class _Task:
     machine: Mapping[str, Any]
     plugins: Plugins
     listener: Listener
+    save_seconds: float
 
     def fit_at_once(self, model: Model) -> None:
         """Fit a model without steps."""
@@ -142,7 +154,7 @@ class _Task:
             with clock.stopped():
                 for index in range(len(models)):
                     self._after_epoch(training, index, epoch, losses[index], clock)
-                if time.monotonic() - saved >= SAVE_SECONDS and epoch < self.budget.trained_epochs:
+                if time.monotonic() - saved >= self.save_seconds and epoch < self.budget.trained_epochs:
                     self._save(training, clock)
                     saved = time.monotonic()
         for checkpoint in (checkpoints[-1] for checkpoints in self.trainings):

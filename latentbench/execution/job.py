@@ -19,6 +19,7 @@ from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.fitting import Checkpoint, close, fail, fit
 from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
 from latentbench.execution.split_scores import SplitScores
+from latentbench.executor import LOCAL
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
 from latentbench.opening import changed_data
 from latentbench.plugins import Kind, Plugins
@@ -44,6 +45,8 @@ class Job:
         device: "cpu" or "cuda".
         concurrency: how many jobs run at the same time, for the record.
         deferring: leave metrics that compute on the CPU to `follow_up`, beside the next training.
+        executor: where it runs, for the record.
+        save_seconds: a training that lasts longer is saved at the end of an epoch this often; None: each minute.
     """
 
     trials: tuple[Trial, ...]
@@ -53,6 +56,8 @@ class Job:
     device: str = "cpu"
     concurrency: int = 1
     deferring: bool = False
+    executor: str = LOCAL
+    save_seconds: float | None = None
 
     @property
     def files(self) -> list[str]:
@@ -172,7 +177,7 @@ class _Work:
         while parts:
             part = parts.pop(0)
             last = part[-1][-1]
-            machine = environment(job.device, last.trial.budget.threads, job.concurrency, len(part))
+            machine = environment(job.device, last.trial.budget.threads, job.concurrency, len(part), job.executor)
             try:
                 with self.logged_to(last.record.log_path):
                     self._import_plugins()
@@ -207,7 +212,7 @@ class _Work:
     ) -> list[list[list[Checkpoint]]]:
         """Train a part of a job; return the parts to try instead when it cannot be trained together."""
         try:
-            fit(part, self.job.device, machine, self.plugins, self.listener)
+            fit(part, self.job.device, machine, self.plugins, self.listener, self.job.save_seconds)
         except (Exception, SystemExit) as error:
             LOG.exception("training failed")
             if len(part) == 1:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from latentbench.errors import RequestError
 from latentbench.execution.workers import default_workers
+from latentbench.executor import LOCAL
 from latentbench.machine import choose_device
 
 __all__ = ["Execution", "Rerun"]
@@ -31,6 +32,10 @@ class Execution:
         timing: run trials alone, one at a time, and those again that did not; their cost scores can be compared.
         debug: run one trial, the first that is left, in this process; its output goes where this process's goes,
             and `breakpoint()` works.
+        executor: where jobs run, by its registered name; "local": in workers on this machine.
+        executor_options: its parameters.
+        retries: how often a training is begun again whose worker was killed, without getting further.
+        detach: hand jobs to the executor and return; the same run without it collects what is finished.
     """
 
     workers: int | None = None
@@ -40,6 +45,15 @@ class Execution:
     group_size: int | None = None
     timing: bool = False
     debug: bool = False
+    executor: str = LOCAL
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    retries: int = 3
+    detach: bool = False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs run in an executor."""
+        return self.executor != LOCAL
 
     def within_reach(self, of_session: Sequence[str]) -> Execution:
         """Return it in this very process where classes are used that no worker process can find.
@@ -52,11 +66,12 @@ class Execution:
         """
         if not of_session or self.workers == 0:
             return self
-        if self.workers:
+        if self.workers or self.elsewhere:
             name = of_session[0]
+            cure = "" if self.elsewhere else "give workers=0, or "
             raise RequestError(
-                f"{name} is a class of this session, which worker processes cannot find: give workers=0, "
-                f"or put it into a file and name it as mine.py:{name.rpartition(':')[2]}"
+                f"{name} is a class of this session, which worker processes cannot find: {cure}put it into a file "
+                f"and name it as mine.py:{name.rpartition(':')[2]}"
             )
         return replace(self, workers=0)
 
@@ -66,15 +81,18 @@ class Execution:
         Raises:
             RequestError: parts of it contradict each other, or the machine.
         """
-        device = choose_device(self.device)
+        device = choose_device(self.device, here=not self.elsewhere)
         self._refuse_contradictions(device)
+        if self.elsewhere:
+            return replace(self, device=device, group_size=self.group_size or _group(device))
         workers = 0 if self.debug else self.workers
         if workers is None:
             workers = 1 if self.timing or device == "cuda" else default_workers(threads)
-        group = self.group_size or (GROUP_SIZE if device == "cuda" and not self.timing else 1)
+        group = self.group_size or (1 if self.timing else _group(device))
         return replace(self, device=device, workers=workers, group_size=group)
 
     def _refuse_contradictions(self, device: str) -> None:
+        self._refuse_for_executor()
         if self.timeout is not None and (self.workers == 0 or self.debug):
             here = "--debug" if self.debug else "--workers 0"
             raise RequestError(f"--timeout needs a worker process that can be ended; leave out {here}")
@@ -85,3 +103,19 @@ class Execution:
         if (self.group_size or 1) > 1 and (self.timing or device != "cuda"):
             why = "--timing runs trials alone" if self.timing else "on a CPU, trials trained together are slower"
             raise RequestError(f"--group-size {self.group_size}: {why}; leave it out")
+
+    def _refuse_for_executor(self) -> None:
+        if not self.elsewhere:
+            if self.executor_options:
+                raise RequestError("--executor-options: the executor local has none; name another with --executor")
+            if self.detach:
+                raise RequestError("--detach needs an executor that goes on alone, as slurm; add --executor")
+            return
+        contradictions = {"--debug": self.debug, "--timing": self.timing, "--workers 0": self.workers == 0}
+        for flag, given in contradictions.items():
+            if given:
+                raise RequestError(f"{flag} runs trials on this machine; leave out --executor {self.executor}")
+
+
+def _group(device: str) -> int:
+    return GROUP_SIZE if device == "cuda" else 1

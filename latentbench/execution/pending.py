@@ -186,6 +186,7 @@ def pending_jobs(
     if (execution.group_size or 1) > 1:
         parts = _grouped(parts, execution.group_size or 1, plugins)
     on_host = any(request.on_host for request in plan.requests)
+    helped = execution.workers != 0 and not execution.elsewhere
     return [
         Job(
             trials=tuple(state.trial for state in part),
@@ -194,7 +195,8 @@ def pending_jobs(
             validation=plan.validation_requests(part[0].trial),
             device=execution.device,
             concurrency=min(max(execution.workers or 1, 1), len(plan.trials)),
-            deferring=execution.device == "cuda" and execution.workers != 0 and on_host,
+            deferring=execution.device == "cuda" and helped and on_host,
+            executor=execution.executor,
         )
         for part in parts
     ]

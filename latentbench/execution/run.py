@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,8 @@ from latentbench.codes.trials import write_codes
 from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
-from latentbench.execution.events import TrialEvent
+from latentbench.execution.events import Listener, TrialEvent
+from latentbench.execution.executors.driver import Driver, busy, make_executor, refuse_if_busy
 from latentbench.execution.first_build import build_first
 from latentbench.execution.folder import check_folder
 from latentbench.execution.job import Job
@@ -59,11 +60,14 @@ def execute(
     """
     execution = (execution or Execution()).within_reach(plan.of_session)
     execution = execution.settled(max(trial.budget.threads for trial in plan.trials))
+    if execution.elsewhere:
+        make_executor(execution, plugins)
     check_folder(folder)
     for remark in build_first(plan, folder, plugins):
         warnings.warn(remark, stacklevel=2)
     with _locked(folder), _logged(plugins):
-        remove_leftovers(folder)
+        at_work = refuse_if_busy(folder, execution)
+        remove_leftovers(folder, at_work=at_work)
         states = inspect(plan, folder, execution)
         if not train:
             own = {each.trial.key for each in plan.own}
@@ -78,7 +82,11 @@ def execute(
         prepare(states, execution)
         for each in plan.own:
             write_codes(each, Record(folder, each.trial.key), execution.device, execution.workers or 1)
-        _run_jobs(pending_jobs(states, plan, folder, execution, plugins), plan, plugins, execution)
+        notify = _notifier(plan, plugins)
+        if execution.elsewhere:
+            _run_elsewhere(states, plan, folder, plugins, execution, notify)
+        else:
+            _run_here(pending_jobs(states, plan, folder, execution, plugins), plugins, execution, notify)
         results = Results(folder, plugins)
         results.write()
         plugins.run_finished(results)
@@ -94,12 +102,14 @@ def _first_left(states: Sequence[TrialState]) -> list[TrialState]:
     return [state for state in states if state.trial.training_key == left[0].trial.training_key]
 
 
-def _run_jobs(jobs: Sequence[Job], plan: Plan, plugins: Plugins, execution: Execution) -> None:
-    """Run jobs in this process or in workers, and pass what happens on to the lifecycle hooks."""
+def _notifier(plan: Plan, plugins: Plugins) -> Listener:
+    """Return what passes events on to the lifecycle hooks."""
     trials = {trial.key: trial for trial in plan.trials}
 
     def notify(event: TrialEvent) -> None:
-        trial = trials[event.trial]
+        trial = trials.get(event.trial)
+        if trial is None:  # of an earlier request, whose workers are still at it
+            return
         if event.kind == "trial_started":
             plugins.trial_started(trial)
         elif event.kind == "epoch_finished":
@@ -107,12 +117,39 @@ def _run_jobs(jobs: Sequence[Job], plan: Plan, plugins: Plugins, execution: Exec
         elif event.result is not None:
             plugins.trial_finished(trial, event.result)
 
+    return notify
+
+
+def _run_here(jobs: Sequence[Job], plugins: Plugins, execution: Execution, notify: Listener) -> None:
+    """Run jobs in this process, or in workers of this machine."""
     if execution.workers == 0:
         run_here(jobs, plugins, notify, debug=execution.debug)
     else:
         run_in_workers(
-            jobs, plugins, notify, execution.workers or 1, execution.timeout, helpers=default_workers(1)
+            jobs,
+            plugins,
+            notify,
+            execution.workers or 1,
+            execution.timeout,
+            helpers=default_workers(1),
+            retries=execution.retries,
         )
+
+
+def _run_elsewhere(
+    states: Sequence[TrialState],
+    plan: Plan,
+    folder: Path,
+    plugins: Plugins,
+    execution: Execution,
+    notify: Listener,
+) -> None:
+    """Run jobs in an executor; what it is still at from earlier is waited for first."""
+    driver = Driver(folder, execution, plugins, notify)
+    if driver.collect():
+        states = inspect(plan, folder, replace(execution, rerun="missing"))
+    driver.submit(pending_jobs(states, plan, folder, execution, plugins))
+    remove_leftovers(folder, at_work=bool(busy(folder)))
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from latentbench.execution.events import TrialEvent
 from latentbench.execution.job import Job
 from latentbench.execution.processes import MARK, end_group, end_marked, wait_for_death
 from latentbench.plugins import Plugins
+from latentbench.trial import Trial
 
 __all__ = ["WORKER_ENVIRONMENT", "LastWords", "Messages", "WorkerProcess", "parse"]
 
@@ -31,6 +32,7 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": str(2**26),
 }
 PROGRAM = "-m", "latentbench.execution.worker"
+KILLED = -signal.SIGKILL, -signal.SIGTERM
 LONGEST = 2**24  # bytes of a line; an event has some hundreds
 QUOTED = 80  # bytes of what is no event are told
 LAST_WORDS_SECONDS = 2.0  # what a dead process has said is read by then; a descendant may hold the pipe for ever
@@ -106,6 +108,16 @@ class WorkerProcess:
     def alive(self) -> bool:
         """Whether its end has not been noticed yet."""
         return not self._dead.is_set()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it has ended by a signal that comes from outside: what it was at need not be at fault."""
+        return self.process.returncode in KILLED
+
+    @property
+    def left(self) -> tuple[Trial, ...]:
+        """The trials of its job that are not done."""
+        return () if self.job is None else tuple(each for each in self.job.trials if each.key not in self.ended)
 
     def take(self, job: Job, timeout: float | None) -> None:
         """Give it a job."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import queue
-import shutil
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from latentbench.execution.deaths import Deaths, record_failure, unfinished_log
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
 from latentbench.execution.worker_process import Messages, WorkerProcess, parse
-from latentbench.files.regular import read_regular
-from latentbench.files.writing import open_to_append
 from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
-from latentbench.records import Record, work_folder
-from latentbench.trial import Outcome, Trial, TrialResult
+from latentbench.trial import Outcome, TrialResult
 
 __all__ = ["default_workers", "run_here", "run_in_workers"]
 
@@ -42,40 +39,67 @@ def run_in_workers(
     workers: int,
     timeout: float | None = None,
     helpers: int = 1,
+    retries: int = 0,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run jobs in `workers` processes that stay warm from job to job, and what they defer in up to `helpers` more.
 
     A worker that dies (out of memory, a crash) or outlives `timeout` seconds on a trial fails that trial alone:
-    another takes its place, and a job of several trials is split and run again one by one. Workers are ended when
-    this returns, or raises.
+    another takes its place, and a job of several trials is split and run again one by one. A job whose worker was
+    killed is first begun again up to `retries` times without getting further. Jobs are taken from `jobs` when a
+    worker is free. Workers are ended when this returns, or raises, and at once when `stop` says so.
     """
-    waiting = deque(jobs)
     messages: Messages = queue.Queue()
-    pools = _Pool(plugins, min(workers, len(waiting)), messages), _Pool(plugins, helpers, messages)
-    deferred = _Deferred(waiting, listener)
+    training, scoring = _Pool(plugins, workers, messages, retries), _Pool(plugins, helpers, messages, retries)
+    deferred = _Deferred(listener)
+    waiting = _Waiting(jobs, deferred)
     try:
-        while waiting or deferred.jobs or any(pool.busy for pool in pools):
-            for pool, queued in zip(pools, (waiting, deferred.jobs), strict=True):
-                while queued and pool.idle:
-                    pool.start(queued.popleft(), timeout)
+        while not stop():
+            while training.idle and (job := waiting.next()) is not None:
+                training.start(job, timeout)
+            while scoring.idle and deferred.jobs:
+                scoring.start(deferred.jobs.popleft(), timeout)
+            if not (training.busy or scoring.busy):
+                return
             message = _next(messages)
-            waiting.extend(pools[0].handle(message, deferred.after_training))
-            deferred.jobs.extend(pools[1].handle(message, deferred.after_scoring))
+            waiting.again.extend(training.handle(message, deferred.after_training))
+            deferred.jobs.extend(scoring.handle(message, deferred.after_scoring))
     finally:
-        for pool in pools:
+        for pool in (training, scoring):
             pool.close()
+
+
+class _Waiting:
+    """Jobs that no worker has: those to be done again first."""
+
+    def __init__(self, jobs: Iterable[Job], deferred: _Deferred) -> None:
+        self.again: deque[Job] = deque()
+        self._jobs = iter(jobs)
+        self._deferred = deferred
+
+    def next(self) -> Job | None:
+        """Return the next job, None if there is none."""
+        if self.again:
+            return self.again.popleft()
+        job = next(self._jobs, None)
+        if job is not None:
+            self._deferred.expect(job)
+        return job
 
 
 class _Deferred:
     """What jobs leave for later, as jobs of their own; a trial has finished when both of its jobs have."""
 
-    def __init__(self, jobs: Iterable[Job], listener: Listener) -> None:
+    def __init__(self, listener: Listener) -> None:
         self.jobs: deque[Job] = deque()
         self._listener = listener
-        self._follow_ups = {
-            trial.key: job.follow_up(trial) for job in jobs if job.deferring for trial in job.trials
-        }
+        self._follow_ups: dict[str, Job] = {}
         self._results: dict[str, TrialResult] = {}
+
+    def expect(self, job: Job) -> None:
+        """Learn of a job that begins."""
+        if job.deferring:
+            self._follow_ups |= {trial.key: job.follow_up(trial) for trial in job.trials}
 
     def after_training(self, event: TrialEvent) -> None:
         """Pass an event on; a trial that leaves something for later has not finished yet."""
@@ -109,11 +133,12 @@ def _next(messages: Messages) -> tuple[WorkerProcess, bytes | None] | None:
 class _Pool:
     """Some workers, and the queue they report to."""
 
-    def __init__(self, plugins: Plugins, size: int, messages: Messages) -> None:
+    def __init__(self, plugins: Plugins, size: int, messages: Messages, retries: int) -> None:
         self.plugins, self.messages = plugins, messages
         self.workers: list[WorkerProcess] = []
         self.size = size
         self._begun_again: set[str] = set()  # keys of trials whose worker ended before it had said a word
+        self._deaths = Deaths(retries)
 
     @property
     def busy(self) -> list[WorkerProcess]:
@@ -166,6 +191,12 @@ class _Pool:
             self._begun_again.add(job.trials[0].key)
             self.workers.remove(worker)
             return [job]
+        if job is not None and worker.was_killed:
+            if self._deaths.spare(job):
+                self.workers.remove(worker)
+                _clear_up(worker)
+                return [replace(job, trials=worker.left)]
+            how += self._deaths.told(job)
         if worker.last_words is not None:
             how += f" after {worker.last_words.error}"
         return self._fail(worker, listener, _died(how))
@@ -181,7 +212,9 @@ class _Pool:
         if len(job.trials) > 1:
             return [replace(job, trials=(trial,)) for trial in left]
         for trial in left:
-            _record_failure(job, trial, outcome, worker)
+            log = unfinished_log(job, trial, worker.process.pid)
+            words = "" if worker.last_words is None else worker.last_words.traceback
+            record_failure(job, trial, outcome, log, words)
             seconds = time.monotonic() - worker.taken
             result = TrialResult(outcome.status, outcome.error, outcome.message, seconds)
             listener(TrialEvent("trial_finished", trial.key, result=result))
@@ -190,32 +223,16 @@ class _Pool:
     def close(self) -> None:
         for worker in self.workers:
             worker.end()
+            _clear_up(worker)
         self.workers.clear()
+
+
+def _clear_up(worker: WorkerProcess) -> None:
+    """Remove what a worker that has ended had begun to write."""
+    for trial in worker.left:
+        if worker.job is not None:
+            unfinished_log(worker.job, trial, worker.process.pid)
 
 
 def _died(how: str) -> Outcome:
     return Outcome("failed", "WorkerDied", f"the worker process {how}")
-
-
-def _record_failure(job: Job, trial: Trial, outcome: Outcome, worker: WorkerProcess) -> None:
-    """Write the record of a trial whose worker could not, its log included; one that was trained stays."""
-    record = Record(job.run, trial.key)
-    words = "" if worker.last_words is None else worker.last_words.traceback
-    if not record.exists():
-        record = Record.begin(job.run, trial.key)
-        words = _unfinished_log(job, trial, worker.process.pid) + words
-        record.write_trial(trial, outcome)
-    with open_to_append(record.log_path) as log:
-        log.write(f"{words}{outcome.message}\n")
-    record.publish()
-
-
-def _unfinished_log(job: Job, trial: Trial, process: int) -> str:
-    """Return what the log of a trial held when its worker ended, and take its folder away."""
-    folder = work_folder(job.run, trial.key, process)
-    try:
-        return read_regular(folder / "log.txt").decode("utf-8", "backslashreplace")
-    except (OSError, ValueError):
-        return ""
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -80,10 +80,18 @@ def budgets_of(values: Mapping[str, Any], device: str) -> Iterator[Budget]:
     for chosen in itertools.product(*several.values()):
         fields = {**single, **dict(zip(several, chosen, strict=True))}
         if fields["precision"] == "auto":
-            fields["precision"] = best_precision(choose_device(device))
+            fields["precision"] = _precision(device)
         budget = build_params(Budget, fields, "budget")
         whole = budget.checkpoint == budget.epochs
         yield budget.model_copy(update={"checkpoint": None}) if whole else budget
+
+
+def _precision(device: str) -> str:
+    """Return the precision in which the device of this machine trains best."""
+    try:
+        return best_precision(choose_device(device))
+    except RequestError as error:
+        raise RequestError(f"{error}; for an executor's machines, give --precision too") from None
 
 
 def settings_of(model: NamedClass, params: Mapping[str, Any], budgets: list[Budget]) -> Iterator[Setting]:

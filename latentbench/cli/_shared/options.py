@@ -164,6 +164,28 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
     return params
 
 
+def read_options(pairs: Iterable[str]) -> dict[str, Any]:
+    """Read KEY=VALUE of an executor: text, to be read by the parameter's type.
+
+    >>> read_options(["partition=gpu", "jobs=8"])
+    {'partition': 'gpu', 'jobs': '8'}
+
+    Raises:
+        RequestError: a pair lacks "=", or its key, or a key stands twice.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or not name:
+            raise RequestError(f"--executor-options takes KEY=VALUE, got {pair!r}")
+        if name in options:
+            raise RequestError(
+                f"--executor-options {name} is given twice, {options[name]!r} and {text!r}; leave one out"
+            )
+        options[name] = TypedText(text)
+    return options
+
+
 def several(kind: type[int] | type[float], always: bool = False) -> Callable[..., Any]:
     """Return a click callback that reads "1,2,5": a single number stays a number, several become a list."""
 

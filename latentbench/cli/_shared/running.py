@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentbench.cli._shared.options import split_names
+from latentbench.cli._shared.options import read_options, split_names
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
@@ -40,8 +40,20 @@ def execution_of(options: Mapping[str, Any]) -> Execution:
     """Return how the options of the command line want a run to be done."""
     from latentbench.execution.options import Execution
 
-    names = ("workers", "device", "timeout", "rerun", "group_size", "timing", "debug")
-    return Execution(**{name: options[name] for name in names if name in options})
+    names = (
+        "workers",
+        "device",
+        "timeout",
+        "rerun",
+        "group_size",
+        "timing",
+        "debug",
+        "executor",
+        "retries",
+        "detach",
+    )
+    given = {name: options[name] for name in names if name in options}
+    return Execution(**given, executor_options=read_options(options.get("executor_options", ())))
 
 
 def show_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
