@@ -47,8 +47,8 @@ def command(run: str, every: bool, as_json: bool) -> None:
         echo_json([_as_json(standing) for standing in found])
         return
     counts = Counter(standing.state for standing in found)
-    at = "a run is at work on it" if at_work(results.path) else "no run is at work on it"
-    echo(printable(f"{results.title}: {counted(len(found), 'trial')}, {at}"))
+    at = "a run is at work here" if at_work(results.path) else "no run is at work here"
+    echo(printable(f"{results.title}: {counted(len(found), 'trial')}; {at}"))
     print_table([(state, counts[state], SAID[state]) for state in STATES if counts[state]], numbers={1}, indent=2)
     _print_running([standing for standing in found if standing.state == "running"], every)
     _print_failed([standing for standing in found if standing.state == "failed"], every, run)

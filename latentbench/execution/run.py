@@ -149,7 +149,7 @@ def _run_elsewhere(
     if driver.collect():
         states = inspect(plan, folder, replace(execution, rerun="missing"))
     driver.submit(pending_jobs(states, plan, folder, execution, plugins))
-    remove_leftovers(folder, at_work=bool(busy(folder)))
+    remove_leftovers(folder, at_work=busy(folder) > 0)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -49,25 +50,36 @@ def make_executor(execution: Execution, plugins: Plugins) -> Executor:
     return executor
 
 
-def busy(run: Path) -> str:
-    """Return what works on a run elsewhere, in words; "" if nothing does."""
-    claims = len(claims_of(run).alive()) if (run / FOLDER).is_dir() else 0
-    return f"{counted(claims, 'worker')} of an executor" if claims else ""
+def busy(run: Path) -> int:
+    """Return how many workers of executors are alive at a run."""
+    if not (run / FOLDER).is_dir():
+        return 0
+    workers = sum(len(submission.alive_workers()) for submission in submissions(run))
+    return max(workers, len(claims_of(run).alive()))
 
 
 def refuse_if_busy(run: Path, execution: Execution) -> bool:
-    """Return whether workers of an executor are at work on a run.
+    """Return whether workers of executors are at work on a run; take back what others hold that has not begun.
 
     Raises:
-        RunFolderError: they are, and this run would do again what they do, or take it away from them.
+        RunFolderError: workers are alive, and this run would do again what they do, or take it away from them.
     """
     workers = busy(run)
-    if workers and (not execution.elsewhere or execution.rerun != "missing"):
+    others = [each for each in submissions(run) if each.asked.executor != execution.executor]
+    if workers and (others or not execution.elsewhere or execution.rerun != "missing"):
         names = sorted({each.asked.executor for each in submissions(run)}) or ["NAME"]
         raise RunFolderError(
-            f"{workers} still work on {run} (`latentbench status {run}` shows them); wait until they have ended, "
-            f"or collect what they do with --executor {names[0]} and without --rerun"
+            f"{counted(workers, 'worker')} of the executor {names[0]} still work on {run}; wait until they have "
+            f"ended (`latentbench status {run}`), or collect what they do with --executor {names[0]} and without "
+            "--rerun"
         )
+    for submission in others:
+        warnings.warn(
+            f"what was handed to the executor {submission.asked.executor} and has not begun is taken back",
+            stacklevel=3,
+        )
+        submission.stop()
+        submission.discard()
     return bool(workers)
 
 
@@ -174,6 +186,8 @@ class Driver:
                 finally:
                     if fleet.unfinished and not self._leaving:
                         fleet.give_up()
+                    if not self._leaving:
+                        fleet.wind_down()
         except LatentbenchError:
             raise
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
@@ -22,6 +23,8 @@ __all__ = ["Fleet"]
 
 MOST_BARREN = 3  # so many, and the engine cannot do it
 MOST_BROKEN = 3
+WIND_DOWN_SECONDS = 10.0
+LOOK_SECONDS = 0.1
 
 
 class Fleet:
@@ -145,6 +148,17 @@ class Fleet:
             f"--executor {self.submission.asked.executor}: {self._barren} workers ended before they could begin; "
             f"the last one said: {said or 'nothing'}"
         )
+
+    def wind_down(self) -> None:
+        """Wait a moment for workers to end: what they had begun is theirs to clear up."""
+        self.submission.stop()
+        deadline = time.monotonic() + WIND_DOWN_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(Exception):
+                gone = all(worker.done() for worker in self._workers.values() if worker is not None)
+                if gone and not self.submission.alive_workers():
+                    return
+            time.sleep(LOOK_SECONDS)
 
     def give_up(self) -> None:
         """Have workers end, and those not begin that have not."""
