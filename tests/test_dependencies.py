@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 THROUGH_ANOTHER = {"pyarrow"}  # with it pandas writes scores.parquet
-FEATURES = ("factors", "meshes")  # extras of users; the others serve our tests and benchmarks
+FEATURES = ("dask", "factors", "meshes", "slurm")  # extras of users; the others serve our tests and benchmarks
 OF_THE_CALLER = {"pytest"}  # only who runs tests of plugins gets there
 
 
@@ -23,12 +23,13 @@ def canonical(requirement):
 
 
 def imported(tree):
-    """Top-level names that a module imports, and whether it does so as a whole or inside a function only."""
+    """Top-level names that a module imports, and whether inside a function only, or for type checkers."""
     inside = {
         id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
+        for part in ast.walk(tree)
+        if isinstance(part, ast.FunctionDef)
+        or (isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING")
+        for node in ast.walk(part)
     }
     for node in ast.walk(tree):
         names = []

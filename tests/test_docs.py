@@ -66,7 +66,7 @@ def workplace(tmp_path_factory):
     (folder / "my_model.py").write_text(
         "from latentbench_models.vae import VAE\n\n\nclass MyModel(VAE):\n    '''A model of mine.'''\n"
     )
-    for name in ("plugins.md", "how-to/network.md"):
+    for name in ("plugins.md", "how-to/network.md", "scale.md"):
         for code in blocks(ROOT / "docs" / name, "python"):
             (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
     (benchmark,) = blocks(ROOT / "docs" / "tutorials" / "compare.md", "toml")
@@ -97,6 +97,7 @@ def status(command):
         many = {"-p", "--checkpoints", "--train-limit", "fashion_mnist", "standard"}  # settings, or items
         several = many & set(words)  # a few scores of each
         words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
+        words += ["--workers", "1"] if "--executor" in words else []
         words += ["--epochs", "40"] if "--checkpoints" in words else []
         if {"fashion_mnist", "standard"} & {word.partition(":")[0] for word in words}:
             words += ["-p", "fashion_mnist.path=idx"]

@@ -15,7 +15,7 @@ from latentbench.terminal.output import echo, echo_json
 from latentbench.text import counted, printable
 
 if TYPE_CHECKING:
-    from latentbench.execution.standing import Standing
+    from latentbench.execution.standing import TrialStanding
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ def command(run: str, every: bool, as_json: bool) -> None:
     _print_failed([standing for standing in found if standing.state == "failed"], every, run)
 
 
-def _print_running(running: Sequence[Standing], every: bool) -> None:
+def _print_running(running: Sequence[TrialStanding], every: bool) -> None:
     rows = [
         (
             each.trial.label,
@@ -72,7 +72,7 @@ def _print_running(running: Sequence[Standing], every: bool) -> None:
         _say_more(running, every)
 
 
-def _print_failed(failed: Sequence[Standing], every: bool, run: str) -> None:
+def _print_failed(failed: Sequence[TrialStanding], every: bool, run: str) -> None:
     rows = [
         (each.trial.label, each.trial.dataset, each.trial.seed, printable(each.why))
         for each in _some(failed, every)
@@ -84,16 +84,16 @@ def _print_failed(failed: Sequence[Standing], every: bool, run: str) -> None:
         echo(printable(f"`latentbench log {run}` shows what they printed"))
 
 
-def _some(standings: Sequence[Standing], every: bool) -> Iterable[Standing]:
+def _some(standings: Sequence[TrialStanding], every: bool) -> Iterable[TrialStanding]:
     return standings if every else standings[:MOST]
 
 
-def _say_more(standings: Sequence[Standing], every: bool) -> None:
+def _say_more(standings: Sequence[TrialStanding], every: bool) -> None:
     if not every and len(standings) > MOST:
         echo(f"and {len(standings) - MOST} more (--all)")
 
 
-def _as_json(standing: Standing) -> dict[str, Any]:
+def _as_json(standing: TrialStanding) -> dict[str, Any]:
     trial = standing.trial
     return {
         "trial": trial.key,

@@ -17,14 +17,14 @@ from latentbench.files.regular import is_regular
 from latentbench.results import Results
 from latentbench.trial import NOT_RUN, Outcome, Trial
 
-__all__ = ["STATES", "Standing", "at_work", "standings"]
+__all__ = ["STATES", "TrialStanding", "at_work", "standings"]
 
 State = Literal["done", "failed", "running", "queued", "waiting"]
 STATES: tuple[State, ...] = ("done", "failed", "running", "queued", "waiting")
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrialStanding:
     """How far one trial is.
 
     Attributes:
@@ -54,7 +54,7 @@ class _Word:
     over: bool = False
 
 
-def standings(results: Results) -> list[Standing]:
+def standings(results: Results) -> list[TrialStanding]:
     """Return how far each trial of a run is; nothing is changed."""
     claimed = claims_of(results.path).alive()
     queued = {
@@ -63,22 +63,22 @@ def standings(results: Results) -> list[Standing]:
     words = dict(_words(results.path))
     local = at_work(results.path) and not claimed
 
-    def standing(trial: Trial) -> Standing:
+    def standing(trial: Trial) -> TrialStanding:
         word = words.get(trial.key)
         if (claim := claimed.get(trial.training_key)) is not None and not _is_over(results, trial, word):
             node = claim.holder.node if claim.holder else ""
             submission = queued.get(trial.key)
             epoch = _epoch_of(submission, trial) if submission else 0
             where = f"{submission.asked.executor}, {node}" if submission else node
-            return Standing(trial, "running", where=where, silence=claim.silence, epoch=epoch)
+            return TrialStanding(trial, "running", where=where, silence=claim.silence, epoch=epoch)
         if local and word is not None and not word.over:
-            return Standing(trial, "running", silence=max(0.0, time.time() - word.time), epoch=word.epoch)
+            return TrialStanding(trial, "running", silence=max(0.0, time.time() - word.time), epoch=word.epoch)
         ended = _ended(results, trial)
         if ended is not None:
             return ended
         if (submission := queued.get(trial.key)) is not None:
-            return Standing(trial, "queued", where=submission.asked.executor)
-        return Standing(trial, "waiting")
+            return TrialStanding(trial, "queued", where=submission.asked.executor)
+        return TrialStanding(trial, "waiting")
 
     return [standing(trial) for trial in results.trials]
 
@@ -104,18 +104,18 @@ def _is_over(results: Results, trial: Trial, word: _Word | None) -> bool:
     return word is not None and word.over and results.record(trial).exists()
 
 
-def _ended(results: Results, trial: Trial) -> Standing | None:
+def _ended(results: Results, trial: Trial) -> TrialStanding | None:
     """Return that a trial is done, or failed and why; None if there is something left to do."""
     outcome = trial.outcome or Outcome("skipped", NOT_RUN)
     if outcome.error == NOT_RUN:
         return None
     if not trial.ok:
         state: State = "done" if outcome.refused else "failed"
-        return Standing(trial, state, why=f"{outcome.error}: {outcome.message}".strip(": "))
+        return TrialStanding(trial, state, why=f"{outcome.error}: {outcome.message}".strip(": "))
     record = results.record(trial)
     if any(record.lacks_scores(request, "test") for request in results.requests):
         return None
-    return Standing(trial, "done")
+    return TrialStanding(trial, "done")
 
 
 def _words(run: Path) -> Iterator[tuple[str, _Word]]:
