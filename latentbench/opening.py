@@ -18,6 +18,7 @@ from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
 from latentbench.model import GradientModel, Model
+from latentbench.packed.layout import refuse_left_out
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
 from latentbench.records import Record
@@ -167,6 +168,8 @@ def trained_model(trial: Trial, record: Record, plugins: Plugins, device: str = 
     """
     if trial.given:
         raise NotApplicableError(f"{trial.label} has codes that were given, and no model")
+    if record.reloadable:
+        refuse_left_out(record.run, "models")
     state = record.read_state()
     if state is None:
         raise NotApplicableError(f"{trial.label} cannot be reloaded; its scores come with its training")
@@ -196,6 +199,7 @@ def latent_space(
         if split != "test":
             raise NotApplicableError("own codes: none of the validation split")
         splits = load_splits(plugins, trial) if trial.loader else None
+        refuse_left_out(record.run, "codes")
         return own_space(trial, record.read_arrays("codes.npz"), splits)
     splits = load_splits(plugins, trial)
     if model is None:
@@ -216,6 +220,7 @@ def latent_space(
 
 def _codes(record: Record) -> torch.Tensor:
     """Read the codes that were scored."""
+    refuse_left_out(record.run, "codes")
     arrays = record.read_arrays("codes.npz")
     if "codes" not in arrays:
         raise RunFolderError(

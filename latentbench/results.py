@@ -26,6 +26,7 @@ from latentbench.files.json_files import damaged, read_sealed
 from latentbench.files.regular import is_regular
 from latentbench.files.shapes import Count, checked
 from latentbench.files.writing import write_atomically
+from latentbench.packed.opening import unpacked
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
@@ -109,13 +110,18 @@ class Results:
     """The results of a run. Read them with `latentbench.load_results(folder)`.
 
     Attributes:
-        path: the run's folder.
+        path: the run's folder; of an archive, where it lies unpacked.
+        source: what was named, the folder or the archive.
         request: the run's last request, as run.json holds it.
     """
 
-    def __init__(self, path: Path, plugins: Plugins | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, plugins: Plugins | None = None, record: Callable[[Path, str], Record] = Record
+    ) -> None:
+        self.source = path
+        self.path = path = unpacked(path)
         self._plugins = plugins
+        self._record = record
         self._items: dict[tuple[str, str], dict[str, npt.NDArray[Any]]] = {}
         self._records: dict[str, Record] = {}
         if not is_regular(path / "run.json"):
@@ -163,7 +169,12 @@ class Results:
 
     def record(self, trial: Trial) -> Record:
         """Return the files of a trial."""
-        return self._records.setdefault(trial.key, Record(self.path, trial.key))
+        return self._record_of(trial.key)
+
+    def _record_of(self, key: str) -> Record:
+        if key not in self._records:
+            self._records[key] = self._record(self.path, key)
+        return self._records[key]
 
     def _read_trial(self, requested: Trial) -> Trial:
         record = self.record(requested)
@@ -256,8 +267,7 @@ class Results:
         """Read the values for each item of all scores of a metric, once: marks, charts and page ask for each."""
         name = trial_key, request.file(split, "items.npz")
         if name not in self._items:
-            record = self._records.setdefault(trial_key, Record(self.path, trial_key))
-            self._items[name] = record.read_items(request, split)
+            self._items[name] = self._record_of(trial_key).read_items(request, split)
         return self._items[name]
 
     def latent_space(self, trial: Trial) -> LatentSpace:
@@ -327,7 +337,7 @@ class Results:
         return self.comparison(purposes, every=every, relative=relative).frame
 
     def __repr__(self) -> str:
-        return f"<Results of {self.path}: {self._summary()}>"
+        return f"<Results of {self.source}: {self._summary()}>"
 
     def _repr_html_(self) -> str:
         """Return the comparison table, for notebooks."""
@@ -347,19 +357,24 @@ class Results:
             f"{counted(len(models), 'model')} on {', '.join(datasets)}, {ended}, {counted(len(scores), 'score')}"
         )
 
-    def write(self) -> None:
-        """Write `scores.parquet` and `scores.csv`: the rows of both splits.
+    @property
+    def exported(self) -> pd.DataFrame:
+        """The rows of both splits as one tidy frame, as `write` writes them."""
+        return self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
+
+    def write(self, folder: Path | None = None) -> None:
+        """Write `scores.parquet` and `scores.csv`, the rows of both splits, into a folder; None: the run's own.
 
         Raises:
             RunFolderError: they cannot be written there.
             LatentbenchError: the disk is full or fails.
         """
-        frame = self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
+        frame = self.exported
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         tables = {"scores.parquet": buffer.getvalue(), "scores.csv": frame.to_csv(index=False).encode()}
-        for name, content in tables.items():
+        for path, content in (((folder or self.path) / name, content) for name, content in tables.items()):
             try:
-                write_atomically(self.path / name, content)
+                write_atomically(path, content)
             except OSError as error:
-                raise refusal(error, f"{self.path / name} cannot be written", RunFolderError) from error
+                raise refusal(error, f"{path} cannot be written", RunFolderError) from error

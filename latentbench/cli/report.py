@@ -21,10 +21,13 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
 
     With -o, only the page is written.
     """
+    from latentbench.packed.opening import refuse_writing
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
+    if not output:
+        refuse_writing(Path(run), "say with -o where to write the page")
     plugins = load_plugins(files, blocked, run)
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"

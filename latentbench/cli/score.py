@@ -147,6 +147,7 @@ def _on_its_data(request: Benchmark, before: Results) -> Benchmark:
 def _add_scores(folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> int:
     """Compute scores of the trials that a run has."""
     from latentbench.api import load_results
+    from latentbench.packed.opening import refuse_writing
     from latentbench.planning.metrics import metric_requests
     from latentbench.planning.plan import Plan
 
@@ -155,6 +156,7 @@ def _add_scores(folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> i
         raise RequestError(
             f"--{given[0].replace('_', '-')} is about codes given as NAME=FILE; leave it out to add scores"
         )
+    refuse_writing(folder, f"`latentbench merge {folder} -o FOLDER` makes a run folder of it")
     before = load_results(folder)
     scores = split_names(",".join(options["scores"]))
     new = Plan((), tuple(metric_requests(scores, plugins, options["max_items"])) if scores else ())

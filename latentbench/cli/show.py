@@ -17,6 +17,7 @@ from latentbench.cli._shared.selection import (
     choose,
     figure_stem,
     items_option,
+    output_folder,
     selection_options,
 )
 from latentbench.errors import NotApplicableError, RequestError
@@ -83,6 +84,7 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
     from latentbench.table.columns import datasets, labels
 
     results = Results(Path(selection.run), selection.plugins)
+    folder = output_folder(results, "show", selection.output)
     dataset = choose("data set", selection.dataset, datasets(results), "--dataset")
     shown = labels(results, dataset)
     if selection.model is not None:  # one of all, floors too
@@ -113,7 +115,6 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
             echo(f"{label} is left out: {error}", err=True)
     if not reconstructed or items is None:
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
-    folder = Path(selection.output) if selection.output else results.path / "show"
     seeds_by_model = {model.label: model.seed for model in reconstructed}
     about = {"dataset": dataset, "items": items, "item_names": names, "seeds": seeds_by_model}
     sheet = reconstruction_sheet(reconstructed, names, f"{dataset}, test items reconstructed")

@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 
 from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.packed.layout import left_out
+from latentbench.packed.opening import refuse_writing
 from latentbench.results import read_request
 
 __all__ = ["check_folder"]
@@ -24,9 +26,15 @@ def check_folder(folder: Path) -> None:
     """
     if not os.path.lexists(folder):
         return
+    refuse_writing(folder, f"`latentbench merge {folder} -o FOLDER` makes a run folder of it")
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is no folder; choose another place for the run with -o")
     _refuse_links(folder)
+    if parts := left_out(folder):
+        raise RunFolderError(
+            f"{folder} is a run that was packed without its {' and '.join(sorted(parts))}, and only to be read; "
+            "choose another folder with -o"
+        )
     has_trials = (folder / "trials").is_dir()
     if os.path.lexists(folder / "run.json"):
         _check_request(folder, has_trials)

@@ -14,6 +14,7 @@ import click
 from latentbench.cli._shared.naming import file_name
 from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options, several
 from latentbench.errors import NotApplicableError, RequestError, UnknownNameError, near_matches
+from latentbench.packed.opening import refuse_writing
 from latentbench.text import normalized
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "figure_stem",
     "items_option",
     "open_trial",
+    "output_folder",
     "selection_options",
 ]
 
@@ -152,6 +154,7 @@ def open_trial(
     from latentbench.results import Results
 
     results = Results(Path(run), plugins)
+    folder = output_folder(results, verb, output)
     data = choose("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
     rows = [trial for trial in results.trials if trial.dataset == data]
     label = choose("model", _final_label(model, rows), [trial.label for trial in rows], "--model")
@@ -170,7 +173,19 @@ def open_trial(
         space = results.latent_space(trial)
     except NotApplicableError as error:
         raise RequestError(f"{error}; choose another --model") from error
-    return SelectedTrial(results, trial, space, Path(output) if output else results.path / verb)
+    return SelectedTrial(results, trial, space, folder)
+
+
+def output_folder(results: Results, verb: str, output: str | None) -> Path:
+    """Return the folder that -o names, or that of a verb in the run folder.
+
+    Raises:
+        RunFolderError: none is named, and the run is packed.
+    """
+    if output:
+        return Path(output)
+    refuse_writing(results.source, "give a folder with -o")
+    return results.path / verb
 
 
 def choose(what: str, requested: str | None, names: Sequence[str], option: str) -> str:

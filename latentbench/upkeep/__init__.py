@@ -1,0 +1,1 @@
+"""Run folders as a whole: looked over, repaired, joined, packed."""

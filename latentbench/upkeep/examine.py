@@ -1,0 +1,187 @@
+"""A run folder looked over: the request, every trial, the tables made from them, and what lies about."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.files.json_files import read_sealed
+from latentbench.packed.layout import Part, left_out
+from latentbench.results import Results, read_environment, read_request
+from latentbench.trial import ScoreRequest, SplitName, Trial, deciding
+from latentbench.upkeep.exports import examine_exports
+from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.lock import is_at_work
+from latentbench.upkeep.places import AGAIN, UPGRADE, fault, outside_link
+from latentbench.upkeep.trials import ExaminedRecord, ExaminedTrial, examine_trial
+
+__all__ = ["Examination", "RunRequest", "examine"]
+
+KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What run.json asks for.
+
+    Attributes:
+        values: all of it.
+        trials: as requested, without outcome.
+        requests: the metrics.
+    """
+
+    values: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    requests: tuple[ScoreRequest, ...]
+
+    @property
+    def swept(self) -> list[str]:
+        """Datasets whose trials are scored on the validation split too."""
+        return list(self.values.get("swept", ()))
+
+    def asked(self, trial: Trial) -> list[tuple[SplitName, ScoreRequest]]:
+        """Return all that is asked of a trial."""
+        asked: list[tuple[SplitName, ScoreRequest]] = [("test", request) for request in self.requests]
+        if trial.dataset in self.swept:
+            asked += [("validation", request) for request in deciding(self.requests)]
+        return asked
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a run folder holds.
+
+    Attributes:
+        run: the folder.
+        request: what run.json asks for; None where it cannot be used.
+        trials: key -> each trial that has a folder.
+        findings: all that was found, in the order of looking.
+        without: what the run was packed without.
+    """
+
+    run: Path
+    request: RunRequest | None
+    trials: Mapping[str, ExaminedTrial]
+    findings: tuple[Finding, ...]
+    without: frozenset[Part] = frozenset()
+
+    @property
+    def count(self) -> int:
+        """How many trials there are, or should be."""
+        asked = {trial.key for trial in self.request.trials} if self.request else set()
+        return len(asked | set(self.trials))
+
+    @property
+    def results(self) -> Results:
+        """The results of the run, which read no file of the trials again."""
+        return Results(self.run, record=self._record)
+
+    def _record(self, run: Path, key: str) -> ExaminedRecord:
+        examined = self.trials.get(key)
+        return ExaminedRecord(run, key) if examined is None else examined.record
+
+
+def examine(run: Path, *, exports: bool = True) -> Examination:
+    """Check all files of a run folder; nothing is changed.
+
+    Args:
+        run: the folder.
+        exports: whether scores.csv and scores.parquet are compared with the trials' files.
+
+    Raises:
+        RunFolderError: it is no run folder.
+    """
+    if not (os.path.lexists(run / "run.json") or (run / "trials").is_dir()):
+        raise RunFolderError(f"{run} is not a run folder: it has neither run.json nor trials")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they would say is found here
+        return _examined(run, exports)
+
+
+def _examined(run: Path, exports: bool) -> Examination:
+    findings = [*_at_work(run), *_environment(run)]
+    request = _request(run, findings)
+    without = left_out(run)
+    if without:
+        what = f"says that the run was packed without its {' and '.join(sorted(without))}"
+        findings.append(Finding("note", "packed.json", what, "they are not looked for"))
+    keys = [name for name in _names(run / "trials") if KEY.fullmatch(name)]
+    asked = {} if request is None else {trial.key: request.asked(trial) for trial in request.trials}
+    records = {key: ExaminedRecord(run, key) for key in keys}
+    trials = {key: examine_trial(record, asked.get(key, ()), without) for key, record in records.items()}
+    findings += [finding for trial in trials.values() for finding in trial.findings]
+    findings += [*_not_there(request, trials), *_lying_about(run)]
+    examination = Examination(run, request, trials, tuple(findings), without)
+    if not exports or request is None or any(finding.kind == "newer" for finding in findings):
+        return examination
+    found = examine_exports(examination.results)
+    return Examination(run, request, trials, (*findings, *found), without)
+
+
+def _at_work(run: Path) -> Iterator[Finding]:
+    if is_at_work(run):
+        yield Finding("note", "run.lock", "is held: a run is at work here", "look again when it has ended")
+
+
+def _request(run: Path, findings: list[Finding]) -> RunRequest | None:
+    """Read run.json; what is wrong with it is added to the findings."""
+    try:
+        values = read_request(run)
+        trials = tuple(Trial.from_json(trial) for trial in values["trials"])
+        return RunRequest(values, trials, tuple(ScoreRequest.from_json(each) for each in values["requests"]))
+    except OtherFormatError:
+        findings.append(Finding("newer", "run.json", "was written in another format", UPGRADE))
+    except (RunFolderError, AttributeError, KeyError, TypeError, ValueError):
+        findings.append(fault(run, "run.json", "is not the file that was written", "", ["run.json"]))
+    return None
+
+
+def _environment(run: Path) -> Iterator[Finding]:
+    try:
+        read_sealed(run / "environment.json")
+    except OtherFormatError:
+        yield Finding("newer", "environment.json", "was written in another format", UPGRADE)
+        return
+    except RunFolderError:
+        pass
+    else:
+        if read_environment(run):
+            return
+    yield fault(run, "environment.json", "is not the file that was written", "", ["environment.json"])
+
+
+def _not_there(request: RunRequest | None, trials: Mapping[str, ExaminedTrial]) -> Iterator[Finding]:
+    for trial in request.trials if request else ():
+        if trial.key not in trials:
+            about = f"{trial.label} on {trial.dataset}, seed {trial.seed}"
+            yield Finding("missing", f"trials/{trial.key}", "is missing", AGAIN, about)
+
+
+def _names(folder: Path) -> Sequence[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, of many
+    except OSError:
+        return ()
+
+
+def _lying_about(run: Path) -> Iterator[Finding]:
+    """Yield what else there is: what killed runs left, and links that leave the folder."""
+    for name in _names(run / "trials"):
+        path = f"trials/{name}"
+        if name.startswith(".progress-") and name.endswith(".safetensors"):
+            yield Finding("note", path, "is a training that stopped on its way", "the same command continues it")
+        elif name.startswith("."):
+            yield Finding("note", path, "was left by a run that ended early", "the next run removes it")
+        elif not KEY.fullmatch(name):
+            yield Finding("note", path, "is no trial", "nothing reads it")
+    for name in ("run.json", "run.lock", "events.jsonl", "trials"):
+        if outside_link(run, run / name):
+            yield Finding(
+                "damaged", name, "is a link that leaves the run folder", "put what it leads to in its place"
+            )
