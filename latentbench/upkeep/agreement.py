@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,28 @@ from latentbench.errors import RequestError
 from latentbench.files.json_files import canonical_json
 from latentbench.trial import Trial
 
-__all__ = ["Claim", "refuse_other_benchmarks"]
+__all__ = ["refuse_other_benchmarks"]
 
-ADVICE = "these are different benchmarks; merge only runs of one, or give both the same settings"
-Claim = tuple[str, Mapping[str, Any]]  # what it is about, and what a run says of it
+ADVICE = "these are different benchmarks; merge only runs of one"
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What a run says of something in its tables.
+
+    Attributes:
+        kind: "data", "codes", "varied", "setting" or "budget".
+        about: as "vae on digits".
+        says: name -> value of each part.
+    """
+
+    kind: str
+    about: str
+    says: Mapping[str, Any]
 
 
 def refuse_other_benchmarks(runs: Sequence[tuple[Path, Sequence[Trial]]]) -> None:
-    """Raise RequestError where two runs would not make one table.
+    """Raise RequestError where runs would not make one table.
 
     They must agree in the data of each dataset that they share, in the budget and the varied parameters on it, and
     in what a heading of the table stands for.
@@ -26,28 +40,28 @@ def refuse_other_benchmarks(runs: Sequence[tuple[Path, Sequence[Trial]]]) -> Non
     Args:
         runs: how each run was named, and its trials.
     """
-    known: dict[str, tuple[Path, Mapping[str, Any]]] = {}
-    for run, trials in runs:
+    known: dict[tuple[str, str], tuple[int, _Claim]] = {}
+    for number, (_, trials) in enumerate(runs):
         for trial in trials:
-            for about, says in _claims(trial):
-                first, said = known.setdefault(about, (run, says))
-                if said != says and first != run:
-                    raise RequestError(_sentence(about, (first, said), (run, says)))
+            for claim in _claims(trial):
+                first, said = known.setdefault((claim.kind, claim.about), (number, claim))
+                if first != number and said != claim:
+                    raise RequestError(_sentence(said, claim, runs[first][0], runs[number][0]))
 
 
-def _claims(trial: Trial) -> Iterator[Claim]:
+def _claims(trial: Trial) -> Iterator[_Claim]:
     on = trial.dataset
-    yield f"the data set {on}", {"fingerprint": trial.fingerprint}
-    varied = {"varies": ", ".join(sorted({*trial.traits.varied, *trial.traits.compared})) or "nothing"}
+    yield _Claim("data", f"the data set {on}", {"fingerprint": trial.fingerprint})
     if trial.given:
-        yield f"{trial.label} on {on}, seed {trial.seed}", {"codes": trial.params.get("sha256")}
+        yield _Claim("codes", f"{trial.label} on {on}, seed {trial.seed}", {"codes": trial.params.get("sha256")})
         return
-    yield f"{trial.model.rpartition('/')[2]} on {on}", varied
-    yield f"{trial.label} on {on}", _setting(trial)
+    varied = ", ".join(sorted({*trial.traits.varied, *trial.traits.compared}))
+    yield _Claim("varied", f"{trial.model.rpartition('/')[2]} on {on}", {"parameters": varied})
+    yield _Claim("setting", f"{trial.label} on {on}", _setting(trial))
     if trial.traits.steps:
         spent = trial.budget.model_dump(mode="json")
-        free = {"checkpoint", *trial.traits.varied}
-        yield f"the budget on {on}", {name: value for name, value in spent.items() if name not in free}
+        fixed = {name: spent[name] for name in spent if name not in {"checkpoint", *trial.traits.varied}}
+        yield _Claim("budget", f"the budget on {on}", fixed)
 
 
 def _setting(trial: Trial) -> dict[str, Any]:
@@ -57,16 +71,17 @@ def _setting(trial: Trial) -> dict[str, Any]:
     return {**named, "source": replace(trial, seed=0).key}
 
 
-def _sentence(about: str, first: tuple[Path, Mapping[str, Any]], second: tuple[Path, Mapping[str, Any]]) -> str:
-    (run, said), (other, says) = first, second
-    names = [name for name in {**said, **says} if said.get(name) != says.get(name)]
-    name = names[0]
-    if name == "fingerprint":
+def _sentence(said: _Claim, says: _Claim, run: Path, other: Path) -> str:
+    if said.kind == "data":
         return (
-            f"{about} is not the same in {run} and in {other}: their fingerprints differ; merge only runs on the "
-            "same data"
+            f"{said.about} is not the same in {run} and in {other}: their fingerprints differ; merge only runs on "
+            "the same data"
         )
-    if name == "codes":
-        return f"{about} stands for other codes in {run} than in {other}; score one of them under another name"
-    values = [canonical_json(part.get(name)).strip('"')[:60] for part in (said, says)]
-    return f"{about}: {name} is {values[0]} in {run} and {values[1]} in {other}; {ADVICE}"
+    if said.kind == "codes":
+        return f"{said.about} has other codes in {run} than in {other}; score one of them under another name"
+    if said.kind == "varied":
+        first, second = (claim.says["parameters"] or "nothing" for claim in (said, says))
+        return f"{said.about} varies {first} in {run} and {second} in {other}: {ADVICE}"
+    name = next(name for name in {**said.says, **says.says} if said.says.get(name) != says.says.get(name))
+    first, second = (canonical_json(claim.says.get(name)).strip('"')[:60] for claim in (said, says))
+    return f"{said.about}: {name} is {first} in {run} and {second} in {other}; {ADVICE}"

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from latentbench.upkeep.lock import is_at_work
 from latentbench.upkeep.places import AGAIN, UPGRADE, fault, outside_link
 from latentbench.upkeep.trials import ExaminedRecord, ExaminedTrial, examine_trial
 
-__all__ = ["Examination", "RunRequest", "examine"]
+__all__ = ["Examination", "RunRequest", "examine", "run_request"]
 
 KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -87,12 +87,13 @@ class Examination:
         return ExaminedRecord(run, key) if examined is None else examined.record
 
 
-def examine(run: Path, *, exports: bool = True) -> Examination:
+def examine(run: Path, *, exports: bool = True, locked: bool = False) -> Examination:
     """Check all files of a run folder; nothing is changed.
 
     Args:
         run: the folder.
         exports: whether scores.csv and scores.parquet are compared with the trials' files.
+        locked: whether this process holds the lock of the folder.
 
     Raises:
         RunFolderError: it is no run folder.
@@ -101,12 +102,15 @@ def examine(run: Path, *, exports: bool = True) -> Examination:
         raise RunFolderError(f"{run} is not a run folder: it has neither run.json nor trials")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they would say is found here
-        return _examined(run, exports)
+        found = _examined(run, exports)
+    return found if locked else replace(found, findings=(*_at_work(run), *found.findings))
 
 
 def _examined(run: Path, exports: bool) -> Examination:
-    findings = [*_at_work(run), *_environment(run)]
-    request = _request(run, findings)
+    findings = [*_environment(run)]
+    asks = run_request(run)
+    request = None if isinstance(asks, Finding) else asks
+    findings += [asks] if isinstance(asks, Finding) else []
     without = left_out(run)
     if without:
         what = f"says that the run was packed without its {' and '.join(sorted(without))}"
@@ -116,12 +120,11 @@ def _examined(run: Path, exports: bool) -> Examination:
     records = {key: ExaminedRecord(run, key) for key in keys}
     trials = {key: examine_trial(record, asked.get(key, ()), without) for key, record in records.items()}
     findings += [finding for trial in trials.values() for finding in trial.findings]
-    findings += [*_not_there(request, trials), *_lying_about(run)]
+    findings += [*_not_there(request, trials), *_lying_about(run), *_outside(run, findings)]
     examination = Examination(run, request, trials, tuple(findings), without)
     if not exports or request is None or any(finding.kind == "newer" for finding in findings):
         return examination
-    found = examine_exports(examination.results)
-    return Examination(run, request, trials, (*findings, *found), without)
+    return replace(examination, findings=(*findings, *examine_exports(examination.results)))
 
 
 def _at_work(run: Path) -> Iterator[Finding]:
@@ -129,17 +132,16 @@ def _at_work(run: Path) -> Iterator[Finding]:
         yield Finding("note", "run.lock", "is held: a run is at work here", "look again when it has ended")
 
 
-def _request(run: Path, findings: list[Finding]) -> RunRequest | None:
-    """Read run.json; what is wrong with it is added to the findings."""
+def run_request(run: Path) -> RunRequest | Finding:
+    """Return what run.json asks for, or what is wrong with it."""
     try:
         values = read_request(run)
         trials = tuple(Trial.from_json(trial) for trial in values["trials"])
         return RunRequest(values, trials, tuple(ScoreRequest.from_json(each) for each in values["requests"]))
     except OtherFormatError:
-        findings.append(Finding("newer", "run.json", "was written in another format", UPGRADE))
+        return Finding("newer", "run.json", "was written in another format", UPGRADE)
     except (RunFolderError, AttributeError, KeyError, TypeError, ValueError):
-        findings.append(fault(run, "run.json", "is not the file that was written", "", ["run.json"]))
-    return None
+        return fault(run, "run.json", "is not the file that was written", "", ["run.json"])
 
 
 def _environment(run: Path) -> Iterator[Finding]:
@@ -171,7 +173,7 @@ def _names(folder: Path) -> Sequence[str]:
 
 
 def _lying_about(run: Path) -> Iterator[Finding]:
-    """Yield what else there is: what killed runs left, and links that leave the folder."""
+    """Yield what killed runs left, and what is no run's."""
     for name in _names(run / "trials"):
         path = f"trials/{name}"
         if name.startswith(".progress-") and name.endswith(".safetensors"):
@@ -180,8 +182,13 @@ def _lying_about(run: Path) -> Iterator[Finding]:
             yield Finding("note", path, "was left by a run that ended early", "the next run removes it")
         elif not KEY.fullmatch(name):
             yield Finding("note", path, "is no trial", "nothing reads it")
+
+
+def _outside(run: Path, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the links by which a run would write elsewhere."""
+    known = {finding.path for finding in findings}
     for name in ("run.json", "run.lock", "events.jsonl", "trials"):
-        if outside_link(run, run / name):
+        if name not in known and outside_link(run, run / name):
             yield Finding(
                 "damaged", name, "is a link that leaves the run folder", "put what it leads to in its place"
             )

@@ -41,14 +41,24 @@ def _is_csv(path: Path, frame: pd.DataFrame) -> bool:
 
 
 def _is_parquet(path: Path, frame: pd.DataFrame) -> bool:
-    """Whether the file holds this frame; another version of its library writes other bytes."""
+    """Whether the file is what would be written now, or says the same and is of other versions of its libraries."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     try:
         content = read_regular(path)
         if content == buffer.getvalue():
             return True
-        stored = pd.read_parquet(io.BytesIO(content))
+        stored = io.BytesIO(content)
+        if _writer(stored) == _writer(buffer):
+            return False
+        return pd.read_parquet(stored).equals(pd.read_parquet(buffer))
     except Exception:  # noqa: BLE001 - damaged parquet files raise anything
         return False
-    return stored.equals(pd.read_parquet(buffer))
+
+
+def _writer(file: io.BytesIO) -> tuple[str, object]:
+    """Return by what a parquet file was written."""
+    from pyarrow.parquet import ParquetFile
+
+    stored = ParquetFile(file)
+    return str(stored.metadata.created_by), stored.schema_arrow.pandas_metadata["pandas_version"]

@@ -14,13 +14,15 @@ from latentbench.files.failures import refusal
 from latentbench.files.json_files import write_sealed
 from latentbench.files.removing import discard
 from latentbench.files.writing import sync
+from latentbench.packed.layout import left_out
 from latentbench.packed.opening import unpacked
 from latentbench.results import Results
 from latentbench.trial import ScoreRequest
 from latentbench.upkeep.agreement import refuse_other_benchmarks
 from latentbench.upkeep.choice import Choice, Source, choose
 from latentbench.upkeep.copying import copy_regular
-from latentbench.upkeep.examine import RunRequest, examine
+from latentbench.upkeep.examine import RunRequest, examine, run_request
+from latentbench.upkeep.findings import Finding
 from latentbench.upkeep.leaving import left_behind
 from latentbench.upkeep.lock import held
 from latentbench.upkeep.trials import ExaminedRecord
@@ -65,10 +67,10 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
     with ExitStack() as locks:
         for folder in dict.fromkeys(folders):
             locks.enter_context(held(folder, "merge"))
-        examined = {folder: examine(folder, exports=False) for folder in dict.fromkeys(folders)}
-        sources = [Source(run, examined[folder]) for run, folder in zip(runs, folders, strict=True)]
-        asked = [(source.named, _request_of(source)) for source in sources]
+        asked = [(run, _request_of(run, folder)) for run, folder in zip(runs, folders, strict=True)]
         refuse_other_benchmarks([(run, request.trials) for run, request in asked])
+        examined = {folder: examine(folder, exports=False, locked=True) for folder in dict.fromkeys(folders)}
+        sources = [Source(run, examined[folder]) for run, folder in zip(runs, folders, strict=True)]
         with _made_whole(out) as work:
             return _fill(work, out, sources, asked)
 
@@ -81,22 +83,23 @@ def _refuse_place(out: Path, folders: Sequence[Path]) -> None:
             raise RequestError(f"{out} lies in the run folder {folder}; choose another folder with -o")
 
 
-def _request_of(source: Source) -> RunRequest:
+def _request_of(run: Path, folder: Path) -> RunRequest:
     """Return what a run asks for.
 
     Raises:
-        RunFolderError: its run.json cannot be used, or it was packed without files that a run needs.
+        RunFolderError: its run.json cannot be used, or it was packed without files that a run folder needs.
     """
-    found = source.found
-    if found.without:
+    if not (folder / "trials").is_dir():
+        raise RunFolderError(f"{run} is not a run folder: it has no trials; name folders of runs, or packed runs")
+    if parts := left_out(folder):
         raise RunFolderError(
-            f"{source.named} was packed without its {' and '.join(sorted(found.without))}, and a run folder needs "
-            "them; merge an archive that holds them, or the run folder itself"
+            f"{run} was packed without its {' and '.join(sorted(parts))}, which a run folder needs; merge an "
+            "archive that holds them, or the run folder itself"
         )
-    if found.request is None:
-        (finding,) = [each for each in found.findings if each.path == "run.json"][:1]
-        raise RunFolderError(f"{source.named / 'run.json'} {finding.what}; {finding.advice}")
-    return found.request
+    request = run_request(folder)
+    if isinstance(request, Finding):
+        raise RunFolderError(f"{run / request.sentence}")
+    return request
 
 
 @contextmanager
@@ -154,7 +157,10 @@ def _write_tables(work: Path, choices: Mapping[str, Choice]) -> None:
 
     def record(run: Path, key: str) -> ExaminedRecord:
         choice = choices.get(key)
-        return choice.examined.record if choice and choice.examined else ExaminedRecord(run, key)
+        if not (choice and choice.examined):
+            return ExaminedRecord(run, key)
+        choice.examined.record.forget_all_but(choice.files)
+        return choice.examined.record
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is missing: the verb tells it

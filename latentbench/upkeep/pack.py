@@ -54,7 +54,7 @@ def pack(run: Path, path: Path, without: Collection[Part] = ()) -> Packed:
     refuse_other_file(path)
     folder = unpacked(run)
     with held(folder, "pack"), tempfile.TemporaryDirectory() as staging:
-        found = examine(folder, exports=False)
+        found = examine(folder, exports=False, locked=True)
         if found.request is None:
             raise RunFolderError(
                 f"{run} cannot be packed: its run.json cannot be used; `latentbench doctor {run}` tells why"
@@ -84,6 +84,9 @@ def _made(
     staging: Path, found: Examination, sound: Mapping[str, ExaminedTrial], without: Collection[Part]
 ) -> dict[str, Path]:
     """Write what is made for the archive: the tables of the trials that it holds, and what it lacks."""
+
+    for trial in sound.values():
+        trial.record.forget_all_but(trial.files)
 
     def record(_: Path, key: str) -> ExaminedRecord:
         return sound[key].record if key in sound else ExaminedRecord(staging, key)

@@ -35,7 +35,7 @@ def repair(run: Path) -> tuple[Examination, Mapping[str, str]]:
         if outside_link(run, run / name):
             raise RunFolderError(f"{run / name} is a link that leaves the run folder; put a folder in its place")
     with held(run, "repair"):
-        found = examine(run)
+        found = examine(run, locked=True)
         moved = _moved(run, [path for finding in found.findings for path in finding.aside])
         current = not any(each.kind == "outdated" or each.path.startswith("scores.") for each in found.findings)
         newer = any(each.kind == "newer" for each in found.findings)

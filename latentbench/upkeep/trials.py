@@ -44,6 +44,12 @@ class ExaminedRecord(Record):
             self._scores[name] = super().read_scores(request, split)
         return self._scores[name]
 
+    def forget_all_but(self, files: Collection[str]) -> None:
+        """Count scores as not there whose files are not among these."""
+        for name in self._scores:
+            if name not in files:
+                self._scores[name] = None
+
     def scores_of(self, request: ScoreRequest, split: SplitName) -> Mapping[str, Any]:
         """Return score name -> value, se, status and reason of one metric; empty where there are none."""
         stored = self.read_scores(request, split)
