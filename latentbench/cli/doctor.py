@@ -46,7 +46,7 @@ def command(run: str, every: bool, repairing: bool) -> int:
         refuse_writing(Path(run), "get it again from where it was packed")
         found, moved = repair(Path(run))
         _print_findings(found.findings, every)
-        _print_moved(run, moved, every)
+        _print_moved(moved, every)
         found = examine(Path(run))
     _print_findings(found.findings, every)
     echo(summary(found.count, found.findings))
@@ -59,19 +59,19 @@ def _print_findings(findings: Sequence[Finding], every: bool) -> None:
 
     for several in alike(findings):
         for finding in several if every else several[:1]:
-            _print_wrapped(f"{finding.kind}: {_short(finding.sentence)}")
+            _print_wrapped(_short(f"{finding.kind}: {finding.sentence}").replace(" is missing", "", 1))
         if len(several) > 1 and not every:
             echo(f"  and {len(several) - 1:,} more like it (--all lists them)")
 
 
-def _print_moved(run: str, moved: Mapping[str, str], every: bool) -> None:
+def _print_moved(moved: Mapping[str, str], every: bool) -> None:
     pairs = list(moved.items())
     for old, new in pairs if every else pairs[:SHOWN]:
         _print_wrapped(f"moved: {_short(old)} to {_short(new)}")
     if len(pairs) > SHOWN and not every:
         echo(f"  and {len(pairs) - SHOWN:,} more (--all lists them)")
     if moved:
-        echo(f"after the repair; the same command that made {run} makes what is missing")
+        echo("after the repair:")
 
 
 def _print_wrapped(text: str) -> None:

@@ -41,7 +41,7 @@ def _is_csv(path: Path, frame: pd.DataFrame) -> bool:
 
 
 def _is_parquet(path: Path, frame: pd.DataFrame) -> bool:
-    """Whether the file is what would be written now, or says the same and is of other versions of its libraries."""
+    """Whether the file is what would be written now; by other versions of its libraries, whether it says that."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     try:

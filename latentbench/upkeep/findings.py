@@ -64,6 +64,5 @@ def summary(trials: int, findings: Sequence[Finding]) -> str:
     '3,000 trials: all files as written'
     """
     counts = {kind: sum(finding.kind == kind for finding in findings) for kind in KINDS if kind != "note"}
-    told = [f"{count:,} {kind}" for kind, count in counts.items() if count]
-    files = counted(sum(counts.values()), "file")
-    return f"{counted(trials, 'trial')}: {', '.join(told) + f' ({files})' if told else 'all files as written'}"
+    told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    return f"{counted(trials, 'trial')}: {f'found {told}' if told else 'all files as written'}"

@@ -84,7 +84,6 @@ def _made(
     staging: Path, found: Examination, sound: Mapping[str, ExaminedTrial], without: Collection[Part]
 ) -> dict[str, Path]:
     """Write what is made for the archive: the tables of the trials that it holds, and what it lacks."""
-
     for trial in sound.values():
         trial.record.forget_all_but(trial.files)
 

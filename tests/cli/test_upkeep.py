@@ -39,7 +39,7 @@ def test_damage_is_told_on_80_columns(cli, run):
     assert first.startswith(
         f"damaged: trials/{models(run)[0].parent.name[:12]}.../model.safetensors is not the file"
     )
-    assert others[-2:] == ["  and 2 more like it (--all lists them)", "8 trials: 3 damaged (3 files)"]
+    assert others[-2:] == ["  and 2 more like it (--all lists them)", "8 trials: found 3 damaged"]
     assert all(len(line) <= 80 for line in out.splitlines())
     listed = cli("doctor", run, "--all")[1]
     assert listed.count("damaged: ") == 3
@@ -54,7 +54,7 @@ def test_repair_and_the_same_command_make_it_whole(cli, run):
     key = damaged.parent.name
     assert status == 1
     assert f"moved: trials/{key[:12]}... to aside/1/trials/{key[:12]}..." in out
-    assert out.endswith("8 trials: 1 missing (1 file)\n")
+    assert out.endswith("8 trials: found 1 missing\n")
     assert (run / "aside" / "1" / "trials" / key / "model.safetensors").read_bytes() == b"x"
     assert cli("run", *SMALL, "--workers", 0, "-o", run)[0] == 0
     assert cli("doctor", run)[:2] == (0, "8 trials: all files as written\n")

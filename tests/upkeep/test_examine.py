@@ -254,7 +254,7 @@ def test_findings_that_say_the_same_stand_together():
     ]
     note = Finding("note", "trials/x", "is no trial", "nothing reads it")
     assert alike([note, *models]) == [models, [note]]
-    assert summary(1200, [note, *models]) == "1,200 trials: 3 damaged (3 files)"
+    assert summary(1200, [note, *models]) == "1,200 trials: found 3 damaged"
 
 
 def test_every_file_is_read_once(whole, monkeypatch):

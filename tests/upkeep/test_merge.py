@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
