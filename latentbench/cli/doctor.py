@@ -12,7 +12,7 @@ from latentbench.cli._shared.options import PATH
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
-    from latentbench.upkeep.findings import Finding
+    from latentbench.upkeep.findings import FileFinding
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ def command(run: str, every: bool, repairing: bool) -> int:
     return 0 if is_sound(found.findings) else 1
 
 
-def _print_findings(findings: Sequence[Finding], every: bool) -> None:
+def _print_findings(findings: Sequence[FileFinding], every: bool) -> None:
     """Print a line for each finding, or for the first of those that say the same, and how many there are."""
     from latentbench.upkeep.findings import alike
 

@@ -16,7 +16,7 @@ from latentbench.packed.layout import Part, left_out
 from latentbench.results import Results, read_environment, read_request
 from latentbench.trial import ScoreRequest, SplitName, Trial, deciding
 from latentbench.upkeep.exports import examine_exports
-from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.findings import FileFinding
 from latentbench.upkeep.lock import is_at_work
 from latentbench.upkeep.places import AGAIN, UPGRADE, fault, outside_link
 from latentbench.upkeep.trials import ExaminedRecord, ExaminedTrial, examine_trial
@@ -68,7 +68,7 @@ class Examination:
     run: Path
     request: RunRequest | None
     trials: Mapping[str, ExaminedTrial]
-    findings: tuple[Finding, ...]
+    findings: tuple[FileFinding, ...]
     without: frozenset[Part] = frozenset()
 
     @property
@@ -109,12 +109,12 @@ def examine(run: Path, *, exports: bool = True, locked: bool = False) -> Examina
 def _examined(run: Path, exports: bool) -> Examination:
     findings = [*_environment(run)]
     asks = run_request(run)
-    request = None if isinstance(asks, Finding) else asks
-    findings += [asks] if isinstance(asks, Finding) else []
+    request = None if isinstance(asks, FileFinding) else asks
+    findings += [asks] if isinstance(asks, FileFinding) else []
     without = left_out(run)
     if without:
         what = f"says that the run was packed without its {' and '.join(sorted(without))}"
-        findings.append(Finding("note", "packed.json", what, "they are not looked for"))
+        findings.append(FileFinding("note", "packed.json", what, "they are not looked for"))
     keys = [name for name in _names(run / "trials") if KEY.fullmatch(name)]
     asked = {} if request is None else {trial.key: request.asked(trial) for trial in request.trials}
     records = {key: ExaminedRecord(run, key) for key in keys}
@@ -127,28 +127,28 @@ def _examined(run: Path, exports: bool) -> Examination:
     return replace(examination, findings=(*findings, *examine_exports(examination.results)))
 
 
-def _at_work(run: Path) -> Iterator[Finding]:
+def _at_work(run: Path) -> Iterator[FileFinding]:
     if is_at_work(run):
-        yield Finding("note", "run.lock", "is held: a run is at work here", "look again when it has ended")
+        yield FileFinding("note", "run.lock", "is held: a run is at work here", "look again when it has ended")
 
 
-def run_request(run: Path) -> RunRequest | Finding:
+def run_request(run: Path) -> RunRequest | FileFinding:
     """Return what run.json asks for, or what is wrong with it."""
     try:
         values = read_request(run)
         trials = tuple(Trial.from_json(trial) for trial in values["trials"])
         return RunRequest(values, trials, tuple(ScoreRequest.from_json(each) for each in values["requests"]))
     except OtherFormatError:
-        return Finding("newer", "run.json", "was written in another format", UPGRADE)
+        return FileFinding("newer", "run.json", "was written in another format", UPGRADE)
     except (RunFolderError, AttributeError, KeyError, TypeError, ValueError):
         return fault(run, "run.json", "is not the file that was written", "", ["run.json"])
 
 
-def _environment(run: Path) -> Iterator[Finding]:
+def _environment(run: Path) -> Iterator[FileFinding]:
     try:
         read_sealed(run / "environment.json")
     except OtherFormatError:
-        yield Finding("newer", "environment.json", "was written in another format", UPGRADE)
+        yield FileFinding("newer", "environment.json", "was written in another format", UPGRADE)
         return
     except RunFolderError:
         pass
@@ -158,11 +158,11 @@ def _environment(run: Path) -> Iterator[Finding]:
     yield fault(run, "environment.json", "is not the file that was written", "", ["environment.json"])
 
 
-def _not_there(request: RunRequest | None, trials: Mapping[str, ExaminedTrial]) -> Iterator[Finding]:
+def _not_there(request: RunRequest | None, trials: Mapping[str, ExaminedTrial]) -> Iterator[FileFinding]:
     for trial in request.trials if request else ():
         if trial.key not in trials:
             about = f"{trial.label} on {trial.dataset}, seed {trial.seed}"
-            yield Finding("missing", f"trials/{trial.key}", "is missing", AGAIN, about)
+            yield FileFinding("missing", f"trials/{trial.key}", "is missing", AGAIN, about)
 
 
 def _names(folder: Path) -> Sequence[str]:
@@ -172,23 +172,25 @@ def _names(folder: Path) -> Sequence[str]:
         return ()
 
 
-def _lying_about(run: Path) -> Iterator[Finding]:
+def _lying_about(run: Path) -> Iterator[FileFinding]:
     """Yield what killed runs left, and what is no run's."""
     for name in _names(run / "trials"):
         path = f"trials/{name}"
         if name.startswith(".progress-") and name.endswith(".safetensors"):
-            yield Finding("note", path, "is a training that stopped on its way", "the same command continues it")
+            yield FileFinding(
+                "note", path, "is a training that stopped on its way", "the same command continues it"
+            )
         elif name.startswith("."):
-            yield Finding("note", path, "was left by a run that ended early", "the next run removes it")
+            yield FileFinding("note", path, "was left by a run that ended early", "the next run removes it")
         elif not KEY.fullmatch(name):
-            yield Finding("note", path, "is no trial", "nothing reads it")
+            yield FileFinding("note", path, "is no trial", "nothing reads it")
 
 
-def _outside(run: Path, findings: Sequence[Finding]) -> Iterator[Finding]:
+def _outside(run: Path, findings: Sequence[FileFinding]) -> Iterator[FileFinding]:
     """Yield the links by which a run would write elsewhere."""
     known = {finding.path for finding in findings}
     for name in ("run.json", "run.lock", "events.jsonl", "trials"):
         if name not in known and outside_link(run, run / name):
-            yield Finding(
+            yield FileFinding(
                 "damaged", name, "is a link that leaves the run folder", "put what it leads to in its place"
             )

@@ -11,7 +11,7 @@ import pandas as pd
 from latentbench.errors import RunFolderError
 from latentbench.files.regular import read_regular
 from latentbench.results import Results
-from latentbench.upkeep.findings import Finding, Kind
+from latentbench.upkeep.findings import FileFinding, Kind
 from latentbench.upkeep.places import fault
 
 __all__ = ["EXPORTS", "examine_exports"]
@@ -20,7 +20,7 @@ EXPORTS = ("scores.csv", "scores.parquet")
 ADVICE = "--repair, or the next run, writes it again"
 
 
-def examine_exports(results: Results) -> Iterator[Finding]:
+def examine_exports(results: Results) -> Iterator[FileFinding]:
     """Yield a finding for each table that is not there, or not what a run would write now."""
     try:
         frame = results.exported
@@ -30,7 +30,7 @@ def examine_exports(results: Results) -> Iterator[Finding]:
         if not is_current(results.path / name, frame):
             found = fault(results.path, name, "differs from what the trials' files say")
             kind: Kind = "missing" if found.kind == "missing" else "outdated"
-            yield Finding(kind, name, found.what, ADVICE)
+            yield FileFinding(kind, name, found.what, ADVICE)
 
 
 def _is_csv(path: Path, frame: pd.DataFrame) -> bool:

@@ -8,14 +8,14 @@ from typing import Literal
 
 from latentbench.text import counted
 
-__all__ = ["Finding", "Kind", "alike", "is_sound", "summary"]
+__all__ = ["FileFinding", "Kind", "alike", "is_sound", "summary"]
 
 Kind = Literal["damaged", "missing", "newer", "outdated", "note"]
 KINDS: tuple[Kind, ...] = ("damaged", "missing", "newer", "outdated", "note")
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileFinding:
     """One thing that a run folder should not hold as it does, or that a reader should know.
 
     Attributes:
@@ -42,9 +42,9 @@ class Finding:
         return f"{self.path} {self.what}{detail}; {self.advice}"
 
 
-def alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+def alike(findings: Iterable[FileFinding]) -> list[list[FileFinding]]:
     """Put findings of one kind together that say the same of several files, the worst kinds first."""
-    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str, str], list[FileFinding]] = {}
     for finding in sorted(findings, key=lambda finding: KINDS.index(finding.kind)):
         name = finding.path.rpartition("/")[2]
         sort = name if name.startswith(("trial", "model", "codes", "scores.")) else finding.path.count("/")
@@ -52,12 +52,12 @@ def alike(findings: Iterable[Finding]) -> list[list[Finding]]:
     return list(groups.values())
 
 
-def is_sound(findings: Iterable[Finding]) -> bool:
+def is_sound(findings: Iterable[FileFinding]) -> bool:
     """Return whether nothing is wrong."""
     return all(finding.kind == "note" for finding in findings)
 
 
-def summary(trials: int, findings: Sequence[Finding]) -> str:
+def summary(trials: int, findings: Sequence[FileFinding]) -> str:
     """Return how a run folder is, in one line.
 
     >>> summary(3000, [])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latentbench.text import counted
 from latentbench.upkeep.examine import Examination
-from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.findings import FileFinding
 
 __all__ = ["left_behind"]
 
@@ -35,7 +35,7 @@ def left_behind(named: Path, found: Examination, taken: Collection[str] = ()) ->
     return sentences
 
 
-def _is_to_do(finding: Finding) -> bool:
+def _is_to_do(finding: FileFinding) -> bool:
     """Whether something is not there that may never have been made: a trial, or the scores of a metric."""
     is_trial = finding.path.count("/") == 1
     return (

@@ -19,10 +19,10 @@ from latentbench.packed.opening import unpacked
 from latentbench.results import Results
 from latentbench.trial import ScoreRequest
 from latentbench.upkeep.agreement import refuse_other_benchmarks
-from latentbench.upkeep.choice import Choice, Source, choose
+from latentbench.upkeep.choice import ChosenTrial, RunSource, choose
 from latentbench.upkeep.copying import copy_regular
 from latentbench.upkeep.examine import RunRequest, examine, run_request
-from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.findings import FileFinding
 from latentbench.upkeep.leaving import left_behind
 from latentbench.upkeep.lock import held
 from latentbench.upkeep.trials import ExaminedRecord
@@ -70,7 +70,7 @@ def merge(runs: Sequence[Path], out: Path) -> Merged:
         asked = [(run, _request_of(run, folder)) for run, folder in zip(runs, folders, strict=True)]
         refuse_other_benchmarks([(run, request.trials) for run, request in asked])
         examined = {folder: examine(folder, exports=False, locked=True) for folder in dict.fromkeys(folders)}
-        sources = [Source(run, examined[folder]) for run, folder in zip(runs, folders, strict=True)]
+        sources = [RunSource(run, examined[folder]) for run, folder in zip(runs, folders, strict=True)]
         with _made_whole(out) as work:
             return _fill(work, out, sources, asked)
 
@@ -97,7 +97,7 @@ def _request_of(run: Path, folder: Path) -> RunRequest:
             "archive that holds them, or the run folder itself"
         )
     request = run_request(folder)
-    if isinstance(request, Finding):
+    if isinstance(request, FileFinding):
         raise RunFolderError(f"{run / request.sentence}")
     return request
 
@@ -119,7 +119,7 @@ def _made_whole(out: Path) -> Iterator[Path]:
         discard(work)
 
 
-def _fill(work: Path, out: Path, sources: Sequence[Source], asked: Sequence[tuple[Path, RunRequest]]) -> Merged:
+def _fill(work: Path, out: Path, sources: Sequence[RunSource], asked: Sequence[tuple[Path, RunRequest]]) -> Merged:
     values, told = joined_values(asked)
     requests = [ScoreRequest.from_json(request) for request in values["requests"]]
     keys = dict.fromkeys(key for source in sources for key in source.found.trials)
@@ -136,7 +136,7 @@ def _fill(work: Path, out: Path, sources: Sequence[Source], asked: Sequence[tupl
     return Merged(out, len(choices), len(missing), tuple(conflicts), tuple(left))
 
 
-def _copy(choice: Choice, folder: Path) -> None:
+def _copy(choice: ChosenTrial, folder: Path) -> None:
     folder.mkdir()
     if any(name.startswith("scores/") for name in choice.files):
         (folder / "scores").mkdir()
@@ -144,7 +144,7 @@ def _copy(choice: Choice, folder: Path) -> None:
         copy_regular(path, folder / name)
 
 
-def _copy_environment(work: Path, sources: Sequence[Source]) -> None:
+def _copy_environment(work: Path, sources: Sequence[RunSource]) -> None:
     """Copy what the first run says of machine and versions; each trial says it of itself."""
     for found in (source.found for source in sources):
         if not any(finding.path == "environment.json" for finding in found.findings):
@@ -152,15 +152,15 @@ def _copy_environment(work: Path, sources: Sequence[Source]) -> None:
             return
 
 
-def _write_tables(work: Path, choices: Mapping[str, Choice]) -> None:
+def _write_tables(work: Path, choices: Mapping[str, ChosenTrial]) -> None:
     """Write scores.csv and scores.parquet, from what has been read already where a trial is of one run."""
 
     def record(run: Path, key: str) -> ExaminedRecord:
         choice = choices.get(key)
-        if not (choice and choice.examined):
+        if choice is None or choice.record is None:
             return ExaminedRecord(run, key)
-        choice.examined.record.forget_all_but(choice.files)
-        return choice.examined.record
+        choice.record.forget_all_but(choice.files)
+        return choice.record
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is missing: the verb tells it

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latentbench.files.failures import in_words
 from latentbench.files.regular import IrregularFileError, opened_regular
-from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.findings import FileFinding
 
 __all__ = ["AGAIN", "UPGRADE", "fault", "outside_link"]
 
@@ -16,7 +16,7 @@ AGAIN = "the same command makes it again"
 UPGRADE = "read it with a newer latentbench, or the one that wrote it"
 
 
-def fault(run: Path, path: str, reason: str, detail: str = "", aside: Collection[str] = ()) -> Finding:
+def fault(run: Path, path: str, reason: str, detail: str = "", aside: Collection[str] = ()) -> FileFinding:
     """Return the finding about a file that cannot be used.
 
     Args:
@@ -28,10 +28,10 @@ def fault(run: Path, path: str, reason: str, detail: str = "", aside: Collection
     """
     try:
         with opened_regular(run / path):
-            return Finding("damaged", path, reason, AGAIN, detail, tuple(aside))
+            return FileFinding("damaged", path, reason, AGAIN, detail, tuple(aside))
     except (FileNotFoundError, NotADirectoryError):
         if not os.path.lexists(run / path):
-            return Finding("missing", path, "is missing", AGAIN, detail, _there(run, aside))
+            return FileFinding("missing", path, "is missing", AGAIN, detail, _there(run, aside))
         reason = "is a link that leads nowhere"
     except IrregularFileError as error:
         if reason != "is no folder":
@@ -39,9 +39,9 @@ def fault(run: Path, path: str, reason: str, detail: str = "", aside: Collection
     except OSError as error:
         if not (run / path).is_symlink():  # it may be whole: nothing to make again
             cause, _, advice = in_words(error).partition("; ")
-            return Finding("damaged", path, f"cannot be read: {cause}", advice, detail)
+            return FileFinding("damaged", path, f"cannot be read: {cause}", advice, detail)
         reason = "is a link that leads nowhere"
-    return Finding("damaged", path, reason, AGAIN, detail, tuple(aside))
+    return FileFinding("damaged", path, reason, AGAIN, detail, tuple(aside))
 
 
 def _there(run: Path, paths: Collection[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from latentbench.files.regular import is_regular
 from latentbench.packed.layout import Part, part_of
 from latentbench.records import Record, StoredTrial
 from latentbench.trial import ScoreRequest, SplitName, Trial
-from latentbench.upkeep.findings import Finding
+from latentbench.upkeep.findings import FileFinding
 from latentbench.upkeep.places import UPGRADE, fault, outside_link
 
 __all__ = ["ExaminedRecord", "ExaminedTrial", "examine_trial"]
@@ -70,7 +70,7 @@ class ExaminedTrial:
     record: ExaminedRecord
     trial: Trial | None = None
     files: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[FileFinding, ...] = ()
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _Look:
     record: ExaminedRecord
     about: str = ""
     files: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FileFinding] = field(default_factory=list)
 
     @property
     def place(self) -> str:
@@ -94,7 +94,7 @@ class _Look:
     def newer(self, name: str) -> None:
         """Note that another version wrote a file."""
         path = f"{self.place}/{name}"
-        self.findings.append(Finding("newer", path, "was written in another format", UPGRADE, self.about))
+        self.findings.append(FileFinding("newer", path, "was written in another format", UPGRADE, self.about))
 
 
 def examine_trial(record: ExaminedRecord, asked: Asked, without: Collection[Part] = ()) -> ExaminedTrial:
@@ -157,7 +157,7 @@ def _scores(look: _Look, asked: Asked) -> None:
     for name in sorted(there):
         if name.endswith(ITEMS) and name.removesuffix(ITEMS) + ".json" not in there:
             path = f"{look.place}/scores/{name}"
-            look.findings.append(Finding("note", path, "belongs to no scores", "nothing reads it", look.about))
+            look.findings.append(FileFinding("note", path, "belongs to no scores", "nothing reads it", look.about))
 
 
 def _aside(look: _Look, name: str, there: Collection[str]) -> list[str]:
@@ -211,7 +211,9 @@ def _links(look: _Look) -> None:
         if outside_link(look.record.run, look.record.folder / name):
             path = f"{look.place}/{name}".rstrip("/.")
             advice = "put what it leads to in its place before the run is moved"
-            look.findings.append(Finding("note", path, "is a link that leaves the run folder", advice, look.about))
+            look.findings.append(
+                FileFinding("note", path, "is a link that leaves the run folder", advice, look.about)
+            )
 
 
 def _linked(folder: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from latentbench.errors import RunFolderError
 from latentbench.files.json_files import read_sealed, write_sealed
 from latentbench.upkeep.examine import examine
-from latentbench.upkeep.findings import Finding, alike, is_sound, summary
+from latentbench.upkeep.findings import FileFinding, alike, is_sound, summary
 
 TRIAL = "trials/[0-9a-f]*"
 FILES = {
@@ -250,9 +250,10 @@ def test_a_run_of_another_program_is_damaged_and_not_read(tmp_path):
 
 def test_findings_that_say_the_same_stand_together():
     models = [
-        Finding("damaged", f"trials/{number}/model.safetensors", "is other", "do", str(number)) for number in "123"
+        FileFinding("damaged", f"trials/{number}/model.safetensors", "is other", "do", str(number))
+        for number in "123"
     ]
-    note = Finding("note", "trials/x", "is no trial", "nothing reads it")
+    note = FileFinding("note", "trials/x", "is no trial", "nothing reads it")
     assert alike([note, *models]) == [models, [note]]
     assert summary(1200, [note, *models]) == "1,200 trials: found 3 damaged"
 
