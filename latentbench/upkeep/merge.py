@@ -20,7 +20,7 @@ from latentbench.results import Results
 from latentbench.trial import ScoreRequest
 from latentbench.upkeep.agreement import refuse_other_benchmarks
 from latentbench.upkeep.choice import ChosenTrial, RunSource, choose
-from latentbench.upkeep.copying import copy_regular
+from latentbench.upkeep.copying import copy_regular, link_or_copy
 from latentbench.upkeep.examine import RunRequest, examine, run_request
 from latentbench.upkeep.findings import FileFinding
 from latentbench.upkeep.leaving import left_behind
@@ -141,7 +141,8 @@ def _copy(choice: ChosenTrial, folder: Path) -> None:
     if any(name.startswith("scores/") for name in choice.files):
         (folder / "scores").mkdir()
     for name, path in choice.files.items():
-        copy_regular(path, folder / name)
+        take = copy_regular if name == "log.txt" else link_or_copy  # a log is written on at its end
+        take(path, folder / name)
 
 
 def _copy_environment(work: Path, sources: Sequence[RunSource]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import warnings
 
 import numpy as np
@@ -61,12 +62,31 @@ def test_files_are_those_of_the_runs_byte_for_byte(whole, more_seeds, tmp_path):
     assert (merged / "environment.json").read_bytes() == (whole / "environment.json").read_bytes()
 
 
-def test_copies_are_independent(folder, tmp_path):
+def test_a_joined_run_lives_on_without_its_sources(folder, whole, tmp_path, make_run):
     merged = merge([folder], tmp_path / "c").folder
-    for path in folder.glob("trials/*/codes.npz"):
-        with path.open("r+b") as file:
-            file.write(b"broken")
+    log = sorted(folder.glob("trials/*/log.txt"))[0]
+    with log.open("a") as file:
+        file.write("more")
+    assert "more" not in (merged / log.relative_to(folder)).read_text()
+    sorted(folder.glob("trials/*/codes.npz"))[0].unlink()
+    make_run(folder)
+    assert trial_files(merged) == trial_files(whole)
+    shutil.rmtree(folder)
     assert is_sound(examine(merged).findings)
+
+
+def test_files_on_another_disk_are_copied(folder, whole, tmp_path, monkeypatch):
+    def unable(*_, **__):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", unable)
+    linked = folder / "trials" / "codes"
+    path = sorted(folder.glob("trials/*/codes.npz"))[0]
+    path.rename(linked)
+    path.symlink_to(linked)
+    merged = merge([folder], tmp_path / "c").folder
+    assert trial_files(merged) == trial_files(whole)
+    assert not (merged / path.relative_to(folder)).is_symlink()
 
 
 def test_nothing_is_left_to_run(tiny, plugins, whole, more_seeds, tmp_path):
@@ -314,7 +334,7 @@ def test_nothing_is_left_of_a_merge_that_fails(folder, tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("latentbench.upkeep.merge.copy_regular", full)
+    monkeypatch.setattr("latentbench.upkeep.merge.link_or_copy", full)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(LatentbenchError, match="no space is left on the disk"):
         merge([folder], tmp_path / "c")
