@@ -54,14 +54,20 @@ _HOMES = {
     "check_memory": "files.reading",
     "check_unpacked": "files.reading",
     "compare_codes": "api",
+    "filled_array": "files.prepared",
     "hookimpl": "hookspecs",
+    "is_large": "files.mapped",
     "load_results": "api",
+    "mapped_array": "files.mapped",
     "near_matches": "errors",
     "number_classes": "arrays.classes",
     "open_regular": "files.reading",
     "reading": "files.reading",
+    "row_hashes": "files.large_rows",
     "run": "api",
     "score": "api",
+    "stays_in_file": "files.row_view",
+    "take_rows": "files.row_view",
     "trust": "source.trust",
     "write_atomically": "files.writing",
 }
@@ -92,10 +98,16 @@ if TYPE_CHECKING:
     from latentbench.executor import Resources as Resources
     from latentbench.export.transformer import ModelTransformer as ModelTransformer
     from latentbench.files.cache import cache_dir as cache_dir
+    from latentbench.files.large_rows import row_hashes as row_hashes
+    from latentbench.files.mapped import is_large as is_large
+    from latentbench.files.mapped import mapped_array as mapped_array
+    from latentbench.files.prepared import filled_array as filled_array
     from latentbench.files.reading import check_memory as check_memory
     from latentbench.files.reading import check_unpacked as check_unpacked
     from latentbench.files.reading import open_regular as open_regular
     from latentbench.files.reading import reading as reading
+    from latentbench.files.row_view import stays_in_file as stays_in_file
+    from latentbench.files.row_view import take_rows as take_rows
     from latentbench.files.writing import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
     from latentbench.latent.space import LatentSpace as LatentSpace

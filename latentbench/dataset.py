@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ import latentbench.params
 from latentbench.arrays.classes import class_numbers
 from latentbench.arrays.numbers import as_array, as_numbers
 from latentbench.errors import ContractError, DataError
+from latentbench.files.large_rows import check_finite, chunks, row_hashes
+from latentbench.files.row_view import joined, stays_in_file, take_rows
 from latentbench.params import check_members, check_whole, check_words
 from latentbench.text import normalized, printable
 
@@ -28,9 +30,11 @@ MOST_CLASSES = 100_000  # metrics take memory for every class number up to the l
 
 @dataclass(frozen=True)
 class Split:
-    """Data of one split, in memory and on the CPU.
+    """Data of one split, on the CPU: in memory, or inputs in a file where they are large.
 
-    Arrays, tensors and lists are taken and kept as NumPy arrays.
+    Arrays, tensors and lists are taken and kept as NumPy arrays. A large mapped array, as
+    `latentbench.filled_array` returns, stays in its file: rows of it, as `take` gives them, are a view that is
+    read when it is indexed.
 
     Attributes:
         inputs: images as uint8 `(n, c, h, w)`, or any float32 array `(n, ...)`, finite.
@@ -83,20 +87,20 @@ class Split:
         """Return the split that holds just `rows` (row numbers or a boolean mask), in that order."""
         labels = None if self.labels is None else self.labels[rows]
         factors = None if self.factors is None else self.factors[rows]
-        return replace(self, inputs=self.inputs[rows], labels=labels, factors=factors)
+        return replace(self, inputs=take_rows(self.inputs, rows), labels=labels, factors=factors)
 
     def joined(self, other: Split) -> Split:
         """Return the rows of this split, then those of another of the same data."""
 
         def both(name: str) -> Any:
             pair = getattr(self, name), getattr(other, name)
-            return None if pair[0] is None else np.concatenate(pair)
+            return None if pair[0] is None else joined(*pair)
 
         return replace(self, inputs=both("inputs"), labels=both("labels"), factors=both("factors"))
 
 
 def _checked_inputs(values: Any) -> Array:
-    inputs = as_array(values, "inputs")
+    inputs = values if stays_in_file(values) else as_array(values, "inputs")
     if inputs.dtype not in (np.uint8, np.float32) or inputs.ndim < 2:
         raise DataError(
             "inputs must be uint8 images (n, c, h, w) or a float32 array (n, ...), "
@@ -104,6 +108,10 @@ def _checked_inputs(values: Any) -> Array:
         )
     if inputs.dtype == np.uint8 and inputs.ndim != 4:
         raise DataError(f"uint8 inputs must be images (n, c, h, w), got shape {inputs.shape}")
+    if stays_in_file(inputs):
+        if inputs.dtype != np.uint8:
+            check_finite(inputs, "inputs")
+        return inputs
     return as_numbers(inputs, "inputs")
 
 
@@ -206,10 +214,14 @@ class DataSpec:
 
 def _moments(inputs: Array) -> tuple[Array, float]:
     """Return the mean `(*shape)` of inputs `(n, *shape)` and the root of the mean variance; 1 where that is 0."""
-    chunks = [inputs[first : first + CHUNK] for first in range(0, len(inputs), CHUNK)]
-    mean = sum(chunk.sum(0, dtype=np.float64) for chunk in chunks) / len(inputs)
-    squares = sum(float(np.square(chunk - mean).sum()) for chunk in chunks) / inputs.size
-    known = float(np.spacing(np.abs(inputs).max(), dtype=np.float32)) / 2  # less than that is rounding
+
+    def parts() -> Iterator[Array]:  # again each time: all together may not fit into memory
+        return (inputs[first : first + CHUNK] for first in range(0, len(inputs), CHUNK))
+
+    mean = sum(part.sum(0, dtype=np.float64) for part in parts()) / len(inputs)
+    squares = sum(float(np.square(part - mean).sum()) for part in parts()) / inputs.size
+    largest = max(np.abs(part).max() for part in parts())
+    known = float(np.spacing(largest, dtype=np.float32)) / 2  # less than that is rounding
     return np.asarray(mean), squares**0.5 if squares**0.5 > known else 1.0
 
 
@@ -357,10 +369,8 @@ def split_validation(train: Split) -> tuple[Split, Split]:
 
 def _validation_rows(train: Split) -> npt.NDArray[np.bool_]:
     count = min(5000, len(train) // 10)
-    rows = np.ascontiguousarray(train.inputs).reshape(len(train), -1)
-    hashes = np.array([hashlib.sha256(row.tobytes()).digest() for row in rows], dtype="S32")
     chosen = np.zeros(len(train), dtype=bool)
-    chosen[np.argsort(hashes, kind="stable")[:count]] = True
+    chosen[np.argsort(row_hashes(train.inputs), kind="stable")[:count]] = True
     return chosen
 
 
@@ -373,5 +383,6 @@ def fingerprint_arrays(*splits: Split) -> str:
                 digest.update(b"none")
                 continue
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            for _, block in chunks(array):
+                digest.update(block.data)
     return digest.hexdigest()

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 import latentbench.params
 from latentbench.dataset import DataSpec, Split
 from latentbench.errors import ContractError
+from latentbench.files.large_rows import chunks
+from latentbench.files.row_view import stays_in_file
+from latentbench.files.scratch import roomy
 from latentbench.params import check_members, check_whole, check_word, check_words, mismatch
 from latentbench.scores import UNDECLARED
 from latentbench.text import printable
@@ -377,7 +380,14 @@ def as_inputs(array: npt.NDArray[Any], device: torch.device | str = "cpu") -> Te
     >>> as_inputs(np.array([[0, 255]], dtype=np.uint8))
     tensor([[0., 1.]])
     """
-    return scale_inputs(torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device))
+    if not stays_in_file(array):
+        return scale_inputs(torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device))
+    on_host = torch.device(device).type == "cpu"
+    inputs = torch.from_numpy(roomy(array.shape)) if on_host else torch.empty(array.shape, device=device)
+    for first, block in chunks(array):
+        part = torch.from_numpy(np.require(block, requirements="W")).to(device)
+        inputs[first : first + len(block)] = scale_inputs(part)
+    return inputs
 
 
 def scale_inputs(stored: Tensor) -> Tensor:

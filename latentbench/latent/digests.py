@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from latentbench.dataset import Split
+from latentbench.files.mapped import array_source, file_is_as_mapped, is_mapped
+from latentbench.files.row_view import base_and_rows
 from latentbench.model import Posterior
 
 __all__ = ["Content", "Mark", "digest", "mark", "sealed_property", "seals_of", "split_digests"]
@@ -107,9 +109,17 @@ def _writes(tensor: Tensor) -> int:
 
 
 def split_digests(split: Split) -> dict[str, int]:
-    """Return the digest of each array of a split."""
+    """Return the digest of each array of a split; of one that is mapped, read-only, that of its file's state."""
     arrays = {"inputs": split.inputs, "labels": split.labels, "factors": split.factors}
-    return {name: digest(array) for name, array in arrays.items() if array is not None}
+    return {name: _array_digest(array) for name, array in arrays.items() if array is not None}
+
+
+def _array_digest(array: npt.NDArray[Any]) -> int:
+    base, rows = base_and_rows(array)
+    if not is_mapped(base):
+        return digest(array)
+    state = f"{array_source(base)}{file_is_as_mapped(base)}".encode()
+    return zlib.crc32(state, 0 if rows is None else digest(rows))
 
 
 def seals_of(space: Any) -> dict[str, Mark]:

@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentbench.latent.arithmetic import rows_of
 from latentbench.latent.digests import sealed_property
+from latentbench.latent.shown import shown_at
 from latentbench.latent.space import LatentSpace
+from latentbench.latent.split_inputs import SplitInputs
 from latentbench.model import Posterior
 
 __all__ = ["part_of", "some_rows"]
@@ -36,13 +39,18 @@ def part_of(space: LatentSpace, rows: Tensor) -> LatentSpace:
     data = replace(
         space.data,
         codes=lambda: space.codes[rows],
-        inputs=(lambda: space.inputs[rows]) if "inputs" in space.supplies else None,
+        inputs=(lambda: _inputs_at(space, rows)) if "inputs" in space.supplies else None,
         labels=space.labels[rows] if "labels" in space.supplies else None,
         factors=space.factors[rows] if "factors" in space.supplies else None,
         reconstructions=None,
     )
     shared = {name: getattr(space, name) for name in vars(space) if name in LatentSpace.__dataclass_fields__}
     return _Part(**{**shared, "data": data}, whole=space, rows=rows)
+
+
+def _inputs_at(space: LatentSpace, rows: Tensor) -> Tensor:
+    inputs = shown_at(space, rows)
+    return inputs() if isinstance(inputs, SplitInputs) else inputs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,7 +73,7 @@ class _Part(LatentSpace):
 
     @sealed_property
     def reconstructions(self) -> Tensor:
-        return self.whole.reconstructions[self.rows]
+        return rows_of(self.whole.reconstructions, self.rows)
 
     def noise(self, generator: torch.Generator) -> Tensor:
         return self.whole.noise(generator)[self.rows]

@@ -15,6 +15,7 @@ from latentbench.arrays.classes import class_numbers
 from latentbench.arrays.numbers import as_array, as_float32, as_numbers, centered_float32
 from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError
+from latentbench.latent.split_inputs import SplitInputs
 from latentbench.model import Model, Posterior, as_inputs
 
 __all__ = ["REASONS", "SpaceData", "SpaceMaps", "check_codes", "checked_posterior"]
@@ -77,7 +78,7 @@ class SpaceData:
     def shown(cls, split: Split, device: torch.device | str = "cpu") -> SpaceData:
         """Hold all of a split but its codes, on a device; its inputs are loaded when they are used."""
         return cls(
-            inputs=lambda: as_inputs(split.inputs, device),
+            inputs=SplitInputs(split.inputs, torch.device(device)),
             labels=None if split.labels is None else torch.tensor(split.labels, device=device),
             factors=None if split.factors is None else torch.tensor(split.factors, device=device),
             factor_names=split.factor_names,

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from latentbench.latent.split_inputs import SplitInputs
+
 __all__ = ["class_ranks", "first_seen", "renumbered", "row_order"]
 
+AT_ONCE = 4096  # rows hashed at once
 Space = TypeVar("Space")  # a LatentSpace, whose file imports this one
 
 
-def row_order(*columns: Tensor | None) -> Tensor:
+def row_order(*columns: Tensor | SplitInputs | None) -> Tensor:
     """Return row numbers `(n,)`, sorted by a hash of what each row holds in all `columns` `(n, ...)`.
 
     Equal rows keep the order in which they come. A column that is None is left out; the first is not.
     """
-    given = [column for column in columns if column is not None]
-    arrays = [column.detach().cpu().reshape(len(column), -1).numpy() for column in given]
-    rows = (b"".join(array[row].tobytes() for array in arrays) for row in range(len(given[0])))
-    hashes = [hashlib.sha256(row).digest() for row in rows]
+    parts = [column.split(AT_ONCE) for column in columns if column is not None]
+    hashes = [digest for part in zip(*parts, strict=True) for digest in _digests(part)]
     return torch.tensor(sorted(range(len(hashes)), key=hashes.__getitem__))
+
+
+def _digests(columns: Sequence[Tensor]) -> Iterator[bytes]:
+    """Yield the hash of each row of columns `(m, ...)`."""
+    arrays = [column.detach().cpu().reshape(len(column), -1).numpy() for column in columns]
+    for row in range(len(arrays[0])):
+        yield hashlib.sha256(b"".join(array[row].tobytes() for array in arrays)).digest()
 
 
 def class_ranks(labels: Tensor | None) -> Tensor | None:

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from latentbench.dataset import Render, Split
 from latentbench.errors import ContractError, NotApplicableError
-from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches
+from latentbench.latent.arithmetic import batches, exact_arithmetic, in_batches, rows_of
 from latentbench.latent.description import described, description_html
 from latentbench.latent.digests import sealed_property
 from latentbench.latent.parts import REASONS, SpaceData, SpaceMaps, check_codes, checked_posterior
 from latentbench.latent.row_order import class_ranks, renumbered, row_order
+from latentbench.latent.shown import shown_at, shown_inputs
+from latentbench.latent.split_inputs import SplitInputs
 from latentbench.model import Model, Posterior
 
 __all__ = ["LatentSpace", "OtherSplits"]
@@ -216,7 +218,7 @@ class LatentSpace:
         """
         if self.data.inputs is None:
             return torch.arange(len(self), device=self.device)
-        return row_order(self.inputs, class_ranks(self.data.labels), self.data.factors).to(self.device)
+        return row_order(shown_inputs(self), class_ranks(self.data.labels), self.data.factors).to(self.device)
 
     @cached_property
     def arranged(self) -> LatentSpace:
@@ -229,10 +231,10 @@ class LatentSpace:
         has = self.supplies
         return self.replaced(
             codes=self.codes[rows],
-            inputs=self.inputs[rows] if "inputs" in has else None,
+            inputs=shown_at(self, rows) if "inputs" in has else None,
             labels=self.labels[rows] if "labels" in has else None,
             factors=self.factors[rows] if "factors" in has else None,
-            reconstructions=None if self.data.reconstructions is None else self.reconstructions[rows],
+            reconstructions=None if self.data.reconstructions is None else rows_of(self.reconstructions, rows),
             posterior=self.posterior.take(rows) if "posterior" in has else None,
         )
 
@@ -264,7 +266,7 @@ class LatentSpace:
         return described(self.data, codes if isinstance(codes, Tensor) else None, self.supplies)
 
     def __len__(self) -> int:
-        return len(self.codes if self.data.inputs is None else self.inputs)  # codes may take long to compute
+        return len(self.codes if self.data.inputs is None else shown_inputs(self))  # codes may take long
 
     @property
     def dim(self) -> int:
@@ -275,8 +277,7 @@ class LatentSpace:
     def inputs(self) -> Tensor:
         """Inputs `(n, *shape)`, float32; images in [0, 1]."""
         inputs = self.data.inputs
-        loaded = inputs if inputs is None or isinstance(inputs, Tensor) else inputs()
-        return self._supplied("inputs", loaded)
+        return self._supplied("inputs", inputs() if callable(inputs) else inputs)
 
     @property
     def labels(self) -> Tensor:
@@ -317,8 +318,8 @@ class LatentSpace:
         """Codes `(n, d)`: posterior means for a probabilistic model."""
         codes = self._computed_codes()
         check_codes(codes, self.name)
-        if self.data.inputs is not None and len(codes) != len(self.inputs):
-            raise ContractError(f"{self.name}: {len(self.inputs)} inputs were encoded to {len(codes)} codes")
+        if self.data.inputs is not None and len(codes) != len(self):
+            raise ContractError(f"{self.name}: {len(self)} inputs were encoded to {len(codes)} codes")
         return codes
 
     def _computed_codes(self) -> Tensor:
@@ -326,7 +327,7 @@ class LatentSpace:
         if isinstance(codes, Tensor):
             return codes
         if codes is None:  # `encode` returns posterior means: a posterior at hand saves encoding twice
-            return self.posterior.mean if callable(self.maps.posterior) else self.encode(self.inputs)
+            return self.posterior.mean if callable(self.maps.posterior) else self.encode(shown_inputs(self))
         with exact_arithmetic():
             return codes()
 
@@ -334,16 +335,17 @@ class LatentSpace:
     def posterior(self) -> Posterior:
         """The distribution of the code of each row."""
         posterior = self._supplied("posterior", self.maps.posterior)
-        return posterior if isinstance(posterior, Posterior) else self.posterior_of(self.inputs)
+        return posterior if isinstance(posterior, Posterior) else self.posterior_of(shown_inputs(self))
 
-    def posterior_of(self, inputs: Tensor) -> Posterior:
+    def posterior_of(self, inputs: Tensor | SplitInputs) -> Posterior:
         """Return the distribution of the code of each of other inputs `(m, *shape)`, in batches."""
         posterior = self.maps.posterior
         if not callable(posterior):
             raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            given = (posterior(batch) for batch in batches(inputs, self.rows_at_once))
-            parts = [checked_posterior(part, self.name) for part in given]
+            parts = [
+                checked_posterior(posterior(batch), self.name) for batch in batches(inputs, self.rows_at_once)
+            ]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 
@@ -367,14 +369,14 @@ class LatentSpace:
         if self.data.reconstructions is not None:
             return self.data.reconstructions
         decoded = self.decode(self.codes)
-        if self.data.inputs is not None and decoded.shape != self.inputs.shape:
-            shapes = tuple(decoded.shape), tuple(self.inputs.shape)
+        if self.data.inputs is not None and decoded.shape != shown_inputs(self).shape:
+            shapes = tuple(decoded.shape), tuple(shown_inputs(self).shape)
             raise ContractError(f"{self.name}: decoded codes have shape {shapes[0]}, the inputs {shapes[1]}")
         if not torch.isfinite(decoded).all():
             raise ContractError(f"{self.name}: reconstructions hold NaN or infinity")
         return decoded
 
-    def encode(self, inputs: Tensor) -> Tensor:
+    def encode(self, inputs: Tensor | SplitInputs) -> Tensor:
         """Map inputs `(m, *shape)` to codes `(m, d)`, in batches."""
         return in_batches(self._supplied("encoder", self.maps.encode), inputs, self.rows_at_once)
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import Cursor, DeviceCursor, HostCursor
 from latentbench.training.graphs import StepGraphs
+from latentbench.training.inputs import stored_inputs
 from latentbench.training.members import Members
 
 __all__ = ["Trainer", "derive_seed"]
@@ -47,7 +47,8 @@ class Trainer:
         weight = next(iter(members.weights.values()))
         self.members, self.budget, self.device, self.dtype = members, budget, weight.device, weight.dtype
         self.stacked = len(members.models) > 1
-        self.inputs = torch.from_numpy(np.require(split.inputs, requirements=["C", "W"])).to(self.device)
+        lead = (len(seeds),) if self.stacked else ()
+        self.inputs = stored_inputs(split.inputs, lead, min(budget.batch_size, len(split)), self.device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(self.device)
         self.factors = None if split.factors is None else torch.from_numpy(split.factors).float().to(self.device)
         self.orders = [self._generator(seed, "order") for seed in seeds]
@@ -89,10 +90,12 @@ class Trainer:
             total.zero_()
         count, size = len(self.inputs), self.budget.batch_size
         orders = [torch.randperm(count, generator=generator, device=self.device) for generator in self.orders]
+        self.inputs.begin(orders)
         for begin in range(0, count, self.block):
             block = min(self.block, count - begin)
             self._load([order[begin : begin + block] for order in orders])
             for left in range(block, 0, -size):
+                self.inputs.stage(begin + block - left, min(size, left))
                 self._step(min(size, left))
                 yield
 
@@ -183,7 +186,7 @@ class Trainer:
 
     def _batch(self, rows: Tensor) -> Batch:
         return Batch(
-            inputs=scale_inputs(self.inputs[rows]).to(self.dtype),
+            inputs=scale_inputs(self.inputs.batch(rows)).to(self.dtype),
             rows=rows,
             labels=None if self.labels is None else self.labels[rows],
             factors=None if self.factors is None else self.factors[rows].to(self.dtype),
