@@ -47,6 +47,7 @@ _HOMES = {
     "Trial": "trial",
     "UntrustedCodeError": "errors",
     "allow_code": "source.trust",
+    "array_source": "files.mapped",
     "as_float32": "arrays.numbers",
     "as_inputs": "model",
     "as_numbers": "arrays.numbers",
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from latentbench.export.transformer import ModelTransformer as ModelTransformer
     from latentbench.files.cache import cache_dir as cache_dir
     from latentbench.files.large_rows import row_hashes as row_hashes
+    from latentbench.files.mapped import array_source as array_source
     from latentbench.files.mapped import is_large as is_large
     from latentbench.files.mapped import mapped_array as mapped_array
     from latentbench.files.prepared import filled_array as filled_array

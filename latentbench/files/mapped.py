@@ -47,7 +47,8 @@ class FileArray:
         path: the file.
         size: of the file, in bytes.
         changed: when the file was last written, in nanoseconds.
-        number: of the file on its disk (inode).
+        disk: on which it lies (device).
+        number: of the file there (inode).
         offset: where the array starts, in bytes.
         dtype: of the array, as NumPy writes it.
         shape: of the array.
@@ -57,6 +58,7 @@ class FileArray:
     path: Path
     size: int
     changed: int
+    disk: int
     number: int
     offset: int
     dtype: str
@@ -74,6 +76,7 @@ class _File:
     path: Path
     size: int
     changed: int
+    disk: int
     number: int
 
 
@@ -125,7 +128,7 @@ def mapped_array(path: Path, dtype: npt.DTypeLike, shape: Sequence[int], offset:
         if not size:
             return np.empty(shape, kind)
         content = mmap.mmap(file.fileno(), offset + size, access=mmap.ACCESS_READ)
-    _FILES[content] = _File(path, state.st_size, state.st_mtime_ns, state.st_ino)
+    _FILES[content] = _File(path, state.st_size, state.st_mtime_ns, state.st_dev, state.st_ino)
     return np.ndarray(tuple(shape), kind, buffer=content, offset=offset)
 
 
@@ -167,5 +170,5 @@ def file_is_as_mapped(array: Array) -> bool:
         state = source.path.stat()
     except OSError:
         return True
-    same_file = state.st_ino == source.number
+    same_file = (state.st_dev, state.st_ino) == (source.disk, source.number)
     return not same_file or (state.st_size, state.st_mtime_ns) == (source.size, source.changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationInfo, field_validator
 
 import latentbench
-from latentbench import DataError, Dataset, Split, open_regular
+from latentbench import DataError, Dataset, Split, open_regular, row_hashes, take_rows
 from latentbench_datasets._arrays.array_files import INPUTS, read_array_file, read_written_rows
 from latentbench_datasets._arrays.column_names import ColumnNames, SomeColumns
 from latentbench_datasets._arrays.folder_labels import check_row_order, split_folders, sub_folder_labels
@@ -227,13 +226,13 @@ class Arrays(Dataset):
         files = image_files(path)
         places = split_folders(path, files)
         labels = self._folder_labels(files, places)
-        images, losses = read_images(files, self.params.size)
+        images, losses = read_images(path, files, self.params.size)
         label_file = self._label_file()
         self._remarks += [*left_out(path, files if label_file is None else [*files, label_file]), *losses]
         if len(places) == 1:
             return [InputRows(images, labels)]
         inside = [np.array([place in file.parents for file in files]) for place in places]
-        return [InputRows(images[rows], None if labels is None else labels[rows]) for rows in inside]
+        return [InputRows(take_rows(images, rows), None if labels is None else labels[rows]) for rows in inside]
 
     def _folder_labels(self, files: list[Path], places: list[Path]) -> Array | None:
         """Return the label of each of `files`, which are in `places`."""
@@ -284,8 +283,7 @@ def _check_alike(parts: Sequence[InputRows], path: Path) -> None:
 
 def _split(rows: Split, identity: Array | None, share: float, path: Path) -> tuple[Split, Split]:
     """Take for the test the rows whose identity, or inputs, have the smallest sha256; equal rows stay together."""
-    flat = np.ascontiguousarray(rows.inputs if identity is None else identity).reshape(len(rows), -1)
-    hashes = np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in flat])
+    hashes = row_hashes(rows.inputs if identity is None else identity)
     count = min(max(1, round(share * len(rows))), len(rows) - 1)  # never none and never all
     test = hashes < np.sort(hashes)[count]
     if not test.any():

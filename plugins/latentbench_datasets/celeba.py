@@ -13,6 +13,7 @@ from pydantic import Field
 from latentbench import DataError, Dataset, Split
 from latentbench_datasets._arrays.files import read_frame
 from latentbench_datasets._arrays.images import as_array, open_image
+from latentbench_datasets._arrays.prepared_images import Images, decoded_images
 from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
 IMAGES = "img_align_celeba"
@@ -79,9 +80,12 @@ class CelebA(Dataset):
     def _read_split(self, folder: Path, table: pd.DataFrame, part: int) -> Split:
         rows = self._choose(table, part)
         size = self.params.size
-        images = np.empty((len(rows), 3, size, size), np.uint8)
-        for row, file in enumerate(_find_images(folder, rows)):
-            images[row] = _read_face(file, size)
+        files = _find_images(folder, rows)
+
+        def read(file: Path) -> tuple[npt.NDArray[np.uint8], list[str]]:
+            return _read_face(file, size), []
+
+        images, _ = decoded_images(Images(f"images of {folder.name}", files, ["CelebA", size], read, channels=3))
         factors = (rows.to_numpy(np.float32) + 1) / 2
         return Split(images, None, factors, tuple(rows.columns), (2,) * len(rows.columns))
 

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 import latentbench
-from latentbench import DataError, as_float32, as_numbers
-from latentbench_datasets._arrays.numpy_files import load_numpy, read_members
+from latentbench import DataError, as_float32, as_numbers, stays_in_file
+from latentbench_datasets._arrays.large_files import large_float32
+from latentbench_datasets._arrays.numpy_archives import read_members
+from latentbench_datasets._arrays.numpy_files import load_numpy
 from latentbench_datasets._arrays.rows import InputRows
 from latentbench_datasets._arrays.tables import TABLES, TableRequest, read_table, read_written_table
 
@@ -43,7 +45,7 @@ def read_array_file(path: Path, request: TableRequest) -> list[InputRows]:
         return [read_table(path, request)]
     return [
         InputRows(_inputs(path, part.values), part.labels, part.factors, part.factor_names, part.factor_sizes)
-        for part in _read_numpy(path, INPUTS)
+        for part in _read_numpy(path, INPUTS, in_file=True)
     ]
 
 
@@ -58,12 +60,14 @@ def read_written_rows(path: Path, names: Sequence[str]) -> list[latentbench.Rows
     return _read_numpy(path, names)
 
 
-def _read_numpy(path: Path, names: Sequence[str]) -> list[latentbench.Rows]:
+def _read_numpy(path: Path, names: Sequence[str], *, in_file: bool = False) -> list[latentbench.Rows]:
     suffix = path.suffix.lower()
     if suffix in NUMPY:
-        content = load_numpy(
-            path, lambda content: content if isinstance(content, np.ndarray) else read_members(path, content)
-        )
+
+        def take(content: Any) -> Any:
+            return content if isinstance(content, np.ndarray) else read_members(path, content, in_file=in_file)
+
+        content = load_numpy(path, take, in_file=in_file)
         if isinstance(content, np.ndarray):
             return [latentbench.Rows(content)]
         return _read_arrays(path, content, names)
@@ -176,8 +180,9 @@ def _inputs(path: Path, values: Array) -> Array:
             f"inputs of {path} must be uint8 images (n, h, w) or (n, c, h, w), or floats, got {values.dtype} "
             f"of shape {values.shape}; convert pixels of 0..255 with astype('uint8'), others with 'float32'"
         )
-    floats = as_float32(values, f"inputs of {path}")
-    return floats.transpose(0, 3, 1, 2).copy() if _channels_last(floats.shape) else floats
+    floats = large_float32(path, values) if stays_in_file(values) else as_float32(values, f"inputs of {path}")
+    turned = floats.transpose(0, 3, 1, 2) if _channels_last(floats.shape) else floats
+    return turned if stays_in_file(turned) else np.ascontiguousarray(turned)
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:
@@ -195,4 +200,5 @@ def _channels_first(path: Path, images: Array) -> Array:
             f"images of {path} must have 1, 3 or 4 channels in front (n, c, h, w) or at the end (n, h, w, c), got "
             f"shape {images.shape} which fits {fitting}; save grey ones as (n, h, w), others as PNG files"
         )
-    return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    turned = images if first else images.transpose(0, 3, 1, 2)
+    return turned if stays_in_file(turned) else np.ascontiguousarray(turned)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from latentbench import DataError, check_memory
+from latentbench import DataError
 from latentbench_datasets._arrays.images import as_array, open_image
+from latentbench_datasets._arrays.prepared_images import Images, decoded_images
 
 __all__ = ["image_files", "is_hidden", "left_out", "read_images"]
 
@@ -118,42 +119,24 @@ def _entries(place: Path) -> list[Path]:
         raise DataError(f"{place} must be a folder that can be read ({error.strerror}); check it") from error
 
 
-def read_images(files: Sequence[Path], size: int | None) -> tuple[npt.NDArray[np.uint8], list[str]]:
+def read_images(folder: Path, files: Sequence[Path], size: int | None) -> tuple[npt.NDArray[np.uint8], list[str]]:
     """Return images as `(n, c, h, w)`: one channel if all are grey, else three; and remarks on what is dropped.
 
     Args:
+        folder: where they are, for messages.
         files: the images.
         size: make each `size` x `size`, stretched where it is no square; None: they must have one size.
 
     Raises:
         DataError: an image is damaged, or sizes are mixed where no `size` is given.
     """
-    first, _ = _read(files[0], size)
-    check_memory(files[0].parent, len(files) * first.size)
-    images = np.empty((len(files), *first.shape), np.uint8)
-    dropped: dict[str, list[Path]] = {}
-    for row, file in enumerate(files):
-        image, losses = _read(file, size)
-        for loss in losses:
-            dropped.setdefault(loss, []).append(file)
-        if image.shape[1:] != images.shape[2:]:
-            raise DataError(
-                f"images must have one size, {files[0]} has {_size(first)} and {file} has {_size(image)}; "
-                "give a size to make all alike, as `-p arrays.size=64`"
-            )
-        if len(image) > images.shape[1]:
-            images = np.repeat(images, 3, axis=1)
-        images[row] = image
-    return images, [f"{loss} in {len(where)} images, the first {where[0].name}" for loss, where in dropped.items()]
 
+    def read(file: Path) -> tuple[npt.NDArray[np.uint8], list[str]]:
+        image, losses = open_image(file)
+        return as_array(image if size is None else image.resize((size, size), Image.Resampling.BILINEAR)), losses
 
-def _read(file: Path, size: int | None) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    image, losses = open_image(file)
-    return as_array(image if size is None else image.resize((size, size), Image.Resampling.BILINEAR)), losses
-
-
-def _size(image: npt.NDArray[np.uint8]) -> str:
-    return f"{image.shape[2]}x{image.shape[1]}"
+    mixed = "; give a size to make all alike, as `-p arrays.size=64`"
+    return decoded_images(Images(f"images of {folder.name}", files, ["folder", size], read, mixed))
 
 
 def _short(path: Path, folder: Path) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,13 @@ from PIL import Image, ImageOps
 
 from latentbench import DataError, check_unpacked, open_regular
 
-__all__ = ["as_array", "open_image"]
+__all__ = ["as_array", "is_grey", "open_image"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")  # none that runs another program
+GREY = ("1", "L", "LA")  # modes
 TRANSPARENT = "transparency is dropped, what is behind it is seen,"
 ANIMATED = "all frames but the first are dropped"
+T = TypeVar("T")
 MOST_PIXELS = 89_000_000  # as Pillow's limit
 
 
@@ -28,10 +31,29 @@ def open_image(path: Path) -> tuple[Image.Image, list[str]]:
     Raises:
         DataError: it is missing, damaged, too large or no image.
     """
+    return _read(path, _opened)
+
+
+def is_grey(path: Path) -> bool:
+    """Return whether `open_image` would give an image in mode L, from the head of its file alone.
+
+    Raises:
+        DataError: it is missing, damaged or no image.
+    """
+    return _read(path, _opened_grey)
+
+
+def _opened_grey(_: Path, file: BinaryIO) -> bool:
+    with Image.open(file, formats=FORMATS) as image:
+        return image.mode.startswith("I") or image.mode in GREY
+
+
+def _read(path: Path, take: Callable[[Path, BinaryIO], T]) -> T:
+    """Return what is taken of an image file; whatever Pillow raises becomes one sentence."""
     with open_regular(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are refused here
         try:
-            return _opened(path, file)
+            return take(path, file)
         except DataError:
             raise
         except Exception as error:  # Pillow's readers raise anything: SyntaxError, struct.error, IndexError ...
@@ -65,7 +87,7 @@ def _has_holes(image: Image.Image) -> bool:
 def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip, not scale
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.mode in ("1", "L", "LA"):
+    if image.mode in GREY:
         return image.convert("L")
     return image.convert("RGBA").convert("RGB")  # straight to RGB, palettes with transparency warn
 

@@ -12,9 +12,17 @@ from typing import IO, Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from latentbench import DataError, check_memory, check_unpacked, open_regular, reading
+from latentbench import (
+    DataError,
+    check_memory,
+    check_unpacked,
+    is_large,
+    mapped_array,
+    open_regular,
+    reading,
+)
 
-__all__ = ["Header", "load_numpy", "read_header", "read_members"]
+__all__ = ["MAGIC", "Header", "load_numpy", "pickled", "read_array", "read_header"]
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -32,9 +40,19 @@ class Header(NamedTuple):
     in_columns: bool
     dtype: np.dtype[Any]
 
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in which its values lie one after another."""
+        return self.shape[::-1] if self.in_columns else self.shape
 
-def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
+
+def load_numpy(path: Path, take: Callable[[Any], T], *, in_file: bool = False) -> T:
     """Return `take(content)` of a .npy or .npz file, whose content is an array or an NpzFile.
+
+    Args:
+        path: the file.
+        take: what is wanted of its content.
+        in_file: a large array in a .npy file stays there.
 
     Raises:
         DataError: the file is missing, damaged, holds pickled objects, or promises more than it has.
@@ -45,47 +63,36 @@ def load_numpy(path: Path, take: Callable[[Any], T]) -> T:
         start = file.read(len(MAGIC))
         file.seek(0)
         if start == MAGIC:
-            return take(_read_array(path, file, size))
+            return take(read_array(path, file, size, in_file=in_file))
         if not start.startswith(ZIP_MAGIC):
-            raise _pickled(path)
+            raise pickled(path)
         with np.load(file, allow_pickle=False) as content:
             for member in content.zip.infolist():
                 _check_member(path, member, size)
             return take(content)
 
 
-def read_members(path: Path, content: np.lib.npyio.NpzFile) -> dict[str, Array]:
-    """Return all arrays of a .npz file by their names.
+def read_array(path: Path, file: IO[bytes], size: int, *, in_file: bool = False) -> Array:
+    """Return the array of an open .npy file of `size` bytes; `in_file`: a large one stays there.
 
     Raises:
-        DataError: one is no plain array, or all take more memory than there is.
+        DataError: it holds pickled objects, or does not fit into memory.
+        ValueError: it is damaged.
     """
-    archive = content.zip
-    if archive is None:
-        raise ValueError("it is closed")
-    check_memory(path, sum(member.file_size for member in archive.infolist()))
-    arrays = {}
-    for member in archive.infolist():
-        with archive.open(member) as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                raise DataError(
-                    f"{path} must hold arrays alone, {member.filename!r} in it is none; save it by numpy.savez"
-                )
-            file.seek(0)
-            arrays[member.filename.removesuffix(".npy")] = _read_array(path, file, member.file_size)
-    return arrays
-
-
-def _read_array(path: Path, file: IO[bytes], size: int) -> Array:
-    if read_header(file, size).dtype.hasobject:
-        raise _pickled(path)
+    header = read_header(file, size)
+    if header.dtype.hasobject:
+        raise pickled(path)
+    if in_file and is_large(size):
+        lying = mapped_array(path, header.dtype, header.stored_shape, file.tell())
+        return lying.T if header.in_columns else lying
     check_memory(path, size)
     file.seek(0)
     array: Array = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
-def _pickled(path: Path) -> DataError:
+def pickled(path: Path) -> DataError:
+    """Return the error of a file that holds Python objects."""
     return DataError(
         f"{path} must be a NumPy file of plain arrays, it is none or holds pickled objects, which are never "
         "loaded; save numbers, or text as dtype 'U'"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -13,7 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from latentbench import DataError, Dataset, Split, check_memory, check_unpacked, open_regular, reading
+from latentbench import (
+    DataError,
+    Dataset,
+    Split,
+    check_memory,
+    check_unpacked,
+    filled_array,
+    is_large,
+    open_regular,
+    reading,
+    take_rows,
+)
 from latentbench_datasets._arrays.numpy_files import load_numpy, read_header
 from latentbench_datasets._shared.fingerprints import remembered_fingerprint
 
@@ -21,6 +34,8 @@ __all__ = ["Factor", "FactorFile"]
 
 Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.intp]
+ReadBlock = Callable[[int, int], Array]
+Gather = Callable[[ReadBlock, tuple[int, ...], np.dtype[Any], Rows | None], Array]
 H5 = (".h5", ".hdf5")
 BLOCK = 1024  # rows read at once
 
@@ -110,12 +125,27 @@ class FactorFile(Dataset):
         table = read(path, Wanted(self.factor_key, (len(self.columns),), self.advice))
         factors, chosen = self._number(path, table)
         train, test = self._draw_rows(path, len(table))
-        rows = np.concatenate([train, test])
-        images = read(path, Wanted(self.image_key, self.image_shape, self.advice, len(table)), rows)
-        inputs = self._as_inputs(path, images)
-        return self._as_split(inputs[: len(train)], factors[train], chosen), self._as_split(
-            inputs[len(train) :], factors[test], chosen
-        )
+        wanted = Wanted(self.image_key, self.image_shape, self.advice, len(table))
+        if is_large((len(train) + len(test)) * math.prod(self.image_shape)):
+            whole = read(path, wanted, None, partial(self._prepared, path))
+            inputs = take_rows(whole, train), take_rows(whole, test)
+        else:
+            images = self._as_inputs(path, read(path, wanted, np.concatenate([train, test])))
+            inputs = images[: len(train)], images[len(train) :]
+        return self._as_split(inputs[0], factors[train], chosen), self._as_split(inputs[1], factors[test], chosen)
+
+    def _prepared(
+        self, path: Path, read_block: ReadBlock, shape: tuple[int, ...], dtype: np.dtype[Any], _: Rows | None
+    ) -> Array:
+        """Return all images of the file as inputs, unpacked once into the cache."""
+
+        def fill(start: int, stop: int) -> Array:
+            return self._as_inputs(path, np.array(read_block(start, stop), dtype.newbyteorder("=")))
+
+        row = self._as_inputs(path, np.zeros((1, *shape[1:]), np.uint8)).shape[1:]
+        state = path.stat()
+        key = [self.title, self.version, os.path.abspath(path), state.st_size, state.st_mtime_ns]  # noqa: PTH100
+        return filled_array(f"images of {self.title}", key, (shape[0], *row), np.uint8, fill, unit="images")
 
     def fingerprint(self) -> str:
         """Return the sha256 of the decoded arrays, without decoding a file that is known already."""
@@ -188,8 +218,14 @@ def _meanings(factor: Factor, values: Array) -> tuple[str, ...]:
     return tuple(factor.meanings[int(value)] for value in values)
 
 
-def read_npz(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
+def read_npz(path: Path, wanted: Wanted, rows: Rows | None = None, gather: Gather | None = None) -> Array:
     """Return `rows` of an array in a .npz file, all without; an array saved row by row is never held as a whole.
+
+    Args:
+        path: the file.
+        wanted: the array.
+        rows: row numbers.
+        gather: makes the result of blocks of rows that it asks for, in order; None: an array in memory.
 
     Raises:
         DataError: the file is missing, damaged or pickled, or the array is not there or of another shape.
@@ -205,23 +241,31 @@ def read_npz(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
             shape, dtype = header.shape, header.dtype
             wanted.check(path, shape, dtype)
             if not header.in_columns:
-                return _gather(
-                    lambda start, stop: _next_rows(member, stop - start, shape, dtype), shape, dtype, rows
+                place = member.tell()
+                return (gather or _gather)(
+                    lambda start, stop: _rows_from(member, place, start, stop, shape, dtype), shape, dtype, rows
                 )
         check_memory(path, member_size)
         whole: Array = content[wanted.key]  # rows of it do not lie together
-        return whole if rows is None else whole[rows]
+        return (gather or _gather)(lambda start, stop: whole[start:stop], shape, dtype, rows)
 
     return load_numpy(path, take)
 
 
-def _next_rows(member: IO[bytes], count: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return the next rows of an array; too few bytes are a ValueError."""
-    content = member.read(count * math.prod(shape[1:]) * dtype.itemsize)
-    return np.frombuffer(content, dtype).reshape(count, *shape[1:])
+def _rows_from(
+    member: IO[bytes], place: int, start: int, stop: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Array:
+    """Return rows of an array that begins at `place`; too few bytes are a ValueError."""
+    row = math.prod(shape[1:]) * dtype.itemsize
+    if member.tell() != place + start * row:
+        member.seek(place + start * row)
+    content = member.read((stop - start) * row)
+    if stop == shape[0]:
+        member.read(1)  # past the end: then the checksum is compared
+    return np.frombuffer(content, dtype).reshape(stop - start, *shape[1:])
 
 
-def read_h5(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
+def read_h5(path: Path, wanted: Wanted, rows: Rows | None = None, gather: Gather | None = None) -> Array:
     """Return `rows` of an array in an HDF5 file, all without; the array is never held as a whole.
 
     Raises:
@@ -243,12 +287,10 @@ def read_h5(path: Path, wanted: Wanted, rows: Rows | None = None) -> Array:
             wanted.check(path, array.shape, array.dtype)
             stored = getattr(array, "id", None)
             check_unpacked(path, array.nbytes if stored is None else stored.get_storage_size(), array.nbytes)
-            return _gather(lambda start, stop: array[start:stop], array.shape, array.dtype, rows)
+            return (gather or _gather)(lambda start, stop: array[start:stop], array.shape, array.dtype, rows)
 
 
-def _gather(
-    read_block: Callable[[int, int], Array], shape: tuple[int, ...], dtype: np.dtype[Any], rows: Rows | None
-) -> Array:
+def _gather(read_block: ReadBlock, shape: tuple[int, ...], dtype: np.dtype[Any], rows: Rows | None) -> Array:
     """Return `rows` of an array that is read block by block, to its end: only then is a zip's checksum checked."""
     rows = np.arange(shape[0]) if rows is None else rows
     order = np.argsort(rows)

@@ -1,0 +1,293 @@
+"""Training on data that stay in their file: `python benchmarks/execution/large_data.py [--gigabytes 5] [--write]`.
+
+The data are images of 3x64x64 drawn here into a .npy file, and loaded as `-d FILE` loads them. An autoencoder (`ae`)
+trains on them for some steps, in one order of the rows whatever holds them:
+
+- in memory: all rows are copied there first, as data are that are not large;
+- mapped, warm: they stay in the file, all of which is in the system's page cache;
+- mapped, cold: likewise, after POSIX_FADV_DONTNEED for the whole file.
+
+The first two take turns, each in a process of its own, for some rounds; then the cold one, beside reading the file
+from its start to its end with as cold a cache. Of each process the most anonymous memory is told (RssAnon of
+/proc/self/status, looked at after loading and after every step). Rows are also gathered in random order without
+training, which shows the file alone: `gather`.
+
+Exit status 1 when a limit is missed: 80 % of the rate in memory, 1.5 GB of anonymous memory, and equal losses.
+`--write` renews results/reference/scale/large_data.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+KEPT = Path(__file__).parents[2] / "results" / "reference" / "scale" / "large_data.txt"
+SHAPE = (3, 64, 64)
+BATCH = 128
+ROUNDS = 3
+STEPS = 150
+WARM_UP = 10  # steps that do not count
+LEAST_SHARE, MOST_ANONYMOUS = 0.8, 1.5e9
+BLOCK = 4096  # rows drawn at once
+GATHERED = 20_000  # rows
+READ = 2**24  # bytes
+
+
+def main() -> int:
+    """Measure, print and perhaps write down."""
+    arguments = _arguments()
+    if arguments.part:
+        print(json.dumps(measured(Path(arguments.file), arguments.part, arguments.steps)))
+        return 0
+    with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="large-data-") as folder:
+        os.environ["LATENTBENCH_CACHE"] = str(Path(folder) / "cache")
+        lines, missed = compared(Path(folder) / "images.npy", arguments)
+    text = "\n".join([_head(arguments), *lines]) + "\n"
+    print(text, end="")
+    if arguments.write:
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        KEPT.write_text(text)
+    print("".join(f"missed: {each}\n" for each in missed), end="")
+    return int(bool(missed))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--gigabytes", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument(
+        "--folder", help="where the file and the cache lie for the time of it; by default that for temporary files"
+    )
+    parser.add_argument("--write", action="store_true", help=f"renew {KEPT.name}")
+    parser.add_argument("--part", choices=("memory", "mapped"), help=argparse.SUPPRESS)
+    parser.add_argument("--file", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def draw(path: Path, gigabytes: float) -> int:
+    """Write images to a .npy file, block by block; return how many."""
+    rows = max(500, round(gigabytes * 1e9 / np.prod(SHAPE)))
+    free = shutil.disk_usage(path.parent).free
+    if free < 1.2 * gigabytes * 1e9:
+        sys.exit(
+            f"{path.parent} has {free / 1e9:.1f} GB free, {1.2 * gigabytes:.1f} are needed; give another --folder"
+        )
+    generator = np.random.default_rng(0)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, *SHAPE)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for first in range(0, rows, BLOCK):
+            count = min(BLOCK, rows - first)
+            coarse = generator.integers(0, 256, (count, 3, 8, 8), np.uint8)
+            file.write(coarse.repeat(8, axis=2).repeat(8, axis=3).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+    return rows
+
+
+def compared(path: Path, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Return the lines of the report and which limits are missed."""
+    rows = draw(path, arguments.gigabytes)
+    _run(path, "mapped", arguments.steps)  # what is found out once of a new file: hashes of rows
+    results: dict[str, list[dict[str, Any]]] = {"memory": [], "mapped": []}
+    for _ in range(arguments.rounds):
+        for part, runs in results.items():
+            read_through(path)
+            runs.append(_run(path, part, arguments.steps))
+    forget(path)
+    cold = _run(path, "mapped", arguments.steps)
+    forget(path)
+    started = time.perf_counter()
+    read_through(path)
+    sequential = path.stat().st_size / (time.perf_counter() - started) / 1e6
+    return _report(rows, results, cold, sequential)
+
+
+def _report(
+    rows: int, results: dict[str, list[dict[str, Any]]], cold: dict[str, Any], sequential: float
+) -> tuple[list[str], list[str]]:
+    size = rows * np.prod(SHAPE)
+    lines = [f"{rows:,} images of {' x '.join(map(str, SHAPE))}, {size / 1e9:.2f} GB", ""]
+    lines.append(
+        f"{'':<14}{'images/s':>10}{'of CPU':>10}{'gather/s':>10}{'MB/s':>8}{'RssAnon, GB':>13}{'load, s':>9}"
+    )
+    for name, runs in (
+        ("in memory", results["memory"]),
+        ("mapped, warm", results["mapped"]),
+        ("mapped, cold", [cold]),
+    ):
+        middle = {key: median(run[key] for run in runs) for key in ("rate", "cpu_rate", "gather", "load")}
+        anonymous = max(run["anonymous"] for run in runs)
+        megabytes = middle["gather"] * np.prod(SHAPE) / 1e6
+        lines.append(
+            f"{name:<14}{middle['rate']:>10.1f}{middle['cpu_rate']:>10.1f}{middle['gather']:>10,.0f}{megabytes:>8,.0f}"
+            f"{anonymous / 1e9:>13.2f}{middle['load']:>9.1f}"
+        )
+    shares = [
+        mapped["cpu_rate"] / memory["cpu_rate"]
+        for memory, mapped in zip(results["memory"], results["mapped"], strict=True)
+    ]
+    walls = [
+        mapped["rate"] / memory["rate"]
+        for memory, mapped in zip(results["memory"], results["mapped"], strict=True)
+    ]
+    most = max(run["anonymous"] for run in [*results["mapped"], cold])
+    same = len({json.dumps(run["losses"]) for run in [*results["memory"], *results["mapped"], cold]}) == 1
+    lines += [
+        "",
+        f"mapped, warm : in memory, medians of pairs: {median(walls):.1%} of images/s, {median(shares):.1%} of images "
+        "per second of processor time",
+        f"the disk, read from start to end, cold: {sequential:,.0f} MB/s",
+        f"mapped, cold : mapped, warm: {cold['rate'] / median(run['rate'] for run in results['mapped']):.1%} of images/s",
+        f"losses: {'equal, bit for bit' if same else 'DIFFERENT'}",
+    ]
+    limits = {
+        f"{LEAST_SHARE:.0%} of the rate in memory": max(median(shares), median(walls)) >= LEAST_SHARE,
+        f"{MOST_ANONYMOUS / 1e9} GB of anonymous memory": most <= MOST_ANONYMOUS,
+        "equal losses": same,
+    }
+    return lines, [limit for limit, kept in limits.items() if not kept]
+
+
+def _run(path: Path, part: str, steps: int) -> dict[str, Any]:
+    """Measure in a process of its own, of which torch computes on one thread."""
+    large = "0" if part == "mapped" else "1e9"
+    words = [sys.executable, __file__, "--part", part, "--file", str(path), "--steps", str(steps)]
+    environment = {**os.environ, "LATENTBENCH_LARGE_FROM": large, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(words)} ended with {done.returncode}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def measured(path: Path, part: str, steps: int) -> dict[str, Any]:
+    """Load the file and train for some steps; return rates, memory and losses."""
+    import torch
+
+    from latentbench.files.row_view import stays_in_file
+    from latentbench.opening import load_splits
+    from latentbench.training.engine import Training
+
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    trial, plugins = _trial(path)
+    train = load_splits(plugins, trial).train
+    load = time.perf_counter() - started
+    if stays_in_file(train.inputs) != (part == "mapped"):
+        sys.exit(f"the data must be {part}, they are not")
+    training = Training([_model(trial, plugins, train)], train, trial.budget, [0])
+    peak = anonymous_bytes()
+    steps = min(steps, len(train) // BATCH)
+    going = training.trainer.steps()
+    for _ in range(min(WARM_UP, steps // 2)):
+        next(going)
+    wall, processor, done = time.perf_counter(), time.process_time(), 0
+    for _ in _some(going, steps - min(WARM_UP, steps // 2)):
+        done += BATCH
+        peak = max(peak, anonymous_bytes())
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    losses = training.trainer.losses()
+    gather = _gathered(training.trainer.inputs, len(train))
+    return {
+        "rate": done / wall,
+        "cpu_rate": done / processor,
+        "gather": gather,
+        "anonymous": max(peak, anonymous_bytes()),
+        "losses": losses,
+        "load": load,
+    }
+
+
+def _some(going: Iterator[None], count: int) -> Iterator[None]:
+    for _ in range(count):
+        yield next(going)
+
+
+def _gathered(inputs: Any, rows: int) -> float:
+    """Return rows per second that are gathered in random order, in batches, without training."""
+    import torch
+
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(1))[:GATHERED]
+    inputs.begin([order])
+    started = time.perf_counter()
+    for begin in range(0, len(order), BATCH):
+        inputs.stage(begin, BATCH)
+        inputs.batch(order[begin : begin + BATCH])
+    return len(order) / (time.perf_counter() - started)
+
+
+def _trial(path: Path) -> tuple[Any, Any]:
+    """Return the trial that `latentbench run -d FILE -m ae` would train, and the plugins."""
+    from latentbench import Benchmark
+    from latentbench.planning.plan import make_plan
+    from latentbench.plugins import Plugins
+
+    plugins = Plugins()
+    benchmark = Benchmark(
+        datasets=(str(path),), models=("ae",), references=(), seeds=1, scores=("r2",), budget={"batch_size": BATCH}
+    )
+    return next(iter(make_plan(benchmark, plugins).trials)), plugins
+
+
+def _model(trial: Any, plugins: Any, train: Any) -> Any:
+    from latentbench.dataset import DataSpec
+    from latentbench.opening import build_model
+
+    return build_model(trial, plugins, DataSpec.of(train)).place("cpu")
+
+
+def anonymous_bytes() -> int:
+    """Return the anonymous memory of this process that is in RAM; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
+
+
+def read_through(path: Path) -> None:
+    """Read a file from its start to its end."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(READ):
+            pass
+
+
+def forget(path: Path) -> None:
+    """Ask the system to drop what it holds of a file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _head(arguments: argparse.Namespace) -> str:
+    import torch
+
+    from latentbench.machine import available_cores
+
+    size = f" --gigabytes {arguments.gigabytes:g}" if arguments.gigabytes != 5.0 else ""
+    return (
+        f"python benchmarks/execution/large_data.py{size} --write\n"
+        f"{platform.processor() or platform.machine()}, {available_cores()} cores, Python {platform.python_version()}, "
+        f"torch {torch.__version__}, {time.strftime('%Y-%m-%d')}; ae, batches of {BATCH}, {arguments.steps} steps, "
+        f"{arguments.rounds} rounds\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
