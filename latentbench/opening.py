@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ import torch
 from latentbench.codes.space import own_space
 from latentbench.dataset import DataSpec, Split, Splits
 from latentbench.errors import DataError, NotApplicableError, RunFolderError
+from latentbench.files.mapped import array_source, is_mapped
+from latentbench.files.row_view import base_and_rows
 from latentbench.latent.digests import split_digests
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import seeded
@@ -121,8 +124,14 @@ def _read(plugins: Plugins, dataset: str, params: str) -> _Loaded:
     if _KNOWN.get((dataset, params), loaded.digests) != loaded.digests:
         raise DataError(
             f"a model wrote into arrays that the dataset {dataset!r} keeps for itself; correct it, and start again"
+            if not _in_file(splits)
+            else f"a file of the dataset {dataset!r} has changed since the run began; start the command again"
         )
     return loaded
+
+
+def _in_file(splits: Splits) -> bool:
+    return is_mapped(base_and_rows(splits.train.inputs)[0])
 
 
 def _digests(splits: Splits) -> dict[tuple[str, str], int]:
@@ -149,7 +158,7 @@ def changed_data(plugins: Plugins, trial: Trial) -> list[str]:
         return []
     now = _digests(loaded.splits)
     changed = [
-        f"{name} of the {split} split"
+        f"{name} of the {split} split{_changed_file(getattr(getattr(loaded.splits, split), name))}"
         for (split, name), value in loaded.digests.items()
         if now[split, name] != value
     ]
@@ -157,6 +166,12 @@ def changed_data(plugins: Plugins, trial: Trial) -> list[str]:
         _KNOWN[_of(trial)] = loaded.digests
         del _MEMORY[(plugins, *_of(trial))]
     return changed
+
+
+def _changed_file(array: Any) -> str:
+    """Name the file of a mapped array, which nothing but a change of the file can change."""
+    base, _ = base_and_rows(array)
+    return f" in {array_source(base).path}, which has changed on the disk" if is_mapped(base) else ""
 
 
 def trained_model(trial: Trial, record: Record, plugins: Plugins, device: str = "cpu") -> Model:

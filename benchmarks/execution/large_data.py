@@ -1,9 +1,9 @@
 """Training on data that stay in their file: `python benchmarks/execution/large_data.py [--gigabytes 5] [--write]`.
 
-The data are images of 3x64x64 drawn here into a .npy file, and loaded as `-d FILE` loads them. An autoencoder (`ae`)
-trains on them for some steps, in one order of the rows whatever holds them:
+The data are images of 3x64x64 drawn here into a .npy file, and loaded as `-d FILE` loads them. An autoencoder
+(`ae`) trains on them for some steps, in one order of the rows whatever holds them:
 
-- in memory: all rows are copied there first, as data are that are not large;
+- in memory: the rows of the training split are copied there first;
 - mapped, warm: they stay in the file, all of which is in the system's page cache;
 - mapped, cold: likewise, after POSIX_FADV_DONTNEED for the whole file.
 
@@ -12,8 +12,8 @@ from its start to its end with as cold a cache. Of each process the most anonymo
 /proc/self/status, looked at after loading and after every step). Rows are also gathered in random order without
 training, which shows the file alone: `gather`.
 
-Exit status 1 when a limit is missed: 80 % of the rate in memory, 1.5 GB of anonymous memory, and equal losses.
-`--write` renews results/reference/scale/large_data.txt.
+Exit status 1 when a limit is missed: 80 % of the rate in memory (images/s by the clock, medians of pairs), 1.5 GB
+of anonymous memory, and equal losses. `--write` renews results/reference/scale/large_data.txt.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -38,7 +39,7 @@ KEPT = Path(__file__).parents[2] / "results" / "reference" / "scale" / "large_da
 SHAPE = (3, 64, 64)
 BATCH = 128
 ROUNDS = 3
-STEPS = 150
+STEPS = 100
 WARM_UP = 10  # steps that do not count
 LEAST_SHARE, MOST_ANONYMOUS = 0.8, 1.5e9
 BLOCK = 4096  # rows drawn at once
@@ -145,18 +146,20 @@ def _report(
         mapped["rate"] / memory["rate"]
         for memory, mapped in zip(results["memory"], results["mapped"], strict=True)
     ]
+    warm = median(run["rate"] for run in results["mapped"])
     most = max(run["anonymous"] for run in [*results["mapped"], cold])
     same = len({json.dumps(run["losses"]) for run in [*results["memory"], *results["mapped"], cold]}) == 1
     lines += [
         "",
-        f"mapped, warm : in memory, medians of pairs: {median(walls):.1%} of images/s, {median(shares):.1%} of images "
-        "per second of processor time",
+        f"mapped, warm : in memory, medians of pairs: {median(walls):.1%} of images/s by the clock, "
+        f"{median(shares):.1%} by processor time",
         f"the disk, read from start to end, cold: {sequential:,.0f} MB/s",
-        f"mapped, cold : mapped, warm: {cold['rate'] / median(run['rate'] for run in results['mapped']):.1%} of images/s",
+        f"mapped, cold : mapped, warm: {cold['rate'] / warm:.1%} of images/s by the clock, "
+        f"{cold['rate'] * np.prod(SHAPE) / 1e6:.1f} MB/s from the disk",
         f"losses: {'equal, bit for bit' if same else 'DIFFERENT'}",
     ]
     limits = {
-        f"{LEAST_SHARE:.0%} of the rate in memory": max(median(shares), median(walls)) >= LEAST_SHARE,
+        f"{LEAST_SHARE:.0%} of the rate in memory": median(walls) >= LEAST_SHARE,
         f"{MOST_ANONYMOUS / 1e9} GB of anonymous memory": most <= MOST_ANONYMOUS,
         "equal losses": same,
     }
@@ -165,9 +168,8 @@ def _report(
 
 def _run(path: Path, part: str, steps: int) -> dict[str, Any]:
     """Measure in a process of its own, of which torch computes on one thread."""
-    large = "0" if part == "mapped" else "1e9"
     words = [sys.executable, __file__, "--part", part, "--file", str(path), "--steps", str(steps)]
-    environment = {**os.environ, "LATENTBENCH_LARGE_FROM": large, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "LATENTBENCH_LARGE_FROM": "0", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(words)} ended with {done.returncode}")
@@ -188,8 +190,10 @@ def measured(path: Path, part: str, steps: int) -> dict[str, Any]:
     trial, plugins = _trial(path)
     train = load_splits(plugins, trial).train
     load = time.perf_counter() - started
-    if stays_in_file(train.inputs) != (part == "mapped"):
-        sys.exit(f"the data must be {part}, they are not")
+    if not stays_in_file(train.inputs):
+        sys.exit("the data must stay in their file, they are in memory")
+    if part == "memory":
+        train = replace(train, inputs=np.array(train.inputs))
     training = Training([_model(trial, plugins, train)], train, trial.budget, [0])
     peak = anonymous_bytes()
     steps = min(steps, len(train) // BATCH)
@@ -248,7 +252,8 @@ def _model(trial: Any, plugins: Any, train: Any) -> Any:
     from latentbench.dataset import DataSpec
     from latentbench.opening import build_model
 
-    return build_model(trial, plugins, DataSpec.of(train)).place("cpu")
+    model: Any = build_model(trial, plugins, DataSpec.of(train))
+    return model.place("cpu")
 
 
 def anonymous_bytes() -> int:
@@ -281,10 +286,10 @@ def _head(arguments: argparse.Namespace) -> str:
     from latentbench.machine import available_cores
 
     size = f" --gigabytes {arguments.gigabytes:g}" if arguments.gigabytes != 5.0 else ""
+    machine = f"{platform.machine()}, {available_cores()} cores, Python {platform.python_version()}"
     return (
-        f"python benchmarks/execution/large_data.py{size} --write\n"
-        f"{platform.processor() or platform.machine()}, {available_cores()} cores, Python {platform.python_version()}, "
-        f"torch {torch.__version__}, {time.strftime('%Y-%m-%d')}; ae, batches of {BATCH}, {arguments.steps} steps, "
+        f"python benchmarks/execution/large_data.py{size} --write\n{machine}, torch {torch.__version__}, "
+        f"{time.strftime('%Y-%m-%d')}; ae, batches of {BATCH}, {arguments.steps} steps, "
         f"{arguments.rounds} rounds\n"
     )
 

@@ -15,6 +15,7 @@ import click
 from latentbench.errors import LatentbenchError
 from latentbench.files.failures import explained, failure_status, in_words
 from latentbench.terminal.output import OutputError, echo, prepare_streams, silence
+from latentbench.terminal.preparing import shown_preparing
 
 __all__ = ["main"]
 
@@ -94,7 +95,8 @@ def _status(arguments: list[str] | None) -> int:
     """Run the command line and return the exit status; what went wrong is told in one sentence."""
     try:
         Path.cwd()  # libraries that are loaded later end the process if it is gone
-        status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
+        with shown_preparing():
+            status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
     except click.ClickException as error:
         echo(_usage(error), err=True)
         return 2

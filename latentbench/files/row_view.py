@@ -21,7 +21,7 @@ Numbers = npt.NDArray[np.int64]
 class RowView(NDArrayOperatorsMixin):
     """Some rows of a mapped array: `view[i]`, `view[rows]`, `len(view)` and `view.shape` are those of an array.
 
-    Indexing reads from the file; many rows are a view again. Whatever else is asked of it, as `np.asarray(view)`,
+    Indexing reads from the file; many rows are a view again. It is read-only. Whatever else is asked of it, as `np.asarray(view)`,
     `view.mean()` or `view + 1`, is asked of a copy in memory, which is made for that.
 
     Attributes:
@@ -65,6 +65,16 @@ class RowView(NDArrayOperatorsMixin):
             return view if is_large(view.nbytes) else view.base[view.rows]
         return np.asarray(self)[index]
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Refuse it, as an array that is read-only does.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "assignment destination is read-only: rows of a file; work on a copy, as numpy.array(view)"
+        )
+
     def __iter__(self) -> Iterator[Any]:
         return (self.base[row] for row in self.rows)
 
@@ -79,7 +89,13 @@ class RowView(NDArrayOperatorsMixin):
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Compute with a copy in memory."""
+        """Compute with a copy in memory.
+
+        Raises:
+            ValueError: the result is to be written into the view.
+        """
+        if any(isinstance(value, RowView) for value in options.get("out", ())):
+            self[:] = None
         arrays = [np.asarray(value) if isinstance(value, RowView) else value for value in inputs]
         return getattr(function, method)(*arrays, **options)
 

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial, TrialResult
 
-__all__ = ["LineProgress", "TerminalProgress", "is_watched", "shown_progress"]
+__all__ = ["LineProgress", "TerminalProgress", "is_watched", "on_terminal", "shown_progress"]
 
 NAME = "progress"  # among plugins
 
 
 def is_watched() -> bool:
     """Whether somebody looks on: standard error is a terminal, or this is a notebook."""
-    return _on_terminal() or _in_notebook()
+    return on_terminal() or _in_notebook()
 
 
-def _on_terminal() -> bool:
+def on_terminal() -> bool:
+    """Whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -47,7 +48,7 @@ def shown_progress(plugins: Plugins, *, lines: bool = False) -> Iterator[Callabl
 
     Bars where standard error is a terminal, a line for each trial elsewhere, or wherever `lines` are wanted.
     """
-    progress = TerminalProgress() if _on_terminal() and not lines else LineProgress()
+    progress = TerminalProgress() if on_terminal() and not lines else LineProgress()
     plugins.register(progress, NAME)
     try:
         yield progress.expect
