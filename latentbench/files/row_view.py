@@ -21,8 +21,8 @@ Numbers = npt.NDArray[np.int64]
 class RowView(NDArrayOperatorsMixin):
     """Some rows of a mapped array: `view[i]`, `view[rows]`, `len(view)` and `view.shape` are those of an array.
 
-    Indexing reads from the file; many rows are a view again. It is read-only. Whatever else is asked of it, as `np.asarray(view)`,
-    `view.mean()` or `view + 1`, is asked of a copy in memory, which is made for that.
+    Indexing reads from the file; many rows are a view again. It is read-only. Whatever else is asked of it, as
+    `np.asarray(view)`, `view.mean()` or `view + 1`, is asked of a copy in memory, which is made for that.
 
     Attributes:
         base: the mapped array `(m, ...)`.
