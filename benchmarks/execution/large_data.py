@@ -8,10 +8,10 @@ The data are images of 3x64x64 drawn here into a .npy file, and loaded as `-d FI
 - mapped, cold: likewise, after POSIX_FADV_DONTNEED for the whole file.
 
 The first two are two processes that take turns, a few steps each, so that what else the machine does meets both:
-rates are medians over turns, and so is the ratio of two turns that follow each other. Then comes the cold one, beside
-reading the file from its start to its end with as cold a cache. Of each process the most anonymous memory is told
-(RssAnon of /proc/self/status, looked at after loading and after every step). Rows are also gathered in random order
-without training, which shows the file alone: `gather`.
+rates are medians over turns, and so is the ratio of two turns that follow each other. Then comes the cold one,
+beside reading the file from its start to its end with as cold a cache. Of each process the most anonymous memory
+is told (RssAnon of /proc/self/status, looked at after loading and after every step). Rows are also gathered in
+random order without training, which shows the file alone: `gather`.
 
 Exit status 1 when a limit is missed: 80 % of the rate in memory (images/s by the clock, median of turns), 1.5 GB
 of anonymous memory, and equal losses; under 1 GB of data the rate is no limit. `--write` renews

@@ -72,7 +72,7 @@ class FileArray:
 
 
 @dataclass(frozen=True)
-class _File:
+class _MappedFile:
     path: Path
     size: int
     changed: int
@@ -80,7 +80,7 @@ class _File:
     number: int
 
 
-_FILES: WeakKeyDictionary[mmap.mmap, _File] = WeakKeyDictionary()
+_FILES: WeakKeyDictionary[mmap.mmap, _MappedFile] = WeakKeyDictionary()
 
 
 def large_bytes() -> float:
@@ -128,7 +128,7 @@ def mapped_array(path: Path, dtype: npt.DTypeLike, shape: Sequence[int], offset:
         if not size:
             return np.empty(shape, kind)
         content = mmap.mmap(file.fileno(), offset + size, access=mmap.ACCESS_READ)
-    _FILES[content] = _File(path, state.st_size, state.st_mtime_ns, state.st_dev, state.st_ino)
+    _FILES[content] = _MappedFile(path, state.st_size, state.st_mtime_ns, state.st_dev, state.st_ino)
     return np.ndarray(tuple(shape), kind, buffer=content, offset=offset)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from latentbench.convolutions.choice import convolutions_for_codes
 from latentbench.errors import ContractError
 from latentbench.files.scratch import in_scratch, roomy
-from latentbench.latent.split_inputs import SplitInputs
+from latentbench.latent.split_inputs import SplitInputs, parts_of
 
 __all__ = ["batches", "exact_arithmetic", "in_batches", "rows_of"]
 
@@ -61,7 +61,7 @@ def batches(rows: Tensor | SplitInputs, at_once: int | None = None) -> Iterator[
     """
     default = BATCH if rows.device.type == "cpu" else LARGE_BATCH
     size = default if at_once is None else at_once
-    for batch in rows.split(size) if isinstance(rows, SplitInputs) else torch.split(rows, size):
+    for batch in parts_of(rows, size):
         yield batch.clone() if isinstance(rows, Tensor) else batch
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from latentbench.latent.split_inputs import SplitInputs
+from latentbench.latent.split_inputs import SplitInputs, parts_of
 
 __all__ = ["class_ranks", "first_seen", "renumbered", "row_order"]
 
@@ -22,7 +22,7 @@ def row_order(*columns: Tensor | SplitInputs | None) -> Tensor:
 
     Equal rows keep the order in which they come. A column that is None is left out; the first is not.
     """
-    parts = [column.split(AT_ONCE) for column in columns if column is not None]
+    parts = [parts_of(column, AT_ONCE) for column in columns if column is not None]
     hashes = [digest for part in zip(*parts, strict=True) for digest in _digests(part)]
     return torch.tensor(sorted(range(len(hashes)), key=hashes.__getitem__))
 

@@ -191,8 +191,7 @@ class LatentSpace:
     def missing(self, needs: tuple[str, ...]) -> str | None:
         """Return why a metric with these `needs` is not applicable to this space, or None when it is."""
         lacking = sorted((need for need in needs if need not in self.supplies), key=self.absent.__contains__)
-        reasons = {**REASONS, **self.absent}
-        return next((reasons.get(need, f"no {need}") for need in lacking), None)
+        return next(({**REASONS, **self.absent}.get(need, f"no {need}") for need in lacking), None)
 
     def _supplied(self, need: str, part: T | None) -> T:
         if part is None:
@@ -343,9 +342,8 @@ class LatentSpace:
         if not callable(posterior):
             raise NotApplicableError(f"{REASONS['posterior']} of new inputs")
         with exact_arithmetic():
-            parts = [
-                checked_posterior(posterior(batch), self.name) for batch in batches(inputs, self.rows_at_once)
-            ]
+            given = (posterior(batch) for batch in batches(inputs, self.rows_at_once))
+            parts = [checked_posterior(part, self.name) for part in given]
         means, variances = zip(*((part.mean, part.variance) for part in parts if part is not None), strict=True)
         return type(parts[0])(torch.cat(means), torch.cat(variances))  # type: ignore[misc]
 

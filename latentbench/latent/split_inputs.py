@@ -13,7 +13,7 @@ from torch import Tensor
 from latentbench.files.row_view import stays_in_file, take_rows
 from latentbench.model import as_inputs
 
-__all__ = ["SplitInputs"]
+__all__ = ["SplitInputs", "parts_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,3 +53,8 @@ class SplitInputs:
         """Yield `at_once` rows after each other, converted."""
         for first in range(0, len(self), at_once):
             yield as_inputs(self.stored[first : first + at_once], self.device)
+
+
+def parts_of(rows: Tensor | SplitInputs, at_once: int) -> Iterator[Tensor]:
+    """Yield `at_once` rows after each other."""
+    yield from rows.split(at_once) if isinstance(rows, SplitInputs) else torch.split(rows, at_once)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
+from latentbench.latent.shown import shown_inputs
+from latentbench.latent.split_inputs import SplitInputs, parts_of
 from latentbench_metrics._shared.item_errors import absolute_errors, item_mean, squared_errors
 from latentbench_metrics._shared.rounding import coincide
 
@@ -89,14 +91,14 @@ def r2(inputs: Tensor, reconstructions: Tensor, train_variance: float) -> float:
     return 1 - mse(inputs, reconstructions) / train_variance
 
 
-def pixel_variance(inputs: Tensor) -> float:
+def pixel_variance(inputs: Tensor | SplitInputs) -> float:
     """Variance of each input element over the n items, averaged over elements; computed in chunks.
 
     >>> pixel_variance(torch.tensor([[0.0, 5.0], [2.0, 5.0]]))
     0.5
     """
-    mean = sum(chunk.double().sum(0) for chunk in torch.split(inputs, CHUNK)) / len(inputs)  # float64 from here on
-    squares = sum((chunk - mean).square().sum(0) for chunk in torch.split(inputs, CHUNK)) / len(inputs)
+    mean = sum(chunk.double().sum(0) for chunk in parts_of(inputs, CHUNK)) / len(inputs)  # float64 from here on
+    squares = sum((chunk - mean).square().sum(0) for chunk in parts_of(inputs, CHUNK)) / len(inputs)
     return float(torch.as_tensor(squares).mean())
 
 
@@ -150,7 +152,13 @@ class ExplainedVariance(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return 1 - error / variance of each item; their mean is r2."""
-        if coincide(space.train.inputs.flatten(1)):
+        train = shown_inputs(space.train)
+        if coincide(torch.cat([_extremes(part.flatten(1)) for part in parts_of(train, CHUNK)])):
             raise NotApplicableError("the training inputs do not vary")
-        variance = pixel_variance(space.train.inputs)
+        variance = pixel_variance(train)
         return {"r2": 1 - squared_errors(space.inputs, space.reconstructions) / variance}
+
+
+def _extremes(rows: Tensor) -> Tensor:
+    """Return the lowest and the highest number of each column of rows `(n, d)`, `(2, d)`."""
+    return torch.stack([rows.amin(0), rows.amax(0)])
