@@ -11,7 +11,8 @@ The first two are two processes that take turns, a few steps each, so that what 
 rates are medians over turns, and so is the ratio of two turns that follow each other. Then comes the cold one,
 beside reading the file from its start to its end with as cold a cache. Of each process the most anonymous memory
 is told (RssAnon of /proc/self/status, looked at after loading and after every step). Rows are also gathered in
-random order without training, which shows the file alone: `gather`.
+random order without training, which shows the file alone (`gather`); `read` is what a process got from the disk
+in training and gathering.
 
 Exit status 1 when a limit is missed: 80 % of the rate in memory (images/s by the clock, median of turns), 1.5 GB
 of anonymous memory, and equal losses; under 1 GB of data the rate is no limit. `--write` renews
@@ -40,7 +41,7 @@ import numpy as np
 KEPT = Path(__file__).parents[2] / "results" / "reference" / "scale" / "large_data.txt"
 SHAPE = (3, 64, 64)
 BATCH = 128
-TURNS = 24
+TURNS = 16
 STEPS = 4  # of a turn
 LEAST_SHARE, MOST_ANONYMOUS = 0.8, 1.5e9
 COUNTS_FROM = 1e9  # bytes; the rate of less is soon a matter of chance
@@ -175,27 +176,25 @@ def report(
     """Return the lines of the report and which limits are missed."""
     row = float(np.prod(SHAPE))
     lines = [f"{rows:,} images of {' x '.join(map(str, SHAPE))}, {rows * row / 1e9:.2f} GB", ""]
-    lines.append(
-        f"{'':<14}{'images/s':>10}{'of CPU':>10}{'gather/s':>10}{'MB/s':>8}{'RssAnon, GB':>13}{'load, s':>9}"
-    )
+    heads = "images/s", "of CPU", "gather/s", "MB/s", "RssAnon, GB", "read, MB", "load, s"
+    lines.append(" " * 14 + "".join(f"{head:>13}" for head in heads))
     for name, run in (("in memory", memory), ("mapped, warm", mapped), ("mapped, cold", cold)):
         lines.append(
-            f"{name:<14}{median(run['rates']):>10.1f}{median(run['cpu_rates']):>10.1f}{run['gather']:>10,.0f}"
-            f"{run['gather'] * row / 1e6:>8,.0f}{run['anonymous'] / 1e9:>13.2f}{run['load']:>9.1f}"
+            f"{name:<14}{median(run['rates']):>13.1f}{median(run['cpu_rates']):>13.1f}{run['gather']:>13,.0f}"
+            f"{run['gather'] * row / 1e6:>13,.0f}{run['anonymous'] / 1e9:>13.2f}{run['read'] / 1e6:>13,.0f}"
+            f"{run['load']:>13.1f}"
         )
     clock, processor = (
         median(there / here for here, there in zip(memory[name], mapped[name], strict=True))
         for name in ("rates", "cpu_rates")
     )
-    colds = median(cold["rates"])
     same = memory["losses"] == mapped["losses"] == cold["losses"]
     lines += [
         "",
         f"mapped, warm : in memory, median of turns: {clock:.1%} of images/s by the clock, {processor:.1%} by "
         "processor time",
-        f"the disk, read from start to end, cold: {sequential:,.0f} MB/s",
-        f"mapped, cold : mapped, warm: {colds / median(mapped['rates']):.1%} of images/s by the clock, "
-        f"{colds * row / 1e6:.1f} MB/s from the disk",
+        f"cold: training takes {median(cold['rates']) * row / 1e6:.1f} MB/s from the disk, gathering alone "
+        f"{cold['gather'] * row / 1e6:,.0f} MB/s; the disk, read from start to end, gives {sequential:,.0f} MB/s",
         f"losses: {'equal, bit for bit' if same else 'DIFFERENT'}",
     ]
     limits = {
@@ -225,7 +224,7 @@ def measure(path: Path, part: str) -> None:
     if part == "memory":
         train = replace(train, inputs=np.array(train.inputs))
     trainer = Training([_model(trial, plugins, train)], train, trial.budget, [0]).trainer
-    going, peak = endless(trainer.steps), anonymous_bytes()
+    going, peak, before = endless(trainer.steps), anonymous_bytes(), read_bytes()
     _say({})
     for line in sys.stdin:
         if not int(line):
@@ -237,7 +236,8 @@ def measure(path: Path, part: str) -> None:
         _say({"wall": time.perf_counter() - wall, "cpu": time.process_time() - processor})
     losses = trainer.losses()
     gather = _gathered(trainer.inputs, len(train))
-    _say({"gather": gather, "anonymous": max(peak, anonymous_bytes()), "losses": losses, "load": load})
+    peak, read = max(peak, anonymous_bytes()), read_bytes() - before
+    _say({"gather": gather, "anonymous": peak, "read": read, "losses": losses, "load": load})
 
 
 def endless(epoch: Callable[[], Iterator[None]]) -> Iterator[None]:
@@ -291,6 +291,15 @@ def anonymous_bytes() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
+
+
+def read_bytes() -> int:
+    """Return how much this process had to read from disks so far; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/io").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("read_bytes:")), 0)
 
 
 def read_through(path: Path) -> None:
