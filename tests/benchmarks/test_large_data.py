@@ -21,7 +21,7 @@ def large_data():
 
 def run(rate, anonymous=6e8, losses=1.0):
     rates = {"rates": [rate] * 3, "cpu_rates": [2 * rate] * 3}
-    return {**rates, "gather": 9e4, "anonymous": anonymous, "losses": [losses], "load": 1.0}
+    return {**rates, "gather": 9e4, "anonymous": anonymous, "losses": [losses], "load": 1.0, "read": 0}
 
 
 def report(large_data, mapped, rows=400_000):
