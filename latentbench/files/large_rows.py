@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latentbench.errors import DataError
-from latentbench.files.mapped import array_source
+from latentbench.files.mapped import array_source, expect_order
 from latentbench.files.prepared import filled_array
 from latentbench.files.row_view import base_and_rows, stays_in_file
 
@@ -23,6 +23,7 @@ DIGEST = 32  # bytes of a sha256
 
 def chunks(array: Array) -> Iterator[tuple[int, Array]]:
     """Yield blocks of some megabytes, rows after rows in C order, each with the number of its first row."""
+    expect_order(base_and_rows(array)[0], random=False)
     size = max(1, CHUNK_BYTES // max(1, array.nbytes // max(1, len(array))))
     for first in range(0, len(array), size):
         yield first, np.ascontiguousarray(array[first : first + size])

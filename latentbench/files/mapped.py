@@ -25,6 +25,7 @@ __all__ = [
     "LARGE_FROM",
     "FileArray",
     "array_source",
+    "expect_order",
     "file_is_as_mapped",
     "is_large",
     "is_mapped",
@@ -158,6 +159,17 @@ def array_source(array: Array) -> FileArray:
     start = np.frombuffer(content, np.uint8).__array_interface__["data"][0]
     offset = array.__array_interface__["data"][0] - start
     return FileArray(**vars(file), offset=offset, dtype=array.dtype.str, shape=array.shape, strides=array.strides)
+
+
+def expect_order(array: Array, *, random: bool) -> None:
+    """Tell the system in which order rows of a mapped array will be read; nothing for one in memory.
+
+    Read in random order, only what is asked for comes from the disk: reading on, which systems do up to megabytes
+    at a time, would displace what is used soon where the file is larger than memory.
+    """
+    content = map_of(array)
+    if content is not None and hasattr(mmap, "MADV_RANDOM"):
+        content.madvise(mmap.MADV_RANDOM if random else mmap.MADV_NORMAL)
 
 
 def file_is_as_mapped(array: Array) -> bool:

@@ -53,6 +53,11 @@ class RowView(NDArrayOperatorsMixin):
         """Bytes of the rows."""
         return self.size * self.dtype.itemsize
 
+    @property
+    def flags(self) -> Any:
+        """Flags of the array in the file: not writable."""
+        return self.base.flags
+
     def __getitem__(self, index: Any) -> Any:
         """Return what an array would; many rows as a view."""
         if isinstance(index, int | np.integer):

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from latentbench.files.row_view import stays_in_file, take_rows
+from latentbench.files.mapped import expect_order
+from latentbench.files.row_view import base_and_rows, stays_in_file, take_rows
 from latentbench.model import as_inputs
 
 __all__ = ["SplitInputs", "parts_of"]
@@ -51,6 +52,7 @@ class SplitInputs:
 
     def split(self, at_once: int) -> Iterator[Tensor]:
         """Yield `at_once` rows after each other, converted."""
+        expect_order(base_and_rows(self.stored)[0], random=False)
         for first in range(0, len(self), at_once):
             yield as_inputs(self.stored[first : first + at_once], self.device)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from latentbench.dataset import Dataset, Split
 from latentbench.errors import NotApplicableError
+from latentbench.files.large_rows import chunks
+from latentbench.files.row_view import RowView
 from latentbench.machine import seeded
 from latentbench.testing.generators import touched
 from latentbench.testing.rules import Rule, RuleBrokenError
@@ -219,6 +221,10 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         first: npt.NDArray[Any] = one
         return first.dtype == other.dtype and np.array_equal(first, other)
+    if isinstance(one, RowView) and isinstance(other, RowView):
+        alike = (one.dtype, one.shape) == (other.dtype, other.shape)
+        parts = chunks(cast(Any, one)) if alike else iter([])
+        return alike and all(np.array_equal(part, other[at : at + len(part)]) for at, part in parts)
     return type(one) is type(other) and bool(one == other)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from latentbench.files.mapped import array_source, is_mapped, map_of
+from latentbench.files.mapped import array_source, expect_order, is_mapped, map_of
 from latentbench.files.row_view import RowView, base_and_rows
 
 __all__ = ["FileInputs", "ResidentInputs", "StoredInputs", "StreamedInputs", "stored_inputs"]
@@ -82,14 +82,16 @@ class FileInputs(StoredInputs):
 
     def __init__(self, inputs: Array) -> None:
         self.rows = HostRows(inputs)
-        self._ahead = _Ahead(base_and_rows(inputs)[0])
+        self._base = base_and_rows(inputs)[0]
+        self._ahead = _Ahead(self._base)
         self._orders: Sequence[Tensor] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def begin(self, orders: Sequence[Tensor]) -> None:
-        """Learn the orders."""
+        """Learn the orders, which are random."""
+        expect_order(self._base, random=True)
         self._orders = orders
 
     def stage(self, begin: int, size: int) -> None:

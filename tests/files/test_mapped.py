@@ -127,6 +127,7 @@ def test_a_view_of_rows_answers_as_the_array_would(pair):
     assert (view + 1 == expected + 1).all()
     assert np.array_equal(np.stack(list(view)), expected)
     assert np.asarray(view, np.float32).dtype == np.float32
+    assert not view.flags.writeable
     with pytest.raises(ValueError, match="assignment destination is read-only"):
         view[0] = 1
     with pytest.raises(ValueError, match="assignment destination is read-only"):

@@ -1,5 +1,8 @@
 """Where training inputs lie changes no number: on the device, in a file, or brought there step by step."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +79,32 @@ def test_the_disk_is_asked_ahead_only_where_it_was_waited_for(images, monkeypatc
     list(steps(inputs, [torch.arange(60)], 16))
     assert asked[0] == 16
     assert len(asked) < 4
+
+
+def test_only_what_is_asked_for_is_read_from_the_disk(tmp_path):
+    """Rows in random order do not bring their neighbors along, as a file that is larger than memory could not bear."""
+    path, rows = tmp_path / "x.bin", 20_000
+    path.write_bytes(bytes(rows * 4096))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    inputs = stored_inputs(mapped_array(path, np.uint8, (rows, 1, 64, 64)), (), 10, CPU)
+    before = read_bytes()
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:200]
+    inputs.begin([order])
+    for begin in range(0, 200, 10):
+        inputs.stage(begin, 10)
+        inputs.batch(order[begin : begin + 10])
+    assert read_bytes() - before < 5 * 200 * 4096
+
+
+def read_bytes():
+    """Bytes that this process had to read from disks; skips where the system does not tell."""
+    try:
+        lines = Path("/proc/self/io").read_text().splitlines()
+    except OSError:
+        pytest.skip("the system does not tell")
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
 
 
 def test_asking_ahead_takes_any_row(images):

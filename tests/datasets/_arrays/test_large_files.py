@@ -132,6 +132,13 @@ def test_numbers_whose_differences_float32_loses_are_refused(tmp_path, monkeypat
         loaded(tmp_path / "x.npy")
 
 
+@pytest.mark.parametrize("values", [pixels(3, 6, 5), floats(7, dtype=np.float64)])
+def test_it_keeps_every_rule_in_its_file(tmp_path, monkeypatch, broken_rules, values):
+    monkeypatch.setenv("LATENTBENCH_LARGE_FROM", "0")
+    np.save(tmp_path / "x.npy", values)
+    assert broken_rules("arrays", params={"path": tmp_path / "x.npy"}) == []
+
+
 # folders of images
 
 
