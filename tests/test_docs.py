@@ -66,8 +66,7 @@ def workplace(tmp_path_factory):
     (folder / "my_model.py").write_text(
         "from latentbench_models.vae import VAE\n\n\nclass MyModel(VAE):\n    '''A model of mine.'''\n"
     )
-    for name in ("plugins.md", "how-to/network.md", "scale.md"):
-    for name in ("plugins.md", "how-to/large.md", "how-to/network.md"):
+    for name in ("plugins.md", "how-to/large.md", "how-to/network.md", "scale.md"):
         for code in blocks(ROOT / "docs" / name, "python"):
             (folder / code.splitlines()[0].removeprefix("# ")).write_text(code)
     (benchmark,) = blocks(ROOT / "docs" / "tutorials" / "compare.md", "toml")

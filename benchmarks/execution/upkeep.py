@@ -1,4 +1,4 @@
-"""Doctor, pack and merge on a run of many trials: `python benchmarks/execution/many_trials.py [TRIALS] [--write]`.
+"""Doctor, pack and merge on a run of many trials: `python benchmarks/execution/upkeep.py [TRIALS] [--write]`.
 
 One trial is trained; its files stand for all the others, each under a seed, key and seal of its own. Wall and
 processor seconds and the largest memory are those of the command line, in processes of their own.
@@ -22,7 +22,7 @@ from latentbench import Benchmark, load_results, run
 from latentbench.files.json_files import read_sealed, write_sealed
 from latentbench.trial import Trial
 
-PLACE = Path(__file__).parents[2] / "results" / "reference" / "many_trials.txt"
+PLACE = Path(__file__).parents[2] / "results" / "reference" / "scale" / "upkeep.txt"
 SCORES = ("r2", "knn", "rate", "silhouette", "kmeans", "linear_probe", "train_seconds", "parameters")
 MEASURE = """
 import resource, subprocess, sys, time
