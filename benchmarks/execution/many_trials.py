@@ -1,0 +1,258 @@
+"""What many trials in one folder cost to read: `python benchmarks/execution/many_trials.py [--write]`.
+
+The run is a sweep on digits: ae, vae and four betas of beta_vae, at five batch sizes and as many learning rates as
+make 300, 1,000 and 3,000 trials, five seeds each, beside the reference models of the preset quick; all scores of
+that preset, and on the validation split those that decide a sweep.
+
+Only one trial of each model is trained and scored. The others are its copies under their own parameters and seeds,
+each number moved a little, written by `latentbench.records` with their own keys, digests and seals: readers find
+nothing that a real run would not have.
+
+Measured, each as a command of its own: the first time that the run is typed again (nothing is remembered of the
+folder), again, `table`, and `report`: seconds from the start to the end, seconds of processor time, and the most
+resident memory, of which that of the libraries' files is no memory of their own. Exit status 1 when a limit is
+missed. `--trials 300` takes fewer, `--keep FOLDER` makes the runs there and uses those that are there. `--write`
+renews results/reference/scale/many_trials.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import latentbench
+from latentbench import Benchmark, Trial
+from latentbench.benchmark import read_benchmark
+from latentbench.files.json_files import canonical_json
+from latentbench.machine import available_cores, environment
+from latentbench.planning.plan import Plan, make_plan
+from latentbench.plugins import Plugins
+from latentbench.records import Record
+from latentbench.trial import Outcome
+
+KEPT = Path(__file__).parents[2] / "results" / "reference" / "scale" / "many_trials.txt"
+SIZES = (300, 1000, 3000)
+LIMITS = {"run again": 3.0, "table": 5.0, "report": 20.0}  # seconds, of the largest size
+MOST_MEMORY = 1.0  # GB
+MOST_GROWTH = 3.3  # times, from 1,000 to 3,000 trials, net of what the start takes
+NOISE = 0.02  # by which a number of a copy differs from that of the trial it is made of
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is asked for besides learning rates, of which there are as many as make the trials."""
+
+    models: tuple[str, ...] = ("ae", "vae", "beta_vae")
+    references: tuple[str, ...] = ("pca", "random_projection", "untrained", "pixels")
+    betas: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    batch_sizes: tuple[int, ...] = (32, 48, 64, 96, 128)
+    seeds: int = 5
+    epochs: int = 10
+    scores: tuple[str, ...] = ()
+
+    @property
+    def each(self) -> int:
+        """Trials of one learning rate."""
+        settings = sum(len(self.betas) if model == "beta_vae" else 1 for model in self.models)
+        return settings * len(self.batch_sizes) * self.seeds
+
+    def request(self, learning_rates: int) -> str:
+        """Return it as a TOML file."""
+        rates = [round(1e-3 * 10 ** (place / learning_rates), 7) for place in range(learning_rates)]
+        lines = {
+            "models": list(self.models),
+            "references": list(self.references),
+            "seeds": self.seeds,
+            "scores": list(self.scores),
+        }
+        budget = {"epochs": self.epochs, "batch_size": list(self.batch_sizes), "learning_rate": rates}
+        params = {"beta_vae.beta": list(self.betas)} if "beta_vae" in self.models else {}
+        return "\n".join(
+            [
+                *(f"{name} = {_toml(value)}" for name, value in lines.items()),
+                "[on.digits.budget]",
+                *(f"{name} = {_toml(value)}" for name, value in budget.items()),
+                "[params]",
+                *(f'"{name}" = {_toml(value)}' for name, value in params.items()),
+                "",
+            ]
+        )
+
+
+SMALL = Shape(
+    models=("ae",), references=("pca",), batch_sizes=(64,), seeds=3, epochs=1, scores=("r2", "knn10")
+)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a command took: seconds, seconds of processor time, and the most resident memory in GB."""
+
+    seconds: float
+    processor: float
+    memory: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--trials", type=int, nargs="+", default=SIZES, help="about how many")
+    parser.add_argument("--keep", type=Path, help="folder of the runs; those that are there are used")
+    parser.add_argument("--small", action="store_true", help="few scores of few models, to see that it works")
+    parser.add_argument("--write", action="store_true", help=f"renew {KEPT.relative_to(KEPT.parents[3])}")
+    options = parser.parse_args()
+    shape = SMALL if options.small else Shape()
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as place:
+        lines, missed = report(Path(place), options.trials, shape)
+    text = "\n".join([*lines, *missed]) + "\n"
+    sys.stdout.write(text)
+    if options.write:
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        KEPT.write_text(text, encoding="utf-8")
+    sys.exit(bool(missed) and not options.small)
+
+
+def report(place: Path, trials: Sequence[int], shape: Shape) -> tuple[list[str], list[str]]:
+    """Make and measure a run of each size; return the lines to print, and a sentence for each missed limit."""
+    place.mkdir(parents=True, exist_ok=True)
+    with mock.patch.dict(os.environ, LATENTBENCH_CACHE=str(place / "cache")):
+        made = [made_run(place, count, shape) for count in trials]
+        spent = {run: measured(run) for run in made}
+    lines = [
+        "python benchmarks/execution/many_trials.py --write",
+        f"{environment('cpu', 1, 1)['device']}, {available_cores()} cores, Python {sys.version.split()[0]}",
+        "",
+        f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'command':<16}{'wall, s':>8}{'processor, s':>14}{'memory, GB':>12}",
+    ]
+    for run, commands in spent.items():
+        files = [path.stat().st_size for path in (run / "trials").rglob("*") if path.is_file()]
+        head = f"{sum(1 for _ in (run / 'trials').iterdir()):>6}  {len(files):>7}  {sum(files) / 1e6:>5.0f}"
+        for name, cost in commands.items():
+            lines.append(
+                f"{head}  {name:<16}{cost.seconds:>8.2f}{cost.processor:>14.2f}{cost.memory:>12.2f}"
+            )
+    return lines, missed_limits(list(spent.values()))
+
+
+def missed_limits(spent: Sequence[Mapping[str, Spent]]) -> list[str]:
+    """Return a sentence for each limit that the largest run misses."""
+    largest = spent[-1]
+    missed = [
+        f"MISSED: {name} took {largest[name].seconds:.2f} s, limit {limit:.0f}"
+        for name, limit in LIMITS.items()
+        if largest[name].seconds > limit
+    ]
+    return missed
+
+
+def made_run(place: Path, trials: int, shape: Shape) -> Path:
+    """Return a run of about so many trials below a folder, made where it is not there."""
+    folder = place / f"run-{trials}"
+    request = place / f"run-{trials}.toml"
+    if folder.exists():
+        return folder
+    request.write_text(shape.request(max(1, round(trials / shape.each))), encoding="utf-8")
+    plugins = Plugins()
+    plan = make_plan(read_benchmark(str(request), {}), plugins, "cpu")
+    originals = trained(place / "originals", plan, shape, plugins)
+    with mock.patch("os.fsync"):  # the copies can be made again
+        for trial in plan.trials:
+            copied(originals[_kind(trial)], trial, plan, folder)
+    return folder
+
+
+def _kind(trial: Trial) -> tuple[str, str]:
+    return trial.model, canonical_json(trial.params)
+
+
+def trained(place: Path, plan: Plan, shape: Shape, plugins: Plugins) -> dict[tuple[str, str], Record]:
+    """Train and score one trial of each model with each of its parameters; return their records."""
+    request = place.with_suffix(".toml")
+    # two learning rates, so that the validation split is scored too
+    request.write_text(replace(shape, seeds=1, batch_sizes=(64,)).request(2), encoding="utf-8")
+    benchmark = read_benchmark(str(request), {})
+    results = latentbench.run(benchmark, place, plugins=plugins)
+    return {_kind(trial): results.record(trial) for trial in results.trials}
+
+
+def copied(original: Record, trial: Trial, plan: Plan, folder: Path) -> None:
+    """Write the record of a trial with the content of another, every number moved a little."""
+    generator = np.random.default_rng(int(trial.key[:12], 16))
+    record = Record.begin(folder, trial.key)
+    outcome = original.read_trial().outcome
+    record.write_arrays("codes.npz", original.read_arrays("codes.npz"))
+    if (state := original.read_state()) is not None:
+        record.write_state(state)
+    record.log_path.write_bytes(original.log_path.read_bytes() if original.log_path.is_file() else b"")
+    record.write_trial(trial, _moved_outcome(outcome, generator))
+    for split, request in plan.asked(trial):
+        stored = original.read_scores(request, split)
+        scores = {name: _moved(score, generator) for name, score in stored["scores"].items()}
+        rows = {**stored, "scores": scores, "metric": request.metric, "version": request.version}
+        items = original.read_items(request, split)
+        record.write_scores(request, rows, items, split)
+    record.publish()
+
+
+def _moved(score: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+    value = score["value"]
+    return {**score, "value": None if value is None else value * (1 + NOISE * generator.normal())}
+
+
+def _moved_outcome(outcome: Outcome, generator: np.random.Generator) -> Outcome:
+    seconds = outcome.cost["train_seconds"] * float(np.exp(NOISE * generator.normal()))
+    return replace(outcome, cost={**outcome.cost, "train_seconds": seconds})
+
+
+def measured(run: Path) -> dict[str, Spent]:
+    """Return what each command on a run took."""
+    request = str(run.with_suffix(".toml"))
+    again = ["run", request, "-o", str(run), "--device", "cpu"]
+    return {
+        "first run": spent_by(again),
+        "run again": spent_by(again),
+        "table": spent_by(["table", str(run)]),
+        "report": spent_by(["report", str(run)]),
+    }
+
+
+def spent_by(words: Sequence[str]) -> Spent:
+    """Run a command of latentbench and return what it took.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "latentbench", *words],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)],
+        )
+        _, status, usage = os.wait4(process, 0)
+        seconds = time.perf_counter() - began
+        if status:
+            output.seek(0)
+            raise SystemExit(f"latentbench {' '.join(words)} failed:\n{output.read().decode()[-2000:]}")
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, Iterable) else repr(value)
+
+
+if __name__ == "__main__":
+    main()
