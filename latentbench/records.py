@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,15 @@ from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_regular, read_regular
 from latentbench.files.removing import clear_way, discard, in_the_way, make_folder
-from latentbench.files.shapes import Count, NullableNumber, Whole, checked
 from latentbench.files.writing import sync, write_atomically
+from latentbench.remembered import KnownTrial
+from latentbench.score_files import ScoreFile, read_score_file
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers", "work_folder"]
 
 CHECKED = ("model.safetensors", "codes.npz")
+OF_SCORES = ("source", "n_eval", "seconds", "scores")  # what readers learn of a score file
 
 
 @dataclass(frozen=True)
@@ -48,33 +50,6 @@ class StoredTrial:
     digests: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _ScoreFile:
-    """What a score file says; `items` is the sha256 of the per-item values beside it, "" where there are none.
-
-    Files of earlier versions say neither `trial` nor `items`.
-    """
-
-    metric: str
-    version: Whole
-    source: str
-    n_eval: Count
-    seconds: NullableNumber
-    scores: Mapping[str, Mapping[str, Any]]
-    trial: str = ""
-    items: str | None = None
-
-
-@dataclass(frozen=True)
-class _StoredScore:
-    """What a score file says of one score."""
-
-    status: Literal["ok", "not applicable", "failed"]
-    reason: str
-    value: float | None
-    se: float | None
-
-
 class Record:
     """The folder of one trial.
 
@@ -82,12 +57,16 @@ class Record:
         run: the run's folder.
         key: the trial's key.
         folder: where the files lie; the trial's place in the run unless it is still being made.
+        known: what is remembered of the files as they are now (`Memory.trial`); what is read is added to it.
     """
 
-    def __init__(self, run: Path, key: str, folder: Path | None = None) -> None:
+    def __init__(
+        self, run: Path, key: str, folder: Path | None = None, known: KnownTrial | None = None
+    ) -> None:
         self.run, self.key = run, key
         self.place = run / "trials" / key
         self.folder = folder or self.place
+        self._known = KnownTrial() if known is None else known
         self._digests: Mapping[str, str] | None = None
         self._items: dict[str, str | None] = {}  # name of a file with per-item values -> its sha256, if known
 
@@ -140,6 +119,7 @@ class Record:
         with suppress(FileNotFoundError):
             self.place.rename(gone)
         discard(gone)
+        self._known.forget()
         self._digests = None
         self._items.clear()
 
@@ -158,10 +138,15 @@ class Record:
     def damaged_file(self, digests: Mapping[str, str]) -> str:
         """Return which of the files beside `trial.json` is not the one that was written, as a sentence, or ""."""
         for name, digest in digests.items():
-            path = self.folder / name
-            if not _is_digested(path, digest):
-                return f"{path} is not the file that was written"
+            if not self._is_whole(name, digest):
+                return f"{self.folder / name} is not the file that was written"
         return ""
+
+    def _is_whole(self, name: str, digest: str) -> bool:
+        """Whether a file is the one that was written."""
+        if name not in self._known.whole and _is_digested(self.folder / name, digest):
+            self._known.learn_whole(name)
+        return name in self._known.whole
 
     def read(self) -> StoredTrial:
         """Read `trial.json`.
@@ -171,16 +156,18 @@ class Record:
             RunFolderError: the file is damaged.
         """
         path = self.folder / "trial.json"
-        values = read_sealed(path)
+        values = read_sealed(path) if self._known.trial is None else self._known.trial
         try:
             if set(values) != {"trial", "outcome", "sha256"}:
                 raise ValueError(f"it holds {', '.join(sorted(values)) or 'nothing'}")
             trial = Trial.from_json(values["trial"], Outcome.from_json(values["outcome"]))
-            if trial.key != self.key:
+            if self._known.trial is None and trial.key != self.key:
                 raise ValueError("it is of another trial")
             self._digests = _checked_digests(values["sha256"])
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise damaged(path, f"{type(error).__name__}: {error}") from error
+        if self._known.trial is None:
+            self._known.learn_trial(values)
         return StoredTrial(trial, self._digests)
 
     @property
@@ -254,7 +241,8 @@ class Record:
         path = self.folder / request.file(split, "json")
         clear_way(path)
         write_sealed(path, {**rows, "trial": self.key, "items": digest}, durable=False)
-        self._items[path.with_suffix(".items.npz").name] = digest
+        self._known.forget()
+        self._items[request.file(split, "items.npz")] = digest
 
     def scores_path(self, request: ScoreRequest, split: SplitName) -> Path:
         """Return the file of the scores of one metric."""
@@ -271,43 +259,32 @@ class Record:
         Raises:
             OtherFormatError: another version wrote them, in a format that this one does not know.
         """
+        stored = self._known.scores.get(request.file(split, "json"))
+        if stored is None or stored.fault(request, self.key):
+            stored = self._stored_scores(request, split)
+        self._items[request.file(split, "items.npz")] = "" if stored is None else stored.items
+        return None if stored is None else {name: getattr(stored, name) for name in OF_SCORES}
+
+    def _stored_scores(self, request: ScoreRequest, split: SplitName) -> ScoreFile | None:
+        """Read the file of the scores of one metric; None, with a warning, where it cannot be used."""
         path = self.scores_path(request, split)
-        items = path.with_suffix(".items.npz").name
         if not is_regular(path):
             if obstacle := in_the_way(path):
                 warnings.warn(f"{obstacle} is no file of scores; the same command makes it again", stacklevel=2)
             return None
         try:
-            stored = self._checked_scores(path, request)
+            stored = read_score_file(path, request, self.key)
         except OtherFormatError:
             raise
         except RunFolderError:
-            warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=2)
-            self._items[items] = ""  # whatever lies there is of the scores that are left out
+            warnings.warn(f"{path} is damaged and left out; the same command makes it again", stacklevel=3)
             return None
-        self._items[items] = stored.items
-        return {name: getattr(stored, name) for name in ("source", "n_eval", "seconds", "scores")}
-
-    def _checked_scores(self, path: Path, request: ScoreRequest) -> _ScoreFile:
-        values = read_sealed(path)
-        try:
-            stored = checked(_ScoreFile, values)
-            for row in stored.scores.values():
-                score = checked(_StoredScore, row)
-                if score.value is None and score.status == "ok":
-                    raise ValueError("a score is ok and has no value")
-            if (stored.metric, stored.version) != (request.metric, request.version):
-                raise ValueError(f"it is of {stored.metric}, version {stored.version}")
-            if stored.trial not in ("", self.key):
-                raise ValueError("it is of another trial")
-            if lacking := set(request.scores) - set(stored.scores):
-                raise ValueError(f"it lacks {', '.join(sorted(lacking))}")
-        except (AttributeError, TypeError, ValueError) as error:
-            raise damaged(path, error) from error
+        self._known.learn_scores(request.file(split, "json"), stored)
         return stored
 
     def forget_scores(self, request: ScoreRequest, split: SplitName = "test") -> None:
         """Remove the scores of a metric."""
+        self._known.forget()
         (self.folder / request.file(split, "json")).unlink()
 
     def read_items(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, npt.NDArray[Any]]:
@@ -327,9 +304,10 @@ class Record:
 
     def items_damage(self, request: ScoreRequest, split: SplitName = "test") -> str:
         """Return why the per-item values of a metric are not those that were written, as a sentence, or ""."""
-        path = self.folder / request.file(split, "items.npz")
-        if (digest := self._items.get(path.name)) is not None:
-            return "" if not digest or _is_digested(path, digest) else f"{path} is not the file that was written"
+        name = request.file(split, "items.npz")
+        path = self.folder / name
+        if (digest := self._items.get(name)) is not None:
+            return "" if not digest or self._is_whole(name, digest) else f"{path} is not the file that was written"
         try:
             self._checked_items(request, split)
         except RunFolderError as error:
@@ -338,10 +316,10 @@ class Record:
 
     def _checked_items(self, request: ScoreRequest, split: SplitName) -> dict[str, npt.NDArray[Any]]:
         """Read per-item values; RunFolderError where they are damaged."""
-        path = self.folder / request.file(split, "items.npz")
-        if path.name not in self._items and self.read_scores(request, split) is None:
+        name = request.file(split, "items.npz")
+        if name not in self._items and self.read_scores(request, split) is None:
             return {}
-        digest = self._items[path.name]
+        path, digest = self.folder / name, self._items[name]
         if digest == "" or (digest is None and not os.path.lexists(path)):
             return {}
         items = read_npz(path, digest)

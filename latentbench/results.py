@@ -29,6 +29,7 @@ from latentbench.files.writing import write_atomically
 from latentbench.packed.opening import unpacked
 from latentbench.plugins import Plugins
 from latentbench.records import Record
+from latentbench.remembered import Memory
 from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
 from latentbench.source.trust import named_by_a_run_folder
 from latentbench.table.build import comparison_table
@@ -116,14 +117,15 @@ class Results:
     """
 
     def __init__(
-        self, path: Path, plugins: Plugins | None = None, record: Callable[[Path, str], Record] = Record
+        self, path: Path, plugins: Plugins | None = None, record: Callable[[Path, str], Record] | None = None
     ) -> None:
         self.source = path
         self.path = path = unpacked(path)
         self._plugins = plugins
-        self._record = record
+        self._make_record = record  # None: what they held before is remembered
         self._items: dict[tuple[str, str], dict[str, npt.NDArray[Any]]] = {}
         self._records: dict[str, Record] = {}
+        self._memory = Memory(path)
         if not is_regular(path / "run.json"):
             raise RunFolderError(
                 f"{path} is not a run folder: it has no run.json (`latentbench run -o {path}` creates one)"
@@ -173,7 +175,10 @@ class Results:
 
     def _record_of(self, key: str) -> Record:
         if key not in self._records:
-            self._records[key] = self._record(self.path, key)
+            if self._make_record is None:
+                self._records[key] = Record(self.path, key, known=self._memory.trial(key))
+            else:
+                self._records[key] = self._make_record(self.path, key)
         return self._records[key]
 
     def _read_trial(self, requested: Trial) -> Trial:
@@ -249,6 +254,7 @@ class Results:
                     missing.append(record.scores_path(request, split))
                 asked += trial.ok
                 yield StoredScores(trial, request, names, stored)
+        self._memory.keep()
         if missing:
             warnings.warn(
                 f"score files are missing ({len(missing)} of {asked}), the first {missing[0]}; "

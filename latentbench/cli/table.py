@@ -31,10 +31,12 @@ __all__ = ["command"]
 )
 def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
-    from latentbench.api import load_results
+    from pathlib import Path
+
     from latentbench.cli._shared.options import split_names
+    from latentbench.results import Results
     from latentbench.table.build import comparison_table
     from latentbench.table.render import render
 
-    table = comparison_table(load_results(run), split_names(purposes), every, relative, ranks)
+    table = comparison_table(Results(Path(run)), split_names(purposes), every, relative, ranks)
     echo(render(table, style))

@@ -17,6 +17,7 @@ from latentbench.params import per_member_fields
 from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
+from latentbench.remembered import Memory
 from latentbench.source.digest import same_source
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
@@ -66,7 +67,11 @@ def inspect(plan: Plan, folder: Path, execution: Execution) -> list[TrialState]:
     Raises:
         OtherFormatError: another version of latentbench wrote a file, in a format that this one does not know.
     """
-    return [_inspect_trial(trial, Record(folder, trial.key), plan, execution) for trial in plan.trials]
+    memory = Memory(folder)
+    records = (Record(folder, trial.key, known=memory.trial(trial.key)) for trial in plan.trials)
+    states = [_inspect_trial(*each, plan, execution) for each in zip(plan.trials, records, strict=True)]
+    memory.keep()
+    return states
 
 
 def _inspect_trial(trial: Trial, record: Record, plan: Plan, execution: Execution) -> TrialState:
