@@ -239,16 +239,14 @@ class Results:
 
         Files that are not there are told once all have been read: tables show fewer values for them.
         """
-        wanted = set(self.request["scores"])
         swept = self.request.get("swept", ())
         asked, missing = 0, []
+        named = [(request, self._names_of(request)) for request in requests]
         for trial in self.trials:
             if split == "validation" and trial.dataset not in swept:
                 continue
             record = self.record(trial)
-            for request in requests:
-                named = not wanted or request.metric in wanted
-                names = [name for name in request.scores if named or name in wanted]
+            for request, names in named:
                 stored = record.read_scores(request, split) if trial.ok else None
                 if trial.ok and stored is None and record.lacks_scores(request, split):
                     missing.append(record.scores_path(request, split))
@@ -261,6 +259,12 @@ class Results:
                 "their scores count as not computed, and the same command computes them",
                 stacklevel=2,
             )
+
+    def _names_of(self, request: ScoreRequest) -> list[str]:
+        """Return the scores of a metric that the run was asked for; all where it names none."""
+        wanted = set(self.request["scores"])
+        named = not wanted or request.metric in wanted
+        return [name for name in request.scores if named or name in wanted]
 
     def items(self, trial_key: str, score: str, split: SplitName = "test") -> npt.NDArray[np.float64] | None:
         """Return the value of a score for each item of a split `(n,)`, or None where it has none."""

@@ -33,16 +33,14 @@ __all__ = [
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
 ROUNDING = 1e-9  # by which a mean of equal values may exceed them
-NO_INFLUENCE = (
-    "concurrency",
-    "group_size",
-    "node",
-)  # on quality: they change what a trial costs, and nothing else
+NO_INFLUENCE = ("concurrency", "group_size", "node")  # on quality: they change what a trial costs
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: a large run has hundreds of thousands, and frozen ones are slow to make
 class ScoreRow:
     """One score of one trial on one split: the columns of docs/results.md, in their order, and `compared`.
+
+    Nothing changes a row once it is made; `dataclasses.replace` makes another.
 
     Attributes:
         dataset: heading of the data set.
@@ -133,8 +131,8 @@ class ScoreRow:
     description: str
 
     def __post_init__(self) -> None:
-        for name in ("reason", "description"):  # may quote what a model or a metric raised
-            object.__setattr__(self, name, printable(getattr(self, name), keep="\n"))
+        self.reason = printable(self.reason, keep="\n")  # both may quote what a model or a metric raised
+        self.description = printable(self.description, keep="\n")
 
     @property
     def contender(self) -> str:
@@ -148,6 +146,7 @@ class ScoreRow:
         return self.status == "ok" and not math.isnan(self.value)
 
 
+OF_TRIAL = tuple(field.name for field in fields(ScoreRow))[: ScoreRow.__match_args__.index("family")]
 COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.name != "compared")  # stands in label and params
 
 
@@ -202,6 +201,7 @@ class _References:
         self._values: dict[tuple[str, ...], dict[str, list[float]]] = {}
         self._known: dict[tuple[str, ...], list[tuple[Mapping[str, Any], float]]] = {}
         self._settings: dict[str, Mapping[str, Any]] = {}
+        self._bounds: dict[tuple[str, ...], float] = {}
         for each in stored:
             if each.trial.traits.reference:
                 self._add(each)
@@ -225,50 +225,54 @@ class _References:
             self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
         return self._known[key]
 
-    def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
-        """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
+    def bound(self, declared: float | str | None, stored: StoredScores, score: str, setting: str) -> float:
+        """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none.
+
+        `setting` is the canonical JSON of what the trial varies.
+        """
         if not isinstance(declared, str):
             return _number(declared)
-        trial = stored.trial
-        varied = trial.traits.varied
-        means = [
-            mean
-            for setting, mean in self._means(trial.dataset, declared, score, stored.nats_of(score))
-            if all(varied.get(name, value) == value for name, value in setting.items())
-        ]
-        return float(np.mean(means)) if means else math.nan
+        key = stored.trial.dataset, declared, score, stored.nats_of(score)
+        if (*key, setting) not in self._bounds:
+            varied = stored.trial.traits.varied
+            means = [
+                mean
+                for reference, mean in self._means(*key)
+                if all(varied.get(name, value) == value for name, value in reference.items())
+            ]
+            self._bounds[*key, setting] = float(np.mean(means)) if means else math.nan
+        return self._bounds[*key, setting]
 
 
 def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRow]:
     """Return one row per trial and score; failures and gaps are rows too."""
     references = _References(stored)
     flags: dict[str, set[str]] = {}
-    about: dict[str, dict[str, Any]] = {}
+    about: dict[str, tuple[Any, ...]] = {}
+    settings: dict[str, str] = {}
     for each in stored:
         key = each.trial.key
         flags.setdefault(key, set()).update(each.flags())
         if key not in about:
-            about[key] = _of_trial(each.trial, key)
+            about[key] = _of_trial(each.trial, key, split)
+            settings[key] = canonical_json(each.trial.traits.varied)
+    sorted_flags = {key: tuple(sorted(raised)) for key, raised in flags.items()}
     return [
-        ScoreRow(
-            **about[key],
-            **_of_score(each, name, references),
-            split=split,
-            flags=tuple(sorted(flags[key])),
-        )
+        ScoreRow(*about[key], *_of_score(each, name, references, settings[key], sorted_flags[key]))
         for each in stored
         for key in [each.trial.key]
         for name in each.names
     ]
 
 
-def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
+def _of_trial(trial: Trial, key: str, split: SplitName) -> tuple[Any, ...]:
+    """Return the first columns, which all rows of a trial share."""
     outcome = trial.outcome or MISSING
     machine = outcome.environment
     influential = {name: machine[name] for name in sorted(machine) if name not in NO_INFLUENCE}
     if "executor" in influential:
         influential["executor"] = LOCAL  # has no influence either; runs of old hold it in their hashes
-    return {
+    columns = {
         "dataset": trial.dataset,
         "model": _short_name(trial),
         "label": trial.label,
@@ -276,6 +280,7 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
         "epochs": trial.budget.trained_epochs,
         "budget": trial.budget,
         "seed": trial.seed,
+        "split": split,
         "train_seconds": outcome.cost.get("train_seconds", math.nan),
         "device": str(machine.get("device") or ""),
         "node": str(machine.get("node") or ""),
@@ -291,31 +296,36 @@ def _of_trial(trial: Trial, key: str) -> dict[str, Any]:
         "likelihood": likelihood_of(trial),
         "environment": short_hash(influential, 8),
     }
+    return tuple(columns[name] for name in OF_TRIAL)
 
 
-def _of_score(stored: StoredScores, name: str, references: _References) -> dict[str, Any]:
+def _of_score(
+    stored: StoredScores, name: str, references: _References, setting: str, flags: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """Return the other columns in their order."""
     request, content, score = stored.request, stored.content, stored.score(name)
     declared = request.scores[name]
-    return {
-        "family": request.metric,
-        "metric_version": request.version,
-        "score": name,
-        "kind": declared["kind"],
-        "codes": declared["codes"],
-        "value": _number(score["value"]),
-        "se": _number(score["se"]),
-        "unit": declared["unit"],
-        "better": declared["better"],
-        "floor": references.bound(declared["floor"], stored, name),
-        "ceiling": references.bound(declared["ceiling"], stored, name),
-        "status": score["status"],
-        "reason": score["reason"],
-        "n_eval": 0 if content is None else 1 if declared["kind"] == "cost" else content["n_eval"],
-        "score_seconds": content["seconds"] if content else math.nan,
-        "purpose": declared["purpose"],
-        "headline": bool(declared["headline"]),
-        "description": declared["description"],
-    }
+    return (
+        request.metric,
+        request.version,
+        name,
+        declared["kind"],
+        declared["codes"],
+        _number(score["value"]),
+        _number(score["se"]),
+        declared["unit"],
+        declared["better"],
+        references.bound(declared["floor"], stored, name, setting),
+        references.bound(declared["ceiling"], stored, name, setting),
+        score["status"],
+        score["reason"],
+        0 if content is None else 1 if declared["kind"] == "cost" else content["n_eval"],
+        content["seconds"] if content else math.nan,
+        flags,
+        declared["purpose"],
+        bool(declared["headline"]),
+        declared["description"],
+    )
 
 
 def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
@@ -326,7 +336,7 @@ def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
 
 def _record(row: ScoreRow) -> dict[str, Any]:
     return {
-        **vars(row),
+        **{name: getattr(row, name) for name in COLUMNS},
         "params": canonical_json(row.params),
         "budget": canonical_json(row.budget.model_dump(mode="json")),
         "varied": canonical_json(row.varied),
