@@ -7,14 +7,13 @@ for the trials and metrics that the last request of the run (`run.json`) names.
 from __future__ import annotations
 
 import html
-import io
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ import pandas as pd
 from latentbench.errors import LatentbenchError, OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed
+from latentbench.files.reading import uncollected
 from latentbench.files.regular import is_regular
 from latentbench.files.shapes import Count, checked
 from latentbench.files.writing import write_atomically
@@ -150,7 +150,8 @@ class Results:
     @cached_property
     def trials(self) -> list[Trial]:
         """The trials that were requested, in the order of tables, each with its outcome."""
-        return [self._read_trial(trial) for trial in self._parsed("trials", Trial.from_json)]
+        with uncollected():
+            return [self._read_trial(trial) for trial in self._parsed("trials", Trial.from_json)]
 
     def _parsed(self, name: str, parse: Callable[[Mapping[str, Any]], T]) -> list[T]:
         """Return what run.json holds under a name.
@@ -214,7 +215,7 @@ class Results:
         Raises:
             RunFolderError: the run asks for no score of any trial.
         """
-        rows = score_rows(list(self._stored("test", self.requests)), "test")
+        rows = self._rows("test", self.requests)
         if not rows:
             raise RunFolderError(f"{self.path} asks for no score of any trial")
         return rows
@@ -222,7 +223,11 @@ class Results:
     @cached_property
     def validation_rows(self) -> list[ScoreRow]:
         """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
-        return score_rows(list(self._stored("validation", deciding(self.requests))), "validation")
+        return self._rows("validation", deciding(self.requests))
+
+    def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> list[ScoreRow]:
+        with uncollected():
+            return score_rows(list(self._stored(split, requests)), split)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -380,9 +385,10 @@ class Results:
             LatentbenchError: the disk is full or fails.
         """
         frame = self.exported
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        tables = {"scores.parquet": buffer.getvalue(), "scores.csv": frame.to_csv(index=False).encode()}
+        tables: dict[str, Callable[[BinaryIO], None]] = {
+            "scores.parquet": lambda file: frame.to_parquet(file, index=False),
+            "scores.csv": lambda file: frame.to_csv(file, index=False),
+        }
         for path, content in (((folder or self.path) / name, content) for name, content in tables.items()):
             try:
                 write_atomically(path, content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
+TEXTS = ("params", "budget", "varied", "flags")  # columns that a frame holds as text
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
 ROUNDING = 1e-9  # by which a mean of equal values may exceed them
 NO_INFLUENCE = ("concurrency", "group_size", "node")  # on quality: they change what a trial costs
@@ -201,6 +202,7 @@ class _References:
         self._values: dict[tuple[str, ...], dict[str, list[float]]] = {}
         self._known: dict[tuple[str, ...], list[tuple[Mapping[str, Any], float]]] = {}
         self._settings: dict[str, Mapping[str, Any]] = {}
+        self._names: dict[tuple[str, ...], list[str]] = {}  # what the settings of a reference vary
         self._bounds: dict[tuple[str, ...], float] = {}
         for each in stored:
             if each.trial.traits.reference:
@@ -216,32 +218,33 @@ class _References:
                 by_setting = self._values.setdefault(key, {})
                 by_setting.setdefault(setting, []).append(value)
 
-    def _means(self, *key: str) -> list[tuple[Mapping[str, Any], float]]:
-        """Return (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
-        if key not in self._known:
-            by_setting = self._values.get(key, {})
-            pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
-            means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
-            self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
-        return self._known[key]
+    def _means(self, *key: str) -> None:
+        """Find (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
+        by_setting = self._values.get(key, {})
+        pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
+        means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
+        self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
+        self._names[key] = sorted({name for setting, _ in self._known[key] for name in setting})
 
-    def bound(self, declared: float | str | None, stored: StoredScores, score: str, setting: str) -> float:
-        """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none.
-
-        `setting` is the canonical JSON of what the trial varies.
-        """
+    def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
+        """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
         if not isinstance(declared, str):
             return _number(declared)
         key = stored.trial.dataset, declared, score, stored.nats_of(score)
-        if (*key, setting) not in self._bounds:
-            varied = stored.trial.traits.varied
-            means = [
+        if key not in self._known:
+            self._means(*key)
+        names = self._names[key]
+        varied = stored.trial.traits.varied
+        shared = canonical_json({name: varied[name] for name in names if name in varied}) if names else ""
+        bound = self._bounds.get((*key, shared))
+        if bound is None:
+            fitting = [
                 mean
-                for reference, mean in self._means(*key)
-                if all(varied.get(name, value) == value for name, value in reference.items())
+                for setting, mean in self._known[key]
+                if all(varied.get(name, value) == value for name, value in setting.items())
             ]
-            self._bounds[*key, setting] = float(np.mean(means)) if means else math.nan
-        return self._bounds[*key, setting]
+            bound = self._bounds[*key, shared] = float(np.mean(fitting)) if fitting else math.nan
+        return bound
 
 
 def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRow]:
@@ -249,20 +252,74 @@ def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRo
     references = _References(stored)
     flags: dict[str, set[str]] = {}
     about: dict[str, tuple[Any, ...]] = {}
-    settings: dict[str, str] = {}
     for each in stored:
         key = each.trial.key
         flags.setdefault(key, set()).update(each.flags())
         if key not in about:
             about[key] = _of_trial(each.trial, key, split)
-            settings[key] = canonical_json(each.trial.traits.varied)
     sorted_flags = {key: tuple(sorted(raised)) for key, raised in flags.items()}
-    return [
-        ScoreRow(*about[key], *_of_score(each, name, references, settings[key], sorted_flags[key]))
-        for each in stored
-        for key in [each.trial.key]
-        for name in each.names
-    ]
+    declared: dict[int, list[_Columns]] = {}
+    rows: list[ScoreRow] = []
+    for each in stored:
+        if id(each.names) not in declared:  # the same list for all trials
+            declared[id(each.names)] = [_Columns.of(each.request, name) for name in each.names]
+        key = each.trial.key
+        rows += _rows_of(each, declared[id(each.names)], references, about[key], sorted_flags[key])
+    return rows
+
+
+class _Columns(NamedTuple):
+    """What all rows of a score share: its declaration, in the order of the columns."""
+
+    name: str
+    head: tuple[Any, ...]
+    middle: tuple[Any, ...]
+    tail: tuple[Any, ...]
+    floor: float | str | None
+    ceiling: float | str | None
+    is_cost: bool
+
+    @classmethod
+    def of(cls, request: ScoreRequest, name: str) -> _Columns:
+        declared = request.scores[name]
+        return cls(
+            name,
+            (request.metric, request.version, name, declared["kind"], declared["codes"]),
+            (declared["unit"], declared["better"]),
+            (declared["purpose"], bool(declared["headline"]), declared["description"]),
+            declared["floor"],
+            declared["ceiling"],
+            declared["kind"] == "cost",
+        )
+
+
+def _rows_of(
+    stored: StoredScores,
+    declared: Sequence[_Columns],
+    references: _References,
+    about: tuple[Any, ...],
+    flags: tuple[str, ...],
+) -> Iterator[ScoreRow]:
+    """Yield the rows of one metric of one trial."""
+    content = stored.content
+    scored, seconds = (0, math.nan) if content is None else (content["n_eval"], content["seconds"])
+    for columns in declared:
+        score = stored.score(columns.name)
+        yield ScoreRow(
+            *about,
+            *columns.head,
+            _number(score["value"]),
+            _number(score["se"]),
+            *columns.middle,
+            references.bound(columns.floor, stored, columns.name),
+            references.bound(columns.ceiling, stored, columns.name),
+            score["status"],
+            score["reason"],
+            1 if columns.is_cost and content is not None else scored,
+            seconds,
+            flags,
+            *columns.tail,
+        )
 
 
 def _of_trial(trial: Trial, key: str, split: SplitName) -> tuple[Any, ...]:
@@ -299,49 +356,27 @@ def _of_trial(trial: Trial, key: str, split: SplitName) -> tuple[Any, ...]:
     return tuple(columns[name] for name in OF_TRIAL)
 
 
-def _of_score(
-    stored: StoredScores, name: str, references: _References, setting: str, flags: tuple[str, ...]
-) -> tuple[Any, ...]:
-    """Return the other columns in their order."""
-    request, content, score = stored.request, stored.content, stored.score(name)
-    declared = request.scores[name]
-    return (
-        request.metric,
-        request.version,
-        name,
-        declared["kind"],
-        declared["codes"],
-        _number(score["value"]),
-        _number(score["se"]),
-        declared["unit"],
-        declared["better"],
-        references.bound(declared["floor"], stored, name, setting),
-        references.bound(declared["ceiling"], stored, name, setting),
-        score["status"],
-        score["reason"],
-        0 if content is None else 1 if declared["kind"] == "cost" else content["n_eval"],
-        content["seconds"] if content else math.nan,
-        flags,
-        declared["purpose"],
-        bool(declared["headline"]),
-        declared["description"],
-    )
-
-
 def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     """Return rows as a tidy frame: mappings and budgets become JSON, flags are joined by commas."""
-    frame = pd.DataFrame([_record(row) for row in rows], columns=list(COLUMNS))
+    texts: dict[tuple[str, int], str] = {}  # of a mapping, which all rows of a trial share
+
+    def text(name: str, value: Any) -> str:
+        if (name, id(value)) not in texts:
+            texts[name, id(value)] = _text_of(value)
+        return texts[name, id(value)]
+
+    columns = {
+        name: [text(name, getattr(row, name)) for row in rows] if name in TEXTS else [getattr(row, name) for row in rows]
+        for name in COLUMNS
+    }
+    frame = pd.DataFrame(columns, columns=list(COLUMNS))
     return frame if frame.empty else frame.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def _record(row: ScoreRow) -> dict[str, Any]:
-    return {
-        **{name: getattr(row, name) for name in COLUMNS},
-        "params": canonical_json(row.params),
-        "budget": canonical_json(row.budget.model_dump(mode="json")),
-        "varied": canonical_json(row.varied),
-        "flags": ",".join(row.flags),
-    }
+def _text_of(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return canonical_json(value.model_dump(mode="json") if isinstance(value, Budget) else value)
 
 
 def exceeded(rows: Sequence[ScoreRow]) -> bool:

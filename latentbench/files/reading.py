@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import psutil
 from latentbench.errors import DataError, LatentbenchError, RequestError
 from latentbench.files.regular import IrregularFileError, opened_regular
 
-__all__ = ["check_memory", "check_unpacked", "is_there", "open_regular", "reading"]
+__all__ = ["check_memory", "check_unpacked", "is_there", "open_regular", "reading", "uncollected"]
 
 LARGE = 100_000_000  # bytes; what unpacks to less is no danger
 MOST_PACKED = 500  # times; dSprites, of black and white pixels, is packed 115 times
@@ -121,3 +122,17 @@ def check_memory(path: Path, size: int) -> None:
         raise DataError(
             f"{path} takes {size / 1e9:,.1f} GB of memory, {available / 1e9:,.1f} GB are free; give a part of it"
         )
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no circles of objects meanwhile: where millions are made that stay, that takes most of the time."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.freeze()  # and back: what was made is old now, so that it is not looked through at once
+            gc.unfreeze()
+            gc.enable()

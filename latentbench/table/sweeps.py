@@ -165,7 +165,18 @@ def sweeps(results: ScoredRun, purposes: Sequence[str] = ()) -> list[Sweep]:
     """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down.
 
     What is compared and not tuned, as the layers of a network, is not chosen between: each is a model of its own.
+    Table, figures and page ask for the same ones, which are computed once.
     """
+    made_of = results.rows, results.validation_rows
+    known: dict[tuple[str, ...], tuple[Any, list[Sweep]]] = vars(results).setdefault("_sweeps", {})
+    before, found = known.get(tuple(purposes), (None, []))
+    if before is None or any(rows is not others for rows, others in zip(made_of, before, strict=True)):
+        found = _sweeps(results, purposes)
+        known[tuple(purposes)] = made_of, found
+    return list(found)
+
+
+def _sweeps(results: ScoredRun, purposes: Sequence[str]) -> list[Sweep]:
     by_dataset = grouped(results.validation_rows, lambda row: row.dataset)
     deciding = {
         dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
