@@ -259,11 +259,16 @@ class Record:
         Raises:
             OtherFormatError: another version wrote them, in a format that this one does not know.
         """
+        stored = self.score_file(request, split)
+        return None if stored is None else {name: getattr(stored, name) for name in OF_SCORES}
+
+    def score_file(self, request: ScoreRequest, split: SplitName = "test") -> ScoreFile | None:
+        """Read the file of the scores of one metric, as `read_scores`."""
         stored = self._known.scores.get(request.file(split, "json"))
         if stored is None or stored.fault(request, self.key):
             stored = self._stored_scores(request, split)
         self._items[request.file(split, "items.npz")] = "" if stored is None else stored.items
-        return None if stored is None else {name: getattr(stored, name) for name in OF_SCORES}
+        return stored
 
     def _stored_scores(self, request: ScoreRequest, split: SplitName) -> ScoreFile | None:
         """Read the file of the scores of one metric; None, with a warning, where it cannot be used."""

@@ -27,7 +27,7 @@ from latentbench.score_files import ScoreFile
 
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
-KIND = f"latentbench remembers 1, format {FORMAT}"  # another number where what is found whole was checked otherwise
+KIND = f"latentbench remembers 2, format {FORMAT}"  # another number where what is found whole was checked otherwise
 LARGEST = 2**30  # bytes
 
 Content = Mapping[str, Any]
@@ -181,13 +181,11 @@ class _Shapes:
         return json.dumps(values, separators=(",", ":")).encode()
 
     def _encoded_file(self, name: str, file: ScoreFile) -> list[Any]:
-        words = [[score, row["status"], row["reason"]] for score, row in file.scores.items()]
-        shape = [name, file.metric, file.version, file.source, file.n_eval, file.trial != "", words]
+        shape = [name, file.metric, file.version, file.source, file.n_eval, file.trial != "", file.words]
         place = self._places.setdefault(json.dumps(shape), len(self.listed))
         if place == len(self.listed):
             self.listed.append(shape)
-        numbers = [number for row in file.scores.values() for number in (row["value"], row["se"])]
-        return [place, file.seconds, file.items, *numbers]
+        return [place, file.seconds, file.items, file.numbers]
 
     def decoded(self, key: str, seen: str, line: bytes) -> KnownTrial:
         """Return what a line holds."""
@@ -196,11 +194,8 @@ class _Shapes:
         return KnownTrial(seen, values["trial"], scores, set(values["whole"]))
 
     def _decoded_files(self, key: str, files: list[list[Any]]) -> Iterator[tuple[str, ScoreFile]]:
-        for place, seconds, items, *numbers in files:
-            name, metric, version, source, n_eval, says_trial, words = self.listed[place]
-            pairs = iter(numbers)
-            rows = {
-                score: {"status": status, "reason": reason, "value": value, "se": se}
-                for (score, status, reason), value, se in zip(words, pairs, pairs, strict=True)
-            }
-            yield name, ScoreFile(metric, version, source, n_eval, seconds, rows, key * says_trial, items)
+        shapes = self.listed
+        for place, seconds, items, numbers in files:
+            name, metric, version, source, n_eval, says_trial, words = shapes[place]
+            trial = key if says_trial else ""
+            yield name, ScoreFile(metric, version, source, n_eval, seconds, words, numbers, items, trial)

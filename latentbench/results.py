@@ -252,7 +252,7 @@ class Results:
                 continue
             record = self.record(trial)
             for request, names in named:
-                stored = record.read_scores(request, split) if trial.ok else None
+                stored = record.score_file(request, split) if trial.ok else None
                 if trial.ok and stored is None and record.lacks_scores(request, split):
                     missing.append(record.scores_path(request, split))
                 asked += trial.ok

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +14,55 @@ from latentbench.trial import ScoreRequest
 __all__ = ["ScoreFile", "read_score_file"]
 
 
-@dataclass(frozen=True)
-class ScoreFile:
-    """What a score file says; `items` is the sha256 of the per-item values beside it, "" where there are none.
+Words = tuple[str, str, str]  # name of a score, status, reason
 
-    Files of earlier versions say neither `trial` nor `items`.
+
+@dataclass(slots=True)  # not frozen: a large run has hundreds of thousands, and frozen ones are slow to make
+class ScoreFile:
+    """What a score file says.
+
+    Attributes:
+        metric: registered name; `version` and `source` as it was computed with.
+        n_eval: number of items that were scored.
+        seconds: time to compute the metric; NaN where that was not recorded.
+        words: name, status and reason of each score.
+        numbers: value and standard error of each, one after the other; None where there is none.
+        items: sha256 of the per-item values beside it, "" where there are none; None in files of earlier versions.
+        trial: of which trial it says that it is; "" in files of earlier versions.
     """
+
+    metric: str
+    version: int
+    source: str
+    n_eval: int
+    seconds: float
+    words: Sequence[Words]
+    numbers: Sequence[float | None]
+    items: str | None
+    trial: str
+
+    @property
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Name -> status, reason, value and standard error (`se`) of each score."""
+        pairs = iter(self.numbers)
+        return {
+            name: {"status": status, "reason": reason, "value": value, "se": error}
+            for (name, status, reason), value, error in zip(self.words, pairs, pairs, strict=True)
+        }
+
+    def fault(self, request: ScoreRequest, trial: str) -> str:
+        """Return why it does not answer a request for the scores of a trial, or ""."""
+        if (self.metric, self.version) != (request.metric, request.version):
+            return f"it is of {self.metric}, version {self.version}"
+        if self.trial not in ("", trial):
+            return "it is of another trial"
+        lacking = request.scores.keys() - {name for name, _, _ in self.words}
+        return f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
+
+
+@dataclass(frozen=True)
+class _StoredFile:
+    """What a score file holds. Files of earlier versions say neither `trial` nor `items`."""
 
     metric: str
     version: Whole
@@ -29,15 +72,6 @@ class ScoreFile:
     scores: Mapping[str, Mapping[str, Any]]
     trial: str = ""
     items: str | None = None
-
-    def fault(self, request: ScoreRequest, trial: str) -> str:
-        """Return why it does not answer a request for the scores of a trial, or ""."""
-        if (self.metric, self.version) != (request.metric, request.version):
-            return f"it is of {self.metric}, version {self.version}"
-        if self.trial not in ("", trial):
-            return "it is of another trial"
-        lacking = request.scores.keys() - self.scores.keys()
-        return f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
 
 
 @dataclass(frozen=True)
@@ -59,13 +93,23 @@ def read_score_file(path: Path, request: ScoreRequest, trial: str) -> ScoreFile:
     """
     values = read_sealed(path)
     try:
-        stored = checked(ScoreFile, values)
-        for row in stored.scores.values():
-            score = checked(_StoredScore, row)
-            if score.value is None and score.status == "ok":
-                raise ValueError("a score is ok and has no value")
-        if fault := stored.fault(request, trial):
+        stored = checked(_StoredFile, values)
+        rows = {name: checked(_StoredScore, row) for name, row in stored.scores.items()}
+        if any(row.value is None and row.status == "ok" for row in rows.values()):
+            raise ValueError("a score is ok and has no value")
+        found = ScoreFile(
+            stored.metric,
+            stored.version,
+            stored.source,
+            stored.n_eval,
+            stored.seconds,
+            [(name, row.status, row.reason) for name, row in rows.items()],
+            [number for row in rows.values() for number in (row.value, row.se)],
+            stored.items,
+            stored.trial,
+        )
+        if fault := found.fault(request, trial):
             raise ValueError(fault)
     except (AttributeError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
-    return stored
+    return found

@@ -12,6 +12,7 @@ import pandas as pd
 
 from latentbench.executor import LOCAL
 from latentbench.files.json_files import canonical_json, short_hash
+from latentbench.score_files import ScoreFile
 from latentbench.scores import PURPOSES, gain
 from latentbench.text import printable
 from latentbench.training.budget import Budget
@@ -132,8 +133,9 @@ class ScoreRow:
     description: str
 
     def __post_init__(self) -> None:
-        self.reason = printable(self.reason, keep="\n")  # both may quote what a model or a metric raised
-        self.description = printable(self.description, keep="\n")
+        if not (self.reason.isprintable() and self.description.isprintable()):
+            self.reason = printable(self.reason, keep="\n")  # both may quote what a model or a metric raised
+            self.description = printable(self.description, keep="\n")
 
     @property
     def contender(self) -> str:
@@ -151,7 +153,10 @@ OF_TRIAL = tuple(field.name for field in fields(ScoreRow))[: ScoreRow.__match_ar
 COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.name != "compared")  # stands in label and params
 
 
-@dataclass(frozen=True)
+Scored = tuple[str, str, float | None, float | None]  # status, reason, value, se
+
+
+@dataclass(slots=True)
 class StoredScores:
     """One metric of one trial, as its files hold it.
 
@@ -165,21 +170,25 @@ class StoredScores:
     trial: Trial
     request: ScoreRequest
     names: Sequence[str]
-    content: Mapping[str, Any] | None
+    content: ScoreFile | None
 
-    def score(self, name: str) -> Mapping[str, Any]:
-        """Return value, se, status and reason of one score; why it is missing where the file lacks it."""
-        stored: Mapping[str, Any] | None = self.content["scores"].get(name) if self.content else None
-        if stored is not None:
-            return stored
+    def scored(self) -> list[Scored]:
+        """Return status, reason, value and se of each score; why it is missing where the file lacks it."""
+        content = self.content
+        if content is None:
+            return [self._missing()] * len(self.names)
+        pairs = iter(content.numbers)
+        by_name: dict[str, Scored] = {
+            name: (status, reason, value, error)
+            for (name, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
+        }
+        return [by_name.get(name) or self._missing() for name in self.names]
+
+    def _missing(self) -> Scored:
         outcome = self.trial.outcome or MISSING
         status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
         status = "not applicable" if outcome.refused else status
-        return {"status": status, "reason": outcome.message or "not computed", "value": None, "se": None}
-
-    def value(self, name: str) -> float:
-        """Return the value of one score, or NaN."""
-        return _number(self.score(name)["value"])
+        return status, outcome.message or "not computed", None, None
 
     def nats_of(self, name: str) -> str:
         """Return the likelihood within which values of a score can be compared; "" where any can."""
@@ -188,10 +197,12 @@ class StoredScores:
     def flags(self) -> Iterator[str]:
         """Yield the flags of the outcome, and those that values under a threshold raise."""
         yield from (self.trial.outcome or MISSING).flags
-        for name in self.names:
+        if not self.request.flags:
+            return
+        for name, (_, _, value, _) in zip(self.names, self.scored(), strict=True):
             declared = self.request.scores[name]
             threshold = declared["flag_below"]
-            if declared["flag"] and threshold is not None and self.value(name) < threshold:
+            if declared["flag"] and threshold is not None and _number(value) < threshold:
                 yield declared["flag"]
 
 
@@ -202,8 +213,6 @@ class _References:
         self._values: dict[tuple[str, ...], dict[str, list[float]]] = {}
         self._known: dict[tuple[str, ...], list[tuple[Mapping[str, Any], float]]] = {}
         self._settings: dict[str, Mapping[str, Any]] = {}
-        self._names: dict[tuple[str, ...], list[str]] = {}  # what the settings of a reference vary
-        self._bounds: dict[tuple[str, ...], float] = {}
         for each in stored:
             if each.trial.traits.reference:
                 self._add(each)
@@ -212,39 +221,33 @@ class _References:
         trial = stored.trial
         setting = canonical_json(trial.traits.varied)
         self._settings[setting] = trial.traits.varied
-        for name in stored.names:
-            if not math.isnan(value := stored.value(name)):
+        for name, (_, _, number, _) in zip(stored.names, stored.scored(), strict=True):
+            if not math.isnan(value := _number(number)):
                 key = trial.dataset, _short_name(trial), name, stored.nats_of(name)
                 by_setting = self._values.setdefault(key, {})
                 by_setting.setdefault(setting, []).append(value)
 
-    def _means(self, *key: str) -> None:
-        """Find (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
-        by_setting = self._values.get(key, {})
-        pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
-        means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
-        self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
-        self._names[key] = sorted({name for setting, _ in self._known[key] for name in setting})
+    def _means(self, *key: str) -> list[tuple[Mapping[str, Any], float]]:
+        """Return (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
+        if key not in self._known:
+            by_setting = self._values.get(key, {})
+            pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
+            means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
+            self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
+        return self._known[key]
 
     def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
         """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
         if not isinstance(declared, str):
             return _number(declared)
         key = stored.trial.dataset, declared, score, stored.nats_of(score)
-        if key not in self._known:
-            self._means(*key)
-        names = self._names[key]
         varied = stored.trial.traits.varied
-        shared = canonical_json({name: varied[name] for name in names if name in varied}) if names else ""
-        bound = self._bounds.get((*key, shared))
-        if bound is None:
-            fitting = [
-                mean
-                for setting, mean in self._known[key]
-                if all(varied.get(name, value) == value for name, value in setting.items())
-            ]
-            bound = self._bounds[*key, shared] = float(np.mean(fitting)) if fitting else math.nan
-        return bound
+        fitting = [
+            mean
+            for setting, mean in self._means(*key)
+            if all(varied.get(name, value) == value for name, value in setting.items())
+        ]
+        return float(np.mean(fitting)) if fitting else math.nan
 
 
 def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRow]:
@@ -252,73 +255,68 @@ def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRo
     references = _References(stored)
     flags: dict[str, set[str]] = {}
     about: dict[str, tuple[Any, ...]] = {}
+    settings: dict[str, tuple[str, ...]] = {}
     for each in stored:
         key = each.trial.key
         flags.setdefault(key, set()).update(each.flags())
         if key not in about:
             about[key] = _of_trial(each.trial, key, split)
+            varied = canonical_json(each.trial.traits.varied)
+            settings[key] = each.trial.dataset, likelihood_of(each.trial), varied
     sorted_flags = {key: tuple(sorted(raised)) for key, raised in flags.items()}
-    declared: dict[int, list[_Columns]] = {}
+    declared: dict[tuple[Any, ...], list[_Columns]] = {}
     rows: list[ScoreRow] = []
     for each in stored:
-        if id(each.names) not in declared:  # the same list for all trials
-            declared[id(each.names)] = [_Columns.of(each.request, name) for name in each.names]
         key = each.trial.key
-        rows += _rows_of(each, declared[id(each.names)], references, about[key], sorted_flags[key])
+        place = id(each.request), id(each.names), settings[key]  # all trials of a setting share floors and ceilings
+        if place not in declared:
+            declared[place] = [_columns(each, name, references) for name in each.names]
+        rows += _rows_of(each, declared[place], about[key], sorted_flags[key])
     return rows
 
 
 class _Columns(NamedTuple):
-    """What all rows of a score share: its declaration, in the order of the columns."""
+    """What the rows of a score share that are of trials of one setting, in the order of the columns."""
 
-    name: str
     head: tuple[Any, ...]
     middle: tuple[Any, ...]
     tail: tuple[Any, ...]
-    floor: float | str | None
-    ceiling: float | str | None
     is_cost: bool
 
-    @classmethod
-    def of(cls, request: ScoreRequest, name: str) -> _Columns:
-        declared = request.scores[name]
-        return cls(
-            name,
-            (request.metric, request.version, name, declared["kind"], declared["codes"]),
-            (declared["unit"], declared["better"]),
-            (declared["purpose"], bool(declared["headline"]), declared["description"]),
-            declared["floor"],
-            declared["ceiling"],
-            declared["kind"] == "cost",
-        )
+
+def _columns(stored: StoredScores, name: str, references: _References) -> _Columns:
+    request = stored.request
+    declared = request.scores[name]
+    bounds = (references.bound(declared[bound], stored, name) for bound in ("floor", "ceiling"))
+    return _Columns(
+        (request.metric, request.version, name, declared["kind"], declared["codes"]),
+        (declared["unit"], declared["better"], *bounds),
+        (declared["purpose"], bool(declared["headline"]), declared["description"]),
+        declared["kind"] == "cost",
+    )
 
 
 def _rows_of(
-    stored: StoredScores,
-    declared: Sequence[_Columns],
-    references: _References,
-    about: tuple[Any, ...],
-    flags: tuple[str, ...],
+    stored: StoredScores, declared: Sequence[_Columns], about: tuple[Any, ...], flags: tuple[str, ...]
 ) -> Iterator[ScoreRow]:
     """Yield the rows of one metric of one trial."""
     content = stored.content
-    scored, seconds = (0, math.nan) if content is None else (content["n_eval"], content["seconds"])
-    for columns in declared:
-        score = stored.score(columns.name)
+    scored, seconds = (0, math.nan) if content is None else (content.n_eval, content.seconds)
+    for (head, middle, tail, is_cost), (status, reason, value, error) in zip(
+        declared, stored.scored(), strict=True
+    ):
         yield ScoreRow(
             *about,
-            *columns.head,
-            _number(score["value"]),
-            _number(score["se"]),
-            *columns.middle,
-            references.bound(columns.floor, stored, columns.name),
-            references.bound(columns.ceiling, stored, columns.name),
-            score["status"],
-            score["reason"],
-            1 if columns.is_cost and content is not None else scored,
+            *head,
+            math.nan if value is None else float(value),
+            math.nan if error is None else float(error),
+            *middle,
+            status,
+            reason,
+            1 if is_cost and content is not None else scored,
             seconds,
             flags,
-            *columns.tail,
+            *tail,
         )
 
 
