@@ -56,7 +56,7 @@ class ScoreFile:
             return f"it is of {self.metric}, version {self.version}"
         if self.trial not in ("", trial):
             return "it is of another trial"
-        lacking = request.scores.keys() - {name for name, _, _ in self.words}
+        lacking = request.scores.keys() - [name for name, _, _ in self.words]
         return f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
 
 

@@ -207,7 +207,7 @@ class StoredScores:
 
 
 class _References:
-    """Scores of the reference models, by which floors and ceilings are named."""
+    """Scores of the reference models, by which floors and ceilings are named; `varied` is what they vary."""
 
     def __init__(self, stored: Sequence[StoredScores]) -> None:
         self._values: dict[tuple[str, ...], dict[str, list[float]]] = {}
@@ -216,6 +216,7 @@ class _References:
         for each in stored:
             if each.trial.traits.reference:
                 self._add(each)
+        self.varied = sorted({name for setting in self._settings.values() for name in setting})
 
     def _add(self, stored: StoredScores) -> None:
         trial = stored.trial
@@ -261,14 +262,15 @@ def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRo
         flags.setdefault(key, set()).update(each.flags())
         if key not in about:
             about[key] = _of_trial(each.trial, key, split)
-            varied = canonical_json(each.trial.traits.varied)
-            settings[key] = each.trial.dataset, likelihood_of(each.trial), varied
+            varied = each.trial.traits.varied
+            setting = canonical_json({name: varied[name] for name in references.varied if name in varied})
+            settings[key] = each.trial.dataset, likelihood_of(each.trial), setting
     sorted_flags = {key: tuple(sorted(raised)) for key, raised in flags.items()}
     declared: dict[tuple[Any, ...], list[_Columns]] = {}
     rows: list[ScoreRow] = []
     for each in stored:
         key = each.trial.key
-        place = id(each.request), id(each.names), settings[key]  # all trials of a setting share floors and ceilings
+        place = id(each.request), id(each.names), settings[key]  # what floors and ceilings depend on
         if place not in declared:
             declared[place] = [_columns(each, name, references) for name in each.names]
         rows += _rows_of(each, declared[place], about[key], sorted_flags[key])
@@ -276,7 +278,7 @@ def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRo
 
 
 class _Columns(NamedTuple):
-    """What the rows of a score share that are of trials of one setting, in the order of the columns."""
+    """What the rows of a score share that have the same floor and ceiling, in the order of the columns."""
 
     head: tuple[Any, ...]
     middle: tuple[Any, ...]

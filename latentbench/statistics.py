@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,6 +65,7 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, fl
     return mean, mean - half, mean + half
 
 
+@cache
 def t_quantile(level: float, dof: float) -> float:
     """Return how many standard errors a two-sided interval of this level reaches.
 

@@ -255,7 +255,11 @@ class ScoreRequest:
         >>> ScoreRequest("neighbors", 1, {}, {}).file("validation", "json")
         'scores/neighbors-v1-...validation.json'
         """
-        return f"scores/{self.stem}{'' if split == 'test' else f'.{split}'}.{ending}"
+        return f"{self._start}{'' if split == 'test' else f'.{split}'}.{ending}"
+
+    @cached_property
+    def _start(self) -> str:
+        return f"scores/{self.stem}"
 
     @property
     def chooses(self) -> bool:
@@ -265,7 +269,7 @@ class ScoreRequest:
             for score in self.scores.values()
         )
 
-    @property
+    @cached_property
     def flags(self) -> bool:
         """Whether it can flag a trial: what is flagged is not chosen."""
         return any(score["flag"] for score in self.scores.values())

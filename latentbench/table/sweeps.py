@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,10 +216,9 @@ def _sweep(
     by_line = lines_of(sorted(rows, key=lambda row: purpose_place(row.purpose)), per_likelihood)
     by_line = {line: block for line, block in by_line.items() if line.comparable}
     test_by_score = grouped(test, lambda row: row.score)
+    settled = {line: [_Setting.of(rows) for rows in grouped(block, lambda row: row.label).values()] for line, block in by_line.items()}
     curves = [
-        replace(_curve(axis, block), likelihood=line.likelihood)
-        for axis in axes
-        for line, block in by_line.items()
+        replace(_curve(axis, settled[line]), likelihood=line.likelihood) for axis in axes for line in by_line
     ]
     choices = [
         replace(choice, likelihood=line.likelihood)
@@ -267,16 +266,26 @@ def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
     return {flag: tuple(flagged) for flag, flagged in labels.items()}
 
 
-def _curve(axis: str, rows: Sequence[ScoreRow]) -> Curve:
-    first = rows[0]
+class _Setting(NamedTuple):
+    """One setting in one score: its first row, and the mean of all."""
+
+    first: ScoreRow
+    estimate: Estimate
+
+    @classmethod
+    def of(cls, rows: Sequence[ScoreRow]) -> _Setting:
+        return cls(rows[0], estimated(rows))
+
+
+def _curve(axis: str, settled: Sequence[_Setting]) -> Curve:
     lines: dict[str, list[Point]] = {}
     models: dict[str, tuple[str, str]] = {}
-    for label, block in grouped(rows, lambda row: row.label).items():
-        estimate = estimated(block)
+    for row, estimate in settled:
         if not math.isnan(estimate.mean):
-            name, x = _place_on(axis, block[0])
-            lines.setdefault(name, []).append(Point(x, label, estimate, block[0].floor))
-            models[name] = block[0].model, block[0].reference
+            name, x = _place_on(axis, row)
+            lines.setdefault(name, []).append(Point(x, row.label, estimate, row.floor))
+            models[name] = row.model, row.reference
+    first = settled[0].first
     return Curve(
         axis,
         first.score,
