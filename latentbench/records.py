@@ -60,9 +60,7 @@ class Record:
         known: what is remembered of the files as they are now (`Memory.trial`); what is read is added to it.
     """
 
-    def __init__(
-        self, run: Path, key: str, folder: Path | None = None, known: KnownTrial | None = None
-    ) -> None:
+    def __init__(self, run: Path, key: str, folder: Path | None = None, known: KnownTrial | None = None) -> None:
         self.run, self.key = run, key
         self.place = run / "trials" / key
         self.folder = folder or self.place

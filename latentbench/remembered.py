@@ -27,7 +27,9 @@ from latentbench.score_files import ScoreFile
 
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
-KIND = f"latentbench remembers 2, format {FORMAT}"  # another number where what is found whole was checked otherwise
+KIND = (
+    f"latentbench remembers 2, format {FORMAT}"  # another number where what is found whole was checked otherwise
+)
 LARGEST = 2**30  # bytes
 
 Content = Mapping[str, Any]
@@ -79,8 +81,8 @@ class KnownTrial:
 class Memory:
     """What is remembered of the trials of one run; `keep` writes what was learned.
 
-    A file of it that is missing, damaged, of another version or of another user counts as empty, and what cannot be
-    written is not remembered: only the time that reading takes depends on it.
+    A file of it that is missing, damaged, of another version or of another user counts as empty, and what cannot
+    be written is not remembered: only the time that reading takes depends on it.
 
     Args:
         run: the run's folder.
@@ -142,7 +144,7 @@ class Memory:
 def _read(path: Path) -> tuple[dict[str, Any], list[bytes]]:
     """Return the head and the lines of a file of the memory; nothing where it is not what was written."""
     try:
-        if os.stat(path).st_uid != os.getuid():
+        if path.stat().st_uid != os.getuid():
             return {}, []
         title, _, body = read_regular(path, LARGEST).partition(b"\n")
         if title != f"{KIND} {hashlib.sha256(body).hexdigest()}".encode():

@@ -307,7 +307,7 @@ def _rows_of(
     for (head, middle, tail, is_cost), (status, reason, value, error) in zip(
         declared, stored.scored(), strict=True
     ):
-        yield ScoreRow(
+        yield ScoreRow(  # type: ignore[call-arg]  # mypy counts each * as one argument or more
             *about,
             *head,
             math.nan if value is None else float(value),
@@ -365,10 +365,8 @@ def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
             texts[name, id(value)] = _text_of(value)
         return texts[name, id(value)]
 
-    columns = {
-        name: [text(name, getattr(row, name)) for row in rows] if name in TEXTS else [getattr(row, name) for row in rows]
-        for name in COLUMNS
-    }
+    columns = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+    columns |= {name: [text(name, value) for value in columns[name]] for name in TEXTS}
     frame = pd.DataFrame(columns, columns=list(COLUMNS))
     return frame if frame.empty else frame.astype(dict.fromkeys(COUNTS, "Int64"))
 

@@ -32,7 +32,7 @@ from unittest import mock
 import numpy as np
 
 import latentbench
-from latentbench import Benchmark, Trial
+from latentbench import Trial
 from latentbench.benchmark import read_benchmark
 from latentbench.files.json_files import canonical_json
 from latentbench.machine import available_cores, environment
@@ -90,9 +90,7 @@ class Shape:
         )
 
 
-SMALL = Shape(
-    models=("ae",), references=("pca",), batch_sizes=(64,), seeds=3, epochs=1, scores=("r2", "knn10")
-)
+SMALL = Shape(models=("ae",), references=("pca",), batch_sizes=(64,), seeds=3, epochs=1, scores=("r2", "knn10"))
 
 
 @dataclass(frozen=True)
@@ -132,27 +130,25 @@ def report(place: Path, trials: Sequence[int], shape: Shape) -> tuple[list[str],
         "python benchmarks/execution/many_trials.py --write",
         f"{environment('cpu', 1, 1)['device']}, {available_cores()} cores, Python {sys.version.split()[0]}",
         "",
-        f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'command':<16}{'wall, s':>8}{'processor, s':>14}{'memory, GB':>12}",
+        f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'command':<16}{'wall, s':>8}{'processor, s':>14}"
+        f"{'memory, GB':>12}",
     ]
     for run, commands in spent.items():
         files = [path.stat().st_size for path in (run / "trials").rglob("*") if path.is_file()]
         head = f"{sum(1 for _ in (run / 'trials').iterdir()):>6}  {len(files):>7}  {sum(files) / 1e6:>5.0f}"
         for name, cost in commands.items():
-            lines.append(
-                f"{head}  {name:<16}{cost.seconds:>8.2f}{cost.processor:>14.2f}{cost.memory:>12.2f}"
-            )
+            lines.append(f"{head}  {name:<16}{cost.seconds:>8.2f}{cost.processor:>14.2f}{cost.memory:>12.2f}")
     return lines, missed_limits(list(spent.values()))
 
 
 def missed_limits(spent: Sequence[Mapping[str, Spent]]) -> list[str]:
     """Return a sentence for each limit that the largest run misses."""
     largest = spent[-1]
-    missed = [
+    return [
         f"MISSED: {name} took {largest[name].seconds:.2f} s, limit {limit:.0f}"
         for name, limit in LIMITS.items()
         if largest[name].seconds > limit
     ]
-    return missed
 
 
 def made_run(place: Path, trials: int, shape: Shape) -> Path:
@@ -164,7 +160,7 @@ def made_run(place: Path, trials: int, shape: Shape) -> Path:
     request.write_text(shape.request(max(1, round(trials / shape.each))), encoding="utf-8")
     plugins = Plugins()
     plan = make_plan(read_benchmark(str(request), {}), plugins, "cpu")
-    originals = trained(place / "originals", plan, shape, plugins)
+    originals = trained(place / "originals", shape, plugins)
     with mock.patch("os.fsync"):  # the copies can be made again
         for trial in plan.trials:
             copied(originals[_kind(trial)], trial, plan, folder)
@@ -175,7 +171,7 @@ def _kind(trial: Trial) -> tuple[str, str]:
     return trial.model, canonical_json(trial.params)
 
 
-def trained(place: Path, plan: Plan, shape: Shape, plugins: Plugins) -> dict[tuple[str, str], Record]:
+def trained(place: Path, shape: Shape, plugins: Plugins) -> dict[tuple[str, str], Record]:
     """Train and score one trial of each model with each of its parameters; return their records."""
     request = place.with_suffix(".toml")
     # two learning rates, so that the validation split is scored too

@@ -1,8 +1,8 @@
 """Whether the files of a folder are the ones that were there before, told without reading them.
 
-A file counts as unchanged while its name, number (inode), size, and the times of its last change stay the same. The
-system itself sets one of these times (`ctime`) whenever content, name or rights change, and no program can set it
-back: what keeps its size, or gets its old date again, is noticed all the same.
+A file counts as unchanged while its name, number (inode), size, and the times of its last change stay the same.
+The system itself sets one of these times (`ctime`) whenever content, name or rights change, and no program can set
+it back: what keeps its size, or gets its old date again, is noticed all the same.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _entries(folder: str, latest: int) -> tuple[list[Entry], list[str]]:
     folders: list[str] = []
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        for name in sorted(os.listdir(handle)):
+        for name in sorted(os.listdir(handle)):  # noqa: PTH208 - pathlib takes no handle
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
             mode, inode, device, _, _, _, size, _, _, _ = status
             changed = status.st_ctime_ns

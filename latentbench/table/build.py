@@ -49,6 +49,7 @@ def comparison_table(
     every: bool = False,
     relative: bool = False,
     ranks: bool = False,
+    most_columns: float = math.inf,
 ) -> Table:
     """Compare the models of a run, for each data set.
 
@@ -59,6 +60,8 @@ def comparison_table(
             or those that the run was asked for by name.
         relative: show (value - floor) / (ceiling - floor).
         ranks: show ranks instead of values.
+        most_columns: on data sets with more settings than this, those that no score chose are left out though
+            `every` is given.
 
     Raises:
         UnknownNameError: a purpose is unknown.
@@ -69,7 +72,8 @@ def comparison_table(
     check_purposes(purposes)
     swept = {sweep.dataset: sweep for sweep in sweeps(results)}
     comparisons = [
-        _comparison(results, dataset, purposes, every, swept.get(dataset)) for dataset in datasets(results)
+        _comparison(results, dataset, purposes, every, swept.get(dataset), most_columns)
+        for dataset in datasets(results)
     ]
     if relative:
         comparisons = [_relative(comparison) for comparison in comparisons]
@@ -107,11 +111,17 @@ def check_purposes(purposes: Sequence[str]) -> None:
 
 
 def _comparison(
-    results: ScoredRun, dataset: str, purposes: Sequence[str], every: bool, sweep: Sweep | None
+    results: ScoredRun,
+    dataset: str,
+    purposes: Sequence[str],
+    every: bool,
+    sweep: Sweep | None,
+    most_columns: float,
 ) -> Comparison:
-    hidden = frozenset[str]() if every or sweep is None else sweep.hidden
-    rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
     trials = possible_trials(results, dataset)
+    shows_all = every and len({trial.label for trial in trials}) <= most_columns
+    hidden = frozenset[str]() if shows_all or sweep is None else sweep.hidden
+    rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
     columns = [column for column in columns_of(rows, trials, every) if column.label not in hidden]
     by_line = lines_of(rows, results.per_likelihood)
     shown = _shown_lines(by_line, purposes, every, bool(results.request["scores"]))

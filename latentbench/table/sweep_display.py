@@ -57,7 +57,7 @@ def _sweep_displays(sweep: Sweep, comparison: Comparison) -> list[Display]:
 
 
 def _axis_display(sweep: Sweep, axis: str, common: Sequence[str], said: tuple[str, ...]) -> Display:
-    curves = [curve for curve in sweep.curves if curve.axis == axis]
+    curves, left_out = sweep.legible(axis)
     places = sorted(
         {point.x for curve in curves for line in curve.lines for point in line.points if not line.level}
     )
@@ -66,6 +66,7 @@ def _axis_display(sweep: Sweep, axis: str, common: Sequence[str], said: tuple[st
     legend = (
         ("* chosen on the validation split; test of *: its value on the test split",),
         tuple(_flagged(sweep, axis)),
+        *([(f"{left_out} lines without a chosen setting are left out",)] if left_out else []),
         ("all settings on the test split: `latentbench table RUN --all`",),
     )
     head = f"{sweep.dataset} over {axis}", *common

@@ -5,19 +5,29 @@ Nothing is chosen on the test split: of it, only the value of the chosen setting
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import gain
-from latentbench.statistics import t_interval
 from latentbench.table.baselines import FLOOR, Rivalry, Standing, rivalries, standings
 from latentbench.table.contests import ItemsOf, agrees, contender, with_baselines
+from latentbench.table.curves import (
+    Curve,
+    Estimate,
+    Line,
+    Point,
+    Setting,
+    curve_over,
+    estimated,
+    is_number,
+    legible_curves,
+    setting_text,
+)
 from latentbench.table.lines import ScoreLine, lines_of
 from latentbench.table.pairing import Contender, entries
 
@@ -36,67 +46,6 @@ __all__ = [
     "setting_text",
     "sweeps",
 ]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its 95 % t-interval; the ends are NaN for a single value."""
-
-    mean: float
-    low: float = math.nan
-    high: float = math.nan
-    seeds: int = 0
-
-    @property
-    def half(self) -> float:
-        """Half the length of the interval."""
-        return (self.high - self.low) / 2
-
-
-@dataclass(frozen=True)
-class Point:
-    """One setting on a curve."""
-
-    x: float
-    label: str
-    value: Estimate
-    floor: float = math.nan
-
-
-@dataclass(frozen=True)
-class Line:
-    """One model over the values of an axis; `reference` as the model declares it, empty for a contender.
-
-    A model that does not vary along the axis has a single point with x = NaN: it is drawn level.
-    """
-
-    label: str
-    model: str
-    reference: str
-    points: tuple[Point, ...]
-
-    @property
-    def level(self) -> bool:
-        """Whether it does not depend on the axis."""
-        return math.isnan(self.points[0].x)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One score along one axis (latent_dim, beta, epochs, train_limit, ...), on the validation split."""
-
-    axis: str
-    score: str
-    purpose: str
-    better: str
-    unit: str
-    lines: tuple[Line, ...]
-    likelihood: str = ""
-
-    @property
-    def of(self) -> ScoreLine:
-        """What it is of: the score, of one likelihood where models have several."""
-        return ScoreLine(self.score, self.likelihood)
 
 
 @dataclass(frozen=True)
@@ -160,6 +109,11 @@ class Sweep:
     hidden: frozenset[str] = frozenset()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def legible(self, axis: str) -> tuple[list[Curve], int]:
+        """Return the curves over an axis, and the number of lines that are left out as there are too many."""
+        along = [curve for curve in self.curves if curve.axis == axis]
+        return legible_curves(along, {choice.label for choice in self.choices})
+
 
 def sweeps(results: ScoredRun, purposes: Sequence[str] = ()) -> list[Sweep]:
     """Return a sweep for each data set on which something was varied; `purposes` narrows its scores down.
@@ -216,9 +170,9 @@ def _sweep(
     by_line = lines_of(sorted(rows, key=lambda row: purpose_place(row.purpose)), per_likelihood)
     by_line = {line: block for line, block in by_line.items() if line.comparable}
     test_by_score = grouped(test, lambda row: row.score)
-    settled = {line: [_Setting.of(rows) for rows in grouped(block, lambda row: row.label).values()] for line, block in by_line.items()}
+    settled = {line: _settings(block) for line, block in by_line.items()}
     curves = [
-        replace(_curve(axis, settled[line]), likelihood=line.likelihood) for axis in axes for line in by_line
+        replace(curve_over(axis, settled[line]), likelihood=line.likelihood) for axis in axes for line in by_line
     ]
     choices = [
         replace(choice, likelihood=line.likelihood)
@@ -235,6 +189,10 @@ def _sweep(
         _not_chosen(settings, choices),
         _flags(rows),
     )
+
+
+def _settings(rows: Sequence[ScoreRow]) -> list[Setting]:
+    return [Setting.of(block) for block in grouped(rows, lambda row: row.label).values()]
 
 
 def _has_course(curve: Curve) -> bool:
@@ -264,48 +222,6 @@ def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
         for flag in row.flags:
             labels.setdefault(flag, {})[row.label] = None
     return {flag: tuple(flagged) for flag, flagged in labels.items()}
-
-
-class _Setting(NamedTuple):
-    """One setting in one score: its first row, and the mean of all."""
-
-    first: ScoreRow
-    estimate: Estimate
-
-    @classmethod
-    def of(cls, rows: Sequence[ScoreRow]) -> _Setting:
-        return cls(rows[0], estimated(rows))
-
-
-def _curve(axis: str, settled: Sequence[_Setting]) -> Curve:
-    lines: dict[str, list[Point]] = {}
-    models: dict[str, tuple[str, str]] = {}
-    for row, estimate in settled:
-        if not math.isnan(estimate.mean):
-            name, x = _place_on(axis, row)
-            lines.setdefault(name, []).append(Point(x, row.label, estimate, row.floor))
-            models[name] = row.model, row.reference
-    first = settled[0].first
-    return Curve(
-        axis,
-        first.score,
-        first.purpose,
-        first.better,
-        first.unit,
-        tuple(
-            Line(name, *models[name], tuple(sorted(points, key=lambda point: point.x)))
-            for name, points in lines.items()
-        ),
-    )
-
-
-def _place_on(axis: str, row: ScoreRow) -> tuple[str, float]:
-    """Return the line of a setting and its place on the axis; NaN where it does not vary along it."""
-    value = row.varied.get(axis)
-    if not is_number(value):
-        return row.label, math.nan
-    others = {**row.compared, **{name: value for name, value in row.varied.items() if name != axis}}
-    return f"{row.model}({setting_text(others)})" if others else row.model, float(value)
 
 
 def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Choice]:
@@ -381,21 +297,6 @@ def _eligible(settings: Mapping[str, Sequence[ScoreRow]]) -> dict[str, Estimate]
     return {label: estimate for label, estimate in estimates.items() if 0 < estimate.seeds == most}
 
 
-def setting_text(values: Mapping[str, Any]) -> str:
-    """Write a setting.
-
-    >>> setting_text({"latent_dim": 8, "beta": 4.0})
-    'latent_dim=8, beta=4.0'
-    """
-    return ", ".join(f"{name}={value}" for name, value in values.items())
-
-
-def estimated(rows: Sequence[ScoreRow]) -> Estimate:
-    """Return the mean and the interval of the rows that have a value."""
-    values = [row.value for row in rows if row.has_value]
-    return Estimate(*t_interval(values), seeds=len(values)) if values else Estimate(math.nan)
-
-
 def _is_flagged(rows: Sequence[ScoreRow]) -> bool:
     """Whether any trial is flagged as worthless; one that has not converged may still be the best one tried."""
     return any(flag != "not converged" for row in rows for flag in row.flags)
@@ -405,8 +306,3 @@ def _is_axis(values: Sequence[Any]) -> bool:
     """Whether a curve can be drawn over these: numbers, and words too where there are several numbers."""
     numbers = [value for value in values if is_number(value)]
     return len(numbers) == len(values) or len(set(numbers)) > 1
-
-
-def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether a parameter's value can stand on an axis: a switch cannot."""
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -29,7 +29,7 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
     Raises:
         ValueError: nothing was varied along `axis`.
     """
-    curves = [curve for curve in sweep.curves if curve.axis == axis]
+    curves, left_out = sweep.legible(axis)
     if not curves:
         raise ValueError(f"nothing was varied along {axis!r}, but {sorted({c.axis for c in sweep.curves})}")
     lines = {line.label: line for curve in curves for line in curve.lines}
@@ -41,6 +41,7 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
     key = "; ring: chosen there, diamond: its value on test" if ringed else ""
     items = counted(sweep.items, "item")
     title = f"{sweep.dataset}, validation split ({items}), {counted(seeds, 'seed')}{key}"
+    title += f"; {left_out} lines without a chosen setting are left out" if left_out else ""
     with settings():
         figure, panels = panel_grid(len(curves), title, chosen)
         for panel, curve in zip(panels, curves, strict=True):

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,14 @@ from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
-from latentbench.report.charts.tradeoffs import Mark, columns_of, cost_marks, mark_numbers, rate_marks
+from latentbench.report.charts.tradeoffs import (
+    Mark,
+    columns_of,
+    cost_marks,
+    legible_marks,
+    mark_numbers,
+    rate_marks,
+)
 from latentbench.table.columns import datasets
 from latentbench.table.number_format import measured, row_style
 from latentbench.table.sentences import AIMS, shortfall
@@ -50,7 +58,11 @@ class Plot:
     sentences: tuple[str, ...] = ()
 
     def svg(self) -> bytes:
-        """Return it as SVG."""
+        """Return it as SVG, drawn once for page and file."""
+        return self._svg
+
+    @cached_property
+    def _svg(self) -> bytes:
         return figure_bytes(self.figure, "svg", self.stem, self.description)
 
     def pdf(self) -> bytes:
@@ -123,7 +135,7 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             "Rate and quality",
             "Reconstruction against the information (nats) that a code carries: up and left is better.",
             f"Rate and r2 on the test split of {dataset}. {seeds}",
-            f"Rate against r2 on {dataset}: {_said([*marks, *levels], 'nats')}.",
+            f"Rate against r2 on {dataset}: {_said([*_legible(results, dataset, marks), *levels], 'nats')}.",
             rate,
             mark_numbers(dataset, [*marks, *levels], "rate"),
         )
@@ -135,10 +147,14 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             "Cost and quality",
             "What a score costs, in seconds of training on this machine.",
             f"Training time and scores on the test split of {dataset}. {seeds}",
-            f"Training time against scores on {dataset}: {_said(marks, 's')}.",
+            f"Training time against scores on {dataset}: {_said(_legible(results, dataset, marks), 's')}.",
             cost,
             mark_numbers(dataset, marks, "train_seconds"),
         )
+
+
+def _legible(results: Results, dataset: str, marks: Sequence[Mark]) -> list[Mark]:
+    return legible_marks(results, dataset, marks)[0]
 
 
 def _curve_numbers(sweep: Sweep, axis: str) -> pd.DataFrame:
@@ -165,9 +181,9 @@ def _curve_numbers(sweep: Sweep, axis: str) -> pd.DataFrame:
 def _curve_alt(sweep: Sweep, axis: str) -> str:
     """Say where each line of contenders and yardsticks begins and ends."""
     said = []
-    for curve in sweep.curves:
+    for curve in sweep.legible(axis)[0]:
         shown = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
-        if curve.axis == axis and shown:
+        if shown:
             said.append(f"{curve.of.name}: " + ", ".join(map(_ends, shown)))
     return f"Scores over {axis} on the validation split of {sweep.dataset}. {'; '.join(said)}."
 

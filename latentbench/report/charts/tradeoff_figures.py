@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from latentbench.drawing.panels import panel_grid, plain, round_ticks, set_ticks, write_at_right, write_beside
 from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
-from latentbench.report.charts.tradeoffs import Mark, cost_marks, rate_marks
+from latentbench.report.charts.tradeoffs import Mark, cost_marks, legible_marks, rate_marks
 from latentbench.score_rows import grouped
 from latentbench.table.sweeps import Estimate
 
@@ -31,11 +31,12 @@ def rate_figure(results: Results, dataset: str) -> Figure | None:
     A mark is the mean over seeds with its 95 % intervals, a dot one seed; yardsticks without a rate are levels.
     """
     marks, levels = rate_marks(results, dataset)
+    marks, note = legible_marks(results, dataset, marks)
     if not marks:
         return None
     styles, names = _mark_styles(marks)
     joined = {names[mark.line]: styles[mark.line] for mark in marks if mark.axis}
-    title = _test_title(results, dataset, ["r2"], ", dots: single seeds")
+    title = _test_title(results, dataset, ["r2"], ", dots: single seeds") + note
     with settings():
         figure, (panel,) = panel_grid(1, title, joined, size=(7.2, 4.4))
         title_panel(panel, "keep", "r2", "up")
@@ -52,13 +53,13 @@ def rate_figure(results: Results, dataset: str) -> Figure | None:
 
 def cost_figure(results: Results, dataset: str) -> Figure | None:
     """Draw training time (seconds, log axis) against each headline quality score on test; None without one."""
-    marks = cost_marks(results, dataset)
+    marks, note = legible_marks(results, dataset, cost_marks(results, dataset))
     if not marks:
         return None
     scores = list(dict.fromkeys(mark.score for mark in marks))
     styles, names = _mark_styles(marks)
     legend = {names[line]: style for line, style in styles.items()}
-    title = _test_title(results, dataset, scores)
+    title = _test_title(results, dataset, scores) + note
     firsts = {row.score: row for row in reversed(results.rows)}
     with settings():
         figure, panels = panel_grid(len(scores), title, legend)

@@ -11,14 +11,15 @@ import pandas as pd
 
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.statistics import t_interval
-from latentbench.table.sweeps import Estimate, is_number, setting_text
+from latentbench.table.sweeps import Estimate, is_number, setting_text, sweeps
 
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["Mark", "columns_of", "cost_marks", "mark_numbers", "rate_marks"]
+__all__ = ["Mark", "columns_of", "cost_marks", "legible_marks", "mark_numbers", "rate_marks"]
 
 MOST_COSTS = 8
+MOST_MARKS = 120  # settings in a panel
 
 _Seeds = Mapping[int, float]  # seed -> value
 
@@ -69,6 +70,19 @@ def cost_marks(results: Results, dataset: str) -> list[Mark]:
         for score, block in list(by_score.items())[:MOST_COSTS]
         for mark in _marks(rows, score, _by_label(block, lambda row: row.train_seconds), _by_label(block, _value))
     ]
+
+
+def legible_marks(results: Results, dataset: str, marks: Sequence[Mark]) -> tuple[list[Mark], str]:
+    """Return as many marks as can be told apart, and what is said of those that are left out.
+
+    Over `MOST_MARKS` in a panel, those of settings that no score chose are left out.
+    """
+    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
+    settings = {mark.label for mark in marks}
+    if len(settings) <= MOST_MARKS or settings <= hidden:
+        return list(marks), ""
+    left_out = f"; {len(settings & hidden)} settings that no score chose are left out" if settings & hidden else ""
+    return [mark for mark in marks if mark.label not in hidden], left_out
 
 
 def _has_tradeoff(row: ScoreRow) -> bool:

@@ -27,6 +27,7 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
+from latentbench.score_rows import ScoreRow
 from latentbench.table.columns import labels
 
 if TYPE_CHECKING:
@@ -93,12 +94,21 @@ class Pictures:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
-def median_trial(results: Results, dataset: str, label: str) -> Trial | None:
-    """Return the trial of the median seed by mse or r2; without either, the first trial that went well."""
+def _judging_rows(results: Results) -> list[list[ScoreRow]]:
+    return [[row for row in results.rows if row.score == score] for score in JUDGES]
+
+
+def median_trial(
+    results: Results, dataset: str, label: str, judges: Sequence[Sequence[ScoreRow]] | None = None
+) -> Trial | None:
+    """Return the trial of the median seed by mse or r2; without either, the first trial that went well.
+
+    `judges` are the rows of both scores, where they are looked up once for many labels.
+    """
     trials = [trial for trial in results.trials if (trial.dataset, trial.label) == (dataset, label)]
     succeeded = {trial.key: trial for trial in trials if trial.ok}
-    for score in JUDGES:
-        rows = [row for row in results.rows if row.score == score and row.trial in succeeded and row.has_value]
+    for judging in _judging_rows(results) if judges is None else judges:
+        rows = [row for row in judging if row.trial in succeeded and row.has_value]
         if rows:
             ordered = sorted(rows, key=lambda row: (row.value, row.seed))
             return succeeded[ordered[(len(ordered) - 1) // 2].trial]
@@ -109,8 +119,9 @@ def pictures(results: Results, dataset: str) -> Pictures:
     """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason."""
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
+    judges = _judging_rows(results)
     for label in labels(results, dataset):
-        trial = median_trial(results, dataset, label)
+        trial = median_trial(results, dataset, label, judges)
         if trial is None:
             continue
         try:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["write_report"]
 
 MOST_ROWS = 200  # of a plugin's table
+MOST_COLUMNS = 100  # of the table of all scores; beyond, settings that no score chose are left out
 LONGEST = 400  # characters of an entry of the run card
 
 
@@ -96,7 +97,8 @@ def write_report(
         RequestError: it cannot be written there.
         LatentbenchError: the disk is full or fails.
     """
-    table, everything = comparison_table(results), comparison_table(results, every=True)
+    table = comparison_table(results)
+    everything = comparison_table(results, every=True, most_columns=MOST_COLUMNS)
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
     parts = [_part(results, *pair, table, drawn) for pair in pairs]
     page = _template().render(
