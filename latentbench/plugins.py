@@ -279,6 +279,10 @@ class Plugins:
             raise PluginError(f"{kind} {name!r} of {registration.plugin.name} {wrong}")
         return cls
 
+    def with_hook(self, hook: str) -> list[str]:
+        """Return the names of the plugins that implement a hook."""
+        return [impl.plugin_name for impl in getattr(self._manager.hook, hook).get_hookimpls()]
+
     def run_started(self, benchmark: Benchmark, run: Path) -> None:
         """Tell plugins that a run begins."""
         self._notify("run_started", benchmark=benchmark, run=run)

@@ -142,9 +142,12 @@ class Record:
 
     def _is_whole(self, name: str, digest: str) -> bool:
         """Whether a file is the one that was written."""
-        if name not in self._known.whole and _is_digested(self.folder / name, digest):
+        if name in self._known.whole:
+            return True
+        whole = _is_digested(self.folder / name, digest)
+        if whole:
             self._known.learn_whole(name)
-        return name in self._known.whole
+        return whole
 
     def read(self) -> StoredTrial:
         """Read `trial.json`.

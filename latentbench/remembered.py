@@ -59,17 +59,20 @@ class KnownTrial:
     learned: bool = False
 
     def learn_trial(self, content: Content) -> None:
-        """Remember what trial.json holds."""
-        self.trial, self.learned = content, True
+        """Remember what trial.json holds; like all that is learned, only if one can tell whether it changes."""
+        if self.signature:
+            self.trial, self.learned = content, True
 
     def learn_scores(self, name: str, content: ScoreFile) -> None:
         """Remember what a score file holds."""
-        self.scores[name], self.learned = content, True
+        if self.signature:
+            self.scores[name], self.learned = content, True
 
     def learn_whole(self, name: str) -> None:
         """Remember that a file is the one that was written."""
-        self.whole.add(name)
-        self.learned = True
+        if self.signature:
+            self.whole.add(name)
+            self.learned = True
 
     def forget(self) -> None:
         """Forget everything: the files are about to change."""

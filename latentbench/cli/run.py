@@ -22,12 +22,14 @@ from latentbench.cli._shared.options import (
     split_names,
     timeout_option,
 )
-from latentbench.cli._shared.running import execute_plan, execution_of, show_results
+from latentbench.cli._shared.running import execute_plan, execution_of, show_results, shown_again, told
 from latentbench.terminal.output import echo
 from latentbench.text import counted
 
 if TYPE_CHECKING:
+    from latentbench.benchmark import Benchmark
     from latentbench.execution.estimate import TrialEstimate
+    from latentbench.execution.finished import FinishedRun
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
@@ -156,24 +158,39 @@ def command(
     not computed again.
     """
     from latentbench.benchmark import default_folder, read_benchmark
-    from latentbench.planning.plan import make_plan
-    from latentbench.table.build import check_purposes
+    from latentbench.execution.finished import FinishedRun, asked_for
 
-    check_purposes(split_names(options["purposes"]))
     plugins = load_plugins(files, blocked)
     if options["debug"] and options["rerun"] == "missing":
         options["rerun"] = "failed"  # one looks for what went wrong
     request = read_benchmark(benchmark or preset, _changes(options))
     folder = Path(options["output"] or default_folder(request))
-    plan = make_plan(request, plugins, options["device"])
-    if options["dry_run"]:
-        _print_estimate(plan, folder, plugins, options)
+    finished = FinishedRun(folder, asked_for(request, options, plugins))
+    if shown_again(finished, request, folder):
         return 0
-    results = execute_plan(plan, request, folder, plugins, options)
-    if options["detach"]:
-        _print_submitted(results, options["executor"])
-        return 0
-    show_results(results, plugins, options["purposes"])
+    return _run(request, folder, plugins, options, finished)
+
+
+def _run(
+    request: Benchmark, folder: Path, plugins: Plugins, options: Mapping[str, Any], finished: FinishedRun
+) -> int:
+    """Find out what is to be done and do it; return the exit status."""
+    from latentbench.planning.plan import make_plan
+    from latentbench.table.build import check_purposes
+
+    check_purposes(split_names(options["purposes"]))
+    with finished.noting(), told() as warned:
+        plan = make_plan(request, plugins, options["device"])
+        if options["dry_run"]:
+            _print_estimate(plan, folder, plugins, options)
+            return 0
+        results = execute_plan(plan, request, folder, plugins, options)
+        if options["detach"]:
+            _print_submitted(results, options["executor"])
+            return 0
+        table = show_results(results, plugins, options["purposes"])
+    if not warned:
+        finished.remember(results, table)
     if options["debug"]:  # the others may be missing
         return 1 if any(status in ("failed", "diverged") for _, _, status, _ in results.failures) else 0
     return 0 if results.complete else 1

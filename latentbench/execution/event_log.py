@@ -49,7 +49,11 @@ class EventLog:
     @hookimpl
     def run_finished(self, results: Results) -> None:
         """Log the end of the run."""
-        self._write("run_finished", failures=len(results.failures))
+        self.ended(len(results.failures))
+
+    def ended(self, failures: int) -> None:
+        """Log the end of a run with this many failures."""
+        self._write("run_finished", failures=failures)
 
     def _write(self, event: str, **values: Any) -> None:
         if self._path is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,13 @@ from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
+    from latentbench.execution.finished import FinishedRun
     from latentbench.execution.options import Execution
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
     from latentbench.results import Results
 
-__all__ = ["execute_plan", "execution_of", "show_results"]
+__all__ = ["execute_plan", "execution_of", "show_results", "shown_again", "told"]
 
 
 def execute_plan(
@@ -56,19 +59,30 @@ def execution_of(options: Mapping[str, Any]) -> Execution:
     return Execution(**given, executor_options=read_options(options.get("executor_options", ())))
 
 
-def show_results(results: Results, plugins: Plugins, purposes: str | None) -> None:
+def show_results(results: Results, plugins: Plugins, purposes: str | None) -> str:
     """Write the page, then print the table on standard output, and on standard error where the files are.
 
     What cannot be written keeps nothing else from being written or shown.
+
+    Returns:
+        The table, as it was printed.
     """
     from latentbench.table.build import comparison_table
     from latentbench.table.render import render
 
+    table = ""
     try:
         page = _write_page(results, plugins)
     finally:
-        echo(render(comparison_table(results, split_names(purposes)), "text"))
-    echo(f"report: {page}   scores: {results.path / 'scores.csv'}", err=True)
+        table = render(comparison_table(results, split_names(purposes)), "text")
+        echo(table)
+    _show_places(results.path, page)
+    return table
+
+
+def _show_places(run: Path, page: Path) -> None:
+    """Print on standard error where page and scores are."""
+    echo(f"report: {page}   scores: {run / 'scores.csv'}", err=True)
 
 
 def _write_page(results: Results, plugins: Plugins) -> Path:
@@ -79,3 +93,32 @@ def _write_page(results: Results, plugins: Plugins) -> Path:
     page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
     write_figures(drawn, results.path / "figures")
     return page
+
+
+def shown_again(finished: FinishedRun, request: Benchmark, folder: Path) -> bool:
+    """Print what a run printed that is known to be finished, and nothing else where it is not."""
+    table = finished.table(request)
+    if table is None:
+        return False
+    title = request.title or "benchmark"
+    echo(f"{title}: 0 trials to run, results in {folder}; nothing has changed since they were made", err=True)
+    echo(table)
+    _show_places(folder, folder / "report.html")
+    return True
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Collect the warnings that are shown within, which are shown all the same."""
+    collected: list[str] = []
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, *about: Any, **more: Any) -> None:
+        collected.append(str(message))
+        show(message, *about, **more)
+
+    warnings.showwarning = collect
+    try:
+        yield collected
+    finally:
+        warnings.showwarning = show
