@@ -128,6 +128,7 @@ class Record:
 
     def write_trial(self, trial: Trial, outcome: Outcome) -> None:
         """Write `trial.json`, with the sha256 of the model and the codes that lie beside it."""
+        self._known.forget()
         files = [path for path in map(self.folder.joinpath, CHECKED) if path.is_file()]
         self._digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
         values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": self._digests}
@@ -171,6 +172,19 @@ class Record:
             self._known.learn_trial(values)
         return StoredTrial(trial, self._digests)
 
+    def read_outcome(self) -> Outcome:
+        """Read how the trial ended.
+
+        Raises:
+            RunFolderError: `trial.json` is damaged, or does not say.
+        """
+        if self._known.trial is not None:  # it was checked when it was read
+            return Outcome.from_json(self._known.trial["outcome"])
+        outcome = self.read().trial.outcome
+        if outcome is None:
+            raise damaged(self.folder / "trial.json", "it does not say how the trial ended")
+        return outcome
+
     @property
     def digests(self) -> Mapping[str, str]:
         """File name -> sha256 of the model and the codes, as `trial.json` says; read once.
@@ -190,6 +204,7 @@ class Record:
 
     def write_arrays(self, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
         """Write `name` (as codes.npz); return the sha256 of the file."""
+        self._known.forget()
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = self.folder / name
@@ -209,6 +224,7 @@ class Record:
         """Write what a model learned as `model.safetensors`."""
         from safetensors.numpy import save
 
+        self._known.forget()
         arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
         write_atomically(self.folder / "model.safetensors", save(arrays))
 

@@ -190,7 +190,7 @@ class Results:
                 warnings.warn(f"{record.place / 'trial.json'} is no file; {left_out}", stacklevel=2)
             return replace(requested, outcome=MISSING)
         try:
-            return replace(requested, outcome=record.read_trial().outcome)
+            return replace(requested, outcome=record.read_outcome())
         except OtherFormatError:
             raise
         except RunFolderError as damage:

@@ -34,9 +34,12 @@ def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: 
     from pathlib import Path
 
     from latentbench.cli._shared.options import split_names
+    from latentbench.files.reading import uncollected
     from latentbench.results import Results
     from latentbench.table.build import comparison_table
     from latentbench.table.render import render
 
-    table = comparison_table(Results(Path(run)), split_names(purposes), every, relative, ranks)
-    echo(render(table, style))
+    with uncollected():
+        table = comparison_table(Results(Path(run)), split_names(purposes), every, relative, ranks)
+        text = render(table, style)
+    echo(text)

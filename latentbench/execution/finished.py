@@ -1,8 +1,8 @@
 """Runs that were found to be finished: where nothing has changed since, the same command has nothing to find out.
 
 To see that nothing is left to do, a run imports all models and metrics, reads the data, and looks at each file.
-What this rests on is remembered below the cache: the request, the plugins, the surroundings, the state of each file
-of code and data that was used, and that of the run folder. Where one of these differs, or cannot be told, or
+What this rests on is remembered below the cache: the request, the plugins, the surroundings, the state of each
+file of code and data that was used, and that of the run folder. Where one of these differs, or cannot be told, or
 anything was worth a warning, the run looks for itself.
 """
 

@@ -1,6 +1,10 @@
-"""A run on a finished folder reads each file at most twice: to see what is left, and for the results."""
+"""A run on a finished folder reads each file at most twice: to see what is left, and for the results.
+
+That is where nothing is remembered of it, as in a cache of its own; a second time it reads none.
+"""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -53,8 +57,18 @@ def test_a_run_on_a_finished_folder_reads_each_file_at_most_twice(tmp_path):
     benchmark.write_text(BENCHMARK.format(file=models))
     run = ["run", str(benchmark), "--workers", "0", "-o", str(folder)]
     subprocess.run([sys.executable, "-m", "latentbench", *run], check=True, capture_output=True)
-    done = subprocess.run([sys.executable, "-c", COUNTING, str(folder), *run], check=True, capture_output=True)
-    reads = json.loads(done.stderr.decode().splitlines()[-1])
+    reads = files_read(tmp_path, folder, run)
     assert sum(name.endswith("trial.json") for name in reads) == TRIALS
     assert any(name.endswith("items.npz") for name in reads)  # what marks are made from
+    assert reads.pop("run.json") == 3  # once more to see that it is still what was written
     assert {name: count for name, count in reads.items() if count > 2} == {}
+    again = files_read(tmp_path, folder, run)
+    assert [name for name in again if name.startswith("trials")] == []
+
+
+def files_read(tmp_path, folder, words):
+    """The files of a run folder that a command reads, with how often."""
+    variables = {**os.environ, "LATENTBENCH_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", COUNTING, str(folder), *words]
+    done = subprocess.run(command, check=True, capture_output=True, env=variables)
+    return json.loads(done.stderr.decode().splitlines()[-1])
