@@ -143,7 +143,7 @@ class Record:
 
     def _is_whole(self, name: str, digest: str) -> bool:
         """Whether a file is the one that was written."""
-        if name in self._known.whole:
+        if self._known.knows_whole(name):
             return True
         whole = _is_digested(self.folder / name, digest)
         if whole:
@@ -282,10 +282,19 @@ class Record:
     def score_file(self, request: ScoreRequest, split: SplitName = "test") -> ScoreFile | None:
         """Read the file of the scores of one metric, as `read_scores`."""
         stored = self._known.scores.get(request.file(split, "json"))
-        if stored is None or stored.fault(request, self.key):
-            stored = self._stored_scores(request, split)
+        if stored is not None and not stored.fault(request, self.key):
+            return stored
+        stored = self._stored_scores(request, split)
         self._items[request.file(split, "items.npz")] = "" if stored is None else stored.items
         return stored
+
+    def _items_digest(self, request: ScoreRequest, split: SplitName) -> str | None:
+        """Return the sha256 of the per-item values of a metric; "" where there are none, None if not known."""
+        name = request.file(split, "items.npz")
+        if name in self._items:
+            return self._items[name]
+        stored = self.score_file(request, split)
+        return "" if stored is None else stored.items
 
     def _stored_scores(self, request: ScoreRequest, split: SplitName) -> ScoreFile | None:
         """Read the file of the scores of one metric; None, with a warning, where it cannot be used."""
@@ -328,7 +337,7 @@ class Record:
         """Return why the per-item values of a metric are not those that were written, as a sentence, or ""."""
         name = request.file(split, "items.npz")
         path = self.folder / name
-        if (digest := self._items.get(name)) is not None:
+        if (digest := self._items_digest(request, split)) is not None:
             return "" if not digest or self._is_whole(name, digest) else f"{path} is not the file that was written"
         try:
             self._checked_items(request, split)
@@ -339,9 +348,7 @@ class Record:
     def _checked_items(self, request: ScoreRequest, split: SplitName) -> dict[str, npt.NDArray[Any]]:
         """Read per-item values; RunFolderError where they are damaged."""
         name = request.file(split, "items.npz")
-        if name not in self._items and self.read_scores(request, split) is None:
-            return {}
-        path, digest = self.folder / name, self._items[name]
+        path, digest = self.folder / name, self._items_digest(request, split)
         if digest == "" or (digest is None and not os.path.lexists(path)):
             return {}
         items = read_npz(path, digest)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,7 +28,7 @@ from latentbench.score_files import ScoreFile
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
 KIND = (
-    f"latentbench remembers 2, format {FORMAT}"  # another number where what is found whole was checked otherwise
+    f"latentbench remembers 3, format {FORMAT}"  # another number where what is found whole was checked otherwise
 )
 LARGEST = 2**30  # bytes
 
@@ -45,10 +45,11 @@ class KnownTrial:
     """What is known of the files of one trial; nothing, until they have been read.
 
     Attributes:
-        signature: state of its folder before anything of this was read; "" where it cannot be told.
+        signature: state of its JSON files before any of them was read; "" where it cannot be told.
         trial: what trial.json holds.
         scores: name of a score file -> what it holds, as it was checked.
-        whole: names of the other files whose sha256 is the one that was written.
+        whole: names of the other files whose sha256 is the one that was written, while their state was `others`.
+        look: returns the state of the other files now; it is asked for once, before the first of them is read.
         learned: something was added that the cache does not hold.
     """
 
@@ -56,6 +57,8 @@ class KnownTrial:
     trial: Content | None = None
     scores: dict[str, ScoreFile] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
+    others: str = ""
+    look: Callable[[], str] | None = None
     learned: bool = False
 
     def learn_trial(self, content: Content) -> None:
@@ -68,15 +71,25 @@ class KnownTrial:
         if self.signature:
             self.scores[name], self.learned = content, True
 
+    def knows_whole(self, name: str) -> bool:
+        """Whether a file is known to be the one that was written."""
+        if self.look is not None:
+            now, self.look = self.look(), None
+            if now != self.others:
+                self.whole.clear()
+            self.others = now
+        return bool(self.others) and name in self.whole
+
     def learn_whole(self, name: str) -> None:
-        """Remember that a file is the one that was written."""
-        if self.signature:
+        """Remember that a file is the one that was written; ask `knows_whole` before it is read."""
+        if self.signature and self.others:
             self.whole.add(name)
             self.learned = True
 
     def forget(self) -> None:
         """Forget everything: the files are about to change."""
         self.signature, self.trial, self.learned = "", None, False
+        self.others, self.look = "", None
         self.scores.clear()
         self.whole.clear()
 
@@ -104,9 +117,11 @@ class Memory:
 
     def trial(self, key: str) -> KnownTrial:
         """Look at the folder of a trial, and return what is known of its files as they are now."""
-        seen = signature(self._run / "trials" / key, "scores")
+        folder = self._run / "trials" / key
+        seen = signature(folder, "scores", chosen=_is_json)
         before, line = self._lines.get(key, ("", b""))
         known = self._shapes.decoded(key, seen, line) if seen and seen == before else KnownTrial(seen)
+        known.look = lambda: signature(folder, "scores", chosen=_is_other)
         self._known[key] = known
         return known
 
@@ -142,6 +157,14 @@ class Memory:
     @property
     def _lines(self) -> dict[str, tuple[str, bytes]]:
         return self._parts[1]
+
+
+def _is_json(name: str) -> bool:
+    return name.endswith(".json")
+
+
+def _is_other(name: str) -> bool:
+    return not name.endswith(".json")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[bytes]]:
@@ -182,7 +205,7 @@ class _Shapes:
     def encoded(self, known: KnownTrial) -> bytes:
         """Return what is known of a trial as a line."""
         scores = [self._encoded_file(name, file) for name, file in known.scores.items()]
-        values = {"trial": known.trial, "whole": sorted(known.whole), "scores": scores}
+        values = {"trial": known.trial, "whole": sorted(known.whole), "others": known.others, "scores": scores}
         return json.dumps(values, separators=(",", ":")).encode()
 
     def _encoded_file(self, name: str, file: ScoreFile) -> list[Any]:
@@ -196,7 +219,7 @@ class _Shapes:
         """Return what a line holds."""
         values = json.loads(line)
         scores = dict(self._decoded_files(key, values["scores"]))
-        return KnownTrial(seen, values["trial"], scores, set(values["whole"]))
+        return KnownTrial(seen, values["trial"], scores, set(values["whole"]), values["others"])
 
     def _decoded_files(self, key: str, files: list[list[Any]]) -> Iterator[tuple[str, ScoreFile]]:
         shapes = self.listed

@@ -250,12 +250,12 @@ class Results:
         for trial in self.trials:
             if split == "validation" and trial.dataset not in swept:
                 continue
-            record = self.record(trial)
+            record, ok = self.record(trial), trial.ok
+            asked += len(named) * ok
             for request, names in named:
-                stored = record.score_file(request, split) if trial.ok else None
-                if trial.ok and stored is None and record.lacks_scores(request, split):
+                stored = record.score_file(request, split) if ok else None
+                if ok and stored is None and record.lacks_scores(request, split):
                     missing.append(record.scores_path(request, split))
-                asked += trial.ok
                 yield StoredScores(trial, request, names, stored)
         self._memory.keep()
         if missing:

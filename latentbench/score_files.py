@@ -56,7 +56,10 @@ class ScoreFile:
             return f"it is of {self.metric}, version {self.version}"
         if self.trial not in ("", trial):
             return "it is of another trial"
-        lacking = request.scores.keys() - [name for name, _, _ in self.words]
+        names = [name for name, _, _ in self.words]
+        if names == request.names:
+            return ""
+        lacking = request.scores.keys() - names
         return f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
 
 

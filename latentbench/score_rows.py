@@ -178,10 +178,14 @@ class StoredScores:
         if content is None:
             return [self._missing()] * len(self.names)
         pairs = iter(content.numbers)
-        by_name: dict[str, Scored] = {
-            name: (status, reason, value, error)
-            for (name, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
-        }
+        rows: list[Scored] = [
+            (status, reason, value, error)
+            for (_, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
+        ]
+        names = [name for name, _, _ in content.words]
+        if names == self.names:
+            return rows
+        by_name = dict(zip(names, rows, strict=True))
         return [by_name.get(name) or self._missing() for name in self.names]
 
     def _missing(self) -> Scored:

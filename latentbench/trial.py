@@ -258,6 +258,11 @@ class ScoreRequest:
         return f"{self._start}{'' if split == 'test' else f'.{split}'}.{ending}"
 
     @cached_property
+    def names(self) -> list[str]:
+        """Names of its scores."""
+        return list(self.scores)
+
+    @cached_property
     def _start(self) -> str:
         return f"scores/{self.stem}"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -21,10 +22,11 @@ USABLE = os.name == "posix"  # elsewhere `ctime` is something else
 Entry = tuple[str, int, int, int, int, int]
 
 
-def signature(folder: Path, *inner: str) -> str:
+def signature(folder: Path, *inner: str, chosen: Callable[[str], bool] = bool) -> str:
     """Return what identifies the state of the regular files in a folder, and in folders of these names inside it.
 
-    Take it before the files are read: it then belongs to what is read, or to nothing.
+    Take it before the files are read: it then belongs to what is read, or to nothing. Only files of `chosen` names
+    count.
 
     Returns:
         A digest; "" where nothing can be said: a file is no older than `YOUNG`, so that it could change again
@@ -36,11 +38,11 @@ def signature(folder: Path, *inner: str) -> str:
     latest = int((time.time() - YOUNG) * 1e9)
     place = os.fspath(folder)
     try:
-        files, folders = _entries(place, latest)
+        files, folders = _entries(place, latest, inner, chosen)
         listed: list[object] = [files]
         for name in folders:
             if name in inner:
-                files, unexpected = _entries(f"{place}/{name}", latest)
+                files, unexpected = _entries(f"{place}/{name}", latest, (), chosen)
                 if unexpected:
                     return ""
                 listed.append((name, files))
@@ -53,7 +55,9 @@ class _UnclearError(Exception):
     """The state of the files cannot be told by their times."""
 
 
-def _entries(folder: str, latest: int) -> tuple[list[Entry], list[str]]:
+def _entries(
+    folder: str, latest: int, inner: tuple[str, ...], chosen: Callable[[str], bool]
+) -> tuple[list[Entry], list[str]]:
     """Return the state of each file, and the names of the folders, sorted.
 
     Raises:
@@ -65,6 +69,8 @@ def _entries(folder: str, latest: int) -> tuple[list[Entry], list[str]]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in sorted(os.listdir(handle)):  # noqa: PTH208 - pathlib takes no handle
+            if name not in inner and not chosen(name):
+                continue
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
             mode, inode, device, _, _, _, size, _, _, _ = status
             changed = status.st_ctime_ns

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from math import nan
+from operator import attrgetter
 from typing import NamedTuple
 
 from latentbench.score_rows import ScoreRow, grouped
@@ -46,7 +47,7 @@ def lines_of(rows: Iterable[ScoreRow], per_likelihood: Set[str]) -> dict[ScoreLi
         per_likelihood: the scores in which only models with the same likelihood can be compared.
     """
     lines: dict[ScoreLine, list[ScoreRow]] = {}
-    for score, block in grouped(rows, lambda row: row.score).items():
+    for score, block in grouped(rows, attrgetter("score")).items():
         likelihoods = _likelihoods(block) if score in per_likelihood else []
         if len(likelihoods) < 2 and UNDECLARED not in likelihoods:
             lines[ScoreLine(score)] = block

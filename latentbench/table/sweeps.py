@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,7 +193,7 @@ def _sweep(
 
 
 def _settings(rows: Sequence[ScoreRow]) -> list[Setting]:
-    return [Setting.of(block) for block in grouped(rows, lambda row: row.label).values()]
+    return [Setting.of(block) for block in grouped(rows, attrgetter("label")).values()]
 
 
 def _has_course(curve: Curve) -> bool:
