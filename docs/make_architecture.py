@@ -29,6 +29,8 @@ CAPTIONS = {
     "statistics": "intervals, ranks, paired comparisons",
     "codes": "own codes: arrays that others computed, as trials",
     "records": "one trial's files",
+    "remembered": "what unchanged files of trials held",
+    "score_files": "what a file of scores holds",
     "trial": "Trial, Outcome, ScoreRequest: data",
     "plugins": "finding, loading, listing plugins",
     "registrations": "what plugins register",

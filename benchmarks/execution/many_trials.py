@@ -10,10 +10,10 @@ nothing that a real run would not have.
 
 Measured, each as a command of its own: the first time that the run is typed again (nothing is remembered of the
 folder), again, `table`, and `report`: seconds from the start to the end, seconds of processor time, and the most
-resident memory; importing torch alone takes 0.9 GB of that, of its files. Limits hold for the processor time of the
-largest run, which is how long a command takes where nothing else runs; "growth" is how many times longer it takes
-than the run before, net of the start, which is where the line through the two smaller runs meets no trials. Exit
-status 1 when a limit is missed. `--trials 300` takes fewer, `--keep FOLDER` makes the runs there and uses those
+resident memory; importing torch alone takes 0.9 GB of that, of its files. Limits hold for the processor time of
+the largest run, which is how long a command takes where nothing else runs. "growth" is how many times longer it
+takes than the run before, net of the start, which is where the line through the two smaller runs meets no trials.
+Exit status 1 when a limit is missed. `--trials 300` takes fewer, `--keep FOLDER` makes the runs there and uses those
 that are there, `--small` few scores of few models, to see that it works: no limit counts then. `--write` renews
 results/reference/scale/many_trials.txt.
 """
@@ -134,8 +134,8 @@ def report(place: Path, trials: Sequence[int], shape: Shape) -> tuple[list[str],
         "python benchmarks/execution/many_trials.py --write",
         f"{environment('cpu', 1, 1)['device']}, {available_cores()} cores, Python {sys.version.split()[0]}",
         "",
-        f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'page, MB':>8}  {'command':<10}{'wall, s':>8}{'processor, s':>14}"
-        f"{'memory, GB':>12}{'growth':>8}",
+        f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'page, MB':>8}  {'command':<10}{'wall, s':>8}"
+        f"{'processor, s':>14}{'memory, GB':>12}{'growth':>8}",
     ]
     for run, commands in spent.items():
         files = [path.stat().st_size for path in (run / "trials").rglob("*") if path.is_file()]
