@@ -24,7 +24,7 @@ from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.files.archives import read_npz, read_safetensors
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed, write_sealed
-from latentbench.files.regular import is_regular, read_regular
+from latentbench.files.regular import is_digested, is_regular
 from latentbench.files.removing import clear_way, discard, in_the_way, make_folder
 from latentbench.files.writing import sync, write_atomically
 from latentbench.remembered import KnownTrial
@@ -145,7 +145,7 @@ class Record:
         """Whether a file is the one that was written."""
         if self._known.knows_whole(name):
             return True
-        whole = _is_digested(self.folder / name, digest)
+        whole = is_digested(self.folder / name, digest)
         if whole:
             self._known.learn_whole(name)
         return whole
@@ -356,14 +356,6 @@ class Record:
             if score not in request.scores or values.ndim != 1 or values.dtype.kind != "f":
                 raise damaged(path, f"{score} holds {values.dtype} {values.shape}")
         return items
-
-
-def _is_digested(path: Path, digest: str) -> bool:
-    """Whether a file has the content of this sha256."""
-    try:
-        return hashlib.sha256(read_regular(path)).hexdigest() == digest
-    except (OSError, ValueError, MemoryError):
-        return False
 
 
 def _checked_digests(values: Any) -> dict[str, str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from latentbench.files.json_files import damaged, read_sealed
 from latentbench.files.shapes import Count, NullableNumber, Whole, checked
-from latentbench.trial import ScoreRequest
+from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, Trial
 
-__all__ = ["ScoreFile", "read_score_file"]
+__all__ = ["MISSING", "ScoreFile", "StoredScores", "likelihood_of", "number_of", "read_score_file"]
+
+MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 
 
 Words = tuple[str, str, str]  # name of a score, status, reason
@@ -116,3 +119,78 @@ def read_score_file(path: Path, request: ScoreRequest, trial: str) -> ScoreFile:
     except (AttributeError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
     return found
+
+
+Scored = tuple[str, str, float | None, float | None]  # status, reason, value, se
+
+
+@dataclass(slots=True)
+class StoredScores:
+    """One metric of one trial, as its files hold it.
+
+    Attributes:
+        trial: with its outcome.
+        request: the metric that was asked for.
+        names: the scores of it that were asked for.
+        content: of the score file, or None where there is none.
+    """
+
+    trial: Trial
+    request: ScoreRequest
+    names: Sequence[str]
+    content: ScoreFile | None
+
+    def scored(self) -> list[Scored]:
+        """Return status, reason, value and se of each score; why it is missing where the file lacks it."""
+        content = self.content
+        if content is None:
+            return [self._missing()] * len(self.names)
+        pairs = iter(content.numbers)
+        rows: list[Scored] = [
+            (status, reason, value, error)
+            for (_, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
+        ]
+        names = [name for name, _, _ in content.words]
+        if names == self.names:
+            return rows
+        by_name = dict(zip(names, rows, strict=True))
+        return [by_name.get(name) or self._missing() for name in self.names]
+
+    def _missing(self) -> Scored:
+        outcome = self.trial.outcome or MISSING
+        status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
+        status = "not applicable" if outcome.refused else status
+        return status, outcome.message or "not computed", None, None
+
+    def nats_of(self, name: str) -> str:
+        """Return the likelihood within which values of a score can be compared; "" where any can."""
+        return likelihood_of(self.trial) if self.request.scores[name].get("per_likelihood") else ""
+
+    def flags(self) -> Iterator[str]:
+        """Yield the flags of the outcome, and those that values under a threshold raise."""
+        yield from (self.trial.outcome or MISSING).flags
+        if not self.request.flags:
+            return
+        for name, (_, _, value, _) in zip(self.names, self.scored(), strict=True):
+            declared = self.request.scores[name]
+            threshold = declared["flag_below"]
+            if declared["flag"] and threshold is not None and number_of(value) < threshold:
+                yield declared["flag"]
+
+
+def number_of(value: float | None) -> float:
+    """Return a number of a score file; NaN where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def likelihood_of(trial: Trial) -> str:
+    """Return what the trial's model declared; of an old record, what versions without declarations guessed."""
+    if trial.traits.likelihood is not None:
+        return trial.traits.likelihood
+    params = trial.params
+    if "likelihood" not in params:
+        return ""
+    if params["likelihood"] != "gaussian":
+        return str(params["likelihood"])
+    sigma = params.get("sigma")
+    return "gaussian, sigma learned" if sigma == "learned" else f"gaussian, sigma {sigma}"

@@ -12,11 +12,11 @@ import pandas as pd
 
 from latentbench.executor import LOCAL
 from latentbench.files.json_files import canonical_json, short_hash
-from latentbench.score_files import ScoreFile
+from latentbench.score_files import MISSING, StoredScores, likelihood_of, number_of
 from latentbench.scores import PURPOSES, gain
 from latentbench.text import printable
 from latentbench.training.budget import Budget
-from latentbench.trial import NOT_RUN, Outcome, ScoreRequest, SplitName, Trial
+from latentbench.trial import SplitName, Trial
 
 __all__ = [
     "COUNTS",
@@ -31,7 +31,6 @@ __all__ = [
     "score_rows",
 ]
 
-MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 TEXTS = ("params", "budget", "varied", "flags")  # columns that a frame holds as text
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
 ROUNDING = 1e-9  # by which a mean of equal values may exceed them
@@ -153,63 +152,6 @@ OF_TRIAL = tuple(field.name for field in fields(ScoreRow))[: ScoreRow.__match_ar
 COLUMNS = tuple(field.name for field in fields(ScoreRow) if field.name != "compared")  # stands in label and params
 
 
-Scored = tuple[str, str, float | None, float | None]  # status, reason, value, se
-
-
-@dataclass(slots=True)
-class StoredScores:
-    """One metric of one trial, as its files hold it.
-
-    Attributes:
-        trial: with its outcome.
-        request: the metric that was asked for.
-        names: the scores of it that were asked for.
-        content: of the score file, or None where there is none.
-    """
-
-    trial: Trial
-    request: ScoreRequest
-    names: Sequence[str]
-    content: ScoreFile | None
-
-    def scored(self) -> list[Scored]:
-        """Return status, reason, value and se of each score; why it is missing where the file lacks it."""
-        content = self.content
-        if content is None:
-            return [self._missing()] * len(self.names)
-        pairs = iter(content.numbers)
-        rows: list[Scored] = [
-            (status, reason, value, error)
-            for (_, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
-        ]
-        names = [name for name, _, _ in content.words]
-        if names == self.names:
-            return rows
-        by_name = dict(zip(names, rows, strict=True))
-        return [by_name.get(name) or self._missing() for name in self.names]
-
-    def _missing(self) -> Scored:
-        outcome = self.trial.outcome or MISSING
-        status: str = "missing" if outcome.status in ("ok", "skipped") else outcome.status
-        status = "not applicable" if outcome.refused else status
-        return status, outcome.message or "not computed", None, None
-
-    def nats_of(self, name: str) -> str:
-        """Return the likelihood within which values of a score can be compared; "" where any can."""
-        return likelihood_of(self.trial) if self.request.scores[name].get("per_likelihood") else ""
-
-    def flags(self) -> Iterator[str]:
-        """Yield the flags of the outcome, and those that values under a threshold raise."""
-        yield from (self.trial.outcome or MISSING).flags
-        if not self.request.flags:
-            return
-        for name, (_, _, value, _) in zip(self.names, self.scored(), strict=True):
-            declared = self.request.scores[name]
-            threshold = declared["flag_below"]
-            if declared["flag"] and threshold is not None and _number(value) < threshold:
-                yield declared["flag"]
-
-
 class _References:
     """Scores of the reference models, by which floors and ceilings are named; `varied` is what they vary."""
 
@@ -227,7 +169,7 @@ class _References:
         setting = canonical_json(trial.traits.varied)
         self._settings[setting] = trial.traits.varied
         for name, (_, _, number, _) in zip(stored.names, stored.scored(), strict=True):
-            if not math.isnan(value := _number(number)):
+            if not math.isnan(value := number_of(number)):
                 key = trial.dataset, _short_name(trial), name, stored.nats_of(name)
                 by_setting = self._values.setdefault(key, {})
                 by_setting.setdefault(setting, []).append(value)
@@ -244,7 +186,7 @@ class _References:
     def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
         """Return a floor or ceiling as a number: another latent_dim has another one. NaN where there is none."""
         if not isinstance(declared, str):
-            return _number(declared)
+            return number_of(declared)
         key = stored.trial.dataset, declared, score, stored.nats_of(score)
         varied = stored.trial.traits.varied
         fitting = [
@@ -418,20 +360,3 @@ def purpose_place(purpose: str) -> int:
 def _short_name(trial: Trial) -> str:
     """Return the model's name without the path of its file."""
     return trial.model.rpartition("/")[2]
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def likelihood_of(trial: Trial) -> str:
-    """Return what the trial's model declared; of an old record, what versions without declarations guessed."""
-    if trial.traits.likelihood is not None:
-        return trial.traits.likelihood
-    params = trial.params
-    if "likelihood" not in params:
-        return ""
-    if params["likelihood"] != "gaussian":
-        return str(params["likelihood"])
-    sigma = params.get("sigma")
-    return "gaussian, sigma learned" if sigma == "learned" else f"gaussian, sigma {sigma}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["IrregularFileError", "is_regular", "opened_regular", "read_regular"]
+__all__ = ["IrregularFileError", "is_digested", "is_regular", "opened_regular", "read_regular"]
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -62,3 +63,11 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         if most is not None and size > most:
             raise ValueError(f"{size:,} bytes are too many")
         return file.read()
+
+
+def is_digested(path: Path, digest: str) -> bool:
+    """Whether a regular file has the content of this sha256."""
+    try:
+        return hashlib.sha256(read_regular(path)).hexdigest() == digest
+    except (OSError, ValueError, MemoryError):
+        return False

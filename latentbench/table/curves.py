@@ -17,7 +17,7 @@ __all__ = [
     "Estimate",
     "Line",
     "Point",
-    "Setting",
+    "Settled",
     "curve_over",
     "estimated",
     "is_number",
@@ -89,19 +89,19 @@ class Curve:
         return ScoreLine(self.score, self.likelihood)
 
 
-class Setting(NamedTuple):
+class Settled(NamedTuple):
     """One setting in one score: its first row, and the mean of all."""
 
     first: ScoreRow
     estimate: Estimate
 
     @classmethod
-    def of(cls, rows: Sequence[ScoreRow]) -> Setting:
+    def of(cls, rows: Sequence[ScoreRow]) -> Settled:
         """Return it of its rows."""
         return cls(rows[0], estimated(rows))
 
 
-def curve_over(axis: str, settled: Sequence[Setting]) -> Curve:
+def curve_over(axis: str, settled: Sequence[Settled]) -> Curve:
     """Return the curve of one score, of whose settings `settled` are all, over an axis."""
     lines: dict[str, list[Point]] = {}
     models: dict[str, tuple[str, str]] = {}

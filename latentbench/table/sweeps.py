@@ -22,7 +22,7 @@ from latentbench.table.curves import (
     Estimate,
     Line,
     Point,
-    Setting,
+    Settled,
     curve_over,
     estimated,
     is_number,
@@ -192,8 +192,8 @@ def _sweep(
     )
 
 
-def _settings(rows: Sequence[ScoreRow]) -> list[Setting]:
-    return [Setting.of(block) for block in grouped(rows, attrgetter("label")).values()]
+def _settings(rows: Sequence[ScoreRow]) -> list[Settled]:
+    return [Settled.of(block) for block in grouped(rows, attrgetter("label")).values()]
 
 
 def _has_course(curve: Curve) -> bool:
