@@ -27,9 +27,8 @@ from latentbench.score_files import ScoreFile
 
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
-KIND = (
-    f"latentbench remembers 3, format {FORMAT}"  # another number where what is found whole was checked otherwise
-)
+VERSION = 3  # another where what is found whole was checked otherwise
+KIND = f"latentbench remembers {VERSION}, format {FORMAT}"
 LARGEST = 2**30  # bytes
 
 Content = Mapping[str, Any]

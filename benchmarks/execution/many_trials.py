@@ -14,8 +14,8 @@ resident memory; importing torch alone takes 0.9 GB of that, of its files. Limit
 the largest run, which is how long a command takes where nothing else runs. "growth" is how many times longer it
 takes than the run before, net of the start, which is where the line through the two smaller runs meets no trials.
 Exit status 1 when a limit is missed. `--trials 300` takes fewer, `--keep FOLDER` makes the runs there and uses
-those that are there, `--small` few scores of few models, to see that it works: no limit counts then. `--write` renews
-results/reference/scale/many_trials.txt.
+those that are there, `--small` few scores of few models, to see that it works: no limit counts then. `--write`
+renews results/reference/scale/many_trials.txt.
 """
 
 from __future__ import annotations
