@@ -386,12 +386,7 @@ def progress_path(run: Path, key: str) -> Path:
 
 
 def remove_leftovers(run: Path, *, at_work: bool = False) -> None:
-    """Remove what killed workers left behind, but for trials to go on with; call it with the run's lock held.
-
-    Args:
-        run: the run's folder.
-        at_work: there are workers that are alive: what may be theirs stays.
-    """
+    """Remove what killed workers left, but for trials to go on with, under the run's lock; `at_work`: some live."""
     if not at_work:
         for pattern in (".work-*", ".*.safetensors.*"):  # these are half written
             for path in (run / "trials").glob(pattern):

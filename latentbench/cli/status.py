@@ -38,16 +38,18 @@ def command(run: str, every: bool, as_json: bool) -> None:
 
     A run that was handed over with --detach is collected by the same `latentbench run` without it.
     """
-    from latentbench.execution.standing import STATES, at_work, standings
+    from latentbench.execution.standing import STATES, standings
     from latentbench.results import Results
+    from latentbench.upkeep.lock import is_at_work
 
     results = Results(Path(run))
-    found = standings(results)
+    working = is_at_work(results.path)
+    found = standings(results, locked=working)
     if as_json:
         echo_json([_as_json(standing) for standing in found])
         return
     counts = Counter(standing.state for standing in found)
-    at = "a run is at work here" if at_work(results.path) else "no run is at work here"
+    at = "a run is at work here" if working else "no run is at work here"
     echo(printable(f"{results.title}: {counted(len(found), 'trial')}; {at}"))
     print_table([(state, counts[state], SAID[state]) for state in STATES if counts[state]], numbers={1}, indent=2)
     _print_running([standing for standing in found if standing.state == "running"], every)

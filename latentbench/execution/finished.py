@@ -52,7 +52,10 @@ def asked_for(benchmark: Benchmark, options: Mapping[str, Any], plugins: Plugins
     plain = options["rerun"] == "missing" and not (options["debug"] or options["timing"] or options["dry_run"])
     if not plain or benchmark.codes or any(plugins.with_hook(hook) for hook in HOOKS):
         return ""
-    chosen = {name: options[name] for name in ("device", "purposes", "group_size", "workers", "executor", "executor_options")}
+    chosen = {
+        name: options[name]
+        for name in ("device", "purposes", "group_size", "workers", "executor", "executor_options")
+    }
     surroundings = {
         "folder": str(Path.cwd()),
         "machine": [platform.node(), platform.platform(), os.cpu_count()],

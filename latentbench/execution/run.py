@@ -16,7 +16,8 @@ from latentbench.errors import RunFolderError
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
 from latentbench.execution.events import Listener, TrialEvent
-from latentbench.execution.executors.driver import Driver, busy, make_executor, refuse_if_busy
+from latentbench.execution.executors.claims import busy
+from latentbench.execution.executors.driver import Driver, make_executor, refuse_if_busy
 from latentbench.execution.first_build import build_first
 from latentbench.execution.folder import check_folder
 from latentbench.execution.job import Job

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from latentbench.execution.executors.submission import Submission, claims_of, submissions
 from latentbench.files.regular import is_regular
 from latentbench.results import Results
 from latentbench.trial import NOT_RUN, Outcome, Trial
 
-__all__ = ["STATES", "TrialStanding", "at_work", "standings"]
+__all__ = ["STATES", "TrialStanding", "standings"]
 
 State = Literal["done", "failed", "running", "queued", "waiting"]
 STATES: tuple[State, ...] = ("done", "failed", "running", "queued", "waiting")
@@ -54,14 +52,19 @@ class _Word:
     over: bool = False
 
 
-def standings(results: Results) -> list[TrialStanding]:
-    """Return how far each trial of a run is; nothing is changed."""
+def standings(results: Results, *, locked: bool) -> list[TrialStanding]:
+    """Return how far each trial of a run is.
+
+    Args:
+        results: of the run.
+        locked: a process of this machine is at it.
+    """
     claimed = claims_of(results.path).alive()
     queued = {
         trial.key: each for each in submissions(results.path) for job in each.jobs.values() for trial in job.trials
     }
     words = dict(_words(results.path))
-    local = at_work(results.path) and not claimed
+    local = locked and not claimed
 
     def standing(trial: Trial) -> TrialStanding:
         word = words.get(trial.key)
@@ -81,22 +84,6 @@ def standings(results: Results) -> list[TrialStanding]:
         return TrialStanding(trial, "waiting")
 
     return [standing(trial) for trial in results.trials]
-
-
-def at_work(run: Path) -> bool:
-    """Whether a run is at work on the folder, as its lock tells."""
-    path = run / "run.lock"
-    if not is_regular(path):
-        return False
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    except OSError:  # not ours to lock
-        return False
-    lock.release()
-    return False
 
 
 def _is_over(results: Results, trial: Trial, word: _Word | None) -> bool:

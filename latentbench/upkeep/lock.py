@@ -1,4 +1,4 @@
-"""The lock of a run folder, which a run at work holds: looked at, and held while files are moved or copied."""
+"""Whether a run is at work in a folder, and its lock, held while files are moved or copied."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from latentbench.errors import RunFolderError
+from latentbench.execution.executors.claims import busy
 from latentbench.files.regular import is_regular
 
 __all__ = ["held", "is_at_work"]
@@ -17,7 +18,9 @@ NAME = "run.lock"
 
 
 def is_at_work(run: Path) -> bool:
-    """Return whether a run is at work in a folder; nothing is written there."""
+    """Return whether a run is at work in a folder, or workers of an executor that it left there."""
+    if busy(run):
+        return True
     if not _is_lock(run / NAME):
         return False
     try:
@@ -38,8 +41,10 @@ def held(run: Path, what: str) -> Iterator[None]:
         what: what waits for it, as "merge".
 
     Raises:
-        RunFolderError: a run is at work there.
+        RunFolderError: a run is at work there, or workers of an executor that it left.
     """
+    if busy(run):
+        raise RunFolderError(f"workers of an executor are at work in {run}; {what} it when they have ended")
     if not _is_lock(run / NAME):
         yield
         return

@@ -23,8 +23,9 @@ from latentbench.files.regular import read_regular
 from latentbench.files.removing import discard
 from latentbench.files.shapes import Count, checked
 
-__all__ = ["BEAT_SECONDS", "SILENT_SECONDS", "Claim", "Claims", "Holder", "clock_of"]
+__all__ = ["BEAT_SECONDS", "FOLDER", "SILENT_SECONDS", "Claim", "Claims", "Holder", "alive_workers", "busy"]
 
+FOLDER = "executor"  # in the run's folder
 BEAT_SECONDS = 5.0  # between two signs of life
 SILENT_SECONDS = 60.0  # a process on another machine that has given no sign for so long is dead
 LONGEST = 10_000  # bytes of a claim
@@ -189,6 +190,27 @@ class Claims:
             with suppress(OSError):
                 silence = max(0.0, now - path.stat().st_mtime)
                 yield Claim(path, path.stem, int(path.suffix[1:]), Holder.read(path), silence)
+
+
+def busy(run: Path) -> int:
+    """Return how many workers of executors are alive at a run."""
+    folder = run / FOLDER
+    if not folder.is_dir():
+        return 0
+    workers = sum(len(alive_workers(path)) for path in folder.glob("*/workers"))
+    return max(workers, len(Claims(folder / "claims").alive()))
+
+
+def alive_workers(folder: Path) -> dict[str, str]:
+    """Return the machine of each worker that has given a sign of life lately, a file `NAME.life` in a folder."""
+    alive = {}
+    now = clock_of(folder)
+    for path in folder.glob("*.life"):
+        with suppress(OSError):
+            holder = Holder.read(path)
+            if now - path.stat().st_mtime < SILENT_SECONDS and not (holder and holder.known_dead):
+                alive[path.stem] = holder.node if holder else ""
+    return alive
 
 
 def clock_of(folder: Path) -> float:

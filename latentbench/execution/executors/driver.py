@@ -11,8 +11,9 @@ from pathlib import Path
 
 from latentbench.errors import LatentbenchError, RequestError, RunFolderError
 from latentbench.execution.events import Listener
+from latentbench.execution.executors.claims import FOLDER, busy
 from latentbench.execution.executors.fleet import Fleet
-from latentbench.execution.executors.submission import FOLDER, Asked, Submission, claims_of, submissions
+from latentbench.execution.executors.submission import Asked, Submission, claims_of, submissions
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.executor import Executor, Resources, Submitted
@@ -21,7 +22,7 @@ from latentbench.params import TypedText, build_params
 from latentbench.plugins import Plugins
 from latentbench.text import counted
 
-__all__ = ["Driver", "busy", "make_executor", "refuse_if_busy"]
+__all__ = ["Driver", "make_executor", "refuse_if_busy"]
 
 LOOK_SECONDS = 0.1  # between two looks at what workers have told
 MAN_SECONDS = 1.0  # between two looks at how many workers are alive
@@ -48,14 +49,6 @@ def make_executor(execution: Execution, plugins: Plugins) -> Executor:
             "does; leave it out, or use another executor"
         )
     return executor
-
-
-def busy(run: Path) -> int:
-    """Return how many workers of executors are alive at a run."""
-    if not (run / FOLDER).is_dir():
-        return 0
-    workers = sum(len(submission.alive_workers()) for submission in submissions(run))
-    return max(workers, len(claims_of(run).alive()))
 
 
 def refuse_if_busy(run: Path, execution: Execution) -> bool:

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from latentbench.errors import RunFolderError
 from latentbench.execution.events import TrialEvent
-from latentbench.execution.executors.claims import SILENT_SECONDS, Claims, Holder, clock_of
+from latentbench.execution.executors.claims import FOLDER, Claims, Holder, alive_workers
 from latentbench.execution.job import Job
 from latentbench.files.json_files import canonical_json, damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_regular
@@ -30,9 +30,8 @@ from latentbench.files.shapes import checked
 from latentbench.files.writing import write_atomically
 from latentbench.trial import ScoreRequest
 
-__all__ = ["FOLDER", "Asked", "Submission", "claims_of", "job_name", "submissions"]
+__all__ = ["Asked", "Submission", "claims_of", "job_name", "submissions"]
 
-FOLDER = "executor"  # in the run's folder
 SHARED = "requests", "validation"  # of a job
 
 
@@ -162,14 +161,7 @@ class Submission:
 
     def alive_workers(self) -> dict[str, str]:
         """Return the name of the machine of each worker that has given a sign of life lately."""
-        alive = {}
-        now = clock_of(self.folder)
-        for path in (self.folder / "workers").glob("*.life"):
-            with suppress(OSError):
-                holder = Holder.read(path)
-                if now - path.stat().st_mtime < SILENT_SECONDS and not (holder and holder.known_dead):
-                    alive[path.stem] = holder.node if holder else ""
-        return alive
+        return alive_workers(self.folder / "workers")
 
     def has_begun(self, worker: str) -> bool:
         """Whether a worker has ever been at work."""

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from latentbench.errors import RequestError, RunFolderError
-from latentbench.execution.executors.driver import Driver, busy
+from latentbench.execution.executors.claims import busy
+from latentbench.execution.executors.driver import Driver
 from latentbench.execution.executors.submission import Submission, claims_of, submissions
 from latentbench.execution.run import _locked
 
