@@ -386,7 +386,7 @@ def progress_path(run: Path, key: str) -> Path:
 
 
 def remove_leftovers(run: Path, *, at_work: bool = False) -> None:
-    """Remove what killed workers left, but for trials to go on with, under the run's lock; `at_work`: some live."""
+    """Remove what killed workers left, but for trials to go on with; under the lock. `at_work`: some are alive."""
     if not at_work:
         for pattern in (".work-*", ".*.safetensors.*"):  # these are half written
             for path in (run / "trials").glob(pattern):
