@@ -82,7 +82,7 @@ def test_the_disk_is_asked_ahead_only_where_it_was_waited_for(images, monkeypatc
 
 
 def test_only_what_is_asked_for_is_read_from_the_disk(tmp_path):
-    """Rows in random order do not bring their neighbors along, which a file larger than memory could not bear."""
+    """Rows in random order do not bring their neighbors along: larger than memory, a file would be read often."""
     path, rows = tmp_path / "x.bin", 20_000
     path.write_bytes(bytes(rows * 4096))
     with path.open("rb") as file:
