@@ -10,8 +10,8 @@ nothing that a real run would not have.
 
 Measured, each as a command of its own: the first time that the run is typed again (nothing is remembered of the
 folder), again, `table`, and `report`: seconds from the start to the end, seconds of processor time, and the most
-resident memory, which is never told lower than what this program itself holds, 0.7 GB, and of which importing torch
-alone takes 0.9 GB, of its files. Limits hold for the processor time of
+resident memory, which is never told lower than what this program itself holds, 0.7 GB; importing torch alone takes
+0.9 GB, of its files. Limits hold for the processor time of
 the largest run, which is how long a command takes where nothing else runs. "growth" is how many times longer it
 takes than the run before, net of the start, which is where the line through the two smaller runs meets no trials.
 Exit status 1 when a limit is missed. `--trials 300` takes fewer, `--keep FOLDER` makes the runs there and uses
