@@ -14,7 +14,9 @@ STATUSES = (0, 1, 2, 130)
 FAULTS = ("traceback", "hang", "status", "silent", "other")
 TRACEBACK = "Traceback (most recent call last)"
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")  # control characters, tab and line feed apart
-SENTENCE = re.compile(r"^(latentbench:|Error:|warning:|Usage:|.*\bfailed\b|.*\bmissing\b)", re.MULTILINE)
+SENTENCE = re.compile(
+    r"^(latentbench:|Error:|warning:|Usage:|damaged:|newer:|outdated:|.*\bfailed\b|.*\bmissing\b)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,7 @@ GOOD = {  # option -> what is meant; where it is not here, any small number, cho
     "blocked": ("nope",),
     "benchmark": ("small.toml", "quick"),
     "output": ("out", "out/deep/er", "run"),
+    "runs": ("run",),
     "epochs": ("1", "1,2"),
     "checkpoint": ("1",),
     "train_limit": ("100",),
