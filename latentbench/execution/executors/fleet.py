@@ -49,6 +49,7 @@ class Fleet:
         self.split: list[Job] = []
         self._connection = ExitStack()
         self._workers: dict[str, Submitted | None] = dict(workers or {})
+        self._ending: list[Submitted] = []  # they give no sign of life any more, and are not done either
         self._offsets: dict[Path, int] = {}
         self._told: set[str] = set()
         self._barren = 0  # workers that ended one after the other before they were at work
@@ -136,6 +137,7 @@ class Fleet:
             ended = name not in lively if worker is None else worker.done()
             if ended or (begun and name not in lively):
                 del self._workers[name]
+                self._ending += [] if ended or worker is None else [worker]
                 self._barren = 0 if begun else self._barren + 1
                 if self._barren >= MOST_BARREN:
                     self._refuse(name, worker)
@@ -155,8 +157,8 @@ class Fleet:
         deadline = time.monotonic() + WIND_DOWN_SECONDS
         while time.monotonic() < deadline:
             with suppress(Exception):
-                gone = all(worker.done() for worker in self._workers.values() if worker is not None)
-                if gone and not self.submission.alive_workers():
+                workers = [*self._ending, *filter(None, self._workers.values())]
+                if all(worker.done() for worker in workers) and not self.submission.alive_workers():
                     return
             time.sleep(LOOK_SECONDS)
 

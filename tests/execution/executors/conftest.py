@@ -16,7 +16,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from latentbench import Executor, Metric, Model, Score, hookimpl
+from torch import nn
+
+from latentbench import Executor, GradientModel, Metric, Model, Score, hookimpl
 
 
 class Pixels(Model):
@@ -40,6 +42,23 @@ class Pixels(Model):
     def encode(self, inputs): return inputs.flatten(1)[:, 20 : 20 + self.params.latent_dim]
     def get_state(self): return {}
     def set_state(self, state): pass
+
+
+class Dawdles(GradientModel):
+    # a step takes as long as the environment says: it is no parameter, and changes no score
+    class Params(Model.Params):
+        latent_dim: int = 2
+
+    def __init__(self, params, data):
+        super().__init__(params, data)
+        self.down, self.up = nn.Linear(64, 2), nn.Linear(2, 64)
+
+    def encode(self, inputs): return self.down(inputs.flatten(1))
+    def decode(self, codes): return self.up(codes).reshape(-1, *self.data.shape)
+
+    def loss(self, batch, noise):
+        time.sleep(float(os.environ.get("DAWDLE", "0")))
+        return {"total": (self.decode(self.encode(batch.inputs)) - batch.inputs).square().mean()}
 
 
 class Fails(Pixels):
@@ -85,6 +104,7 @@ class Deaf(Executor):
 def register_models(register):
     register("two_pixels", Pixels)
     register("fails", Fails)
+    register("dawdles", Dawdles)
 
 
 @hookimpl
