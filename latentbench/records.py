@@ -27,7 +27,7 @@ from latentbench.files.json_files import damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_digested, is_regular
 from latentbench.files.removing import clear_way, discard, in_the_way, make_folder
 from latentbench.files.writing import sync, write_atomically
-from latentbench.remembered import KnownTrial
+from latentbench.remembered.memory import KnownTrial
 from latentbench.score_files import ScoreFile, read_score_file
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 

@@ -29,7 +29,7 @@ from latentbench.files.writing import write_atomically
 from latentbench.packed.opening import unpacked
 from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.remembered import Memory
+from latentbench.remembered.memory import Memory
 from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
 from latentbench.source.trust import named_by_a_run_folder
 from latentbench.table.build import comparison_table

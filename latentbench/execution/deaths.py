@@ -12,30 +12,37 @@ from latentbench.trial import Outcome, Trial
 
 __all__ = ["Deaths", "last_saved", "record_failure", "unfinished_log"]
 
+UNBEGUN = 0.1  # of a death
+
 
 class Deaths:
     """How often the workers of jobs were killed, one after the other, without getting further.
 
     Args:
-        retries: how many deaths a job is spared.
+        retries: how many deaths a job is spared. Those of workers that had not begun it count a tenth: they say
+            nothing about it.
     """
 
     def __init__(self, retries: int) -> None:
         self.retries = retries
-        self._counts: dict[str, tuple[int, int]] = {}  # key of a training -> deaths, and when it was last saved
+        self._counts: dict[
+            str, tuple[float, int, int]
+        ] = {}  # key of a training -> weight, deaths, when last saved
 
-    def spare(self, job: Job) -> bool:
+    def spare(self, job: Job, *, begun: bool) -> bool:
         """Count a death; whether the job is to be begun again."""
         key = job.trials[-1].training_key
-        deaths, before = self._counts.get(key, (0, 0))
+        weight, deaths, before = self._counts.get(key, (0.0, 0, 0))
         saved = last_saved(job)
-        self._counts[key] = (1 if saved != before else deaths + 1), saved
+        if saved != before:
+            weight, deaths = 0.0, 0
+        self._counts[key] = weight + (1 if begun else UNBEGUN), deaths + 1, saved
         return self._counts[key][0] <= self.retries
 
     def told(self, job: Job) -> str:
-        """Return what to add to the sentence on the last death."""
-        deaths, _ = self._counts[job.trials[-1].training_key]
-        return f", as {deaths - 1} before it did" if deaths > 1 else ""
+        """Return how many deaths in a row there were, as words after `ended`; "" for one."""
+        deaths = self._counts[job.trials[-1].training_key][1]
+        return f"{deaths} times in a row, at last " if deaths > 1 else ""
 
 
 def last_saved(job: Job) -> int:

@@ -27,7 +27,7 @@ from latentbench.files.shapes import checked
 from latentbench.files.signatures import YOUNG, signature
 from latentbench.files.used import files_below, last_change, noted_files, state_of, used_modules
 from latentbench.files.writing import write_atomically
-from latentbench.remembered import memory_folder
+from latentbench.remembered.memory import memory_folder
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark

@@ -17,7 +17,7 @@ from latentbench.params import per_member_fields
 from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
-from latentbench.remembered import Memory
+from latentbench.remembered.memory import Memory
 from latentbench.source.digest import same_source
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 

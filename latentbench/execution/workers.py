@@ -185,21 +185,21 @@ class _Pool:
 
     def _bury(self, worker: WorkerProcess, listener: Listener) -> list[Job]:
         """A worker has ended: if it was on a job, that job has failed, or was not begun."""
-        how = f"ended {worker.end()}"
+        how = worker.end()
         job = worker.job
         if job is not None and not worker.heard and job.trials[0].key not in self._begun_again:
             self._begun_again.add(job.trials[0].key)
             self.workers.remove(worker)
             return [job]
         if job is not None and worker.was_killed:
-            if self._deaths.spare(job):
+            if self._deaths.spare(job, begun=worker.heard):
                 self.workers.remove(worker)
                 _clear_up(worker)
                 return [replace(job, trials=worker.left)]
-            how += self._deaths.told(job)
+            how = f"{self._deaths.told(job)}{how}"
         if worker.last_words is not None:
             how += f" after {worker.last_words.error}"
-        return self._fail(worker, listener, _died(how))
+        return self._fail(worker, listener, _died(f"ended {how}"))
 
     def _fail(self, worker: WorkerProcess, listener: Listener, outcome: Outcome) -> list[Job]:
         """End a worker; fail its job's trial, or return a job for each of several that are not done."""

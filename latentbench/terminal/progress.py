@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentbench.hookspecs import hookimpl
-from latentbench.records import Record
 from latentbench.terminal.output import echo
 from latentbench.text import counted
 
@@ -163,5 +162,7 @@ def _sentence(trial: Trial, result: TrialResult, run: Path) -> str:
     for score, message in result.failed_scores.items():
         text += f"\n    score {score} failed: {message}"
     if result.failed_scores or result.status in ("failed", "timeout", "diverged"):
+        from latentbench.records import Record
+
         text += f"\n    log: {Record(run, trial.key).log_path}"
     return text

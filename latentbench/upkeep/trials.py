@@ -13,6 +13,7 @@ from latentbench.files.json_files import read_sealed
 from latentbench.files.regular import is_regular
 from latentbench.packed.layout import Part, part_of
 from latentbench.records import Record, StoredTrial
+from latentbench.score_files import ScoreFile
 from latentbench.trial import ScoreRequest, SplitName, Trial
 from latentbench.upkeep.findings import FileFinding
 from latentbench.upkeep.places import UPGRADE, fault, outside_link
@@ -29,7 +30,7 @@ class ExaminedRecord(Record):
     def __init__(self, run: Path, key: str, folder: Path | None = None) -> None:
         super().__init__(run, key, folder)
         self._trial: StoredTrial | None = None
-        self._scores: dict[str, dict[str, Any] | None] = {}
+        self._scores: dict[str, ScoreFile | None] = {}
 
     def read(self) -> StoredTrial:
         """Read `trial.json`, once."""
@@ -37,11 +38,11 @@ class ExaminedRecord(Record):
             self._trial = super().read()
         return self._trial
 
-    def read_scores(self, request: ScoreRequest, split: SplitName = "test") -> dict[str, Any] | None:
-        """Read the scores of one metric, once."""
+    def score_file(self, request: ScoreRequest, split: SplitName = "test") -> ScoreFile | None:
+        """Read the file of the scores of one metric, once."""
         name = request.file(split, "json")
         if name not in self._scores:
-            self._scores[name] = super().read_scores(request, split)
+            self._scores[name] = super().score_file(request, split)
         return self._scores[name]
 
     def forget_all_but(self, files: Collection[str]) -> None:

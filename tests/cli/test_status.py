@@ -12,7 +12,7 @@ def failing(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("latentbench.api.load_results", fail)
+    monkeypatch.setattr("latentbench.results.Results", fail)
 
 
 SYSTEM = {

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from latentbench.remembered import memory_folder
+from latentbench.remembered.memory import memory_folder
 
 MODEL = """
 from latentbench_models.references import RandomProjection

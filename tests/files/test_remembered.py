@@ -18,7 +18,7 @@ from latentbench.execution.pending import inspect
 from latentbench.files import signatures
 from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
-from latentbench.remembered import Memory, memory_folder
+from latentbench.remembered.memory import Memory, memory_folder
 
 LATER = -60.0  # every file counts as old
 
@@ -193,7 +193,7 @@ from latentbench.files import signatures
 signatures.YOUNG = -60.0
 for _ in range(20):
     print(sorted((row.score, row.value) for row in load_results(sys.argv[1]).rows))
-    from latentbench.remembered import Memory
+    from latentbench.remembered.memory import Memory
     Memory(sys.argv[1]).path.unlink(missing_ok=True)
 """
 

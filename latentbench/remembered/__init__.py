@@ -1,0 +1,1 @@
+"""What was read of a run and has not changed since, kept below the cache."""
