@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from latentbench.packed.opening import unpacked
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.remembered.memory import Memory
-from latentbench.score_rows import MISSING, ScoreRow, StoredScores, score_frame, score_rows
+from latentbench.score_rows import MISSING, ScoreRow, ScoreRows, StoredScores, score_frame
 from latentbench.source.trust import named_by_a_run_folder
 from latentbench.table.build import comparison_table
 from latentbench.table.shown import ShownTable
@@ -215,19 +215,33 @@ class Results:
         Raises:
             RunFolderError: the run asks for no score of any trial.
         """
-        rows = self._rows("test", self.requests)
-        if not rows:
-            raise RunFolderError(f"{self.path} asks for no score of any trial")
-        return rows
+        with uncollected():
+            return self._test_rows.all()
+
+    def rows_of(self, dataset: str, labels: Set[str] | None = None) -> list[ScoreRow]:
+        """Return those of `rows` that are of a data set, and of the models and settings with these labels.
+
+        Raises:
+            RunFolderError: the run asks for no score of any trial.
+        """
+        with uncollected():
+            return self._test_rows.chosen(
+                lambda trial: trial.dataset == dataset and (labels is None or trial.label in labels)
+            )
 
     @cached_property
     def validation_rows(self) -> list[ScoreRow]:
         """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
-        return self._rows("validation", deciding(self.requests))
-
-    def _rows(self, split: SplitName, requests: Sequence[ScoreRequest]) -> list[ScoreRow]:
         with uncollected():
-            return score_rows(list(self._stored(split, requests)), split)
+            return ScoreRows(list(self._stored("validation", deciding(self.requests))), "validation").all()
+
+    @cached_property
+    def _test_rows(self) -> ScoreRows:
+        with uncollected():
+            stored = list(self._stored("test", self.requests))
+            if not any(each.names for each in stored):
+                raise RunFolderError(f"{self.path} asks for no score of any trial")
+            return ScoreRows(stored, "test")
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,16 @@ __all__ = [
     "COUNTS",
     "MISSING",
     "ScoreRow",
+    "ScoreRows",
     "StoredScores",
     "exceeded",
     "grouped",
     "likelihood_of",
     "purpose_place",
     "score_frame",
-    "score_rows",
 ]
+
+T = TypeVar("T")
 
 TEXTS = ("params", "budget", "varied", "flags")  # columns that a frame holds as text
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
@@ -197,30 +199,47 @@ class _References:
         return float(np.mean(fitting)) if fitting else math.nan
 
 
-def score_rows(stored: Sequence[StoredScores], split: SplitName) -> list[ScoreRow]:
-    """Return one row per trial and score; failures and gaps are rows too."""
-    references = _References(stored)
-    flags: dict[str, set[str]] = {}
-    about: dict[str, tuple[Any, ...]] = {}
-    settings: dict[str, tuple[str, ...]] = {}
-    for each in stored:
-        key = each.trial.key
-        flags.setdefault(key, set()).update(each.flags())
-        if key not in about:
-            about[key] = _of_trial(each.trial, key, split)
-            varied = each.trial.traits.varied
-            setting = canonical_json({name: varied[name] for name in references.varied if name in varied})
-            settings[key] = each.trial.dataset, likelihood_of(each.trial), setting
-    sorted_flags = {key: tuple(sorted(raised)) for key, raised in flags.items()}
-    declared: dict[tuple[Any, ...], list[_Columns]] = {}
-    rows: list[ScoreRow] = []
-    for each in stored:
-        key = each.trial.key
-        place = id(each.request), id(each.names), settings[key]  # what floors and ceilings depend on
-        if place not in declared:
-            declared[place] = [_columns(each, name, references) for name in each.names]
-        rows += _rows_of(each, declared[place], about[key], sorted_flags[key])
-    return rows
+class ScoreRows:
+    """The rows of a split: one per trial and score; failures and gaps are rows too.
+
+    Those of a trial are made when they are first asked for: a table of thousands of settings shows few of them.
+    """
+
+    def __init__(self, stored: Sequence[StoredScores], split: SplitName) -> None:
+        self._split = split
+        self._stored = grouped(stored, lambda each: each.trial.key)
+        self._references = _References(stored)
+        self._columns: dict[tuple[Any, ...], list[_Columns]] = {}
+        self._rows: dict[str, list[ScoreRow]] = {}
+
+    def all(self) -> list[ScoreRow]:
+        """Return the rows of all trials, in their order."""
+        return [row for key in self._stored for row in self._of(key)]
+
+    def chosen(self, chooses: Callable[[Trial], bool]) -> list[ScoreRow]:
+        """Return the rows of the trials for which `chooses` holds, in their order."""
+        return [row for key, stored in self._stored.items() if chooses(stored[0].trial) for row in self._of(key)]
+
+    def _of(self, key: str) -> list[ScoreRow]:
+        if key not in self._rows:
+            self._rows[key] = list(self._made(key, self._stored[key]))
+        return self._rows[key]
+
+    def _made(self, key: str, stored: Sequence[StoredScores]) -> Iterator[ScoreRow]:
+        trial = stored[0].trial
+        about = _of_trial(trial, key, self._split)
+        flags = tuple(sorted({flag for each in stored for flag in each.flags()}))
+        varied = trial.traits.varied
+        setting = canonical_json({name: varied[name] for name in self._references.varied if name in varied})
+        bounded_by = trial.dataset, likelihood_of(trial), setting  # what floors and ceilings depend on
+        for each in stored:
+            yield from _rows_of(each, self._columns_of(each, bounded_by), about, flags)
+
+    def _columns_of(self, stored: StoredScores, bounded_by: tuple[str, ...]) -> list[_Columns]:
+        place = id(stored.request), id(stored.names), bounded_by
+        if place not in self._columns:
+            self._columns[place] = [_columns(stored, name, self._references) for name in stored.names]
+        return self._columns[place]
 
 
 class _Columns(NamedTuple):
@@ -344,9 +363,9 @@ def _is_beyond(rows: Sequence[ScoreRow]) -> bool:
     return gain(float(np.mean(values)), first.better) > best or gain(first.floor, first.better) > best
 
 
-def grouped(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str, list[ScoreRow]]:
+def grouped(rows: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     """Return the rows of each key, keys and rows in the order they come in."""
-    groups: dict[str, list[ScoreRow]] = {}
+    groups: dict[str, list[T]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups

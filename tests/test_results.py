@@ -15,9 +15,10 @@ from latentbench.files.archives import read_npz
 from latentbench.files.json_files import read_json
 from latentbench.records import Record
 from latentbench.results import Results
-from latentbench.score_rows import ScoreRow, likelihood_of
+from latentbench.score_rows import ScoreRow, ScoreRows, likelihood_of
 from latentbench.table.build import comparison_table
 from latentbench.table.render import render
+from latentbench.table.sweeps import sweeps
 from latentbench.trial import Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore:score files are missing")  # of the frozen run
@@ -158,6 +159,40 @@ def test_each_file_is_read_once(frozen, monkeypatch):
     results.write()
     results.table()
     assert reads == Counter(frozen.rglob("*.json"))
+
+
+def test_rows_of_some_labels_are_those_among_all(frozen):
+    alone, whole = Results(frozen), Results(frozen)
+    (dataset,) = {row.dataset for row in whole.rows}
+    label = whole.trials[-1].label
+    few = alone.rows_of(dataset, {label})
+    assert few
+    assert [repr(row) for row in few] == [repr(row) for row in whole.rows if row.label == label]
+    assert len(alone.rows_of(dataset)) == len(whole.rows)
+    assert alone.rows_of("another") == []
+    assert all(any(row is other for other in alone.rows) for row in few)  # each is made once
+
+
+def test_a_table_makes_the_rows_of_what_it_shows(frozen, monkeypatch):
+    shown, made = Results(frozen), set()
+    columns = {column.label for column in comparison_table(shown).comparisons[0].columns}
+    chosen = {choice.label for sweep in sweeps(shown) for choice in sweep.choices}
+    rows = ScoreRows._made
+
+    def noted(self, key, stored):
+        if self._split == "test":
+            made.add(stored[0].trial.label)
+        return rows(self, key, stored)
+
+    monkeypatch.setattr(ScoreRows, "_made", noted)
+    results = Results(frozen)
+    comparison_table(results)
+    floors = {trial.label for trial in results.trials if trial.traits.reference == "floor"}
+    assert columns | chosen <= made
+    hidden = sweeps(results)[0].hidden
+    assert hidden
+    assert not made & hidden
+    assert made <= columns | floors
 
 
 def test_a_record_without_a_declared_likelihood_is_shown_as_before(frozen):

@@ -13,7 +13,7 @@ from latentbench.errors import RequestError, UnknownNameError, near_matches
 from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
 from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
-from latentbench.table.columns import columns_of, datasets, possible_trials
+from latentbench.table.columns import columns_of, datasets, possible_trials, rows_without
 from latentbench.table.comparison import (
     Cell,
     Column,
@@ -121,7 +121,7 @@ def _comparison(
     trials = possible_trials(results, dataset)
     shows_all = every and len({trial.label for trial in trials}) <= most_columns
     hidden = frozenset[str]() if shows_all or sweep is None else sweep.hidden
-    rows = [row for row in results.rows if row.dataset == dataset and row.label not in hidden]
+    rows = rows_without(results, dataset, hidden)
     columns = [column for column in columns_of(rows, trials, every) if column.label not in hidden]
     by_line = lines_of(rows, results.per_likelihood)
     shown = _shown_lines(by_line, purposes, every, bool(results.request["scores"]))

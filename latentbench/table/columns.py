@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from latentbench.score_rows import ScoreRow, grouped
@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from latentbench.table.scored_run import ScoredRun
     from latentbench.trial import Trial
 
-__all__ = ["columns_of", "datasets", "labels", "possible_trials"]
+__all__ = ["columns_of", "datasets", "labels", "possible_trials", "rows_without"]
 
 
 def datasets(results: ScoredRun) -> list[str]:
     """Return the names of the data sets of a run, in its order."""
-    return list(dict.fromkeys([*(row.dataset for row in results.rows), *(t.dataset for t in results.trials)]))
+    return list(dict.fromkeys(trial.dataset for trial in results.trials))
+
+
+def rows_without(results: ScoredRun, dataset: str, hidden: Set[str]) -> Sequence[ScoreRow]:
+    """Return the rows on a data set, without those of the hidden settings; a large sweep hides nearly all."""
+    shown = {trial.label for trial in results.trials if trial.dataset == dataset} - hidden
+    return results.rows_of(dataset, shown)
 
 
 def labels(results: ScoredRun, dataset: str, every: bool = False) -> list[str]:
     """Return the columns that a comparison on `dataset` has, in their order."""
     hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
-    rows = [row for row in results.rows if row.dataset == dataset]
+    rows = rows_without(results, dataset, set() if every else hidden)
     shown = columns_of(rows, possible_trials(results, dataset), every)
     return [column.label for column in shown if every or column.label not in hidden]
 

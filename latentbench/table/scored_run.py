@@ -39,6 +39,10 @@ class ScoredRun(Protocol):
         """One row per trial and score on the test split."""
         ...
 
+    def rows_of(self, dataset: str, labels: Set[str] | None = None) -> Sequence[ScoreRow]:
+        """Return those of `rows` that are of a data set, and of the models and settings with these labels."""
+        ...
+
     @property
     def validation_rows(self) -> Sequence[ScoreRow]:
         """The same on the validation split, of what decides a sweep."""

@@ -5,6 +5,7 @@ Nothing is chosen on the test split: of it, only the value of the chosen setting
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -49,6 +50,9 @@ __all__ = [
 ]
 
 
+UNKNOWN = Estimate(math.nan)
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which of a model's settings does best by one score on the validation split.
@@ -78,7 +82,7 @@ class Choice:
     chosen: str
     label: str
     validation: Estimate
-    test: Estimate
+    test: Estimate = UNKNOWN
     close: tuple[str, ...] = ()
     standing: Standing | None = None
     as_good: tuple[str, ...] = ()
@@ -122,13 +126,10 @@ def sweeps(results: ScoredRun, purposes: Sequence[str] = ()) -> list[Sweep]:
     What is compared and not tuned, as the layers of a network, is not chosen between: each is a model of its own.
     Table, figures and page ask for the same ones, which are computed once.
     """
-    made_of = results.rows, results.validation_rows
-    known: dict[tuple[str, ...], tuple[Any, list[Sweep]]] = vars(results).setdefault("_sweeps", {})
-    before, found = known.get(tuple(purposes), (None, []))
-    if before is None or any(rows is not others for rows, others in zip(made_of, before, strict=True)):
-        found = _sweeps(results, purposes)
-        known[tuple(purposes)] = made_of, found
-    return list(found)
+    known: dict[tuple[str, ...], list[Sweep]] = vars(results).setdefault("_sweeps", {})
+    if tuple(purposes) not in known:
+        known[tuple(purposes)] = _sweeps(results, purposes)
+    return list(known[tuple(purposes)])
 
 
 def _sweeps(results: ScoredRun, purposes: Sequence[str]) -> list[Sweep]:
@@ -136,15 +137,24 @@ def _sweeps(results: ScoredRun, purposes: Sequence[str]) -> list[Sweep]:
     deciding = {
         dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
     }
-    test = grouped(results.rows, lambda row: row.dataset) if by_dataset else {}
 
     def items(trial: str, score: str) -> NDArray[np.float64] | None:
         return results.items(trial, score, "validation")
 
-    within = results.per_likelihood
-    return [
-        _sweep(dataset, rows, test.get(dataset, []), items, within) for dataset, rows in deciding.items() if rows
-    ]
+    found = [_sweep(dataset, rows, items, results.per_likelihood) for dataset, rows in deciding.items() if rows]
+    return [replace(sweep, choices=_tested(sweep, results)) for sweep in found]
+
+
+def _tested(sweep: Sweep, results: ScoredRun) -> tuple[Choice, ...]:
+    """Return the choices with their values on the test split: of a large sweep few rows are read there."""
+    rows = results.rows_of(sweep.dataset, {choice.label for choice in sweep.choices}) if sweep.choices else ()
+    by_label = grouped(rows, attrgetter("label"))
+    return tuple(
+        replace(
+            choice, test=estimated([row for row in by_label.get(choice.label, ()) if row.score == choice.score])
+        )
+        for choice in sweep.choices
+    )
 
 
 def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Sequence[str]) -> list[ScoreRow]:
@@ -159,7 +169,6 @@ def _deciding_rows(rows: Sequence[ScoreRow], named: Sequence[str], purposes: Seq
 def _sweep(
     dataset: str,
     rows: Sequence[ScoreRow],
-    test: Sequence[ScoreRow],
     items: ItemsOf,
     per_likelihood: Set[str] = frozenset(),
 ) -> Sweep:
@@ -170,7 +179,6 @@ def _sweep(
     axes = [name for name, values in tried.items() if _is_axis(values)]
     by_line = lines_of(sorted(rows, key=lambda row: purpose_place(row.purpose)), per_likelihood)
     by_line = {line: block for line, block in by_line.items() if line.comparable}
-    test_by_score = grouped(test, lambda row: row.score)
     settled = {line: _settings(block) for line, block in by_line.items()}
     curves = [
         replace(curve_over(axis, settled[line]), likelihood=line.likelihood) for axis in axes for line in by_line
@@ -178,7 +186,7 @@ def _sweep(
     choices = [
         replace(choice, likelihood=line.likelihood)
         for line, block in by_line.items()
-        for choice in _choices(line.own(block), test_by_score.get(line.score, []))
+        for choice in _choices(line.own(block))
     ]
     choices = _judged([choice for choice in choices if choice.tried > 1 or not choice.likelihood], by_line, items)
     shown = tuple(filter(_has_course, curves))
@@ -225,7 +233,7 @@ def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
     return {flag: tuple(flagged) for flag, flagged in labels.items()}
 
 
-def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Choice]:
+def _choices(rows: Sequence[ScoreRow]) -> Iterator[Choice]:
     contenders = [row for row in rows if not row.reference and row.varied]
     for model, block in grouped(contenders, lambda row: row.contender).items():
         settings = grouped(block, lambda row: row.label)
@@ -248,8 +256,7 @@ def _choices(rows: Sequence[ScoreRow], test: Sequence[ScoreRow]) -> Iterator[Cho
             setting_text(settings[best][0].varied),
             best,
             eligible[best],
-            estimated([row for row in test if row.label == best]),
-            tuple(setting_text(settings[label][0].varied) for label in close),
+            close=tuple(setting_text(settings[label][0].varied) for label in close),
         )
 
 

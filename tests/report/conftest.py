@@ -68,6 +68,14 @@ class FakeResults:
     def validation(self):
         return score_frame(self.validation_rows)
 
+    def __setattr__(self, name, value):
+        """Forget sweeps that were made of other rows: a run on the disk never changes."""
+        vars(self).pop("_sweeps", None)
+        vars(self)[name] = value
+
+    def rows_of(self, dataset, labels=None):
+        return [row for row in self.rows if row.dataset == dataset and (labels is None or row.label in labels)]
+
     def change(self, where=lambda row: True, *, validation=True, test=True, **changes):
         """Change the rows for which `where` holds; a change is a value, or a function of the row."""
         if test:
@@ -116,7 +124,7 @@ def record(trial, score, value, **changes):
         "varied": {}, "compared": {}, "description": f"about {score}",
         "latent_dim": math.nan if reference else 16.0,
         "likelihood": "" if reference else "Gaussian, sigma learned", "environment": "e1",
-        "threads": 1, "concurrency": 2, "group_size": 1,
+        "node": "", "threads": 1, "concurrency": 2, "group_size": 1,
     }  # fmt: skip
     return row | SCORES.get(score, {}) | changes
 
