@@ -10,7 +10,7 @@ import html
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -21,10 +21,10 @@ import pandas as pd
 
 from latentbench.errors import LatentbenchError, OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
-from latentbench.files.json_files import damaged, read_sealed
+from latentbench.files.json_files import damaged
 from latentbench.files.reading import uncollected
 from latentbench.files.regular import is_regular
-from latentbench.files.shapes import Count, checked
+from latentbench.files.run_files import read_request
 from latentbench.files.writing import write_atomically
 from latentbench.packed.opening import unpacked
 from latentbench.plugins import Plugins
@@ -41,70 +41,9 @@ if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
     from latentbench.model import Model
 
-__all__ = ["Results", "read_environment", "read_request"]
+__all__ = ["Results"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What run.json must hold."""
-
-    title: str
-    benchmark: dict[str, Any]
-    scores: list[str]
-    trials: list[dict[str, Any]]
-    requests: list[dict[str, Any]]
-    plugin_files: list[str]
-    plugins_blocked: list[str]
-    swept: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Environment:
-    """What environment.json must hold."""
-
-    python: str
-    system: str
-    processor: str
-    cores: Count
-    cuda: str
-    versions: dict[str, str]
-    plugins: list[dict[str, Any]]
-    convolutions: str = ""
-
-
-def read_request(folder: Path) -> dict[str, Any]:
-    """Read run.json, the last request of a run.
-
-    Raises:
-        OtherFormatError: another version wrote it, in a format that this one does not know.
-        RunFolderError: it is damaged or missing.
-    """
-    path = folder / "run.json"
-    values = read_sealed(path)
-    try:
-        return vars(checked(_Request, values))
-    except ValueError as error:
-        raise damaged(path, error) from error
-
-
-def read_environment(folder: Path) -> dict[str, Any]:
-    """Read environment.json; where it is damaged or missing, it is left out with a warning."""
-    path = folder / "environment.json"
-    if not os.path.lexists(path):
-        warnings.warn(f"{path} is missing; what it said of machine and versions is left out", stacklevel=2)
-        return {}
-    try:
-        values = read_sealed(path)
-        try:
-            checked(_Environment, values)
-        except ValueError as error:
-            raise damaged(path, error) from error
-        return values
-    except RunFolderError as error:
-        warnings.warn(f"{error}; what it says of machine and versions is left out", stacklevel=2)
-        return {}
 
 
 class Results:
@@ -216,24 +155,34 @@ class Results:
             RunFolderError: the run asks for no score of any trial.
         """
         with uncollected():
-            return self._test_rows.all()
+            return self._test_rows.chosen()
 
-    def rows_of(self, dataset: str, labels: Set[str] | None = None) -> list[ScoreRow]:
-        """Return those of `rows` that are of a data set, and of the models and settings with these labels.
+    def rows_of(
+        self, dataset: str | None = None, labels: Set[str] | None = None, scores: Set[str] | None = None
+    ) -> list[ScoreRow]:
+        """Return those of `rows` that are of a data set, of the models with these labels, of these scores.
+
+        No other rows are made: of thousands of trials, all of them take most of the memory.
 
         Raises:
             RunFolderError: the run asks for no score of any trial.
         """
         with uncollected():
             return self._test_rows.chosen(
-                lambda trial: trial.dataset == dataset and (labels is None or trial.label in labels)
+                lambda trial: dataset in (None, trial.dataset) and (labels is None or trial.label in labels),
+                scores,
             )
+
+    @property
+    def first_rows(self) -> list[ScoreRow]:
+        """One of `rows` for each trial, for what all rows of a trial share."""
+        return self._test_rows.firsts()
 
     @cached_property
     def validation_rows(self) -> list[ScoreRow]:
         """The same on the validation split, of what decides a sweep; empty where nothing was varied."""
         with uncollected():
-            return ScoreRows(list(self._stored("validation", deciding(self.requests))), "validation").all()
+            return ScoreRows(list(self._stored("validation", deciding(self.requests))), "validation").chosen()
 
     @cached_property
     def _test_rows(self) -> ScoreRows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypeVar
 
@@ -202,7 +202,7 @@ class _References:
 class ScoreRows:
     """The rows of a split: one per trial and score; failures and gaps are rows too.
 
-    Those of a trial are made when they are first asked for: a table of thousands of settings shows few of them.
+    Those of a metric of a trial are made when they are first asked for: of thousands of settings few are shown.
     """
 
     def __init__(self, stored: Sequence[StoredScores], split: SplitName) -> None:
@@ -210,36 +210,60 @@ class ScoreRows:
         self._stored = grouped(stored, lambda each: each.trial.key)
         self._references = _References(stored)
         self._columns: dict[tuple[Any, ...], list[_Columns]] = {}
-        self._rows: dict[str, list[ScoreRow]] = {}
+        self._shared: dict[str, _Shared] = {}
+        self._rows: dict[int, list[ScoreRow]] = {}
 
-    def all(self) -> list[ScoreRow]:
-        """Return the rows of all trials, in their order."""
-        return [row for key in self._stored for row in self._of(key)]
+    def chosen(
+        self, chooses: Callable[[Trial], bool] = lambda _: True, scores: Set[str] | None = None
+    ) -> list[ScoreRow]:
+        """Return the rows of the trials for which `chooses` holds, in their order; of these scores, or all."""
+        return [
+            row
+            for stored in self._stored.values()
+            if chooses(stored[0].trial)
+            for each in stored
+            if scores is None or not scores.isdisjoint(each.names)
+            for row in self._of(each)
+            if scores is None or row.score in scores
+        ]
 
-    def chosen(self, chooses: Callable[[Trial], bool]) -> list[ScoreRow]:
-        """Return the rows of the trials for which `chooses` holds, in their order."""
-        return [row for key, stored in self._stored.items() if chooses(stored[0].trial) for row in self._of(key)]
+    def firsts(self) -> list[ScoreRow]:
+        """Return one row of each trial."""
+        return [next(row for each in stored for row in self._of(each)) for stored in self._stored.values()]
 
-    def _of(self, key: str) -> list[ScoreRow]:
-        if key not in self._rows:
-            self._rows[key] = list(self._made(key, self._stored[key]))
-        return self._rows[key]
+    def _of(self, stored: StoredScores) -> list[ScoreRow]:
+        place = id(stored)
+        if place not in self._rows:
+            shared = self._shared_of(stored.trial)
+            columns = self._columns_of(stored, shared.bounded_by)
+            self._rows[place] = list(_rows_of(stored, columns, shared.about, shared.flags))
+        return self._rows[place]
 
-    def _made(self, key: str, stored: Sequence[StoredScores]) -> Iterator[ScoreRow]:
-        trial = stored[0].trial
-        about = _of_trial(trial, key, self._split)
-        flags = tuple(sorted({flag for each in stored for flag in each.flags()}))
-        varied = trial.traits.varied
-        setting = canonical_json({name: varied[name] for name in self._references.varied if name in varied})
-        bounded_by = trial.dataset, likelihood_of(trial), setting  # what floors and ceilings depend on
-        for each in stored:
-            yield from _rows_of(each, self._columns_of(each, bounded_by), about, flags)
+    def _shared_of(self, trial: Trial) -> _Shared:
+        key = trial.key
+        if key not in self._shared:
+            varied = trial.traits.varied
+            setting = canonical_json({name: varied[name] for name in self._references.varied if name in varied})
+            self._shared[key] = _Shared(
+                _of_trial(trial, key, self._split),
+                tuple(sorted({flag for each in self._stored[key] for flag in each.flags()})),
+                (trial.dataset, likelihood_of(trial), setting),
+            )
+        return self._shared[key]
 
     def _columns_of(self, stored: StoredScores, bounded_by: tuple[str, ...]) -> list[_Columns]:
         place = id(stored.request), id(stored.names), bounded_by
         if place not in self._columns:
             self._columns[place] = [_columns(stored, name, self._references) for name in stored.names]
         return self._columns[place]
+
+
+class _Shared(NamedTuple):
+    """What the rows of a trial share: their first columns, its flags, and what floors and ceilings depend on."""
+
+    about: tuple[Any, ...]
+    flags: tuple[str, ...]
+    bounded_by: tuple[str, ...]
 
 
 class _Columns(NamedTuple):

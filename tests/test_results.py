@@ -170,6 +170,10 @@ def test_rows_of_some_labels_are_those_among_all(frozen):
     assert [repr(row) for row in few] == [repr(row) for row in whole.rows if row.label == label]
     assert len(alone.rows_of(dataset)) == len(whole.rows)
     assert alone.rows_of("another") == []
+    assert [repr(row) for row in alone.rows_of(scores={"mse", "r2"})] == [
+        repr(row) for row in whole.rows if row.score in ("mse", "r2")
+    ]
+    assert [row.trial for row in alone.first_rows] == [trial.key for trial in whole.trials]
     assert all(any(row is other for other in alone.rows) for row in few)  # each is made once
 
 
@@ -177,14 +181,14 @@ def test_a_table_makes_the_rows_of_what_it_shows(frozen, monkeypatch):
     shown, made = Results(frozen), set()
     columns = {column.label for column in comparison_table(shown).comparisons[0].columns}
     chosen = {choice.label for sweep in sweeps(shown) for choice in sweep.choices}
-    rows = ScoreRows._made
+    rows = ScoreRows._of
 
-    def noted(self, key, stored):
+    def noted(self, stored):
         if self._split == "test":
-            made.add(stored[0].trial.label)
-        return rows(self, key, stored)
+            made.add(stored.trial.label)
+        return rows(self, stored)
 
-    monkeypatch.setattr(ScoreRows, "_made", noted)
+    monkeypatch.setattr(ScoreRows, "_of", noted)
     results = Results(frozen)
     comparison_table(results)
     floors = {trial.label for trial in results.trials if trial.traits.reference == "floor"}

@@ -130,7 +130,7 @@ class FinishedRun:
         """Remember that the run is finished, if it is, and if nothing that this rests on changed meanwhile."""
         if not (self._asked and results.complete and self._trials_before):
             return
-        from latentbench.results import read_request
+        from latentbench.files.run_files import read_request
 
         used = self._used(results)
         run_state = self._run_state()

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 
 from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.files.run_files import read_request
 from latentbench.packed.layout import left_out
 from latentbench.packed.opening import refuse_writing
-from latentbench.results import read_request
 
 __all__ = ["check_folder"]
 

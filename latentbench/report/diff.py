@@ -12,7 +12,8 @@ import numpy as np
 from latentbench.api import load_results
 from latentbench.errors import RequestError, near_matches
 from latentbench.files.lookup import existing
-from latentbench.results import Results, read_environment
+from latentbench.files.run_files import read_environment
+from latentbench.results import Results
 from latentbench.score_rows import ScoreRow
 from latentbench.scores import UNDECLARED, gain
 from latentbench.statistics import PairedDifference, holm, holm_levels

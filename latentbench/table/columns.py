@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from latentbench.table.scored_run import ScoredRun
     from latentbench.trial import Trial
 
-__all__ = ["columns_of", "datasets", "labels", "possible_trials", "rows_without"]
+__all__ = ["columns_of", "datasets", "hidden_settings", "labels", "possible_trials", "rows_without"]
 
 
 def datasets(results: ScoredRun) -> list[str]:
@@ -29,12 +29,17 @@ def rows_without(results: ScoredRun, dataset: str, hidden: Set[str]) -> Sequence
     return results.rows_of(dataset, shown)
 
 
+def hidden_settings(results: ScoredRun, dataset: str) -> frozenset[str]:
+    """Return the labels of the settings on a data set that no score chose."""
+    return frozenset(label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden)
+
+
 def labels(results: ScoredRun, dataset: str, every: bool = False) -> list[str]:
     """Return the columns that a comparison on `dataset` has, in their order."""
-    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
-    rows = rows_without(results, dataset, set() if every else hidden)
+    hidden = frozenset[str]() if every else hidden_settings(results, dataset)
+    rows = rows_without(results, dataset, hidden)
     shown = columns_of(rows, possible_trials(results, dataset), every)
-    return [column.label for column in shown if every or column.label not in hidden]
+    return [column.label for column in shown if column.label not in hidden]
 
 
 def possible_trials(results: ScoredRun, dataset: str) -> list[Trial]:

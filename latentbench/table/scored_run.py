@@ -39,8 +39,10 @@ class ScoredRun(Protocol):
         """One row per trial and score on the test split."""
         ...
 
-    def rows_of(self, dataset: str, labels: Set[str] | None = None) -> Sequence[ScoreRow]:
-        """Return those of `rows` that are of a data set, and of the models and settings with these labels."""
+    def rows_of(
+        self, dataset: str | None = None, labels: Set[str] | None = None, scores: Set[str] | None = None
+    ) -> Sequence[ScoreRow]:
+        """Return those of `rows` that are of a data set, of the models with these labels, of these scores."""
         ...
 
     @property

@@ -12,8 +12,9 @@ from typing import Any
 
 from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.files.json_files import read_sealed
+from latentbench.files.run_files import read_environment, read_request
 from latentbench.packed.layout import Part, left_out
-from latentbench.results import Results, read_environment, read_request
+from latentbench.results import Results
 from latentbench.trial import ScoreRequest, SplitName, Trial, deciding
 from latentbench.upkeep.exports import examine_exports
 from latentbench.upkeep.findings import FileFinding

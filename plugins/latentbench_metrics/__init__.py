@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from latentbench import hookimpl
@@ -129,8 +130,11 @@ def register_metrics(register: Callable[..., None]) -> None:
 @hookimpl
 def report_sections(results: Results) -> list[tuple[str, pd.DataFrame]]:
     """Add a table of rate, mse and r2 for models with a rate: errors are only comparable at equal rates."""
-    scores = results.scores
-    wanted = scores[scores["score"].isin(["rate", "mse", "r2"]) & scores["value"].notna()]
+    import pandas as pd
+
+    rows = [row for row in results.rows_of(scores={"rate", "mse", "r2"}) if row.has_value]
+    columns = ["dataset", "label", "score", "value"]
+    wanted = pd.DataFrame([attrgetter(*columns)(row) for row in rows], columns=columns)
     if not (wanted["score"] == "rate").any():
         return []
     table = wanted.pivot_table(index=["dataset", "label"], columns="score", values="value", aggfunc="mean")

@@ -73,8 +73,14 @@ class FakeResults:
         vars(self).pop("_sweeps", None)
         vars(self)[name] = value
 
-    def rows_of(self, dataset, labels=None):
-        return [row for row in self.rows if row.dataset == dataset and (labels is None or row.label in labels)]
+    def rows_of(self, dataset=None, labels=None, scores=None):
+        wanted = {"dataset": dataset and {dataset}, "label": labels, "score": scores}
+        chosen = {name: values for name, values in wanted.items() if values is not None}
+        return [row for row in self.rows if all(getattr(row, name) in values for name, values in chosen.items())]
+
+    @property
+    def first_rows(self):
+        return list({row.trial: row for row in reversed(self.rows)}.values())[::-1]
 
     def change(self, where=lambda row: True, *, validation=True, test=True, **changes):
         """Change the rows for which `where` holds; a change is a value, or a function of the row."""

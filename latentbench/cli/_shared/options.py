@@ -127,8 +127,8 @@ def load_plugins(files: tuple[str, ...], blocked: tuple[str, ...], run: str = ""
 
 def remembered_files(run: Path) -> tuple[str, ...]:
     """Return the plugin files that a run was made with; none where its run.json cannot be read, as others tell."""
+    from latentbench.files.run_files import read_request
     from latentbench.packed.opening import unpacked
-    from latentbench.results import read_request
 
     with suppress(LatentbenchError, OSError):
         return tuple(map(str, read_request(unpacked(run))["plugin_files"]))

@@ -126,9 +126,10 @@ def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
 
 
 def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
-    rate, cost, seeds = rate_figure(results, dataset), cost_figure(results, dataset), _seeds(results, dataset)
+    seeds = _seeds(results, dataset)
+    marks, levels = rate_marks(results, dataset)
+    rate = rate_figure(results, dataset, marks, levels)
     if rate is not None:
-        marks, levels = rate_marks(results, dataset)
         yield Plot(
             dataset,
             _stem("rate", dataset),
@@ -139,8 +140,9 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             rate,
             mark_numbers(dataset, [*marks, *levels], "rate"),
         )
+    marks = cost_marks(results, dataset)
+    cost = cost_figure(results, dataset, marks)
     if cost is not None:
-        marks = cost_marks(results, dataset)
         yield Plot(
             dataset,
             _stem("cost", dataset),
@@ -216,7 +218,7 @@ def _said(marks: Sequence[Mark], unit: str) -> str:
 
 
 def _seeds(results: Results, dataset: str) -> str:
-    seeds = sorted({row.seed for row in results.rows if row.dataset == dataset})
+    seeds = sorted({row.seed for row in results.first_rows if row.dataset == dataset})
     return f"Means and 95 % intervals over seeds {', '.join(map(str, seeds))}"
 
 

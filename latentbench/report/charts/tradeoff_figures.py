@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from latentbench.drawing.panels import panel_grid, plain, round_ticks, set_ticks, write_at_right, write_beside
 from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
-from latentbench.report.charts.tradeoffs import Mark, cost_marks, legible_marks, rate_marks
+from latentbench.report.charts.tradeoffs import Mark, legible_marks
 from latentbench.score_rows import grouped
 from latentbench.table.sweeps import Estimate
 
@@ -25,12 +25,11 @@ HOPELESS = 1000  # an outlier is left out if it makes the axis of rates this man
 MOST_LABELS = 24  # beside the marks of a small panel
 
 
-def rate_figure(results: Results, dataset: str) -> Figure | None:
-    """Draw rate (nats) against r2 on the test split; None where no model has both.
+def rate_figure(results: Results, dataset: str, marks: Sequence[Mark], levels: Sequence[Mark]) -> Figure | None:
+    """Draw rate (nats) against r2 on the test split, of `rate_marks`; None where no model has both.
 
     A mark is the mean over seeds with its 95 % intervals, a dot one seed; yardsticks without a rate are levels.
     """
-    marks, levels = rate_marks(results, dataset)
     marks, note = legible_marks(results, dataset, marks)
     if not marks:
         return None
@@ -51,16 +50,16 @@ def rate_figure(results: Results, dataset: str) -> Figure | None:
     return figure
 
 
-def cost_figure(results: Results, dataset: str) -> Figure | None:
-    """Draw training time (seconds, log axis) against each headline quality score on test; None without one."""
-    marks, note = legible_marks(results, dataset, cost_marks(results, dataset))
+def cost_figure(results: Results, dataset: str, marks: Sequence[Mark]) -> Figure | None:
+    """Draw training time (seconds, log axis) against quality on test, of `cost_marks`; None without one."""
+    marks, note = legible_marks(results, dataset, marks)
     if not marks:
         return None
     scores = list(dict.fromkeys(mark.score for mark in marks))
     styles, names = _mark_styles(marks)
     legend = {names[line]: style for line, style in styles.items()}
     title = _test_title(results, dataset, scores) + note
-    firsts = {row.score: row for row in reversed(results.rows)}
+    firsts = {row.score: row for row in reversed(results.rows_of(dataset, scores=set(scores)))}
     with settings():
         figure, panels = panel_grid(len(scores), title, legend)
         blocks = [[mark for mark in marks if mark.score == score] for score in scores]
@@ -134,7 +133,7 @@ def _mark_styles(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str,
 
 
 def _test_title(results: Results, dataset: str, scores: Sequence[str], dots: str = "") -> str:
-    rows = [row for row in results.rows if row.dataset == dataset and row.score in scores and row.has_value]
+    rows = [row for row in results.rows_of(dataset, scores=set(scores)) if row.has_value]
     seeds = max(len({row.seed for row in block}) for block in grouped(rows, lambda row: row.label).values())
     key = f"; bars: 95 % intervals over seeds{dots}" if seeds > 1 else ""
     items = counted(max(row.n_eval for row in rows), "item")

@@ -11,7 +11,8 @@ import pandas as pd
 
 from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.statistics import t_interval
-from latentbench.table.sweeps import Estimate, is_number, setting_text, sweeps
+from latentbench.table.columns import hidden_settings, rows_without
+from latentbench.table.sweeps import Estimate, is_number, setting_text
 
 if TYPE_CHECKING:
     from latentbench.results import Results
@@ -53,7 +54,7 @@ class Mark:
 
 def rate_marks(results: Results, dataset: str) -> tuple[list[Mark], list[Mark]]:
     """Return the models that have a rate and r2, and, where there are any, the yardsticks without a rate."""
-    rows = [row for row in results.rows if row.dataset == dataset and row.has_value]
+    rows = [row for row in results.rows_of(dataset, scores={"rate", "r2"}) if row.has_value]
     rate, r2 = (_by_label([row for row in rows if row.score == score], _value) for score in ("rate", "r2"))
     marks = [mark for mark in _marks(rows, "r2", rate, r2) if mark.reference not in ("floor", "ceiling")]
     with_rate = [mark for mark in marks if math.isfinite(mark.x.mean)]
@@ -63,7 +64,9 @@ def rate_marks(results: Results, dataset: str) -> tuple[list[Mark], list[Mark]]:
 
 def cost_marks(results: Results, dataset: str) -> list[Mark]:
     """Return the trained models but floors and ceilings, once for each of the first headline quality scores."""
-    rows = [row for row in results.rows if row.dataset == dataset and _has_tradeoff(row)]
+    shown = rows_without(results, dataset, hidden_settings(results, dataset))
+    scores = {row.score for row in shown if _decides(row)}
+    rows = [row for row in results.rows_of(dataset, scores=scores) if _has_tradeoff(row)]
     by_score = grouped(sorted(rows, key=lambda row: purpose_place(row.purpose)), lambda row: row.score)
     return [
         mark
@@ -77,7 +80,7 @@ def legible_marks(results: Results, dataset: str, marks: Sequence[Mark]) -> tupl
 
     Over `MOST_MARKS` in a panel, those of settings that no score chose are left out.
     """
-    hidden = {label for sweep in sweeps(results) if sweep.dataset == dataset for label in sweep.hidden}
+    hidden = hidden_settings(results, dataset)
     settings = {mark.label for mark in marks}
     if len(settings) <= MOST_MARKS or settings <= hidden:
         return list(marks), ""
@@ -87,8 +90,12 @@ def legible_marks(results: Results, dataset: str, marks: Sequence[Mark]) -> tupl
 
 def _has_tradeoff(row: ScoreRow) -> bool:
     """Whether a row is a headline score of quality of a model that was trained."""
-    scored = row.has_value and row.headline and row.kind == "quality" and row.better != "none"
-    return scored and row.reference not in ("floor", "ceiling") and row.train_seconds > 0
+    trained = row.reference not in ("floor", "ceiling") and row.train_seconds > 0
+    return row.has_value and _decides(row) and trained
+
+
+def _decides(row: ScoreRow) -> bool:
+    return row.headline and row.kind == "quality" and row.better != "none"
 
 
 def mark_numbers(dataset: str, marks: Sequence[Mark], x: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
 from latentbench.score_rows import ScoreRow
 from latentbench.table.columns import labels
+from latentbench.table.sweeps import sweeps
 
 if TYPE_CHECKING:
     from latentbench.results import Results
@@ -38,6 +40,7 @@ __all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 
 IMAGES = 10
 STEPS = 10
+MOST_SETTINGS = 8  # of a sweep; each is a model to open, to run and to draw
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
 NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space, so there are no pictures of them."
@@ -81,6 +84,7 @@ class Pictures:
         maps: for each model the PCA map, then the maps that are stored with the trial.
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
+        choice: which of the chosen settings are shown, where they are too many; "" where all are.
     """
 
     reconstructions: tuple[Picture, ...] = ()
@@ -92,10 +96,11 @@ class Pictures:
     maps: tuple[Picture, ...] = ()
     sentence: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
+    choice: str = ""
 
 
 def _judging_rows(results: Results) -> list[list[ScoreRow]]:
-    return [[row for row in results.rows if row.score == score] for score in JUDGES]
+    return [results.rows_of(scores={score}) for score in JUDGES]
 
 
 def median_trial(
@@ -120,7 +125,8 @@ def pictures(results: Results, dataset: str) -> Pictures:
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
     judges = _judging_rows(results)
-    for label in labels(results, dataset):
+    pictured, choice = _pictured(results, dataset)
+    for label in pictured:
         trial = median_trial(results, dataset, label, judges)
         if trial is None:
             continue
@@ -132,7 +138,28 @@ def pictures(results: Results, dataset: str) -> Pictures:
             skipped.append((label, str(error)))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((label, f"{type(error).__name__}: {error}"))
-    return _drawn(excerpts, tuple(skipped))
+    return replace(_drawn(excerpts, tuple(skipped)), choice=choice)
+
+
+def _pictured(results: Results, dataset: str) -> tuple[list[str], str]:
+    """Return the columns of a comparison, of a large sweep without the settings that few scores chose.
+
+    Each model keeps the setting that most scores chose. The sentence says what is left out; "" for nothing.
+    """
+    columns = labels(results, dataset)
+    choices = [choice for sweep in sweeps(results) if sweep.dataset == dataset for choice in sweep.choices]
+    counts = Counter(choice.label for choice in choices)
+    if len(counts) <= MOST_SETTINGS:
+        return columns, ""
+    ranked = [label for label, _ in counts.most_common()]
+    models = {choice.label: choice.model for choice in choices}
+    first = {models[label]: label for label in reversed(ranked)}.values()
+    kept = list(dict.fromkeys([*first, *ranked]))[: max(MOST_SETTINGS, len(first))]
+    left_out = counts.keys() - kept
+    sentence = (
+        f"Pictured are {len(kept)} of {len(counts)} chosen settings: of each model those that most scores chose."
+    )
+    return [label for label in columns if label not in left_out], sentence
 
 
 def shown_items(space: LatentSpace) -> list[int]:

@@ -14,9 +14,9 @@ import pandas as pd
 
 from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
+from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
-from latentbench.results import read_environment
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison import Column, Comparison, Table
 from latentbench.table.comparison_display import conclusions, display
@@ -191,9 +191,9 @@ def _entry(value: Any) -> str:
 
 
 def _card(results: Results) -> list[tuple[str, str]]:
-    entries = [("run", str(results.path))]
+    entries, firsts = [("run", str(results.path))], results.first_rows
     for name in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
-        values = [text for text in dict.fromkeys(str(getattr(row, name)) for row in results.rows) if text]
+        values = [text for text in dict.fromkeys(str(getattr(row, name)) for row in firsts) if text]
         entries += [(name, ", ".join(sorted(values) if name == "seed" else values))] if values else []
     return [(key, text[:LONGEST]) for key, text in [*entries, *_flat(read_environment(results.path))]]
 

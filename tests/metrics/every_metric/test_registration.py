@@ -6,7 +6,6 @@ import sys
 from importlib import import_module
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
 
@@ -127,18 +126,20 @@ def mean(value):
     return float(torch.as_tensor(value).double().mean())
 
 
-def frame(rows):
-    return pd.DataFrame(rows, columns=["dataset", "label", "score", "value", "seed", "status"])
+def results(rows):
+    names = ("dataset", "label", "score", "value", "has_value")
+    made = [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows]
+    return SimpleNamespace(rows_of=lambda scores: [row for row in made if row.score in scores])
 
 
 def test_rate_and_distortion_section():
     rows = [
-        ("digits", "vae", "rate", 10.0, 0, "ok"), ("digits", "vae", "rate", 12.0, 1, "ok"),
-        ("digits", "vae", "mse", 0.5, 0, "ok"), ("digits", "vae", "r2", 0.8, 0, "ok"),
-        ("digits", "beta_vae(4)", "rate", 3.0, 0, "ok"), ("digits", "beta_vae(4)", "mse", 0.7, 0, "ok"),
-        ("digits", "ae", "mse", 0.4, 0, "ok"), ("digits", "ae", "rate", float("nan"), 0, "not applicable"),
+        ("digits", "vae", "rate", 10.0, True), ("digits", "vae", "rate", 12.0, True),
+        ("digits", "vae", "mse", 0.5, True), ("digits", "vae", "r2", 0.8, True),
+        ("digits", "beta_vae(4)", "rate", 3.0, True), ("digits", "beta_vae(4)", "mse", 0.7, True),
+        ("digits", "ae", "mse", 0.4, True), ("digits", "ae", "rate", float("nan"), False),
     ]  # fmt: skip
-    ((title, table),) = latentbench_metrics.report_sections(SimpleNamespace(scores=frame(rows)))
+    ((title, table),) = latentbench_metrics.report_sections(results(rows))
     assert title == "Rate and distortion"
     assert table.columns.tolist() == ["dataset", "label", "rate", "mse", "r2"]
     assert table["label"].tolist() == ["beta_vae(4)", "vae"]
@@ -148,6 +149,6 @@ def test_rate_and_distortion_section():
 
 
 def test_no_rate_no_section():
-    rows = [("digits", "ae", "mse", 0.4, 0, "ok")]
-    assert latentbench_metrics.report_sections(SimpleNamespace(scores=frame(rows))) == []
-    assert latentbench_metrics.report_sections(SimpleNamespace(scores=frame([]))) == []
+    rows = [("digits", "ae", "mse", 0.4, True)]
+    assert latentbench_metrics.report_sections(results(rows)) == []
+    assert latentbench_metrics.report_sections(results([])) == []

@@ -17,6 +17,7 @@ from latentbench.report.charts.axes import shown_range
 from latentbench.report.charts.curve_figure import curve_figure
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
+from latentbench.report.charts.tradeoffs import cost_marks, rate_marks
 from latentbench.table.sweeps import Estimate, sweeps
 
 DIMS = (2, 4, 16)
@@ -29,6 +30,14 @@ def finished(builder, **changes):
     results = builder.results(**changes)
     results.vary(setting, value=lambda row: row.value + 0.05)
     return results
+
+
+def drawn_rate(results, dataset):
+    return rate_figure(results, dataset, *rate_marks(results, dataset))
+
+
+def drawn_cost(results, dataset):
+    return cost_figure(results, dataset, cost_marks(results, dataset))
 
 
 def setting(label):
@@ -180,7 +189,7 @@ def test_a_diverged_point_is_named_under_its_panel(swept):
     panel = curve_figure(sweep, "latent_dim").axes[0]
     assert panel.get_ylim()[0] > -1
     assert "outside: vae at 16 (-35)" in panel.get_xlabel()
-    cost = cost_figure(results, "digits").axes[0]
+    cost = drawn_cost(results, "digits").axes[0]
     assert "outside: vae(latent_dim=16) (-35)" in cost.get_xlabel()
 
 
@@ -198,7 +207,7 @@ def test_ten_models_have_ten_legend_entries_that_differ(builder):
 
 
 def test_rate_has_a_mark_for_each_setting_and_a_level_for_each_yardstick(swept):
-    figure = rate_figure(swept(), "digits")
+    figure = drawn_rate(swept(), "digits")
     (panel,) = figure.axes
     marks = next(line for line in panel.lines if line.get_marker() == "o")
     assert marks.get_xydata() == pytest.approx(np.array([(2 * dim, R2[dim]) for dim in DIMS]))
@@ -209,23 +218,23 @@ def test_rate_has_a_mark_for_each_setting_and_a_level_for_each_yardstick(swept):
 
 def test_without_a_rate_or_r2_there_is_no_rate_figure(builder):
     results = finished(builder.add("ae", {"r2": 0.8, "rate": NO}).add("pca", {"r2": 0.7}))
-    assert rate_figure(results, "fashion_mnist") is None
+    assert drawn_rate(results, "fashion_mnist") is None
     results = finished(builder.add("vae", {"rate": 12.0}))
-    assert rate_figure(results, "fashion_mnist") is None
-    assert rate_figure(results, "another") is None
+    assert drawn_rate(results, "fashion_mnist") is None
+    assert drawn_rate(results, "another") is None
 
 
 def test_cost_leaves_out_floors_and_what_was_not_trained(swept, builder):
     results = swept()
-    figure = cost_figure(results, "digits")
+    figure = drawn_cost(results, "digits")
     assert [panel.get_xscale() for panel in figure.axes] == ["log", "log"]
     assert [text.get_text().strip() for text in figure.legends[0].get_texts()] == [
         "vae, by latent_dim",
         "pca, by latent_dim",
     ]
     results.change(train_seconds=math.nan)
-    assert cost_figure(results, "digits") is None
-    assert cost_figure(results, "another") is None
+    assert drawn_cost(results, "digits") is None
+    assert drawn_cost(results, "another") is None
 
 
 def test_the_numbers_beside_a_figure_are_those_of_the_frame(swept, tmp_path):
