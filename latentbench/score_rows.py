@@ -13,7 +13,7 @@ import pandas as pd
 from latentbench.executor import LOCAL
 from latentbench.files.json_files import canonical_json, short_hash
 from latentbench.score_files import MISSING, StoredScores, likelihood_of, number_of
-from latentbench.scores import PURPOSES, gain
+from latentbench.scores import PURPOSES
 from latentbench.text import printable
 from latentbench.training.budget import Budget
 from latentbench.trial import SplitName, Trial
@@ -24,7 +24,6 @@ __all__ = [
     "ScoreRow",
     "ScoreRows",
     "StoredScores",
-    "exceeded",
     "grouped",
     "likelihood_of",
     "purpose_place",
@@ -35,7 +34,6 @@ T = TypeVar("T")
 
 TEXTS = ("params", "budget", "varied", "flags")  # columns that a frame holds as text
 COUNTS = ("threads", "concurrency", "group_size")  # whole numbers, missing for what has not run
-ROUNDING = 1e-9  # by which a mean of equal values may exceed them
 NO_INFLUENCE = ("concurrency", "group_size", "node")  # on quality: they change what a trial costs
 
 
@@ -364,27 +362,6 @@ def _text_of(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return canonical_json(value.model_dump(mode="json") if isinstance(value, Budget) else value)
-
-
-def exceeded(rows: Sequence[ScoreRow]) -> bool:
-    """Whether the ceiling of one score on one data set is none: the floor, or the mean of a model, lies beyond it.
-
-    "Beyond" means better; where no side is better, farther from the floor. The ceiling's own model cannot be.
-    """
-    return any(_is_beyond(block) for block in grouped(rows, lambda row: row.label).values())
-
-
-def _is_beyond(rows: Sequence[ScoreRow]) -> bool:
-    first = rows[0]
-    values = [row.value for row in rows if row.has_value]
-    if first.reference == "ceiling" or not values or not math.isfinite(first.ceiling):
-        return False
-    slack = ROUNDING * max(abs(first.ceiling), abs(first.floor) if math.isfinite(first.floor) else 0.0)
-    if first.better == "none":
-        sign = math.copysign(1.0, first.ceiling - first.floor)
-        return sign * (float(np.mean(values)) - first.ceiling) > slack
-    best = gain(first.ceiling, first.better) + slack
-    return gain(float(np.mean(values)), first.better) > best or gain(first.floor, first.better) > best
 
 
 def grouped(rows: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from latentbench.text import printable
@@ -33,5 +34,27 @@ def encoded(figure: Figure, form: str, metadata: Mapping[str, Any], **options: A
     out = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(out, format=form, metadata=about, **options)
+        with _laid_out_without_drawing(figure):
+            figure.savefig(out, format=form, metadata=about, **options)
     return out.getvalue()
+
+
+@contextmanager
+def _laid_out_without_drawing(figure: Figure) -> Iterator[None]:
+    """Let matplotlib lay a figure out as it saves it; by itself it draws all of it twice, once for the layout."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    draw = figure.draw
+
+    def draw_once(renderer: Any) -> None:
+        engine = figure.get_layout_engine()  # another one while it draws the second time
+        if isinstance(engine, ConstrainedLayoutEngine):
+            engine.execute(figure)
+        else:
+            draw(renderer)
+
+    vars(figure)["draw"] = draw_once
+    try:
+        yield
+    finally:
+        del vars(figure)["draw"]

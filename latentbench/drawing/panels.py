@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "axis_scale",
     "figure_bytes",
+    "keep_layout",
+    "lay_out",
     "legible",
     "panel_grid",
     "round_ticks",
@@ -74,6 +76,19 @@ def panel_grid(
     if legend:
         _add_legend(figure, legend, entries)
     return figure, axes[:count]
+
+
+def lay_out(figure: Figure) -> None:
+    """Give the panels of `panel_grid` their final places, without drawing what is in them."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
+def keep_layout(figure: Figure) -> None:
+    """Leave everything at its place when the figure is drawn again."""
+    with settings():
+        figure.set_layout_engine(None)
 
 
 def _legend_columns(width: float, legend: Mapping[str, LineStyle]) -> int:
@@ -200,7 +215,7 @@ def write_at_right(panel: Axes, entries: Sequence[tuple[float, str]]) -> None:
 def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]]) -> None:
     """Write a text beside each (x, y, text, color), on the side where it covers the others least.
 
-    Call this last, after `figure.draw_without_rendering()`: it needs the final layout.
+    Call this last, after `lay_out`: it needs the final layout.
     """
     figure = _root(panel)
     points = panel.transData.transform([(x, y) for x, y, _, _ in spots]) * 72 / figure.dpi

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latentbench.errors import RequestError, UnknownNameError, near_matches
-from latentbench.score_rows import ScoreRow, exceeded, grouped, purpose_place
+from latentbench.score_rows import ScoreRow, grouped, purpose_place
 from latentbench.scores import PURPOSES
 from latentbench.statistics import t_interval
 from latentbench.table.columns import columns_of, datasets, possible_trials, rows_without
@@ -25,7 +25,7 @@ from latentbench.table.comparison import (
 )
 from latentbench.table.conditions import RunConditions, run_conditions
 from latentbench.table.contests import contender, with_baselines
-from latentbench.table.lines import ScoreLine, lines_of
+from latentbench.table.lines import ScoreLine, exceeded, lines_of
 from latentbench.table.significance import Contest, Verdict, judged
 from latentbench.table.sweeps import Sweep, sweeps
 from latentbench.trial import NOT_RUN

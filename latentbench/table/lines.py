@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
-from math import nan
 from operator import attrgetter
 from typing import NamedTuple
 
-from latentbench.score_rows import ScoreRow, grouped
-from latentbench.scores import UNDECLARED
+import numpy as np
 
-__all__ = ["ScoreLine", "lines_of"]
+from latentbench.score_rows import ScoreRow, grouped
+from latentbench.scores import UNDECLARED, gain
+
+__all__ = ["ScoreLine", "exceeded", "lines_of"]
 
 OTHER = "another likelihood"
+ROUNDING = 1e-9  # by which a mean of equal values may exceed them
 
 
 class ScoreLine(NamedTuple):
@@ -70,4 +73,25 @@ def _likelihood(row: ScoreRow) -> str:
 def _seen_from(likelihood: str, row: ScoreRow) -> ScoreRow:
     if _likelihood(row) in ("", likelihood):
         return row
-    return replace(row, status="not applicable", reason=OTHER, value=nan, se=nan, n_eval=0)
+    return replace(row, status="not applicable", reason=OTHER, value=math.nan, se=math.nan, n_eval=0)
+
+
+def exceeded(rows: Sequence[ScoreRow]) -> bool:
+    """Whether the ceiling of one score on one data set is none: the floor, or the mean of a model, lies beyond it.
+
+    "Beyond" means better; where no side is better, farther from the floor. The ceiling's own model cannot be.
+    """
+    return any(_is_beyond(block) for block in grouped(rows, lambda row: row.label).values())
+
+
+def _is_beyond(rows: Sequence[ScoreRow]) -> bool:
+    first = rows[0]
+    values = [row.value for row in rows if row.has_value]
+    if first.reference == "ceiling" or not values or not math.isfinite(first.ceiling):
+        return False
+    slack = ROUNDING * max(abs(first.ceiling), abs(first.floor) if math.isfinite(first.floor) else 0.0)
+    if first.better == "none":
+        sign = math.copysign(1.0, first.ceiling - first.floor)
+        return sign * (float(np.mean(values)) - first.ceiling) > slack
+    best = gain(first.ceiling, first.better) + slack
+    return gain(float(np.mean(values)), first.better) > best or gain(first.floor, first.better) > best

@@ -78,18 +78,19 @@ def _draw_curve(
     if not math.isnan(floor):
         style = chosen[FLOOR]
         panel.axhline(floor, color=style.color, linestyle=style.dash, linewidth=style.width, zorder=1.5)
-    for line, point, choice in ringed:
-        color = chosen[line.label].color
-        ring: dict[str, Any] = {"s": 150, "facecolors": "none", "edgecolors": INK, "linewidths": 1.3, "zorder": 4}
-        diamond: dict[str, Any] = {
-            "s": 38,
-            "facecolors": "white",
-            "edgecolors": color,
-            "linewidths": 1.6,
-            "zorder": 5,
-        }
-        panel.scatter([point.x], [point.value.mean], **ring)
-        panel.scatter([point.x], [choice.test.mean], marker="D", **diamond)
+    x = [point.x for _, point, _ in ringed]
+    colors = [chosen[line.label].color for line, _, _ in ringed]
+    ring: dict[str, Any] = {"s": 150, "facecolors": "none", "edgecolors": INK, "linewidths": 1.3, "zorder": 4}
+    diamond: dict[str, Any] = {
+        "s": 38,
+        "facecolors": "white",
+        "edgecolors": colors,
+        "linewidths": 1.6,
+        "zorder": 5,
+    }
+    if ringed:
+        panel.scatter(x, [point.value.mean for _, point, _ in ringed], **ring)
+        panel.scatter(x, [choice.test.mean for _, _, choice in ringed], marker="D", **diamond)
     title_panel(panel, curve.purpose, curve.of.name, curve.better, curve.unit)
     set_ticks(panel, values)
 

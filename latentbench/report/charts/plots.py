@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from latentbench.drawing.panels import figure_bytes, plain
+from latentbench.drawing.panels import figure_bytes, keep_layout, plain
 from latentbench.files.failures import refusal
 from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
@@ -66,7 +66,9 @@ class Plot:
         return figure_bytes(self.figure, "svg", self.stem, self.description)
 
     def pdf(self) -> bytes:
-        """Return it as PDF."""
+        """Return it as PDF, in the layout of the SVG: to lay it out takes as long as to draw it."""
+        self.svg()
+        keep_layout(self.figure)
         return figure_bytes(self.figure, "pdf", self.stem, self.description)
 
 

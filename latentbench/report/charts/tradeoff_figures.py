@@ -6,7 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from latentbench.drawing.panels import panel_grid, plain, round_ticks, set_ticks, write_at_right, write_beside
+from latentbench.drawing.panels import (
+    lay_out,
+    panel_grid,
+    plain,
+    round_ticks,
+    set_ticks,
+    write_at_right,
+    write_beside,
+)
 from latentbench.drawing.style import INK, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
 from latentbench.report.charts.tradeoffs import Mark, legible_marks
@@ -45,7 +53,7 @@ def rate_figure(results: Results, dataset: str, marks: Sequence[Mark], levels: S
         for level in shown:
             panel.axhline(level.y.mean, color=INK, linestyle=(0, (5, 2)), linewidth=1.0, zorder=1.5)
         write_at_right(panel, [(level.y.mean, f"{level.label} {short(level.y.mean)}") for level in shown])
-        figure.draw_without_rendering()
+        lay_out(figure)
         _write_labels(panel, marks, alone=True)
     return figure
 
@@ -68,7 +76,7 @@ def cost_figure(results: Results, dataset: str, marks: Sequence[Mark]) -> Figure
             panel.set_xscale("log", nonpositive="clip")
             _draw_marks(panel, "training, seconds", block, styles)
             set_ticks(panel, round_ticks(*panel.get_xlim()))
-        figure.draw_without_rendering()
+        lay_out(figure)
         for panel, block in zip(panels, blocks, strict=True):
             _write_labels(panel, block)
     return figure
