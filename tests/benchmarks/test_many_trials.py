@@ -39,7 +39,7 @@ def test_copies_of_trials_are_a_finished_run(many_trials, tmp_path):
 
 
 def test_a_missed_limit_is_told(many_trials):
-    spent = dict.fromkeys(("first run", "run again", "table", "report"), many_trials.Spent(9.0, 4.0, 0.5))
+    spent = dict.fromkeys(("first run", "run again", "table", "report"), many_trials.Spent(9.0, 4.0, 0.5, 1.5))
     assert many_trials.missed_limits(spent) == ["MISSED: run again took 4.00 s of processor time, limit 3"]
 
 

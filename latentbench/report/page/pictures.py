@@ -40,7 +40,7 @@ __all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 
 IMAGES = 10
 STEPS = 10
-MOST_SETTINGS = 8  # of a sweep; each is a model to open, to run and to draw
+MOST_SETTINGS = 6  # of a sweep; each is a model to open, to run and to draw
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
 NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space, so there are no pictures of them."

@@ -2,6 +2,7 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.charts.plots import plots
-from latentbench.report.page.pictures import median_trial, pictures
+from latentbench.report.page.pictures import _pictured, median_trial, pictures
 from latentbench.report.page.write import write_report
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison_display import displays
@@ -305,6 +306,32 @@ def test_stored_maps_are_shown_and_damaged_ones_passed_over(digits):
         assert [picture.label for picture in pictures(results, "digits").maps] == ["vae", "ae"]
     finally:
         stored.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept"),
+    [
+        ([f"vae({place})" for place in range(6)], 6),
+        ([f"vae({place})" for place in (5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0)] + ["ae(0)", "ae(1)"], 6),
+        ([f"model{place}({setting})" for place in range(8) for setting in range(2)], 8),
+    ],
+)
+def test_of_many_chosen_settings_those_that_most_scores_chose_are_pictured(monkeypatch, chosen, kept):
+    choices = [SimpleNamespace(label=label, model=label.partition("(")[0]) for label in chosen]
+    columns = ["pca", *dict.fromkeys(chosen)]
+    module = "latentbench.report.page.pictures"
+    monkeypatch.setattr(f"{module}.labels", lambda *_: columns)
+    monkeypatch.setattr(f"{module}.sweeps", lambda _: [SimpleNamespace(dataset="digits", choices=choices)])
+    pictured, said = _pictured(None, "digits")
+    settings = [label for label in pictured if label != "pca"]
+    assert pictured == [label for label in columns if label in pictured]
+    assert len(settings) == kept
+    assert {label.partition("(")[0] for label in settings} == {choice.model for choice in choices}
+    assert "pca" in pictured
+    assert "vae(0)" not in pictured or len(columns) == 7
+    assert bool(said) == (len(columns) - 1 > kept)
+    if said:
+        assert said.startswith(f"Pictured are {kept} of {len(columns) - 1} chosen settings: ")
 
 
 def test_the_median_seed_is_shown(builder):
