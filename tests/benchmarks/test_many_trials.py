@@ -24,7 +24,7 @@ def many_trials():
 
 def test_copies_of_trials_are_a_finished_run(many_trials, tmp_path):
     lines, _ = many_trials.report(tmp_path, [12], many_trials.SMALL)
-    assert [line.split()[4:-3] for line in lines[4:]] == [
+    assert [line.split()[4:-4] for line in lines[4:]] == [
         ["first", "run"],
         ["run", "again"],
         ["table"],

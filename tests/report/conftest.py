@@ -125,7 +125,7 @@ def record(trial, score, value, **changes):
         "seed": trial.seed, "split": "test", "family": "made_up", "metric_version": 1, "score": score,
         "kind": "quality", "codes": "mean", "value": value, "se": math.nan, "unit": "", "floor": math.nan,
         "ceiling": math.nan, "status": "ok", "reason": "", "n_eval": 10_000, "score_seconds": 0.1,
-        "train_seconds": 90.0, "device": "cpu", "node": "here", "precision": "float32", "model_version": 1, "flags": (),
+        "train_seconds": 90.0, "device": "cpu", "precision": "float32", "model_version": 1, "flags": (),
         "trial": trial.key, "headline": True, "reference": reference, "deterministic": bool(reference),
         "varied": {}, "compared": {}, "description": f"about {score}",
         "latent_dim": math.nan if reference else 16.0,
