@@ -65,7 +65,6 @@ EXECUTORS = {
     "dask": ["--executor", "dask", "--workers", "4"],
     "slurm": ["--executor", "slurm", "--workers", "2", "--executor-options", "cluster=local"],
 }
-FEW = 40
 KILLS = 40  # in a run
 ENGINES = "submitit.core._submit", "multiprocessing.spawn"  # in the command line of the process around a worker
 WORKER = "latentbench.execution.worker"
@@ -94,11 +93,13 @@ class Outcome:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=1000, help=f"how many; at least {FEW}")
+    parser.add_argument("--trials", type=int, default=1000, help=f"how many; at least {KILLS}")
     parser.add_argument("--executors", default="local,dask,slurm", help="which, separated by commas")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of kills")
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name} among the reference results")
     chosen = parser.parse_args()
+    if chosen.trials < KILLS:
+        parser.error(f"--trials must be at least {KILLS}, got {chosen.trials}")
     lines = [
         f"$ python benchmarks/execution/scale.py --trials {chosen.trials} --seed {chosen.seed}",
         machine(),
