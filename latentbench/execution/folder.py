@@ -14,7 +14,7 @@ from latentbench.packed.opening import refuse_writing
 __all__ = ["check_folder"]
 
 MADE = ("environment.json", "events.jsonl", "figures", "report.html", "scores.csv", "scores.parquet")
-LINKS = ("run.json", "run.lock", "events.jsonl", "trials")
+LINKS = ("run.json", "run.lock", "events.jsonl", "executor", "trials")
 
 
 def check_folder(folder: Path) -> None:
