@@ -253,7 +253,9 @@ def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
         "Loads": ("ok", ""),
         "ae": ("ok", ""),
     }
-    assert ended["Killed"].message.startswith("the worker process ended by signal SIGKILL; ")
+    assert ended["Killed"].message.startswith(
+        "the worker process ended 4 times in a row, at last by signal SIGKILL; "
+    )
     assert ended["Quits"].message == "the worker process ended with exit status 3"
     assert ended["Sleeps"].message == "the trial ran past --timeout"
     rows = results.scores.drop_duplicates("label").set_index("label")
