@@ -96,10 +96,10 @@ def test_submitit_local_gives_the_scores_of_a_local_run(go, tmp_path):
 
 @pytest.mark.slow
 def test_a_training_longer_than_the_walltime_goes_on_from_its_checkpoint(go, tmp_path, monkeypatch):
-    changes = {"models": ("dawdles",), "seeds": 1, "scores": ("r2",), "budget": {"epochs": 24, "batch_size": 2000}}
+    changes = {"models": ("dawdles",), "seeds": 1, "scores": ("r2",), "budget": {"epochs": 32, "batch_size": 2000}}
     local = go("local", executor="local", execution={"workers": 0}, **changes)
     monkeypatch.setenv("DAWDLE", "1")
-    there = go("slurm", "slurm", {"cluster": "local", "minutes": "0.5"}, **changes)
+    there = go("slurm", "slurm", {"cluster": "local", "minutes": "0.7"}, **changes)
     pd.testing.assert_frame_equal(values(there), values(local), check_exact=True)
     logs = [path.read_text() for path in (tmp_path / "slurm/executor/logs").glob("*_log.*")]
     assert any("Requeued" in log for log in logs)
@@ -110,7 +110,7 @@ def command(plugin, tmp_path):
     """A function that starts `latentbench run` of slow trials through submitit's local executor."""
     request = tmp_path / "slow.toml"
     request.write_text(
-        'models = ["two_pixels"]\nreferences = []\nseeds = 3\nscores = ["sum"]\n[params]\nseconds = 15.0\n'
+        'models = ["two_pixels"]\nreferences = []\nseeds = 3\nscores = ["sum"]\n[params]\nseconds = 30.0\n'
     )
     words = [sys.executable, "-m", "latentbench", "run", str(request), "--plugin", plugin]
     words += ["-o", str(tmp_path / "run"), "--executor", "slurm", "--workers", "2"]
@@ -157,7 +157,7 @@ def test_a_run_is_left_and_collected(command, tmp_path):
 
 def printed(process, folder):
     """What a run has printed when it has ended."""
-    process.wait(200)
+    process.wait(280)
     return (folder / "printed.txt").read_text()
 
 
