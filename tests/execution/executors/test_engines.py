@@ -96,7 +96,7 @@ def test_submitit_local_gives_the_scores_of_a_local_run(go, tmp_path):
 
 @pytest.mark.slow
 def test_a_training_longer_than_the_walltime_goes_on_from_its_checkpoint(go, tmp_path, monkeypatch):
-    changes = {"models": ("dawdles",), "seeds": 1, "scores": ("r2",), "budget": {"epochs": 32, "batch_size": 2000}}
+    changes = {"models": ("dawdles",), "seeds": 1, "scores": ("r2",), "budget": {"epochs": 46, "batch_size": 2000}}
     local = go("local", executor="local", execution={"workers": 0}, **changes)
     monkeypatch.setenv("DAWDLE", "1")
     there = go("slurm", "slurm", {"cluster": "local", "minutes": "0.7"}, **changes)
