@@ -37,6 +37,9 @@ def run(
     rerun: Rerun = "missing",
     group_size: int | None = None,
     timing: bool = False,
+    executor: str = "local",
+    executor_options: Mapping[str, Any] | None = None,
+    retries: int = 3,
     progress: bool | None = None,
 ) -> Results:
     """Run what is missing of a benchmark and return all its results.
@@ -53,6 +56,9 @@ def run(
         group_size: on CUDA, how many trials are trained together at most; 16 when left out.
         timing: run trials alone, one at a time, so that their cost scores can be compared; those again that ran
             beside others.
+        executor: where trials run, by its registered name; "local": in workers on this machine.
+        executor_options: its parameters.
+        retries: how often a training is begun again whose worker was killed, without getting further.
         progress: show it on standard error; None: where that is a terminal, and in a notebook.
 
     Raises:
@@ -62,7 +68,17 @@ def run(
 
     plugins = plugins or Plugins()
     place = default_folder(benchmark) if folder is None else Path(folder)
-    how = Execution(workers, device, timeout, rerun, group_size, timing)
+    how = Execution(
+        workers,
+        device,
+        timeout,
+        rerun,
+        group_size,
+        timing,
+        executor=executor,
+        executor_options=executor_options or {},
+        retries=retries,
+    )
     return _execute(make_plan(benchmark, plugins, device), benchmark, place, plugins, how, progress)
 
 

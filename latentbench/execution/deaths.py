@@ -25,9 +25,7 @@ class Deaths:
 
     def __init__(self, retries: int) -> None:
         self.retries = retries
-        self._counts: dict[
-            str, tuple[float, int, int]
-        ] = {}  # key of a training -> weight, deaths, when last saved
+        self._counts: dict[str, tuple[float, int, int]] = {}  # of a training: weight, deaths, last save
 
     def spare(self, job: Job, *, begun: bool) -> bool:
         """Count a death; whether the job is to be begun again."""

@@ -54,7 +54,16 @@ def asked_for(benchmark: Benchmark, options: Mapping[str, Any], plugins: Plugins
         return ""
     chosen = {
         name: options[name]
-        for name in ("device", "purposes", "group_size", "workers", "executor", "executor_options")
+        for name in (
+            "device",
+            "purposes",
+            "group_size",
+            "workers",
+            "executor",
+            "executor_options",
+            "timeout",
+            "detach",
+        )
     }
     surroundings = {
         "folder": str(Path.cwd()),

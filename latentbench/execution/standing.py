@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,7 @@ def standings(results: Results, *, locked: bool) -> list[TrialStanding]:
         trial.key: each for each in submissions(results.path) for job in each.jobs.values() for trial in job.trials
     }
     words = dict(_words(results.path))
+    epochs = _epochs({each.folder: each for each in queued.values()}.values())
     local = locked and not claimed
 
     def standing(trial: Trial) -> TrialStanding:
@@ -71,9 +72,10 @@ def standings(results: Results, *, locked: bool) -> list[TrialStanding]:
         if (claim := claimed.get(trial.training_key)) is not None and not _is_over(results, trial, word):
             node = claim.holder.node if claim.holder else ""
             submission = queued.get(trial.key)
-            epoch = _epoch_of(submission, trial) if submission else 0
             where = f"{submission.asked.executor}, {node}" if submission else node
-            return TrialStanding(trial, "running", where=where, silence=claim.silence, epoch=epoch)
+            return TrialStanding(
+                trial, "running", where=where, silence=claim.silence, epoch=epochs.get(trial.key, 0)
+            )
         if local and word is not None and not word.over:
             return TrialStanding(trial, "running", silence=max(0.0, time.time() - word.time), epoch=word.epoch)
         ended = _ended(results, trial)
@@ -138,7 +140,10 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
                     yield event
 
 
-def _epoch_of(submission: Submission, trial: Trial) -> int:
-    """Return the last epoch that workers of an executor told of a trial."""
-    epochs = [event.epoch for event in submission.events({}) if event.trial == trial.key]
-    return max(epochs, default=0)
+def _epochs(handed_over: Iterable[Submission]) -> dict[str, int]:
+    """Return the last epoch that workers of executors told of each trial."""
+    epochs: dict[str, int] = {}
+    for submission in handed_over:
+        for event in submission.events({}):
+            epochs[event.trial] = max(event.epoch, epochs.get(event.trial, 0))
+    return epochs

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from latentbench.errors import OtherFormatError, RunFolderError
+from latentbench.execution.executors.claims import busy
 from latentbench.files.json_files import read_sealed
 from latentbench.files.run_files import read_environment, read_request
 from latentbench.packed.layout import Part, left_out
@@ -129,8 +130,13 @@ def _examined(run: Path, exports: bool) -> Examination:
 
 
 def _at_work(run: Path) -> Iterator[FileFinding]:
-    if is_at_work(run):
-        yield FileFinding("note", "run.lock", "is held: a run is at work here", "look again when it has ended")
+    again = "look again when it has ended"
+    if busy(run):
+        yield FileFinding(
+            "note", "executor", "shows signs of life: workers of an executor are at work here", again
+        )
+    elif is_at_work(run):
+        yield FileFinding("note", "run.lock", "is held: a run is at work here", again)
 
 
 def run_request(run: Path) -> RunRequest | FileFinding:

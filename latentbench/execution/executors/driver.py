@@ -57,10 +57,10 @@ def refuse_if_busy(run: Path, execution: Execution) -> bool:
     Raises:
         RunFolderError: workers are alive, and this run would do again what they do, or take it away from them.
     """
-    workers = busy(run)
-    others = [each for each in submissions(run) if each.asked.executor != execution.executor]
+    workers, open_ones = busy(run), submissions(run)
+    others = [each for each in open_ones if each.asked.executor != execution.executor]
     if workers and (others or not execution.elsewhere or execution.rerun != "missing"):
-        names = sorted({each.asked.executor for each in submissions(run)}) or ["NAME"]
+        names = sorted({each.asked.executor for each in open_ones}) or ["NAME"]
         raise RunFolderError(
             f"{counted(workers, 'worker')} of the executor {names[0]} still work on {run}; wait until they have "
             f"ended (`latentbench status {run}`), or collect what they do with --executor {names[0]} and without "
@@ -161,7 +161,6 @@ class Driver:
             list(self.plugins.blocked),
             self.execution.timeout,
             self.execution.retries,
-            time.time(),
         )
         with self._fleet(Submission.begin(self.run, asked, jobs), resources) as fleet:
             yield fleet

@@ -30,7 +30,7 @@ from latentbench.files.shapes import checked
 from latentbench.files.writing import write_atomically
 from latentbench.trial import ScoreRequest
 
-__all__ = ["Asked", "Submission", "claims_of", "job_name", "submissions"]
+__all__ = ["Asked", "Submission", "claims_of", "submissions"]
 
 SHARED = "requests", "validation"  # of a job
 
@@ -47,7 +47,6 @@ class Asked:
         files, blocked: plugin files to load, and plugins to leave out.
         timeout: seconds that a trial may take.
         retries: how often a training is begun again whose worker was killed, without getting further.
-        submitted: when, in seconds since 1970.
     """
 
     executor: str
@@ -58,7 +57,6 @@ class Asked:
     blocked: list[str]
     timeout: float | None
     retries: int
-    submitted: float
 
 
 class Submission:
@@ -67,7 +65,6 @@ class Submission:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run = folder.parent.parent
-        self.name = folder.name
 
     @classmethod
     def begin(cls, run: Path, asked: Asked, jobs: Sequence[Job]) -> Submission:
@@ -107,7 +104,7 @@ class Submission:
             jobs = _unpacked(self._content, self.run)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder / "jobs.json", error) from error
-        return {job_name(job): job for job in jobs}
+        return {_job_name(job): job for job in jobs}
 
     def mark_finished(self, job: str) -> None:
         """Say that a job is done."""
@@ -220,7 +217,7 @@ def _unpacked(content: Mapping[str, Any], run: Path) -> list[Job]:
     return jobs
 
 
-def job_name(job: Job) -> str:
+def _job_name(job: Job) -> str:
     """Return the name of a job in file names: a digest of its trials."""
     return hashlib.sha256(" ".join(trial.key for trial in job.trials).encode()).hexdigest()
 

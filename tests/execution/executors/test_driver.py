@@ -14,6 +14,8 @@ from latentbench.execution.executors.claims import busy
 from latentbench.execution.executors.driver import Driver
 from latentbench.execution.executors.submission import Submission, claims_of, submissions
 from latentbench.execution.run import _locked
+from latentbench.upkeep.examine import examine
+from latentbench.upkeep.pack import pack
 
 QUALITY = ["label", "seed", "score", "value", "se", "status", "n_eval"]
 
@@ -127,6 +129,9 @@ def test_a_local_run_is_refused_while_workers_are_at_work(go, tmp_path):
     assert busy(tmp_path / "run") == 1
     with pytest.raises(RunFolderError, match="1 worker of the executor NAME still work"):
         go(executor="local", seeds=2)
+    assert [(each.kind, each.path) for each in examine(tmp_path / "run").findings] == [("note", "executor")]
+    with pytest.raises(RunFolderError, match="workers of an executor are at work in"):
+        pack(tmp_path / "run", tmp_path / "run.zip")
     claims_of(tmp_path / "run").clear()
 
 
