@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from latentbench.errors import LatentbenchError, OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
@@ -38,6 +37,8 @@ from latentbench.text import counted
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, deciding
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from latentbench.latent.space import LatentSpace
     from latentbench.model import Model
 
@@ -338,6 +339,8 @@ class Results:
     @property
     def exported(self) -> pd.DataFrame:
         """The rows of both splits as one tidy frame, as `write` writes them."""
+        import pandas as pd
+
         return self.scores if self.validation.empty else pd.concat([self.scores, self.validation])
 
     def write(self, folder: Path | None = None) -> None:

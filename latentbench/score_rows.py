@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, TypeVar
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from latentbench.executor import LOCAL
 from latentbench.files.json_files import canonical_json, short_hash
@@ -17,6 +17,9 @@ from latentbench.scores import PURPOSES
 from latentbench.text import printable
 from latentbench.training.budget import Budget
 from latentbench.trial import SplitName, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "COUNTS",
@@ -177,10 +180,8 @@ class _References:
     def _means(self, *key: str) -> list[tuple[Mapping[str, Any], float]]:
         """Return (setting, mean over seeds) of a reference model on a data set in a score, of one likelihood."""
         if key not in self._known:
-            by_setting = self._values.get(key, {})
-            pairs = [(setting, value) for setting, values in by_setting.items() for value in values]
-            means = pd.DataFrame(pairs, columns=["setting", "value"]).groupby("setting")["value"].mean()
-            self._known[key] = [(self._settings[str(setting)], mean) for setting, mean in means.items()]
+            by_setting = sorted(self._values.get(key, {}).items())
+            self._known[key] = [(self._settings[setting], fmean(values)) for setting, values in by_setting]
         return self._known[key]
 
     def bound(self, declared: float | str | None, stored: StoredScores, score: str) -> float:
@@ -345,6 +346,8 @@ def _of_trial(trial: Trial, key: str, split: SplitName) -> tuple[Any, ...]:
 
 def score_frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     """Return rows as a tidy frame: mappings and budgets become JSON, flags are joined by commas."""
+    import pandas as pd
+
     texts: dict[tuple[str, int], str] = {}  # of a mapping, which all rows of a trial share
 
     def text(name: str, value: Any) -> str:

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from latentbench.cli._shared.options import PATH, load_plugins, plugin_options
+from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options, split_names
+from latentbench.errors import RequestError
 from latentbench.terminal.output import echo_paths
 
+if TYPE_CHECKING:
+    from latentbench.report.charts.plots import FigureForm
+
 __all__ = ["command"]
+
+FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 
 
 @click.command("report")
 @click.argument("run", type=PATH)
 @click.option("-o", "--output", type=PATH, help="Where to write the page; default: RUN/report.html.")
+@click.option(
+    "--format",
+    "forms",
+    type=TEXT,
+    metavar="FORMAT,...",
+    help=f"Formats of RUN/figures: {', '.join(FORMS)}; default: svg.",
+)
 @plugin_options
-def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
+def command(
+    run: str, output: str | None, forms: str | None, files: tuple[str, ...], blocked: tuple[str, ...]
+) -> None:
     """Write the page of the run folder RUN, one file that opens without a network, and RUN/figures.
 
-    With -o, only the page is written.
+    Each figure is written with its numbers as CSV. With -o, only the page is written.
     """
     from latentbench.packed.opening import refuse_writing
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
+    chosen = _chosen_forms(forms, output)
     if not output:
         refuse_writing(Path(run), "say with -o where to write the page")
     plugins = load_plugins(files, blocked, run)
@@ -34,5 +51,21 @@ def command(run: str, output: str | None, files: tuple[str, ...], blocked: tuple
     drawn = plots(results)
     write_report(results, plugins.report_sections(results), page, drawn)
     if not output:
-        write_figures(drawn, results.path / "figures")
+        write_figures(drawn, results.path / "figures", chosen)
     echo_paths([page])
+
+
+def _chosen_forms(forms: str | None, output: str | None) -> list[FigureForm]:
+    """Return the formats of figures that were asked for.
+
+    Raises:
+        RequestError: one is unknown, or no figure is written.
+    """
+    if forms is None:
+        return ["svg"]
+    if output:
+        raise RequestError("--format is of figures, and with -o only the page is written; leave one of them out")
+    named = split_names(forms)
+    if unknown := [name for name in named if name not in FORMS]:
+        raise RequestError(f"--format takes {' and '.join(FORMS)}, separated by commas, not {unknown[0]!r}")
+    return [form for form in FORMS if form in named]

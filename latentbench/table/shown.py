@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from latentbench.table.comparison import Comparison, ComparisonRow, Table
 from latentbench.table.render import render
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ShownTable"]
 
@@ -57,6 +58,8 @@ class ShownTable:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row for each data set, score and model, in the order of the table; see `Results.table`."""
+        import pandas as pd
+
         rows = (
             cell
             for comparison in self.table.comparisons

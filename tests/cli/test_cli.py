@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -384,6 +385,33 @@ def test_a_report_goes_where_it_is_told(cli, finished, tmp_path):
     assert "<html" in (tmp_path / "page.html").read_text().lower()
     assert mine.read_text() == "mine"
     assert list(mine.parent.iterdir()) == [mine]
+
+
+def test_figures_come_in_the_formats_that_are_asked_for(cli, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    assert cli("report", run)[0] == 0
+    usual = sorted(path.name for path in (run / "figures").iterdir())
+    assert {name.rpartition(".")[2] for name in usual} == {"svg", "csv"}
+    assert cli("report", run, "--format", "svg,pdf")[0] == 0
+    stems = {name.rpartition(".")[0] for name in usual}
+    assert sorted(path.name for path in (run / "figures").iterdir()) == sorted(
+        f"{stem}.{ending}" for stem in stems for ending in ("svg", "pdf", "csv")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--format", "svg,gif"], "--format takes svg and pdf, separated by commas, not 'gif'"),
+        (
+            ["--format", "pdf", "-o", "page.html"],
+            "--format is of figures, and with -o only the page is written; leave one of them out",
+        ),
+    ],
+)
+def test_formats_of_figures_that_cannot_be_are_refused(cli, finished, words, sentence):
+    assert cli("report", finished, *words) == (2, "", f"latentbench: {sentence}\n")
 
 
 def test_a_report_that_cannot_be_written_says_so(cli, finished, tmp_path):

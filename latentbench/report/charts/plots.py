@@ -1,4 +1,4 @@
-"""The figures of a run with their captions and numbers, as SVG and PDF with real text and as CSV."""
+"""The figures of a run with their captions and numbers, as SVG or PDF with real text and as CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from latentbench.results import Results
 
-__all__ = ["Plot", "plots", "write_figures"]
+__all__ = ["FigureForm", "Plot", "plots", "write_figures"]
+
+FigureForm = Literal["svg", "pdf"]
 
 KINDS = ("curve-", "rate-", "cost-")  # prefixes of the names of figures
 MOST_CLOSE = 3  # settings named in addition to the chosen one
@@ -65,15 +67,22 @@ class Plot:
     def _svg(self) -> bytes:
         return figure_bytes(self.figure, "svg", self.stem, self.description)
 
-    def pdf(self) -> bytes:
-        """Return it as PDF, in the layout of the SVG: to lay it out takes as long as to draw it."""
-        self.svg()
+    def encoded(self, form: FigureForm) -> bytes:
+        """Return it in a format, a PDF in the layout of the SVG: to lay it out takes as long as to draw it."""
+        svg = self.svg()
+        if form == "svg":
+            return svg
         keep_layout(self.figure)
         return figure_bytes(self.figure, "pdf", self.stem, self.description)
 
 
-def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
-    """Write each drawing as SVG, PDF and CSV into `folder`; the same numbers give the same bytes.
+def write_figures(drawn: Sequence[Plot], folder: Path, forms: Sequence[FigureForm] = ("svg",)) -> list[Path]:
+    """Write each drawing and its numbers as CSV into `folder`; the same numbers give the same bytes.
+
+    Args:
+        drawn: what to write.
+        folder: where to; files that an earlier call wrote there are removed.
+        forms: in which formats. A PDF costs as much time as the drawing itself.
 
     Raises:
         RequestError: they cannot be written there.
@@ -91,8 +100,9 @@ def write_figures(drawn: Sequence[Plot], folder: Path) -> list[Path]:
             taken[plot.stem.lower()] += 1
             again = taken[plot.stem.lower()]
             stem = f"{plot.stem}-{again}" if again > 1 else plot.stem
-            csv = plot.numbers.to_csv(index=False).encode()
-            for ending, content in (("svg", plot.svg()), ("pdf", plot.pdf()), ("csv", csv)):
+            files: dict[str, bytes] = {form: plot.encoded(form) for form in forms}
+            files["csv"] = plot.numbers.to_csv(index=False).encode()
+            for ending, content in files.items():
                 path = folder / f"{stem}.{ending}"
                 write_atomically(path, content)
                 written.append(path)

@@ -260,13 +260,13 @@ def test_the_numbers_beside_a_figure_are_those_of_the_frame(swept, tmp_path):
 
 def test_two_writes_give_equal_bytes_and_svg_holds_text(swept, tmp_path):
     results = swept()
-    first = write_figures(plots(results), tmp_path / "a" / "b")
+    first = write_figures(plots(results), tmp_path / "a" / "b", ("svg", "pdf"))
     assert [path.name for path in first] == [
         f"{stem}.{ending}"
         for stem in ("curve-digits-latent_dim", "rate-digits", "cost-digits")
         for ending in ("svg", "pdf", "csv")
     ]
-    second = write_figures(plots(results), tmp_path / "again")
+    second = write_figures(plots(results), tmp_path / "again", ("svg", "pdf"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     svg = first[0].read_text("utf-8")
     texts = [
@@ -289,8 +289,15 @@ def test_names_of_data_sets_make_names_of_files(builder, tmp_path, names):
     for name in names:
         builder.add("vae", {"r2": 0.5, "rate": 3.0}, dataset=name)
     paths = write_figures(plots(finished(builder)), tmp_path)
-    assert len(set(paths)) == len(paths) == 6 * len(names)
+    assert len(set(paths)) == len(paths) == 4 * len(names)
     assert all(path.parent == tmp_path and path.exists() for path in paths)
+
+
+def test_files_of_formats_that_are_not_asked_for_any_more_are_removed(swept, tmp_path):
+    write_figures(plots(swept()), tmp_path, ("pdf",))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".csv"}
+    write_figures(plots(swept()), tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".csv"}
 
 
 def test_nothing_to_draw_writes_nothing(builder, tmp_path):
