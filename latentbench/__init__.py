@@ -33,6 +33,7 @@ _HOMES = {
     "Noise": "model",
     "NotApplicableError": "errors",
     "Outcome": "trial",
+    "PairMetric": "metric",
     "Params": "params",
     "PerMember": "params",
     "Posterior": "model",
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from latentbench.metric import Invariance as Invariance
     from latentbench.metric import Metric as Metric
     from latentbench.metric import Need as Need
+    from latentbench.metric import PairMetric as PairMetric
     from latentbench.metric import Tier as Tier
     from latentbench.model import Batch as Batch
     from latentbench.model import Draw as Draw

@@ -37,6 +37,11 @@ def register_metrics(register: Register) -> None:
 
 
 @hookspec
+def register_pair_metrics(register: Register) -> None:
+    """Register metrics of two spaces: call register("name", "package.module:Class", summary="one line")."""
+
+
+@hookspec
 def register_executors(register: Register) -> None:
     """Register executors: call register("name", "package.module:Class", summary="one line")."""
 

@@ -1,4 +1,4 @@
-"""What a metric plugin implements."""
+"""What a plugin of metrics implements: scores of one latent space, and scores of two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from torch import Tensor
 
 import latentbench.params
-from latentbench.errors import NotApplicableError
+from latentbench.errors import ContractError, NotApplicableError
 from latentbench.latent.part import some_rows
 from latentbench.params import (
     check_members,
@@ -26,7 +26,7 @@ from latentbench.scores import Score
 if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["Invariance", "Metric", "Need", "Tier"]
+__all__ = ["Invariance", "Metric", "Need", "PairMetric", "Tier"]
 
 Need = Literal[
     "inputs",
@@ -129,9 +129,7 @@ class Metric(ABC):
 
         That is the summary it is registered with, as a sentence, then what its docstring adds.
         """
-        sentence = summary and f"{summary[0].upper()}{summary[1:].rstrip('.')}."
-        details = inspect.cleandoc(cls.__doc__ or "")
-        return "\n\n".join(text for text in (sentence, details) if text)
+        return _explained(cls, summary)
 
     def note(self, space: LatentSpace) -> str:  # noqa: ARG002 - overridden where there is something to note
         """Return what a reader must know of how the scores were made; it is shown as their `reason`.
@@ -141,7 +139,108 @@ class Metric(ABC):
         return ""
 
 
-def _check_traits(cls: type[Metric]) -> None:
+class PairMetric(ABC):
+    """Compares two latent spaces of the same items: one score, under the name that the metric is registered with.
+
+    Both spaces hold the same n items in the same order (`LatentSpace.arranged`), and of more than `max_items` the
+    same seeded ones. Their codes are `(n, d)` and `(n, e)`, and d need not be e.
+
+    Attributes:
+        score: what the number means: its direction, range and description. Where its range ends at a best value,
+            that is the value of two spaces that are the same.
+        symmetric: whether a compared with b is b compared with a; else the host asks for both directions.
+        needs: what both spaces must supply besides codes, in the words of a metric's `needs`.
+        needs_second: what the second space must supply besides that.
+        invariances: changes of the codes of either space, with its maps, that do not affect the score, in the
+            words of a metric's `invariances`.
+        version: increase it when the same two spaces would give another number.
+        tier: "quick" (under 5 s on one CPU core at n = 2000) or "full".
+        tolerance: how much another order of the items, another device or precision, or a declared invariance may
+            change the score, relative to its value or absolutely, whichever is larger.
+        min_items: the fewest test items it can be computed from.
+        max_items: the most test items it uses, or None for all.
+        has_null: whether it is computed for permuted items too, which says what two unrelated spaces score.
+    """
+
+    class Params(latentbench.params.Params):
+        """Parameters of the pair metric; none unless a subclass declares some."""
+
+    score: ClassVar[Score]
+    symmetric: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ()
+    needs_second: ClassVar[tuple[Need, ...]] = ()
+    invariances: ClassVar[tuple[Invariance, ...]] = ()
+    version: ClassVar[int] = 1
+    tier: ClassVar[Tier] = "quick"
+    tolerance: ClassVar[float] = 1e-4
+    min_items: ClassVar[int] = 3
+    max_items: ClassVar[int | None] = None
+    has_null: ClassVar[bool] = True
+    params: Params
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check what the class declares; a class without `score` is one for others to inherit from.
+
+        Raises:
+            ContractError: a misspelled need, invariance or tier, a number that cannot be, or `prepare` without
+                the `reordered` that goes with it.
+        """
+        super().__init_subclass__(**options)
+        check_members(cls, PairMetric)
+        _check_traits(cls)
+        _check_pair_traits(cls)
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    def prepare(self, space: LatentSpace) -> Any:
+        """Return what `compute` is given of a space; by default the space itself.
+
+        It is made once a space and used for all its partners and permutations: neighbor lists, Gram matrices,
+        factors.
+
+        Raises:
+            NotApplicableError: the space cannot be compared; its text is the reason in the table.
+        """
+        return space
+
+    @abstractmethod
+    def compute(self, a: Any, b: Any) -> float | tuple[float, str]:
+        """Return the score of two spaces, given what `prepare` returned of each; a note may follow.
+
+        The note says what a reader must know of how the score was made.
+
+        Raises:
+            NotApplicableError: these two cannot be compared; its text is the reason in the table.
+        """
+
+    def reordered(self, prepared: Any, order: Tensor, train_order: Tensor | None) -> Any:
+        """Return what `prepare` returns of the same space with its items in another order.
+
+        The null compares one space with another that is reordered so. A metric whose `prepare` returns something
+        else than a space overrides it.
+
+        Args:
+            prepared: what `prepare` returned.
+            order: row numbers `(n,)` of the items, each once.
+            train_order: row numbers `(m,)` of the items of the training split, each once; None: as they are.
+        """
+        space: LatentSpace = prepared.take(order)
+        return space if train_order is None else space.replaced(train=space.train.take(train_order))
+
+    @classmethod
+    def explain(cls, summary: str) -> str:
+        """Return what `latentbench info` and the docs say of the metric, as `Metric.explain` does."""
+        return _explained(cls, summary)
+
+
+def _explained(cls: type, summary: str) -> str:
+    sentence = summary and f"{summary[0].upper()}{summary[1:].rstrip('.')}."
+    details = inspect.cleandoc(cls.__doc__ or "")
+    return "\n\n".join(text for text in (sentence, details) if text)
+
+
+def _check_traits(cls: type[Metric] | type[PairMetric]) -> None:
     check_words(f"{cls.__name__}.needs", cls.needs, get_args(Need))
     check_words(f"{cls.__name__}.invariances", cls.invariances, get_args(Invariance))
     check_word(f"{cls.__name__}.tier", cls.tier, get_args(Tier))
@@ -150,6 +249,21 @@ def _check_traits(cls: type[Metric]) -> None:
     check_whole(f"{cls.__name__}.min_items", cls.min_items, 1)
     if cls.max_items is not None:
         check_whole(f"{cls.__name__}.max_items", cls.max_items, cls.min_items)
+
+
+def _check_pair_traits(cls: type[PairMetric]) -> None:
+    check_words(f"{cls.__name__}.needs_second", cls.needs_second, get_args(Need))
+    for name in ("symmetric", "has_null"):
+        if not isinstance(getattr(cls, name), bool):
+            raise mismatch(f"{cls.__name__}.{name}", "True or False", getattr(cls, name))
+    if not isinstance(score := getattr(cls, "score", None), Score | None):
+        raise mismatch(f"{cls.__name__}.score", "a Score", score)
+    own_prepare = cls.prepare is not PairMetric.prepare
+    if own_prepare and cls.has_null and cls.reordered is PairMetric.reordered:
+        raise ContractError(
+            f"add reordered to {cls.__name__}: its prepare returns something of its own, which the null puts in "
+            "another order; without a null, declare has_null = False"
+        )
 
 
 def _check_scores(where: str, scores: object) -> None:

@@ -10,7 +10,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module
 from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,18 @@ import pluggy
 from latentbench import hookspecs
 from latentbench.errors import PluginError, UnknownNameError, UntrustedCodeError, near_matches
 from latentbench.files.lookup import existing
-from latentbench.registrations import KINDS, Kind, PluginInfo, Registration, conflict, of_latentbench, wrong_with
+from latentbench.params import check_name
+from latentbench.registrations import (
+    KINDS,
+    Kind,
+    PluginInfo,
+    Registration,
+    base_of,
+    conflict,
+    of_latentbench,
+    spoken,
+    wrong_with,
+)
 from latentbench.source.files import files_digest
 from latentbench.source.loading import load_file
 from latentbench.source.places import import_failure
@@ -175,14 +185,18 @@ class Plugins:
                     impl.function(*[self._registrar(kind, info)][: len(impl.argnames)])
 
     def _registrar(self, kind: Kind, info: PluginInfo) -> Callable[..., None]:
+        word = spoken(kind)
+
         def register(name: str, target: str | type, summary: str = "") -> None:
             if not isinstance(name, str) or not name.strip() or printable(name) != name:
-                raise PluginError(f"a {kind} needs a name of letters that can be printed, got {name!r}")
+                raise PluginError(f"a {word} needs a name of letters that can be printed, got {name!r}")
             name = normalized(name)
+            if kind == "pair_metric":  # the name of its score, which is typed on the command line
+                check_name("the name of a pair metric", name)
             if not isinstance(target, type) and not (isinstance(target, str) and ":" in target):
-                raise PluginError(f'{kind} {name!r} needs a class or "package.module:Class", got {target!r}')
+                raise PluginError(f'{word} {name!r} needs a class or "package.module:Class", got {target!r}')
             if name in info.supplies.get(kind, []):
-                raise PluginError(f"{kind} {name!r} is registered twice by this plugin; give each its own name")
+                raise PluginError(f"{word} {name!r} is registered twice by this plugin; give each its own name")
             self._registrations[kind].setdefault(name, []).append(Registration(kind, name, target, summary, info))
             info.supplies.setdefault(kind, []).append(name)
 
@@ -232,7 +246,7 @@ class Plugins:
         failed = "; ".join(f"{info.name} failed to load: {info.error}" for info in self.infos if info.error)
         hint = near_matches(name, self.names(kind))
         raise UnknownNameError(
-            f"there is no {kind} {name!r}{hint} (`latentbench list {kind}s` shows all)"
+            f"there is no {spoken(kind)} {name!r}{hint} (`latentbench list {kind}s` shows all)"
             + (f"; plugin {failed}" if failed else "")
             + self.hint
         )
@@ -244,10 +258,10 @@ class Plugins:
             raise
         except Exception as error:
             raise PluginError(
-                f"{kind} {attribute!r} cannot be loaded from {path}: {import_failure(error)}"
+                f"{spoken(kind)} {attribute!r} cannot be loaded from {path}: {import_failure(error)}"
             ) from error
         if not isinstance(cls, type):
-            raise PluginError(f"{kind} {attribute!r} of {path} must be a class, got {cls!r}")
+            raise PluginError(f"{spoken(kind)} {attribute!r} of {path} must be a class, got {cls!r}")
         plugin = PluginInfo(str(Path(path).resolve()), "file", editable=True)
         return Registration(kind, attribute, cls, "", plugin)
 
@@ -259,7 +273,7 @@ class Plugins:
         if cls is None:
             given = "scores" if kind == "metric" else f"{kind}s"
             raise UnknownNameError(
-                f"there is no {kind} {name!r} here; give a class of a notebook itself, as in "
+                f"there is no {spoken(kind)} {name!r} here; give a class of a notebook itself, as in "
                 f"Benchmark({given}=[Mine]), and name one in a file as mine.py:Mine"
             )
         plugin = PluginInfo("this session", "session", editable=True)
@@ -274,9 +288,8 @@ class Plugins:
         """
         registration = self.find(kind, name)
         cls = registration.load()
-        base = getattr(import_module(f"latentbench.{kind}"), kind.capitalize())
-        if wrong := wrong_with(cls, base):
-            raise PluginError(f"{kind} {name!r} of {registration.plugin.name} {wrong}")
+        if wrong := wrong_with(cls, base_of(kind)):
+            raise PluginError(f"{registration.owned} {wrong}")
         return cls
 
     def with_hook(self, hook: str) -> list[str]:

@@ -9,11 +9,28 @@ from typing import Literal
 from latentbench.errors import PluginError
 from latentbench.source.places import import_failure
 
-__all__ = ["KINDS", "Kind", "PluginInfo", "Registration", "conflict", "of_latentbench", "wrong_with"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "PluginInfo",
+    "Registration",
+    "base_of",
+    "conflict",
+    "of_latentbench",
+    "spoken",
+    "wrong_with",
+]
 
 OWN = "latentbench"  # the distribution
-Kind = Literal["dataset", "model", "metric", "executor"]
-KINDS: tuple[Kind, ...] = ("dataset", "model", "metric", "executor")
+Kind = Literal["dataset", "model", "metric", "pair_metric", "executor"]
+BASES: dict[Kind, str] = {  # by name: listing plugins imports no torch
+    "dataset": "latentbench.dataset:Dataset",
+    "model": "latentbench.model:Model",
+    "metric": "latentbench.metric:Metric",
+    "pair_metric": "latentbench.metric:PairMetric",
+    "executor": "latentbench.executor:Executor",
+}
+KINDS: tuple[Kind, ...] = tuple(BASES)
 
 
 @dataclass
@@ -47,13 +64,18 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class Registration:
-    """A dataset, model, metric or executor that a plugin has registered under a name."""
+    """A dataset, model, metric, pair metric or executor that a plugin has registered under a name."""
 
     kind: Kind
     name: str
     target: str | type
     summary: str
     plugin: PluginInfo
+
+    @property
+    def owned(self) -> str:
+        """Its kind, name and plugin, as sentences call it."""
+        return f"{spoken(self.kind)} {self.name!r} of {self.plugin.name}"
 
     @property
     def of_session(self) -> bool:
@@ -73,14 +95,27 @@ class Registration:
             cls = getattr(import_module(module), attribute)
         except Exception as error:
             raise PluginError(
-                f"{self.kind} {self.name!r} of {self.plugin.name} cannot be imported from {self.target!r}: "
-                f"{import_failure(error)}"
+                f"{self.owned} cannot be imported from {self.target!r}: {import_failure(error)}"
             ) from error
         if not isinstance(cls, type):
-            raise PluginError(
-                f"{self.kind} {self.name!r} of {self.plugin.name} must be a class, {self.target!r} is not"
-            )
+            raise PluginError(f"{self.owned} must be a class, {self.target!r} is not")
         return cls
+
+
+def spoken(kind: Kind) -> str:
+    """Return what sentences call a kind.
+
+    >>> spoken("pair_metric")
+    'pair metric'
+    """
+    return kind.replace("_", " ")
+
+
+def base_of(kind: Kind) -> type:
+    """Return the class that every plugin of this kind inherits from."""
+    module, _, name = BASES[kind].partition(":")
+    base: type = getattr(import_module(module), name)
+    return base
 
 
 def wrong_with(cls: type, base: type) -> str:
@@ -91,6 +126,8 @@ def wrong_with(cls: type, base: type) -> str:
         return f"lacks {', '.join(lacking)}, which every {base.__name__} has"
     if base.__name__ == "Metric" and not hasattr(cls, "scores"):
         return 'declares no scores; add scores = {"name": Score("up")}'
+    if base.__name__ == "PairMetric" and not hasattr(cls, "score"):
+        return 'declares no score; add score = Score("up")'
     return ""
 
 
@@ -105,11 +142,11 @@ def conflict(registrations: list[Registration]) -> str:
     if own is not None:
         others = " and ".join(entry.plugin.name for entry in registrations if entry is not own)
         return (
-            f"{own.kind} {own.name!r} of {others} is left out, as latentbench has one of that name; "
+            f"{spoken(own.kind)} {own.name!r} of {others} is left out, as latentbench has one of that name; "
             "register it under another"
         )
     owners = " and ".join(f"{entry.plugin.name} {entry.plugin.version}".strip() for entry in registrations)
     return (
-        f"{first.kind} {first.name!r} is registered by {owners}; "
+        f"{spoken(first.kind)} {first.name!r} is registered by {owners}; "
         f"leave one out with --no-plugin {registrations[-1].plugin.name}"
     )
