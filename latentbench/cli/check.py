@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,15 +22,16 @@ from latentbench.cli._shared.options import (
 )
 from latentbench.errors import PluginError, UnknownNameError, near_matches
 from latentbench.plugins import Kind, Plugins
+from latentbench.registrations import spoken
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
-    from latentbench.testing import Check
+    from latentbench.testing import Check, RuleResult
 
 __all__ = ["command"]
 
-CHECKED: tuple[Kind, ...] = ("dataset", "model", "metric")  # an executor is tried by a run
-PARAM = "Parameter of the model or dataset, as latent_dim=8."
+CHECKED: tuple[Kind, ...] = ("dataset", "model", "metric", "pair_metric")  # an executor is tried by a run
+PARAM = "Parameter of the model, dataset or pair metric, as latent_dim=8."
 
 
 @click.command("check")
@@ -40,11 +41,12 @@ PARAM = "Parameter of the model or dataset, as latent_dim=8."
 def command(
     names: tuple[str, ...], pairs: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str, ...]
 ) -> int:
-    """Test whether models, metrics and datasets keep their contract.
+    """Test whether models, metrics, pair metrics and datasets keep their contract.
 
     NAME is registered, or file.py:Class; the name of a score stands for its metric. A model is tried on small
     images, vectors and grids. A dataset is loaded several times. A metric is computed on a latent space with known
-    answers, in other coordinates, and spoiled. Exit status 1 if a rule is broken; docs/plugins.md tells all rules.
+    answers, in other coordinates, and spoiled; a pair metric is tried on two spaces of the same items. Exit status
+    1 if a rule is broken; docs/plugins.md tells all rules.
     """
     plugins = load_plugins(files, blocked)
     params = read_params(pairs)
@@ -57,13 +59,14 @@ def command(
 
 
 def _check(kind: Kind, name: str, plugins: Plugins, params: Mapping[str, Any]) -> list[str]:
-    """Print what comes of the rules of a model or dataset; return a sentence for each that is broken."""
-    from latentbench.testing import check_dataset, check_model
+    """Print what comes of the rules of a plugin; return a sentence for each that is broken."""
+    from latentbench.testing import check_dataset, check_model, check_pair_metric
 
-    check = check_model if kind == "model" else check_dataset
+    checks: dict[Kind, Callable[..., list[RuleResult]]]
+    checks = {"model": check_model, "dataset": check_dataset, "pair_metric": check_pair_metric}
     found = plugins.find(kind, name)
-    echo(f"{name}, version {plugins.load(kind, name).version}: {found.summary or kind}")
-    findings = check(name, params=params, plugins=plugins)
+    echo(f"{name}, version {plugins.load(kind, name).version}: {found.summary or spoken(kind)}")
+    findings = checks[kind](name, params=params, plugins=plugins)
     print_findings(findings)
     return list(sentences(name, findings))
 
@@ -89,7 +92,7 @@ def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
                 plugins.load(kind, name)
                 return kind, name
         plugins.load("model", name)  # says what is wrong
-    for kind in ("metric", "model", "dataset"):
+    for kind in ("metric", "pair_metric", "model", "dataset"):
         if name in plugins.names(kind):
             return kind, name
     scores = metrics_by_score(plugins)
@@ -97,8 +100,8 @@ def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
         return "metric", scores[name]
     known = {*scores, *(each for kind in CHECKED for each in plugins.names(kind))}
     raise UnknownNameError(
-        f"there is no model, metric, score or dataset {name!r}{near_matches(name, known)} "
-        "(`latentbench list models`, `list metrics` and `list datasets` show all)"
+        f"there is no model, metric, pair metric, score or dataset {name!r}{near_matches(name, known)} "
+        "(`latentbench list models`, `list metrics`, `list pair_metrics` and `list datasets` show all)"
     )
 
 

@@ -12,11 +12,12 @@ from latentbench.cli._shared.layout import print_prose, print_table
 from latentbench.cli._shared.options import TEXT, load_plugins, metrics_by_score, plugin_options
 from latentbench.errors import UnknownNameError, near_matches
 from latentbench.params import describe_params
-from latentbench.plugins import KINDS, Plugins
+from latentbench.plugins import KINDS, Kind, Plugins
+from latentbench.registrations import spoken
 from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
-    from latentbench.metric import Metric
+    from latentbench.metric import Metric, PairMetric
     from latentbench.scores import Score
 
 __all__ = ["command"]
@@ -26,7 +27,7 @@ __all__ = ["command"]
 @click.argument("name", type=TEXT)
 @plugin_options
 def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """Explain a dataset, model, metric, score or executor: what it is, its parameters and its source."""
+    """Explain a dataset, model, metric, pair metric, score or executor: what it is, its parameters, its source."""
     plugins = load_plugins(files, blocked)
     kinds = [kind for kind in KINDS if name in plugins.names(kind)]
     for kind in kinds:
@@ -35,15 +36,19 @@ def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None
         _explain_score(name, plugins)
 
 
-def _explain(kind: str, name: str, cls: Any, plugins: Plugins) -> None:
-    registration = plugins.find(kind, name)  # type: ignore[arg-type]
+def _explain(kind: Kind, name: str, cls: Any, plugins: Plugins) -> None:
+    registration = plugins.find(kind, name)
     plugin = registration.plugin
-    text = cls.explain(registration.summary) if kind == "metric" else inspect.getdoc(cls)
-    echo(f"{kind} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
+    of_metrics = kind in ("metric", "pair_metric")
+    text = cls.explain(registration.summary) if of_metrics else inspect.getdoc(cls)
+    echo(f"{spoken(kind)} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
     echo()
     print_prose(text or "no description")
     echo()
     _show_params(cls)
+    if kind == "pair_metric":
+        _show_pair_terms(cls)
+        _show_score(name, cls.score, registration.summary)
     if kind == "metric":
         _show_terms(cls)
         for score, declared in cls.scores.items():
@@ -64,8 +69,8 @@ def _explain_score(name: str, plugins: Plugins) -> None:
     if name not in metrics:
         known = {*metrics, *(registered for kind in KINDS for registered in plugins.names(kind))}
         raise UnknownNameError(
-            f"there is no dataset, model, metric or score {name!r}{near_matches(name, known)} "
-            "(`latentbench list datasets`, `list models` and `list metrics` show all)"
+            f"there is no dataset, model, metric, pair metric or score {name!r}{near_matches(name, known)} "
+            "(`latentbench list datasets`, `list models`, `list metrics` and `list pair_metrics` show all)"
         )
     metric = metrics[name]
     cls = plugins.load("metric", metric)
@@ -75,15 +80,30 @@ def _explain_score(name: str, plugins: Plugins) -> None:
 
 
 def _show_terms(cls: type[Metric]) -> None:
-    most = f", at most {cls.max_items} are used" if cls.max_items else ""
+    needs = ("needs", ", ".join(cls.needs) or "codes only")
+    print_table([needs, *_traits(cls)], indent=2)
+
+
+def _show_pair_terms(cls: type[PairMetric]) -> None:
+    both, second = ", ".join(cls.needs), ", ".join(cls.needs_second)
+    needs = [f"{both}, of both spaces"] * bool(both) + [f"{second}, of the second"] * bool(second)
     rows = [
-        ("needs", ", ".join(cls.needs) or "codes only"),
+        ("symmetric", "yes" if cls.symmetric else "no: compares a with b and b with a"),
+        ("needs", "; ".join(needs) or "codes only"),
+        ("null", "items of one space permuted" if cls.has_null else "none"),
+        *_traits(cls),
+    ]
+    print_table(rows, indent=2)
+
+
+def _traits(cls: type[Metric] | type[PairMetric]) -> list[tuple[str, str]]:
+    most = f", at most {cls.max_items} are used" if cls.max_items else ""
+    return [
         ("tier", cls.tier),
         ("test items", f"at least {cls.min_items}{most}"),
         ("invariant to", ", ".join(cls.invariances) or "nothing declared"),
         ("tolerance", f"{cls.tolerance:g} on another device, in another order or precision"),
     ]
-    print_table(rows, indent=2)
 
 
 def _show_score(name: str, declared: Score, summary: str) -> None:

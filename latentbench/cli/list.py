@@ -10,18 +10,18 @@ import click
 
 from latentbench.cli._shared.layout import print_table
 from latentbench.cli._shared.options import load_plugins, plugin_options
-from latentbench.plugins import Kind, Plugins
+from latentbench.plugins import KINDS, Kind, Plugins
 from latentbench.terminal.output import echo, echo_json
 
 __all__ = ["command"]
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["datasets", "models", "metrics", "executors", "plugins"]))
+@click.argument("what", type=click.Choice([*(f"{kind}s" for kind in KINDS), "plugins"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """List the datasets, models, metrics or executors that plugins supply, or the plugins themselves."""
+    """List the datasets, models, metrics, pair metrics or executors that plugins supply, or the plugins."""
     plugins = load_plugins(files, blocked) if what != "plugins" else Plugins(files, blocked)
     rows = _plugin_rows(plugins) if what == "plugins" else _registration_rows(plugins, cast("Kind", what[:-1]))
     if as_json:

@@ -1,4 +1,4 @@
-"""For plugin authors: checks of models, metrics and datasets, and a latent space with known answers."""
+"""For plugin authors: checks of models, datasets, metrics and pair metrics, and spaces with known answers."""
 
 from latentbench.testing.changes import (
     CHANGES,
@@ -12,7 +12,13 @@ from latentbench.testing.changes import (
     without_inputs,
 )
 from latentbench.testing.checks import Check, check_metric
-from latentbench.testing.conformance import cases_of, check_dataset, check_model, parametrize_with_checks
+from latentbench.testing.conformance import (
+    cases_of,
+    check_dataset,
+    check_model,
+    check_pair_metric,
+    parametrize_with_checks,
+)
 from latentbench.testing.gallery import gallery
 from latentbench.testing.rules import Case, RuleResult
 from latentbench.testing.sources import code_digest
@@ -28,6 +34,7 @@ __all__ = [
     "check_dataset",
     "check_metric",
     "check_model",
+    "check_pair_metric",
     "code_digest",
     "gallery",
     "moved",

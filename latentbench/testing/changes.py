@@ -22,10 +22,12 @@ __all__ = [
     "random_codes",
     "renamed_classes",
     "reordered",
+    "rounded",
     "without_inputs",
 ]
 
 CHANGES: tuple[Invariance, ...] = get_args(Invariance)
+ROUNDING = 2.0**-22  # relative: half the digits that float32 leaves
 Map = Callable[[Tensor], Tensor]
 
 
@@ -145,6 +147,12 @@ def _others(space: LatentSpace, change: Callable[[LatentSpace, int], LatentSpace
 def reordered(space: LatentSpace, seed: int = 0) -> LatentSpace:
     """Return the space with its items in another order; the other splits stay."""
     return space.take(_order(len(space), seed))
+
+
+def rounded(space: LatentSpace, seed: int = 0) -> LatentSpace:
+    """Return the space with codes as another device or precision could have given them."""
+    signs = torch.randn(space.codes.shape, generator=torch.Generator().manual_seed(seed)).sign()
+    return space.replaced(codes=space.codes * (1 + ROUNDING * signs.to(space.codes)))
 
 
 def renamed_classes(space: LatentSpace, factor: int = 3) -> LatentSpace:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-
 from latentbench.api import score
 from latentbench.benchmark import named
 from latentbench.latent.space import LatentSpace
@@ -23,6 +21,7 @@ from latentbench.testing.changes import (
     random_codes,
     renamed_classes,
     reordered,
+    rounded,
     without_inputs,
 )
 from latentbench.testing.gallery import gallery
@@ -30,7 +29,6 @@ from latentbench.testing.gallery import gallery
 __all__ = ["Check", "check_metric"]
 
 BETTER_BY = 0.05  # a spoiled space may score this much better by chance, as a share of the value
-ROUNDING = 2.0**-22  # relative: half the digits that float32 leaves
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _spaces(metric: type[Metric]) -> Iterator[tuple[str, Callable[[LatentSpace],
     """Yield title, how to make it, and what is expected of it: "same bits", "same", "not better" or nothing."""
     yield "once more", lambda space: space, "same bits"
     yield "items in another order", reordered, "same"
-    yield "codes rounded otherwise", _rounded, "same"
+    yield "codes rounded otherwise", rounded, "same"
     if "labels" in metric.needs:
         yield "other class numbers", renamed_classes, "same"
     for change in CHANGES:
@@ -144,12 +142,6 @@ WORDS = {
     "permutation": "permuted",
     "axis_scale": "axis-scaled",
 }
-
-
-def _rounded(space: LatentSpace) -> LatentSpace:
-    """Return the space with codes as another device or precision could have given them."""
-    signs = torch.randn(space.codes.shape, generator=torch.Generator().manual_seed(0)).sign()
-    return space.replaced(codes=space.codes * (1 + ROUNDING * signs.to(space.codes)))
 
 
 def _values(name: str, plugins: Plugins, space: LatentSpace) -> Mapping[str, tuple[float, str, str]]:

@@ -8,21 +8,24 @@ from typing import Any
 
 from latentbench.dataset import Dataset, Split
 from latentbench.errors import NotApplicableError, RequestError
-from latentbench.metric import Metric
+from latentbench.metric import Metric, PairMetric
 from latentbench.model import Model
 from latentbench.params import build_params
 from latentbench.plugins import Kind, Plugins
 from latentbench.testing.checks import check_metric
 from latentbench.testing.dataset_rules import DATASET_RULES, TriedDataset
 from latentbench.testing.model_rules import MODEL_RULES
+from latentbench.testing.pair_rules import ODD_RULES, PAIR_RULES, TriedPair
+from latentbench.testing.pairs import Pair, codes_alone, codes_with_train, odd_pair, odd_titles, whole_spaces
 from latentbench.testing.rules import Case, RuleBrokenError, RuleResult, expecting
 from latentbench.testing.specimens import specimens
 from latentbench.testing.training_rules import TRAINING_RULES
 from latentbench.testing.tried import TriedModel
 
-__all__ = ["cases_of", "check_dataset", "check_model", "parametrize_with_checks"]
+__all__ = ["cases_of", "check_dataset", "check_model", "check_pair_metric", "parametrize_with_checks"]
 
-BASES: Mapping[Kind, type] = {"model": Model, "dataset": Dataset, "metric": Metric}
+BASES: Mapping[Kind, type] = {"model": Model, "dataset": Dataset, "metric": Metric, "pair_metric": PairMetric}
+PAIR_ITEMS = 120  # of the spaces that pair metrics are tried on
 
 
 def check_model(
@@ -81,10 +84,38 @@ def check_dataset(
     return [case.finding() for case in expecting(_dataset_cases(cls, name, params or {}), expected or {})]
 
 
+def check_pair_metric(
+    metric: type[PairMetric] | str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
+    plugins: Plugins | None = None,
+) -> list[RuleResult]:
+    """Hold a pair metric to the contract of pair metrics.
+
+    It is tried on two spaces with all that a metric can need, on their codes and training codes, on their codes
+    alone, and on pairs of odd codes.
+
+    Args:
+        metric: the class, or a registered name.
+        params: its parameters; defaults where left out.
+        expected: rule -> why its failure is expected.
+        plugins: where a name is looked up; all installed plugins when left out.
+
+    Returns:
+        One finding for each rule and each pair of spaces.
+
+    Raises:
+        RequestError: no such pair metric, parameter or rule.
+    """
+    cls, name = _resolved("pair_metric", metric, plugins)
+    return [case.finding() for case in expecting(_pair_cases(cls, name, params or {}), expected or {})]
+
+
 def cases_of(
     plugin: type | str, *, params: Mapping[str, Any] | None = None, plugins: Plugins | None = None
 ) -> list[Case]:
-    """Return all rules for a model, dataset or metric as cases, none of them tried yet.
+    """Return all rules for a model, dataset, metric or pair metric as cases, none of them tried yet.
 
     Raises:
         RequestError: no such plugin or parameter.
@@ -95,6 +126,8 @@ def cases_of(
         return _model_cases(cls, name, params or {}, None)
     if kind == "dataset":
         return _dataset_cases(cls, name, params or {})
+    if kind == "pair_metric":
+        return _pair_cases(cls, name, params or {})
     return [Case(name, check_declared, "", partial(_metric, plugin, plugins), cls)]
 
 
@@ -104,7 +137,7 @@ def parametrize_with_checks(
     expected: Mapping[str, str] | None = None,
     plugins: Plugins | None = None,
 ) -> Any:
-    """Make a test of each rule for each of these models, datasets and metrics.
+    """Make a test of each rule for each of these models, datasets, metrics and pair metrics.
 
     Use it on a function with the one argument `check`, which it calls::
 
@@ -187,6 +220,28 @@ def _dataset_cases(cls: type[Dataset], name: str, params: Mapping[str, Any]) -> 
     return [Case(name, rule, "", lambda: tried, cls) for rule in DATASET_RULES]
 
 
+def _pair_cases(cls: type[PairMetric], name: str, params: Mapping[str, Any]) -> list[Case]:
+    metric = cls(build_params(cls.Params, params, f"pair metric {name!r}"))
+    items, needs = max(PAIR_ITEMS, cls.min_items), {*cls.needs, *cls.needs_second}
+    spaces = {
+        "images": partial(whole_spaces, items),
+        "codes with a training split": partial(codes_with_train, items, needs),
+        "codes": partial(codes_alone, items, needs),
+    }
+    odd = {title: partial(odd_pair, title, cls.min_items, needs) for title in odd_titles(needs)}
+    tried = {title: cache(partial(_tried_pair, metric, pair)) for title, pair in {**spaces, **odd}.items()}
+    return [
+        Case(name, rule, title, tried[title], cls)
+        for rules, titles in ((PAIR_RULES, spaces), (ODD_RULES, odd))
+        for rule in rules
+        for title in titles
+    ]
+
+
+def _tried_pair(metric: PairMetric, pair: Callable[[], Pair]) -> TriedPair:
+    return TriedPair(metric, *pair())
+
+
 def _resolved(kind: Kind, plugin: type | str, plugins: Plugins | None) -> tuple[type, str]:
     """Return the class and what to call it."""
     if isinstance(plugin, type):
@@ -206,7 +261,9 @@ def _kind(plugin: type | str, plugins: Plugins | None) -> Kind:
         for kind, base in BASES.items():
             if issubclass(plugin, base):
                 return kind
-        raise RequestError(f"only models, datasets and metrics can be checked, {plugin.__name__} is none of them")
+        raise RequestError(
+            f"only models, datasets, metrics and pair metrics can be checked, {plugin.__name__} is none of them"
+        )
     known = plugins or Plugins()
     for kind in BASES:
         if plugin in known.names(kind):

@@ -193,7 +193,7 @@ WRONG = {
     "no class": (["run", "-m", "none.py:Model"], "there is no file "),
     "info": (
         ["info", "knn11"],
-        "there is no dataset, model, metric or score 'knn11'; did you mean 'knn1' or 'knn10'",
+        "there is no dataset, model, metric, pair metric or score 'knn11'; did you mean 'knn1' or 'knn10'",
     ),
     "table": (["table", "nowhere"], "nowhere is not a run folder: it has no run.json"),
     "report": (["report", "nowhere"], "nowhere is not a run folder: it has no run.json"),

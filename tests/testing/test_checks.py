@@ -136,7 +136,7 @@ def test_an_unknown_name_is_refused(capsys):
         main(["check", "knn1O"])
     assert stop.value.code == 2
     assert (
-        "there is no model, metric, score or dataset 'knn1O'; did you mean 'knn1' or 'knn10'"
+        "there is no model, metric, pair metric, score or dataset 'knn1O'; did you mean 'knn1' or 'knn10'"
         in capsys.readouterr().err
     )
 
