@@ -16,6 +16,7 @@ __all__ = [
     "average_ranks",
     "beaten",
     "critical_difference",
+    "half_length",
     "holm",
     "holm_levels",
     "nemenyi_quantile",
@@ -23,6 +24,7 @@ __all__ = [
     "rank_intervals",
     "t_interval",
     "t_quantile",
+    "tail",
 ]
 
 
@@ -110,6 +112,24 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     mean = float(over_seeds.mean())
     noise = ROUNDING * float(max(np.abs(first).max(), np.abs(second).max()))
     return PairedDifference(mean, variances, _p_value(abs(mean), variances) if abs(mean) > noise else 1.0)
+
+
+def half_length(level: float, variances: Sequence[tuple[float, int]]) -> float:
+    """Return half the length of an interval, given the variances of independent parts, each with its freedom.
+
+    >>> round(half_length(0.95, [(1.0, 2)]), 3)
+    4.303
+    """
+    return _half(1 - level, variances)
+
+
+def tail(size: float, variances: Sequence[tuple[float, int]]) -> float:
+    """Return the two-sided p-value of a difference of this size, given the variances of independent parts.
+
+    >>> round(tail(4.303, [(1.0, 2)]), 3)
+    0.05
+    """
+    return _p_value(size, variances)
 
 
 def _half(p: float, variances: Sequence[tuple[float, int]]) -> float:
