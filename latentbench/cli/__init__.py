@@ -41,6 +41,7 @@ VERBS = {
     "score": "Score codes that you have, or add scores to a run.",
     "show": "Draw the reconstructions of all models, or traversals of one.",
     "sample": "Draw samples, grids and variations of a model, and invert its maps.",
+    "similar": "Tell how alike the spaces of models are, pair by pair.",
     "status": "Tell how far a run is: trials done, failed, running, queued and waiting.",
     "table": "Print the comparison table of a run.",
     "transport": "Transport images, classes of codes and signals optimally.",

@@ -19,10 +19,10 @@ from latentbench.cli._shared.options import (
     split_names,
     timeout_option,
 )
+from latentbench.cli._shared.own_codes import codes_by_name
 from latentbench.cli._shared.running import execute_plan, show_results
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
-from latentbench.text import normalized
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -73,7 +73,7 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     seeds of one model. All hold the same items in the same order. With -o of a run on the same items they stand
     beside its models.
     """
-    named = _by_name(text for text in spaces if "=" in text and not is_there(text))
+    named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
     runs = [text for text in spaces if "=" not in text or is_there(text)]
     if runs and (named or len(runs) > 1):
         raise RequestError(
@@ -97,30 +97,11 @@ def command(spaces: tuple[str, ...], files: tuple[str, ...], blocked: tuple[str,
     return _score(plan, request, folder, before, plugins, options)
 
 
-def _by_name(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Read NAME=FILE,FILE of several names."""
-    files: dict[str, tuple[str, ...]] = {}
-    for name, given in map(_pair, texts):
-        if name in files:
-            raise RequestError(f"{name} is given twice; give several seeds of one model as {name}=FILE,FILE")
-        files[name] = given
-    return files
-
-
-def _pair(text: str) -> tuple[str, tuple[str, ...]]:
-    """Read NAME=FILE,FILE; a file whose name holds a comma stands alone."""
-    name, _, files = text.partition("=")
-    name = normalized(name.strip())
-    if not name or not files:
-        raise RequestError(f"codes are given as NAME=FILE or NAME=FILE,FILE, got {text!r}")
-    return name, (files,) if is_there(files) else tuple(files.split(","))
-
-
 def _changes(named: Mapping[str, tuple[str, ...]], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the options say of a benchmark of own codes."""
     changes: dict[str, Any] = {
         "codes": dict(named),
-        "train_codes": _by_name(options["train_codes"]),
+        "train_codes": codes_by_name(options["train_codes"]),
         "split": options["split"],
         "scores": split_names(",".join(options["scores"])),
         "datasets": (options["inputs"],) if options["inputs"] else (),

@@ -35,7 +35,7 @@ class Cell:
         null: what unrelated spaces score; None where there is none.
         calibrated: 0 at the 95 % quantile of the null, 1 at the best value; NaN where there is no null.
         p_null: adjusted p-value of: no more than unrelated spaces; NaN where there is no null.
-        p_ceilings: Holm's adjusted p-value of: as much as the seeds of either model; NaN where few seeds tell nothing.
+        p_ceilings: Holm's adjusted p-value of: as much as the seeds of either model; NaN where seeds are too few.
         reason: why there is no score, or what a reader must know of how it was made.
     """
 
@@ -113,11 +113,8 @@ def matrix_of(request: PairRequest, models: Sequence[ComparedModel], store: Pair
     cells = _against_nulls(cells, tables, request)
     cells = _against_ceilings(cells, tables, request)
     if symmetric:
-        cells |= {
-            (column, row): replace(cell, row=column, column=row)
-            for (row, column), cell in cells.items()
-            if row != column
-        }
+        apart = [cell for cell in cells.values() if not cell.of_seeds]
+        cells |= {(cell.column, cell.row): replace(cell, row=cell.column, column=cell.row) for cell in apart}
     labels = tuple(model.label for model in models)
     alone = {(label, label): Cell(label, label, reason="") for label in labels if (label, label) not in cells}
     references = {model.label: model.reference for model in models if model.reference}
@@ -173,7 +170,7 @@ def _cell(labels: tuple[str, str], table: _Table, request: PairRequest) -> Cell:
         found.mean,
         found.low,
         found.high,
-        found.pairs,
+        found.pairs // 2 if same and request.metric.symmetric else found.pairs,
         null,
         math.nan if null is None else calibrated(found.mean, null, request.best),
         reason=table.text,

@@ -105,4 +105,5 @@ def _standardized(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     apart = values - values.mean(axis=1, keepdims=True)
     deviation = apart.std(axis=1, keepdims=True)
-    return np.divide(apart, deviation, out=np.zeros_like(apart), where=deviation > 0)
+    standard: NDArray[np.float64] = np.divide(apart, deviation, out=np.zeros_like(apart), where=deviation > 0)
+    return standard

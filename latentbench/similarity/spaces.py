@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentbench.codes.space import own_space
-from latentbench.errors import RequestError, near_matches
+from latentbench.errors import RequestError
 from latentbench.latent.part import part_of, some_rows
 from latentbench.latent.row_order import first_seen
 from latentbench.latent.shown import shown_at
@@ -28,7 +28,6 @@ __all__ = [
     "MOST_TRAINING_ITEMS",
     "ComparedModel",
     "ComparedSpace",
-    "chosen_models",
     "models_of_codes",
     "models_of_run",
     "on_same_items",
@@ -113,21 +112,6 @@ def _of_codes(label: str, codes: Sequence[OwnCodes], splits: Splits | None) -> C
     return ComparedModel(label, "", codes[0].trial.fingerprint, spaces)
 
 
-def chosen_models(models: Sequence[ComparedModel], names: Sequence[str]) -> list[ComparedModel]:
-    """Return the models of these labels, or all where none is named.
-
-    Raises:
-        RequestError: there is no such model.
-    """
-    by_label = {model.label: model for model in models}
-    for name in names:
-        if name not in by_label:
-            raise RequestError(
-                f"there is no model {name!r} here{near_matches(name, by_label)}: {', '.join(by_label)}"
-            )
-    return [by_label[name] for name in names] if names else list(models)
-
-
 def on_same_items(models: Sequence[ComparedModel]) -> Tensor:
     """Return the order `(n,)` in which all models' items are compared; their inputs decide it where there are any.
 
@@ -156,8 +140,8 @@ def _check_same_items(first: ComparedModel, other: ComparedModel) -> None:
         )
     if one.data.inputs is not None and another.data.inputs is not None:
         raise RequestError(
-            f"{first.label} and {other.label} are of other data (their fingerprints differ); compare models of the "
-            "same items"
+            f"{first.label} and {other.label} are of different data (their fingerprints differ); compare models "
+            "of the same items"
         )
     if one.data.labels is not None and another.data.labels is not None:
         (numbers,), _ = first_seen(one.labels.cpu())

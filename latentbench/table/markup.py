@@ -8,7 +8,7 @@ from latentbench.table.comparison import Table
 from latentbench.table.comparison_display import displays
 from latentbench.table.display import Display, DisplayRow
 
-__all__ = ["html_table", "latex_table"]
+__all__ = ["display_html", "display_latex", "html_table", "latex_table"]
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -31,10 +31,11 @@ LATEX = {
 
 def latex_table(table: Table) -> str:
     """Write the table of each data set as a `table` float that needs no LaTeX packages."""
-    return "\n".join(_latex_float(shown) for shown in displays(table))
+    return "\n".join(display_latex(shown) for shown in displays(table))
 
 
-def _latex_float(shown: Display) -> str:
+def display_latex(shown: Display) -> str:
+    """Write one table as a `table` float."""
     caption = ", ".join(map(_tex, shown.head))
     legend = [" \\quad ".join(map(_tex, parts)) for parts in shown.legend]
     rows = [" & ".join(map(_tex, entries)) + r" \\" for entries in _grid(shown)]
@@ -61,10 +62,11 @@ def _latex_float(shown: Display) -> str:
 
 def html_table(table: Table) -> str:
     """Write the table of each data set as a `<table>` with its heading as caption and its legend below."""
-    return "\n".join(_html_part(shown) for shown in displays(table))
+    return "\n".join(display_html(shown) for shown in displays(table))
 
 
-def _html_part(shown: Display) -> str:
+def display_html(shown: Display) -> str:
+    """Write one table as a `<table>`, its sentences above and its legend below it."""
     heading, *body = _grid(shown)
     lines = ["<ul>", *(f"<li>{_text(said)}</li>" for said in shown.reading), "</ul>"] if shown.reading else []
     lines += [f"<table>\n<caption>{_text(' · '.join(shown.head))}</caption>"]

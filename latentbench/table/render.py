@@ -23,7 +23,7 @@ from latentbench.table.text_layout import (
     wrapped_name,
 )
 
-__all__ = ["render"]
+__all__ = ["display_markdown", "display_text", "render"]
 
 NOTHING = "no scores"
 MOST_FAILURES = 5
@@ -49,12 +49,13 @@ def render(table: Table, form: str = "text") -> str:
 
 
 def _text(table: Table) -> str:
-    parts = [_display_text(shown) for shown in displays(table)] or [NOTHING]
+    parts = [display_text(shown) for shown in displays(table)] or [NOTHING]
     failures = [line for failure in _first(table.failures) for line in wrapped([failure], indent="  ")]
     return "\n".join(["\n\n".join(parts), *failures, HINT]) + "\n"
 
 
-def _display_text(shown: Display) -> str:
+def display_text(shown: Display) -> str:
+    """Print one table, in blocks of at most 100 columns."""
     if not shown.rows:
         return "\n".join([*_head(shown), NOTHING])
     last = [[shown.last], *([row.last] for row in shown.rows)]
@@ -93,14 +94,15 @@ def _models(shown: Display) -> list[list[list[str]]]:
 
 
 def _markdown(table: Table) -> str:
-    parts = [_display_markdown(shown) for shown in displays(table)] or [NOTHING]
+    parts = [display_markdown(shown) for shown in displays(table)] or [NOTHING]
     failures = (
         ["\n".join(f"- {_escaped(failure)}" for failure in _first(table.failures))] if table.failures else []
     )
     return "\n\n".join([*parts, *failures, HINT]) + "\n"
 
 
-def _display_markdown(shown: Display) -> str:
+def display_markdown(shown: Display) -> str:
+    """Write one table for GitHub."""
     head = f"**{_escaped(shown.head[0])}**" + "".join(f" · {_escaped(part)}" for part in shown.head[1:])
     if not shown.rows:
         return f"{head}\n\n{NOTHING}"

@@ -1,0 +1,81 @@
+"""`latentbench similar`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentbench.cli._shared.options import NAME_OR_PATH, PATH, TEXT, load_plugins, plugin_options, split_names
+from latentbench.cli._shared.own_codes import codes_by_name
+from latentbench.errors import RequestError
+from latentbench.files.reading import is_there
+from latentbench.terminal.output import echo
+
+if TYPE_CHECKING:
+    from latentbench.plugins import Plugins
+    from latentbench.similarity.requests import PairRequest
+
+__all__ = ["command"]
+
+
+@click.command("similar")
+@click.argument("spaces", nargs=-1, required=True, type=NAME_OR_PATH, metavar="RUN [RUN] | NAME=FILE[,FILE] ...")
+@click.option("--models", type=TEXT, metavar="MODEL,...", help="Only these models, as tables call them.")
+@click.option(
+    "-s", "--scores", type=TEXT, metavar="SCORE,...", help="Only these pair scores; default: the quick ones."
+)
+@click.option("--all", "every", is_flag=True, help="All pair scores, those that take long too.")
+@click.option("-d", "--dataset", type=TEXT, help="On which data set of the run; needed where it has several.")
+@click.option("--labels", type=PATH, metavar="FILE", help="Class of each item of own codes, in their order.")
+@click.option(
+    "--calibrated", is_flag=True, help="Where scores lie between unrelated spaces (0) and equal ones (1)."
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "md", "csv", "latex", "html"]),
+    default="text",
+    show_default=True,
+)
+@plugin_options
+def command(
+    spaces: tuple[str, ...],
+    style: str,
+    calibrated: bool,
+    files: tuple[str, ...],
+    blocked: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Tell how alike the spaces are that models of RUN have found, each two of them, and their seeds.
+
+    NAME=FILE puts the codes in a .npy, .npz, CSV or parquet file beside them; several files are seeds of one
+    model.
+    All hold the same items in the same order. What is computed is kept in RUN/similarity.
+    """
+    from latentbench.similarity.render import render_similarity
+    from latentbench.similarity.similarity import compare_models
+    from latentbench.similarity.sources import compared_sources
+
+    named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
+    runs = [text for text in spaces if "=" not in text or is_there(text)]
+    plugins = load_plugins(files, blocked, runs[0] if runs else "")
+    requests = _requests(options["scores"], options["every"], plugins)
+    source = compared_sources(
+        [Path(run) for run in runs], named, options["labels"] or "", options["dataset"], plugins
+    )
+    models = source.chosen(split_names(options["models"]))
+    similarity = compare_models(source.dataset, models, requests, source.folder)
+    echo(render_similarity(similarity, style, calibrated))
+
+
+def _requests(scores: str | None, every: bool, plugins: Plugins) -> list[PairRequest]:
+    from latentbench.similarity.requests import pair_requests
+
+    if scores and every:
+        raise RequestError("--all asks for all pair scores, --scores for some; leave one of them out")
+    requests = pair_requests(split_names(scores), plugins, ("quick", "full") if every else ("quick",))
+    if not requests:
+        raise RequestError("no plugin supplies a pair score (`latentbench list pair_metrics`)")
+    return requests
