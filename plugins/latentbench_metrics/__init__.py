@@ -127,6 +127,28 @@ def register_metrics(register: Callable[..., None]) -> None:
         register(name, f"latentbench_metrics.{target}", summary=summary)
 
 
+PAIR_METRICS = {
+    "cka": (
+        "pairs.kernel_alignment:KernelAlignment",
+        "whether the similarities of items in two spaces go together",
+    ),
+    "linear_r2": (
+        "pairs.linear_maps:LinearMap",
+        "share of the second space's variance that a linear map of the first keeps",
+    ),
+    "mcc": ("pairs.matched_dimensions:MatchedDimensions", "whether the dimensions of two spaces match one to one"),
+    "mutual_knn": ("pairs.neighbor_overlap:MutualNeighbors", "share of the 10 nearest neighbors that are the same"),
+    "procrustes": ("pairs.rotations:Procrustes", "whether two spaces are the same up to a rotation"),
+}
+
+
+@hookimpl
+def register_pair_metrics(register: Callable[..., None]) -> None:
+    """Register the built-in metrics of two spaces."""
+    for name, (target, summary) in PAIR_METRICS.items():
+        register(name, f"latentbench_metrics.{target}", summary=summary)
+
+
 @hookimpl
 def report_sections(results: Results) -> list[tuple[str, pd.DataFrame]]:
     """Add a table of rate, mse and r2 for models with a rate: errors are only comparable at equal rates."""

@@ -1,0 +1,1 @@
+"""How alike two spaces are: one family of scores a file."""
