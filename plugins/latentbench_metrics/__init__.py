@@ -136,7 +136,10 @@ PAIR_METRICS = {
         "pairs.linear_maps:LinearMap",
         "share of the second space's variance that a linear map of the first keeps",
     ),
-    "mcc": ("pairs.matched_dimensions:MatchedDimensions", "whether the dimensions of two spaces match one to one"),
+    "mcc": (
+        "pairs.matched_dimensions:MatchedDimensions",
+        "whether the dimensions of two spaces match one to one",
+    ),
     "mutual_knn": ("pairs.neighbor_overlap:MutualNeighbors", "share of the 10 nearest neighbors that are the same"),
     "procrustes": ("pairs.rotations:Procrustes", "whether two spaces are the same up to a rotation"),
 }

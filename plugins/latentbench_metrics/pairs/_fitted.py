@@ -14,7 +14,7 @@ from latentbench import LatentSpace, PairMetric
 from latentbench_metrics._shared.subsets import some_rows
 from latentbench_metrics.pairs._codes import centered, check, composed, cross
 
-__all__ = ["BOTH_WAYS", "Fittable", "FittedMetric", "Placed", "Side", "check_splits"]
+__all__ = ["BOTH_WAYS", "Fittable", "FittedMetric", "FittedSide", "Placed", "check_splits"]
 
 TRAIN_ITEMS = 20_000  # that a metric is fitted on
 BOTH_WAYS = "fitted on one half of the items and scored on the other, both ways"
@@ -37,7 +37,7 @@ def check_splits(x_train: Tensor, y_train: Tensor, x: Tensor, y: Tensor) -> None
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class FittedSide:
     """One of two spaces: numbers of its training items `(m, d)` and of those that are scored `(n, d)`."""
 
     train: Tensor
@@ -49,7 +49,7 @@ class Side:
         return cls(*centered(train, test))
 
 
-S = TypeVar("S", bound=Side)
+S = TypeVar("S", bound=FittedSide)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ class Fittable(Generic[S]):
 class FittedMetric(PairMetric):
     """A pair metric that is fitted on at most 20,000 training items, the same seeded ones of all spaces."""
 
-    side: ClassVar[type[Side]]
+    side: ClassVar[type[FittedSide]]
     min_items: ClassVar[int] = 10
 
     def prepare(self, space: LatentSpace) -> Fittable[Any]:

@@ -125,7 +125,7 @@ def _no_ties() -> tuple[Numbers, Numbers, npt.NDArray[np.float64]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shared:
+class _Places:
     """Places among the neighbors of points.
 
     Attributes:
@@ -154,7 +154,7 @@ class _Groups:
         sizes = np.bincount(group.numpy())
         return cls(group.argsort(stable=True).numpy(), np.cumsum(sizes) - sizes, sizes)
 
-    def spread(self, found: _Shared, k: int) -> NeighborSets:
+    def spread(self, found: _Places, k: int) -> NeighborSets:
         """Return the neighbors of items from those of points."""
         counts = self.sizes[found.points] * self.sizes[found.others]
         if (many := int(counts[found.shares < 1].sum())) > MOST_TIES:
@@ -190,7 +190,7 @@ class _Search:
     k: int
     slack: float
 
-    def shared(self, rows: Tensor, far: Tensor, near: Tensor) -> _Shared:
+    def shared(self, rows: Tensor, far: Tensor, near: Tensor) -> _Places:
         """Return the places among neighbors of the points `(b,)`, given the nearest others `(b, c)`, in order."""
         sizes = torch.from_numpy(self.groups.sizes)
         far = torch.cat([far.new_zeros(len(rows), 1), far], 1)  # a point's other items come first
@@ -204,15 +204,15 @@ class _Search:
         places, columns = (before | tied).nonzero().T
         all_seen = near.shape[1] == len(self.points)
         open_end = torch.zeros(0, dtype=torch.int64) if all_seen else rows[far[:, -1] <= limit[:, 0] + self.slack]
-        return _Shared(
+        return _Places(
             rows[places].numpy(), near[places, columns].numpy(), shares[places, columns].numpy(), open_end
         )
 
-    def is_plain(self, found: _Shared) -> bool:
+    def is_plain(self, found: _Places) -> bool:
         """Return whether every point has k neighbors and none of them shares its place."""
         return not len(found.unfinished) and bool((found.shares == 1).all())
 
-    def completed(self, found: _Shared, count: int) -> _Shared:
+    def completed(self, found: _Places, count: int) -> _Places:
         """Return all places, looking at more and more others than `count` where some may be equally near."""
         parts, left = [found], found.unfinished
         while len(left):
@@ -225,8 +225,8 @@ class _Search:
             np.concatenate([getattr(part, name)[some] for part, some in zip(parts, kept, strict=True)])
             for name in ("points", "others", "shares")
         )
-        return _Shared(points, others, shares, left)
+        return _Places(points, others, shares, left)
 
-    def _seen(self, rows: Tensor, count: int) -> _Shared:
+    def _seen(self, rows: Tensor, count: int) -> _Places:
         squared, near = nearest(self.points, self.points[rows], count, own=rows)
         return self.shared(rows, squared.sqrt(), near)

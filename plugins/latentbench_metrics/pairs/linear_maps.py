@@ -12,7 +12,7 @@ from torch import Tensor
 from latentbench import Invariance, NotApplicableError, Score
 from latentbench_metrics._shared.rounding import coincide
 from latentbench_metrics.pairs._codes import centered, constant_columns, scaled, scaled_rounding, variation
-from latentbench_metrics.pairs._fitted import FittedMetric, Placed, Side, check_splits
+from latentbench_metrics.pairs._fitted import FittedMetric, FittedSide, Placed, check_splits
 
 __all__ = ["LinearMap", "linear_r2", "span"]
 
@@ -49,11 +49,11 @@ def linear_r2(x_train: Tensor, y_train: Tensor, x: Tensor, y: Tensor) -> float:
     (1.0, 0.02)
     """
     check_splits(x_train, y_train, x, y)
-    return _kept(Placed(_Mapped.of(x_train, x)), Placed(_Mapped.of(y_train, y)))
+    return _kept(Placed(_Explained.of(x_train, x)), Placed(_Explained.of(y_train, y)))
 
 
 @dataclass(frozen=True, eq=False)
-class _Mapped(Side):
+class _Explained(FittedSide):
     """Codes less the mean of the training codes.
 
     Attributes:
@@ -70,10 +70,10 @@ class _Mapped(Side):
         return cls(moved, scored, train, 0.0 if coincide(test) else variation(scored))
 
     @cached_property
-    def explaining(self) -> Side:
+    def explaining(self) -> FittedSide:
         """The same in orthonormal coordinates of the training codes: `(m, r)` and `(n, r)`."""
         coordinates = span(self.codes, self.train)
-        return Side(self.train @ coordinates, self.test @ coordinates)
+        return FittedSide(self.train @ coordinates, self.test @ coordinates)
 
     @cached_property
     def explaining_squares(self) -> Tensor:
@@ -103,7 +103,7 @@ def span(codes: Tensor, moved: Tensor) -> Tensor:
     return coordinates
 
 
-def _kept(a: Placed[_Mapped], b: Placed[_Mapped]) -> float:
+def _kept(a: Placed[_Explained], b: Placed[_Explained]) -> float:
     if not b.side.spread:
         raise NotApplicableError("all codes of the second space are equal: there is nothing to explain")
     fitted, scored = Placed(a.side.explaining, a.order, a.train_order).products(b)
@@ -117,8 +117,8 @@ class LinearMap(FittedMetric):
     score: ClassVar[Score] = Score("up", purpose="near", range=(-float("inf"), 1), floor=0.0)
     symmetric: ClassVar[bool] = False
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
-    side: ClassVar[type[Side]] = _Mapped
+    side: ClassVar[type[FittedSide]] = _Explained
 
-    def compare(self, a: Placed[_Mapped], b: Placed[_Mapped]) -> float:
+    def compare(self, a: Placed[_Explained], b: Placed[_Explained]) -> float:
         """Return the share of the second space's variance that is explained."""
         return _kept(a, b)

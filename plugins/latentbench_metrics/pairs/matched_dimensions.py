@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentbench import Invariance, NotApplicableError, Score
 from latentbench_metrics.pairs._codes import centered, constant_columns
-from latentbench_metrics.pairs._fitted import FittedMetric, Placed, Side, check_splits
+from latentbench_metrics.pairs._fitted import FittedMetric, FittedSide, Placed, check_splits
 
 __all__ = ["MatchedDimensions", "mcc"]
 
@@ -47,7 +47,7 @@ def mcc(x_train: Tensor, y_train: Tensor, x: Tensor, y: Tensor) -> float:
     return _matched(Placed(_Standardized.of(x_train, x)), Placed(_Standardized.of(y_train, y)))
 
 
-class _Standardized(Side):
+class _Standardized(FittedSide):
     """Dimensions that vary in training, each split less its mean and of length 1."""
 
     @classmethod
@@ -80,7 +80,7 @@ class MatchedDimensions(FittedMetric):
 
     score: ClassVar[Score] = Score("up", purpose="near", range=(0, 1))
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "permutation", "axis_scale")
-    side: ClassVar[type[Side]] = _Standardized
+    side: ClassVar[type[FittedSide]] = _Standardized
 
     def compare(self, a: Placed[_Standardized], b: Placed[_Standardized]) -> float:
         """Return the mean correlation of matched dimensions."""

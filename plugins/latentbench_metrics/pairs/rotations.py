@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latentbench import Invariance, Score
 from latentbench_metrics.pairs._codes import check_varies
-from latentbench_metrics.pairs._fitted import FittedMetric, Placed, Side, check_splits
+from latentbench_metrics.pairs._fitted import FittedMetric, FittedSide, Placed, check_splits
 
 __all__ = ["Procrustes", "procrustes"]
 
@@ -49,7 +49,7 @@ def procrustes(x_train: Tensor, y_train: Tensor, x: Tensor, y: Tensor) -> float:
     return _cosine(Placed(_Rotated.of(x_train, x)), Placed(_Rotated.of(y_train, y)))
 
 
-class _Rotated(Side):
+class _Rotated(FittedSide):
     """Codes less the mean of the training codes."""
 
     @classmethod
@@ -71,7 +71,7 @@ class Procrustes(FittedMetric):
 
     score: ClassVar[Score] = Score("up", purpose="near", range=(-1, 1), floor=0.0)
     invariances: ClassVar[tuple[Invariance, ...]] = ("shift", "scale", "rotation")
-    side: ClassVar[type[Side]] = _Rotated
+    side: ClassVar[type[FittedSide]] = _Rotated
 
     def compare(self, a: Placed[_Rotated], b: Placed[_Rotated]) -> float:
         """Return the cosine."""
