@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import ContractError, NotApplicableError, RequestError
-from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.arithmetic import full_precision
 from latentbench.latent.part import part_of, some_rows
 from latentbench.latent.row_order import first_seen, renumbered, row_order
 from latentbench.latent.shown import shown_inputs
@@ -89,13 +89,13 @@ def prepared(metric: PairMetric, given: LatentSpace) -> Any:
     Raises:
         NotApplicableError: this space cannot be compared.
     """
-    with exact_arithmetic(), seeded(0):
+    with full_precision(), seeded(0):
         return metric.prepare(given)
 
 
 def reordered(metric: PairMetric, ready: Any, order: Tensor, train_order: Tensor | None = None) -> Any:
     """Return what `prepared` would return of the same space with its items in another order."""
-    with exact_arithmetic(), seeded(0):
+    with full_precision(), seeded(0):
         return metric.reordered(ready, order, train_order)
 
 
@@ -106,7 +106,7 @@ def compared(metric: PairMetric, a: Any, b: Any) -> tuple[float, str]:
         NotApplicableError: these two cannot be compared.
         ContractError: the metric returned no number, or one outside its range.
     """
-    with exact_arithmetic(), seeded(0):
+    with full_precision(), seeded(0):
         returned = metric.compute(a, b)
     value, note = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, "")
     if not isinstance(note, str):

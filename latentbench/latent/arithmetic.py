@@ -14,7 +14,7 @@ from latentbench.errors import ContractError
 from latentbench.files.scratch import in_scratch, roomy
 from latentbench.latent.split_inputs import SplitInputs, parts_of
 
-__all__ = ["batches", "exact_arithmetic", "in_batches", "rows_of"]
+__all__ = ["batches", "exact_arithmetic", "full_precision", "in_batches", "rows_of"]
 
 BATCH = 128  # rows at once on a CPU: the outputs of a layer stay in its caches
 LARGE_BATCH = 2048  # on other devices
@@ -23,11 +23,18 @@ LARGE_BATCH = 2048  # on other devices
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
     """Compute without gradients and in full float32: no autocast, no TF32; convolutions by the fast kernels."""
+    with full_precision(), convolutions_for_codes():
+        yield
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """The same for what has no convolutions: looking for them in every operation takes as long as a small one."""
     matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         no_autocast = torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False)
-        with torch.no_grad(), no_autocast[0], no_autocast[1], convolutions_for_codes():
+        with torch.no_grad(), no_autocast[0], no_autocast[1]:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

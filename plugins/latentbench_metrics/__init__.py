@@ -140,7 +140,10 @@ PAIR_METRICS = {
         "pairs.matched_dimensions:MatchedDimensions",
         "whether the dimensions of two spaces match one to one",
     ),
-    "mutual_knn": ("pairs.neighbor_overlap:MutualNeighbors", "share of the 10 nearest neighbors that are the same"),
+    "mutual_knn": (
+        "pairs.neighbor_overlap:MutualNeighbors",
+        "share of the 10 nearest neighbors that are the same",
+    ),
     "procrustes": ("pairs.rotations:Procrustes", "whether two spaces are the same up to a rotation"),
 }
 
