@@ -80,12 +80,14 @@ class Matrix:
         request: the score.
         models: labels of rows and columns, in their order.
         references: label -> "floor", "yardstick" or "ceiling" of the reference models among them.
+        seeds: label -> number of spaces of the model.
         cells: labels of row and column -> cell; of a symmetric score, each two models stand twice.
     """
 
     request: PairRequest
     models: tuple[str, ...]
     references: Mapping[str, str]
+    seeds: Mapping[str, int]
     cells: Mapping[tuple[str, str], Cell]
 
     @property
@@ -116,9 +118,10 @@ def matrix_of(request: PairRequest, models: Sequence[ComparedModel], store: Pair
         apart = [cell for cell in cells.values() if not cell.of_seeds]
         cells |= {(cell.column, cell.row): replace(cell, row=cell.column, column=cell.row) for cell in apart}
     labels = tuple(model.label for model in models)
-    alone = {(label, label): Cell(label, label, reason="") for label in labels if (label, label) not in cells}
+    alone = {(label, label): Cell(label, label) for label in labels if (label, label) not in cells}
     references = {model.label: model.reference for model in models if model.reference}
-    return Matrix(request, labels, references, {**cells, **alone})
+    seeds = {model.label: len(model.spaces) for model in models}
+    return Matrix(request, labels, references, seeds, {**cells, **alone})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from latentbench.similarity.store import PairScore, PairStore
 __all__ = ["measure", "model_pairs", "null_key", "space_pairs"]
 
 SEED = 20_000  # of the first permutation
+OF_INPUTS = {"inputs", "encoder", "posterior"}
 Step = Callable[[], None]
 
 
@@ -154,10 +155,11 @@ class _Prepared:
         return self._made[key]
 
     def _lean(self, space: LatentSpace) -> LatentSpace:
-        """Return a space without inputs where they are not needed: they would be sorted for each space anew."""
+        """Return a space without what is not needed: inputs would be sorted for each space anew."""
         metric = self.request.metric
-        needed = "inputs" in metric.needs + metric.needs_second or space.data.inputs is None
-        return space if needed else space.replaced(codes=space.codes, inputs=None)
+        if set(metric.needs + metric.needs_second) & OF_INPUTS or space.data.inputs is None:
+            return space
+        return space.replaced(codes=space.codes, inputs=None, encode=None, posterior=None)
 
 
 def _permutation(count: int, turn: int) -> Tensor:

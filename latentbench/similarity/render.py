@@ -81,7 +81,7 @@ def _display(similarity: Similarity, matrix: Matrix, calibrated: bool, said: tup
         DisplayRow(
             (label, matrix.references.get(label, "")),
             tuple(_shown(matrix.cells[label, column], calibrated) for column in matrix.models),
-            _seeds(matrix, label),
+            str(matrix.seeds[label]),
         )
         for label in matrix.models
     ]
@@ -102,12 +102,6 @@ def _head(similarity: Similarity, matrix: Matrix, calibrated: bool) -> list[str]
     what = request.summary or request.metric.score.description
     ends = " as a share of the way from unrelated spaces to equal ones" if calibrated else f" ({request.better})"
     return [f"{request.name}{ends}", what, counted(similarity.items, "item")]
-
-
-def _seeds(matrix: Matrix, label: str) -> str:
-    """Return how many seeds of a model were compared."""
-    pairs = matrix.cells[label, label].pairs * (2 if matrix.request.metric.symmetric else 1)
-    return str(round((1 + math.sqrt(1 + 4 * pairs)) / 2))
 
 
 def _shown(cell: Cell, calibrated: bool) -> DisplayCell:

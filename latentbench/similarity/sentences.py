@@ -12,6 +12,7 @@ __all__ = ["sentences"]
 
 MOST_NAMED = 3
 FLOOR = "floor"
+Pair = tuple[str, str]
 
 
 def sentences(matrices: Sequence[Matrix]) -> list[str]:
@@ -21,74 +22,74 @@ def sentences(matrices: Sequence[Matrix]) -> list[str]:
 
 
 def _of_ceilings(matrices: Sequence[Matrix]) -> str:
-    """Say which models find other spaces than their own seeds do."""
-    below: dict[tuple[str, str], list[bool]] = {}
+    """Say which models find other spaces than their own seeds do; floor models, which find none, are left out."""
+    verdicts: dict[Pair, list[bool]] = {}
     for matrix in matrices:
         for cell in matrix.pairs:
-            if cell.below_ceilings is not None:
-                first, second = sorted((cell.row, cell.column), key=matrix.models.index)
-                below.setdefault((first, second), []).append(cell.below_ceilings)
-    if not below:
+            pair = min((cell.row, cell.column), (cell.column, cell.row), key=lambda pair: _place(matrix, pair))
+            if cell.below_ceilings is not None and not _has_floor(matrix, pair):
+                verdicts.setdefault(pair, []).append(cell.below_ceilings)
+    if not verdicts:
         return ""
-    differ = [pair for pair, verdicts in below.items() if all(verdicts)]
-    same = [pair for pair, verdicts in below.items() if not any(verdicts)]
-    scores = "in every score" if len(matrices) > 1 else f"in {matrices[0].request.name}"
-    if len(differ) == len(below):
-        whose = "The two models with seeds" if len(below) == 1 else f"All {len(below)} pairs of models with seeds"
-        return f"{whose} agree less than the seeds of either {scores}: they find different spaces."
-    parts = []
-    if differ:
-        parts.append(f"{_pairs(differ)} agree less than the seeds of either {scores}")
-    if same:
-        parts.append(f"{_pairs(same)} cannot be told from seeds of one model in any score")
-    mixed = len(below) - len(differ) - len(same)
-    if mixed:
-        other = "other " if parts else ""
-        parts.append(f"for {counted(mixed, f'{other}pair')} it depends on the score")
-    return _sentence("; ".join(parts))
+    differ = [pair for pair, below in verdicts.items() if all(below)]
+    same = [pair for pair, below in verdicts.items() if not any(below)]
+    mixed = [pair for pair in verdicts if pair not in {*differ, *same}]
+    if len(same) == len(verdicts):
+        return f"No two models agree clearly less than the seeds of both do, {_where(matrices, 'any')}."
+    every = f"agree less than the seeds of either {_where(matrices, 'every')}"
+    if len(differ) == len(verdicts):
+        whose = "both models" if len(differ) == 1 else f"each two of the models with seeds ({len(differ)} pairs)"
+        return f"{whose[0].upper()}{whose[1:]} {every}: they find different spaces."
+    parts = [(every, differ), ("in some scores only", mixed), ("in none", same)]
+    said = "; ".join(f"{what}: {_named(pairs)}" for what, pairs in parts if pairs)
+    return f"Models that {said}." if differ else f"Models that agree less than the seeds of either {said}."
+
+
+def _where(matrices: Sequence[Matrix], word: str) -> str:
+    return f"in {word} score" if len(matrices) > 1 else f"in {matrices[0].request.name}"
+
+
+def _place(matrix: Matrix, pair: Pair) -> tuple[int, int]:
+    return matrix.models.index(pair[0]), matrix.models.index(pair[1])
+
+
+def _has_floor(matrix: Matrix, pair: Pair) -> bool:
+    return any(matrix.references.get(label) == FLOOR for label in pair)
 
 
 def _of_floors(matrices: Sequence[Matrix]) -> str:
     """Say whether models share more than a floor model, which has learned nothing, shares with them."""
     floors = [label for label, reference in matrices[0].references.items() if reference == FLOOR]
-    trained = [label for label in matrices[0].models if label not in matrices[0].references]
-    if not floors or len(trained) < 2:
-        return ""
-    more: dict[str, tuple[int, int]] = {}
+    more: dict[str, list[bool]] = {}
     for matrix in matrices:
-        verdicts = [
-            verdict
-            for cell in matrix.pairs
-            if {cell.row, cell.column} <= set(trained)
-            and cell.has_value
-            and (verdict := _more_than_floors(matrix, cell, floors)) is not None
-        ]
-        if verdicts:
-            more[matrix.request.name] = sum(verdicts), len(verdicts)
-    if not more:
+        trained = [cell for cell in matrix.pairs if not {cell.row, cell.column} & matrix.references.keys()]
+        verdicts = [_more_than_floors(matrix, cell, floors) for cell in trained if cell.has_value]
+        more[matrix.request.name] = [verdict for verdict in verdicts if verdict is not None]
+    known = {name: verdicts for name, verdicts in more.items() if verdicts}
+    if not known:
         return ""
     names = " and ".join(floors)
-    always = [name for name, (count, total) in more.items() if count == total]
-    if len(always) == len(more):
-        return f"On average, trained models are more alike than any of them is to {names} in every score."
+    seldom = {name: verdicts for name, verdicts in known.items() if not all(verdicts)}
+    if not seldom:
+        where = _where(matrices, "every")
+        return f"On average, each two trained models share more than either shares with {names}, {where}."
     parts = [
-        f"{name} ({total - count} of {total} pairs)" for name, (count, total) in more.items() if count < total
+        f"{verdicts.count(False)} of {counted(len(verdicts), 'pair')} in {name}"
+        for name, verdicts in seldom.items()
     ]
     return (
-        f"Some trained models are no more alike than one of them is to {names}, which learned nothing: in "
+        f"What two trained models share, one of them shares with {names} as well, which learned nothing: "
         f"{', '.join(parts)}."
     )
 
 
 def _more_than_floors(matrix: Matrix, cell: Cell, floors: Sequence[str]) -> bool | None:
+    """Whether two models share more than either shares with any floor model; None where there is none."""
     better = matrix.request.better
-    shared = [
-        gain(matrix.cells[pair].mean, better)
-        for floor in floors
-        for label in (cell.row, cell.column)
-        for pair in ((label, floor), (floor, label))
-        if matrix.cells[pair].has_value
+    pairs = [
+        pair for floor in floors for label in (cell.row, cell.column) for pair in ((label, floor), (floor, label))
     ]
+    shared = [gain(matrix.cells[pair].mean, better) for pair in pairs if matrix.cells[pair].has_value]
     return gain(cell.mean, better) > max(shared) if shared else None
 
 
@@ -98,17 +99,11 @@ def _of_nulls(matrices: Sequence[Matrix]) -> str:
     for matrix in matrices:
         unrelated = [(cell.row, cell.column) for cell in matrix.pairs if cell.above_null is False]
         if unrelated:
-            parts.append(f"{_pairs(unrelated)} in {matrix.request.name}")
-    if not parts:
-        return ""
-    return _sentence(f"no more alike than unrelated spaces: {'; '.join(parts)}")
+            parts.append(f"{_named(unrelated)} in {matrix.request.name}")
+    return f"No more alike than unrelated spaces are {'; '.join(parts)}." if parts else ""
 
 
-def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+def _named(pairs: Sequence[Pair]) -> str:
     named = [f"{first} and {second}" for first, second in pairs[:MOST_NAMED]]
-    more = [f"{counted(len(pairs) - MOST_NAMED, 'more pair')}"] if len(pairs) > MOST_NAMED else []
+    more = [counted(len(pairs) - MOST_NAMED, "more pair")] if len(pairs) > MOST_NAMED else []
     return ", ".join([*named, *more])
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
