@@ -73,10 +73,8 @@ def _of_floors(matrices: Sequence[Matrix]) -> str:
     if not seldom:
         where = _where(matrices, "every")
         return f"On average, each two trained models share more than either shares with {names}, {where}."
-    parts = [
-        f"{verdicts.count(False)} of {counted(len(verdicts), 'pair')} in {name}"
-        for name, verdicts in seldom.items()
-    ]
+    counts = {name: (verdicts.count(False), len(verdicts)) for name, verdicts in seldom.items()}
+    parts = [f"{few} of {counted(pairs, 'pair')} in {name}" for name, (few, pairs) in counts.items()]
     return (
         f"What two trained models share, one of them shares with {names} as well, which learned nothing: "
         f"{', '.join(parts)}."

@@ -1,11 +1,16 @@
 """Models whose spaces are arrays, and pair scores made for tests."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from latentbench import LatentSpace, NotApplicableError, PairMetric, Score
+from latentbench.similarity import measuring
 from latentbench.similarity.requests import PairRequest
 from latentbench.similarity.spaces import ComparedModel, ComparedSpace
+
+PERMUTATIONS = 40
 
 
 class Shared(PairMetric):
@@ -46,9 +51,7 @@ def asked(cls):
 
 def model_of(label, arrays, reference="", items="same"):
     spaces = [
-        ComparedSpace(
-            seed, f"{label}-{seed}", lambda codes=codes: LatentSpace.from_arrays(codes=codes, name=label)
-        )
+        ComparedSpace(seed, f"{label}-{seed}", partial(LatentSpace.from_arrays, codes=codes, name=label))
         for seed, codes in enumerate(arrays)
     ]
     return ComparedModel(label, reference, items, tuple(spaces))
@@ -73,6 +76,8 @@ def models():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_computed():
+def _quick(monkeypatch):
+    """Begin with nothing computed, and take few permutations."""
+    monkeypatch.setattr(measuring, "PERMUTATIONS", PERMUTATIONS)
     for cls in (Shared, Explained, Apart):
         cls.computed = 0

@@ -113,5 +113,5 @@ def test_models_of_other_items_are_refused(models, tmp_path):
 @pytest.mark.parametrize("count", [0, 1, MOST_MODELS + 1])
 def test_too_few_and_too_many_models_are_refused(models, tmp_path, count):
     chosen = [model_of(f"m{place}", [torch.randn(60, 2)]) for place in range(count)]
-    with pytest.raises(Exception, match="two models to compare|at most 20 can be compared"):
+    with pytest.raises(Exception, match=r"two models to compare|at most 20 can be compared"):
         matrix_of(chosen, Shared, tmp_path)

@@ -2,9 +2,8 @@ import pytest
 import torch
 
 from latentbench.similarity.measuring import measure, model_pairs, null_key, space_pairs
-from latentbench.similarity.requests import PERMUTATIONS
 from latentbench.similarity.store import PairStore
-from tests.similarity.conftest import Explained, Shared, asked, model_of
+from tests.similarity.conftest import PERMUTATIONS, Explained, Shared, asked, model_of
 
 ORDER = torch.arange(60)
 
