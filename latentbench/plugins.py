@@ -272,10 +272,9 @@ class Plugins:
                 return registration
         if cls is None:
             given = "scores" if kind == "metric" else f"{kind}s"
-            raise UnknownNameError(
-                f"there is no {spoken(kind)} {name!r} here; give a class of a notebook itself, as in "
-                f"Benchmark({given}=[Mine]), and name one in a file as mine.py:Mine"
-            )
+            itself = f"give a class of a notebook itself, as in Benchmark({given}=[Mine]), and "
+            advice = f"{itself if kind != 'pair_metric' else ''}name one in a file as mine.py:Mine"
+            raise UnknownNameError(f"there is no {spoken(kind)} {name!r} here; {advice}")
         plugin = PluginInfo("this session", "session", editable=True)
         return Registration(kind, cls.__name__, cls, "", plugin)
 

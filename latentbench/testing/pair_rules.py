@@ -170,8 +170,10 @@ def check_items_in_another_order(tried: TriedPair) -> None:
     """Items of both spaces, and of both training splits, in another order make the same score."""
     if "train" not in tried.a.supplies:
         raise NotApplicableError("without a training split, places may decide what is fitted")
-    order, train_order = _orders(tried.a)
-    value = tried.score(_taken(tried.a, order, train_order), _taken(tried.b, order, train_order))
+    whole = "inputs" in tried.a.supplies  # which put them into an order again
+    spaces = (tried.a, tried.b) if whole else tried.given
+    orders = _orders(spaces[0])
+    value = tried.score(*(_taken(space, *orders) for space in spaces))
     if tried.differs(value, tried.value):
         raise RuleBrokenError(
             f"items of both in another order give {value:.5g} instead of {tried.value:.5g}: what it draws or cuts "
@@ -206,7 +208,7 @@ def check_unrelated(tried: TriedPair) -> None:
     first, second = (prepared(tried.metric, space) for space in given)
     itself = compared(tried.metric, first, second)[0]
     permuted = compared(tried.metric, first, reordered(tried.metric, second, *_orders(given[1])))[0]
-    if tried.metric.score.gain(itself) <= tried.metric.score.gain(permuted):
+    if tried.metric.score.gain(itself) <= tried.metric.score.gain(permuted) or not tried.differs(permuted, itself):
         raise RuleBrokenError(
             f"a space compared with its own items permuted gives {permuted:.5g}, with itself {itself:.5g}: the "
             "score must tell which item is which and have the right direction, or declare has_null = False"

@@ -14,7 +14,17 @@ from latentbench.source.places import FOREIGN
 __all__ = ["code_digest"]
 
 Definition = tuple[str, str]  # module, name
-PLAIN = {"scores", "version", "tier", "tolerance", "invariances", "min_items"}  # declarations: no number changes
+PLAIN = {  # declarations: no number changes
+    "scores",
+    "score",
+    "version",
+    "tier",
+    "tolerance",
+    "invariances",
+    "min_items",
+    "symmetric",
+    "has_null",
+}
 
 
 def code_digest(cls: type) -> str:
@@ -84,9 +94,7 @@ class _Bare(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.generic_visit(node)
-        node.body = [part for part in _without_docstring(node.body) if not PLAIN & set(_names(part))] or [
-            ast.Pass()
-        ]
+        node.body = [part for part in _without_docstring(node.body) if not _is_plain(part)] or [ast.Pass()]
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -97,6 +105,11 @@ class _Bare(ast.NodeTransformer):
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    """Whether it declares what changes no number; a method may bear the same name."""
+    return isinstance(node, ast.Assign | ast.AnnAssign) and bool(PLAIN & set(_names(node)))
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -1,6 +1,6 @@
 """A lock file of metric versions: code may not change while its version stays.
 
-`python -m latentbench.testing.versions FILE PLUGIN` renews FILE for the metrics of one plugin, as in `python -m
+`python -m latentbench.testing.versions FILE PLUGIN` renews FILE for all metrics of one plugin, as in `python -m
 latentbench.testing.versions tests/metrics/versions.json latentbench:latentbench-metrics`. It refuses a metric
 whose code changed and whose version did not, unless `--same NAME` states that its author has made sure that all
 numbers stay the same.
@@ -13,16 +13,18 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from latentbench.metric import Metric
-from latentbench.plugins import Plugins
+from latentbench.metric import Metric, PairMetric
+from latentbench.plugins import Kind, Plugins
 from latentbench.testing.sources import code_digest
 
 __all__ = ["entries", "forgotten", "metrics_of", "stale"]
 
 Entries = Mapping[str, Mapping[str, int | str]]
+AnyMetric = type[Metric] | type[PairMetric]
+KINDS: tuple[Kind, ...] = ("metric", "pair_metric")
 
 
-def entries(metrics: Mapping[str, type[Metric]]) -> dict[str, dict[str, int | str]]:
+def entries(metrics: Mapping[str, AnyMetric]) -> dict[str, dict[str, int | str]]:
     """Return the version and the digest of the code of each metric, by name."""
     return {name: {"version": cls.version, "code": code_digest(cls)} for name, cls in sorted(metrics.items())}
 
@@ -39,15 +41,20 @@ def stale(locked: Entries, now: Entries) -> list[str]:
     return sorted(there | (locked.keys() - now.keys()))
 
 
-def metrics_of(plugin: str) -> dict[str, type[Metric]]:
-    """Return the metrics that one plugin supplies, by name.
+def metrics_of(plugin: str) -> dict[str, AnyMetric]:
+    """Return the metrics that one plugin supplies by name, and its pair metrics as "pair_metric:NAME".
 
     Raises:
         KeyError: it supplies none.
     """
     plugins = Plugins()
-    metrics = {entry.name: plugins.load("metric", entry.name) for entry in plugins.registrations("metric")
-             if entry.plugin.name == plugin}  # fmt: skip
+    entries_of = [entry for kind in KINDS for entry in plugins.registrations(kind) if entry.plugin.name == plugin]
+    metrics = {
+        entry.name if entry.kind == "metric" else f"{entry.kind}:{entry.name}": plugins.load(
+            entry.kind, entry.name
+        )
+        for entry in entries_of
+    }
     if not metrics:
         raise KeyError(f"no plugin {plugin!r} supplies metrics; `latentbench list plugins` shows all")
     return metrics

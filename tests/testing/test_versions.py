@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import importlib
 import sys
 import textwrap
 
 import pytest
 
 from latentbench.testing import code_digest
-from latentbench.testing.versions import forgotten, main, metrics_of, stale
+from latentbench.testing.versions import entries, forgotten, main, metrics_of, stale
 
 HELPER = '''
 FACTOR = 2
@@ -103,6 +104,64 @@ def test_the_lock_is_not_renewed_over_a_forgotten_version(tmp_path, monkeypatch)
     before = lock.read_text()
     main(str(lock), "any", ["a"])
     assert lock.read_text() != before
+
+
+PAIR = """
+from latentbench import PairMetric, Score, hookimpl
+
+
+class Alike(PairMetric):
+    score = Score("up", "words")
+    symmetric = True
+
+    def compute(self, a, b):
+        return self.score_of(1.0)
+
+    def score_of(self, value):
+        return value
+
+
+@hookimpl
+def register_pair_metrics(register):
+    register("alike", Alike, summary="nothing")
+"""
+
+
+def test_pair_metrics_are_locked_under_names_of_their_own(install):
+    install("pairs", {"pairs.py": PAIR})
+    assert entries(metrics_of("pairs:pairs")).keys() == {"pair_metric:alike"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ('"words"', '"other words"', False),
+        ("symmetric = True", "symmetric = False", False),
+        ("return value", "return 2 * value", True),
+    ],
+)
+def test_code_alone_changes_the_lock_of_a_pair_metric(tmp_path, monkeypatch, old, new, changes):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr("latentbench.testing.sources._key", lambda module, name: name)
+    digests = []
+    for name, text in (("before", PAIR), ("after", PAIR.replace(old, new))):
+        (tmp_path / f"pairs_{name}.py").write_text(text)
+        digests.append(code_digest(importlib.import_module(f"pairs_{name}").Alike))
+    assert (digests[0] != digests[1]) == changes
+
+
+def test_a_method_named_as_a_declaration_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.setattr("latentbench.testing.sources._key", lambda module, name: name)
+    text = PAIR.replace("class Alike", "class Ruler:\n    def score(self):\n        return 1\n\n\nclass Alike")
+    text = text.replace("return value", "return Ruler().score()")
+    digests = []
+    for name, number in (("one", "1"), ("two", "2")):
+        (tmp_path / f"ruler_{name}.py").write_text(text.replace("return 1\n", f"return {number}\n"))
+        digests.append(code_digest(importlib.import_module(f"ruler_{name}").Alike))
+    assert digests[0] != digests[1]
 
 
 def test_a_plugin_without_metrics_is_named():
