@@ -12,12 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from latentbench.metric import Metric
+from latentbench.metric import Metric, PairMetric
 from latentbench.plugins import Plugins
 from latentbench.scores import PURPOSES, Score
 
 PAGE = Path(__file__).with_name("metrics.md")
 PACKAGE = "latentbench_metrics"
+Pairs = Mapping[str, tuple[type[PairMetric], str]]  # name -> class, summary
 HEAD = """# Metrics
 
 Written by `python docs/make_metrics.py` from what each metric declares, the summary it is registered with,
@@ -32,6 +33,8 @@ a number, or the reference row of the same table that shows it. *Same within* is
 the items, another device or precision, or a declared invariance may change the score, relative to its value
 or absolutely, whichever is larger.
 """
+PAIRS = """They compare two spaces of the same items. The null is what two unrelated spaces score: the same number
+with the items of one space permuted. *Unchanged by* is a change of either space."""
 
 
 def page() -> str:
@@ -42,15 +45,22 @@ def page() -> str:
     ]
     metrics = {entry.name: plugins.load("metric", entry.name) for entry in registrations}
     summaries = {entry.name: entry.summary for entry in registrations}
-    parts = [HEAD, _overview(metrics, summaries)]
+    pairs: Pairs = {
+        entry.name: (plugins.load("pair_metric", entry.name), entry.summary)
+        for entry in plugins.registrations("pair_metric")
+        if entry.plugin.name.startswith("latentbench:")
+    }
+    parts = [HEAD, _overview(metrics, summaries), _overview_of_pairs(pairs)]
     for name in _modules():
         module = import_module(f"{PACKAGE}.{name}")
         functions = list(_functions(module))
         defined = {key: cls for key, cls in metrics.items() if cls.__module__ == module.__name__}
-        if functions or defined:
+        of_pairs = {key: given for key, given in pairs.items() if given[0].__module__ == module.__name__}
+        if functions or defined or of_pairs:
             parts.append(f"## {name}\n\n{_paragraph(inspect.getdoc(module) or '')}\n")
             parts += [_function(function) for function in functions]
             parts += [_metric(key, cls, summaries[key]) for key, cls in defined.items()]
+            parts += [_pair_metric(key, *given) for key, given in of_pairs.items()]
     return "\n".join(parts)
 
 
@@ -63,6 +73,32 @@ def _overview(metrics: Mapping[str, type[Metric]], summaries: Mapping[str, str])
         words = (declared.description or summaries[name]).replace("|", "\\|")
         rows.append(f"| {declared.purpose} | {shown} | {declared.better} | {words} | {name} | {cls.tier} |")
     return f"## All scores\n\nHeadline scores, which the default table shows, are bold.\n\n{_lines(rows)}"
+
+
+def _overview_of_pairs(pairs: Pairs) -> str:
+    rows = [
+        "| score | better | range | what it is | symmetric | unchanged by | needs | null | tier |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, (cls, summary) in pairs.items():
+        cells = [
+            f"[{name}](#pair-metric-{name})",
+            cls.score.better,
+            _range(cls.score),
+            cls.score.description or summary,
+            "yes" if cls.symmetric else "no",
+            ", ".join(cls.invariances) or "nothing",
+            _pair_needs(cls),
+            "permuted items" if cls.has_null else "none",
+            cls.tier,
+        ]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return f"## Pair metrics\n\n{PAIRS}\n\n{_lines(rows)}"
+
+
+def _pair_needs(cls: type[PairMetric]) -> str:
+    needs = [*cls.needs, *(f"{need} of the second" for need in cls.needs_second)]
+    return ", ".join(needs) or "codes only"
 
 
 def _modules() -> list[str]:
@@ -115,11 +151,31 @@ def _metric(name: str, cls: type[Metric], summary: str) -> str:
     return f"### Metric `{name}`\n\n{_paragraph(cls.explain(summary))}\n\n{'; '.join(facts)}.\n\n{_lines(rows)}"
 
 
-def _score(name: str, score: Score, summary: str) -> str:
+def _pair_metric(name: str, cls: type[PairMetric], summary: str) -> str:
+    facts = [
+        f"{_range(cls.score)}, better {cls.score.better}",
+        "symmetric" if cls.symmetric else "not symmetric",
+        f"version {cls.version}, tier {cls.tier}",
+        f"needs {_pair_needs(cls)}",
+        f"from {cls.min_items} test items{f', at most {cls.max_items}' if cls.max_items else ''}",
+        f"unchanged by {', '.join(cls.invariances)} of either space"
+        if cls.invariances
+        else "depends on coordinates",
+        f"same within {cls.tolerance:g}",
+        "null: items of one space permuted" if cls.has_null else "no null",
+    ]
+    return f"### Pair metric `{name}`\n\n{_paragraph(cls.explain(summary))}\n\n{'; '.join(facts)}.\n"
+
+
+def _range(score: Score) -> str:
     unit = f" {score.unit}" if score.unit else ""
     low, high = (f"{bound:g}" if math.isfinite(bound) else "unbounded" for bound in score.range)
+    return f"{low} to {high}{unit}"
+
+
+def _score(name: str, score: Score, summary: str) -> str:
     bounds = _bound(score.floor), _bound(score.ceiling)
-    cells = [name, score.description or summary, score.better, f"{low} to {high}{unit}", score.codes, *bounds]
+    cells = [name, score.description or summary, score.better, _range(score), score.codes, *bounds]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

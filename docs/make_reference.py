@@ -14,6 +14,7 @@ from latentbench.latent.space import LatentSpace
 from latentbench.metric import Need
 from latentbench.testing.dataset_rules import DATASET_RULES
 from latentbench.testing.model_rules import MODEL_RULES
+from latentbench.testing.pair_rules import ODD_RULES, PAIR_RULES
 from latentbench.testing.rules import Rule
 from latentbench.testing.training_rules import TRAINING_RULES
 
@@ -54,6 +55,7 @@ def _sentence(item: object) -> str:
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "rules of models": ("testing.md", lambda: rules((*MODEL_RULES, *TRAINING_RULES))),
     "rules of datasets": ("testing.md", lambda: rules(DATASET_RULES)),
+    "rules of pair metrics": ("testing.md", lambda: rules((*PAIR_RULES, *ODD_RULES))),
     "needs": ("metrics.md", needs),
 }
 
