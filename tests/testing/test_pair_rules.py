@@ -7,6 +7,7 @@ import torch
 
 from latentbench import NotApplicableError, PairMetric, Score
 from latentbench.errors import RequestError
+from latentbench.plugins import Plugins
 from latentbench.testing import cases_of, check_pair_metric, parametrize_with_checks
 
 COUNTER = itertools.count()
@@ -330,6 +331,11 @@ class Narrow(Neighbors):
 def test_parameters_are_given_on():
     assert not all(finding.passed for finding in check_pair_metric(Narrow))
     assert all(finding.passed for finding in check_pair_metric(Narrow, params={"k": 3}))
+
+
+@pytest.mark.parametrize("name", Plugins().names("pair_metric"))
+def test_built_in_pair_metrics_keep_all_rules(name):
+    assert [finding for finding in check_pair_metric(name) if not finding.passed] == []
 
 
 @parametrize_with_checks(Neighbors)
