@@ -132,6 +132,14 @@ PAIR_METRICS = {
         "pairs.kernel_alignment:KernelAlignment",
         "whether the similarities of items in two spaces go together",
     ),
+    "gromov_wasserstein_match": (
+        "pairs.optimal_matching:OptimalMatching",
+        "share of items that find their own partner by distances alone",
+    ),
+    "information_imbalance": (
+        "pairs.neighbor_ranks:InformationImbalance",
+        "how far away the first space's nearest neighbors are in the second",
+    ),
     "linear_r2": (
         "pairs.linear_maps:LinearMap",
         "share of the second space's variance that a linear map of the first keeps",
@@ -145,6 +153,11 @@ PAIR_METRICS = {
         "share of the 10 nearest neighbors that are the same",
     ),
     "procrustes": ("pairs.rotations:Procrustes", "whether two spaces are the same up to a rotation"),
+    "rsa": ("pairs.distance_ranks:DistanceRanks", "rank correlation of the distances of all pairs of items"),
+    "stitched_r2": (
+        "pairs.stitching:Stitching",
+        "share of the inputs' variance that the second decoder keeps, given the first encoder's codes",
+    ),
 }
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "composed",
     "constant_columns",
     "cross",
+    "relative_order",
     "scaled",
     "scaled_resolution",
     "scaled_rounding",
@@ -128,7 +129,7 @@ def cross(
         narrow = right.shape[1] <= left.shape[1]
         right = right.index_select(0, right_order) if narrow else right
         left = left if narrow else left.index_select(0, right_order.argsort())
-    return left.T @ right
+    return torch.from_numpy(left.numpy().T @ right.numpy())  # on some processors twice as fast as torch
 
 
 def composed(order: Tensor | None, then: Tensor | None) -> Tensor | None:
@@ -140,6 +141,16 @@ def composed(order: Tensor | None, then: Tensor | None) -> Tensor | None:
     if order is None or then is None:
         return order if then is None else then.cpu()
     return order[then.cpu()]
+
+
+def relative_order(order: Tensor | None, other: Tensor | None, count: int) -> Tensor:
+    """Return which item `(count,)` of a second space is at each item of a first, both in some order.
+
+    >>> relative_order(torch.tensor([2, 0, 1]), None, 3)
+    tensor([1, 2, 0])
+    """
+    rows = torch.arange(count) if other is None else other
+    return rows if order is None else rows[order.argsort()]
 
 
 def constant_columns(codes: Tensor) -> Tensor:

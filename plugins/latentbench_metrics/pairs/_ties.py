@@ -39,10 +39,11 @@ def average_ranks(values: Tensor, slack: float) -> Tensor:
     >>> average_ranks(torch.tensor([[5.0, 1.0, 5.0]]), 0.0)
     tensor([[2.5000, 1.0000, 2.5000]], dtype=torch.float64)
     """
-    ordered = values.sort(1).values
-    below = torch.searchsorted(ordered, values - slack)
-    up_to = torch.searchsorted(ordered, values + slack, right=True)
-    return (below + up_to + 1).double() / 2
+    ordered, places = values.sort(1)
+    below = torch.searchsorted(ordered, ordered - slack)  # in order, as that takes a fifth of the time
+    up_to = torch.searchsorted(ordered, ordered + slack, right=True)
+    ranks = (below + up_to + 1).double() / 2
+    return torch.empty_like(ranks).scatter_(1, places, ranks)
 
 
 @dataclass(frozen=True, eq=False)
