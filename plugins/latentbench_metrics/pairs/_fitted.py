@@ -83,8 +83,10 @@ class Fittable(Generic[S]):
         self.train_items = 0
         if "train" in space.supplies:
             self.train_items = len(space.train.codes)
-            self._rows = some_rows(self.train_items, TRAIN_ITEMS)
-            self._train = space.train.codes[self._rows.to(space.train.codes.device)]
+            rows = some_rows(self.train_items, TRAIN_ITEMS)
+            self._places = torch.full((self.train_items,), -1)
+            self._places[rows] = torch.arange(len(rows))
+            self._train = space.train.codes[rows.to(space.train.codes.device)]
 
     def reordered(self, order: Tensor, train_order: Tensor | None) -> Fittable[S]:
         """Return the same with its items in another order, and those of its training split."""
@@ -96,10 +98,8 @@ class Fittable(Generic[S]):
 
     def _kept(self, train_order: Tensor) -> Tensor:
         """Return the order among the training items that are used, of an order of all."""
-        place = torch.full((self.train_items,), -1)
-        place[self._rows] = torch.arange(len(self._rows))
-        places = place[train_order]
-        return places[places >= 0]
+        places = self._places.index_select(0, train_order)
+        return places.masked_select(places >= 0)
 
     @property
     def fitted_on_train(self) -> Placed[S]:
