@@ -138,7 +138,7 @@ PAIR_METRICS = {
     ),
     "information_imbalance": (
         "pairs.neighbor_ranks:InformationImbalance",
-        "how far away the first space's nearest neighbors are in the second",
+        "rank of the first space's nearest neighbors in the second, 1 where it is that of any item",
     ),
     "linear_r2": (
         "pairs.linear_maps:LinearMap",
