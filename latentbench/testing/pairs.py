@@ -117,17 +117,16 @@ def odd_titles(needs: Collection[str]) -> list[str]:
     """Return what the pairs of odd codes are called that have what stands in `needs`."""
     if set(needs) - OF_ODD:
         return []
-    without = [] if "train" in needs else [f"{title}{NO_TRAIN}" for title in ODD]
-    return [*ODD, *without]
+    return [*ODD, *ODD_TRAIN, *([] if "train" in needs else [f"{title}{NO_TRAIN}" for title in ODD])]
 
 
 def odd_pair(title: str, fewest: int, needs: Collection[str]) -> Pair:
     """Return two spaces of odd codes, by one of `odd_titles`; `fewest` is how many items the smallest has."""
-    change = ODD[title.removesuffix(NO_TRAIN)]
-    rows = fewest if change is _fewest else max(FEW, fewest)
-    second = _fewest if change is _narrow else change
+    first, second = ODD.get(title.removesuffix(NO_TRAIN), (_as_is, _as_is))
+    rows = fewest if title.startswith(FEWEST) else max(FEW, fewest)
     has = {*needs} if title.endswith(NO_TRAIN) else {"train", *needs}
-    return limited(_odd(change, rows, 0), has), limited(_odd(second, rows, 2), has)
+    pair = limited(_odd(first, rows, 0), has), limited(_odd(second, rows, 2), has)
+    return ODD_TRAIN[title](*pair) if title in ODD_TRAIN else pair
 
 
 def _odd(change: Map, rows: int, seed: int) -> LatentSpace:
@@ -152,26 +151,45 @@ def _wide(codes: Tensor) -> Tensor:
     return torch.sin(codes[:, :1] * torch.arange(1, 3 * len(codes)) + codes[:, 1:2])
 
 
+def _as_is(codes: Tensor) -> Tensor:
+    return codes
+
+
 def _narrow(codes: Tensor) -> Tensor:
     return codes[:, :1]
 
 
-def _fewest(codes: Tensor) -> Tensor:
-    return codes
+def _twice(change: Map) -> tuple[Map, Map]:
+    return change, change
 
 
-ODD: Mapping[str, Map] = {
-    "one dimension": lambda codes: codes[:, :1],
-    "one dimension and four": _narrow,
-    "a constant dimension": _with_constant,
-    "constant codes": torch.ones_like,
-    "each item four times": lambda codes: codes[torch.arange(len(codes)) // 4],
-    "two places": lambda codes: codes[:2][torch.arange(len(codes)) % 2],
-    "more dimensions than items": _wide,
-    "dimensions that copy one": lambda codes: codes[:, :1].expand(-1, 4).contiguous(),
-    "huge codes": lambda codes: 1e15 * codes,
-    "tiny codes": lambda codes: 1e-15 * codes,
-    "codes far from zero": lambda codes: codes + 1e4,
-    "codes of whole numbers": torch.round,
-    "the fewest items": _fewest,
+FEWEST = "the fewest items"
+ODD: Mapping[str, tuple[Map, Map]] = {  # what is done to the codes of the first space and of the second
+    "one dimension": (_narrow, _narrow),
+    "one dimension and four": (_narrow, _as_is),
+    "a constant dimension": _twice(_with_constant),
+    "constant codes": _twice(torch.ones_like),
+    "constant codes of the second": (_as_is, torch.ones_like),
+    "each item four times": _twice(lambda codes: codes[torch.arange(len(codes)) // 4]),
+    "two places": _twice(lambda codes: codes[:2][torch.arange(len(codes)) % 2]),
+    "more dimensions than items": _twice(_wide),
+    "dimensions that copy one": _twice(lambda codes: codes[:, :1].expand(-1, 4).contiguous()),
+    "huge codes": _twice(lambda codes: 1e15 * codes),
+    "tiny codes": _twice(lambda codes: 1e-15 * codes),
+    "huge codes and tiny ones": (lambda codes: 1e15 * codes, lambda codes: 1e-15 * codes),
+    "codes far from zero": _twice(lambda codes: codes + 1e4),
+    "codes of whole numbers": _twice(torch.round),
+    FEWEST: (_as_is, _as_is),
 }
+ODD_TRAIN: Mapping[str, Callable[[LatentSpace, LatentSpace], Pair]] = {
+    "training splits of unequal length": lambda a, b: (
+        a,
+        b.replaced(train=b.train.take(torch.arange(len(b) // 2))),
+    ),
+    "a training split of the first alone": lambda a, b: (a, b.replaced(train=None)),
+    "training codes all the same": lambda a, b: (_same_train(a), _same_train(b)),
+}
+
+
+def _same_train(space: LatentSpace) -> LatentSpace:
+    return space.replaced(train=space.train.replaced(codes=torch.ones_like(space.train.codes)))
