@@ -69,11 +69,19 @@ METRICS = {
     "jacobian": ("path_geometry:JacobianSpectrum", "how unevenly the decoder stretches small changes of a code"),
     "kmeans": ("clusters:KMeansAgreement", "whether k-means, without labels, finds the classes"),
     "knn": ("neighbors:Neighbors", "whether the nearest training codes have the same label"),
+    "knn_budgets": (
+        "label_budgets:NeighborBudgets",
+        "accuracy of nearest neighbors when 10, 100 or 1000 training codes are labeled",
+    ),
     "knn_sample": (
         "neighbors:SampledNeighbors",
         "accuracy of 10 nearest neighbors when codes are sampled instead of averaged",
     ),
     "linear_probe": ("probes:LinearProbe", "accuracy of a linear classifier of codes"),
+    "linear_probe_budgets": (
+        "label_budgets:LinearProbeBudgets",
+        "accuracy of a linear classifier that is fitted to 10, 100 or 1000 labels, and over all budgets",
+    ),
     "mig": ("disentanglement.factors:Mig", "gap in information between a factor's two best dimensions"),
     "modularity": (
         "disentanglement.factors:Modularity",

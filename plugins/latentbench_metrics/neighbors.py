@@ -13,7 +13,7 @@ from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.neighbor_pairs import nearest_others
 from latentbench_metrics._shared.subsets import folds, train_with
 
-__all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows"]
+__all__ = ["Neighbors", "SampledNeighbors", "knn_accuracy", "nearest_rows", "votes_right"]
 
 FOLDS = 5
 NEIGHBORS = (1, 5, 10)
@@ -41,7 +41,7 @@ def knn_accuracy(train_codes: Tensor, train_labels: Tensor, codes: Tensor, label
     >>> knn_accuracy(bank, torch.tensor([0, 0, 1]), queries, torch.tensor([0, 0]), k=1)
     0.5
     """
-    return float(_votes_right(train_labels[nearest_rows(train_codes, codes, k)], labels).mean())
+    return float(votes_right(train_labels[nearest_rows(train_codes, codes, k)], labels).mean())
 
 
 def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
@@ -55,7 +55,8 @@ def nearest_rows(bank: Tensor, queries: Tensor, k: int) -> Tensor:
     return nearest(bank, queries, k)[1]
 
 
-def _votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
+def votes_right(neighbor_labels: Tensor, labels: Tensor) -> Tensor:
+    """Return 1 for each item whose label `(n,)` most of its neighbors' labels `(n, k)` have, else 0."""
     classes, ranks = torch.unique(neighbor_labels, return_inverse=True)  # numbers may be large
     votes = torch.zeros(len(labels), len(classes), device=labels.device)
     votes.scatter_add_(1, ranks, torch.ones_like(ranks, dtype=votes.dtype))
@@ -89,7 +90,7 @@ class Neighbors(Metric):
         train = train_with(space, "labels")
         bank = None if train is None else train.codes
         neighbor_labels, labels = _neighbor_labels(space, space.codes, bank)
-        return {f"knn{k}": _votes_right(neighbor_labels[:, :k], labels) for k in NEIGHBORS}
+        return {f"knn{k}": votes_right(neighbor_labels[:, :k], labels) for k in NEIGHBORS}
 
     def note(self, space: LatentSpace) -> str:
         """Say where the bank comes from when it is not the training split."""
@@ -120,7 +121,7 @@ class SampledNeighbors(Metric):
         train = train_with(space, "labels")
         bank = None if train is None else _sampled(train)
         neighbor_labels, labels = _neighbor_labels(space, space.code_samples, bank)
-        return {"knn10_sample": _votes_right(neighbor_labels, labels)}
+        return {"knn10_sample": votes_right(neighbor_labels, labels)}
 
     note = Neighbors.note
 

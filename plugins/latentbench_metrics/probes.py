@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -16,7 +16,14 @@ from latentbench_metrics._shared.subsets import folds, some_rows, train_with
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-__all__ = ["LinearProbe", "linear_probe_accuracy", "linear_probe_per_item"]
+__all__ = [
+    "ROWS",
+    "LinearProbe",
+    "linear_probe_accuracy",
+    "linear_probe_per_item",
+    "probe_right",
+    "standardizer",
+]
 
 ROWS = 20_000  # the probe is fitted on
 CHOICE_ROWS = 5000  # C is chosen on
@@ -61,15 +68,37 @@ def linear_probe_per_item(
 ) -> Tensor:
     """Return 1 for each code that the probe labels rightly, else 0, `(n,)` in float64."""
     rows = some_rows(len(train_codes), ROWS, seed)
-    bank, known = train_codes[rows].double().cpu(), train_labels[rows].cpu()
+    known = train_labels[rows].cpu()
     if len(torch.unique(known)) < 2:
         raise NotApplicableError("training labels hold a single class")
-    mean, spread = bank.mean(0), bank.std(0)
-    varies = spread > rounding_of(train_codes[rows]).cpu() / 2
+    standardized = standardizer(train_codes[rows])
+    bank = standardized(train_codes[rows])
+    strength = _best_strength(bank, known, seed)
+    return probe_right(bank, known, standardized(codes), labels.cpu(), strength).to(codes.device)
+
+
+def standardizer(codes: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what standardizes codes `(m, d)` over the given ones `(n, d)`, on the CPU in float64.
+
+    Dimensions in which the given ones are equal up to rounding become 0.
+    """
+    known = codes.double().cpu()
+    mean, spread = known.mean(0), known.std(0)
+    varies = spread > rounding_of(codes).cpu() / 2
     spread = torch.where(varies, spread, 1.0)
-    bank, queries = (torch.where(varies, (each - mean) / spread, 0.0) for each in (bank, codes.double().cpu()))
-    probe = _fitted(bank, known, _best_strength(bank, known, seed))
-    return _right(probe, queries, labels.cpu()).to(codes.device)
+
+    def standardized(others: Tensor) -> Tensor:
+        return torch.where(varies, (others.double().cpu() - mean) / spread, 0.0)
+
+    return standardized
+
+
+def probe_right(codes: Tensor, known: Tensor, queries: Tensor, labels: Tensor, strength: float) -> Tensor:
+    """Return 1 for each of `queries` `(n, d)` that a probe fitted to `codes` `(m, d)` labels rightly, else 0.
+
+    All are on the CPU, standardized; `strength` is C, as scikit-learn calls it.
+    """
+    return _right(_fitted(codes, known, strength), queries, labels)
 
 
 def _best_strength(codes: Tensor, labels: Tensor, seed: int) -> float:

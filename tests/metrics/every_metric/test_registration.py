@@ -73,7 +73,7 @@ def test_info_shows_the_summary_then_the_details(capsys):
 
 def test_score_names_are_unique():
     names = [name for cls in classes() for name in cls.scores]
-    assert len(names) == len(set(names)) == 89
+    assert len(names) == len(set(names)) == 96
 
 
 def test_every_quality_score_states_its_floor_and_its_ceiling_or_has_none():
