@@ -25,6 +25,8 @@ from latentbench.table.comparison import (
 )
 from latentbench.table.conditions import RunConditions, run_conditions
 from latentbench.table.contests import contender, with_baselines
+from latentbench.table.label_budgets.curves import budgets_of
+from latentbench.table.label_budgets.words import label_reading
 from latentbench.table.lines import ScoreLine, exceeded, lines_of
 from latentbench.table.significance import Contest, Verdict, judged
 from latentbench.table.sweeps import Sweep, sweeps
@@ -149,6 +151,7 @@ def _comparison(
         swept=sweep is not None,
         empty=empty,
         conditions=conditions,
+        few_labels=label_reading(results, dataset) if budgets_of(line.score for line in shown) else (),
     )
 
 

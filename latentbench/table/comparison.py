@@ -140,6 +140,7 @@ class Comparison:
         swept: some model has several settings, and the choice between them is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
         conditions: the conditions under which its costs were measured.
+        few_labels: sentences on how many labels the models need, where scores of label budgets are among the rows.
     """
 
     dataset: str
@@ -156,6 +157,7 @@ class Comparison:
     swept: bool = False
     empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conditions: RunConditions = field(default_factory=RunConditions)
+    few_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

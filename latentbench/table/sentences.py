@@ -31,8 +31,8 @@ FEWEST_ITEMS = 1000
 
 
 def reading(comparison: Comparison) -> list[str]:
-    """Return what a comparison shows: its verdicts, and warnings."""
-    return [*verdicts(comparison), *warnings(comparison)]
+    """Return what a comparison shows: its verdicts, how many labels models need, and warnings."""
+    return [*verdicts(comparison), *comparison.few_labels, *warnings(comparison)]
 
 
 def verdicts(comparison: Comparison) -> list[str]:

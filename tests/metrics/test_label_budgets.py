@@ -17,6 +17,7 @@ from latentbench_metrics.label_budgets import (
     LinearProbeBudgets,
     NeighborBudgets,
     area_over_budgets,
+    draws_of,
     knn10_n,
     knn10_n_per_item,
     label_order,
@@ -149,7 +150,7 @@ def test_the_nearest_of_two_labels_by_hand():
 
 def test_as_many_neighbors_as_a_class_has_labels_up_to_ten(monkeypatch):
     asked = []
-    monkeypatch.setattr(label_budgets, "DRAWS", 1)
+    monkeypatch.setattr(label_budgets, "draws_of", lambda budget: 1)
     real = label_budgets.nearest_rows
     monkeypatch.setattr(
         label_budgets, "nearest_rows", lambda bank, codes, k: asked.append(k) or real(bank, codes, k)
@@ -188,7 +189,7 @@ def test_scikit_learn_on_the_same_labels_agrees(budget, spread):
     (bank, known), (codes, labels) = drawn_codes(spread)
     scaler = StandardScaler().fit(bank.numpy())
     probes, voters = [], []
-    for draw in range(DRAWS):
+    for draw in range(draws_of(budget)):
         rows = labeled_rows(known, budget, draw)
         probe = LogisticRegression(C=1.0, max_iter=5000, tol=1e-8)
         probe.fit(scaler.transform(bank[rows].numpy()), known[rows].numpy())
@@ -231,7 +232,7 @@ def test_two_models_are_given_the_same_labels(monkeypatch):
             scores(metric, space_of(normal(200, dim, seed=dim), labels, train))
             asked.append(list(given))
             given.clear()
-    assert len(asked[0]) == 3 * DRAWS
+    assert len(asked[0]) == sum(map(draws_of, BUDGETS)) == 18
     assert asked[0] == asked[1] == asked[2] == asked[3]
 
 

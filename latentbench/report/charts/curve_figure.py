@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["curve_figure", "rings"]
+__all__ = ["curve_figure", "draw_line", "rings"]
 
 FLOOR = "floor"
 
@@ -74,7 +74,7 @@ def _draw_curve(
     finish_axes(panel, curve.axis, [*named, (FLOOR, Estimate(floor))])
     for line in curve.lines:
         level = line.level or (line.reference != "" and len(values) == 1)
-        _draw_line(panel, line, chosen[line.label], level)
+        draw_line(panel, line, chosen[line.label], level)
     if not math.isnan(floor):
         style = chosen[FLOOR]
         panel.axhline(floor, color=style.color, linestyle=style.dash, linewidth=style.width, zorder=1.5)
@@ -95,7 +95,8 @@ def _draw_curve(
     set_ticks(panel, values)
 
 
-def _draw_line(panel: Axes, line: Line, style: LineStyle, level: bool) -> None:
+def draw_line(panel: Axes, line: Line, style: LineStyle, level: bool = False) -> None:
+    """Draw one line, with a band for its intervals unless it is a reference; a level one across the panel."""
     options: dict[str, Any] = {"color": style.color, "linestyle": style.dash, "linewidth": style.width}
     means = [point.value.mean for point in line.points]
     if level:

@@ -18,6 +18,7 @@ from latentbench.files.failures import refusal
 from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
+from latentbench.report.charts.label_figure import label_alt, label_figure, label_numbers
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.charts.tradeoffs import (
     Mark,
@@ -28,6 +29,8 @@ from latentbench.report.charts.tradeoffs import (
     rate_marks,
 )
 from latentbench.table.columns import datasets
+from latentbench.table.label_budgets.curves import items_scored, label_curves
+from latentbench.table.label_budgets.words import label_reading
 from latentbench.table.number_format import measured, row_style
 from latentbench.table.sentences import AIMS, shortfall
 from latentbench.table.sweeps import Choice, Estimate, Line, Sweep, sweeps
@@ -41,7 +44,7 @@ __all__ = ["FigureForm", "Plot", "plots", "write_figures"]
 
 FigureForm = Literal["svg", "pdf"]
 
-KINDS = ("curve-", "rate-", "cost-")  # prefixes of the names of figures
+KINDS = ("curve-", "labels-", "rate-", "cost-")  # prefixes of the names of figures
 MOST_CLOSE = 3  # settings named in addition to the chosen one
 
 
@@ -112,12 +115,13 @@ def write_figures(drawn: Sequence[Plot], folder: Path, forms: Sequence[FigureFor
 
 
 def plots(results: Results) -> list[Plot]:
-    """Draw all figures of a run, data set by data set: curves, then rate, then cost."""
+    """Draw all figures of a run, data set by data set: curves, then labels, then rate, then cost."""
     swept = {sweep.dataset: sweep for sweep in sweeps(results)}
     drawn: list[Plot] = []
     for dataset in datasets(results):
         if dataset in swept:
             drawn += _curve_plots(results, swept[dataset])
+        drawn += _label_plots(results, dataset)
         drawn += _test_plots(results, dataset)
     return drawn
 
@@ -135,6 +139,24 @@ def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
             _curve_numbers(sweep, axis),
             () if place else tuple(map(_choice_sentence, sweep.choices)),
         )
+
+
+def _label_plots(results: Results, dataset: str) -> Iterator[Plot]:
+    curves = label_curves(results, dataset)
+    if not curves:
+        return
+    yield Plot(
+        dataset,
+        _stem("labels", dataset),
+        "Labels needed",
+        "Accuracy when only so many training items are labeled, with the same labels for every model: up and left "
+        "is better. Intervals are over seeds, not over other choices of labels.",
+        f"Accuracy over the number of labels on the test split of {dataset}. {_seeds(results, dataset)}",
+        label_alt(dataset, curves),
+        label_figure(dataset, items_scored(results, dataset), curves),
+        label_numbers(dataset, curves),
+        label_reading(results, dataset),
+    )
 
 
 def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
