@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentbench.errors import NotApplicableError
-from latentbench.execution.pair_scores import compared, given_to_pair, prepared, reordered
+from latentbench.execution.pair_scores import compared, computing, given_to_pair, prepared, read_score
 from latentbench.files.json_files import short_hash
 from latentbench.latent.space import LatentSpace
 from latentbench.similarity.requests import PERMUTATIONS, PairRequest
@@ -102,13 +102,15 @@ def _null(request: PairRequest, first: ComparedModel, second: ComparedModel, rea
     A permutation is the same for all pairs of models, so that the largest score over pairs can be taken in each.
     """
     values = []
-    for turn in range(PERMUTATIONS):
-        a = first.spaces[(turn + 1) % len(first.spaces)]  # within a model, another seed than the next line's
-        b = second.spaces[turn % len(second.spaces)]
-        try:
-            values.append(compared(request.metric, ready.first(a), ready.permuted(b, turn))[0])
-        except NotApplicableError:
-            return []
+    with computing():
+        for turn in range(PERMUTATIONS):
+            a = first.spaces[(turn + 1) % len(first.spaces)]  # within a model, another seed than the next line's
+            b = second.spaces[turn % len(second.spaces)]
+            try:
+                returned = request.metric.compute(ready.first(a), ready.permuted(b, turn))
+            except NotApplicableError:
+                return []
+            values.append(read_score(request.metric, returned)[0])
     return values
 
 
@@ -134,12 +136,8 @@ class _Prepared:
         items = len(self.order) if self.request.metric.max_items is None else self.request.metric.max_items
         order = _permutation(min(items, len(self.order)), turn)
         train = space.space.others.train
-        return reordered(
-            self.request.metric,
-            self.second(space),
-            order,
-            None if train is None else _permutation(len(train), turn),
-        )
+        train_order = None if train is None else _permutation(len(train), turn)
+        return self.request.metric.reordered(self.second(space), order, train_order)
 
     def _of(self, space: ComparedSpace, second: bool) -> Any:
         key = space.key, second
