@@ -47,6 +47,7 @@ VERBS = {
     "transport": "Transport images, classes of codes and signals optimally.",
     "tour": "Film a tour of a model's map, or how the map forms.",
 }
+UPKEEP = ("doctor", "merge", "pack")  # verbs in a folder of their own
 
 
 class _Verbs(click.Group):
@@ -58,7 +59,8 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"latentbench.cli.{cmd_name}").command
+        folder = "upkeep." if cmd_name in UPKEEP else ""
+        command: click.Command = import_module(f"latentbench.cli.{folder}{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

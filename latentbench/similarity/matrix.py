@@ -185,10 +185,10 @@ def _against_nulls(
 ) -> dict[tuple[str, str], Cell]:
     """Test all cells that have a null as one family."""
     tested = [labels for labels, cell in cells.items() if cell.null is not None]
-    observed = [cells[labels].mean for labels in tested]
-    nulls = np.array([tables[labels].null for labels in tested]).reshape(len(tested), -1)
     if not tested:
         return cells
+    observed = [cells[labels].mean for labels in tested]
+    nulls = np.array([tables[labels].null for labels in tested])
     p_values = adjusted_p(observed, nulls, request.better)
     return cells | {
         labels: replace(cells[labels], p_null=float(p)) for labels, p in zip(tested, p_values, strict=True)

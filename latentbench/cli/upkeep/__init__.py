@@ -1,0 +1,1 @@
+"""Verbs about a run folder as a whole."""
