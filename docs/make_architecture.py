@@ -16,6 +16,7 @@ CAPTIONS = {
     "api": "run, score, load_results",
     "executor": "where jobs run",
     "execution": "from a plan to records: pending, jobs, fitting, scoring, workers, executors",
+    "similarity": "how alike the spaces of models are, beside unrelated spaces and seeds",
     "upkeep": "a run folder as a whole: looked over, repaired, joined, packed",
     "scaffold": "a new plugin as a package",
     "export": "a trained model for use elsewhere",

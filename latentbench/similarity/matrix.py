@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,13 +19,13 @@ from latentbench.similarity.spaces import ComparedModel
 from latentbench.similarity.store import PairScore, PairStore
 from latentbench.statistics import holm
 
-__all__ = ["Cell", "Matrix", "alike_together", "matrix_of"]
+__all__ = ["Matrix", "PairCell", "alike_together", "matrix_of"]
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Cell:
+class PairCell:
     """What one model and another score; of a model with itself, what its seeds score with each other.
 
     Attributes:
@@ -88,10 +89,10 @@ class Matrix:
     models: tuple[str, ...]
     references: Mapping[str, str]
     seeds: Mapping[str, int]
-    cells: Mapping[tuple[str, str], Cell]
+    cells: Mapping[tuple[str, str], PairCell]
 
     @property
-    def pairs(self) -> Iterator[Cell]:
+    def pairs(self) -> Iterator[PairCell]:
         """The cells of two models, of a symmetric score one for each pair."""
         for row, first in enumerate(self.models):
             for column, second in enumerate(self.models):
@@ -100,8 +101,11 @@ class Matrix:
 
     @property
     def notes(self) -> list[str]:
-        """What cells say of how they were made, or why there is no score, each once."""
-        return list(dict.fromkeys(cell.reason for cell in self.cells.values() if cell.reason))
+        """Why there is no score, each reason once; and how scores were made, where most cells say the same."""
+        cells = [cell for cell in self.cells.values() if cell.reason]
+        reasons = dict.fromkeys(cell.reason for cell in cells if not cell.has_value)
+        made = Counter(cell.reason for cell in cells if cell.has_value)
+        return [*reasons, *(text for text, count in made.items() if 2 * count > made.total())]
 
 
 def matrix_of(request: PairRequest, models: Sequence[ComparedModel], store: PairStore) -> Matrix:
@@ -118,7 +122,7 @@ def matrix_of(request: PairRequest, models: Sequence[ComparedModel], store: Pair
         apart = [cell for cell in cells.values() if not cell.of_seeds]
         cells |= {(cell.column, cell.row): replace(cell, row=cell.column, column=cell.row) for cell in apart}
     labels = tuple(model.label for model in models)
-    alone = {(label, label): Cell(label, label) for label in labels if (label, label) not in cells}
+    alone = {(label, label): PairCell(label, label) for label in labels if (label, label) not in cells}
     references = {model.label: model.reference for model in models if model.reference}
     seeds = {model.label: len(model.spaces) for model in models}
     return Matrix(request, labels, references, seeds, {**cells, **alone})
@@ -159,15 +163,15 @@ def _known(score: PairScore | None) -> PairScore:
     return score
 
 
-def _cell(labels: tuple[str, str], table: _Table, request: PairRequest) -> Cell:
+def _cell(labels: tuple[str, str], table: _Table, request: PairRequest) -> PairCell:
     row, column = labels
     same = row == column
     missing = np.isnan(table.values).sum() - (len(table.values) if same else 0)
     if missing:
-        return Cell(row, column, reason=table.text)
+        return PairCell(row, column, reason=table.text)
     found = within(table.values) if same else between(table.values)
     null = Null.of(table.null, request.better) if table.null else None
-    return Cell(
+    return PairCell(
         row,
         column,
         found.mean,
@@ -181,8 +185,8 @@ def _cell(labels: tuple[str, str], table: _Table, request: PairRequest) -> Cell:
 
 
 def _against_nulls(
-    cells: dict[tuple[str, str], Cell], tables: Mapping[tuple[str, str], _Table], request: PairRequest
-) -> dict[tuple[str, str], Cell]:
+    cells: dict[tuple[str, str], PairCell], tables: Mapping[tuple[str, str], _Table], request: PairRequest
+) -> dict[tuple[str, str], PairCell]:
     """Test all cells that have a null as one family."""
     tested = [labels for labels, cell in cells.items() if cell.null is not None]
     if not tested:
@@ -196,8 +200,8 @@ def _against_nulls(
 
 
 def _against_ceilings(
-    cells: dict[tuple[str, str], Cell], tables: Mapping[tuple[str, str], _Table], request: PairRequest
-) -> dict[tuple[str, str], Cell]:
+    cells: dict[tuple[str, str], PairCell], tables: Mapping[tuple[str, str], _Table], request: PairRequest
+) -> dict[tuple[str, str], PairCell]:
     """Test all pairs of models of which both have enough seeds, as one family."""
     p_values: dict[tuple[str, str], float] = {}
     for labels, cell in cells.items():

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from latentbench.errors import RequestError
-from latentbench.similarity.matrix import Cell, Matrix
+from latentbench.similarity.matrix import Matrix, PairCell
 from latentbench.similarity.null import LEVEL
 from latentbench.similarity.sentences import sentences
 from latentbench.similarity.similarity import Similarity
@@ -104,7 +104,7 @@ def _head(similarity: Similarity, matrix: Matrix, calibrated: bool) -> list[str]
     return [f"{request.name}{ends}", what, counted(similarity.items, "item")]
 
 
-def _shown(cell: Cell, calibrated: bool) -> DisplayCell:
+def _shown(cell: PairCell, calibrated: bool) -> DisplayCell:
     value = cell.calibrated if calibrated else cell.mean
     text = number(value, Style(PLACES, bare=True)) if math.isfinite(value) else "-"
     if cell.of_seeds:
@@ -128,7 +128,7 @@ def _legend(matrix: Matrix, permutations: int) -> list[str]:
     return [*parts, *matrix.notes]
 
 
-def _of_nulls(cells: list[Cell], permutations: int) -> str:
+def _of_nulls(cells: list[PairCell], permutations: int) -> str:
     quantiles = sorted(cell.null.quantile for cell in cells if cell.null)
     low, high = (number(value, Style(PLACES, bare=True)) for value in (quantiles[0], quantiles[-1]))
     span = low if low == high else f"{low} to {high}"
@@ -177,7 +177,7 @@ def _csv(similarity: Similarity) -> str:
     return out.getvalue()
 
 
-def _csv_cells(cell: Cell) -> list[str]:
+def _csv_cells(cell: PairCell) -> list[str]:
     null = (cell.null.mean, cell.null.deviation, cell.null.quantile) if cell.null else (math.nan,) * 3
     numbers = [_exact(value) for value in (cell.mean, cell.low, cell.high)]
     others = [_exact(value) for value in (*null, cell.calibrated, cell.p_null, cell.p_ceilings)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentbench.scores import gain
-from latentbench.similarity.matrix import Cell, Matrix
+from latentbench.similarity.matrix import Matrix, PairCell
 from latentbench.text import counted
 
 __all__ = ["sentences"]
@@ -81,12 +81,14 @@ def _of_floors(matrices: Sequence[Matrix]) -> str:
     )
 
 
-def _more_than_floors(matrix: Matrix, cell: Cell, floors: Sequence[str]) -> bool | None:
-    """Whether two models share more than either shares with any floor model; None where there is none."""
-    better = matrix.request.better
-    pairs = [
-        pair for floor in floors for label in (cell.row, cell.column) for pair in ((label, floor), (floor, label))
-    ]
+def _more_than_floors(matrix: Matrix, cell: PairCell, floors: Sequence[str]) -> bool | None:
+    """Whether two models share more than either shares with any floor model; None where there is none.
+
+    Of a score from one model to another: whether the first tells more of the second than a floor model does.
+    """
+    better, symmetric = matrix.request.better, matrix.request.metric.symmetric
+    labels = (cell.row, cell.column) if symmetric else (cell.column,)
+    pairs = [(floor, label) for floor in floors for label in labels]
     shared = [gain(matrix.cells[pair].mean, better) for pair in pairs if matrix.cells[pair].has_value]
     return gain(cell.mean, better) > max(shared) if shared else None
 
