@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from latentbench.errors import RequestError
 from latentbench.similarity.matrix import Matrix, PairCell
-from latentbench.similarity.null import LEVEL
+from latentbench.similarity.null import LEVEL, Null
 from latentbench.similarity.sentences import sentences
 from latentbench.similarity.similarity import Similarity
 from latentbench.table.display import Display, DisplayCell, DisplayRow
@@ -90,7 +90,7 @@ def _display(similarity: Similarity, matrix: Matrix, calibrated: bool, said: tup
         matrix.models,
         ("",) * len(matrix.models),
         tuple(rows),
-        tuple((part,) for part in _legend(matrix, similarity.permutations)),
+        tuple((part,) for part in _legend(matrix)),
         said,
         ("model", "reference"),
         "seeds",
@@ -113,7 +113,7 @@ def _shown(cell: PairCell, calibrated: bool) -> DisplayCell:
     return DisplayCell(text, UNRELATED if cell.above_null is False else mark)
 
 
-def _legend(matrix: Matrix, permutations: int) -> list[str]:
+def _legend(matrix: Matrix) -> list[str]:
     cells = [cell for cell in matrix.cells.values() if cell.has_value]
     parts = []
     if any(cell.of_seeds for cell in cells):
@@ -124,15 +124,15 @@ def _legend(matrix: Matrix, permutations: int) -> list[str]:
         parts.append(f"{UNRELATED} no more than unrelated spaces")
     if not matrix.request.metric.symmetric:
         parts.append("from the model of the row to that of the column")
-    parts += [_of_nulls(cells, permutations)] if any(cell.null for cell in cells) else []
+    parts += [_of_nulls([cell.null for cell in cells if cell.null])] if any(cell.null for cell in cells) else []
     return [*parts, *matrix.notes]
 
 
-def _of_nulls(cells: list[PairCell], permutations: int) -> str:
-    quantiles = sorted(cell.null.quantile for cell in cells if cell.null)
+def _of_nulls(nulls: list[Null]) -> str:
+    quantiles = sorted(null.quantile for null in nulls)
     low, high = (number(value, Style(PLACES, bare=True)) for value in (quantiles[0], quantiles[-1]))
     span = low if low == high else f"{low} to {high}"
-    return f"unrelated spaces reach {span} in {100 * (1 - LEVEL):.0f} % of {permutations} permutations"
+    return f"unrelated spaces reach {span} in {100 * (1 - LEVEL):.0f} % of {nulls[0].count} permutations"
 
 
 def _text(similarity: Similarity, calibrated: bool) -> str:
@@ -144,7 +144,7 @@ def _text(similarity: Similarity, calibrated: bool) -> str:
 
 def _matrix_text(similarity: Similarity, matrix: Matrix, calibrated: bool) -> str:
     head = wrapped(_head(similarity, matrix, calibrated), "  ", WIDTH)
-    legend = wrapped(_legend(matrix, similarity.permutations), "  ", WIDTH)
+    legend = wrapped(_legend(matrix), "  ", WIDTH)
     grid = ["\n".join(lines(block)) for block in _blocks(matrix, calibrated)]
     return "\n".join([*head, "\n\n".join(grid), *legend])
 

@@ -10,7 +10,7 @@ from latentbench.errors import RequestError
 from latentbench.files.preparing import Preparing, tell
 from latentbench.similarity.matrix import Matrix, alike_together, matrix_of
 from latentbench.similarity.measuring import measure, model_pairs
-from latentbench.similarity.requests import PERMUTATIONS, PairRequest
+from latentbench.similarity.requests import PairRequest
 from latentbench.similarity.spaces import ComparedModel, on_same_items
 from latentbench.similarity.store import PairStore
 
@@ -27,13 +27,11 @@ class Similarity:
         dataset: heading of the data set.
         items: number of test items.
         matrices: one for each score, their models in one order.
-        permutations: of the items, by which what unrelated spaces score was found.
     """
 
     dataset: str
     items: int
     matrices: tuple[Matrix, ...]
-    permutations: int = PERMUTATIONS
 
 
 def compare_models(
