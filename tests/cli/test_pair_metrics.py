@@ -5,7 +5,8 @@ import re
 import pytest
 
 from latentbench.errors import LatentbenchError, PluginError, UnknownNameError
-from latentbench.plugins import Plugins
+from latentbench.plugins import PluginInfo, Plugins, Registration
+from latentbench.registrations import conflict
 
 ALIKE = """
 import torch
@@ -179,3 +180,14 @@ def test_a_class_of_a_session_is_named_in_a_file():
     with pytest.raises(UnknownNameError) as caught:
         Plugins().find("pair_metric", "__main__:Alike")
     assert str(caught.value) == "there is no pair metric '__main__:Alike' here; name one in a file as mine.py:Mine"
+
+
+def test_a_pair_metric_of_latentbench_keeps_its_name():
+    own, other = (
+        Registration("pair_metric", "alike", "module:Alike", "", PluginInfo(f"{distribution}:pairs", distribution))
+        for distribution in ("latentbench", "other")
+    )
+    assert conflict([other, own]) == (
+        "pair metric 'alike' of other:pairs is left out, as latentbench has one of that name; register it under "
+        "another"
+    )
