@@ -366,5 +366,5 @@ def test_expected_failures_are_of_rules_and_say_why(expected, words):
 def test_a_class_of_another_kind_is_refused():
     with pytest.raises(RequestError, match="check_model takes a Model, got the class dict"):
         check_model(dict)
-    with pytest.raises(RequestError, match="only models, datasets and metrics can be checked"):
+    with pytest.raises(RequestError, match="only models, datasets, metrics and pair metrics can be checked"):
         parametrize_with_checks(dict)
