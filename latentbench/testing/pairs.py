@@ -63,11 +63,11 @@ def second_look(space: LatentSpace, seed: int = 0) -> LatentSpace:
 
 def _bent(space: LatentSpace, turn: Tensor) -> LatentSpace:
     def there(codes: Tensor) -> Tensor:
-        turned = codes.double() @ turn
+        turned = codes.double() @ turn.to(codes.device)
         return torch.cat([torch.asinh(2 * turned), torch.sin(3 * turned[:, :1])], 1).float()
 
     def back(codes: Tensor) -> Tensor:
-        before: Tensor = (torch.sinh(codes[:, : space.dim].double()) / 2) @ turn.T
+        before: Tensor = (torch.sinh(codes[:, : space.dim].double()) / 2) @ turn.T.to(codes.device)
         return before.to(codes.dtype)
 
     codes = there(space.codes)

@@ -16,9 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 import latentbench_metrics
+from latentbench.execution.pair_scores import common_order, compared, given_to_pair, prepared, reordered
 from latentbench.execution.scoring import compute
 from latentbench.latent.transport.clouds import displacement
 from latentbench.latent.transport.images import image_barycenter
+from latentbench.plugins import Plugins
+from latentbench.testing.pairs import whole_spaces
 from latentbench_metrics import acai, likelihoods
 from latentbench_metrics.disentanglement import dci
 from latentbench_metrics.reconstruction import Reconstruction
@@ -160,6 +163,36 @@ def test_metrics_stay_on_the_device_or_say_so(target, load, scored_here):
         values = {score: mean(value) for score, value in scores.items()}
     assert values == pytest.approx({score: mean(value) for score, value in expected.items()}, rel=1e-6, abs=1e-9)
     assert metric.on_host == (device.moved > FEW)
+
+
+def pair_scores(metric, device):
+    """The score of two spaces there, as they are and with the items of the second in another order."""
+    spaces = [on(device, space) for space in whole_spaces(60)]
+    first, second = (prepared(metric, given_to_pair(metric, space, common_order(spaces))) for space in spaces)
+    order, train_order = (torch.arange(count).flip(0).to(device) for count in (60, len(spaces[1].train)))
+    values = [compared(metric, first, second)[0]]
+    if metric.has_null:
+        values.append(compared(metric, first, reordered(metric, second, order, train_order))[0])
+    return values
+
+
+@pytest.mark.parametrize("name", Plugins().names("pair_metric"))
+def test_pair_metrics_mix_no_devices(name):
+    cls = Plugins().load("pair_metric", name)
+    metric = cls(cls.Params())
+    expected = pair_scores(metric, "cpu")
+    with Pretended(torch.inf), torch.no_grad():
+        assert pair_scores(metric, PRETENDED) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", Plugins().names("pair_metric"))
+def test_pair_metrics_on_cuda_agree_with_the_cpu(name):
+    cls = Plugins().load("pair_metric", name)
+    metric = cls(cls.Params())
+    margin = max(metric.tolerance, 1e-3)
+    assert pair_scores(metric, "cuda") == pytest.approx(pair_scores(metric, "cpu"), rel=margin, abs=margin)
 
 
 def test_items_are_arranged_on_the_device(space):
