@@ -78,7 +78,8 @@ class NeighborSets:
         A place that is shared in one of them or both counts by the smaller share, so that a space agrees with
         itself by 1.
         """
-        count = float(np.count_nonzero(self.sure[:, None] == other._padded()[None]))
+        padded = other._padded()
+        count = float(sum(np.count_nonzero(neighbors == padded) for neighbors in self.sure))
         count += other._shares_held_by(self.sure) + self._shares_held_by(other.sure) + self._common_shares(other)
         return min(1.0, count / self.sure.size)
 
