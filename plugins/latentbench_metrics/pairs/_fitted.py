@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
@@ -47,6 +48,11 @@ class FittedSide:
     def of(cls, train: Tensor, test: Tensor) -> Self:
         """Take codes `(m, d)` and `(n, d)`, less the mean of the training codes."""
         return cls(*centered(train, test))
+
+    @cached_property
+    def lengths(self) -> tuple[float, float]:
+        """Root of the sum of all squares, of both."""
+        return float(self.train.norm()), float(self.test.norm())
 
 
 S = TypeVar("S", bound=FittedSide)

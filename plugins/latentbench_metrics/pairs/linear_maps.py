@@ -108,7 +108,7 @@ def _kept(a: Placed[_Explained], b: Placed[_Explained]) -> float:
         raise NotApplicableError("all codes of the second space are equal: there is nothing to explain")
     fitted, scored = Placed(a.side.explaining, a.order, a.train_order).products(b)
     explained = 2 * (fitted * scored).sum() - (fitted * (a.side.explaining_squares @ fitted)).sum()
-    left = float(b.side.test.square().sum() - explained)
+    left = b.side.lengths[1] ** 2 - float(explained)
     return min(1.0, 1 - left / b.side.spread)  # rounding may end just below 0
 
 

@@ -60,10 +60,11 @@ class _Rotated(FittedSide):
 
 def _cosine(a: Placed[_Rotated], b: Placed[_Rotated]) -> float:
     on_train, on_test = a.products(b)
+    train_length, length = (one * other for one, other in zip(a.side.lengths, b.side.lengths, strict=True))
     left, sizes, right = torch.linalg.svd(on_train, full_matrices=False)
-    known = sizes > ROUNDING * a.side.train.norm() * b.side.train.norm()
+    known = sizes > ROUNDING * train_length
     turn = left[:, known] @ right[known]
-    return min(1.0, max(-1.0, float((turn * on_test).sum() / (a.side.test.norm() * b.side.test.norm()))))
+    return min(1.0, max(-1.0, float((turn * on_test).sum()) / length))
 
 
 class Procrustes(FittedMetric):
