@@ -118,7 +118,7 @@ def _legend(matrix: Matrix) -> list[str]:
     parts = []
     if any(cell.of_seeds for cell in cells):
         parts.append("[ ] seeds of one model")
-    if any(cell.below_ceilings for cell in cells):
+    if any(cell.below_ceilings and cell.above_null is not False for cell in cells):
         parts.append(f"{BELOW} below the seeds of either model")
     if any(cell.above_null is False for cell in cells):
         parts.append(f"{UNRELATED} no more than unrelated spaces")
