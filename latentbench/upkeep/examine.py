@@ -122,7 +122,7 @@ def _examined(run: Path, exports: bool) -> Examination:
     records = {key: ExaminedRecord(run, key) for key in keys}
     trials = {key: examine_trial(record, asked.get(key, ()), without) for key, record in records.items()}
     findings += [finding for trial in trials.values() for finding in trial.findings]
-    findings += [*_not_there(request, trials), *_lying_about(run), *_outside(run, findings)]
+    findings += [*_not_there(request, trials), *_lying_about(run), *_outside(run, findings), *_pair_scores(run)]
     examination = Examination(run, request, trials, tuple(findings), without)
     if not exports or request is None or any(finding.kind == "newer" for finding in findings):
         return examination
@@ -191,6 +191,19 @@ def _lying_about(run: Path) -> Iterator[FileFinding]:
             yield FileFinding("note", path, "was left by a run that ended early", "the next run removes it")
         elif not KEY.fullmatch(name):
             yield FileFinding("note", path, "is no trial", "nothing reads it")
+
+
+def _pair_scores(run: Path) -> Iterator[FileFinding]:
+    """Yield the files of pair scores that are not as they were written."""
+    for name in _names(run / "similarity"):
+        path = f"similarity/{name}"
+        try:
+            if name.endswith(".json"):
+                read_sealed(run / path)
+        except OtherFormatError:
+            yield FileFinding("newer", path, "was written in another format", UPGRADE)
+        except RunFolderError:
+            yield fault(run, path, "is not the file that was written", "", [path])
 
 
 def _outside(run: Path, findings: Sequence[FileFinding]) -> Iterator[FileFinding]:

@@ -204,6 +204,28 @@ def test_scores_of_older_requests_are_checked_too(folder):
     ]
 
 
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+def test_damaged_pair_scores_are_found_and_can_be_moved_aside(harm, folder):
+    path = folder / "similarity" / "cka-v1-0123456789ab.json"
+    path.parent.mkdir()
+    write_sealed(path, {"pairs": {"a b": [0.5, ""]}, "nulls": {}})
+    assert wrong(folder) == []
+    harm(path)
+    (finding,) = wrong(folder)
+    assert (finding.kind, finding.path, finding.aside) == (
+        "damaged",
+        "similarity/cka-v1-0123456789ab.json",
+        ("similarity/cka-v1-0123456789ab.json",),
+    )
+
+
+def test_pair_scores_of_a_newer_format_are_told_as_such(folder):
+    path = folder / "similarity" / "cka-v1-0123456789ab.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"format": 99, "pairs": {}, "nulls": {}}))
+    assert [finding.kind for finding in wrong(folder)] == ["newer"]
+
+
 def test_what_killed_runs_left_is_no_damage(folder):
     key = sorted(folder.glob(TRIAL))[0].name
     (folder / "trials" / f".work-{key}-1").mkdir()
