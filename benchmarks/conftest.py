@@ -111,12 +111,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a benchmark every discovered `model`, `gradient_model` or `metric`."""
+    """Give a benchmark every discovered `model`, `gradient_model`, `metric` or `pair_metric`."""
     plugins = metafunc.config.stash[PLUGINS]
     if "model" in metafunc.fixturenames:
         metafunc.parametrize("model", plugins.names("model"))
     if "metric" in metafunc.fixturenames:
         metafunc.parametrize("metric", plugins.names("metric"))
+    if "pair_metric" in metafunc.fixturenames:
+        metafunc.parametrize("pair_metric", plugins.names("pair_metric"))
     if "gradient_model" in metafunc.fixturenames:
         names = [name for name in plugins.names("model") if _is_gradient_model(plugins, name)]
         metafunc.parametrize("gradient_model", names)

@@ -92,7 +92,7 @@ class _Stitched:
     @cached_property
     def own(self) -> float:
         """What the space keeps by decoding its own codes."""
-        return r2(self.space.inputs, self.space.reconstructions, self.variance)
+        return self.r2_of(self.space.codes)  # reconstructions would be made of all items
 
 
 class Stitching(PairMetric):
@@ -115,4 +115,4 @@ class Stitching(PairMetric):
 
     def compute(self, a: _Stitched, b: _Stitched) -> tuple[float, str]:
         """Return what the second model's decoder keeps, given the first one's codes."""
-        return b.r2_of(stitched_codes(a.space, b.space)), f"its own codes: {b.own:.3f}"
+        return b.r2_of(stitched_codes(a.space, b.space)), f"r2 of its own codes: {b.own:.3f}"

@@ -63,7 +63,7 @@ def test_the_note_says_what_the_second_model_keeps_of_its_own_codes():
     a, b = spaces()
     score, note = metric.compute(metric.prepare(a), metric.prepare(b))
     assert score == stitched_r2(a, b)
-    assert note == f"its own codes: {stitched_r2(b, b):.3f}"
+    assert note == f"r2 of its own codes: {stitched_r2(b, b):.3f}"
 
 
 def test_items_in_another_order_change_nothing():
