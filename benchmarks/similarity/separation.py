@@ -121,8 +121,9 @@ def one_apart(share: float) -> Draw:
 def _seed(signal: Tensor, generator: torch.Generator) -> Tensor:
     turn = torch.linalg.qr(torch.randn(WIDTH, WIDTH, generator=generator)).Q
     low, high = NOISE
-    size = low + (high - low) * torch.rand((), generator=generator)
-    return signal @ turn + size * torch.randn(ITEMS, WIDTH, generator=generator)
+    size = low + (high - low) * float(torch.rand((), generator=generator))
+    codes: Tensor = signal @ turn + size * torch.randn(ITEMS, WIDTH, generator=generator)
+    return codes
 
 
 def told_apart(matrix: Matrix) -> bool:

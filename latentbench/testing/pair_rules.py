@@ -224,8 +224,13 @@ def check_unrelated(tried: TriedPair) -> None:
 
 
 def check_reordered(tried: TriedPair) -> None:
-    """What `reordered` returns scores as what `prepare` returns of the reordered space, and spoils nothing."""
+    """What `reordered` returns scores as what `prepare` returns of the reordered space, and spoils nothing.
+
+    Without a training split, a metric that notes so may keep the halves that it fits on.
+    """
     _needs_null(tried)
+    if "train" not in tried.a.supplies and (note := tried.result[1]):
+        raise NotApplicableError(note)
     (first, second), (_, given) = tried.ready, tried.given
     for order, train_order in _several_orders(given):
         at_once = compared(tried.metric, first, reordered(tried.metric, second, order, train_order))[0]

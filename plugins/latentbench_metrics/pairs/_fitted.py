@@ -90,8 +90,7 @@ class Fittable(Generic[S]):
         if "train" in space.supplies:
             self.train_items = len(space.train.codes)
             rows = some_rows(self.train_items, TRAIN_ITEMS)
-            self._places = torch.full((self.train_items,), -1)
-            self._places[rows] = torch.arange(len(rows))
+            self._train_rows = rows
             self._train = space.train.codes[rows.to(space.train.codes.device)]
 
     def reordered(self, order: Tensor, train_order: Tensor | None) -> Fittable[S]:
@@ -99,13 +98,8 @@ class Fittable(Generic[S]):
         other = copy.copy(self)
         other._order = composed(self._order, order)
         if train_order is not None and self.train_items:
-            other._train_order = composed(self._train_order, self._kept(train_order.cpu()))
+            other._train_order = composed(self._train_order, _kept(self._train_rows, train_order.cpu()))
         return other
-
-    def _kept(self, train_order: Tensor) -> Tensor:
-        """Return the order among the training items that are used, of an order of all."""
-        places = self._places.index_select(0, train_order)
-        return places.masked_select(places >= 0)
 
     @property
     def fitted_on_train(self) -> Placed[S]:
@@ -117,19 +111,34 @@ class Fittable(Generic[S]):
     @property
     def halves(self) -> tuple[Placed[S], ...]:
         """The sides that are fitted on one half of the items and scored on the other, both ways."""
-        if self._order is not None:
-            return tuple(
-                map(Placed, self._halved(self._codes.index_select(0, self._order.to(self._codes.device))))
-            )
         if "halves" not in self._made:
-            self._made["halves"] = self._halved(self._codes)
-        return tuple(map(Placed, self._made["halves"]))
+            first, second = (self._codes[half.to(self._codes.device)] for half in self._half_rows)
+            self._made["halves"] = self._kind.of(first, second), self._kind.of(second, first)
+        orders = [self._within(half) for half in self._half_rows]
+        pairs = zip(self._made["halves"], orders[::-1], orders, strict=True)
+        return tuple(Placed(side, order, train_order) for side, order, train_order in pairs)
 
-    def _halved(self, codes: Tensor) -> tuple[S, S]:
-        chosen = torch.zeros(len(codes), dtype=torch.bool)
-        chosen[some_rows(len(codes), len(codes) // 2)] = True
-        first, second = (codes[half.to(codes.device)] for half in (chosen, ~chosen))
-        return self._kind.of(first, second), self._kind.of(second, first)
+    @cached_property
+    def _half_rows(self) -> tuple[Tensor, Tensor]:
+        chosen = torch.zeros(len(self._codes), dtype=torch.bool)
+        chosen[some_rows(len(chosen), len(chosen) // 2)] = True
+        return chosen.nonzero().flatten(), (~chosen).nonzero().flatten()
+
+    def _within(self, half: Tensor) -> Tensor | None:
+        """Return the order among the items of a half, of an order of all: each item stays in its half."""
+        return None if self._order is None else _kept(half, self._order)
+
+
+def _kept(rows: Tensor, order: Tensor) -> Tensor:
+    """Return the order among some rows, ascending, of an order of all.
+
+    >>> _kept(torch.tensor([0, 2, 3]), torch.tensor([3, 1, 0, 2]))
+    tensor([2, 0, 1])
+    """
+    places = torch.full((len(order),), -1)
+    places[rows] = torch.arange(len(rows))
+    kept = places.index_select(0, order.cpu())
+    return kept.masked_select(kept >= 0)
 
 
 class FittedMetric(PairMetric):
@@ -154,5 +163,5 @@ class FittedMetric(PairMetric):
         return sum(scores) / len(scores), BOTH_WAYS
 
     def reordered(self, prepared: Fittable[Any], order: Tensor, train_order: Tensor | None) -> Fittable[Any]:
-        """Note both orders."""
+        """Note both orders. Without training items, the halves stay, and items are permuted within each."""
         return prepared.reordered(order, train_order)
