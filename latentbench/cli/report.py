@@ -39,6 +39,7 @@ def command(
     """
     from latentbench.packed.opening import refuse_writing
     from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.charts.similarity_plot import stored_plots
     from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
@@ -49,7 +50,8 @@ def command(
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"
     drawn = plots(results)
-    write_report(results, plugins.report_sections(results), page, drawn)
+    shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
+    write_report(results, plugins.report_sections(results), page, shown)
     if not output:
         write_figures(drawn, results.path / "figures", chosen)
     echo_paths([page])

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.naming import file_name, other_choices
 from latentbench.cli._shared.options import NAME_OR_PATH, PATH, TEXT, load_plugins, plugin_options, split_names
 from latentbench.cli._shared.own_codes import codes_by_name
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
-from latentbench.terminal.output import echo
+from latentbench.packed.opening import is_archive
+from latentbench.terminal.output import echo, echo_paths
 
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
+    from latentbench.report.charts.plots import FigureForm
     from latentbench.similarity.requests import PairRequest
+    from latentbench.similarity.similarity import Similarity
 
 __all__ = ["command"]
+
+FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 
 
 @click.command("similar")
@@ -39,6 +46,9 @@ __all__ = ["command"]
     default="text",
     show_default=True,
 )
+@click.option(
+    "-o", "--output", type=PATH, help="Folder for the figure; default: RUN/figures. Own codes alone have no other."
+)
 @plugin_options
 def command(
     spaces: tuple[str, ...],
@@ -52,7 +62,8 @@ def command(
 
     NAME=FILE puts the codes in a .npy, .npz, CSV or parquet file beside them; several files are seeds of one
     model.
-    All hold the same items in the same order. What is computed is kept in RUN/similarity.
+    All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are also
+    drawn, with their numbers as CSV.
     """
     from latentbench.similarity.render import render_similarity
     from latentbench.similarity.similarity import compare_models
@@ -68,6 +79,25 @@ def command(
     models = source.chosen(split_names(options["models"]))
     similarity = compare_models(source.dataset, models, requests, source.folder)
     echo(render_similarity(similarity, style, calibrated))
+    _draw(similarity, runs, list(named), options["output"])
+
+
+def _draw(similarity: Similarity, runs: Sequence[str], named: Sequence[str], output: str | None) -> None:
+    """Write the figure, where there is a folder for it; on standard error, say where it is."""
+    if not output and (not runs or is_archive(Path(runs[0]))):
+        return
+    from latentbench.drawing.sheet import write_figure
+    from latentbench.report.charts.similarity_plot import similarity_plot
+
+    others = [Path(run).resolve().name for run in runs[bool(runs) :]]
+    choices = other_choices("spaces", "style", "calibrated", "labels")
+    folder = Path(output) if output else Path(runs[0]) / "figures"
+    plot = similarity_plot(similarity)
+    drawn: dict[str, bytes] = {form: plot.encoded(form) for form in FORMS}
+    stem = folder / file_name("similarity", similarity.dataset, *others, *named, *choices)
+    echo_paths(write_figure(stem, drawn, plot.numbers), err=True)
+    if not (output or others or named):
+        echo(f"`latentbench report {runs[0]}` shows in its page how alike its models are", err=True)
 
 
 def _requests(scores: str | None, every: bool, plugins: Plugins) -> list[PairRequest]:

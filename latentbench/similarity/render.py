@@ -19,7 +19,7 @@ from latentbench.table.render import display_markdown
 from latentbench.table.text_layout import lines, wrapped
 from latentbench.text import counted
 
-__all__ = ["displays", "render_similarity"]
+__all__ = ["BELOW", "UNRELATED", "displays", "mark_of", "number_of", "render_similarity"]
 
 WIDTH = 80
 BELOW, UNRELATED = "<", "~"
@@ -105,12 +105,26 @@ def _head(similarity: Similarity, matrix: Matrix, calibrated: bool) -> list[str]
 
 
 def _shown(cell: PairCell, calibrated: bool) -> DisplayCell:
-    value = cell.calibrated if calibrated else cell.mean
-    text = number(value, Style(PLACES, bare=True)) if math.isfinite(value) else "-"
+    text = number_of(cell.calibrated if calibrated else cell.mean)
     if cell.of_seeds:
         return DisplayCell(f"[{text}]" if text != "-" else text)
-    mark = BELOW if cell.below_ceilings else ""
-    return DisplayCell(text, UNRELATED if cell.above_null is False else mark)
+    return DisplayCell(text, mark_of(cell))
+
+
+def number_of(value: float) -> str:
+    """Write a score of a matrix; "-" where there is none.
+
+    >>> number_of(0.9514), number_of(float("nan"))
+    ('.951', '-')
+    """
+    return number(value, Style(PLACES, bare=True)) if math.isfinite(value) else "-"
+
+
+def mark_of(cell: PairCell) -> str:
+    """Return the mark of a cell of two models: UNRELATED, BELOW, or "" where there is none."""
+    if cell.of_seeds:
+        return ""
+    return UNRELATED if cell.above_null is False else BELOW if cell.below_ceilings else ""
 
 
 def _legend(matrix: Matrix) -> list[str]:
@@ -130,7 +144,7 @@ def _legend(matrix: Matrix) -> list[str]:
 
 def _of_nulls(nulls: list[Null]) -> str:
     quantiles = sorted(null.quantile for null in nulls)
-    low, high = (number(value, Style(PLACES, bare=True)) for value in (quantiles[0], quantiles[-1]))
+    low, high = (number_of(value) for value in (quantiles[0], quantiles[-1]))
     span = low if low == high else f"{low} to {high}"
     return f"unrelated spaces reach {span} in {100 * (1 - LEVEL):.0f} % of {nulls[0].count} permutations"
 

@@ -65,10 +65,10 @@ def echo_json(value: Any) -> None:
     echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))
 
 
-def echo_paths(paths: Sequence[Path]) -> None:
-    """Print the paths of the files written, one per line."""
+def echo_paths(paths: Sequence[Path], err: bool = False) -> None:
+    """Print the paths of the files written, one per line; on standard error where the other holds a table."""
     for path in paths:
-        echo(printable(str(path)))
+        echo(printable(str(path)), err)
 
 
 def silence(stream: TextIO) -> None:

@@ -87,10 +87,12 @@ def _show_places(run: Path, page: Path) -> None:
 
 def _write_page(results: Results, plugins: Plugins) -> Path:
     from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.charts.similarity_plot import stored_plots
     from latentbench.report.page.write import write_report
 
     drawn = plots(results)
-    page = write_report(results, plugins.report_sections(results), results.path / "report.html", drawn)
+    shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
+    page = write_report(results, plugins.report_sections(results), results.path / "report.html", shown)
     write_figures(drawn, results.path / "figures")
     return page
 
