@@ -31,7 +31,7 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 @click.argument("spaces", nargs=-1, required=True, type=NAME_OR_PATH, metavar="RUN [RUN] | NAME=FILE[,FILE] ...")
 @click.option("--models", type=TEXT, metavar="MODEL,...", help="Only these models, as tables call them.")
 @click.option(
-    "-s", "--scores", type=TEXT, metavar="SCORE,...", help="Only these pair scores; default: the quick ones."
+    "--scores", "-s", type=TEXT, metavar="SCORE,...", help="Only these pair scores; default: the quick ones."
 )
 @click.option("--all", "every", is_flag=True, help="All pair scores, those that take long too.")
 @click.option("-d", "--dataset", type=TEXT, help="On which data set of the run; needed where it has several.")

@@ -118,7 +118,7 @@ def test_models_of_a_run_are_compared_and_kept_in_it(cli, run, monkeypatch):
     assert {name.split("-v")[0] for name in kept} == set(QUICK)
     monkeypatch.setattr(measuring, "compared", None)
     monkeypatch.setattr(measuring, "prepared", None)
-    assert cli("similar", run, "--format", "csv") == (0, out, "")
+    assert cli("similar", run, "--format", "csv")[:2] == (0, out)
     assert {path.name: path.read_bytes() for path in (run / "similarity").iterdir()} == kept
 
 

@@ -15,8 +15,8 @@ WIDEST = 11.4  # inches, of a figure on the page
 MARGIN, GAP = 0.1, 0.28  # inches around everything, and between panels
 HEAD = 0.42  # inches above a panel for its title
 LINE = 0.19  # inches, height of a line of text
-SCALE = 0.55  # inches for the scale of colors
-LEAST = 4.5  # inches, width that title and legend need
+SCALE = 0.45  # inches for the scale of colors
+LEAST = 5.2  # inches, width that title and legend need
 CELLS = {8: (0.43, 0.31), 12: (0.37, 0.27), 20: (0.33, 0.22)}  # models at most: width and height in inches
 SIZES = {8: 7.5, 12: 6.5, 20: 5.5}  # points
 
@@ -85,7 +85,7 @@ class HeatRoom:
 
     def colors(self) -> tuple[float, float, float, float]:
         """Return the rectangle of the scale of colors."""
-        return self.part(MARGIN, MARGIN + len(self.legend) * LINE + SCALE - 0.2, 2.0, 0.12)
+        return self.part(MARGIN, MARGIN + len(self.legend) * LINE + SCALE - 0.16, 2.0, 0.12)
 
     def legend_line(self, line: int) -> tuple[float, float]:
         """Return where a line of the legend begins."""
@@ -140,9 +140,11 @@ def _in_lines(parts: Sequence[str], letters: int) -> tuple[str, ...]:
     ('a: one   b: two', 'c: three and four')
     """
     lines: list[str] = []
+    before = letters  # letters that stand before the next part on its line
     for part in parts:
-        if lines and len(lines[-1]) + 3 + len(part) <= letters:
+        if before + 3 + len(part) <= letters:
             lines[-1] += f"   {part}"
         else:
             lines += textwrap.wrap(part, letters, subsequent_indent="    ")
+        before = letters if len(part) > letters else len(lines[-1])
     return tuple(lines)

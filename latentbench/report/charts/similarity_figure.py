@@ -79,9 +79,11 @@ def _head(matrix: Matrix) -> tuple[str, str]:
 
 
 def _legend(similarity: Similarity) -> Iterator[str]:
-    """Yield what the marks mean, of all panels together."""
+    """Yield what colors and marks mean, of all panels together."""
     matrices = similarity.matrices
     cells = [cell for matrix in matrices for cell in matrix.cells.values() if cell.has_value]
+    if any(map(_is_calibrated, matrices)):
+        yield "color: share of the way from unrelated spaces (0, or less) to equal ones (1)"
     if any(cell.of_seeds for cell in cells):
         yield "framed: seeds of one model"
     marks = {mark_of(cell) for cell in cells}
@@ -91,11 +93,10 @@ def _legend(similarity: Similarity) -> Iterator[str]:
         yield f"{UNRELATED} no more than unrelated spaces"
     if len(cells) < sum(len(matrix.cells) for matrix in matrices):
         yield "-: no score"
-    if any(cell.null for cell in cells):
-        yield (
-            f"unrelated spaces: what they reach in {100 * (1 - LEVEL):.0f} % of {similarity.permutations} "
-            "permutations of the items"
-        )
+    counts = {cell.null.count for cell in cells if cell.null}
+    if counts:
+        share = f"{100 * (1 - LEVEL):.0f} % of {max(counts)} permutations of the items"
+        yield f"unrelated spaces: what they reach in {share}"
     directed = [matrix.request.name for matrix in matrices if not matrix.request.metric.symmetric]
     if directed:
         yield f"{listed(directed)}: from the model of the row to that of the column"
@@ -188,16 +189,13 @@ def _linear(color: Rgb) -> list[float]:
 
 
 def _draw_scale(figure: Figure, room: HeatRoom) -> None:
-    """Draw the scale of colors with its ends in words."""
+    """Draw the scale of colors."""
     scale = figure.add_axes(room.colors())
     scale.imshow(np.linspace(0, 1, 256)[None], cmap=COLORS, aspect="auto", extent=(0, 1, 0, 1))
     scale.grid(False)
     scale.set_yticks([])
     scale.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=SMALL)
     scale.tick_params(length=2, pad=2)
-    words = "color: share of the way from unrelated spaces (0, or less) to equal ones (1)"
-    beside = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
-    scale.annotate(words, (1, 0.5), (10, 0), fontsize=SMALL, color=INK, **beside)
 
 
 def similarity_numbers(similarity: Similarity) -> pd.DataFrame:

@@ -19,9 +19,9 @@ __all__ = ["similarity_plot", "stored_plots"]
 MOST_NAMED = 3
 NOTE = (
     "What the spaces of two models share, a panel for each score. Its null is what unrelated spaces reach, found "
-    "by permuting the items of one: colors begin there, and ~ marks models that share no more. Its ceiling is the "
-    "diagonal, what the seeds of one model share with each other: < marks models that share less than the seeds "
-    "of either, tested over seeds and corrected for all pairs (Holm, 95 %)."
+    "by permuting the items of one: colors go from there to equal spaces, and ~ marks models that share no more. "
+    "Its ceiling is the diagonal, what the seeds of one model share with each other: < marks models that share "
+    "less than the seeds of either, tested over seeds and corrected for all pairs (Holm, 95 %)."
 )
 
 
