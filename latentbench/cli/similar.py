@@ -11,6 +11,8 @@ import click
 from latentbench.cli._shared.naming import file_name, other_choices
 from latentbench.cli._shared.options import NAME_OR_PATH, PATH, TEXT, load_plugins, plugin_options, split_names
 from latentbench.cli._shared.own_codes import codes_by_name
+from latentbench.cli._shared.selection import items_option
+from latentbench.cli._shared.stitched import check_show, show_stitched
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
 from latentbench.packed.opening import is_archive
@@ -49,11 +51,19 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 @click.option(
     "-o", "--output", type=PATH, help="Folder for the figure; default: RUN/figures. Own codes alone have no other."
 )
+@click.option(
+    "--show",
+    type=TEXT,
+    metavar="A,B",
+    help="Instead of matrices, draw what the decoder of each of these two models makes of the other's codes.",
+)
+@items_option("Test items for --show; default: eight, chosen by a fixed seed.")
 @plugin_options
 def command(
     spaces: tuple[str, ...],
     style: str,
     calibrated: bool,
+    show: str | None,
     files: tuple[str, ...],
     blocked: tuple[str, ...],
     **options: Any,
@@ -65,12 +75,18 @@ def command(
     All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are also
     drawn, with their numbers as CSV.
     """
+    named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
+    runs = [text for text in spaces if "=" not in text or is_there(text)]
+    if show:
+        run = check_show(runs, list(named))
+        echo_paths(show_stitched(run, show, options["items"], load_plugins(files, blocked, run)))
+        return
+    if options["items"]:
+        raise RequestError("--items is about the pictures of --show; add --show A,B or leave it out")
     from latentbench.similarity.render import render_similarity
     from latentbench.similarity.similarity import compare_models
     from latentbench.similarity.sources import compared_sources
 
-    named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
-    runs = [text for text in spaces if "=" not in text or is_there(text)]
     plugins = load_plugins(files, blocked, runs[0] if runs else "")
     requests = _requests(options["scores"], options["every"], plugins)
     source = compared_sources(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from latentbench.similarity import measuring
+from latentbench.similarity.render import number_of
 
 TOML = """
 models = ["ae", "vae"]
@@ -56,8 +57,7 @@ def test_a_figure_and_its_numbers_are_written_into_the_run(cli, run):
     svg = stem.with_suffix(".svg").read_text()
     rows = {(row["row"], row["column"]): row for row in csv.DictReader(io.StringIO(out)) if row["score"] == "cka"}
     for row in rows.values():
-        if row["mean"]:
-            assert re.search(rf">[<~]?\{float(row['mean']):.3f}".replace("\\0", "\\") + "<", svg)
+        assert f"{number_of(float(row['mean'] or 'nan'))}</text>" in svg
     assert {name: (run / "figures" / name).read_bytes() for name in others} == others
 
 
