@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench.drawing.montage import Array
+from latentbench.drawing.montage import Array, zoomed
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "LinearMap",
+    "CodesMap",
     "StitchedRow",
     "StitchedSide",
     "fitted_map",
@@ -30,12 +30,13 @@ __all__ = [
     "stitched_rows",
 ]
 
+SIDE = 80  # pixels, least shorter side of an image: names of items below 10,000 do not touch
 MOST_SCORED = 1000  # test items, the same ones that the pair score stitched_r2 takes
 ROUNDING = float(torch.finfo(torch.float32).eps)  # of codes: directions that vary less are not known
 
 
 @dataclass(frozen=True, eq=False)
-class LinearMap:
+class CodesMap:
     """From codes `(n, d)` to codes `(n, e)`: less `origin`, times `weights` `(d, e)`, plus `target`."""
 
     origin: Tensor
@@ -47,7 +48,7 @@ class LinearMap:
         return (codes.to("cpu", torch.float64) - self.origin) @ self.weights + self.target
 
 
-def fitted_map(codes: Tensor, targets: Tensor) -> LinearMap:
+def fitted_map(codes: Tensor, targets: Tensor) -> CodesMap:
     """Return the linear map, with an offset, that takes codes closest to those of another space.
 
     Where codes leave it open (fewer items than dimensions, dimensions that depend on each other), it is the map of
@@ -73,7 +74,7 @@ def fitted_map(codes: Tensor, targets: Tensor) -> LinearMap:
     width = torch.where(width > ROUNDING * known.abs().amax(0), width, torch.inf)  # constant: it says nothing
     tolerance = ROUNDING * max(1.0, float((known.abs().amax(0) / width).max()))
     solved = torch.linalg.lstsq(moved / width, exact - target, rcond=tolerance, driver="gelsd").solution
-    return LinearMap(origin, solved / width[:, None], target)
+    return CodesMap(origin, solved / width[:, None], target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +161,8 @@ def _kept(inputs: Tensor, outputs: Tensor) -> float:
 def stitch_sheet(inputs: Array, rows: Sequence[StitchedRow], names: Sequence[str], title: str) -> Sheet:
     """Lay out inputs `(m, c, h, w)` of these names, and below them each row with its r2."""
     words = ["input", *(f"{row.title}: r2 {row.r2:.3f}" for row in rows)]
-    return Sheet(np.stack([inputs, *(row.outputs for row in rows)]), words, names, title)
+    images = np.stack([inputs, *(row.outputs for row in rows)])
+    return Sheet(zoomed(images, SIDE), words, names, title)
 
 
 def stitch_numbers(rows: Sequence[StitchedRow]) -> pd.DataFrame:
