@@ -67,8 +67,8 @@ def show_stitched(run: str, show: str, items: Sequence[int] | None, plugins: Plu
         raise RequestError(f"{reason}; choose two other models of {run} with --show") from reason
     names = [item_words(space, item) for item in shown]
     title = f"{dataset}: {first.label} and {second.label} decode each other's codes, taken over by a linear map"
-    about = {"dataset": dataset, "items": shown, "item_names": names}
-    about |= {"seeds": {side.label: side.seed for side in (first, second)}}
+    seeds = {side.label: side.seed for side in (first, second)}
+    about = {"dataset": dataset, "items": shown, "item_names": names, "seeds": seeds}
     sheet = stitch_sheet(inputs, rows, names, title)
     stem = folder / file_name("stitched", dataset, first.label, second.label, *other_choices("spaces", "show"))
     return write_figure(stem, {form: draw_sheet(sheet, form, about) for form in FORMS}, stitch_numbers(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,34 +106,44 @@ def _legend(similarity: Similarity) -> Iterator[str]:
 
 
 def _draw(panel: Axes, matrix: Matrix, room: HeatRoom, place: int) -> None:
-    from matplotlib.patches import Rectangle
-
-    count = len(matrix.models)
     colors = _colors(matrix)
     panel.imshow(colors, aspect="auto", interpolation="nearest")
-    panel.grid(False)
     for row, first in enumerate(matrix.models):
         for column, second in enumerate(matrix.models):
             cell = matrix.cells[first, second]
             ink = _ink(tuple(colors[row, column])) if cell.has_value else SOFT
             panel.text(column, row, _written(cell), ha="center", va="center", fontsize=room.points, color=ink)
             if cell.of_seeds and cell.has_value:
-                for width, edge in ((2.8, WHITE), (1.2, BLACK)):  # seen on any color
-                    frame = Rectangle((column - 0.45, row - 0.43), 0.9, 0.86, linewidth=width, edgecolor=edge)
-                    panel.add_patch(frame).set_facecolor("none")
-    panel.set_xticks(range(count), matrix.models if room.is_last(place) else [""] * count, rotation=90)
-    panel.set_yticks(range(count), matrix.models if room.is_first(place) else [""] * count)
-    panel.tick_params(labelsize=SMALL, length=0, pad=3)
-    panel.spines[:].set_visible(False)
-    panel.set_xticks(np.arange(count - 1) + 0.5, minor=True)
-    panel.set_yticks(np.arange(count - 1) + 0.5, minor=True)
-    panel.grid(True, which="minor", axis="both", color=WHITE, linewidth=0.8)
-    panel.tick_params(which="minor", length=0)
+                _frame(panel, row)
+    _name_models(panel, matrix.models, beside=room.is_first(place), below=room.is_last(place))
     title, unrelated = _head(matrix)
     panel.set_title(title, pad=16, fontsize=9)
     panel.annotate(
         unrelated, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7, color=SOFT
     )
+
+
+def _frame(panel: Axes, place: int) -> None:
+    """Frame a cell of the diagonal, so that it is seen on any color."""
+    from matplotlib.patches import Rectangle
+
+    for width, edge in ((2.8, WHITE), (1.2, BLACK)):
+        frame = Rectangle((place - 0.45, place - 0.43), 0.9, 0.86, linewidth=width, edgecolor=edge)
+        panel.add_patch(frame).set_facecolor("none")
+
+
+def _name_models(panel: Axes, models: Sequence[str], beside: bool, below: bool) -> None:
+    """Name rows and columns where no other panel does, and draw lines between cells."""
+    count, none = len(models), [""] * len(models)
+    panel.set_xticks(range(count), models if below else none, rotation=90)
+    panel.set_yticks(range(count), models if beside else none)
+    panel.tick_params(labelsize=SMALL, length=0, pad=3)
+    panel.spines[:].set_visible(False)
+    panel.set_xticks(np.arange(count - 1) + 0.5, minor=True)
+    panel.set_yticks(np.arange(count - 1) + 0.5, minor=True)
+    panel.tick_params(which="minor", length=0)
+    panel.grid(False)
+    panel.grid(True, which="minor", axis="both", color=WHITE, linewidth=0.8)
 
 
 def _written(cell: PairCell) -> str:
