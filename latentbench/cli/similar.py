@@ -71,9 +71,8 @@ def command(
     """Tell how alike the spaces are that models of RUN have found, each two of them, and their seeds.
 
     NAME=FILE puts the codes in a .npy, .npz, CSV or parquet file beside them; several files are seeds of one
-    model.
-    All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are also
-    drawn, with their numbers as CSV.
+    model. All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are
+    also drawn, with their numbers as CSV.
     """
     named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
     runs = [text for text in spaces if "=" not in text or is_there(text)]

@@ -137,13 +137,13 @@ def _in_lines(parts: Sequence[str], letters: int) -> tuple[str, ...]:
     """Join parts into lines of at most so many letters; a longer part is broken.
 
     >>> _in_lines(["a: one", "b: two", "c: three and four"], 17)
-    ('a: one   b: two', 'c: three and four')
+    ('a: one; b: two', 'c: three and four')
     """
     lines: list[str] = []
     before = letters  # letters that stand before the next part on its line
     for part in parts:
-        if before + 3 + len(part) <= letters:
-            lines[-1] += f"   {part}"
+        if before + 2 + len(part) <= letters:
+            lines[-1] += f"; {part}"
         else:
             lines += textwrap.wrap(part, letters, subsequent_indent="    ")
         before = letters if len(part) > letters else len(lines[-1])
