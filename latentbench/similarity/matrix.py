@@ -116,8 +116,9 @@ def matrix_of(request: PairRequest, models: Sequence[ComparedModel], store: Pair
         for first, second in model_pairs(models, symmetric)
     }
     cells = {labels: _cell(labels, table, request) for labels, table in tables.items()}
-    cells = _against_nulls(cells, tables, request)
-    cells = _against_ceilings(cells, tables, request)
+    if request.directed:
+        cells = _against_nulls(cells, tables, request)
+        cells = _against_ceilings(cells, tables, request)
     if symmetric:
         apart = [cell for cell in cells.values() if not cell.of_seeds]
         cells |= {(cell.column, cell.row): replace(cell, row=cell.column, column=cell.row) for cell in apart}

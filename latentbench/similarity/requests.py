@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -40,10 +41,15 @@ class PairRequest:
         return str(self.metric.score.better)
 
     @property
+    def directed(self) -> bool:
+        """Whether more or less of it is more alike; else nothing is tested, and no model is like another by it."""
+        return self.better in ("up", "down")
+
+    @property
     def best(self) -> float:
-        """What two equal spaces score: the better end of its range, which may be infinite."""
+        """What two equal spaces score: the better end of its range, which may be infinite; NaN without one."""
         low, high = self.metric.score.range
-        return low if self.better == "down" else high
+        return (low if self.better == "down" else high) if self.directed else math.nan
 
 
 def pair_requests(names: Sequence[str], plugins: Plugins, tiers: Iterable[str] = ("quick",)) -> list[PairRequest]:

@@ -17,7 +17,8 @@ Pair = tuple[str, str]
 
 def sentences(matrices: Sequence[Matrix]) -> list[str]:
     """Return what all matrices together say: about seeds, about floor models, about unrelated spaces."""
-    said = [_of_ceilings(matrices), _of_floors(matrices), _of_nulls(matrices)]
+    directed = [matrix for matrix in matrices if matrix.request.directed]
+    said = [_of_ceilings(directed), _of_floors(directed), _of_nulls(directed)] if directed else []
     return [sentence for sentence in said if sentence]
 
 

@@ -45,6 +45,12 @@ class Apart(Shared):
         return 1 - super().compute(a, b)
 
 
+class Turned(Shared):
+    """Neither more nor less of it is better."""
+
+    score = Score("none")
+
+
 def asked(cls):
     return PairRequest(cls.__name__.lower(), "what two spaces share", cls(cls.Params()), cls.__name__)
 
@@ -79,5 +85,5 @@ def models():
 def _quick(monkeypatch):
     """Begin with nothing computed, and take few permutations."""
     monkeypatch.setattr(measuring, "PERMUTATIONS", PERMUTATIONS)
-    for cls in (Shared, Explained, Apart):
+    for cls in (Shared, Explained, Apart, Turned):
         cls.computed = 0

@@ -6,9 +6,10 @@ import torch
 
 from latentbench.similarity.agreement import p_below_ceilings
 from latentbench.similarity.matrix import alike_together
+from latentbench.similarity.sentences import sentences
 from latentbench.similarity.similarity import MOST_MODELS, compare_models
 from latentbench.statistics import holm
-from tests.similarity.conftest import Apart, Explained, Shared, asked, model_of, seeds_of
+from tests.similarity.conftest import Apart, Explained, Shared, Turned, asked, model_of, seeds_of
 
 
 def matrix_of(models, cls, tmp_path):
@@ -71,6 +72,17 @@ def test_a_score_that_is_better_the_lower_it_is_gives_the_same_verdicts(models, 
         assert cell.below_ceilings == same.cells[labels].below_ceilings
         assert cell.mean == pytest.approx(1 - same.cells[labels].mean, abs=1e-6)
     assert matrix.cells["ae", "vae"].calibrated > 0.9
+
+
+def test_a_score_without_a_direction_is_shown_and_not_judged(models, tmp_path):
+    similarity = compare_models("digits", models, [asked(Turned), asked(Shared)], tmp_path)
+    undirected, directed = similarity.matrices
+    for labels, cell in undirected.cells.items():
+        assert cell.mean == directed.cells[labels].mean
+        assert cell.above_null is cell.below_ceilings is None
+        assert math.isnan(cell.calibrated)
+    assert sentences([undirected]) == []
+    assert sentences(similarity.matrices) == sentences([directed])
 
 
 def test_a_model_of_one_seed_has_no_ceiling_and_no_mark_against_one(models, tmp_path):
