@@ -136,7 +136,7 @@ def test_figure_and_sentences_are_among_those_of_the_run(run, tmp_path):
     ]
     for _ in range(2):  # files of an earlier request are replaced
         write_figures(plots(results), tmp_path)
-    assert {"labels-fashion_mnist.svg", "labels-fashion_mnist.pdf"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"labels-fashion_mnist.svg", "labels-fashion_mnist.csv"} <= {path.name for path in tmp_path.iterdir()}
     assert len(pd.read_csv(tmp_path / "labels-fashion_mnist.csv")) == 35
     svg = (tmp_path / "labels-fashion_mnist.svg").read_text("utf-8")
     assert re.search(r">\s*all\s*<", svg)
