@@ -20,6 +20,7 @@ from pathlib import Path
 from latentbench import load_results
 from latentbench.files.writing import write_atomically
 from latentbench.machine import available_cores, environment
+from latentbench.text import counted
 
 BETAS, RATES = (1, 2, 4, 6, 8, 16), (0.0003, 0.0005, 0.001)
 MODELS, STEPS, BATCH = 12_600, 300_000, 64
@@ -122,7 +123,7 @@ def report(taken: Taken, seeds: int, steps: int) -> list[str]:
     kinds = ", ".join(f"{kind} {1000 * value:.0f}" for kind, value in taken.megabytes.items())
     return [
         f"$ python benchmarks/execution/study.py --seeds {seeds} --steps {steps}",
-        f"{available_cores()} cores, {processor}, Python {platform.python_version()}",
+        f"{counted(available_cores(), 'core')}, {processor}, Python {platform.python_version()}",
         "",
         f"measured on {taken.trials} models of {steps} steps, on one core each:",
         f"  training     {1000 * taken.train / steps:8.1f} ms a step of {BATCH} images of 64 x 64",
