@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from struct import Struct
 
 __all__ = ["YOUNG", "signature"]
 
 YOUNG = 2.0  # seconds; no file system's clock is coarser: what changes later has another time
 USABLE = os.name == "posix"  # elsewhere `ctime` is something else
 
-Entry = tuple[str, int, int, int, int, int]
+STATE = Struct("<5Q")  # of a file: device, number, size, time of its content, time of its last change
+REGULAR = stat.S_IFREG
+LOWEST = 2**64 - 1  # bits: a time before 1970 is negative
 
 
 def signature(folder: Path, *inner: str, chosen: Callable[[str], bool] = bool) -> str:
@@ -38,17 +41,16 @@ def signature(folder: Path, *inner: str, chosen: Callable[[str], bool] = bool) -
     latest = int((time.time() - YOUNG) * 1e9)
     place = os.fspath(folder)
     try:
-        files, folders = _entries(place, latest, inner, chosen)
-        listed: list[object] = [files]
+        listed, folders = _entries(place, latest, inner, chosen)
         for name in folders:
             if name in inner:
                 files, unexpected = _entries(f"{place}/{name}", latest, (), chosen)
                 if unexpected:
                     return ""
-                listed.append((name, files))
+                listed += [b"", os.fsencode(name), *files]  # no file has an empty name
     except (OSError, _UnclearError):
         return ""
-    return blake2b(repr(listed).encode(errors="surrogateescape"), digest_size=20).hexdigest()
+    return blake2b(b"/".join(listed), digest_size=20).hexdigest()
 
 
 class _UnclearError(Exception):
@@ -57,14 +59,14 @@ class _UnclearError(Exception):
 
 def _entries(
     folder: str, latest: int, inner: tuple[str, ...], chosen: Callable[[str], bool]
-) -> tuple[list[Entry], list[str]]:
-    """Return the state of each file, and the names of the folders, sorted.
+) -> tuple[list[bytes], list[str]]:
+    """Return the name of each file and then its state, and the names of the folders, sorted.
 
     Raises:
         OSError: the folder cannot be read.
         _UnclearError: there is something else, or a file that changed after `latest`.
     """
-    files: list[Entry] = []
+    files: list[bytes] = []
     folders: list[str] = []
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -72,14 +74,15 @@ def _entries(
             if name not in inner and not chosen(name):
                 continue
             status = os.stat(name, dir_fd=handle, follow_symlinks=False)
-            mode, inode, device, _, _, _, size, _, _, _ = status
+            mode, number, device, _, _, _, size, _, _, _ = status
             changed = status.st_ctime_ns
-            if stat.S_ISDIR(mode):
+            if stat.S_IFMT(mode) == REGULAR and changed <= latest:
+                state = STATE.pack(device, number, size, status.st_mtime_ns & LOWEST, changed & LOWEST)
+                files += (os.fsencode(name), state)
+            elif stat.S_ISDIR(mode):
                 folders.append(name)
-            elif not stat.S_ISREG(mode) or changed > latest:
-                raise _UnclearError
             else:
-                files.append((name, device, inode, size, status.st_mtime_ns, changed))
+                raise _UnclearError
     finally:
         os.close(handle)
     return files, folders

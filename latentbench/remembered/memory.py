@@ -27,7 +27,7 @@ from latentbench.score_files import ScoreFile
 
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
-VERSION = 3  # another where what is found whole was checked otherwise
+VERSION = 4  # another where what is found whole was checked otherwise
 KIND = f"latentbench remembers {VERSION}, format {FORMAT}"
 LARGEST = 2**30  # bytes
 
