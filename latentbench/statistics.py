@@ -48,7 +48,7 @@ class PairedDifference:
 
     def half(self, level: float = 0.95) -> float:
         """Return half the length of the interval; 0 where nothing varies."""
-        return _half(1 - level, self.variances)
+        return half_length(level, self.variances)
 
 
 def t_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -111,7 +111,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     variances = tuple((_squared_error(part), len(part) - 1) for part in parts if len(part) > 1)
     mean = float(over_seeds.mean())
     noise = ROUNDING * float(max(np.abs(first).max(), np.abs(second).max()))
-    return PairedDifference(mean, variances, _p_value(abs(mean), variances) if abs(mean) > noise else 1.0)
+    return PairedDifference(mean, variances, tail(abs(mean), variances) if abs(mean) > noise else 1.0)
 
 
 def half_length(level: float, variances: Sequence[tuple[float, int]]) -> float:
@@ -123,21 +123,16 @@ def half_length(level: float, variances: Sequence[tuple[float, int]]) -> float:
     return _half(1 - level, variances)
 
 
-def tail(size: float, variances: Sequence[tuple[float, int]]) -> float:
-    """Return the two-sided p-value of a difference of this size, given the variances of independent parts.
-
-    >>> round(tail(4.303, [(1.0, 2)]), 3)
-    0.05
-    """
-    return _p_value(size, variances)
-
-
 def _half(p: float, variances: Sequence[tuple[float, int]]) -> float:
     return math.sqrt(sum(float(special.stdtrit(dof, p / 2)) ** 2 * variance for variance, dof in variances))
 
 
-def _p_value(size: float, variances: Sequence[tuple[float, int]]) -> float:
-    """Return the p at which the half-interval of level 1 - p is as long as `size`."""
+def tail(size: float, variances: Sequence[tuple[float, int]]) -> float:
+    """Return the two-sided p-value of a difference: the p at which `half_length` of level 1 - p is its `size`.
+
+    >>> round(tail(4.303, [(1.0, 2)]), 3)
+    0.05
+    """
     varying = [(variance, dof) for variance, dof in variances if variance > 0]
     if size == 0 or not varying:
         return 1.0 if size == 0 else 0.0

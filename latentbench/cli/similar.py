@@ -68,7 +68,7 @@ def command(
     blocked: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Tell how alike the spaces are that models of RUN have found, each two of them, and their seeds.
+    """Tell how alike the spaces are that the models of RUN have found, and how alike seeds of one model are.
 
     NAME=FILE puts the codes in a .npy, .npz, CSV or parquet file beside them; several files are seeds of one
     model. All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are

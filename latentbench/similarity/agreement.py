@@ -9,7 +9,7 @@ U-Statistics"), and the variances of both sides are joined as those of seeds and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +48,7 @@ def between(scores: ArrayLike) -> Agreement:
     0.6
     """
     table = _table(scores)
-    return _agreement(float(table.mean()), _jackknifed(np.mean, table), table.size)
+    return _agreement(float(table.mean()), _left_out_between(table), table.size)
 
 
 def within(scores: ArrayLike) -> Agreement:
@@ -108,10 +108,10 @@ def _agreement(mean: float, variances: Variances, pairs: int) -> Agreement:
     return Agreement(mean, mean - half, mean + half, pairs)
 
 
-def _jackknifed(statistic: Callable[[Values], float], table: Values) -> Variances:
+def _left_out_between(table: Values) -> Variances:
     """Return the variances that the seeds of rows and columns contribute; none of a side with a single seed."""
     return tuple(
-        _variance([float(statistic(_without_row(side, seed))) for seed in range(len(side))])
+        _variance([float(_without_row(side, seed).mean()) for seed in range(len(side))])
         for side in (table, table.T)
         if len(side) > 1
     )

@@ -82,7 +82,7 @@ class Matrix:
         models: labels of rows and columns, in their order.
         references: label -> "floor", "yardstick" or "ceiling" of the reference models among them.
         seeds: label -> number of spaces of the model.
-        cells: labels of row and column -> cell; of a symmetric score, each two models stand twice.
+        cells: labels of row and column -> cell; of a symmetric score, each pair of models stands twice.
     """
 
     request: PairRequest

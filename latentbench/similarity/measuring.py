@@ -28,7 +28,7 @@ Step = Callable[[], None]
 def model_pairs(models: Sequence[ComparedModel], symmetric: bool) -> Iterator[tuple[ComparedModel, ComparedModel]]:
     """Yield the pairs of models that have a score: each with itself, if it has several seeds, and with each other.
 
-    Of a symmetric score, each two stand once, in the order of the models.
+    Of a symmetric score, each pair stands once, in the order of the models.
     """
     for (row, first), (column, second) in product(enumerate(models), repeat=2):
         if (row <= column or not symmetric) and (row != column or len(first.spaces) > 1):
@@ -56,7 +56,7 @@ def measure(
     store: PairStore,
     step: Step = lambda: None,
 ) -> None:
-    """Compute what the store lacks of a pair score of these models; what is done is kept when it stops on its way.
+    """Compute what the store lacks of a pair score of these models; each pair of models is kept when it is done.
 
     Args:
         request: the score.
@@ -66,12 +66,10 @@ def measure(
         step: called after each pair of models.
     """
     ready = _Prepared(request, order)
-    try:
-        for first, second in model_pairs(models, request.metric.symmetric):
-            _measure_pair(request, first, second, ready, store)
-            step()
-    finally:
+    for first, second in model_pairs(models, request.metric.symmetric):
+        _measure_pair(request, first, second, ready, store)
         store.keep()
+        step()
 
 
 def _measure_pair(

@@ -39,8 +39,8 @@ def _of_ceilings(matrices: Sequence[Matrix]) -> str:
         return f"No two models agree clearly less than the seeds of both do, {_where(matrices, 'any')}."
     every = f"agree less than the seeds of either {_where(matrices, 'every')}"
     if len(differ) == len(verdicts):
-        whose = "both models" if len(differ) == 1 else f"each two of the models with seeds ({len(differ)} pairs)"
-        return f"{whose[0].upper()}{whose[1:]} {every}: they find different spaces."
+        whose = "Both models" if len(differ) == 1 else f"All {len(differ)} pairs of models with seeds"
+        return f"{whose} {every}: they find different spaces."
     parts = [(every, differ), ("in some scores only", mixed), ("in none", same)]
     said = "; ".join(f"{what}: {_named(pairs)}" for what, pairs in parts if pairs)
     return f"Models that {said}." if differ else f"Models that agree less than the seeds of either {said}."
@@ -73,7 +73,7 @@ def _of_floors(matrices: Sequence[Matrix]) -> str:
     seldom = {name: verdicts for name, verdicts in known.items() if not all(verdicts)}
     if not seldom:
         where = _where(matrices, "every")
-        return f"On average, each two trained models share more than either shares with {names}, {where}."
+        return f"On average, any two trained models share more than either shares with {names}, {where}."
     counts = {name: (verdicts.count(False), len(verdicts)) for name, verdicts in seldom.items()}
     parts = [f"{few} of {counted(pairs, 'pair')} in {name}" for name, (few, pairs) in counts.items()]
     return (

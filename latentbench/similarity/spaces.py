@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from latentbench.codes.space import own_space
-from latentbench.errors import RequestError
+from latentbench.execution.pair_scores import common_order
 from latentbench.latent.part import part_of, some_rows
-from latentbench.latent.row_order import first_seen
 from latentbench.latent.shown import shown_at
 from latentbench.latent.space import LatentSpace
 from latentbench.score_rows import grouped
@@ -115,42 +113,14 @@ def _of_codes(label: str, codes: Sequence[OwnCodes], splits: Splits | None) -> C
 def on_same_items(models: Sequence[ComparedModel]) -> Tensor:
     """Return the order `(n,)` in which all models' items are compared; their inputs decide it where there are any.
 
+    Models of one fingerprint are of the same items; of others, inputs and classes are compared row by row.
+
     Raises:
         RequestError: the models are not of the same items.
     """
-    first = models[0]
-    for other in models[1:]:
-        if other.items != first.items:
-            _check_same_items(first, other)
-    space = next((each.spaces[0].space for each in models if each.spaces[0].space.data.inputs is not None), None)
-    return torch.arange(len(first.spaces[0].space)) if space is None else space.order.cpu()
-
-
-def _check_same_items(first: ComparedModel, other: ComparedModel) -> None:
-    """Refuse two models whose data sets differ, unless neither number nor classes of their items do.
-
-    Raises:
-        RequestError: they are of other items.
-    """
-    one, another = first.spaces[0].space, other.spaces[0].space
-    if len(one) != len(another):
-        raise RequestError(
-            f"{first.label} has {len(one):,} items and {other.label} {len(another):,}; compare models of the same "
-            "items"
-        )
-    if one.data.inputs is not None and another.data.inputs is not None:
-        raise RequestError(
-            f"{first.label} and {other.label} are of different data (their fingerprints differ); compare models "
-            "of the same items"
-        )
-    if one.data.labels is not None and another.data.labels is not None:
-        (numbers,), _ = first_seen(one.labels.cpu())
-        (others,), _ = first_seen(another.labels.cpu())
-        if not torch.equal(numbers, others):
-            raise RequestError(
-                f"the labels of {first.label} and {other.label} disagree line by line; compare models of the same "
-                "items in the same order"
-            )
+    by_items = {model.items: model.spaces[0].space for model in reversed(models)}  # the first of each
+    spaces = [space.replaced(name=model.label) for model in models if (space := by_items.pop(model.items, None))]
+    return common_order(spaces).cpu()
 
 
 def _with_few_training_items(space: LatentSpace) -> LatentSpace:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latentbench.errors import RunFolderError
+from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged, read_sealed, write_sealed
 from latentbench.files.regular import is_regular
 from latentbench.files.shapes import checked
@@ -90,13 +91,21 @@ class PairStore:
         self._added = True
 
     def keep(self) -> None:
-        """Write what was added, whole or not at all."""
+        """Write what was added, whole or not at all.
+
+        Raises:
+            RunFolderError: it cannot be written there.
+            LatentbenchError: the disk is full or fails.
+        """
         if not self._added:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         pairs = {" ".join(names): [score.value, score.text] for names, score in self.pairs.items()}
         nulls = {" ".join(names): list(values) for names, values in self.nulls.items()}
-        write_sealed(self.path, {"pairs": pairs, "nulls": nulls}, durable=False)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_sealed(self.path, {"pairs": pairs, "nulls": nulls}, durable=False)
+        except OSError as error:
+            raise refusal(error, f"{self.path} cannot be written", RunFolderError) from error
         self._added = False
 
 

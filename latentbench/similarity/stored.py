@@ -37,7 +37,7 @@ def stored_similarity(results: Results, dataset: str, plugins: Plugins) -> Store
     """Return what is stored of the models of a run on a data set.
 
     It is of the largest set of models that a score is complete for, and of all scores that are complete for them.
-    A file that is damaged is left out with a warning.
+    A file that is damaged is left out with a warning, and so are all where the codes of the first trial are.
 
     Returns:
         None where no score is stored of two models at least.
@@ -53,7 +53,11 @@ def stored_similarity(results: Results, dataset: str, plugins: Plugins) -> Store
     matrices = [matrix_of(request, chosen, store) for request, store in complete]
     together = alike_together(matrices)
     shown = tuple(replace(matrix, models=together) for matrix in matrices)
-    similarity = Similarity(dataset, _items(results, dataset), shown)
+    try:
+        similarity = Similarity(dataset, _items(results, dataset), shown)
+    except LatentbenchError as damage:
+        warnings.warn(f"how alike models are is left out: {damage}", stacklevel=2)
+        return None
     return StoredSimilarity(similarity, tuple(model.label for model in models if model not in chosen))
 
 

@@ -146,7 +146,7 @@ def test_two_runs_of_other_data_are_refused(cli, run, finished_run):
     words = ["-d", "digits:classes=0,1,2", "-m", "pca", "--seeds", "1", "-s", "knn5", "-p", "latent_dim=2"]
     status, _, err = cli("similar", run, finished_run(None, *words))
     assert status == 2
-    assert "compare models of the same items" in err
+    assert "give spaces of the same items" in err
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ def test_alike_models_stand_together(tmp_path):
 
 def test_models_of_other_items_are_refused(models, tmp_path):
     short = model_of("short", [torch.randn(50, 2)], items="others")
-    with pytest.raises(Exception, match="ae has 60 items and short 50; compare models of the same items"):
+    with pytest.raises(
+        Exception, match="ae has 60 items and short 50: give spaces of the same items, one row an item"
+    ):
         matrix_of([models[0], short], Shared, tmp_path)
 
 

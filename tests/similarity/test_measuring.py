@@ -91,6 +91,12 @@ def test_what_is_done_is_kept_when_it_stops_on_its_way(models, tmp_path):
     assert Shared.computed == 3 + PERMUTATIONS  # the seeds of the second alone
 
 
+def test_each_pair_of_models_is_kept_when_it_is_done(models, tmp_path):
+    path, counts = tmp_path / "shared.json", []
+    measure(asked(Shared), models, ORDER, PairStore(path), lambda: counts.append(len(PairStore.read(path).nulls)))
+    assert counts == [1, 2, 3, 4, 5, 6]
+
+
 def test_a_pair_that_cannot_be_compared_has_a_reason_and_no_null(models, tmp_path):
     flat = model_of("flat", [torch.ones(60, 2), torch.randn(60, 2)])
     store = PairStore(tmp_path / "shared.json")

@@ -43,8 +43,8 @@ def test_models_that_find_one_space_are_told():
 
 def test_models_that_all_find_different_spaces_are_told():
     assert sentences([matrix(THREE, below=THREE)]) == [
-        "Each two of the models with seeds (3 pairs) agree less than the seeds of either in shared: they find "
-        "different spaces."
+        "All 3 pairs of models with seeds agree less than the seeds of either in shared: they find different "
+        "spaces."
     ]
     two = {("ae", "vae"): 0.1}
     assert sentences([matrix(two, below=two), matrix(two, below=two)]) == [
@@ -77,7 +77,7 @@ WITH_FLOOR = {**THREE, ("ae", "random"): 0.3, ("vae", "random"): 0.2, ("gan", "r
 
 def test_models_that_share_more_than_a_floor_model_are_told():
     assert sentences([matrix(WITH_FLOOR, references=("random",))])[1] == (
-        "On average, each two trained models share more than either shares with random, in shared."
+        "On average, any two trained models share more than either shares with random, in shared."
     )
 
 

@@ -38,6 +38,14 @@ def test_a_file_that_is_not_there_holds_nothing(tmp_path):
     assert not store.path.exists()
 
 
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "similarity").write_text("in the way")
+    store = PairStore(tmp_path / "similarity" / "cka.json")
+    store.add_pair("a", "b", PairScore(0.5))
+    with pytest.raises(RunFolderError, match=r"cka.json cannot be written: "):
+        store.keep()
+
+
 @pytest.mark.parametrize("change", ["value", "pairs", "half"])
 def test_damage_is_one_sentence(path, change):
     text = path.read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, NotApplicableError, PairMetric, Score, Tier
+from latentbench import Invariance, LatentSpace, NotApplicableError, Score, Tier
 from latentbench_metrics.pairs._codes import (
     check,
     check_varies,
-    composed,
     relative_order,
     scaled,
     scaled_resolution,
 )
+from latentbench_metrics.pairs._ordered import OrderedMetric
 from latentbench_metrics.pairs._ties import average_ranks, distance_rows
 
 __all__ = ["DistanceRanks", "rsa"]
@@ -99,7 +99,7 @@ def _correlation(a: _PairRanks, b: _PairRanks) -> float:
     return min(1.0, max(-1.0, products / (a.size * b.size)))
 
 
-class DistanceRanks(PairMetric):
+class DistanceRanks(OrderedMetric):
     """At most 2,000 items."""
 
     score: ClassVar[Score] = Score("up", purpose="near", range=(-1, 1), floor=0.0)
@@ -116,12 +116,3 @@ class DistanceRanks(PairMetric):
     def compute(self, a: _PairRanks, b: _PairRanks) -> float:
         """Return the correlation."""
         return _correlation(a, b)
-
-    def reordered(
-        self,
-        prepared: _PairRanks,
-        order: Tensor,
-        train_order: Tensor | None,  # noqa: ARG002 - nothing is fitted
-    ) -> _PairRanks:
-        """Note the order."""
-        return replace(prepared, order=composed(prepared.order, order))

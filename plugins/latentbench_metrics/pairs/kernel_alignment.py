@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, NotApplicableError, PairMetric, Score
-from latentbench_metrics.pairs._codes import centered, check, check_varies, composed, cross
+from latentbench import Invariance, LatentSpace, NotApplicableError, Score
+from latentbench_metrics.pairs._codes import centered, check, check_varies, cross
+from latentbench_metrics.pairs._ordered import OrderedMetric
 
 __all__ = ["KernelAlignment", "cka"]
 
@@ -100,7 +101,7 @@ def _hsic(inner: float, squares: Tensor, other_squares: Tensor) -> float:
     return inner - diagonals * n / (n - 2) + sums / ((n - 1) * (n - 2))
 
 
-class KernelAlignment(PairMetric):
+class KernelAlignment(OrderedMetric):
     """Linear, 0 in the mean for unrelated spaces; few items can move it: read mutual_knn beside it."""
 
     score: ClassVar[Score] = Score("up", purpose="near", range=(-1, 1), floor=0.0)
@@ -115,12 +116,3 @@ class KernelAlignment(PairMetric):
     def compute(self, a: _Kernel, b: _Kernel) -> float:
         """Return the alignment."""
         return _alignment(a, b)
-
-    def reordered(
-        self,
-        prepared: _Kernel,
-        order: Tensor,
-        train_order: Tensor | None,  # noqa: ARG002 - nothing is fitted
-    ) -> _Kernel:
-        """Note the order."""
-        return replace(prepared, order=composed(prepared.order, order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,15 +11,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, PairMetric, Score, Tier
+from latentbench import Invariance, LatentSpace, Score, Tier
 from latentbench_metrics.pairs._codes import (
     check,
     check_varies,
-    composed,
     relative_order,
     scaled,
     scaled_resolution,
 )
+from latentbench_metrics.pairs._ordered import OrderedMetric
 from latentbench_metrics.pairs._ties import average_ranks, distance_rows
 
 __all__ = ["InformationImbalance", "information_imbalance"]
@@ -121,7 +121,7 @@ def _imbalance(a: _Ranked, b: _Ranked) -> float:
     return float((ranks * a.nearest.shares).sum()) / len(b.ranks) ** 2
 
 
-class InformationImbalance(PairMetric):
+class InformationImbalance(OrderedMetric):
     """At most 2,000 items; 0 where the first space tells everything about the second, 1 where it tells nothing."""
 
     score: ClassVar[Score] = Score("down", purpose="near", range=(0, 2), floor=1.0)
@@ -140,12 +140,3 @@ class InformationImbalance(PairMetric):
     def compute(self, a: _Ranked, b: _Ranked) -> float:
         """Return how much less than everything the first space tells about the second."""
         return _imbalance(a, b)
-
-    def reordered(
-        self,
-        prepared: _Ranked,
-        order: Tensor,
-        train_order: Tensor | None,  # noqa: ARG002 - nothing is fitted
-    ) -> _Ranked:
-        """Note the order."""
-        return replace(prepared, order=composed(prepared.order, order))

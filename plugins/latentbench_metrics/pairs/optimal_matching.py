@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -12,16 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, NotApplicableError, PairMetric, Score, Tier
+from latentbench import Invariance, LatentSpace, NotApplicableError, Score, Tier
 from latentbench.latent.transport.pot import pot
 from latentbench_metrics.pairs._codes import (
     check,
     check_varies,
-    composed,
     relative_order,
     scaled,
     scaled_resolution,
 )
+from latentbench_metrics.pairs._ordered import OrderedMetric
 from latentbench_metrics.pairs._ties import distance_rows
 
 __all__ = ["OptimalMatching", "gromov_wasserstein_match"]
@@ -176,7 +176,7 @@ def _share(a: _Arranged, b: _Arranged, starts: int) -> float:
     return min(1.0, max(0.0, first.plan_to(second, starts).between(left, right)))
 
 
-class OptimalMatching(PairMetric):
+class OptimalMatching(OrderedMetric):
     """At most 300 items, the best of 4 starts; two unrelated spaces of n items match by 1 / n."""
 
     score: ClassVar[Score] = Score("up", purpose="near", range=(0, 1))
@@ -194,12 +194,3 @@ class OptimalMatching(PairMetric):
     def compute(self, a: _Arranged, b: _Arranged) -> float:
         """Return the share of items that are sent to their partner; the plan of two spaces is made once."""
         return _share(a, b, STARTS)
-
-    def reordered(
-        self,
-        prepared: _Arranged,
-        order: Tensor,
-        train_order: Tensor | None,  # noqa: ARG002 - nothing is fitted
-    ) -> _Arranged:
-        """Note the order: the plan, which knows no partners, stays the same."""
-        return replace(prepared, order=composed(prepared.order, order))
