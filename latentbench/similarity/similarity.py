@@ -8,6 +8,7 @@ from pathlib import Path
 
 from latentbench.errors import RequestError
 from latentbench.files.preparing import Preparing, tell
+from latentbench.machine import limited_threads
 from latentbench.similarity.matrix import Matrix, alike_together, matrix_of
 from latentbench.similarity.measuring import measure, model_pairs
 from latentbench.similarity.requests import PairRequest
@@ -69,8 +70,9 @@ def compare_models(
         tell(Preparing("comparing", "pairs of models", done, total, 0))
 
     tell(Preparing("comparing", "pairs of models", 0, total, 0))
-    for request, store in zip(requests, stores, strict=True):
-        measure(request, models, order, store, step)
+    with limited_threads(1):  # sums come out the same on any machine, and two threads take longer than one
+        for request, store in zip(requests, stores, strict=True):
+            measure(request, models, order, store, step)
     matrices = [matrix_of(request, models, store) for request, store in zip(requests, stores, strict=True)]
     together = alike_together(matrices)
     return Similarity(dataset, len(order), tuple(replace(matrix, models=together) for matrix in matrices))
