@@ -17,7 +17,7 @@ __all__ = ["MISSING", "ScoreFile", "StoredScores", "likelihood_of", "number_of",
 MISSING = Outcome("skipped", NOT_RUN, "not run yet")
 
 
-Words = tuple[str, str, str]  # name of a score, status, reason
+State = tuple[str, str]  # status and reason of a score
 
 
 @dataclass(slots=True)  # not frozen: a large run has hundreds of thousands, and frozen ones are slow to make
@@ -28,7 +28,8 @@ class ScoreFile:
         metric: registered name; `version` and `source` as it was computed with.
         n_eval: number of items that were scored.
         seconds: time to compute the metric; NaN where that was not recorded.
-        words: name, status and reason of each score.
+        names: of its scores.
+        states: status and reason of each.
         numbers: value and standard error of each, one after the other; None where there is none.
         items: sha256 of the per-item values beside it, "" where there are none; None in files of earlier versions.
         trial: of which trial it says that it is; "" in files of earlier versions.
@@ -39,7 +40,8 @@ class ScoreFile:
     source: str
     n_eval: int
     seconds: float
-    words: Sequence[Words]
+    names: Sequence[str]
+    states: Sequence[State]
     numbers: Sequence[float | None]
     items: str | None
     trial: str
@@ -50,7 +52,7 @@ class ScoreFile:
         pairs = iter(self.numbers)
         return {
             name: {"status": status, "reason": reason, "value": value, "se": error}
-            for (name, status, reason), value, error in zip(self.words, pairs, pairs, strict=True)
+            for name, (status, reason), value, error in zip(self.names, self.states, pairs, pairs, strict=True)
         }
 
     def fault(self, request: ScoreRequest, trial: str) -> str:
@@ -59,10 +61,9 @@ class ScoreFile:
             return f"it is of {self.metric}, version {self.version}"
         if self.trial not in ("", trial):
             return "it is of another trial"
-        names = [name for name, _, _ in self.words]
-        if names == request.names:
+        if self.names == request.names:
             return ""
-        lacking = request.scores.keys() - names
+        lacking = request.scores.keys() - set(self.names)
         return f"it lacks {', '.join(sorted(lacking))}" if lacking else ""
 
 
@@ -109,7 +110,8 @@ def read_score_file(path: Path, request: ScoreRequest, trial: str) -> ScoreFile:
             stored.source,
             stored.n_eval,
             stored.seconds,
-            [(name, row.status, row.reason) for name, row in rows.items()],
+            list(rows),
+            [(row.status, row.reason) for row in rows.values()],
             [number for row in rows.values() for number in (row.value, row.se)],
             stored.items,
             stored.trial,
@@ -148,12 +150,11 @@ class StoredScores:
         pairs = iter(content.numbers)
         rows: list[Scored] = [
             (status, reason, value, error)
-            for (_, status, reason), value, error in zip(content.words, pairs, pairs, strict=True)
+            for (status, reason), value, error in zip(content.states, pairs, pairs, strict=True)
         ]
-        names = [name for name, _, _ in content.words]
-        if names == self.names:
+        if content.names == self.names:
             return rows
-        by_name = dict(zip(names, rows, strict=True))
+        by_name = dict(zip(content.names, rows, strict=True))
         return [by_name.get(name) or self._missing() for name in self.names]
 
     def _missing(self) -> Scored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from statistics import fmean
@@ -369,10 +370,10 @@ def _text_of(value: Any) -> str:
 
 def grouped(rows: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     """Return the rows of each key, keys and rows in the order they come in."""
-    groups: dict[str, list[T]] = {}
+    groups: defaultdict[str, list[T]] = defaultdict(list)
     for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups
+        groups[key(row)].append(row)
+    return dict(groups)
 
 
 def purpose_place(purpose: str) -> int:

@@ -47,10 +47,10 @@ def signature(folder: Path, *inner: str, chosen: Callable[[str], bool] = bool) -
                 files, unexpected = _entries(f"{place}/{name}", latest, (), chosen)
                 if unexpected:
                     return ""
-                listed += [b"", os.fsencode(name), *files]  # no file has an empty name
+                listed += os.fsencode(f"//{name}/") + files  # no name of a file is empty
     except (OSError, _UnclearError):
         return ""
-    return blake2b(b"/".join(listed), digest_size=20).hexdigest()
+    return blake2b(listed, digest_size=20).hexdigest()
 
 
 class _UnclearError(Exception):
@@ -59,14 +59,15 @@ class _UnclearError(Exception):
 
 def _entries(
     folder: str, latest: int, inner: tuple[str, ...], chosen: Callable[[str], bool]
-) -> tuple[list[bytes], list[str]]:
-    """Return the name of each file and then its state, and the names of the folders, sorted.
+) -> tuple[bytes, list[str]]:
+    """Return the names of the files and then their states, and the names of the folders, sorted.
 
     Raises:
         OSError: the folder cannot be read.
         _UnclearError: there is something else, or a file that changed after `latest`.
     """
-    files: list[bytes] = []
+    names: list[str] = []
+    states: list[bytes] = []
     folders: list[str] = []
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -77,12 +78,12 @@ def _entries(
             mode, number, device, _, _, _, size, _, _, _ = status
             changed = status.st_ctime_ns
             if stat.S_IFMT(mode) == REGULAR and changed <= latest:
-                state = STATE.pack(device, number, size, status.st_mtime_ns & LOWEST, changed & LOWEST)
-                files += (os.fsencode(name), state)
+                names.append(name)
+                states.append(STATE.pack(device, number, size, status.st_mtime_ns & LOWEST, changed & LOWEST))
             elif stat.S_ISDIR(mode):
                 folders.append(name)
             else:
                 raise _UnclearError
     finally:
         os.close(handle)
-    return files, folders
+    return os.fsencode("/".join(names)) + b"//" + b"".join(states), folders

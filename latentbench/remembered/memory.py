@@ -27,7 +27,7 @@ from latentbench.score_files import ScoreFile
 
 __all__ = ["KnownTrial", "Memory", "memory_folder"]
 
-VERSION = 4  # another where what is found whole was checked otherwise
+VERSION = 5  # another where what is found whole was checked otherwise
 KIND = f"latentbench remembers {VERSION}, format {FORMAT}"
 LARGEST = 2**30  # bytes
 
@@ -194,7 +194,7 @@ class _Shapes:
 
     Args:
         listed: of each shape the name of the file, metric, version, source and number of items, whether it says of
-            which trial it is, and (name, status, reason) of each score.
+            which trial it is, the names of the scores, and (status, reason) of each.
     """
 
     def __init__(self, listed: list[Any]) -> None:
@@ -208,7 +208,8 @@ class _Shapes:
         return json.dumps(values, separators=(",", ":")).encode()
 
     def _encoded_file(self, name: str, file: ScoreFile) -> list[Any]:
-        shape = [name, file.metric, file.version, file.source, file.n_eval, file.trial != "", file.words]
+        common = [file.metric, file.version, file.source, file.n_eval, file.trial != "", file.names, file.states]
+        shape = [name, *common]
         place = self._places.setdefault(json.dumps(shape), len(self.listed))
         if place == len(self.listed):
             self.listed.append(shape)
@@ -223,6 +224,6 @@ class _Shapes:
     def _decoded_files(self, key: str, files: list[list[Any]]) -> Iterator[tuple[str, ScoreFile]]:
         shapes = self.listed
         for place, seconds, items, numbers in files:
-            name, metric, version, source, n_eval, says_trial, words = shapes[place]
+            name, metric, version, source, n_eval, says_trial, names, states = shapes[place]
             trial = key if says_trial else ""
-            yield name, ScoreFile(metric, version, source, n_eval, seconds, words, numbers, items, trial)
+            yield name, ScoreFile(metric, version, source, n_eval, seconds, names, states, numbers, items, trial)

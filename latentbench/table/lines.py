@@ -81,7 +81,7 @@ def exceeded(rows: Sequence[ScoreRow]) -> bool:
 
     "Beyond" means better; where no side is better, farther from the floor. The ceiling's own model cannot be.
     """
-    return any(_is_beyond(block) for block in grouped(rows, lambda row: row.label).values())
+    return any(_is_beyond(block) for block in grouped(rows, attrgetter("label")).values())
 
 
 def _is_beyond(rows: Sequence[ScoreRow]) -> bool:

@@ -133,7 +133,7 @@ def sweeps(results: ScoredRun, purposes: Sequence[str] = ()) -> list[Sweep]:
 
 
 def _sweeps(results: ScoredRun, purposes: Sequence[str]) -> list[Sweep]:
-    by_dataset = grouped(results.validation_rows, lambda row: row.dataset)
+    by_dataset = grouped(results.validation_rows, attrgetter("dataset"))
     deciding = {
         dataset: _deciding_rows(rows, results.request["scores"], purposes) for dataset, rows in by_dataset.items()
     }
@@ -235,8 +235,8 @@ def _flags(rows: Sequence[ScoreRow]) -> dict[str, tuple[str, ...]]:
 
 def _choices(rows: Sequence[ScoreRow]) -> Iterator[Choice]:
     contenders = [row for row in rows if not row.reference and row.varied]
-    for model, block in grouped(contenders, lambda row: row.contender).items():
-        settings = grouped(block, lambda row: row.label)
+    for model, block in grouped(contenders, attrgetter("contender")).items():
+        settings = grouped(block, attrgetter("label"))
         eligible = _eligible(settings)
         if not eligible:
             continue
