@@ -11,22 +11,15 @@ from latentbench_metrics.pairs._fitted import BOTH_WAYS
 from latentbench_metrics.pairs.linear_maps import LinearMap, linear_r2
 from latentbench_metrics.pairs.matched_dimensions import MatchedDimensions, mcc
 from latentbench_metrics.pairs.rotations import Procrustes, procrustes
+from tests.metrics.pairs.conftest import normal32, shuffled
 
 BOTH = [(Procrustes, procrustes), (LinearMap, linear_r2), (MatchedDimensions, mcc)]
 
 
-def normal(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).float()
-
-
-def shuffled(count, seed=0):
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-
-
 def related(count, seed):
     """Two spaces with something in common, of three and five dimensions."""
-    x = normal(count, 3, seed=seed)
-    return x, torch.cat([x + 0.7 * normal(count, 3, seed=seed + 1), normal(count, 2, seed=seed + 2)], 1)
+    x = normal32(count, 3, seed=seed)
+    return x, torch.cat([x + 0.7 * normal32(count, 3, seed=seed + 1), normal32(count, 2, seed=seed + 2)], 1)
 
 
 def seen(codes, train=None):
@@ -59,8 +52,8 @@ def test_fits_on_the_training_split_in_any_order(kind, function):
 def test_fits_on_each_half_where_either_has_no_training_split(kind, function, train):
     metric = kind(kind.Params())
     x, y = related(51, 0)
-    x_train = normal(30, 3, seed=4) if train in {"first", "unequal"} else None
-    y_train = normal(40, 5, seed=5) if train in {"second", "unequal"} else None
+    x_train = normal32(30, 3, seed=4) if train in {"first", "unequal"} else None
+    y_train = normal32(40, 5, seed=5) if train in {"second", "unequal"} else None
     a, b = metric.prepare(seen(x, x_train)), metric.prepare(seen(y, y_train))
     score, note = metric.compute(a, b)
     assert note == BOTH_WAYS == "fitted on one half of the items and scored on the other, both ways"
@@ -103,7 +96,7 @@ def test_of_many_training_items_the_same_seeded_ones(kind, function, monkeypatch
 
 @pytest.mark.parametrize("width", [2, 7])
 def test_products_in_any_order(width):
-    left, right = normal(20, 4), normal(20, width, seed=1)
+    left, right = normal32(20, 4), normal32(20, width, seed=1)
     first, second = shuffled(20), shuffled(20, 1)
     for a in (None, first):
         for b in (None, second):

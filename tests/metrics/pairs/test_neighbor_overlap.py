@@ -9,18 +9,7 @@ from hypothesis import strategies as st
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics.pairs import _ties
 from latentbench_metrics.pairs.neighbor_overlap import MutualNeighbors, mutual_knn
-
-
-def normal(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
-
-
-def turn(dim, seed=7):
-    return torch.linalg.qr(normal(dim, dim, seed=seed))[0]
-
-
-def shuffled(count, seed=0):
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+from tests.metrics.pairs.conftest import normal, shuffled, turn
 
 
 def naive(x, y, k):
@@ -73,22 +62,6 @@ def test_one_axis_of_four_times_20_and_a_tenth_far_away():
     assert mutual_knn(x, y) == pytest.approx(0.82, abs=0.02)
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 1000),
-    width=st.integers(1, 20),
-    scale=st.sampled_from([1e-12, 0.5, 1e6]),
-    shift=st.sampled_from([0.0, 1.0, -1e3]),
-)
-def test_rotation_scale_and_shift_change_nothing(seed, width, scale, shift):
-    x, y = normal(60, width, seed=seed), normal(60, 5, seed=seed + 1)
-    moved = scale * (x @ turn(width, seed) + shift)
-    assert mutual_knn(moved, y) == mutual_knn(x, y) == mutual_knn(y, x)
-    assert mutual_knn(x, moved) == 1
-    order = shuffled(60, seed)
-    assert mutual_knn(x[order], y[order]) == mutual_knn(x, y)
-
-
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), width=st.integers(1, 3), values=st.integers(2, 6), k=st.integers(1, 20))
 def test_duplicates_and_equal_distances(seed, width, values, k):
@@ -131,12 +104,6 @@ def test_too_many_shared_places_are_refused(monkeypatch):
     codes = torch.arange(2.0).repeat(50)[:, None]
     with pytest.raises(NotApplicableError, match="too many items are equally far from each other"):
         mutual_knn(codes, codes)
-
-
-@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e150])
-def test_tiny_and_huge_numbers_lose_nothing(scale):
-    x, y = normal(200, 4), normal(200, 4, seed=1) + normal(200, 4)
-    assert mutual_knn(scale * x, y) == mutual_knn(x, y)
 
 
 def test_a_mean_of_a_million_in_float32():

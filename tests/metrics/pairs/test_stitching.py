@@ -8,17 +8,18 @@ from sklearn.linear_model import LinearRegression
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics.pairs import stitching
 from latentbench_metrics.pairs.stitching import Stitching, stitched_codes, stitched_r2
-
-
-def normal(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).float()
+from tests.metrics.pairs.conftest import normal32
 
 
 def spaces(noise=0.3, rows=80, train_rows=120):
     """A space of three dimensions, and one of two with a decoder that bends, of the same images."""
-    inputs, train_inputs = normal(rows, 1, 4, 4), normal(train_rows, 1, 4, 4, seed=1)
-    first, second, out = normal(16, 3, seed=2), normal(16, 2, seed=3), normal(2, 16, seed=4)
-    second = (first @ normal(3, 2, seed=5)) + noise * second
+    inputs, train_inputs = normal32(rows, 1, 4, 4), normal32(train_rows, 1, 4, 4, seed=1)
+    first, second, out = (
+        normal32(16, 3, seed=2),
+        normal32(16, 2, seed=3),
+        normal32(2, 16, seed=4),
+    )
+    second = (first @ normal32(3, 2, seed=5)) + noise * second
 
     def decode(codes):
         return torch.tanh(codes @ out).reshape(-1, 1, 4, 4)
@@ -48,8 +49,8 @@ def test_agrees_with_scikit_learn(noise):
 def test_a_linear_image_of_its_codes_is_read_as_well_as_its_own():
     _, b = spaces()
     turned = b.replaced(
-        codes=b.codes @ normal(2, 2, seed=8) + 3,
-        train=b.train.replaced(codes=b.train.codes @ normal(2, 2, seed=8) + 3),
+        codes=b.codes @ normal32(2, 2, seed=8) + 3,
+        train=b.train.replaced(codes=b.train.codes @ normal32(2, 2, seed=8) + 3),
     )
     own = 1 - float((b.inputs - b.reconstructions).square().sum()) / float(
         (b.inputs - b.inputs.mean(0)).square().sum()
@@ -85,7 +86,7 @@ def test_copied_and_constant_dimensions_change_nothing():
     a, b = spaces()
 
     def wide(codes):
-        return torch.cat([codes, codes @ normal(3, 2, seed=9), torch.full((len(codes), 1), 0.3)], 1)
+        return torch.cat([codes, codes @ normal32(3, 2, seed=9), torch.full((len(codes), 1), 0.3)], 1)
 
     wider = a.replaced(codes=wide(a.codes), train=a.train.replaced(codes=wide(a.train.codes)))
     assert stitched_r2(wider, b) == pytest.approx(stitched_r2(a, b), abs=1e-4)
