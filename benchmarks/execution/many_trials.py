@@ -48,7 +48,13 @@ from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.trial import Outcome
 
-KEPT = Path(__file__).parents[2] / "results" / "reference" / "scale" / "many_trials.txt"
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # this script may be started from anywhere
+
+from benchmarks.execution.spending import Spent, spent_by  # noqa: E402 - it needs the line above
+
+KEPT = ROOT / "results" / "reference" / "scale" / "many_trials.txt"
 SIZES = (300, 1000, 3000)
 LIMITS = {"run again": 3.0, "table": 5.0, "report": 20.0}  # seconds of processor time, of the largest size
 MOST_MEMORY = 1.0  # GB
@@ -99,16 +105,6 @@ class Shape:
 SMALL = Shape(models=("ae",), references=("pca",), batch_sizes=(64,), seeds=3, epochs=1, scores=("r2", "knn10"))
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a command took: seconds, seconds of processor time, and the most memory in GB, its own and resident."""
-
-    seconds: float
-    processor: float
-    own: float
-    memory: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--trials", type=int, nargs="+", default=SIZES, help="about how many")
@@ -151,7 +147,7 @@ def report(place: Path, trials: Sequence[int], shape: Shape) -> tuple[list[str],
                 (sizes[each], spent[each][name].processor) for each in list(sizes)[: list(sizes).index(run) + 1]
             ]
             times = f"{growth(steps):>8.1f}" if len(steps) > 2 else ""
-            numbers = f"{cost.seconds:>8.2f}{cost.processor:>14.2f}{cost.own:>9.2f}{cost.memory:>12.2f}{times}"
+            numbers = f"{cost.seconds:>8.2f}{cost.processor:>14.2f}{cost.own:>9.2f}{cost.resident:>12.2f}{times}"
             lines.append(f"{head}  {name:<10}{numbers}")
     return lines, missed_limits(list(spent.values())[-1])
 
@@ -251,41 +247,6 @@ def measured(run: Path) -> dict[str, Spent]:
         "table": spent_by(["table", str(run)]),
         "report": spent_by(["report", str(run)]),
     }
-
-
-def spent_by(words: Sequence[str]) -> Spent:
-    """Run a command of latentbench and return what it took.
-
-    Raises:
-        SystemExit: it failed.
-    """
-    with tempfile.TemporaryFile() as output:
-        began = time.perf_counter()
-        process = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", "latentbench", *words],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)],
-        )
-        own, ended = 0.0, 0
-        while not ended:
-            own = max(own, own_memory(process))
-            ended, status, usage = os.wait4(process, os.WNOHANG)
-            time.sleep(0 if ended else 0.05)
-        seconds = time.perf_counter() - began
-        if status:
-            output.seek(0)
-            raise SystemExit(f"latentbench {' '.join(words)} failed:\n{output.read().decode()[-2000:]}")
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, own, usage.ru_maxrss * 1024 / 1e9)
-
-
-def own_memory(process: int) -> float:
-    """Return the resident memory of a process in GB without the files that it maps; 0 where nothing tells it."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("RssAnon:"))
 
 
 def _toml(value: Any) -> str:
