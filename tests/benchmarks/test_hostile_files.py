@@ -1,21 +1,14 @@
 """Hostile data files are refused in one sentence or read right; none hangs, none takes memory by its size."""
 
-import importlib.util
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.robust import hostile_files
 from latentbench import DataError
 from latentbench_datasets.arrays import Arrays
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "robust" / "hostile_files.py"
-SPEC = importlib.util.spec_from_file_location("hostile_files", PATH)
-hostile_files = importlib.util.module_from_spec(SPEC)
-sys.modules["hostile_files"] = hostile_files  # dataclasses look their module up
-SPEC.loader.exec_module(hostile_files)
 SECONDS = 5
 
 
