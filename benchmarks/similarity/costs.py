@@ -51,10 +51,10 @@ def main() -> None:
 
 def report(items: int, many: int) -> tuple[list[str], list[str]]:
     """Measure; return the lines to print and a sentence for each missed limit."""
-    machine = environment("cpu", 1, 1)["device"]
+    machine, cores = environment("cpu", 1, 1)["device"], available_cores()
     lines = [
         "python benchmarks/similarity/costs.py --write",
-        f"{machine}, {available_cores()} cores",
+        f"{machine}, {cores} core{'s' * (cores > 1)}",
         "",
         f"{'':56}{'wall, s':>9}{'processor, s':>14}{'own, GB':>9}{'resident, GB':>14}",
     ]

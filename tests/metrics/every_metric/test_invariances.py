@@ -51,6 +51,7 @@ def some(metric):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     monkeypatch.setattr("latentbench_metrics.disentanglement.dci.TREES", 10)
+    monkeypatch.setattr("latentbench_metrics.likelihoods.SAMPLES", 50)
     for metric in METRICS:
         monkeypatch.setattr(metric, "min_items", 2)
 
