@@ -97,6 +97,7 @@ def status(command):
         many = {"-p", "--checkpoints", "--train-limit", "fashion_mnist", "standard"}  # settings, or items
         several = many & set(words)  # a few scores of each
         words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
+        words += [] if "--max-items" in words else ["--max-items", "100"]
         words += ["--workers", "1"] if "--executor" in words else []
         words += ["--epochs", "40"] if "--checkpoints" in words else []
         if {"fashion_mnist", "standard"} & {word.partition(":")[0] for word in words}:
