@@ -130,9 +130,10 @@ def report(place: Path, trials: Sequence[int], shape: Shape) -> tuple[list[str],
         sizes = {made_run(place, count, shape): 0 for count in trials}
         time.sleep(2 * YOUNG)  # what is younger is not remembered
         spent = {run: measured(run) for run in sizes}
+    cores = available_cores()
     lines = [
         "python benchmarks/execution/many_trials.py --write",
-        f"{environment('cpu', 1, 1)['device']}, {available_cores()} cores, Python {sys.version.split()[0]}",
+        f"{environment('cpu', 1, 1)['device']}, {cores} core{'s' * (cores > 1)}, Python {sys.version.split()[0]}",
         "",
         f"{'trials':>6}  {'files':>7}  {'MB':>5}  {'page, MB':>8}  {'command':<10}{'wall, s':>8}"
         f"{'processor, s':>14}{'own, GB':>9}{'memory, GB':>12}{'growth':>8}",
