@@ -28,6 +28,13 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _eighty_columns():
+    with pytest.MonkeyPatch.context() as patch:  # whatever the terminal is that tests are started in
+        patch.setenv("COLUMNS", "80")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)

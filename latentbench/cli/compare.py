@@ -8,7 +8,7 @@ import click
 
 from latentbench.cli._shared.options import NAME_OR_PATH, TEXT
 from latentbench.errors import RequestError
-from latentbench.terminal.output import echo
+from latentbench.terminal.output import echo, terminal_width
 
 __all__ = ["command"]
 
@@ -27,7 +27,8 @@ __all__ = ["command"]
 )
 def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     """Compare B with A: two runs, or models of runs as RUN:MODEL."""
-    from latentbench.report.diff import compare, differences_in_environment, read_side, regressions, render
+    from latentbench.report.diff import compare, differences_in_environment, read_side, regressions
+    from latentbench.report.diff_text import render
 
     allowed = dict(map(_limit, limits))
     side_a, side_b = read_side(a), read_side(b)
@@ -40,7 +41,7 @@ def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
             )
     shown = [row for row in rows if every or row.score in allowed] if allowed else rows
     worse = regressions(rows, allowed)
-    echo(render(shown, differences_in_environment(side_a.results, side_b.results)))
+    echo(render(shown, differences_in_environment(side_a.results, side_b.results), terminal_width()))
     for sentence in worse:
         echo(f"latentbench: {sentence}", err=True)
     return 1 if worse else 0

@@ -16,7 +16,7 @@ from latentbench.cli._shared.stitched import check_show, show_stitched
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
 from latentbench.packed.opening import is_archive
-from latentbench.terminal.output import echo, echo_paths
+from latentbench.terminal.output import echo, echo_paths, terminal_width
 
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
@@ -93,7 +93,7 @@ def command(
     )
     models = source.chosen(split_names(options["models"]))
     similarity = compare_models(source.dataset, models, requests, source.folder)
-    echo(render_similarity(similarity, style, calibrated))
+    echo(render_similarity(similarity, style, calibrated, terminal_width()))
     _draw(similarity, runs, list(named), options["output"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latentbench.cli._shared.options import PATH, TEXT
-from latentbench.terminal.output import echo
+from latentbench.terminal.output import echo, terminal_width
 
 __all__ = ["command"]
 
@@ -41,5 +41,5 @@ def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: 
 
     with uncollected():
         table = comparison_table(Results(Path(run)), split_names(purposes), every, relative, ranks)
-        text = render(table, style)
+        text = render(table, style, terminal_width())
     echo(text)

@@ -28,6 +28,7 @@ from latentbench.files.signatures import YOUNG, signature
 from latentbench.files.used import files_below, last_change, noted_files, state_of, used_modules
 from latentbench.files.writing import write_atomically
 from latentbench.remembered.memory import memory_folder
+from latentbench.terminal.output import terminal_width
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -74,6 +75,7 @@ def asked_for(benchmark: Benchmark, options: Mapping[str, Any], plugins: Plugins
             name: value for name, value in os.environ.items() if name.startswith(("LATENT", "CUDA", "XDG"))
         },
         "home": str(Path.home()),
+        "width": terminal_width(),
     }
     versions = {name: version(name) for name in ("latentbench", "torch", "numpy", "pandas")}
     asked = [benchmark.model_dump(mode="json"), chosen, surroundings, versions, list(plugins.blocked)]

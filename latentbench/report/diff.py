@@ -1,4 +1,7 @@
-"""Two runs, or two models, side by side: paired differences of their scores, and how their setups differ."""
+"""Two runs, or two models, side by side: paired differences of their scores, and how their setups differ.
+
+diff_text.py prints it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ from latentbench.statistics import PairedDifference, holm, holm_levels
 from latentbench.table.baselines import LEVEL
 from latentbench.table.conditions import run_conditions
 from latentbench.table.contests import contender
-from latentbench.table.number_format import Style, measured, number, row_style
 from latentbench.table.pairing import FEWEST_SEEDS, Contender, common_seeds, difference, entries
 from latentbench.text import normalized
 
@@ -32,7 +34,6 @@ __all__ = [
     "judged",
     "read_side",
     "regressions",
-    "render",
 ]
 
 
@@ -187,31 +188,6 @@ def differences_in_environment(a: Results, b: Results) -> list[str]:
         for name in {**facts_a, **facts_b}
         if facts_a.get(name) != facts_b.get(name)
     ]
-
-
-def render(rows: Sequence[Difference], environment: Sequence[str]) -> str:
-    """Print the comparison as aligned text."""
-    grid = [["dataset", "a", "b", "score", "better", "a mean", "b mean", "b - a", "verdict"]]
-    grid += [_texts(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
-    ]
-    lines.append("paired over common seeds and test items, 95 %, Holm over all quality rows, each cost by itself")
-    lines += ["of deterministic models over test items alone"] * any(row.single and row.tested for row in rows)
-    lines.append("± is the interval that decides (= where it includes 0); plain 95 % otherwise")
-    near = [row.score for row in rows if row.better.startswith("near:")]
-    lines += [f"b - a of the distances: {', '.join(dict.fromkeys(near))}"] if near else []
-    lines += [f"differs: {line}" for line in environment] or ["same environment and budget"]
-    return "\n".join(lines)
-
-
-def _texts(row: Difference) -> list[str]:
-    style = row_style([row.mean_a, row.mean_b], [math.nan, math.nan], row.kind == "cost", row.unit)
-    written = Style(rough=style.rough, size=style.size)
-    difference = "-" if row.paired is None else measured(row.paired.mean, row.half, written)
-    means = [number(value, style) for value in (row.mean_a, row.mean_b)]
-    return [row.dataset, row.a, row.b, row.score, row.better, *means, difference, row.verdict]
 
 
 def _refuse_other_data(a: Results, b: Results) -> None:

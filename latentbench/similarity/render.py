@@ -44,19 +44,22 @@ COLUMNS = (
 )
 
 
-def render_similarity(similarity: Similarity, form: str = "text", calibrated: bool = False) -> str:
-    """Print matrices as "text" (at most 80 columns), "md", "csv" (full precision), "latex" or "html".
+def render_similarity(
+    similarity: Similarity, form: str = "text", calibrated: bool = False, width: int = WIDTH
+) -> str:
+    """Print matrices as "text", "md", "csv" (full precision), "latex" or "html".
 
     Args:
         similarity: what is printed.
         form: one of these.
         calibrated: instead of each score, where it lies between what unrelated spaces score (0) and the best (1).
+        width: columns that text may take; what does not fit goes into blocks that repeat the models' names.
 
     Raises:
         RequestError: another form.
     """
     writers: dict[str, Callable[[Similarity, bool], str]] = {
-        "text": _text,
+        "text": lambda shown, of_nulls: _text(shown, of_nulls, width),
         "md": lambda *asked: "\n\n".join(map(display_markdown, displays(*asked))) + "\n",
         "csv": lambda shown, _: _csv(shown),
         "latex": lambda *asked: "\n".join(map(display_latex, displays(*asked))),
@@ -149,21 +152,23 @@ def _of_nulls(nulls: list[Null]) -> str:
     return f"unrelated spaces reach {span} in {100 * (1 - LEVEL):.0f} % of {nulls[0].count} permutations"
 
 
-def _text(similarity: Similarity, calibrated: bool) -> str:
-    said = [line for sentence in sentences(similarity.matrices) for line in wrapped([sentence], "  ", WIDTH)]
+def _text(similarity: Similarity, calibrated: bool, width: int) -> str:
+    narrow = min(width, WIDTH)
+    said = [line for sentence in sentences(similarity.matrices) for line in wrapped([sentence], "  ", narrow)]
     head = f"{similarity.dataset}: how alike {len(similarity.matrices[0].models)} models are"
-    parts = [_matrix_text(similarity, matrix, calibrated) for matrix in similarity.matrices]
+    parts = [_matrix_text(similarity, matrix, calibrated, width) for matrix in similarity.matrices]
     return "\n\n".join(["\n".join([head, *said]), *parts]) + "\n"
 
 
-def _matrix_text(similarity: Similarity, matrix: Matrix, calibrated: bool) -> str:
-    head = wrapped(_head(similarity, matrix, calibrated), "  ", WIDTH)
-    legend = wrapped(_legend(matrix), "  ", WIDTH)
-    grid = ["\n".join(lines(block)) for block in _blocks(matrix, calibrated)]
+def _matrix_text(similarity: Similarity, matrix: Matrix, calibrated: bool, width: int) -> str:
+    narrow = min(width, WIDTH)
+    head = wrapped(_head(similarity, matrix, calibrated), "  ", narrow)
+    legend = wrapped(_legend(matrix), "  ", narrow)
+    grid = ["\n".join(lines(block)) for block in _blocks(matrix, calibrated, width)]
     return "\n".join([*head, "\n\n".join(grid), *legend])
 
 
-def _blocks(matrix: Matrix, calibrated: bool) -> Iterator[list[list[list[str]]]]:
+def _blocks(matrix: Matrix, calibrated: bool, most: int) -> Iterator[list[list[list[str]]]]:
     """Yield the columns of the matrix in blocks that fit the width; columns have the numbers of their models."""
     first = [[""], *([f"{place} {label}"] for place, label in enumerate(matrix.models, 1))]
     start = max(len(entry[0]) for entry in first)
@@ -172,7 +177,7 @@ def _blocks(matrix: Matrix, calibrated: bool) -> Iterator[list[list[list[str]]]]
         cells = [[str(_shown(matrix.cells[row, column], calibrated))] for row in matrix.models]
         shown = [[str(place)], *cells]
         needed = 2 + max(len(entry[0]) for entry in shown)
-        if width + needed > WIDTH and len(block) > 1:
+        if width + needed > most and len(block) > 1:
             yield block
             block, width = [first], start
         block, width = [*block, shown], width + needed

@@ -30,14 +30,19 @@ MOST_FAILURES = 5
 HINT = "more: `latentbench table RUN` with --all, --for walk, --relative, --ranks; `latentbench info SCORE`"
 
 
-def render(table: Table, form: str = "text") -> str:
-    """Print a table as "text" (at most 100 columns), "md" (for GitHub), "csv" (full precision), "latex" or "html".
+def render(table: Table, form: str = "text", width: int = WIDTH) -> str:
+    """Print a table as "text", "md" (for GitHub), "csv" (full precision), "latex" or "html".
+
+    Args:
+        table: what is printed.
+        form: one of these.
+        width: columns that text may take; what does not fit goes into blocks that repeat the first columns.
 
     Raises:
         RequestError: another form.
     """
     writers: dict[str, Callable[[Table], str]] = {
-        "text": _text,
+        "text": lambda shown: _text(shown, width),
         "md": _markdown,
         "csv": _csv,
         "latex": latex_table,
@@ -48,28 +53,29 @@ def render(table: Table, form: str = "text") -> str:
     return writers[form](table)
 
 
-def _text(table: Table) -> str:
-    parts = [display_text(shown) for shown in displays(table)] or [NOTHING]
-    failures = [line for failure in _first(table.failures) for line in wrapped([failure], indent="  ")]
-    return "\n".join(["\n\n".join(parts), *failures, HINT]) + "\n"
+def _text(table: Table, width: int) -> str:
+    parts = [display_text(shown, width) for shown in displays(table)] or [NOTHING]
+    last = [line for text in (*_first(table.failures), HINT) for line in wrapped([text], "  ", width)]
+    return "\n".join(["\n\n".join(parts), *last]) + "\n"
 
 
-def display_text(shown: Display) -> str:
-    """Print one table, in blocks of at most 100 columns."""
+def display_text(shown: Display, width: int = WIDTH) -> str:
+    """Print one table, in blocks of at most so many columns."""
     if not shown.rows:
-        return "\n".join([*_head(shown), NOTHING])
+        return "\n".join([*_head(shown, width), NOTHING])
     last = [[shown.last], *([row.last] for row in shown.rows)]
-    grid = [lines(block) for block in blocks(_left(shown), _models(shown), last)]
-    legend = [line for parts in shown.legend for line in wrapped(parts)]
-    said = [line for sentence in shown.reading for line in wrapped([sentence], "  ", WIDTH_OF_SENTENCES)]
+    grid = [lines(block) for block in blocks(_left(shown), _models(shown), last, width)]
+    legend = [line for parts in shown.legend for line in wrapped(parts, width=width)]
+    narrow = min(width, WIDTH_OF_SENTENCES)
+    said = [line for sentence in shown.reading for line in wrapped([sentence], "  ", narrow)]
     table = "\n\n".join("\n".join(block) for block in grid)
-    above = [*_head(shown), *said, *([""] if said else [])]
+    above = [*_head(shown, width), *said, *([""] if said else [])]
     return "\n".join([*above, table, *legend])
 
 
-def _head(shown: Display) -> list[str]:
+def _head(shown: Display, width: int) -> list[str]:
     line = "  ".join(shown.head)
-    return [line] if len(line) <= WIDTH else wrapped(shown.head)
+    return [line] if len(line) <= width else wrapped(shown.head, width=width)
 
 
 def _first(failures: Sequence[str]) -> list[str]:

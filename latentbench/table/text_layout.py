@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 __all__ = ["WIDTH", "WIDTH_OF_SENTENCES", "blocks", "lines", "wrapped", "wrapped_label", "wrapped_name"]
 
 WIDTH = 100
 WIDTH_OF_SENTENCES = 80
-MOST_MODELS = 5  # in one block
 LABEL_WIDTH = 16  # longer headings are broken before ( and after ,
-LEFT_ALIGNED = 2  # columns of words: the first ones
 
 TextColumn = list[list[str]]  # heading, then rows; each a list of lines
 
 
 def blocks(
-    left: Sequence[TextColumn], models: Sequence[TextColumn], right: TextColumn
+    left: Sequence[TextColumn], models: Sequence[TextColumn], right: TextColumn, width: int = WIDTH
 ) -> Iterator[list[TextColumn]]:
-    """Split the models' columns into blocks: each begins with `left`, the last ends with `right`."""
-    start = room = WIDTH - sum(_width(column) + 2 for column in left) - _width(right)
+    """Split the models' columns into blocks that fit the width, or have one model.
+
+    Each block begins with `left`, the last ends with `right`.
+    """
+    start = room = width - sum(_width(column) + 2 for column in left) - _width(right)
     block: list[TextColumn] = []
     for column in models:
         needed = _width(column) + 2
-        if block and (needed > room or len(block) == MOST_MODELS):
+        if block and needed > room:
             yield [*left, *block]
             block, room = [], start
         block.append(column)
@@ -32,8 +33,8 @@ def blocks(
     yield [*left, *block, right]
 
 
-def lines(columns: Sequence[TextColumn]) -> list[str]:
-    """Lay columns out: words to the left, numbers to the right, headings at the bottom of theirs.
+def lines(columns: Sequence[TextColumn], words: Collection[int] = (0, 1)) -> list[str]:
+    """Lay columns out: those of words to the left, numbers to the right, headings at the bottom of theirs.
 
     >>> lines([[["for"], ["keep"]], [["score"], ["r2"]], [["beta_vae", "(4)"], [".853"]]])
     ['             beta_vae', 'for   score       (4)', 'keep  r2         .853']
@@ -44,7 +45,7 @@ def lines(columns: Sequence[TextColumn]) -> list[str]:
         height = max(map(len, row))
         gaps = [[""] * (height - len(entry)) for entry in row]
         entries = [gap + entry if place == 0 else entry + gap for entry, gap in zip(row, gaps, strict=True)]
-        shown += [_line([entry[level] for entry in entries], widths) for level in range(height)]
+        shown += [_line([entry[level] for entry in entries], widths, words) for level in range(height)]
     return shown
 
 
@@ -91,16 +92,18 @@ def wrapped_name(name: str) -> list[str]:
 
 
 def _broken(text: str, indent: str, width: int) -> list[str]:
-    return [text] if len(text) <= width and "   " in text else textwrap.wrap(text, width, subsequent_indent=indent)
+    if len(text) <= width and "   " in text:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _width(column: TextColumn) -> int:
     return max(len(line) for entry in column for line in entry)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], words: Collection[int]) -> str:
     aligned = [
-        cell.ljust(width) if place < LEFT_ALIGNED else cell.rjust(width)
+        cell.ljust(width) if place in words else cell.rjust(width)
         for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(aligned).rstrip()

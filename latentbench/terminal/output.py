@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from latentbench.text import printable
 
-__all__ = ["OutputError", "echo", "echo_json", "echo_paths", "prepare_streams", "silence"]
+__all__ = [
+    "OutputError",
+    "before_output",
+    "clear_displays",
+    "echo",
+    "echo_json",
+    "echo_paths",
+    "prepare_streams",
+    "silence",
+    "terminal_width",
+]
+
+WIDTH_ELSEWHERE = 80  # columns of files and pipes
+_BEFORE_OUTPUT: list[Callable[[], None]] = []
 
 
 class OutputError(Exception):
@@ -46,6 +60,8 @@ def echo(text: str = "", err: bool = False) -> None:
         OutputError: standard output cannot be written. What cannot be shown on standard error is lost: messages
             never end a run.
     """
+    if not err:
+        clear_displays()
     stream = sys.stderr if err else sys.stdout
     if stream is None:
         return
@@ -60,6 +76,22 @@ def echo(text: str = "", err: bool = False) -> None:
         return
 
 
+@contextmanager
+def before_output(call: Callable[[], None]) -> Iterator[None]:
+    """Within, call something before anything is printed on standard output, as to take a display away."""
+    _BEFORE_OUTPUT.append(call)
+    try:
+        yield
+    finally:
+        _BEFORE_OUTPUT.remove(call)
+
+
+def clear_displays() -> None:
+    """Call what is to be called before something is printed on standard output, or another display comes."""
+    for call in tuple(_BEFORE_OUTPUT):
+        call()
+
+
 def echo_json(value: Any) -> None:
     """Print a value as JSON, in ASCII."""
     echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))
@@ -69,6 +101,11 @@ def echo_paths(paths: Sequence[Path], err: bool = False) -> None:
     """Print the paths of the files written, one per line; on standard error where the other holds a table."""
     for path in paths:
         echo(printable(str(path)), err)
+
+
+def terminal_width() -> int:
+    """Return how many columns standard output has: what COLUMNS says, those of a terminal, 80 elsewhere."""
+    return shutil.get_terminal_size((WIDTH_ELSEWHERE, 24)).columns
 
 
 def silence(stream: TextIO) -> None:

@@ -344,8 +344,15 @@ def test_a_dry_run_knows_what_is_done_already(cli, finished):
 def test_a_table_as_text(cli, finished):
     status, out, _ = cli("table", finished)
     assert status == 0
-    assert all(len(line) <= 100 for line in out.splitlines())
+    assert all(len(line) <= 80 for line in out.splitlines())
     assert "knn10" in out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 150])
+def test_a_table_fits_the_terminal(columns, cli, finished, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = cli("table", finished, "--all")
+    assert columns / 2 < max(map(len, out.splitlines())) <= columns
 
 
 def test_a_table_of_ranks(cli, finished):

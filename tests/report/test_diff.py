@@ -17,8 +17,8 @@ from latentbench.report.diff import (
     judged,
     read_side,
     regressions,
-    render,
 )
+from latentbench.report.diff_text import render
 from latentbench.statistics import paired_difference
 
 SCORES = ("r2", "knn", "active_units", "train_seconds", "peak_memory_bytes")
@@ -142,7 +142,7 @@ def test_a_verdict_never_contradicts_the_interval_beside_it(seed):
     shifts = np.random.default_rng(seed).normal(size=1 + 4 * (seed % 4)) * 0.03
     rows = judged([planted(shift + STEPS, better) for shift in shifts for better in ("up", "down")])
     for row in rows:
-        text = render([row], []).splitlines()[1]
+        text = render([row], []).splitlines()[2]
         shift, half = (float(word) for word in re.search(r"(-?[\d.]+)±([\d.]+)", text).groups())
         assert text.endswith("=") == (row.verdict == "=")
         assert abs(shift) <= half if row.verdict == "=" else abs(shift) >= half
@@ -182,7 +182,23 @@ def test_what_else_differs_is_said(runs):
     assert differences_in_environment(short.results, long.results) == ["budget on digits, epochs: 1 | 12"]
     text = render(compare(short, long), differences_in_environment(short.results, long.results))
     assert "differs: budget on digits, epochs: 1 | 12" in text
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_pairs_stand_below_each_other_and_fit_the_terminal(runs):
+    rows = compare(*[read_side(f"{runs}/{name}") for name in ("short", "long")], every=True)
+    longest = "version of a-distribution: 1.0 | 2.0, and so on until the line is longer than a terminal is wide"
+    lines = render(rows, [longest], 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    heads = [place for place, line in enumerate(lines) if line.startswith("digits: ")]
+    assert [lines[place] for place in heads] == ["digits: ae", "digits: vae", "digits: pca", "digits: pixels"]
+    assert len({lines[place + 1] for place in heads}) == 1
+    assert "no better direction" in " ".join(" ".join(lines).split())
+
+
+def test_two_models_are_named_above_their_rows(runs):
+    rows = compare(read_side(f"{runs}/long:ae"), read_side(f"{runs}/long:vae"))
+    assert render(rows, []).startswith("digits: a is ae, b is vae\nscore ")
 
 
 def test_a_limit_is_a_share_of_the_old_value(runs):

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
-from latentbench.terminal.output import echo
+from latentbench.terminal.output import echo, terminal_width
 
 __all__ = ["print_prose", "print_table"]
 
@@ -29,7 +29,7 @@ def print_table(
     from rich.table import Table
 
     cells = [[str(cell) for cell in row] for row in rows]
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False, width=terminal_width())
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(headings), show_edge=False)
     for place, column in enumerate(zip(*([headings] if headings else []), *cells, strict=True)):
         whole = place in numbers or (place == 0 and max(map(len, column)) <= console.width // 2)
@@ -48,9 +48,7 @@ def print_table(
 
 def print_prose(text: str) -> None:
     """Print paragraphs and lists of `- ` items, each wrapped anew."""
-    from rich.console import Console
-
-    width = min(Console().width, WIDEST_PROSE)
+    width = min(terminal_width(), WIDEST_PROSE)
     for block in re.split(r"\n(?=- |\n)", text):
         hanging = "  " if block.startswith("- ") else ""
         lead = "\n" if block.startswith("\n") else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.cli._shared.options import read_options, split_names
-from latentbench.terminal.output import echo
+from latentbench.terminal.output import echo, terminal_width
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -74,7 +74,7 @@ def show_results(results: Results, plugins: Plugins, purposes: str | None) -> st
     try:
         page = _write_page(results, plugins)
     finally:
-        table = render(comparison_table(results, split_names(purposes)), "text")
+        table = render(comparison_table(results, split_names(purposes)), "text", terminal_width())
         echo(table)
     _show_places(results.path, page)
     return table

@@ -13,8 +13,8 @@ from latentbench.table.build import comparison_table
 from latentbench.table.render import render
 
 
-def printed(results, form="text", **options):
-    return render(comparison_table(results, **options), form)
+def printed(results, form="text", width=100, **options):
+    return render(comparison_table(results, **options), form, width)
 
 
 def column_of(results, label, **options):
@@ -97,6 +97,27 @@ def test_lines_fit_the_page_and_blocks_repeat_the_first_columns(drawn_results):
     assert text.count("keep   r2 ") == text.count("for    score")
     assert "(beta=16," in text
     assert "latent_dim=8)" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_text_fits_the_width_and_loses_nothing(drawn_results, width):
+    build = drawn_results()
+    for size in (1, 2, 8, 16):
+        build.add(f"beta_vae(beta={size},latent_dim=8)", {"r2": 0.5, "rate": 12.0})
+    build.rows[0] |= {"status": "failed", "value": math.nan, "reason": "a long reason " * 12}
+    text = printed(build.results(), width=width, every=True)
+    assert max(map(len, text.splitlines())) <= width
+    assert " ".join(text.split()).endswith(HINT)
+    rows = [line for line in text.splitlines() if line.startswith("keep   r2 ")]
+    widest = printed(build.results(), width=400, every=True)
+    (whole,) = (line for line in widest.splitlines() if line.startswith("keep   r2 "))
+    assert set(whole.split()) == set(" ".join(rows).split())
+
+
+def test_a_page_too_narrow_for_a_model_still_shows_each_whole(drawn_results):
+    text = printed(drawn_results().results(), width=30)
+    assert text.count("for    score") == 5
+    assert "* .874±.003" in text
 
 
 def test_all_shows_the_floors_models_and_every_score(drawn_results):
