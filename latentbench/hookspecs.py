@@ -62,6 +62,11 @@ def epoch_finished(trial: Trial, epoch: int, losses: Mapping[str, float]) -> Non
 
 
 @hookspec
+def metric_started(trial: Trial, metric: str, done: int, total: int) -> None:
+    """Learn that a trial is scored by a metric, after `done` others of `total`."""
+
+
+@hookspec
 def trial_finished(trial: Trial, result: TrialResult) -> None:
     """Learn how a trial ended, failed ones too: `result` has status, error, message, seconds, failed_scores."""
 

@@ -307,6 +307,10 @@ class Plugins:
         """Tell plugins the mean losses of an epoch."""
         self._notify("epoch_finished", trial=trial, epoch=epoch, losses=losses)
 
+    def metric_started(self, trial: Trial, metric: str, done: int, total: int) -> None:
+        """Tell plugins by which metric a trial is scored."""
+        self._notify("metric_started", trial=trial, metric=metric, done=done, total=total)
+
     def trial_finished(self, trial: Trial, result: TrialResult) -> None:
         """Tell plugins how a trial ended."""
         self._notify("trial_finished", trial=trial, result=result)

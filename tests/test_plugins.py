@@ -378,6 +378,9 @@ def trial_started(trial): heard.append(("trial_started", trial))
 def epoch_finished(losses, trial): heard.append(("epoch_finished", trial, losses))
 
 @hookimpl
+def metric_started(metric, done, total): heard.append(("metric_started", metric, done, total))
+
+@hookimpl
 def trial_finished(trial, result): heard.append(("trial_finished", trial, result))
 
 @hookimpl
@@ -399,12 +402,14 @@ def test_lifecycle_hooks_are_heard_with_the_arguments_they_name(tmp_path):
     plugins.run_started("benchmark", "run")
     plugins.trial_started("trial")
     plugins.epoch_finished("trial", 3, {"total": 1.0})
+    plugins.metric_started("trial", "knn", 4, 22)
     plugins.trial_finished("trial", {"status": "ok"})
     plugins.run_finished("results")
     assert load_file(path).heard == [
         ("run_started", "benchmark", "run"),
         ("trial_started", "trial"),
         ("epoch_finished", "trial", {"total": 1.0}),
+        ("metric_started", "knn", 4, 22),
         ("trial_finished", "trial", {"status": "ok"}),
         ("run_finished", "results"),
     ]

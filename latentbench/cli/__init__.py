@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from latentbench.errors import LatentbenchError
 from latentbench.files.failures import explained, failure_status, in_words
 from latentbench.terminal.output import OutputError, echo, prepare_streams, silence
 from latentbench.terminal.preparing import shown_preparing
+from latentbench.terminal.working import working
 
 __all__ = ["main"]
 
@@ -26,35 +28,56 @@ VERBS = {
     "compare": "Compare two runs, or two models, score by score.",
     "doctor": "Check every file of a run, and move aside what is damaged.",
     "edit": "Change attributes of items one after another and draw every step.",
-    "export": "Write a trained model for use elsewhere: by torch alone, or by scikit-learn.",
     "env": "Print versions, hardware and plugins.",
+    "export": "Write a trained model for use elsewhere: by torch alone, or by scikit-learn.",
     "info": "Explain a dataset, model, metric, score or executor.",
     "list": "List datasets, models, metrics, executors or plugins.",
     "log": "Print what trials printed and raised, with tracebacks.",
+    "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
     "merge": "Join runs of one benchmark that were made on several machines.",
     "morph": "Turn one test item into another along a path of codes.",
-    "map": "Draw maps of a model's codes by PCA, t-SNE or UMAP.",
     "new": "Write a package with a new model, metric or dataset, to start from.",
     "pack": "Write a run into one file that others load.",
     "report": "Write the report page of a run.",
     "run": "Train models, score their latent spaces and compare.",
+    "sample": "Draw samples, grids and variations of a model, and invert its maps.",
     "score": "Score codes that you have, or add scores to a run.",
     "show": "Draw the reconstructions of all models, or traversals of one.",
-    "sample": "Draw samples, grids and variations of a model, and invert its maps.",
     "similar": "Tell how alike the spaces of models are, pair by pair.",
     "status": "Tell how far a run is: trials done, failed, running, queued and waiting.",
     "table": "Print the comparison table of a run.",
-    "transport": "Transport images, classes of codes and signals optimally.",
     "tour": "Film a tour of a model's map, or how the map forms.",
+    "transport": "Transport images, classes of codes and signals optimally.",
 }
 UPKEEP = ("doctor", "merge", "pack")  # verbs in a folder of their own
+DOING = {  # what is shown of a verb that takes seconds
+    "check": "checking",
+    "compare": "comparing",
+    "doctor": "checking files",
+    "edit": "editing items",
+    "export": "exporting",
+    "map": "making maps",
+    "merge": "joining runs",
+    "morph": "morphing",
+    "pack": "packing the run",
+    "report": "writing the page",
+    "run": "planning",
+    "sample": "decoding",
+    "score": "planning",
+    "show": "drawing",
+    "similar": "comparing spaces",
+    "status": "reading the run",
+    "table": "reading the run",
+    "tour": "filming the tour",
+    "transport": "transporting",
+}
 
 
 class _Verbs(click.Group):
     """Lists all verbs by name and imports only the one that is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(VERBS)
+        return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         if cmd_name not in VERBS:
@@ -98,7 +121,7 @@ def _status(arguments: list[str] | None) -> int:
     """Run the command line and return the exit status; what went wrong is told in one sentence."""
     try:
         Path.cwd()  # libraries that are loaded later end the process if it is gone
-        with shown_preparing():
+        with shown_preparing(), working(_doing(sys.argv[1:] if arguments is None else arguments)):
             status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
     except click.ClickException as error:
         echo(_usage(error), err=True)
@@ -121,6 +144,12 @@ def _status(arguments: list[str] | None) -> int:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         return _report(error, f"internal error: {what}; {DEBUG}=1 in the environment shows where", 1)
     return status if isinstance(status, int) else 0
+
+
+def _doing(arguments: Sequence[str]) -> str:
+    """Return what the verb of a command line does."""
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    return DOING.get(verb, f"latentbench {verb}".rstrip())
 
 
 def _report(error: BaseException, sentence: str, status: int) -> int:

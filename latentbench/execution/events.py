@@ -22,13 +22,19 @@ class TrialEvent:
         epoch: of "epoch_finished", counted from 1.
         losses: of "epoch_finished", means over its batches.
         result: of "trial_finished".
+        metric: of "metric_started", the one that is computed next.
+        done: of "metric_started", how many of the trial's metrics are computed.
+        total: of "metric_started", how many there are to compute.
     """
 
-    kind: Literal["trial_started", "epoch_finished", "trial_finished"]
+    kind: Literal["trial_started", "epoch_finished", "metric_started", "trial_finished"]
     trial: str
     epoch: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
     result: TrialResult | None = None
+    metric: str = ""
+    done: int = 0
+    total: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the event as JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -239,13 +240,29 @@ class _Work:
         model, space = checkpoint.model, checkpoint.space
         by_split: tuple[tuple[SplitName, tuple[ScoreRequest, ...]], ...]
         by_split = ("test", job.requests), ("validation", job.validation)
-        for split, requests in by_split:
-            now = [request for request in requests if not (deferring and request.on_host)]
-            missing = [request for request in now if record.read_scores(request, split) is None]
+        missing = {
+            split: [
+                request
+                for request in requests
+                if not (deferring and request.on_host) and record.read_scores(request, split) is None
+            ]
+            for split, requests in by_split
+        }
+        begins = self._teller(trial.key, sum(map(len, missing.values())))
+        for split, requests in missing.items():
             scores = SplitScores(split, trial, record, self.plugins, job.device, model, space)
-            failed |= scores.compute(missing)
+            failed |= scores.compute(requests, begins)
             model, space = scores.model, None
         return failed
+
+    def _teller(self, key: str, total: int) -> Callable[[str], None]:
+        """Return what tells the listener of each metric of a trial that begins, of `total` in all."""
+        begun = itertools.count()
+
+        def begins(metric: str) -> None:
+            self.listener(TrialEvent("metric_started", key, metric=metric, done=next(begun), total=total))
+
+        return begins
 
 
 def _trainings(checkpoints: Sequence[Checkpoint]) -> list[list[Checkpoint]]:

@@ -115,6 +115,8 @@ def _notifier(plan: Plan, plugins: Plugins) -> Listener:
             plugins.trial_started(trial)
         elif event.kind == "epoch_finished":
             plugins.epoch_finished(trial, event.epoch, event.losses)
+        elif event.kind == "metric_started":
+            plugins.metric_started(trial, event.metric, event.done, event.total)
         elif event.result is not None:
             plugins.trial_finished(trial, event.result)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,10 +58,14 @@ class SplitScores:
     _waiting: list[Measured] = field(default_factory=list)
     _reason: tuple[str, str] = ("", "")  # status and reason of scores that have no space
 
-    def compute(self, requests: Sequence[ScoreRequest]) -> dict[str, str]:
-        """Compute metrics and write their scores; return the message of each that failed."""
+    def compute(self, requests: Sequence[ScoreRequest], begins: Callable[[str], None]) -> dict[str, str]:
+        """Compute metrics and write their scores; return the message of each that failed.
+
+        `begins` is called with the name of each metric, before it is computed.
+        """
         seconds = cost = 0.0
         for request in requests:
+            begins(request.metric)
             started = time.perf_counter()
             self._waiting.append(self._measured(request, checked=False))
             seconds += time.perf_counter() - started

@@ -136,7 +136,9 @@ class WorkerProcess:
         self.heard = True
         if event.kind == "trial_finished":
             self.ended.add(event.trial)
-        if event.kind != "epoch_finished" and self.timeout is not None:  # starting the process does not count
+        if (
+            event.kind in ("trial_started", "trial_finished") and self.timeout is not None
+        ):  # starting the process does not count
             trainings = {trial.training_key for trial in self.job.trials if trial.key not in self.ended}
             self.deadline = time.monotonic() + self.timeout * max(1, len(trainings))
         if len(self.ended) == len(self.job.trials):

@@ -111,7 +111,9 @@ class _Deferred:
             self._listener(event)
 
     def after_scoring(self, event: TrialEvent) -> None:
-        """Pass on that a trial has finished, with what both of its jobs say."""
+        """Pass on how far it is, and that a trial has finished, with what both of its jobs say."""
+        if event.kind == "metric_started":
+            self._listener(event)
         if event.result is not None:
             earlier = self._results.pop(event.trial)
             result = replace(

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from latentbench.files.preparing import Preparing, listening
+from latentbench.terminal.bars import BARS, on_terminal
 from latentbench.terminal.output import echo
-from latentbench.terminal.progress import on_terminal
 from latentbench.text import printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import TaskID
 
 __all__ = ["PreparingBar", "PreparingLines", "shown_preparing"]
 
@@ -68,36 +68,24 @@ class PreparingBar(PreparingLines):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
-        self._bar: Progress | None = None
+        self._bar: TaskID | None = None
 
     def __call__(self, event: Preparing) -> None:
         """Move the bar."""
         super().__call__(event)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=event.done, note=self._note(event))
+            note = sentence(event, self.clock() - self.started)
+            BARS.move(self._bar, event.done, event.total, note)
 
-    def show(self, event: Preparing, seconds: float) -> None:  # noqa: ARG002 - the lines' way
+    def show(self, event: Preparing, seconds: float) -> None:
         """Make the bar, the first time."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
         if self._bar is None:
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.fields[note]}"),
-            )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._bar.add_task(printable(event.name), total=event.total, note=self._note(event))
-            self._bar.start()
-
-    def _note(self, event: Preparing) -> str:
-        return sentence(event, self.clock() - self.started)
+            self._bar = BARS.add(event.name, event.total, event.done, sentence(event, seconds))
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            self._bar.stop()
+            BARS.remove(self._bar)
         self._bar = None
 
 

@@ -85,7 +85,9 @@ def test_what_is_left_for_later_is_computed_and_told_once(plugins, tmp_path):
     plan, events = deferred(plugins, tmp_path / "run", "fine", "broken")
     for trial in plan.trials:
         kinds = [event.kind for event in events if event.trial == trial.key]
-        assert kinds == ["trial_started", "epoch_finished", "trial_finished"]
+        metrics = [event.metric for event in events if event.trial == trial.key and event.metric]
+        assert kinds == ["trial_started", "epoch_finished", *["metric_started"] * len(metrics), "trial_finished"]
+        assert sorted(metrics) == sorted(request.metric for request in plan.requests)
         record = Record(tmp_path / "run", trial.key)
         assert all(record.read_scores(request) is not None for request in plan.requests)
     assert [result.failed_scores for result in results_of(events)] == [

@@ -28,7 +28,7 @@ def say(values):
 def sleeps(seconds=600, **options):
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(%d)" % seconds], **options)
 
-event = dict(kind="trial_started", trial="", epoch=0, losses={}, result=None)
+event = dict(kind="trial_started", trial="", epoch=0, losses={}, result=None, metric="", done=0, total=0)
 result = dict(status="ok", error="", message="", seconds=1.0, failed_scores={})
 jobs.readline()
 for line in jobs:

@@ -82,18 +82,21 @@ def show_results(results: Results, plugins: Plugins, purposes: str | None) -> st
 
 def _show_places(run: Path, page: Path) -> None:
     """Print on standard error where page and scores are."""
-    echo(f"report: {page}   scores: {run / 'scores.csv'}", err=True)
+    echo(f"report: {page}\nscores: {run / 'scores.csv'}", err=True)
 
 
 def _write_page(results: Results, plugins: Plugins) -> Path:
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.charts.similarity_plot import stored_plots
     from latentbench.report.page.write import write_report
+    from latentbench.terminal.working import working
 
-    drawn = plots(results)
-    shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
-    page = write_report(results, plugins.report_sections(results), results.path / "report.html", shown)
-    write_figures(drawn, results.path / "figures")
+    page = results.path / "report.html"
+    with working(f"writing {page}", at_once=True):
+        drawn = plots(results)
+        shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
+        write_report(results, plugins.report_sections(results), page, shown)
+        write_figures(drawn, results.path / "figures")
     return page
 
 
