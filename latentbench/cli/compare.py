@@ -16,14 +16,14 @@ __all__ = ["command"]
 @click.command("compare")
 @click.argument("a", metavar="A", type=NAME_OR_PATH)
 @click.argument("b", metavar="B", type=NAME_OR_PATH)
-@click.option("--all", "every", is_flag=True, help="All scores, not just the headline ones.")
+@click.option("--all", "every", is_flag=True, help="Compare all scores, not just the headline ones.")
 @click.option(
     "--fail-on",
     "limits",
     multiple=True,
     type=TEXT,
     metavar="SCORE:PERCENT",
-    help="Exit with status 1 if B is worse by more.",
+    help="Exit with status 1 if this score of B is worse by more; may be repeated.",
 )
 def command(a: str, b: str, every: bool, limits: tuple[str, ...]) -> int:
     """Compare B with A: two runs, or models of runs as RUN:MODEL."""

@@ -21,7 +21,7 @@ __all__ = ["command"]
     type=click.Choice(["torch", "sklearn"]),
     default="torch",
     show_default=True,
-    help="torch: programs that need torch alone; sklearn: a transformer that can be trained anew, by latentbench.",
+    help="What to write: programs that need torch alone, or a transformer that latentbench can train anew.",
 )
 def command(selection: Selection, form: Literal["torch", "sklearn"]) -> None:
     """Write a trained model of the run folder RUN for use elsewhere.

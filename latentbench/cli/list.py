@@ -17,11 +17,14 @@ __all__ = ["command"]
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice([*(f"{kind}s" for kind in KINDS), "plugins"]))
+@click.argument("what", metavar="KIND", type=click.Choice([*(f"{kind}s" for kind in KINDS), "plugins"]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugin_options
 def command(what: str, as_json: bool, files: tuple[str, ...], blocked: tuple[str, ...]) -> None:
-    """List the datasets, models, metrics, pair metrics or executors that plugins supply, or the plugins."""
+    """List what plugins supply, or the plugins.
+
+    KIND is datasets, models, metrics, pair_metrics, executors or plugins.
+    """
     plugins = load_plugins(files, blocked) if what != "plugins" else Plugins(files, blocked)
     rows = _plugin_rows(plugins) if what == "plugins" else _registration_rows(plugins, cast("Kind", what[:-1]))
     if as_json:

@@ -21,9 +21,9 @@ __all__ = ["command"]
 
 @click.command("log")
 @click.argument("run", type=PATH)
-@click.option("--model", "-m", type=TEXT, metavar="NAME", help="Only this model, by its name in the table.")
-@click.option("--dataset", "-d", type=TEXT, metavar="NAME", help="Only this data set.")
-@click.option("--seed", type=int, help="Only trials with this seed.")
+@click.option("--model", "-m", type=TEXT, metavar="NAME", help="Print only this model, by its name in the table.")
+@click.option("--dataset", "-d", type=TEXT, metavar="NAME", help="Print only this data set.")
+@click.option("--seed", type=int, help="Print only trials with this seed.")
 def command(run: str, model: str | None, dataset: str | None, seed: int | None) -> None:
     """Print what trials of the run folder RUN printed, warned and raised, with tracebacks.
 

@@ -49,7 +49,7 @@ ITEMS = (
     type=click.Choice(["reconstructions", "traversals"]),
     default="reconstructions",
     show_default=True,
-    help="Reconstructions by all models (or --model), or traversals of one model, a dimension per row.",
+    help="What to draw: reconstructions by all models (or --model), or traversals of one, a dimension per row.",
 )
 @items_option(ITEMS)
 @click.option(

@@ -31,15 +31,19 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 
 @click.command("similar")
 @click.argument("spaces", nargs=-1, required=True, type=NAME_OR_PATH, metavar="RUN [RUN] | NAME=FILE[,FILE] ...")
-@click.option("--models", type=TEXT, metavar="MODEL,...", help="Only these models, as tables call them.")
+@click.option("--models", type=TEXT, metavar="MODEL,...", help="Compare only these models, as tables call them.")
 @click.option(
-    "--scores", "-s", type=TEXT, metavar="SCORE,...", help="Only these pair scores; default: the quick ones."
+    "--scores",
+    "-s",
+    type=TEXT,
+    metavar="SCORE,...",
+    help="Compute only these pair scores; default: the quick ones.",
 )
-@click.option("--all", "every", is_flag=True, help="All pair scores, those that take long too.")
-@click.option("-d", "--dataset", type=TEXT, help="On which data set of the run; needed where it has several.")
+@click.option("--all", "every", is_flag=True, help="Compute all pair scores, those that take long too.")
+@click.option("-d", "--dataset", type=TEXT, help="Data set of the run; needed where it has several.")
 @click.option("--labels", type=PATH, metavar="FILE", help="Class of each item of own codes, in their order.")
 @click.option(
-    "--calibrated", is_flag=True, help="Where scores lie between unrelated spaces (0) and equal ones (1)."
+    "--calibrated", is_flag=True, help="Print where scores lie between unrelated spaces (0) and equal ones (1)."
 )
 @click.option(
     "--format",
@@ -47,9 +51,13 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
     type=click.Choice(["text", "md", "csv", "latex", "html"]),
     default="text",
     show_default=True,
+    help="Print it in this form.",
 )
 @click.option(
-    "-o", "--output", type=PATH, help="Folder for the figure; default: RUN/figures. Own codes alone have no other."
+    "-o",
+    "--output",
+    type=PATH,
+    help="Folder for the figure; default: RUN/figures, and no figure of own codes alone.",
 )
 @click.option(
     "--show",

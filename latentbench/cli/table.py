@@ -17,17 +17,20 @@ __all__ = ["command"]
     "purposes",
     type=TEXT,
     metavar="PURPOSE,...",
-    help="Only the scores of these purposes: keep, find, group, ...",
+    help="Print only the scores of these purposes: keep, find, group, ...",
 )
-@click.option("--all", "every", is_flag=True, help="All scores and all reference models.")
-@click.option("--relative", is_flag=True, help="(score - floor) / (ceiling - floor) instead of the score.")
-@click.option("--ranks", is_flag=True, help="Ranks that significance allows, as 1-2, instead of the score.")
+@click.option("--all", "every", is_flag=True, help="Print all scores and all reference models.")
+@click.option("--relative", is_flag=True, help="Print (score - floor) / (ceiling - floor) instead of the score.")
+@click.option(
+    "--ranks", is_flag=True, help="Print the ranks that significance allows, as 1-2, instead of the score."
+)
 @click.option(
     "--format",
     "style",
     type=click.Choice(["text", "md", "csv", "latex", "html"]),
     default="text",
     show_default=True,
+    help="Print it in this form.",
 )
 def command(run: str, purposes: str | None, every: bool, relative: bool, ranks: bool, style: str) -> None:
     """Print the comparison table of the run folder RUN."""
