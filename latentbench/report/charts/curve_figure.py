@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentbench.drawing.panels import axis_scale, panel_grid, plain, set_ticks
-from latentbench.drawing.style import INK, LineStyle, line_styles, settings
+from latentbench.drawing.style import INK, LineOf, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, title_panel
 from latentbench.table.sweeps import Choice, Curve, Estimate, Line, Point, Sweep
 
@@ -20,11 +20,12 @@ __all__ = ["curve_figure", "draw_line", "rings"]
 FLOOR = "floor"
 
 
-def curve_figure(sweep: Sweep, axis: str) -> Figure:
+def curve_figure(sweep: Sweep, axis: str, places: Mapping[str, int] | None = None) -> Figure:
     """Draw each score over one number that varied, on the validation split.
 
     Contenders are lines with a band for their 95 % intervals over seeds; yardsticks are dashed, floors dotted,
     what does not vary is level. A ring marks the setting that is chosen there, a diamond its value on test.
+    `places` are those of the models of the run, which give them their colors.
 
     Raises:
         ValueError: nothing was varied along `axis`.
@@ -33,9 +34,11 @@ def curve_figure(sweep: Sweep, axis: str) -> Figure:
     if not curves:
         raise ValueError(f"nothing was varied along {axis!r}, but {sorted({c.axis for c in sweep.curves})}")
     lines = {line.label: line for curve in curves for line in curve.lines}
-    chosen = line_styles({name: (line.reference, line.level) for name, line in lines.items()})
+    chosen = line_styles(
+        {name: LineOf(line.model, line.reference, line.level) for name, line in lines.items()}, places
+    )
     if any(not math.isnan(_floor(curve)) for curve in curves):
-        chosen |= {FLOOR: line_styles({FLOOR: (FLOOR, True)})[FLOOR]}
+        chosen |= {FLOOR: line_styles({FLOOR: LineOf(FLOOR, FLOOR, True)})[FLOOR]}
     seeds = max(point.value.seeds for line in lines.values() for point in line.points)
     ringed = any(rings(sweep, curve) for curve in curves)
     key = "; ring: chosen there, diamond: its value on test" if ringed else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from latentbench.drawing.panels import lay_out, panel_grid, plain
-from latentbench.drawing.style import LineStyle, line_styles, settings
+from latentbench.drawing.style import LineOf, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, title_panel
 from latentbench.report.charts.curve_figure import draw_line
 from latentbench.report.charts.tradeoffs import columns_of
@@ -28,15 +28,18 @@ MARGIN = 1.25  # beyond the first and the last place
 AXIS = "labeled training items"
 
 
-def label_figure(dataset: str, items: int, curves: Sequence[Curve]) -> Figure:
+def label_figure(
+    dataset: str, items: int, curves: Sequence[Curve], places: Mapping[str, int] | None = None
+) -> Figure:
     """Draw the accuracy of each model over the number of labels, one panel for each family of scores.
 
     Contenders are lines with a band for their 95 % intervals over seeds; references are dashed or dotted. What is
-    reached with all labels stands apart at the right, at a place of its own.
+    reached with all labels stands apart at the right, at a place of its own. `places` are those of the models of
+    the run, which give them their colors.
     """
     shown, left_out = legible_curves(curves, set())
     lines = {line.label: line for curve in shown for line in curve.lines}
-    chosen = line_styles({name: (line.reference, False) for name, line in lines.items()})
+    chosen = line_styles({name: LineOf(line.model, line.reference) for name, line in lines.items()}, places)
     seeds = max(point.value.seeds for line in lines.values() for point in line.points)
     bands = "; bands: 95 % intervals over seeds" if seeds > 1 else ""
     title = f"{dataset}, test split ({counted(items, 'item')}), {counted(seeds, 'seed')}{bands}"

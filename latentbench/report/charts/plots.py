@@ -19,6 +19,7 @@ from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
 from latentbench.report.charts.label_figure import label_alt, label_figure, label_numbers
+from latentbench.report.charts.looks import run_places
 from latentbench.report.charts.tradeoff_figures import cost_figure, rate_figure
 from latentbench.report.charts.tradeoffs import (
     Mark,
@@ -135,7 +136,7 @@ def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
             "Settings are chosen on the validation split; a diamond is the chosen one's value on the test split.",
             f"Scores over {axis} on the validation split of {sweep.dataset}. {_seeds(results, sweep.dataset)}",
             _curve_alt(sweep, axis),
-            curve_figure(sweep, axis),
+            curve_figure(sweep, axis, run_places(results)),
             _curve_numbers(sweep, axis),
             () if place else tuple(map(_choice_sentence, sweep.choices)),
         )
@@ -153,7 +154,7 @@ def _label_plots(results: Results, dataset: str) -> Iterator[Plot]:
         "is better. Intervals are over seeds, not over other choices of labels.",
         f"Accuracy over the number of labels on the test split of {dataset}. {_seeds(results, dataset)}",
         label_alt(dataset, curves),
-        label_figure(dataset, items_scored(results, dataset), curves),
+        label_figure(dataset, items_scored(results, dataset), curves, run_places(results)),
         label_numbers(dataset, curves),
         label_reading(results, dataset),
     )

@@ -15,8 +15,9 @@ from latentbench.drawing.panels import (
     write_at_right,
     write_beside,
 )
-from latentbench.drawing.style import INK, LineStyle, line_styles, settings
+from latentbench.drawing.style import INK, LineOf, LineStyle, line_styles, settings
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
+from latentbench.report.charts.looks import run_places
 from latentbench.report.charts.tradeoffs import Mark, legible_marks
 from latentbench.score_rows import grouped
 from latentbench.table.sweeps import Estimate
@@ -41,7 +42,7 @@ def rate_figure(results: Results, dataset: str, marks: Sequence[Mark], levels: S
     marks, note = legible_marks(results, dataset, marks)
     if not marks:
         return None
-    styles, names = _mark_styles(marks)
+    styles, names = _mark_styles(results, marks)
     joined = {names[mark.line]: styles[mark.line] for mark in marks if mark.axis}
     title = _test_title(results, dataset, ["r2"], ", dots: single seeds") + note
     with settings():
@@ -64,7 +65,7 @@ def cost_figure(results: Results, dataset: str, marks: Sequence[Mark]) -> Figure
     if not marks:
         return None
     scores = list(dict.fromkeys(mark.score for mark in marks))
-    styles, names = _mark_styles(marks)
+    styles, names = _mark_styles(results, marks)
     legend = {names[line]: style for line, style in styles.items()}
     title = _test_title(results, dataset, scores) + note
     firsts = {row.score: row for row in reversed(results.rows_of(dataset, scores=set(scores)))}
@@ -134,9 +135,9 @@ def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> No
         write_beside(panel, spots)
 
 
-def _mark_styles(marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
+def _mark_styles(results: Results, marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
     """Return the style of each line of marks, and its name in the legend."""
-    styles = line_styles({mark.line: (mark.reference, False) for mark in marks})
+    styles = line_styles({mark.line: LineOf(mark.model, mark.reference) for mark in marks}, run_places(results))
     return styles, {mark.line: f"{mark.line}, by {mark.axis}" if mark.axis else mark.line for mark in marks}
 
 

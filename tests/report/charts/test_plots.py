@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from latentbench.drawing.panels import axis_scale, legible, round_ticks, spread_out
-from latentbench.drawing.style import COLORS, INK, line_styles
+from latentbench.drawing.style import COLORS, INK, LineOf, line_styles, model_places
 from latentbench.errors import RequestError
 from latentbench.report.charts.axes import shown_range
 from latentbench.report.charts.curve_figure import curve_figure
@@ -130,11 +130,43 @@ def test_ticks_and_texts_keep_apart():
 
 
 @pytest.mark.parametrize(("reference", "cue"), [("", "marker"), ("yardstick", "dash"), ("floor", "dash")])
-def test_no_two_lines_differ_in_color_alone(reference, cue):
-    styles = list(line_styles({f"line {place}": (reference, False) for place in range(4)}).values())
-    assert len({getattr(style, cue) for style in styles}) == 4
-    many = line_styles({f"line {place}": ("", False) for place in range(30)}).values()
+@pytest.mark.parametrize("same", [False, True])
+def test_no_two_lines_differ_in_color_alone(reference, cue, same):
+    lines = {f"line {place}": LineOf("vae" if same else f"model {place}", reference) for place in range(4)}
+    styles = list(line_styles(lines).values())
+    assert len({style.dash if same else getattr(style, cue) for style in styles}) == 4
+    many = line_styles({f"line {place}": LineOf(f"model {place}") for place in range(30)}).values()
     assert len({(style.color, style.marker) for style in many}) == 30
+    of_one = line_styles({f"line {place}": LineOf("vae") for place in range(30)}).values()
+    assert len({style.color for style in of_one}) == 30
+    assert len({style.marker for style in of_one}) == 1
+
+
+def test_a_model_has_one_color_and_one_marker_in_all_figures():
+    places = model_places([("ae", ""), ("pca", "yardstick"), ("vae", ""), ("nmf", "yardstick")])
+    alone = line_styles({"vae": LineOf("vae"), "nmf": LineOf("nmf", "yardstick")}, places)
+    every = line_styles(
+        {
+            "nmf": LineOf("nmf", "yardstick"),
+            "pca": LineOf("pca", "yardstick"),
+            "ae": LineOf("ae"),
+            "vae": LineOf("vae"),
+        },
+        places,
+    )
+    assert alone == {name: every[name] for name in alone}
+    assert alone["vae"].color == COLORS[1]
+    level = line_styles({"vae": LineOf("vae", level=True)}, places)["vae"]
+    assert (level.color, level.marker) == (COLORS[1], "")
+
+
+def test_a_model_has_its_color_in_every_chart_of_a_run(builder):
+    """Also where another one, that comes before it, is left out: an autoencoder has no rate."""
+    builder.add("ae", {"r2": 0.6, "rate": NO}, seeds=3, dataset="digits")
+    builder.add("vae", {"r2": 0.5, "rate": 3.0}, seeds=3, dataset="digits")
+    results = finished(builder)
+    for figure in (drawn_rate(results, "digits"), drawn_cost(results, "digits")):
+        assert COLORS[1] in {to_hex(line.get_color()) for line in figure.axes[0].lines if line.get_marker() == "s"}
 
 
 def test_a_panel_for_each_score_and_a_line_for_each_model(curve):
