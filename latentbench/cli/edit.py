@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.naming import other_choices
 from latentbench.cli._shared.options import TEXT
 from latentbench.cli._shared.selection import (
@@ -24,6 +25,7 @@ from latentbench.terminal.output import echo_paths
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from latentbench.drawing.formats import Formats
     from latentbench.explore.edit import Change, PlannedEdit
     from latentbench.latent.space import LatentSpace
 
@@ -57,6 +59,7 @@ HOW = ("balanced_means", "mean_difference", "probe_normal", "paired")
     help="Factor of all changes; default: chosen on the validation split.",
 )
 @click.option("--reencode", is_flag=True, help="Start each step from the code of the previous step's image.")
+@format_options()
 def command(
     selection: Selection,
     attribute: str,
@@ -66,6 +69,7 @@ def command(
     lock: tuple[str, ...],
     strength: str,
     reencode: bool,
+    formats: Formats,
 ) -> None:
     """Change attributes of test items of the run folder RUN one after another, and draw every step.
 
@@ -77,7 +81,7 @@ def command(
 
     Writes a picture, and its numbers as CSV.
     """
-    from latentbench.drawing.sheet import draw_sheet, write_figure
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.explore.edit import draw_edits, edited_by_default, plan_edits
 
     changes, amount = [_change(text) for text in (attribute, *then)], _strength(strength)
@@ -89,8 +93,8 @@ def command(
         rows = rows or edited_by_default(selected.space, edits[0])
         if not rows:
             raise RequestError(f"{edits[0]} changes no test item; choose items with --items")
-        sheet, numbers = draw_edits(selected.space, rows, edits, reencode=reencode)
-    title = f"{selected.name}: {_described(edits, how, amount)}{', re-encoded' if reencode else ''}"
+        title = f"{selected.name}: {_described(edits, how, amount)}{'; each step re-encoded' if reencode else ''}"
+        drawing = draw_edits(selected.space, rows, edits, title, reencode=reencode)
     about = {
         **selected.about,
         **selected.items_about(rows),
@@ -98,9 +102,8 @@ def command(
         "how": how,
         "reencode": reencode,
     }
-    picture = draw_sheet(replace(sheet, title=title), "png", about)
     stem = figure_stem(selected, ",".join(map(str, changes)), *other_choices("attribute", "then"))
-    echo_paths(write_figure(stem, {"png": picture}, numbers))
+    echo_paths(write_drawing(replace(drawing, about=about), stem, formats))
 
 
 def _change(text: str) -> Change:
@@ -147,8 +150,14 @@ def _check_drawn(space: LatentSpace, how: str, changes: Sequence[Change]) -> Non
 
 
 def _described(edits: Sequence[PlannedEdit], how: str, strength: float | None) -> str:
-    """Return the edits and their strengths in words."""
-    parts = ", ".join(f"{edit} x {edit.strength:.2f}" for edit in edits)
-    by = "by validation" if all(edit.chosen for edit in edits) else "1: means' gap"
-    by = by if strength is None else "given"
-    return f"{parts} ({how}, strength {by})"
+    """Return the edits, how their directions were found, and how strong they are, in words."""
+    first, *others = edits
+    parts = [f"{first.words} (strength {first.strength_words})"]
+    parts += [f"{edit.words} ({edit.strength_words})" for edit in others]
+    by = (
+        "chosen on the validation split"
+        if all(edit.chosen for edit in edits)
+        else "of 1: the gap between the means"
+    )
+    by = by if strength is None else "as given"
+    return f"{', '.join(parts)}; directions by {how.replace('_', ' ')}, strengths {by}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.options import TEXT
 from latentbench.cli._shared.selection import Selection, selection_options
 
 if TYPE_CHECKING:
     from latentbench.cli._shared.selection import SelectedTrial
+    from latentbench.drawing.formats import Formats
     from latentbench.latent.maps.projection import Map
     from latentbench.plugins import Plugins
 
@@ -43,14 +46,7 @@ __all__ = ["command"]
     show_default=True,
     help="Make this many maps with consecutive seeds and report how much they differ.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["png", "svg", "pdf"]),
-    default="png",
-    show_default=True,
-    help="File format.",
-)
+@format_options()
 def command(
     selection: Selection,
     methods: str,
@@ -58,7 +54,7 @@ def command(
     by: str | None,
     map_seed: int,
     repeats: int,
-    form: Any,
+    formats: Formats,
 ) -> None:
     """Draw maps of a model's codes by PCA, t-SNE and UMAP, side by side, with their trust scores.
 
@@ -67,8 +63,9 @@ def command(
     from latentbench.cli._shared.naming import other_choices
     from latentbench.cli._shared.options import split_names
     from latentbench.cli._shared.selection import applicable, figure_stem
-    from latentbench.drawing.sheet import write_figure
-    from latentbench.explore.map import choose_coloring, draw_maps, map_numbers
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.coloring import choose_coloring
+    from latentbench.explore.map import draw_maps
     from latentbench.latent.maps.projection import check_method
     from latentbench.terminal.output import echo_paths
 
@@ -83,9 +80,8 @@ def command(
     named = {str(number): name for number, name in coloring.marks.items()}
     about |= {"classes": named} if any(number != name for number, name in named.items()) else {}
     notes = {maps[0].method: _agreement(maps) for maps in maps_by_method}
-    drawn = draw_maps(first, coloring, selected.name, form, about, notes)
-    stem = figure_stem(selected, *names, *other_choices("methods"))
-    echo_paths(write_figure(stem, {form: drawn}, map_numbers(first, coloring)))
+    drawing = replace(draw_maps(first, coloring, selected.name, notes), about=about)
+    echo_paths(write_drawing(drawing, figure_stem(selected, *names, *other_choices("methods")), formats))
 
 
 def _maps(selected: SelectedTrial, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:

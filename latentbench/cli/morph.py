@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.naming import other_choices
 from latentbench.cli._shared.options import TEXT, several, split_names
 from latentbench.cli._shared.selection import (
@@ -22,13 +24,13 @@ from latentbench.errors import RequestError
 from latentbench.terminal.output import echo, echo_paths
 
 if TYPE_CHECKING:
+    from latentbench.drawing.formats import Formats
     from latentbench.latent.paths.graph import CodeGraph
 
 __all__ = ["command"]
 
 POINTS, EDGE_POINTS = 12, 5
 FRAMES = 41  # forward; the same without the ends lead back
-MILLISECONDS = 60
 
 
 @click.command("morph")
@@ -59,22 +61,7 @@ MILLISECONDS = 60
     show_default=True,
     help="Neighbors of each code in the graph of --path graph.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["png", "svg", "pdf"]),
-    default="png",
-    show_default=True,
-    help="File format of the sheet.",
-)
-@click.option(
-    "--animation",
-    "moving",
-    type=click.Choice(["webp", "gif", "none"]),
-    default="webp",
-    show_default=True,
-    help="File format of the animation from item to item; a blend has none.",
-)
+@format_options(moving=True)
 @click.option("--meshes", is_flag=True, help="Also write the surfaces of 3-D shapes, as one .obj file.")
 def command(
     selection: Selection,
@@ -85,9 +72,8 @@ def command(
     path: str,
     points: int | None,
     neighbors: int,
-    form: Any,
-    moving: str,
     meshes: bool,
+    formats: Formats,
 ) -> None:
     """Morph one test item into another through the codes of a model from the run folder RUN.
 
@@ -109,9 +95,9 @@ def command(
     with applicable(selected):
         graph = _graph(selected, neighbors) if "graph" in paths else None
         if corners is None:
-            written = _write_strip(selected, items, paths, count, graph, form, moving, meshes)
+            written = _write_strip(selected, items, paths, count, graph, formats, meshes)
         else:
-            written = _write_blend(selected, items, paths, count, graph, form)
+            written = _write_blend(selected, items, paths, count, graph, formats)
     echo_paths(written)
 
 
@@ -121,38 +107,39 @@ def _write_strip(
     paths: list[str],
     points: int,
     graph: CodeGraph | None,
-    form: Any,
-    moving: Any,
+    formats: Formats,
     meshes: bool,
 ) -> list[Path]:
-    from latentbench.drawing.animation import animation
-    from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.explore.morph import as_meshes, frames, morphed, morphed_sheet, numbers
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.morph import as_meshes, draw_morph, morphed
 
     morph = morphed(selected.space, items, points, paths, graph)
     _tell(morph.notes)
-    sheet = morphed_sheet(morph, selected.name)
-    drawn = {form: draw_sheet(sheet, form, _about(selected, items, paths))}
-    if moving != "none":
+    finer = None
+    if formats.moving:
         possible = [way for way in paths if way in _names(morph)]
         finer = morph if points >= FRAMES else morphed(selected.space, items, FRAMES, possible, graph)
-        drawn[moving] = animation(frames(finer), MILLISECONDS, moving)
-    if meshes:
-        drawn["obj"] = as_meshes(morph).encode()
-    return write_figure(_stem(selected, items), drawn, numbers(selected.space, morph))
+    others = {"obj": as_meshes(morph).encode()} if meshes else {}
+    drawing = draw_morph(selected.space, morph, selected.name, finer)
+    drawing = replace(drawing, about=_about(selected, items, paths), others=others)
+    return write_drawing(drawing, _stem(selected, items), formats)
 
 
 def _write_blend(
-    selected: SelectedTrial, items: list[int], paths: list[str], points: int, graph: CodeGraph | None, form: Any
+    selected: SelectedTrial,
+    items: list[int],
+    paths: list[str],
+    points: int,
+    graph: CodeGraph | None,
+    formats: Formats,
 ) -> list[Path]:
-    from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.explore.morph import blended, blended_sheet, numbers
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.morph import blended, draw_blend
 
     morph = blended(selected.space, items, points - 1, paths, graph)
     _tell(morph.notes)
-    sheet = blended_sheet(morph, selected.name)
-    drawn = {form: draw_sheet(sheet, form, _about(selected, items, paths))}
-    return write_figure(_stem(selected, items, "blend"), drawn, numbers(selected.space, morph))
+    drawing = replace(draw_blend(selected.space, morph, selected.name), about=_about(selected, items, paths))
+    return write_drawing(drawing, _stem(selected, items, "blend"), formats)
 
 
 def _paths(text: str) -> list[str]:

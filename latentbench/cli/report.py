@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options, split_names
+from latentbench.cli._shared.formats import FORMAT_HELP, still_forms
+from latentbench.cli._shared.options import PATH, load_plugins, plugin_options
+from latentbench.drawing.formats import Formats
 from latentbench.errors import RequestError
 from latentbench.terminal.output import echo_paths
 
-if TYPE_CHECKING:
-    from latentbench.report.charts.plots import FigureForm
-
 __all__ = ["command"]
-
-FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 
 
 @click.command("report")
 @click.argument("run", type=PATH)
 @click.option("-o", "--output", type=PATH, help="Where to write the page; default: RUN/report.html.")
 @click.option(
-    "--format",
-    "forms",
-    type=TEXT,
-    metavar="FORMAT,...",
-    help=f"Formats of RUN/figures: {', '.join(FORMS)}; default: svg.",
+    "--format", "forms", metavar="FORMAT,...", help=f"{FORMAT_HELP} They go to RUN/figures; default: png."
 )
 @plugin_options
 def command(
@@ -43,7 +35,7 @@ def command(
     from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
-    chosen = _chosen_forms(forms, output)
+    formats = _formats(forms, output)
     if not output:
         refuse_writing(Path(run), "say with -o where to write the page")
     plugins = load_plugins(files, blocked, run)
@@ -53,21 +45,18 @@ def command(
     shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
     write_report(results, plugins.report_sections(results), page, shown)
     if not output:
-        write_figures(drawn, results.path / "figures", chosen)
+        write_figures(drawn, results.path / "figures", formats)
     echo_paths([page])
 
 
-def _chosen_forms(forms: str | None, output: str | None) -> list[FigureForm]:
+def _formats(forms: str | None, output: str | None) -> Formats:
     """Return the formats of figures that were asked for.
 
     Raises:
         RequestError: one is unknown, or no figure is written.
     """
     if forms is None:
-        return ["svg"]
+        return Formats()
     if output:
         raise RequestError("--format is of figures, and with -o only the page is written; leave one of them out")
-    named = split_names(forms)
-    if unknown := [name for name in named if name not in FORMS]:
-        raise RequestError(f"--format takes {' and '.join(FORMS)}, separated by commas, not {unknown[0]!r}")
-    return [form for form in FORMS if form in named]
+    return Formats(still_forms(forms))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.naming import other_choices
 from latentbench.cli._shared.selection import (
     SelectedTrial,
@@ -20,7 +22,10 @@ from latentbench.errors import RequestError
 from latentbench.terminal.output import echo_paths
 
 if TYPE_CHECKING:
-    from latentbench.explore.sample import SampleSheet
+    from pathlib import Path
+
+    from latentbench.drawing.drawing import Drawing
+    from latentbench.drawing.formats import Formats
 
 __all__ = ["command"]
 
@@ -65,7 +70,8 @@ POINTS = 2000
     show_default=True,
     help="Seed of the random draws.",
 )
-def command(selection: Selection, how: str, **options: Any) -> None:
+@format_options()
+def command(selection: Selection, how: str, formats: Formats, **options: Any) -> None:
     """Decode new codes of a model from the run folder RUN; write a sheet of images, and their codes as CSV.
 
     --how prior, gaussian or mixture draws codes. grid spans the two dimensions that vary most. variations draws
@@ -80,8 +86,8 @@ def command(selection: Selection, how: str, **options: Any) -> None:
     side = _side(options["count"]) if how in ("grid", "inverse") else 0
     selected = selection.open("sample")
     with applicable(selected):
-        sheet = _sample(selected, how, side, options)
-    echo_paths(_write(selected, how, sheet, options))
+        drawing = _sample(selected, how, side, options)
+    echo_paths(_write(selected, how, drawing, options, formats))
 
 
 def _side(count: int) -> int:
@@ -92,7 +98,7 @@ def _side(count: int) -> int:
     return side
 
 
-def _sample(selected: SelectedTrial, how: str, side: int, options: dict[str, Any]) -> SampleSheet:
+def _sample(selected: SelectedTrial, how: str, side: int, options: dict[str, Any]) -> Drawing:
     from latentbench.explore.sample import draws, grid, inverse_grid, varied
 
     space, name, drawn = selected.space, selected.name, options["seed_draw"]
@@ -108,11 +114,13 @@ def _sample(selected: SelectedTrial, how: str, side: int, options: dict[str, Any
     return draws(space, options["count"], drawn, how, name)  # type: ignore[arg-type]  # click has checked it
 
 
-def _write(selected: SelectedTrial, how: str, sample: SampleSheet, options: dict[str, Any]) -> list[Any]:
-    from latentbench.drawing.sheet import draw_sheet, write_figure
+def _write(
+    selected: SelectedTrial, how: str, drawing: Drawing, options: dict[str, Any], formats: Formats
+) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
 
     chosen = {name: value for name, value in options.items() if value is not None}
     items = selected.items_about([options["item"]]) if how == "variations" else {}
     about = {**selected.about, "how": how, **chosen, **items}
     stem = figure_stem(selected, how, *other_choices("how"))
-    return write_figure(stem, {"png": draw_sheet(sample.sheet, about=about)}, sample.numbers)
+    return write_drawing(replace(drawing, about=about), stem, formats)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.naming import file_name, other_choices
 from latentbench.cli._shared.selection import (
     Selection,
@@ -24,18 +25,14 @@ from latentbench.errors import NotApplicableError, RequestError
 from latentbench.terminal.output import echo, echo_paths
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from latentbench.cli._shared.selection import SelectedTrial
-    from latentbench.drawing.sheet import SheetFormat
-    from latentbench.drawing.sheet_layout import Sheet
+    from latentbench.drawing.formats import Formats
     from latentbench.explore.show import Reconstructions
     from latentbench.results import Results
     from latentbench.trial import Trial
 
 __all__ = ["command"]
 
-FORMS: tuple[SheetFormat, ...] = ("png", "svg", "pdf")
 ITEMS = (
     "Test items to reconstruct (default: the first of each class), or to start traversals from (default: the mean "
     "code)."
@@ -60,24 +57,28 @@ ITEMS = (
     help="How many of the most active dimensions to traverse.",
 )
 @click.option("--steps", type=click.IntRange(2), default=7, show_default=True, help="Images per dimension.")
-def command(selection: Selection, what: str, items: list[int] | None, dims: int, steps: int) -> None:
+@format_options()
+def command(
+    selection: Selection, what: str, items: list[int] | None, dims: int, steps: int, formats: Formats
+) -> None:
     """Draw what the models of the run folder RUN decode, and write the numbers as CSV.
 
     Reconstructions: input, reconstruction and difference of the same test items, for every model with a decoder.
     Traversals: one row per dimension, the most active first, from its 5 % to its 95 % quantile.
     """
     if what == "reconstructions":
-        paths = _show_reconstructions(selection, items)
+        paths = _show_reconstructions(selection, items, formats)
     else:
         selected = selection.open("show")
         with applicable(selected):
             starts = items or (None,)
-            paths = [path for start in starts for path in _show_traversals(selected, start, dims, steps)]
+            paths = [path for start in starts for path in _show_traversals(selected, start, dims, steps, formats)]
     echo_paths(paths)
 
 
-def _show_reconstructions(selection: Selection, items: list[int] | None) -> list[Path]:
-    from latentbench.explore.show import reconstruction_numbers, reconstruction_sheet, reconstructions
+def _show_reconstructions(selection: Selection, items: list[int] | None, formats: Formats) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.show import draw_reconstructions, reconstructions
     from latentbench.latent.class_names import item_words
     from latentbench.report.page.pictures import shown_items
     from latentbench.results import Results
@@ -117,28 +118,25 @@ def _show_reconstructions(selection: Selection, items: list[int] | None) -> list
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
     seeds_by_model = {model.label: model.seed for model in reconstructed}
     about = {"dataset": dataset, "items": items, "item_names": names, "seeds": seeds_by_model}
-    sheet = reconstruction_sheet(reconstructed, names, f"{dataset}, test items reconstructed")
-    return _write(folder / name, sheet, about, reconstruction_numbers(reconstructed, items))
+    drawing = draw_reconstructions(reconstructed, items, names, f"{dataset}, test items reconstructed")
+    return write_drawing(replace(drawing, about=about), folder / name, formats)
 
 
-def _show_traversals(selected: SelectedTrial, item: int | None, most: int, steps: int) -> list[Path]:
-    from latentbench.explore.show import traversal_numbers, traversal_sheet, traversals
+def _show_traversals(
+    selected: SelectedTrial, item: int | None, most: int, steps: int, formats: Formats
+) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.show import draw_traversals, traversals
     from latentbench.latent.class_names import item_words
 
     start = "the mean code"
     if item is not None:
         start = item_words(selected.space, check_item(selected.space, item, "--items"))
     decoded = traversals(selected.space, item, most, steps)
-    sheet = traversal_sheet(decoded, f"{selected.name}: dimensions from {start}")
+    drawing = draw_traversals(decoded, f"{selected.name}: dimensions from {start}")
     where = "" if item is None else f"item={item}"
     stem = figure_stem(selected, "traversals", where, *other_choices("what", "items"))
-    return _write(stem, sheet, {**selected.about, "start": start}, traversal_numbers(decoded))
-
-
-def _write(stem: Path, sheet: Sheet, about: Mapping[str, Any], numbers: pd.DataFrame) -> list[Path]:
-    from latentbench.drawing.sheet import draw_sheet, write_figure
-
-    return write_figure(stem, {form: draw_sheet(sheet, form, about) for form in FORMS}, numbers)
+    return write_drawing(replace(drawing, about={**selected.about, "start": start}), stem, formats)
 
 
 def _trial(results: Results, dataset: str, label: str, seed: int | None) -> Trial | None:

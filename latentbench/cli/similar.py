@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.formats import read_forms
 from latentbench.cli._shared.naming import file_name, other_choices
 from latentbench.cli._shared.options import NAME_OR_PATH, PATH, TEXT, load_plugins, plugin_options, split_names
 from latentbench.cli._shared.own_codes import codes_by_name
 from latentbench.cli._shared.selection import items_option
 from latentbench.cli._shared.stitched import check_show, show_stitched
+from latentbench.drawing.formats import STILL_FORMS, Formats
 from latentbench.errors import RequestError
 from latentbench.files.reading import is_there
 from latentbench.packed.opening import is_archive
@@ -20,13 +22,13 @@ from latentbench.terminal.output import echo, echo_paths, terminal_width
 
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
-    from latentbench.report.charts.plots import FigureForm
     from latentbench.similarity.requests import PairRequest
     from latentbench.similarity.similarity import Similarity
 
 __all__ = ["command"]
 
-FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
+DEFAULT = "text,png"
+STYLES = ("text", "md", "csv", "latex", "html")
 
 
 @click.command("similar")
@@ -47,11 +49,11 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 )
 @click.option(
     "--format",
-    "style",
-    type=click.Choice(["text", "md", "csv", "latex", "html"]),
-    default="text",
+    "form",
+    metavar="FORMAT,...",
+    default=DEFAULT,
     show_default=True,
-    help="Print it in this form.",
+    help=f"Format of the print, of {', '.join(STYLES)}, and formats of the figure, of {', '.join(STILL_FORMS)}.",
 )
 @click.option(
     "-o",
@@ -69,7 +71,7 @@ FORMS: tuple[FigureForm, ...] = ("svg", "pdf")
 @plugin_options
 def command(
     spaces: tuple[str, ...],
-    style: str,
+    form: str,
     calibrated: bool,
     show: str | None,
     files: tuple[str, ...],
@@ -82,11 +84,12 @@ def command(
     model. All hold the same items in the same order. What is computed is kept in RUN/similarity. The matrices are
     also drawn, with their numbers as CSV.
     """
+    style, formats = _formats(form, show)
     named = codes_by_name(text for text in spaces if "=" in text and not is_there(text))
     runs = [text for text in spaces if "=" not in text or is_there(text)]
     if show:
         run = check_show(runs, list(named))
-        echo_paths(show_stitched(run, show, options["items"], load_plugins(files, blocked, run)))
+        echo_paths(show_stitched(run, show, options["items"], load_plugins(files, blocked, run), formats))
         return
     if options["items"]:
         raise RequestError("--items is about the pictures of --show; add --show A,B or leave it out")
@@ -102,23 +105,41 @@ def command(
     models = source.chosen(split_names(options["models"]))
     similarity = compare_models(source.dataset, models, requests, source.folder)
     echo(render_similarity(similarity, style, calibrated, terminal_width()))
-    _draw(similarity, runs, list(named), options["output"])
+    _draw(similarity, runs, list(named), options["output"], formats)
 
 
-def _draw(similarity: Similarity, runs: Sequence[str], named: Sequence[str], output: str | None) -> None:
+def _formats(text: str, show: str | None) -> tuple[str, Formats]:
+    """Return how matrices are printed, and in which formats the figure is written.
+
+    Raises:
+        RequestError: an unknown format, several of the print, or one with --show, which prints nothing.
+    """
+    names = split_names(text) or (text,)
+    forms = read_forms(names, STYLES)
+    styles = [style for style in STYLES if style in names]
+    if len(styles) > 1:
+        raise RequestError(f"--format takes one format of the print, got {' and '.join(styles)}; leave one out")
+    if show and styles and text != DEFAULT:
+        raise RequestError(
+            f"--format {styles[0]} is about matrices, and --show draws pictures; leave one of them out"
+        )
+    return (*styles, "text")[0], Formats(forms or ("png",))
+
+
+def _draw(
+    similarity: Similarity, runs: Sequence[str], named: Sequence[str], output: str | None, formats: Formats
+) -> None:
     """Write the figure, where there is a folder for it; on standard error, say where it is."""
     if not output and (not runs or is_archive(Path(runs[0]))):
         return
-    from latentbench.drawing.sheet import write_figure
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.report.charts.similarity_plot import similarity_plot
 
     others = [Path(run).resolve().name for run in runs[bool(runs) :]]
-    choices = other_choices("spaces", "style", "calibrated", "labels")
+    choices = other_choices("spaces", "calibrated", "labels")
     folder = Path(output) if output else Path(runs[0]) / "figures"
-    plot = similarity_plot(similarity)
-    drawn: dict[str, bytes] = {form: plot.encoded(form) for form in FORMS}
     stem = folder / file_name("similarity", similarity.dataset, *others, *named, *choices)
-    echo_paths(write_figure(stem, drawn, plot.numbers), err=True)
+    echo_paths(write_drawing(similarity_plot(similarity).drawing, stem, formats), err=True)
     if not (output or others or named):
         echo(f"`latentbench report {runs[0]}` shows in its page how alike its models are", err=True)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.selection import Selection, selection_options
 
 if TYPE_CHECKING:
     from latentbench.cli._shared.selection import SelectedTrial
-    from latentbench.explore.tour import Film
+    from latentbench.drawing.drawing import Drawing
+    from latentbench.drawing.formats import Formats
     from latentbench.plugins import Plugins
 
 __all__ = ["command"]
@@ -35,9 +38,7 @@ __all__ = ["command"]
 @click.option(
     "--map-seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the map and the clusters."
 )
-@click.option(
-    "--format", "form", type=click.Choice(["webp", "gif"]), default="webp", show_default=True, help="File format."
-)
+@format_options(moving=True)
 def command(
     selection: Selection,
     method: str,
@@ -46,7 +47,7 @@ def command(
     seconds: float | None,
     forming: bool,
     map_seed: int,
-    form: Any,
+    formats: Formats,
 ) -> None:
     """Film a model's map: a dot visits each cluster, with the decoded image beside the map.
 
@@ -57,24 +58,23 @@ def command(
     """
     from latentbench.cli._shared.naming import other_choices
     from latentbench.cli._shared.selection import applicable, figure_stem
-    from latentbench.drawing.animation import animation
-    from latentbench.drawing.sheet import write_figure
-    from latentbench.explore.tour import MILLISECONDS
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.terminal.output import echo_paths
 
     selected = selection.open("tour")
     with applicable(selected):
         if forming:
-            film = _forming(selected, method, count, map_seed, seconds or 1.6, selection.plugins)
+            drawing = _forming(selected, method, count, map_seed, seconds or 1.6, selection.plugins)
         else:
-            film = _tour(selected, method, count, map_seed, clusters, seconds or 0.8, selection.plugins)
+            drawing = _tour(selected, method, count, map_seed, clusters, seconds or 0.8, selection.plugins)
     stem = figure_stem(selected, method, *other_choices("method"))
-    echo_paths(write_figure(stem, {form: animation(film.frames, MILLISECONDS, form)}, film.numbers))
+    drawing = replace(drawing, about={**selected.about, "method": method, "map_seed": map_seed})
+    echo_paths(write_drawing(drawing, stem, formats))
 
 
 def _tour(
     selected: SelectedTrial, method: str, count: int, seed: int, clusters: int, seconds: float, plugins: Plugins
-) -> Film:
+) -> Drawing:
     """Film a round trip through the clusters."""
     from latentbench.execution.maps import trial_map
     from latentbench.explore.tour import cluster_tour
@@ -82,14 +82,15 @@ def _tour(
 
     record = Record(selected.results.path, selected.trial.key)
     layout = trial_map(record, selected.space, method, plugins, seed=seed, count=count)
-    return cluster_tour(selected.space, layout, clusters, seconds, seed)
+    return cluster_tour(selected.space, layout, selected.name, clusters, seconds, seed)
 
 
 def _forming(
     selected: SelectedTrial, method: str, count: int, seed: int, seconds: float, plugins: Plugins
-) -> Film:
+) -> Drawing:
     """Film the maps of all checkpoints; each but the last is computed from the places of the next one."""
     from latentbench.execution.maps import trial_map
+    from latentbench.explore.coloring import choose_coloring
     from latentbench.explore.tour import finished_checkpoints, forming_film
     from latentbench.records import Record
 
@@ -101,5 +102,5 @@ def _forming(
         maps.append(trial_map(record, space, method, plugins, seed=seed, count=count, start=start))
         start = maps[-1].places
     rows = maps[0].rows
-    labels = selected.space.labels.cpu().numpy()[rows] if "labels" in selected.space.supplies else None
-    return forming_film(maps[::-1], trials, labels, seconds, selected.space.class_names)
+    coloring = choose_coloring(selected.space, rows)
+    return forming_film(maps[::-1], trials, coloring, selected.name, seconds)

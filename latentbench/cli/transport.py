@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentbench.cli._shared.formats import format_options
 from latentbench.cli._shared.naming import file_name, other_choices
 from latentbench.cli._shared.options import PATH, TEXT, several
 from latentbench.cli._shared.selection import (
@@ -29,7 +30,7 @@ from latentbench.terminal.output import echo_paths
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from latentbench.explore.transport import TransportFigure
+    from latentbench.drawing.formats import Formats
 
 __all__ = ["command"]
 
@@ -61,6 +62,7 @@ SIDE = 5  # pictures along the side of a square between four
     show_default=True,
     help="Number of pictures from one end to the other.",
 )
+@format_options(moving=True)
 def command(
     selection: Selection,
     items: list[int] | None,
@@ -68,6 +70,7 @@ def command(
     signals: str | None,
     weights: list[float] | None,
     points: int,
+    formats: Formats,
 ) -> None:
     """Interpolate images, classes of codes or signals by optimal transport, beside plain fading.
 
@@ -79,12 +82,12 @@ def command(
     """
     _check_request(selection.run, items, classes, signals, weights)
     if signals is not None:
-        echo_paths(_signals(Path(signals), weights, points, selection.output))
+        echo_paths(_signals(Path(signals), weights, points, selection.output, formats))
     elif items is not None:
         selected = replace(selection, model=selection.model or _any_model(selection)).open("transport")
-        echo_paths(_items(selected, items, weights, points))
+        echo_paths(_items(selected, items, weights, points, formats))
     else:
-        echo_paths(_classes(selection.open("transport"), classes or "", points))
+        echo_paths(_classes(selection.open("transport"), classes or "", points, formats))
 
 
 def _check_request(run: str, items: Any, classes: Any, signals: Any, weights: Any) -> None:
@@ -113,7 +116,10 @@ def _any_model(selection: Selection) -> str | None:
     return next((trial.label for trial in finished if selection.dataset in (None, trial.dataset)), None)
 
 
-def _items(selected: SelectedTrial, items: list[int], weights: list[float] | None, points: int) -> list[Path]:
+def _items(
+    selected: SelectedTrial, items: list[int], weights: list[float] | None, points: int, formats: Formats
+) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.explore.transport import image_grid, image_means, image_strip
     from latentbench.latent.class_names import item_words
 
@@ -124,16 +130,18 @@ def _items(selected: SelectedTrial, items: list[int], weights: list[float] | Non
     with _reported(selected):
         images = selected.space.inputs[rows]
         if weights is None and len(rows) == 2:
-            figure = image_strip(images, points, title)
+            drawing = image_strip(images, points, title)
         elif weights is None and len(rows) == 4:
-            figure = image_grid(images, names, SIDE, title)
+            drawing = image_grid(images, names, SIDE, title)
         else:
-            figure = image_means(images, names, _weights(weights, len(rows)), title, titles)
+            drawing = image_means(images, names, _weights(weights, len(rows)), title, titles)
     about = {"dataset": selected.trial.dataset, **selected.items_about(rows), "weights": weights}
-    return _write(selected.folder / file_name(selected.trial.dataset, *other_choices()), figure, about)
+    stem = selected.folder / file_name(selected.trial.dataset, *other_choices())
+    return write_drawing(replace(drawing, about=about), stem, formats)
 
 
-def _classes(selected: SelectedTrial, request: str, points: int) -> list[Path]:
+def _classes(selected: SelectedTrial, request: str, points: int, formats: Formats) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.explore.transport import class_morph
     from latentbench.latent.class_names import class_pair, class_words
 
@@ -142,14 +150,16 @@ def _classes(selected: SelectedTrial, request: str, points: int) -> list[Path]:
         known = sorted(set(space.labels.tolist()))
         pair = class_pair(request, ",", "--classes 5,9, by number or by name", space.class_names, known)
         names = [class_words(number, space.class_names) for number in pair]
-        figure = class_morph(space, *pair, points, 0, f"{selected.name}: from {names[0]} to {names[1]}")
+        drawing = class_morph(space, *pair, points, 0, f"{selected.name}: from {names[0]} to {names[1]}")
     about = {**selected.about, "classes": list(pair), "class_names": names}
-    return _write(figure_stem(selected, *other_choices()), figure, about)
+    return write_drawing(replace(drawing, about=about), figure_stem(selected, *other_choices()), formats)
 
 
-def _signals(path: Path, weights: list[float] | None, points: int, output: str | None) -> list[Path]:
-    from latentbench.drawing.sheet import write_figure
-    from latentbench.explore.signals import signal_figure, signal_weights
+def _signals(
+    path: Path, weights: list[float] | None, points: int, output: str | None, formats: Formats
+) -> list[Path]:
+    from latentbench.drawing.drawing import write_drawing
+    from latentbench.explore.signals import signal_drawing, signal_weights
 
     signals, names = _read_signals(path)
     if len(signals) < 2:
@@ -158,14 +168,12 @@ def _signals(path: Path, weights: list[float] | None, points: int, output: str |
         signal_weights(len(signals), points, SIDE) if weights is None else _weights(weights, len(signals))[None]
     )
     try:
-        picture, numbers = signal_figure(
-            signals, names, shown, path.name, {"signals": path.name, "weights": weights}
-        )
+        drawing = signal_drawing(signals, names, shown, path.name)
     except ValueError as error:
         raise RequestError(f"{path}: {error}") from error
     folder = Path(output) if output else path.parent / "transport"
     stem = folder / file_name("signals", path.stem, *other_choices("signals"))
-    return write_figure(stem, {"png": picture}, numbers)
+    return write_drawing(replace(drawing, about={"signals": path.name, "weights": weights}), stem, formats)
 
 
 def _read_signals(path: Path) -> tuple[Tensor, list[str]]:
@@ -216,13 +224,3 @@ def _reported(selected: SelectedTrial) -> Iterator[None]:
             yield
     except ValueError as error:
         raise RequestError(f"{selected.trial.dataset}: {error}") from error
-
-
-def _write(stem: Path, figure: TransportFigure, about: dict[str, Any]) -> list[Path]:
-    from latentbench.drawing.animation import animation
-    from latentbench.drawing.sheet import draw_sheet, write_figure
-
-    drawn = {"png": draw_sheet(figure.sheet, about=about)}
-    if figure.frames:
-        drawn["webp"] = animation(figure.frames)
-    return write_figure(stem, drawn, figure.numbers)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from latentbench.drawing.captions import film_font
+from latentbench.drawing.formats import MovingForm
 from latentbench.drawing.montage import READABLE, Array, zoomed
 from latentbench.drawing.style import INK
 
 __all__ = ["animation", "frame", "moving_ways", "side_by_side"]
 
+LETTERS, HEAD, APART = 13, 22, 8  # pixels: font size of titles, their height, and the gap between frames
 
-LETTERS, HEAD, APART = 14, 22, 8  # pixels: font size of titles, their height, and the gap between frames
 
-
-def animation(frames: Sequence[Array], milliseconds: int = 80, form: Literal["webp", "gif"] = "webp") -> bytes:
+def animation(frames: Sequence[Array], milliseconds: int = 80, form: MovingForm = "webp") -> bytes:
     """Encode frames `(h, w, 3)` uint8 of one size as an animation that loops forever."""
     from PIL import Image
 
@@ -48,9 +49,9 @@ def frame(image: Array, smallest: int = READABLE) -> Array:
 
 def side_by_side(frames: Sequence[Array], titles: Sequence[str]) -> Array:
     """Lay out frames `(h, w, 3)` uint8 side by side on white, each under its title, as one frame."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(LETTERS)
+    font = film_font(LETTERS)
     widths = [
         max(picture.shape[1], int(np.ceil(font.getlength(title))))
         for picture, title in zip(frames, titles, strict=True)

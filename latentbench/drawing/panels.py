@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from latentbench.drawing.encoding import encoded
 from latentbench.drawing.style import INK, LineStyle, settings
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "axis_scale",
-    "figure_bytes",
     "keep_layout",
     "lay_out",
     "legible",
@@ -37,15 +35,6 @@ LOG_FACTOR = 4
 SIDES = ((6, 0), (-6, 0), (0, 8), (0, -8), (6, 7), (6, -7), (-6, 7), (-6, -7), (0, 16), (0, -16))  # points
 
 Box = tuple[float, float, float, float]
-
-
-def figure_bytes(figure: Figure, kind: Literal["svg", "pdf"], title: str, description: str) -> bytes:
-    """Encode a figure with text as text and without a date: the same figure gives the same bytes."""
-    about: dict[str, Any] = {"Title": title, "Creator": "latentbench"}
-    about |= {"Date": None, "Description": description} if kind == "svg" else {"Subject": description}
-    about |= {"CreationDate": None} if kind == "pdf" else {}
-    with settings():
-        return encoded(figure, kind, about)
 
 
 def panel_grid(

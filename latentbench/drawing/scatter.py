@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
-__all__ = ["MOST_CLASSES", "code_map", "draw_classes", "settle_marks"]
+__all__ = ["MOST_CLASSES", "ClassMark", "class_looks", "code_map", "draw_classes", "mark_anchors", "settle_marks"]
 
 
 CLASS_MARKERS = ("o", "^", "s", "D")  # one for each round of colors
@@ -25,6 +26,17 @@ INCHES = 3.4
 DOTS_PER_INCH = 144
 DOT_AREA = 9000  # square points, total of all dots: fewer are drawn larger
 ROUNDS = 100  # in which marks move apart
+APART = 7  # pixels between marks, so that 2 and 4 are not read as 24
+NEAR = 0.06  # of the map: how far around a dot its neighbors are counted
+MOST_SPOTS = 400  # dots of a class that are tried
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMark:
+    """What is written on the dots of a class, and the dots `(k, 2)` on which it may stand, the best first."""
+
+    text: Text
+    spots: NDArray[np.float64]
 
 
 def code_map(
@@ -35,7 +47,7 @@ def code_map(
     Args:
         places: `(n, 2)`.
         labels: class numbers `(n,)`.
-        marks: what is written at the median of each class; by default its number.
+        marks: what is written on the dots of each class; by default its number.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -57,7 +69,8 @@ def draw_classes(
     labels: NDArray[np.int64] | None,
     size: float,
     marks: Mapping[int, str] | None = None,
-) -> list[Text]:
+    anchors: Mapping[int, int] | None = None,
+) -> list[ClassMark]:
     """Draw a dot for each code, with the color and the marker of its class.
 
     Args:
@@ -65,7 +78,9 @@ def draw_classes(
         places: `(n, 2)`.
         labels: class numbers `(n,)`.
         size: area of a dot in square points.
-        marks: what is written at the median of each class; by default its number.
+        marks: what is written on the dots of each class; by default its number.
+        anchors: class -> the row on which its mark stands, so that it follows a dot that moves; default: the dot
+            that most dots of its class surround.
 
     Returns:
         The marks, for `settle_marks`.
@@ -76,32 +91,65 @@ def draw_classes(
         axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0, rasterized=True)
         if number is not None:
             text = str(number) if marks is None else marks[number]
-            written.append(_write(axes, text, np.median(places[rows], axis=0)))
+            spots = mark_spots(places, rows) if anchors is None else places[[anchors[number]]]
+            written.append(ClassMark(_write(axes, text, spots[0]), spots))
     return written
 
 
-def settle_marks(axes: Axes, marks: Sequence[Text]) -> None:
-    """Move marks that are words apart and into the picture, bare numbers nowhere, and give all a white rim.
+def mark_spots(places: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return dots of a class `(k, 2)` on which its mark may stand, the best first.
+
+    Best is a dot with many of its class and few others around it: a median may lie where there is nothing.
+    """
+    return places[_spots(places, rows)]
+
+
+def mark_anchors(places: NDArray[np.float64], labels: NDArray[np.int64] | None) -> dict[int, int]:
+    """Return class -> row of the dot on which its mark stands best."""
+    return {
+        number: int(_spots(places, rows)[0]) for number, rows, *_ in _classes(places, labels) if number is not None
+    }
+
+
+def _spots(places: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+    from scipy.spatial import cKDTree
+
+    own = np.flatnonzero(rows)
+    own = own[:: -(-len(own) // MOST_SPOTS)]
+    reach = NEAR * max(float(np.ptp(places, axis=0).max()), 1e-12)
+    near = cKDTree(places[rows]).query_ball_point(places[own], reach, return_length=True)
+    every = cKDTree(places).query_ball_point(places[own], reach, return_length=True)
+    kept: NDArray[np.int64] = own[np.argsort(every - 2.0 * near, kind="stable")]
+    return kept
+
+
+def settle_marks(axes: Axes, marks: Sequence[ClassMark]) -> None:
+    """Put each mark on a dot of its class, away from the other marks and inside, and give all a white rim.
 
     Call this last: it needs the final layout.
     """
-    if not all(mark.get_text().removeprefix("-").isdecimal() for mark in marks):
+    if marks:
         _move(axes, marks)
     for mark in marks:
-        _add_rim(axes, mark)
+        _add_rim(axes, mark.text)
 
 
-def _move(axes: Axes, marks: Sequence[Text]) -> None:
+def _move(axes: Axes, marks: Sequence[ClassMark]) -> None:
     axes.apply_aspect()
-    boxes = [mark.get_window_extent().padded(1) for mark in marks]
-    sizes = np.array([[box.width, box.height] for box in boxes])
+    boxes = [mark.text.get_window_extent() for mark in marks]
+    sizes = np.array([[box.width + APART, box.height + APART / 2] for box in boxes])
     left, bottom, right, top = axes.bbox.extents
     low, high = sizes / 2 + (left, bottom), (right, top) - sizes / 2
-    middles = _apart(
-        np.array([[box.x0 + box.x1, box.y0 + box.y1] for box in boxes]) / 2, sizes, low, np.maximum(low, high)
-    )
-    for mark, place in zip(marks, axes.transData.inverted().transform(middles), strict=True):
-        mark.set_position((float(place[0]), float(place[1])))
+    middles: list[NDArray[np.float64]] = []
+    for number, mark in enumerate(marks):
+        spots = axes.transData.transform(mark.spots).clip(low[number], np.maximum(low, high)[number])
+        taken = np.array(middles).reshape(-1, 1, 2)
+        room = np.abs(spots - taken) - (sizes[: len(middles), None] + sizes[number]) / 2
+        free = (room > 0).any(2).all(0)
+        middles.append(spots[int(free.argmax())])  # the first one where none is free
+    places = _apart(np.array(middles), sizes, low, np.maximum(low, high))
+    for mark, place in zip(marks, axes.transData.inverted().transform(places), strict=True):
+        mark.text.set_position((float(place[0]), float(place[1])))
 
 
 def _apart(
@@ -122,16 +170,29 @@ def _apart(
     return middles
 
 
+def class_looks(numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Return the color and the marker of each class; small numbers have theirs whatever other classes there are.
+
+    >>> class_looks([0, 3])[3] == class_looks([3, 12])[3]
+    True
+    """
+    small = all(0 <= number < MOST_CLASSES for number in numbers)
+    turns = [divmod(number if small else place, len(COLORS)) for place, number in enumerate(numbers)]
+    return {
+        number: (COLORS[color], CLASS_MARKERS[turn % len(CLASS_MARKERS)])
+        for number, (turn, color) in zip(numbers, turns, strict=True)
+    }
+
+
 def _classes(
     places: NDArray[np.float64], labels: NDArray[np.int64] | None
 ) -> Iterator[tuple[int | None, NDArray[np.bool_], str, str]]:
-    numbers = np.unique(labels) if labels is not None else np.empty(0, np.int64)
+    numbers = np.unique(labels).tolist() if labels is not None else []
     if labels is None or len(numbers) > MOST_CLASSES:
         yield None, np.ones(len(places), bool), COLORS[0], CLASS_MARKERS[0]
         return
-    for place, number in enumerate(numbers):
-        turn, color = divmod(place, len(COLORS))
-        yield int(number), labels == number, COLORS[color], CLASS_MARKERS[turn % len(CLASS_MARKERS)]
+    for number, (color, marker) in class_looks(numbers).items():
+        yield number, labels == number, color, marker
 
 
 def _write(axes: Axes, mark: str, place: NDArray[np.float64]) -> Text:

@@ -1,45 +1,34 @@
-"""Sheets of images with titles, as PNG, SVG or PDF, and the files that verbs write."""
+"""Sheets of images with titles, as figures."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latentbench.drawing.encoding import encoded
 from latentbench.drawing.montage import GAP, READABLE, Array, montage, zoomed
-from latentbench.drawing.sheet_layout import CURVE, DOTS_PER_INCH, LINE, MARGIN, POINTS, Room, Sheet, room_of
+from latentbench.drawing.sheet_layout import CURVE, LINE, MARGIN, POINTS, Room, Sheet, room_of
 from latentbench.drawing.style import COLORS, MARKERS, settings
-from latentbench.files.writing import write_atomically
+from latentbench.drawing.words import DOTS_PER_INCH
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SheetFormat", "draw_sheet", "write_figure"]
+__all__ = ["draw_sheet"]
 
-SheetFormat = Literal["png", "svg", "pdf"]
 SIZES = READABLE, 3 * READABLE // 2, 2 * READABLE  # pixels, least shorter side of an image
 ROUNDING = 1e-4  # inches, added so that rounding loses no pixel
 
 
-def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any] | None = None) -> bytes:
-    """Draw a sheet: all images as one array, text as text.
-
-    Args:
-        sheet: what to draw.
-        form: png, svg or pdf.
-        about: metadata for the file's description, for example the seed.
-    """
+def draw_sheet(sheet: Sheet) -> Figure:
+    """Draw a sheet: all images as one array, text as text."""
     from matplotlib.figure import Figure
 
     figure = Figure(dpi=DOTS_PER_INCH)
     with settings():
-        enlarged, picture, room = _laid_out(sheet, figure)
+        enlarged, picture, room = _laid_out(sheet)
         figure.set_size_inches(room.width + ROUNDING, room.height + ROUNDING)
         axes = figure.add_axes(room.part(room.left, room.bottom, room.wide, room.high))
         axes.imshow(picture, interpolation="nearest", aspect="auto")
@@ -51,30 +40,20 @@ def draw_sheet(sheet: Sheet, form: SheetFormat = "png", about: Mapping[str, Any]
         if sheet.curves:
             below = figure.add_axes(room.part(room.left, room.key * LINE + 2 * MARGIN, room.wide, CURVE))
             _draw_curves(below, sheet, room)
-        return _saved(figure, form, about)
+    return figure
 
 
-def _laid_out(sheet: Sheet, figure: Figure) -> tuple[Array, Array, Room]:
+def _laid_out(sheet: Sheet) -> tuple[Array, Array, Room]:
     """Return the images, as large as needed for titles of columns that are not turned, up to twice as large."""
     tried = []
     for smallest in SIZES:
         enlarged = zoomed(sheet.images, smallest)
         picture = montage(enlarged, gap=GAP)
-        room = room_of(sheet, figure, enlarged.shape[4] + GAP, picture.shape)
+        room = room_of(sheet, enlarged.shape[4] + GAP, picture.shape)
         tried.append((enlarged, picture, room))
         if not room.upright:
             return tried[-1]
     return tried[0]
-
-
-def write_figure(stem: Path, drawn: Mapping[str, bytes], numbers: pd.DataFrame) -> list[Path]:
-    """Write `stem.ENDING` for each picture and its numbers as `stem.csv`; return the paths."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    content = {**drawn, "csv": numbers.to_csv(index=False).encode()}
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in content]
-    for path, data in zip(paths, content.values(), strict=True):
-        write_atomically(path, data)
-    return paths
 
 
 def _write_titles(axes: Axes, sheet: Sheet, room: Room, image: Sequence[int], picture: Sequence[int]) -> None:
@@ -106,14 +85,3 @@ def _draw_curves(axes: Axes, sheet: Sheet, room: Room) -> None:
         loc="upper left", bbox_to_anchor=(0, -MARGIN / CURVE / 2), ncols=room.keys, fontsize=POINTS, frameon=False,
         borderpad=0, borderaxespad=0, labelspacing=0.3, columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
-
-
-def _saved(figure: Figure, form: SheetFormat, about: Mapping[str, Any] | None) -> bytes:
-    """Encode the figure with its description; the same figure gives the same bytes."""
-    description = json.dumps(dict(about or {}), sort_keys=True)
-    metadata: dict[str, dict[str, Any]] = {
-        "png": {"Software": None, "Description": description},
-        "svg": {"Date": None, "Description": description},
-        "pdf": {"CreationDate": None, "Producer": None, "Creator": None, "Subject": description},
-    }
-    return encoded(figure, form, metadata[form], dpi=DOTS_PER_INCH, facecolor="white")

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
 
 from latentbench.drawing.montage import Array
-
-if TYPE_CHECKING:
-    from matplotlib.backend_bases import RendererBase
-    from matplotlib.figure import Figure
-
+from latentbench.drawing.words import DOTS_PER_INCH, in_lines, text_inches
 
 __all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "Sheet", "room_of"]
 
-DOTS_PER_INCH = 100
 POINTS = 9  # font size
 LINE = 0.2  # inches, height of a line of text
 MARGIN = 0.08  # inches around everything
@@ -61,21 +55,12 @@ class Room:
         return left / self.width, bottom / self.height, wide / self.width, high / self.height
 
 
-def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -> Room:
+def room_of(sheet: Sheet, column: int, picture: Sequence[int]) -> Room:
     """Measure all titles and place the parts so that each has the space it needs."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.font_manager import FontProperties
-
-    renderer: RendererBase = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-
-    def inches(text: str, points: float = POINTS) -> float:
-        font = FontProperties(size=points)
-        pixels = renderer.get_text_width_height_descent(text, font, False)[0]
-        return math.ceil(pixels) / DOTS_PER_INCH  # pixels of images fall on pixels of the sheet
-
+    inches = partial(text_inches, points=POINTS)
     wide, high = picture[1] / DOTS_PER_INCH, picture[0] / DOTS_PER_INCH
     rooms = [span * column / DOTS_PER_INCH for span in _spans(sheet.columns)]
-    columns = [_in_lines(title, room, inches) for title, room in zip(sheet.columns, rooms, strict=True)]
+    columns = [in_lines(title, room, inches) for title, room in zip(sheet.columns, rooms, strict=True)]
     upright = any(
         inches(line) > room for title, room in zip(columns, rooms, strict=True) for line in title.split("\n")
     )
@@ -85,9 +70,9 @@ def room_of(sheet: Sheet, figure: Figure, column: int, picture: Sequence[int]) -
     keys = max(1, min(len(sheet.curves), int(wide / names)))
     key = -(-len(sheet.curves) // keys)
     bottom = key * LINE + CURVE + 2 * LINE + 2 * MARGIN if sheet.curves else MARGIN
-    title = _in_lines(sheet.title, max(left + wide, TITLE), lambda text: inches(text, POINTS + 2))
+    title = in_lines(sheet.title, max(left + wide, TITLE), partial(text_inches, points=POINTS + 2))
     top = ((title.count("\n") + 1.5) * LINE if title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
-    widest = max(inches(line, POINTS + 2) for line in title.split("\n"))
+    widest = max(text_inches(line, POINTS + 2) for line in title.split("\n"))
     words = MARGIN + widest, left + names * bool(sheet.curves)
     width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
     titles = sheet.columns if upright else columns
@@ -107,18 +92,6 @@ def _spans(titles: Sequence[str]) -> list[int]:
         right = len(titles) - 1 - place if after is None else (after - place - 1) / 2
         free[place] = int(1 + 2 * min(left, right))
     return free
-
-
-def _in_lines(title: str, room: float, inches: Callable[[str], float]) -> str:
-    """Break a title between words into lines that fit the room."""
-    lines: list[str] = []
-    for word in title.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and inches(longer) <= room:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)
 
 
 def _lines(titles: Sequence[str]) -> int:

@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.latent.class_names import item_words
 from latentbench.latent.edits.attributes import Attribute, find_attribute
 from latentbench.latent.edits.directions import Direction, How, attribute_direction
 from latentbench.latent.edits.editing import (
+    STRENGTHS,
     Counterfactual,
     Originals,
     Step,
@@ -67,8 +69,23 @@ class PlannedEdit:
     strength: float
     chosen: bool
 
+    @property
+    def words(self) -> str:
+        """The change in words: "more smile", "with glasses", "sandal to ankle boot"; steps too, if not one."""
+        if self.attribute.class_words:
+            return str(self)
+        up, count = self.change.steps > 0, abs(self.change.steps)
+        way = ("with" if up else "without") if self.attribute.binary else "more" if up else "less"
+        return f"{way} {self.attribute.name}" + (f", {count:g} steps" if count != 1 else "")
+
+    @property
+    def strength_words(self) -> str:
+        """The strength, and whether it is the largest that was tried: more might have been better."""
+        at_end = ", the largest tried" if self.chosen and self.strength >= STRENGTHS[-1] else ""
+        return f"{self.strength:.2f}{at_end}"
+
     def __str__(self) -> str:
-        """The change in words: "smile=+1", or "sandal to ankle boot" for a step from class to class."""
+        """The change as it was asked for: "smile=+1", or "sandal to ankle boot" for a step between classes."""
         if not self.attribute.class_words:
             return str(self.change)
         ends = self.attribute.class_words if self.change.steps > 0 else self.attribute.class_words[::-1]
@@ -112,9 +129,9 @@ def edited_by_default(space: LatentSpace, edit: PlannedEdit) -> list[int]:
 
 
 def draw_edits(
-    space: LatentSpace, rows: Sequence[int], edits: Sequence[PlannedEdit], *, reencode: bool
-) -> tuple[Sheet, pd.DataFrame]:
-    """Edit items; return the sheet, without a title, and the numbers of every step.
+    space: LatentSpace, rows: Sequence[int], edits: Sequence[PlannedEdit], title: str, *, reencode: bool
+) -> Drawing:
+    """Edit items; draw every step.
 
     Raises:
         NotApplicableError: no decoder, or no images.
@@ -129,7 +146,8 @@ def draw_edits(
     )
     truths = _truths(space, items, edits, aims)
     names = [item_words(space, row) for row in rows]
-    return _sheet(names, items, edits, steps, truths), _numbers(rows, items, edits, steps, truths)
+    sheet = _sheet(names, items, edits, steps, truths, title)
+    return Drawing(sheet, _numbers(rows, items, edits, steps, truths), title)
 
 
 def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
@@ -173,6 +191,7 @@ def _sheet(
     edits: Sequence[PlannedEdit],
     steps: Sequence[Step],
     truths: Sequence[Counterfactual],
+    title: str,
 ) -> Sheet:
     """Lay out the items of these names, one per row; where truths are known, with the true images below."""
     columns = [items.inputs, *(step.outputs for step in steps)]
@@ -184,7 +203,7 @@ def _sheet(
         below[:, 2 : 2 + len(truths)] = grid[:, len(columns) :]
         lines = np.stack([lines, below], 1).reshape(-1, *lines.shape[1:])
         titles = [title for name in names for title in (name, "true image")]
-    return Sheet(lines, titles, ["input", "reconstruction", *map(str, edits)])
+    return Sheet(lines, titles, ["input", "reconstruction", *(edit.words for edit in edits)], title)
 
 
 def _pictures(values: Tensor, inputs: Tensor) -> NDArray[Any]:

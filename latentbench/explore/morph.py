@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
@@ -33,6 +34,8 @@ __all__ = [
     "as_meshes",
     "blended",
     "blended_sheet",
+    "draw_blend",
+    "draw_morph",
     "frames",
     "mixed",
     "morphed",
@@ -45,6 +48,7 @@ STEP = "change of the image from one column to the next (Euclidean)"
 PLACES = {3: ("top", "left", "right"), 4: ("top left", "top right", "bottom left", "bottom right")}
 ASIDE = 10  # pixels, margin beside a triangle or a square
 ROOM = 2.2  # between the centers of 3-D shapes, each in a scene from -1 to 1
+MILLISECONDS = 60  # per frame of an animation
 MOVIE = 112  # pixels, least shorter side of an image in an animation
 
 Array = NDArray[Any]
@@ -191,6 +195,26 @@ def blended_sheet(morph: Morph, title: str) -> Sheet:
     )
     filled = _framed([patchwork(images, _rows(len(images), len(morph.items))) for images in _pictures(morph)])
     return Sheet(images=filled[None], columns=[row.name for row in morph.rows], title=f"{title} ({corners})")
+
+
+def draw_morph(space: LatentSpace, morph: Morph, name: str, finer: Morph | None = None) -> Drawing:
+    """Draw a morph and, of the same in more points, an animation.
+
+    Args:
+        space: whose items they are.
+        morph: the morph.
+        name: of the model, for the title.
+        finer: the same in more points; None: nothing moves.
+    """
+    sheet = morphed_sheet(morph, name)
+    moving = [] if finer is None else frames(finer)
+    return Drawing(sheet, numbers(space, morph), sheet.title, moving, MILLISECONDS)
+
+
+def draw_blend(space: LatentSpace, morph: Morph, name: str) -> Drawing:
+    """Draw the triangle or square of each way, side by side."""
+    sheet = blended_sheet(morph, name)
+    return Drawing(sheet, numbers(space, morph), sheet.title)
 
 
 def frames(morph: Morph) -> list[Array]:

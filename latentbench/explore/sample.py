@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
@@ -32,7 +32,7 @@ from latentbench.latent.variations import neighborhood_name, variations
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAPS", "MapKind", "SampleSheet", "draws", "grid", "inverse_grid", "varied"]
+__all__ = ["MAPS", "MapKind", "draws", "grid", "inverse_grid", "varied"]
 
 MapKind = Literal["pca", "umap"]
 MAPS: Mapping[MapKind, str] = {"pca": "PCA", "umap": "UMAP"}
@@ -42,33 +42,26 @@ FEWEST = 40  # items on a map
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class SampleSheet:
-    """A sheet and the numbers behind it."""
-
-    sheet: Sheet
-    numbers: pd.DataFrame
-
-
-def draws(space: LatentSpace, count: int, seed: int, how: Source, name: str) -> SampleSheet:
+def draws(space: LatentSpace, count: int, seed: int, how: Source, name: str) -> Drawing:
     """Decode `count` new codes; see `sample_codes`."""
     codes = sample_codes(space, count, seed, how)
     columns = _wide(count)
     images = _in_rows(_decoded(space, codes), columns)
     title = f"{name}: {count} images of codes drawn from {sampler_name(space, how)}"
-    return SampleSheet(Sheet(images, title=title), _numbers(codes, columns))
+    return Drawing(Sheet(images, title=title), _numbers(codes, columns), title)
 
 
-def grid(space: LatentSpace, side: int, name: str) -> SampleSheet:
+def grid(space: LatentSpace, side: int, name: str) -> Drawing:
     """Decode the manifold grid through the two dimensions that vary most; see `manifold_grid`."""
     codes = manifold_grid(space, side).flatten(0, 1)
     first, second = active_dimensions(space)[:2].tolist()
     of = "the prior" if "prior" in space.supplies else "the training codes"
     title = f"{name}: quantiles of {of}, dimension {first} to the right, {second} upwards"
-    return SampleSheet(Sheet(_in_rows(_decoded(space, codes), side), title=title), _numbers(codes, side))
+    sheet = Sheet(_in_rows(_decoded(space, codes), side), title=title)
+    return Drawing(sheet, _numbers(codes, side), title)
 
 
-def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> SampleSheet:
+def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> Drawing:
     """Decode variations of a test item below the item and its reconstruction; see `variations`."""
     codes = variations(space, item, count, seed, width)
     columns = max(2, _wide(count))
@@ -81,10 +74,10 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, n
     title += f"from {neighborhood_name(space)}, width {width:g}"
     numbers = _numbers(codes, columns)
     numbers["row"] += 1
-    return SampleSheet(Sheet(images, rows=rows, title=title), numbers)
+    return Drawing(Sheet(images, rows=rows, title=title), numbers, title)
 
 
-def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> SampleSheet:
+def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> Drawing:
     """Decode a grid between four corners of a map, by its own inverse and by neighbors, side by side.
 
     The map shows `points` test items, drawn by `seed`. Both inverses are evaluated on 64 other items; the sheet
@@ -115,7 +108,7 @@ def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed
         f"on {_map_name(kind, inverse_map)} of {len(mapped):,} test codes; errors of {len(held)} others",
     )
     tables = [_inverse_numbers(way, codes_of[way], ways[way], places, errors[way], side) for way in ways]
-    return SampleSheet(sheet, _together(tables))
+    return Drawing(sheet, _together(tables), sheet.title)
 
 
 def _chosen_items(total: int, points: int, seed: int) -> tuple[Tensor, Tensor]:

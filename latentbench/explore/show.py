@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
 from latentbench.errors import NotApplicableError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Reconstructions",
     "Traversals",
+    "draw_reconstructions",
+    "draw_traversals",
     "reconstruction_numbers",
     "reconstruction_sheet",
     "reconstructions",
@@ -78,6 +81,13 @@ def reconstruction_sheet(models: Sequence[Reconstructions], names: Sequence[str]
         images += [model.outputs, np.abs(model.outputs - model.inputs)]
         words += [model.label, "difference"]
     return Sheet(np.stack(images), words, names, title)
+
+
+def draw_reconstructions(
+    models: Sequence[Reconstructions], items: Sequence[int], names: Sequence[str], title: str
+) -> Drawing:
+    """Draw items of these names and what models make of them."""
+    return Drawing(reconstruction_sheet(models, names, title), reconstruction_numbers(models, items), title)
 
 
 def reconstruction_numbers(models: Sequence[Reconstructions], items: Sequence[int]) -> pd.DataFrame:
@@ -138,6 +148,11 @@ def traversal_sheet(decoded: Traversals, title: str) -> Sheet:
         for dim, value in zip(decoded.dims, decoded.activity, strict=True)
     ]
     return Sheet(decoded.pictures, rows, [f"{100 * level:.3g} %" for level in decoded.levels], title)
+
+
+def draw_traversals(decoded: Traversals, title: str) -> Drawing:
+    """Draw traversals: a row per dimension, a column per quantile."""
+    return Drawing(traversal_sheet(decoded, title), traversal_numbers(decoded), title)
 
 
 def traversal_numbers(decoded: Traversals) -> pd.DataFrame:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from latentbench.drawing.encoding import encoded
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.style import COLORS, INK, SOFT, settings
 from latentbench.latent.paths.interpolation import simplex_weights
 from latentbench.latent.transport.signals import signal_barycenters
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["signal_figure", "signal_weights"]
+__all__ = ["signal_drawing", "signal_weights"]
 
 WAYS = ("Wasserstein", "Euclidean")
 DOTS_PER_INCH = 100
@@ -31,33 +29,26 @@ def signal_weights(count: int, points: int, side: int) -> Tensor:
     return torch.ones(1, count).double() if steps is None else simplex_weights(count, steps)
 
 
-def signal_figure(
-    signals: Tensor, names: Sequence[str], weights: Tensor, title: str, about: Mapping[str, Any] | None = None
-) -> tuple[bytes, pd.DataFrame]:
-    """Draw barycenters of signals `(k, n)` under weights `(m, k)` beside their Euclidean means, as PNG.
+def signal_drawing(signals: Tensor, names: Sequence[str], weights: Tensor, title: str) -> Drawing:
+    """Draw barycenters of signals `(k, n)` under weights `(m, k)` beside their Euclidean means.
 
     A single row of weights is drawn over the signals, a square of four signals as one panel per row of weights,
     and a path between two as one panel of curves for each kind of mean.
 
-    Returns:
-        The picture, and its numbers: one per row of weights and place.
+    The numbers have a line for each row of weights and place.
 
     Raises:
         ValueError: signals or weights that `signal_barycenters` refuses.
     """
     import pandas as pd
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     moved = signal_barycenters(signals, weights)
     parts = weights / weights.sum(1, keepdim=True)
     ways = {"Wasserstein": moved, "Euclidean": (parts.double() @ signals.double()).to(moved)}
     with settings():
         figure = _drawn(signals, names, parts, ways)
-        FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
-        metadata = {"Software": None, "Description": json.dumps(dict(about or {}), sort_keys=True)}
-        picture = encoded(figure, "png", metadata, dpi=DOTS_PER_INCH, facecolor="white")
-    return picture, pd.DataFrame(list(_numbers(names, parts, ways)))
+    return Drawing(figure, pd.DataFrame(list(_numbers(names, parts, ways))), title)
 
 
 def _drawn(signals: Tensor, names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.montage import Array, zoomed
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
@@ -24,6 +25,7 @@ __all__ = [
     "CodesMap",
     "StitchedRow",
     "StitchedSide",
+    "draw_stitched",
     "fitted_map",
     "stitch_numbers",
     "stitch_sheet",
@@ -163,6 +165,11 @@ def stitch_sheet(inputs: Array, rows: Sequence[StitchedRow], names: Sequence[str
     words = ["input", *(f"{row.title}: r2 {row.r2:.3f}" for row in rows)]
     images = np.stack([inputs, *(row.outputs for row in rows)])
     return Sheet(zoomed(images, SIDE), words, names, title)
+
+
+def draw_stitched(inputs: Array, rows: Sequence[StitchedRow], names: Sequence[str], title: str) -> Drawing:
+    """Draw inputs `(m, c, h, w)` of these names, and each row below them."""
+    return Drawing(stitch_sheet(inputs, rows, names, title), stitch_numbers(rows), title)
 
 
 def stitch_numbers(rows: Sequence[StitchedRow]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +10,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from latentbench.drawing.captions import framed
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.scatter import class_looks
 from latentbench.errors import NotApplicableError, RequestError
-from latentbench.explore.map import class_marks
+from latentbench.explore.coloring import Coloring, choose_coloring
+from latentbench.explore.map import NAMES
+from latentbench.explore.map_panels import MapPanel, map_figure
 from latentbench.explore.tour_frames import forming_frames, tour_frames
+from latentbench.explore.tour_still import tour_still
 from latentbench.latent.class_names import class_words
 from latentbench.latent.maps.procrustes import align
 from latentbench.latent.maps.projection import Map
@@ -27,21 +32,15 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial
 
-__all__ = ["Film", "cluster_tour", "finished_checkpoints", "forming_film"]
+__all__ = ["cluster_tour", "finished_checkpoints", "forming_film"]
 
 MILLISECONDS = 80  # per frame
 REST = 0.25  # share of the time per stop in which the dot rests
 
 
-@dataclass(frozen=True)
-class Film:
-    """Frames `(h, w, 3)` of one size, and the numbers behind them."""
-
-    frames: Sequence[NDArray[np.uint8]]
-    numbers: pd.DataFrame
-
-
-def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: float = 0.8, seed: int = 0) -> Film:
+def cluster_tour(
+    space: LatentSpace, layout: Map, name: str, clusters: int = 30, seconds: float = 0.8, seed: int = 0
+) -> Drawing:
     """Film a round trip through the clusters of a map, decoding on the way; without decoder, by the nearest items.
 
     k-means finds the clusters on the map. The stop in a cluster is the code of its most frequent class nearest its
@@ -53,6 +52,7 @@ def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: f
     Args:
         space: a space whose decoder makes images, or whose inputs are some.
         layout: the map, of items of this space.
+        name: of the model, for the title.
         clusters: number of stops.
         seconds: time for each stop and the way to the next.
         seed: seed of k-means.
@@ -89,8 +89,11 @@ def cluster_tour(space: LatentSpace, layout: Map, clusters: int = 30, seconds: f
         images = as_pictures(shown[torch.as_tensor(nearest, device=space.device)], like=shown)
         numbers.insert(3, "nearest item", layout.rows[nearest])
         words = [f"{text}: nearest item" for text in words]
-    frames = tour_frames(layout.places, labels, spots, images, words, _marks(labels, space.class_names))
-    return Film(frames, numbers)
+    coloring = choose_coloring(space, layout.rows)
+    title = f"Tour of a {NAMES[layout.method]} map of {name}: {len(rows)} stops"
+    frames = tour_frames(layout.places, labels, spots, images, words, coloring.marks)
+    still = tour_still(layout, spots, images[::steps], words[::steps], coloring, title)
+    return Drawing(still, numbers, title, framed(frames, title, _legend(coloring)), MILLISECONDS)
 
 
 def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
@@ -112,34 +115,40 @@ def finished_checkpoints(results: Results, trial: Trial) -> list[Trial]:
 def forming_film(
     maps: Sequence[Map],
     trials: Sequence[Trial],
-    labels: NDArray[np.int64] | None,
+    coloring: Coloring,
+    name: str,
     seconds: float = 1.6,
-    class_names: Sequence[str] = (),
-) -> Film:
+) -> Drawing:
     """Film how a space forms: maps of the same items after some epochs, each aligned to the last one.
 
     Args:
         maps: one for each checkpoint, of the same items.
         trials: the checkpoints, in order.
-        labels: class numbers of the items.
+        coloring: the coloring of the items.
+        name: of the model, for the title.
         seconds: time from each map to the next.
-        class_names: of class 0, 1, ...; empty where classes have numbers alone.
     """
     import pandas as pd
 
     laid = [align(layout.places, maps[-1].places) for layout in maps]
     epochs = [_epochs(trial) for trial in trials]
-    frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds), _marks(labels, class_names))
+    labels = coloring.classes
+    frames, moments = forming_frames(laid, labels, epochs, *_frames(seconds), coloring.marks)
     tables = [
         pd.DataFrame({"epoch": epoch, "frame": frame, "item": maps[-1].rows, "x": places[:, 0], "y": places[:, 1]})
         for number, (epoch, places) in enumerate(zip(epochs, laid, strict=True))
         for frame in [moments.index((number, 0.0))]
     ]
-    return Film(frames, pd.concat(tables))
+    title = f"{NAMES[maps[-1].method]} map of {name}, as it forms"
+    panels = [MapPanel(f"epoch {epoch}", places) for epoch, places in zip(epochs, laid, strict=True)]
+    still = map_figure(panels, coloring, title)
+    return Drawing(still, pd.concat(tables), title, framed(frames, title, _legend(coloring)), MILLISECONDS)
 
 
-def _marks(labels: NDArray[np.int64] | None, names: Sequence[str]) -> dict[int, str]:
-    return {} if labels is None else class_marks(np.unique(labels).tolist(), names)
+def _legend(coloring: Coloring) -> list[tuple[str, str, str]]:
+    """Return the name, the color and the marker of each class."""
+    looks = class_looks(coloring.numbers)
+    return [(name, *looks[number]) for number, name in coloring.legend.items()]
 
 
 def _epochs(trial: Trial) -> int:

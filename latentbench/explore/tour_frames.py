@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.drawing.animation import frame
-from latentbench.drawing.scatter import draw_classes, settle_marks
+from latentbench.drawing.captions import LETTERS, LINE_HEIGHT, MARGIN, caption_lines, written
+from latentbench.drawing.scatter import draw_classes, mark_anchors, settle_marks
 from latentbench.drawing.style import settings
-from latentbench.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from PIL.ImageFont import FreeTypeFont
 
 __all__ = ["MapCanvas", "forming_frames", "tour_frames"]
 
 SIDE = 320  # pixels, height and least width of a map
 WIDEST = 1.5  # largest width of a map, in heights
 IMAGE = 224  # pixels, width to which an image is enlarged by repeating pixels
-MARGIN = 12
-LETTERS, LINE_HEIGHT = 15, 19  # pixels, of captions
 DOTS_PER_INCH = 100
 DOT_AREA = 5000  # square points, total of all dots
 DOT = 6.0  # pixels, radius of the moving dot
@@ -43,7 +39,7 @@ class MapCanvas:
     Args:
         places: `(n, 2)`, all that will be drawn.
         labels: class numbers `(m,)` of the items of a map.
-        marks: what is written at the median of each class.
+        marks: what is written on the dots of each class.
 
     Attributes:
         size: (w, h) in pixels.
@@ -68,13 +64,15 @@ class MapCanvas:
         FigureCanvasAgg(figure)
         return figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
-    def draw(self, places: Places, line: Places | None = None) -> Picture:
-        """Draw a map, and a closed line on it."""
+    def draw(
+        self, places: Places, line: Places | None = None, anchors: Mapping[int, int] | None = None
+    ) -> Picture:
+        """Draw a map, and a closed line on it; marks stand on the rows of `anchors`, if they are given."""
         with settings():
             self.axes.clear()
             self.axes.set_axis_off()
             area = min(max(DOT_AREA / len(places), 1.2), 16)
-            marks = draw_classes(self.axes, places, self.labels, area, self.marks)
+            marks = draw_classes(self.axes, places, self.labels, area, self.marks, anchors)
             if line is not None:
                 x, y = np.concatenate([line, line[:1]]).T
                 self.axes.plot(x, y, color=LINE, linewidth=0.8, alpha=0.7, zorder=2.5)
@@ -107,14 +105,14 @@ def tour_frames(
         path: the place of the dot in each frame, `(frames, 2)`.
         images: the decoded images, `(frames, 1 or 3, h, w)` in [0, 1].
         words: the captions above the images, broken into lines where they are wider.
-        marks: what is written at the median of each class.
+        marks: what is written on the dots of each class.
 
     Returns:
         A frame `(h, w, 3)` for each point of the path.
     """
     canvas = MapCanvas(np.concatenate([places, path]), labels, marks)
     shown = [_enlarged(image) for image in images]
-    captions = [_in_lines(caption, max(shown[0].shape[1], IMAGE)) for caption in words]
+    captions = [caption_lines(caption, max(shown[0].shape[1], IMAGE)) for caption in words]
     lines = max(caption.count("\n") + 1 for caption in captions)
     map_picture, spots = canvas.draw(places, path), canvas.pixels(path)
     return [
@@ -139,20 +137,21 @@ def forming_frames(
         epochs: the epoch of each map.
         steps: frames from one map to the next.
         rest: frames for which each map stands still.
-        marks: what is written at the median of each class.
+        marks: what is written on the dots of each class.
 
     Returns:
         The frames, and for each the number of the map it starts from and the share of the way to the next.
     """
     canvas = MapCanvas(np.concatenate(maps), labels, marks)
     frames, moments = [], list(_moments(len(maps), steps, rest))
+    anchors = mark_anchors(maps[-1], labels)
     standing: dict[int, Picture] = {}
     for first, share in moments:
         if share == 0 and first in standing:
             frames.append(standing[first])
             continue
         last = min(first + 1, len(maps) - 1)
-        picture = canvas.draw((1 - share) * maps[first] + share * maps[last])
+        picture = canvas.draw((1 - share) * maps[first] + share * maps[last], anchors=anchors)
         now = f"epoch {epochs[first]}" if share == 0 else f"epoch {epochs[first]} to {epochs[last]}"
         frames.append(_below(picture, f"{now} of {epochs[-1]}", (first + share) / (len(maps) - 1)))
         if share == 0:
@@ -187,20 +186,6 @@ def _enlarged(image: NDArray[Any]) -> Picture:
     return small.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _in_lines(words: str, wide: int) -> str:
-    """Break a caption between words into lines of this many pixels; a longer word is cut in the middle."""
-    lines: list[str] = []
-    for word in words.split(" "):
-        most = len(word)
-        while most > 4 and _font().getlength(shortened(word, most)) > wide:
-            most -= 1
-        if lines and _font().getlength(f"{lines[-1]} {word}") <= wide:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(shortened(word, most))
-    return "\n".join(lines)
-
-
 def _beside(picture: Picture, image: Picture, words: str, lines: int) -> Picture:
     """Put the map on the left, and the image with its caption of so many lines on the right."""
     above = MARGIN + LETTERS + 5 + (lines - 1) * LINE_HEIGHT
@@ -209,7 +194,7 @@ def _beside(picture: Picture, image: Picture, words: str, lines: int) -> Picture
     page[(high - SIDE) // 2 : (high - SIDE) // 2 + SIDE, :wide] = picture
     top, left = (high - image.shape[0]) // 2, wide + MARGIN
     page[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return _written(page, words, (left, top - 22 - words.count("\n") * LINE_HEIGHT))
+    return written(page, words, (left, top - 22 - words.count("\n") * LINE_HEIGHT))
 
 
 def _below(picture: Picture, words: str, share: float) -> Picture:
@@ -219,20 +204,4 @@ def _below(picture: Picture, words: str, share: float) -> Picture:
     page[:SIDE] = picture
     page[SIDE + 28 : SIDE + 32, MARGIN : wide - MARGIN] = 225
     page[SIDE + 28 : SIDE + 32, MARGIN : MARGIN + round(share * (wide - 2 * MARGIN))] = INK
-    return _written(page, words, (MARGIN, SIDE + 4))
-
-
-def _written(page: Picture, words: str, place: tuple[int, int]) -> Picture:
-    from PIL import Image, ImageDraw
-
-    canvas = Image.fromarray(page)
-    ImageDraw.Draw(canvas).text(place, words, fill=INK, font=_font(), spacing=LINE_HEIGHT - LETTERS)
-    return np.asarray(canvas)
-
-
-@cache
-def _font() -> FreeTypeFont:
-    from matplotlib import get_data_path
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), LETTERS)
+    return written(page, words, (MARGIN, SIDE + 4))

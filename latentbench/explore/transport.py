@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from latentbench.latent.space import LatentSpace
 
-__all__ = ["TransportFigure", "class_morph", "image_grid", "image_means", "image_strip"]
+__all__ = ["class_morph", "image_grid", "image_means", "image_strip"]
 
 BETWEEN = 3  # frames of an animation for each step between columns
 MOST_PARTS = 4096  # parts of an image for which a plan takes seconds
@@ -36,16 +36,7 @@ EXACT = "donot_use_mm_for_euclid_dist"  # a code's distance to itself is 0
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class TransportFigure:
-    """One figure: the sheet, the numbers behind it, and frames `(h, w, 3)` uint8 where something moves."""
-
-    sheet: Sheet
-    numbers: pd.DataFrame
-    frames: list[Array] = field(default_factory=list)
-
-
-def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
+def image_strip(images: Tensor, points: int, title: str) -> Drawing:
     """Draw the path between two images `(2, 1, h, w)` by optimal transport, above the path by fading.
 
     The curves below show on how many pixels the mass of each image stands, which fading doubles half way.
@@ -69,10 +60,10 @@ def image_strip(images: Tensor, points: int, title: str) -> TransportFigure:
     )
     numbers = [_rows(name, {"share": shares, **_masses(way)}) for name, way in ways.items()]
     moving = [[frame(image, MOVIE) for image in as_pictures(way)] for way in ways.values()]
-    return TransportFigure(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
+    return Drawing(sheet, _table(numbers), title, moving_ways(moving, tuple(ways)))
 
 
-def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> TransportFigure:
+def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> Drawing:
     """Draw the square between four images `(4, 1, h, w)` in its corners: barycenters left, means right.
 
     The columns of the numbers have the `names` of the images.
@@ -87,14 +78,13 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> T
     columns = ["" for _ in range(2 * side + 1)]
     columns[side // 2], columns[side + 1 + side // 2] = "Wasserstein", "Euclidean"
     numbers = [_rows(name, {**_columns(names, weights), **_masses(way)}) for name, way in ways.items()]
-    return TransportFigure(
-        Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title), _table(numbers)
-    )
+    sheet = Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title)
+    return Drawing(sheet, _table(numbers), title)
 
 
 def image_means(
     images: Tensor, names: Sequence[str], weights: Tensor, title: str, titles: Sequence[str] = ()
-) -> TransportFigure:
+) -> Drawing:
     """Draw images `(k, 1, h, w)`, their barycenter under weights `(k,)`, and their mean.
 
     Columns of numbers are called by the `names` of the images, images by their `titles`, if there are any.
@@ -108,14 +98,11 @@ def image_means(
     parts = (weights / weights.sum()).tolist()
     columns = [f"{name}: {part:.2f}" for name, part in zip(titles or names, parts, strict=True)]
     numbers = [_rows(name, {**_columns(names, weights[None]), **_masses(way)}) for name, way in ways.items()]
-    return TransportFigure(
-        Sheet(drawn.repeat(times, 2).repeat(times, 3)[None], (), [*columns, *ways], title), _table(numbers)
-    )
+    sheet = Sheet(drawn.repeat(times, 2).repeat(times, 3)[None], (), [*columns, *ways], title)
+    return Drawing(sheet, _table(numbers), title)
 
 
-def class_morph(
-    space: LatentSpace, from_class: int, to_class: int, points: int, seed: int, title: str
-) -> TransportFigure:
+def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int, seed: int, title: str) -> Drawing:
     """Draw codes of one class moved to their partners in another, decoded, above the line between class means.
 
     The curves below show how far the codes on the way are from the nearest code of the split.
@@ -146,7 +133,7 @@ def class_morph(
         for name, way in ways.items()
     ]
     moving = [[frame(patchwork(images, _halves(len(images)))) for images in way] for way in drawn]
-    return TransportFigure(sheet, _table(numbers), moving_ways(moving, tuple(ways)))
+    return Drawing(sheet, _table(numbers), title, moving_ways(moving, tuple(ways)))
 
 
 def _finer(images: Tensor) -> int:

@@ -399,7 +399,7 @@ def test_figures_come_in_the_formats_that_are_asked_for(cli, finished, tmp_path)
     shutil.copytree(finished, run)
     assert cli("report", run)[0] == 0
     usual = sorted(path.name for path in (run / "figures").iterdir())
-    assert {name.rpartition(".")[2] for name in usual} == {"svg", "csv"}
+    assert {name.rpartition(".")[2] for name in usual} == {"png", "csv"}
     assert cli("report", run, "--format", "svg,pdf")[0] == 0
     stems = {name.rpartition(".")[0] for name in usual}
     assert sorted(path.name for path in (run / "figures").iterdir()) == sorted(
@@ -410,7 +410,7 @@ def test_figures_come_in_the_formats_that_are_asked_for(cli, finished, tmp_path)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--format", "svg,gif"], "--format takes svg and pdf, separated by commas, not 'gif'"),
+        (["--format", "svg,gif"], "--format takes png, svg and pdf, separated by commas, not 'gif'"),
         (
             ["--format", "pdf", "-o", "page.html"],
             "--format is of figures, and with -o only the page is written; leave one of them out",

@@ -8,7 +8,7 @@ from PIL import Image
 
 import latentbench
 from latentbench import Benchmark
-from latentbench.drawing import sheet
+from latentbench.drawing import drawing
 from latentbench.latent.traversal import activity
 from latentbench.plugins import Plugins
 from latentbench.results import Results
@@ -72,7 +72,7 @@ def only(paths, ending):
 
 
 def test_reconstructions_of_all_models_on_the_same_items(show, finished):
-    status, paths, err = show("--items", "5,0,17")
+    status, paths, err = show("--items", "5,0,17", "--format", "pdf,svg,png")
     assert status == 0
     assert [path.rpartition(".")[2] for path in paths] == ["png", "svg", "pdf", "csv"]
     assert err.splitlines() == [
@@ -89,7 +89,7 @@ def test_reconstructions_of_all_models_on_the_same_items(show, finished):
 
 
 def test_the_sheet_holds_words_and_says_what_it_shows(show):
-    _, paths, _ = show("--items", "5,0")
+    _, paths, _ = show("--items", "5,0", "--format", "png,svg")
     with Image.open(only(paths, "png")) as picture:
         assert '"items": [5, 0]' in picture.text["Description"]
         assert picture.width > 2 * 56
@@ -105,13 +105,13 @@ def test_what_pca_puts_below_black_is_black(show, finished, monkeypatch):
     space = finished.latent_space(next(trial for trial in finished.trials if trial.label == "pca"))
     item = int(space.reconstructions.flatten(1).amin(1).argmin())
     assert space.reconstructions[item].min() < -0.1
-    sheets, plain = [], sheet.draw_sheet
+    sheets, plain = [], drawing.draw_sheet
 
     def kept(sheet, *others):
         sheets.append(sheet)
         return plain(sheet, *others)
 
-    monkeypatch.setattr(sheet, "draw_sheet", kept)
+    monkeypatch.setattr(drawing, "draw_sheet", kept)
     show("--model", "pca", "--items", str(item))
     inputs, outputs, _ = sheets[0].images[:, 0]
     assert np.allclose(inputs, space.inputs[item].numpy())

@@ -52,7 +52,8 @@ def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
     command = ("tour", run, "-m", "ae", "--method", "pca", "--clusters", 5, "--seconds-per-stop", 0.32)
     status, out, err = cli(*command, "--count", 200, "-o", tmp_path)
     assert (status, err) == (0, "")
-    film, numbers = out.split()
+    still, film, numbers = out.split()
+    assert still == film.replace("webp", "png")
     assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=200-clusters=5-seconds-per-stop=0.32.webp")
     frame = pd.read_csv(numbers)
     assert len(frame) == 20
@@ -73,7 +74,7 @@ def test_a_tour_visits_every_cluster_and_comes_back(cli, run, tmp_path):
 
 def test_the_dot_is_where_the_numbers_say(cli, run, tmp_path):
     command = ("tour", run, "-m", "pca", "--method", "pca", "--clusters", 3, "--seconds-per-stop", 0.16)
-    assert cli(*command, "--format", "gif", "-o", tmp_path)[0] == 0
+    assert cli(*command, "--animation", "gif", "-o", tmp_path)[0] == 0
     film, numbers = (
         tmp_path / f"digits-pca-seed0-pca-clusters=3-seconds-per-stop=0.16.{end}" for end in ("gif", "csv")
     )
@@ -92,7 +93,8 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
     command = ("tour", run, "-m", "ae", "--forming", "--method", "pca", "--count", 100, "--seconds-per-stop", 0.4)
     status, out, err = cli(*command, "-o", tmp_path)
     assert (status, err) == (0, "")
-    film, numbers = out.split()
+    still, film, numbers = out.split()
+    assert still == film.replace("webp", "png")
     assert film == str(tmp_path / "digits-ae_epochs=3-seed0-pca-count=100-seconds-per-stop=0.4-forming.webp")
     frame = pd.read_csv(numbers)
     assert frame.groupby("epoch").size().to_dict() == {1: 100, 2: 100, 3: 100}

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from latentbench.drawing.scatter import code_map, draw_classes, settle_marks
+from latentbench.drawing.scatter import class_looks, code_map, draw_classes, mark_anchors, settle_marks
 from latentbench.drawing.style import COLORS, settings
 
 
@@ -59,22 +59,64 @@ def test_marks_move_apart_and_stay_inside(spread):
     with settings():
         marks = draw_classes(axes, places, labels, 4, dict(enumerate(names)))
         settle_marks(axes, marks)
-        boxes = [mark.get_window_extent() for mark in marks]
-    assert [mark.get_text() for mark in marks] == names
+        boxes = [mark.text.get_window_extent() for mark in marks]
+    assert [mark.text.get_text() for mark in marks] == names
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     for box in boxes:
         assert (np.array(box.min) >= -1).all()
         assert (np.array(box.max) <= 301).all()
 
 
-def test_bare_numbers_stay_at_the_medians():
-    axes = Figure().add_subplot()
+def settled(places, labels, names=None):
+    """The texts of a map of 3 x 3 inches, their places and their boxes in pixels."""
+    figure = Figure(figsize=(3, 3))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    with settings():
+        marks = draw_classes(axes, places, labels, 4, names)
+        settle_marks(axes, marks)
+        texts = [mark.text for mark in marks]
+        return texts, [text.get_window_extent() for text in texts], axes
+
+
+@pytest.mark.parametrize("names", [None, {0: "sandal", 1: "ankle boot", 2: "bag"}])
+def test_a_mark_stands_on_a_dot_of_its_class(names):
+    """Also where the median of a class lies between its two heaps, where there is nothing."""
+    rng = np.random.default_rng(0)
+    heaps = np.array([[0, 0], [0, 9], [9, 5]])[np.arange(90) // 30]
+    places, labels = heaps + rng.normal(size=(90, 2)), np.array([0, 0, 1])[np.arange(90) // 30]
+    labels[::9] = 2
+    texts, _, _ = settled(places, labels, names)
+    for number, text in enumerate(texts):
+        near = np.linalg.norm(places[labels == number] - text.get_position(), axis=1)
+        assert near.min() < 1e-6
+    assert min(abs(texts[0].get_position()[1] - middle) for middle in (0, 9)) < 3
+
+
+@pytest.mark.parametrize("classes", [2, 10, 20])
+def test_numbers_of_classes_that_lie_on_each_other_are_not_read_as_one(classes):
+    places = np.random.default_rng(1).normal(size=(600, 2))
+    _, boxes, _ = settled(places, np.arange(600) % classes)
+    for one, other in combinations(boxes, 2):
+        apart = max(one.x0 - other.x1, other.x0 - one.x1, 2 * (one.y0 - other.y1), 2 * (other.y0 - one.y1))
+        assert apart > 6
+
+
+def test_a_class_keeps_its_color_where_another_is_missing():
+    assert class_looks([0, 1, 2, 12])[2] == class_looks([2, 7])[2]
+    assert class_looks([2])[2][0] == class_looks([12])[12][0]
+    assert class_looks([2])[2][1] != class_looks([12])[12][1]
+    assert len(set(class_looks([5, 100, 2000]).values())) == 3
+
+
+def test_a_mark_follows_its_dot():
     places, labels = clouds(3)
-    marks = draw_classes(axes, places, labels, 4)
-    settle_marks(axes, marks)
-    assert [mark.get_text() for mark in marks] == ["0", "1", "2"]
-    for number, mark in enumerate(marks):
-        np.testing.assert_allclose(mark.get_position(), np.median(places[labels == number], axis=0))
+    anchors = mark_anchors(places, labels)
+    axes = Figure().add_subplot()
+    with settings():
+        marks = draw_classes(axes, places + 5, labels, 4, None, anchors)
+    for mark, row in zip(marks, anchors.values(), strict=True):
+        np.testing.assert_allclose(mark.text.get_position(), places[row] + 5)
 
 
 def test_the_same_map_is_the_same_file():

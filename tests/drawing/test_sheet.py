@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from latentbench.drawing.sheet import draw_sheet, write_figure
+from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.sheet_layout import Sheet
 
 LONG = "a title that is far longer than its small column"
@@ -16,6 +17,10 @@ LONG = "a title that is far longer than its small column"
 
 def noise(*shape):
     return np.random.default_rng(0).random(shape)
+
+
+def draw_sheet(sheet, form="png", about=None):
+    return Drawing(sheet, pd.DataFrame(), sheet.title, about=about or {}).picture(form)
 
 
 def opened(content):
@@ -97,7 +102,7 @@ def texts(figure):
     """Where the words of a figure stand, in pixels: those that are not empty."""
     from matplotlib.text import Text
 
-    renderer = figure.canvas.get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
     return {(text.get_text(), number): text.get_window_extent(renderer) for number, text in enumerate(shown)}
 
@@ -169,15 +174,6 @@ def test_pyplot_is_never_imported_and_settings_stay():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "path"]
-
-
-def test_a_figure_lies_beside_its_numbers(tmp_path):
-    numbers = pd.DataFrame({"t": [0.0, 1.0], "step": [np.nan, 2.0]})
-    written = write_figure(tmp_path / "new" / "one.two", {"png": b"a", "webp": b"b"}, numbers)
-    assert [path.name for path in written] == ["one.two.png", "one.two.webp", "one.two.csv"]
-    assert [path.read_bytes() for path in written[:2]] == [b"a", b"b"]
-    pd.testing.assert_frame_equal(pd.read_csv(written[2]), numbers)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in written)
 
 
 @pytest.mark.parametrize(("place", "turned"), [(2, False), (0, True)])

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.explore.edit import Change, draw_edits, edited_by_default, plan_edits
+from latentbench.explore import edit as editing
+from latentbench.explore.edit import Change, edited_by_default, plan_edits
 from latentbench.latent.edits.directions import attribute_direction
 from latentbench.testing import gallery
+
+
+def draw_edits(space, rows, edits, *, reencode):
+    drawing = editing.draw_edits(space, rows, edits, "a title", reencode=reencode)
+    return drawing.still, drawing.numbers
 
 
 def test_a_perfect_model_gives_the_true_images():
@@ -24,7 +30,7 @@ def test_a_perfect_model_gives_the_true_images():
         f"item {second} ({classes[1]})",
         "true image",
     ]
-    assert sheet.columns == ["input", "reconstruction", "tone=+1", "x=-1"]
+    assert sheet.columns == ["input", "reconstruction", "more tone", "less x"]
     assert np.allclose(sheet.images[0, 0, :, ::7, ::7], space.inputs[first])
     assert (sheet.images[1, :2] == 1).all()
     assert np.abs(sheet.images[::2, 2:] - sheet.images[1::2, 2:]).max() < 0.15  # items are drawn with a jitter

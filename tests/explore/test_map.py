@@ -1,26 +1,26 @@
 import numpy as np
 import pytest
 
-from latentbench.explore.map import Coloring, choose_coloring, class_marks
+from latentbench.explore.coloring import Coloring, choose_coloring, class_marks
 from latentbench.testing import gallery
-
-NAMED, NUMBERED = "names: classes, at their medians", "numbers: classes, at their medians"
 
 
 @pytest.mark.parametrize(
-    ("names", "marks", "words"),
+    ("names", "marks", "legend"),
     [
-        (("sandal", "bag"), ["sandal", "bag"], NAMED),
-        ((), ["0", "1"], NUMBERED),
-        (("5", "-1"), ["5", "-1"], NUMBERED),
-        (("7", "cat"), ["class 7", "cat"], NAMED),
-        (("1.5", "日本"), ["class 1.5", "日本"], NAMED),
-        (("n" * 40, " "), ["nnnnnnn...nnnnnn", 'class " "'], NAMED),
+        (("sandal", "bag"), ["sandal", "bag"], ["sandal", "bag"]),
+        ((), ["0", "1"], ["class 0", "class 1"]),
+        (("5", "-1"), ["5", "-1"], ["class 5", "class -1"]),
+        (("7", "cat"), ["class 7", "cat"], ["class 7", "cat"]),
+        (("1.5", "日本"), ["class 1.5", "日本"], ["class 1.5", "日本"]),
+        (("n" * 40, " "), ["nnnnnnn...nnnnnn", 'class " "'], ["nnnnnnnnnnn...nnnnnnnnnn", 'class " "']),
     ],
 )
-def test_marks_of_classes(names, marks, words):
+def test_marks_and_legend_of_classes(names, marks, legend):
     assert list(class_marks([0, 1], names).values()) == marks
-    assert Coloring("label", np.array([0, 1, 1]), class_names=names).words == words
+    coloring = Coloring("label", np.array([0, 1, 1]), class_names=names)
+    assert list(coloring.legend.values()) == legend
+    assert coloring.words == ""
 
 
 def test_classes_of_a_space_have_their_names():
@@ -30,5 +30,5 @@ def test_classes_of_a_space_have_their_names():
 
 def test_too_many_classes_have_no_marks():
     coloring = Coloring("label", np.arange(30), class_names=tuple(f"kind {number}" for number in range(30)))
-    assert coloring.marks == {}
+    assert coloring.marks == coloring.legend == {}
     assert coloring.words == "30 classes, too many for colors"

@@ -29,16 +29,16 @@ def pictures(space, codes):
 
 def test_draws_stand_in_rows_beside_their_codes(spots):
     sample_sheet = draws(spots, 7, 3, "gaussian", "spots")
-    assert sample_sheet.sheet.images.shape == (2, 6, 1, 16, 16)
+    assert sample_sheet.still.images.shape == (2, 6, 1, 16, 16)
     np.testing.assert_array_equal(codes_of(sample_sheet), sample_codes(spots, 7, 3, "gaussian"))
     for number, (row, column) in enumerate(sample_sheet.numbers[["row", "column"]].to_numpy()):
-        shown = sample_sheet.sheet.images[row, column]
+        shown = sample_sheet.still.images[row, column]
         np.testing.assert_allclose(
             shown, pictures(spots, codes_of(sample_sheet)[number : number + 1])[0], atol=1e-6
         )
-    assert (sample_sheet.sheet.images[1, 1:] == 1).all()  # white
+    assert (sample_sheet.still.images[1, 1:] == 1).all()  # white
     assert (
-        sample_sheet.sheet.title
+        sample_sheet.still.title
         == "spots: 7 images of codes drawn from a full Gaussian fitted to the training codes"
     )
 
@@ -46,37 +46,37 @@ def test_draws_stand_in_rows_beside_their_codes(spots):
 def test_a_grid_says_what_it_runs_through(spots):
     sample_sheet = grid(spots, 4, "spots")
     np.testing.assert_array_equal(codes_of(sample_sheet).reshape(4, 4, 5), manifold_grid(spots, 4))
-    assert "quantiles of the prior, dimension 3 to the right" in sample_sheet.sheet.title  # the aspect varies most
+    assert "quantiles of the prior, dimension 3 to the right" in sample_sheet.still.title  # the aspect varies most
     bare = grid(spots.replaced(prior=None), 4, "spots")
-    assert "quantiles of the training codes" in bare.sheet.title
+    assert "quantiles of the training codes" in bare.still.title
 
 
 def test_variations_begin_with_the_item(spots):
     sample_sheet = varied(spots, 5, 6, 0, 1.0, "spots")
-    assert sample_sheet.sheet.images.shape == (3, 5, 1, 16, 16)
-    np.testing.assert_allclose(sample_sheet.sheet.images[0, 0], spots.inputs[5])
-    np.testing.assert_allclose(sample_sheet.sheet.images[0, 1], spots.reconstructions[5])
+    assert sample_sheet.still.images.shape == (3, 5, 1, 16, 16)
+    np.testing.assert_allclose(sample_sheet.still.images[0, 0], spots.inputs[5])
+    np.testing.assert_allclose(sample_sheet.still.images[0, 1], spots.reconstructions[5])
     assert sample_sheet.numbers["row"].min() == 1
     word = spots.class_names[spots.labels[5]]
-    assert sample_sheet.sheet.title == f"spots: 6 variations of item 5 ({word}), from its posterior, width 1"
+    assert sample_sheet.still.title == f"spots: 6 variations of item 5 ({word}), from its posterior, width 1"
 
 
 def test_both_inverses_stand_side_by_side_with_their_errors(spots):
     sample_sheet = inverse_grid(spots, "pca", 4, 200, 0, "spots")
-    assert sample_sheet.sheet.images.shape == (4, 9, 1, 16, 16)
+    assert sample_sheet.still.images.shape == (4, 9, 1, 16, 16)
     table = sample_sheet.numbers
     assert table["inverse"].unique().tolist() == ["PCA's inverse", "10 nearest on the map"]
     for number, way in enumerate(table["inverse"].unique()):
         rows = table[table["inverse"] == way]
-        shown = sample_sheet.sheet.images[:, 5 * number : 5 * number + 4].reshape(16, 1, 16, 16)
+        shown = sample_sheet.still.images[:, 5 * number : 5 * number + 4].reshape(16, 1, 16, 16)
         decoded = pictures(spots, rows.filter(regex=r"^z\d+$").to_numpy())
         np.testing.assert_allclose(shown, decoded, atol=1e-5)
-        caption = sample_sheet.sheet.columns[5 * number + 2]
+        caption = sample_sheet.still.columns[5 * number + 2]
         assert caption.startswith(f"{way}: mse {rows['held_out_image_mse'].iloc[0]:.4f} from images")
-    assert len(re.findall(r"item \d+ \((?:tall|round|wide)\)", sample_sheet.sheet.title)) == 4
+    assert len(re.findall(r"item \d+ \((?:tall|round|wide)\)", sample_sheet.still.title)) == 4
     corners = table.iloc[[0, 3, 12, 15]]
     assert (corners["distance_to_data"] == 0).all()
-    assert "of 200 test codes; errors of 64 others" in sample_sheet.sheet.title
+    assert "of 200 test codes; errors of 64 others" in sample_sheet.still.title
 
 
 def test_neighbors_at_a_corner_give_the_item_there(spots):
@@ -88,7 +88,7 @@ def test_neighbors_at_a_corner_give_the_item_there(spots):
 def test_umap_stands_beside_neighbors(spots, monkeypatch):
     monkeypatch.setattr(sample, "UmapInverse", lambda codes, seed: sample.PlaneInverse(codes))  # JIT takes 20 s
     sample_sheet = inverse_grid(spots, "umap", 2, 60, 0, "spots")
-    assert sample_sheet.sheet.images.shape == (2, 5, 1, 16, 16)
+    assert sample_sheet.still.images.shape == (2, 5, 1, 16, 16)
     assert sample_sheet.numbers["inverse"].unique().tolist() == ["UMAP's inverse", "10 nearest on the map"]
     assert np.isfinite(codes_of(sample_sheet)).all()
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from latentbench.drawing.captions import caption_lines
 from latentbench.explore.tour import _stop_words
-from latentbench.explore.tour_frames import _in_lines, tour_frames
+from latentbench.explore.tour_frames import tour_frames
 
 CLASSES = np.array([1, 0, 0])
 
@@ -22,9 +23,9 @@ def test_captions_say_from_which_class_to_which(names, words):
 
 
 def test_captions_fit_their_width():
-    assert _in_lines("class 1 to class 0", 224) == "class 1 to class 0"
-    assert _in_lines("a very long...y long name to another long...f letters", 224).count("\n") == 1
-    assert "..." in _in_lines("w" * 60, 224)
+    assert caption_lines("class 1 to class 0", 224) == "class 1 to class 0"
+    assert caption_lines("a very long...y long name to another long...f letters", 224).count("\n") == 1
+    assert "..." in caption_lines("w" * 60, 224)
 
 
 def test_a_long_caption_changes_no_frame_but_its_own():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,13 @@ from latentbench.cli._shared.selection import check_items, choose, output_folder
 from latentbench.errors import NotApplicableError, RequestError
 
 if TYPE_CHECKING:
-    from latentbench.drawing.sheet import SheetFormat
+    from latentbench.drawing.formats import Formats
     from latentbench.explore.stitch import StitchedSide
     from latentbench.plugins import Plugins
     from latentbench.results import Results
 
 __all__ = ["check_show", "show_stitched"]
 
-FORMS: tuple[SheetFormat, ...] = ("png", "svg", "pdf")
 ITEMS = 8
 OF_MATRICES = {
     "models": "--models",
@@ -29,11 +29,12 @@ OF_MATRICES = {
     "every": "--all",
     "labels": "--labels",
     "calibrated": "--calibrated",
-    "style": "--format",
 }
 
 
-def show_stitched(run: str, show: str, items: Sequence[int] | None, plugins: Plugins) -> list[Path]:
+def show_stitched(
+    run: str, show: str, items: Sequence[int] | None, plugins: Plugins, formats: Formats
+) -> list[Path]:
     """Draw test items as two models of a run reconstruct them, and as each decodes the codes of the other.
 
     Args:
@@ -41,13 +42,14 @@ def show_stitched(run: str, show: str, items: Sequence[int] | None, plugins: Plu
         show: the models, as "ae,vae".
         items: numbers of test items; None: eight, chosen by a fixed seed.
         plugins: where models come from.
+        formats: of the drawing.
 
     Raises:
         RequestError: the run has no such models, or one of them does not decode.
     """
+    from latentbench.drawing.drawing import write_drawing
     from latentbench.drawing.pictures import as_pictures
-    from latentbench.drawing.sheet import draw_sheet, write_figure
-    from latentbench.explore.stitch import stitch_numbers, stitch_sheet, stitched_rows
+    from latentbench.explore.stitch import draw_stitched, stitched_rows
     from latentbench.latent.class_names import item_words
     from latentbench.latent.part import some_rows
     from latentbench.results import Results
@@ -69,9 +71,9 @@ def show_stitched(run: str, show: str, items: Sequence[int] | None, plugins: Plu
     title = f"{dataset}: {first.label} and {second.label} decode each other's codes, taken over by a linear map"
     seeds = {side.label: side.seed for side in (first, second)}
     about = {"dataset": dataset, "items": shown, "item_names": names, "seeds": seeds}
-    sheet = stitch_sheet(inputs, rows, names, title)
+    drawing = replace(draw_stitched(inputs, rows, names, title), about=about)
     stem = folder / file_name("stitched", dataset, first.label, second.label, *other_choices("spaces", "show"))
-    return write_figure(stem, {form: draw_sheet(sheet, form, about) for form in FORMS}, stitch_numbers(rows))
+    return write_drawing(drawing, stem, formats)
 
 
 def check_show(runs: Sequence[str], named: Sequence[str]) -> str:
@@ -81,7 +83,7 @@ def check_show(runs: Sequence[str], named: Sequence[str]) -> str:
         RequestError: something else is compared, or an option is about matrices.
     """
     context = click.get_current_context()
-    given = [option for name, option in OF_MATRICES.items() if context.params[name] not in (None, False, "text")]
+    given = [option for name, option in OF_MATRICES.items() if context.params[name] not in (None, False)]
     if named or len(runs) != 1:
         raise RequestError(f"--show draws two models of one run, got {' '.join([*runs, *named])}; name one run")
     if given:

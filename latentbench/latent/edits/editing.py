@@ -14,6 +14,7 @@ from latentbench.latent.edits.directions import Direction
 from latentbench.latent.space import LatentSpace
 
 __all__ = [
+    "STRENGTHS",
     "Counterfactual",
     "Originals",
     "Step",

@@ -1,4 +1,4 @@
-"""The figures of a run with their captions and numbers, as SVG or PDF with real text and as CSV."""
+"""The figures of a run with their captions and numbers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from latentbench.drawing.panels import figure_bytes, keep_layout, plain
+from latentbench.drawing.drawing import Drawing, write_drawing
+from latentbench.drawing.formats import STILL_FORMS, USUAL, Formats
+from latentbench.drawing.panels import plain
 from latentbench.files.failures import refusal
-from latentbench.files.writing import write_atomically
 from latentbench.report.charts.axes import short
 from latentbench.report.charts.curve_figure import curve_figure, rings
 from latentbench.report.charts.label_figure import label_alt, label_figure, label_numbers
@@ -41,52 +41,41 @@ if TYPE_CHECKING:
 
     from latentbench.results import Results
 
-__all__ = ["FigureForm", "Plot", "plots", "write_figures"]
-
-FigureForm = Literal["svg", "pdf"]
+__all__ = ["Plot", "chart", "plots", "write_figures"]
 
 KINDS = ("curve-", "labels-", "rate-", "cost-")  # prefixes of the names of figures
 MOST_CLOSE = 3  # settings named in addition to the chosen one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plot:
-    """One figure and its captions; `stem` names its files, `numbers` is what it was drawn from."""
+    """One figure with its numbers, and its captions; `stem` names its files."""
 
     dataset: str
     stem: str
     heading: str
     note: str
-    description: str
     alt: str
-    figure: Figure
-    numbers: pd.DataFrame
+    drawing: Drawing
     sentences: tuple[str, ...] = ()
 
     def svg(self) -> bytes:
         """Return it as SVG, drawn once for page and file."""
-        return self._svg
-
-    @cached_property
-    def _svg(self) -> bytes:
-        return figure_bytes(self.figure, "svg", self.stem, self.description)
-
-    def encoded(self, form: FigureForm) -> bytes:
-        """Return it in a format, a PDF in the layout of the SVG: to lay it out takes as long as to draw it."""
-        svg = self.svg()
-        if form == "svg":
-            return svg
-        keep_layout(self.figure)
-        return figure_bytes(self.figure, "pdf", self.stem, self.description)
+        return self.drawing.picture("svg")
 
 
-def write_figures(drawn: Sequence[Plot], folder: Path, forms: Sequence[FigureForm] = ("svg",)) -> list[Path]:
-    """Write each drawing and its numbers as CSV into `folder`; the same numbers give the same bytes.
+def chart(stem: str, description: str, figure: Figure, numbers: pd.DataFrame) -> Drawing:
+    """Return a figure of numbers, described in words, as a drawing."""
+    return Drawing(figure, numbers, stem, about={"shows": description})
+
+
+def write_figures(drawn: Sequence[Plot], folder: Path, formats: Formats = USUAL) -> list[Path]:
+    """Write each drawing and its numbers into `folder`; the same numbers give the same bytes.
 
     Args:
         drawn: what to write.
         folder: where to; files that an earlier call wrote there are removed.
-        forms: in which formats. A PDF costs as much time as the drawing itself.
+        formats: in which formats.
 
     Raises:
         RequestError: they cannot be written there.
@@ -94,25 +83,24 @@ def write_figures(drawn: Sequence[Plot], folder: Path, forms: Sequence[FigureFor
     """
     written: list[Path] = []
     taken: Counter[str] = Counter()
+    _remove_earlier(folder)
+    for plot in drawn:
+        taken[plot.stem.lower()] += 1
+        again = taken[plot.stem.lower()]
+        stem = f"{plot.stem}-{again}" if again > 1 else plot.stem
+        written += write_drawing(plot.drawing, folder / stem, formats)
+    return written
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the figures of an earlier request."""
+    endings = {f".{form}" for form in (*STILL_FORMS, "csv")}
     try:
-        if drawn:
-            folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.*"):
-            if path.name.startswith(KINDS) and path.suffix in (".svg", ".pdf", ".csv"):
-                path.unlink()  # of an earlier request
-        for plot in drawn:
-            taken[plot.stem.lower()] += 1
-            again = taken[plot.stem.lower()]
-            stem = f"{plot.stem}-{again}" if again > 1 else plot.stem
-            files: dict[str, bytes] = {form: plot.encoded(form) for form in forms}
-            files["csv"] = plot.numbers.to_csv(index=False).encode()
-            for ending, content in files.items():
-                path = folder / f"{stem}.{ending}"
-                write_atomically(path, content)
-                written.append(path)
+            if path.name.startswith(KINDS) and path.suffix in endings:
+                path.unlink()
     except OSError as error:
         raise refusal(error, f"figures cannot be written to {folder}") from error
-    return written
 
 
 def plots(results: Results) -> list[Plot]:
@@ -129,15 +117,19 @@ def plots(results: Results) -> list[Plot]:
 
 def _curve_plots(results: Results, sweep: Sweep) -> Iterator[Plot]:
     for place, axis in enumerate(dict.fromkeys(curve.axis for curve in sweep.curves)):
+        stem = _stem("curve", sweep.dataset, axis)
         yield Plot(
             sweep.dataset,
-            _stem("curve", sweep.dataset, axis),
+            stem,
             "Curves",
             "Settings are chosen on the validation split; a diamond is the chosen one's value on the test split.",
-            f"Scores over {axis} on the validation split of {sweep.dataset}. {_seeds(results, sweep.dataset)}",
             _curve_alt(sweep, axis),
-            curve_figure(sweep, axis, run_places(results)),
-            _curve_numbers(sweep, axis),
+            chart(
+                stem,
+                f"Scores over {axis} on the validation split of {sweep.dataset}. {_seeds(results, sweep.dataset)}",
+                curve_figure(sweep, axis, run_places(results)),
+                _curve_numbers(sweep, axis),
+            ),
             () if place else tuple(map(_choice_sentence, sweep.choices)),
         )
 
@@ -152,10 +144,13 @@ def _label_plots(results: Results, dataset: str) -> Iterator[Plot]:
         "Labels needed",
         "Accuracy when only so many training items are labeled, with the same labels for every model: up and left "
         "is better. Intervals are over seeds, not over other choices of labels.",
-        f"Accuracy over the number of labels on the test split of {dataset}. {_seeds(results, dataset)}",
         label_alt(dataset, curves),
-        label_figure(dataset, items_scored(results, dataset), curves, run_places(results)),
-        label_numbers(dataset, curves),
+        chart(
+            _stem("labels", dataset),
+            f"Accuracy over the number of labels on the test split of {dataset}. {_seeds(results, dataset)}",
+            label_figure(dataset, items_scored(results, dataset), curves, run_places(results)),
+            label_numbers(dataset, curves),
+        ),
         label_reading(results, dataset),
     )
 
@@ -170,10 +165,13 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             _stem("rate", dataset),
             "Rate and quality",
             "Reconstruction against the information (nats) that a code carries: up and left is better.",
-            f"Rate and r2 on the test split of {dataset}. {seeds}",
             f"Rate against r2 on {dataset}: {_said([*_legible(results, dataset, marks), *levels], 'nats')}.",
-            rate,
-            mark_numbers(dataset, [*marks, *levels], "rate"),
+            chart(
+                _stem("rate", dataset),
+                f"Rate and r2 on the test split of {dataset}. {seeds}",
+                rate,
+                mark_numbers(dataset, [*marks, *levels], "rate"),
+            ),
         )
     marks = cost_marks(results, dataset)
     cost = cost_figure(results, dataset, marks)
@@ -183,10 +181,13 @@ def _test_plots(results: Results, dataset: str) -> Iterator[Plot]:
             _stem("cost", dataset),
             "Cost and quality",
             "What a score costs, in seconds of training on this machine.",
-            f"Training time and scores on the test split of {dataset}. {seeds}",
             f"Training time against scores on {dataset}: {_said(_legible(results, dataset, marks), 's')}.",
-            cost,
-            mark_numbers(dataset, marks, "train_seconds"),
+            chart(
+                _stem("cost", dataset),
+                f"Training time and scores on the test split of {dataset}. {seeds}",
+                cost,
+                mark_numbers(dataset, marks, "train_seconds"),
+            ),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentbench.plugins import Plugins
-from latentbench.report.charts.plots import Plot
+from latentbench.report.charts.plots import Plot, chart
 from latentbench.report.charts.similarity_figure import similarity_alt, similarity_figure, similarity_numbers
 from latentbench.results import Results
 from latentbench.similarity.sentences import sentences
@@ -38,10 +38,13 @@ def similarity_plot(similarity: Similarity, left_out: Sequence[str] = ()) -> Plo
         f"similarity-{similarity.dataset}",
         "How alike the spaces are",
         NOTE,
-        f"How alike models are on the test split of {similarity.dataset}: {names}",
         similarity_alt(similarity),
-        similarity_figure(similarity),
-        similarity_numbers(similarity),
+        chart(
+            f"similarity-{similarity.dataset}",
+            f"How alike models are on the test split of {similarity.dataset}: {names}",
+            similarity_figure(similarity),
+            similarity_numbers(similarity),
+        ),
         (*sentences(similarity.matrices), *([_without(left_out)] if left_out else [])),
     )
 

@@ -18,7 +18,8 @@ from latentbench.drawing.scatter import code_map
 from latentbench.errors import NotApplicableError, RunFolderError, UntrustedCodeError
 from latentbench.execution.maps import COUNT, stored_maps
 from latentbench.execution.maps import JUDGES as TRUST
-from latentbench.explore.map import NAMES, class_marks
+from latentbench.explore.coloring import class_marks
+from latentbench.explore.map import NAMES
 from latentbench.explore.morph import mixed
 from latentbench.explore.show import Traversals, reconstructions, traversals
 from latentbench.latent.class_names import item_words

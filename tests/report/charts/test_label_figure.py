@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentbench.drawing.formats import Formats
 from latentbench.report.charts.label_figure import label_alt, label_figure, label_numbers
 from latentbench.report.charts.plots import plots, write_figures
 from latentbench.table.label_budgets.curves import items_scored, label_curves
@@ -135,7 +136,7 @@ def test_figure_and_sentences_are_among_those_of_the_run(run, tmp_path):
         "With few labels (knn10)",
     ]
     for _ in range(2):  # files of an earlier request are replaced
-        write_figures(plots(results), tmp_path)
+        write_figures(plots(results), tmp_path, Formats(("svg",)))
     assert {"labels-fashion_mnist.svg", "labels-fashion_mnist.csv"} <= {path.name for path in tmp_path.iterdir()}
     assert len(pd.read_csv(tmp_path / "labels-fashion_mnist.csv")) == 35
     svg = (tmp_path / "labels-fashion_mnist.svg").read_text("utf-8")

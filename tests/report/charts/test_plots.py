@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from latentbench.drawing.formats import Formats
 from latentbench.drawing.panels import axis_scale, legible, round_ticks, spread_out
 from latentbench.drawing.style import COLORS, INK, LineOf, line_styles, model_places
 from latentbench.errors import RequestError
@@ -23,6 +24,7 @@ from latentbench.table.sweeps import Estimate, sweeps
 DIMS = (2, 4, 16)
 R2 = {2: 0.3, 4: 0.6, 16: 0.5}
 NO = "no posterior"
+BOTH = Formats(("svg", "pdf"))
 
 
 def finished(builder, **changes):
@@ -292,13 +294,13 @@ def test_the_numbers_beside_a_figure_are_those_of_the_frame(swept, tmp_path):
 
 def test_two_writes_give_equal_bytes_and_svg_holds_text(swept, tmp_path):
     results = swept()
-    first = write_figures(plots(results), tmp_path / "a" / "b", ("svg", "pdf"))
+    first = write_figures(plots(results), tmp_path / "a" / "b", BOTH)
     assert [path.name for path in first] == [
         f"{stem}.{ending}"
         for stem in ("curve-digits-latent_dim", "rate-digits", "cost-digits")
         for ending in ("svg", "pdf", "csv")
     ]
-    second = write_figures(plots(results), tmp_path / "again", ("svg", "pdf"))
+    second = write_figures(plots(results), tmp_path / "again", BOTH)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     svg = first[0].read_text("utf-8")
     texts = [
@@ -326,10 +328,10 @@ def test_names_of_data_sets_make_names_of_files(builder, tmp_path, names):
 
 
 def test_files_of_formats_that_are_not_asked_for_any_more_are_removed(swept, tmp_path):
-    write_figures(plots(swept()), tmp_path, ("pdf",))
+    write_figures(plots(swept()), tmp_path, Formats(("pdf",)))
     assert {path.suffix for path in tmp_path.iterdir()} == {".pdf", ".csv"}
     write_figures(plots(swept()), tmp_path)
-    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".csv"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".csv"}
 
 
 def test_nothing_to_draw_writes_nothing(builder, tmp_path):

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from latentbench.drawing.panels import figure_bytes
+from latentbench.report.charts.plots import chart
 from latentbench.report.charts.similarity_figure import (
     contrast,
     similarity_alt,
@@ -169,7 +169,7 @@ def test_nothing_is_clipped_and_no_two_texts_overlap(compared, models):
         compared(Shared, Kept, models=long),
     ):
         figure = similarity_figure(similarity)
-        figure_bytes(figure, "svg", "a figure", "of models")
+        chart("a figure", "of models", figure, pd.DataFrame()).picture("svg")
         whole = figure.bbox
         renderer = FigureCanvasAgg(figure).get_renderer()
         for text in figure.findobj(lambda part: hasattr(part, "get_text") and bool(part.get_text().strip())):

@@ -12,7 +12,7 @@ from latentbench.drawing.montage import data_uri, montage, png_bytes
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.scatter import code_map
 from latentbench.execution.maps import trial_map
-from latentbench.explore.map import class_marks
+from latentbench.explore.coloring import class_marks
 from latentbench.latent.sampling import sample_codes
 from latentbench.plugins import Plugins
 from latentbench.records import Record
