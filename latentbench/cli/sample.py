@@ -54,7 +54,8 @@ POINTS = 2000
 @click.option(
     "--width",
     type=click.FloatRange(0),
-    help="Width of the neighborhood of --item, as a multiple of the measured one; default: 1.",
+    help="Width of the neighborhood of --item, as a multiple of the measured one; default: as wide "
+    "as needed for images that differ as much as those of the nearest items.",
 )
 @click.option(
     "--map",
@@ -106,8 +107,7 @@ def _sample(selected: SelectedTrial, how: str, side: int, options: dict[str, Any
         return grid(space, side, name)
     if how == "variations":
         item = check_item(space, options["item"], "--item")
-        width = 1.0 if options["width"] is None else options["width"]
-        return varied(space, item, options["count"], drawn, width, name)
+        return varied(space, item, options["count"], drawn, options["width"], name)
     if how == "inverse":
         points = options["points"] or POINTS
         return inverse_grid(space, options["map_kind"] or "umap", side, points, drawn, name)

@@ -118,7 +118,7 @@ def _show_reconstructions(selection: Selection, items: list[int] | None, formats
         raise RequestError(f"no model of this run has reconstructions of {dataset} to show")
     seeds_by_model = {model.label: model.seed for model in reconstructed}
     about = {"dataset": dataset, "items": items, "item_names": names, "seeds": seeds_by_model}
-    drawing = draw_reconstructions(reconstructed, items, names, f"{dataset}, test items reconstructed")
+    drawing = draw_reconstructions(reconstructed, items, names, f"Test items of {dataset}, reconstructed")
     return write_drawing(replace(drawing, about=about), folder / name, formats)
 
 
@@ -133,7 +133,7 @@ def _show_traversals(
     if item is not None:
         start = item_words(selected.space, check_item(selected.space, item, "--items"))
     decoded = traversals(selected.space, item, most, steps)
-    drawing = draw_traversals(decoded, f"{selected.name}: dimensions from {start}")
+    drawing = draw_traversals(decoded, f"{selected.name}: each dimension run through its quantiles, from {start}")
     where = "" if item is None else f"item={item}"
     stem = figure_stem(selected, "traversals", where, *other_choices("what", "items"))
     return write_drawing(replace(drawing, about={**selected.about, "start": start}), stem, formats)

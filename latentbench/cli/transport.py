@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+MOST_NAMED = 8  # signals in a title
 SIDE = 5  # pictures along the side of a square between four
 
 
@@ -126,14 +127,18 @@ def _items(
     rows = check_items(selected.space, items)
     names = [f"item {row}" for row in rows]
     titles = [item_words(selected.space, row) for row in rows]
-    title = f"{selected.trial.dataset}, {', '.join(titles)}"
+    data = selected.trial.dataset
     with _reported(selected):
         images = selected.space.inputs[rows]
         if weights is None and len(rows) == 2:
+            title = f"From {' to '.join(titles)}, test images of {data}: moved mass beside plain fading"
             drawing = image_strip(images, points, title)
         elif weights is None and len(rows) == 4:
-            drawing = image_grid(images, names, SIDE, title)
+            places = ("top left", "top right", "bottom left", "bottom right")
+            corners = ", ".join(f"{title} {place}" for title, place in zip(titles, places, strict=True))
+            drawing = image_grid(images, names, SIDE, f"Between test images of {data}: {corners}")
         else:
+            title = f"Weighted means of test images of {data}, by moved mass and by fading"
             drawing = image_means(images, names, _weights(weights, len(rows)), title, titles)
     about = {"dataset": selected.trial.dataset, **selected.items_about(rows), "weights": weights}
     stem = selected.folder / file_name(selected.trial.dataset, *other_choices())
@@ -150,7 +155,9 @@ def _classes(selected: SelectedTrial, request: str, points: int, formats: Format
         known = sorted(set(space.labels.tolist()))
         pair = class_pair(request, ",", "--classes 5,9, by number or by name", space.class_names, known)
         names = [class_words(number, space.class_names) for number in pair]
-        drawing = class_morph(space, *pair, points, 0, f"{selected.name}: from {names[0]} to {names[1]}")
+        drawing = class_morph(
+            space, *pair, points, 0, f"{selected.name}: codes of {names[0]} moved to codes of {names[1]}"
+        )
     about = {**selected.about, "classes": list(pair), "class_names": names}
     return write_drawing(replace(drawing, about=about), figure_stem(selected, *other_choices()), formats)
 
@@ -168,12 +175,19 @@ def _signals(
         signal_weights(len(signals), points, SIDE) if weights is None else _weights(weights, len(signals))[None]
     )
     try:
-        drawing = signal_drawing(signals, names, shown, path.name)
+        drawing = signal_drawing(signals, names, shown, _signal_title(path.name, names, len(shown)))
     except ValueError as error:
         raise RequestError(f"{path}: {error}") from error
     folder = Path(output) if output else path.parent / "transport"
     stem = folder / file_name("signals", path.stem, *other_choices("signals"))
     return write_drawing(replace(drawing, about={"signals": path.name, "weights": weights}), stem, formats)
+
+
+def _signal_title(file: str, names: Sequence[str], drawn: int) -> str:
+    """Say what a figure of signals shows; names are listed unless they are many."""
+    listed = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} signals"
+    way = "Mean of" if drawn == 1 else "From" if len(names) == 2 else "Between"
+    return f"{way} {' to '.join(names) if way == 'From' else listed} ({file}): moved mass beside plain fading"
 
 
 def _read_signals(path: Path) -> tuple[Tensor, list[str]]:

@@ -9,7 +9,7 @@ from latentbench.drawing.bodies import shaded
 from latentbench.drawing.montage import Array
 from latentbench.errors import NotApplicableError
 
-__all__ = ["as_pictures"]
+__all__ = ["as_pictures", "shows_distances"]
 
 
 STEEPEST = 4  # largest slope of a signed distance per image width: exactly 2 in a scene 2 wide, networks vary
@@ -40,6 +40,11 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
         )
     pixels = values.detach().float().cpu().numpy()
     return 1 / (1 + np.exp(np.clip(pixels / EDGE, -30, 30))) if _are_distances(reference) else pixels.clip(0, 1)
+
+
+def shows_distances(values: Tensor) -> bool:
+    """Whether values `(n, 1, ...)` are signed distances."""
+    return values.ndim > 2 and _are_distances(values.detach().float().cpu().numpy())
 
 
 def _are_distances(values: Array) -> bool:

@@ -89,7 +89,7 @@ def draw_classes(
     for number, rows, color, marker in _classes(places, labels):
         x, y = places[rows].T
         axes.scatter(x, y, s=size, c=color, marker=marker, alpha=0.75, linewidths=0, rasterized=True)
-        if number is not None:
+        if number is not None and (marks is None or number in marks):
             text = str(number) if marks is None else marks[number]
             spots = mark_spots(places, rows) if anchors is None else places[[anchors[number]]]
             written.append(ClassMark(_write(axes, text, spots[0]), spots))
@@ -119,7 +119,7 @@ def _spots(places: NDArray[np.float64], rows: NDArray[np.bool_]) -> NDArray[np.i
     reach = NEAR * max(float(np.ptp(places, axis=0).max()), 1e-12)
     near = cKDTree(places[rows]).query_ball_point(places[own], reach, return_length=True)
     every = cKDTree(places).query_ball_point(places[own], reach, return_length=True)
-    kept: NDArray[np.int64] = own[np.argsort(every - 2.0 * near, kind="stable")]
+    kept: NDArray[np.int64] = own[np.argsort(-(near**2) / every, kind="stable")]
     return kept
 
 

@@ -7,9 +7,23 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from latentbench.drawing.montage import Array
+from latentbench.drawing.style import LineStyle
 from latentbench.drawing.words import DOTS_PER_INCH, in_lines, text_inches
 
-__all__ = ["CURVE", "DOTS_PER_INCH", "LINE", "MARGIN", "POINTS", "Room", "Sheet", "room_of"]
+__all__ = [
+    "BAND",
+    "CURVE",
+    "DOTS_PER_INCH",
+    "LINE",
+    "MARGIN",
+    "POINTS",
+    "SCALE_WIDTH",
+    "ColorScale",
+    "Room",
+    "SecondBlock",
+    "Sheet",
+    "room_of",
+]
 
 POINTS = 9  # font size
 LINE = 0.2  # inches, height of a line of text
@@ -17,6 +31,9 @@ MARGIN = 0.08  # inches around everything
 CURVE = 1.3  # inches, height of the curves
 NUMBERS = 0.5  # inches left of the curves for the numbers of the axis
 TITLE = 9.0  # inches, width from which a title wider than the images is broken into lines
+SCALE = 0.42  # inches, height of the scale of colors with its numbers
+SCALE_WIDTH = 1.6  # inches, of its bar
+BAND = 28  # pixels, height of titles of columns between two rows
 KEY = 0.45  # inches beside a name in the legend of the curves
 
 
@@ -66,17 +83,23 @@ def room_of(sheet: Sheet, column: int, picture: Sequence[int]) -> Room:
     )
     above = max(map(inches, sheet.columns), default=0) if upright else _lines(columns) * LINE
     names = max(map(inches, sheet.curves), default=0) + KEY
-    left = max(max(map(inches, sheet.rows), default=0) + 2 * MARGIN, NUMBERS if sheet.curves else MARGIN)
+    beside = [*sheet.rows, sheet.corner, *([sheet.second.corner] if sheet.second else [])]
+    left = max(max(map(inches, filter(None, beside)), default=0) + 2 * MARGIN, NUMBERS if sheet.curves else MARGIN)
     keys = max(1, min(len(sheet.curves), int(wide / names)))
     key = -(-len(sheet.curves) // keys)
     bottom = key * LINE + CURVE + 2 * LINE + 2 * MARGIN if sheet.curves else MARGIN
+    bottom += SCALE if sheet.scale else 0
     title = in_lines(sheet.title, max(left + wide, TITLE), partial(text_inches, points=POINTS + 2))
     top = ((title.count("\n") + 1.5) * LINE if title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
     widest = max(text_inches(line, POINTS + 2) for line in title.split("\n"))
-    words = MARGIN + widest, left + names * bool(sheet.curves)
+    words = MARGIN + widest, left + names * bool(sheet.curves), left + _scale_width(sheet)
     width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
     titles = sheet.columns if upright else columns
     return Room(left, bottom, wide, high, width, height, titles, upright, title, keys, key)
+
+
+def _scale_width(sheet: Sheet) -> float:
+    return SCALE_WIDTH + 4 * MARGIN + text_inches(sheet.scale.words, POINTS) if sheet.scale else 0.0
 
 
 def _spans(titles: Sequence[str]) -> list[int]:
@@ -99,6 +122,30 @@ def _lines(titles: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
+class SecondBlock:
+    """Other titles of the columns from a row on.
+
+    Attributes:
+        row: the first row below them.
+        corner: what stands left of them.
+        columns: the titles.
+    """
+
+    row: int
+    corner: str
+    columns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ColorScale:
+    """What the colors of some images mean: `words`, from 0 to `top`, by a colormap of matplotlib."""
+
+    words: str
+    top: float
+    colormap: str
+
+
+@dataclass(frozen=True)
 class Sheet:
     """A grid of images with titles.
 
@@ -109,6 +156,10 @@ class Sheet:
         title: title of the sheet.
         curves: name -> a number per column, or per step between columns, drawn below the grid.
         curve_title: title of the curves.
+        curve_styles: how the curves of these names are drawn; others in the order of their names.
+        corner: what stands left of the titles of the columns.
+        second: titles of the columns from a later row on.
+        scale: what colors mean, drawn below the grid.
     """
 
     images: Array
@@ -117,3 +168,7 @@ class Sheet:
     title: str = ""
     curves: Mapping[str, Array] = field(default_factory=dict)
     curve_title: str = ""
+    curve_styles: Mapping[str, LineStyle] = field(default_factory=dict)
+    corner: str = ""
+    second: SecondBlock | None = None
+    scale: ColorScale | None = None

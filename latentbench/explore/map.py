@@ -10,7 +10,7 @@ from latentbench.execution.maps import JUDGES
 from latentbench.explore.coloring import Coloring
 from latentbench.explore.map_panels import MapPanel, map_figure
 from latentbench.latent.maps.projection import Map
-from latentbench.table.number_format import Style, number
+from latentbench.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +21,14 @@ NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
 def draw_maps(
-    maps: Sequence[Map], coloring: Coloring, title: str, notes: Mapping[str, str] | None = None
+    maps: Sequence[Map], coloring: Coloring, name: str, notes: Mapping[str, str] | None = None
 ) -> Drawing:
     """Draw maps of the same items side by side; SVG and PDF keep text as text and the dots as a picture.
 
     Args:
         maps: one or more.
         coloring: the coloring of their items.
-        title: the title above the maps.
+        name: of the model, for the title.
         notes: one more line below the map of a method.
     """
     panels = [
@@ -39,7 +39,8 @@ def draw_maps(
         )
         for layout in maps
     ]
-    heading = f"{title}: {len(maps[0].rows):,} codes" + (f"; {coloring.words}" if coloring.words else "")
+    heading = f"{'Maps' if len(maps) > 1 else 'Map'} of {counted(len(maps[0].rows), 'code')}: {name}"
+    heading += f"; {coloring.words}" if coloring.words else ""
     return Drawing(map_figure(panels, coloring, heading), map_numbers(maps, coloring), heading)
 
 
@@ -74,4 +75,4 @@ def _trust_lines(layout: Map) -> list[str]:
         "umap": "{neighbors} neighbors, minimal distance {spacing:g}, seed {seed}",
     }
     how = made_by[layout.method].format(seed=layout.seed, **layout.settings) if layout.method in made_by else ""
-    return [*pairs, ", ".join(filter(None, [how, f"{number(layout.seconds, Style(rough=True))} s"]))]
+    return [*pairs, ", ".join(filter(None, [how, f"made in {layout.seconds:.1f} s"]))]

@@ -35,7 +35,10 @@ DOTS_PER_INCH = 144
 
 @dataclass(frozen=True, eq=False)
 class MapPanel:
-    """One map: its heading, the places `(n, 2)`, the lines below it, and a closed line `(m, 2)` on it."""
+    """One map: its heading, the places `(n, 2)`, the lines below it, and a closed line `(m, 2)` on it.
+
+    A map with a line has no marks of classes, which would hide it; the legend names them.
+    """
 
     heading: str
     places: NDArray[np.float64]
@@ -128,7 +131,10 @@ def _draw(axes: Axes, panel: MapPanel, coloring: Coloring) -> None:
     if panel.path is not None:
         axes.plot(*np.concatenate([panel.path, panel.path[:1]]).T, color=SOFT, linewidth=0.8, zorder=2.5)
     if coloring.values is None:
-        settle_marks(axes, draw_classes(axes, panel.places, coloring.classes, area, coloring.marks))
+        marks = draw_classes(
+            axes, panel.places, coloring.classes, area, coloring.marks if panel.path is None else {}
+        )
+        settle_marks(axes, marks)
     else:
         x, y = panel.places.T
         axes.scatter(x, y, s=area, c=coloring.values, cmap="viridis", linewidths=0, rasterized=True)

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.captions import framed
 from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.montage import patchwork
-from latentbench.drawing.pictures import as_pictures
-from latentbench.drawing.sheet_layout import Sheet
+from latentbench.drawing.pictures import as_pictures, shows_distances
+from latentbench.drawing.sheet_layout import SecondBlock, Sheet
+from latentbench.explore.ways import DISTANCE_FADE, FADE, TRANSPORT, WAY_STYLES
 from latentbench.latent.class_names import item_words
 from latentbench.latent.meshes import Mesh, as_obj, surfaces
 from latentbench.latent.paths.curves import linear_path
@@ -43,8 +45,8 @@ __all__ = [
     "numbers",
 ]
 
-FADE, TRANSPORT = "pixel fade", "optimal transport"
-STEP = "change of the image from one column to the next (Euclidean)"
+STEP = "change of the image from one column to the next (Euclidean distance over all pixels, in [0, 1])"
+DISTANCE_STEP = "change of the signed distances from one column to the next (Euclidean distance over the grid)"
 PLACES = {3: ("top", "left", "right"), 4: ("top left", "top right", "bottom left", "bottom right")}
 ASIDE = 10  # pixels, margin beside a triangle or a square
 ROOM = 2.2  # between the centers of 3-D shapes, each in a scene from -1 to 1
@@ -115,7 +117,7 @@ def mixed(images: Tensor, points: int) -> tuple[list[MorphRow], list[str]]:
     """
     ends = leg_ends(len(images), points)
     transport, refused = _transported(lambda: _legs(images, ends, _displaced))
-    return [MorphRow(FADE, _legs(images, ends, _fade)), *transport], refused
+    return [MorphRow(_fade_name(images), _legs(images, ends, _fade)), *transport], refused
 
 
 def blended(
@@ -137,7 +139,7 @@ def blended(
     mean = (weights @ images.double().flatten(1)).to(images).reshape(-1, *images.shape[1:])
     transport, refused = _transported(lambda: image_barycenters(images, weights))
     places = {f"weight_{item}": column for item, column in zip(items, weights.T.cpu(), strict=True)}
-    rows += [MorphRow(FADE, mean), *transport]
+    rows += [MorphRow(_fade_name(images), mean), *transport]
     return Morph(tuple(items), places, tuple(rows), (*notes, *refused), _named(space, items))
 
 
@@ -178,13 +180,19 @@ def morphed_sheet(morph: Morph, name: str) -> Sheet:
     ends = leg_ends(len(morph.items), len(morph.places["t"]))
     named = dict(zip(ends, (f"item {item}" for item in morph.items), strict=True))
     columns = [named.get(place, f"{float(t):.2f}") for place, t in enumerate(morph.places["t"])]
+    decoded = [row for row in morph.rows if row.codes is not None]
+    mixes = [named.get(place, "") for place in range(len(columns))]
+    distances = any(row.name == DISTANCE_FADE for row in morph.rows)
     return Sheet(
         images=np.stack(_pictures(morph)),
         rows=[row.name for row in morph.rows],
         columns=columns,
         title=f"From {' to '.join(morph.names)}: {name}",
         curves={row.name: steps(row.images) for row in morph.rows},
-        curve_title=STEP,
+        curve_title=DISTANCE_STEP if distances else STEP,
+        curve_styles=WAY_STYLES,
+        corner="reconstruction of",
+        second=SecondBlock(len(decoded), "input", mixes),
     )
 
 
@@ -194,7 +202,11 @@ def blended_sheet(morph: Morph, title: str) -> Sheet:
         f"{name} {place}" for name, place in zip(morph.names, PLACES[len(morph.items)], strict=True)
     )
     filled = _framed([patchwork(images, _rows(len(images), len(morph.items))) for images in _pictures(morph)])
-    return Sheet(images=filled[None], columns=[row.name for row in morph.rows], title=f"{title} ({corners})")
+    return Sheet(
+        images=filled[None],
+        columns=[row.name for row in morph.rows],
+        title=f"Between {corners}: {title}; corners of paths are reconstructions",
+    )
 
 
 def draw_morph(space: LatentSpace, morph: Morph, name: str, finer: Morph | None = None) -> Drawing:
@@ -207,7 +219,7 @@ def draw_morph(space: LatentSpace, morph: Morph, name: str, finer: Morph | None 
         finer: the same in more points; None: nothing moves.
     """
     sheet = morphed_sheet(morph, name)
-    moving = [] if finer is None else frames(finer)
+    moving = [] if finer is None else framed(frames(finer), sheet.title)
     return Drawing(sheet, numbers(space, morph), sheet.title, moving, MILLISECONDS)
 
 
@@ -272,6 +284,11 @@ def _legs(images: Tensor, ends: Sequence[int], way: Callable[[Tensor, Tensor, in
     return torch.cat([images[:1], *legs])
 
 
+def _fade_name(images: Tensor) -> str:
+    """Return what the weighted mean of these images is called: of signed distances it is no fade of pixels."""
+    return DISTANCE_FADE if shows_distances(images) else FADE
+
+
 def _fade(start: Tensor, end: Tensor, points: int) -> Tensor:
     flat = linear_path(start.reshape(1, -1), end.reshape(1, -1), points)
     return flat.reshape(points, *start.shape)
@@ -303,6 +320,6 @@ def _about_codes(space: LatentSpace, items: Sequence[int], codes: Tensor | None)
 def _pictures(morph: Morph) -> list[Array]:
     """Return the pictures of each row, all drawn in the way that suits the inputs, which the fade consists of."""
     count = len(morph.rows[0].images)
-    fade = next(row.images for row in morph.rows if row.name == FADE)
+    fade = next(row.images for row in morph.rows if row.codes is None)
     together = as_pictures(torch.cat([row.images for row in morph.rows]), like=fade)
     return [together[start : start + count] for start in range(0, len(together), count)]

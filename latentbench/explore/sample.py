@@ -32,10 +32,12 @@ from latentbench.latent.variations import neighborhood_name, variations
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAPS", "MapKind", "draws", "grid", "inverse_grid", "varied"]
+__all__ = ["MAPS", "MapKind", "draws", "grid", "inverse_grid", "varied", "visible_width"]
 
 MapKind = Literal["pca", "umap"]
 MAPS: Mapping[MapKind, str] = {"pca": "PCA", "umap": "UMAP"}
+WIDTHS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # of neighborhoods, that are tried
+NEAREST, TRIED = 5, 32  # items that variations are compared with; variations at each width
 HELD_OUT = 64  # items on which inverses are evaluated
 FEWEST = 40  # items on a map
 
@@ -61,9 +63,13 @@ def grid(space: LatentSpace, side: int, name: str) -> Drawing:
     return Drawing(sheet, _numbers(codes, side), title)
 
 
-def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, name: str) -> Drawing:
-    """Decode variations of a test item below the item and its reconstruction; see `variations`."""
-    codes = variations(space, item, count, seed, width)
+def varied(space: LatentSpace, item: int, count: int, seed: int, width: float | None, name: str) -> Drawing:
+    """Decode variations of a test item below the item and its reconstruction; see `variations`.
+
+    Without a width it is `visible_width`: a posterior is often so narrow that all its images look alike.
+    """
+    chosen = visible_width(space, item, seed) if width is None else width
+    codes = variations(space, item, count, seed, chosen)
     columns = max(2, _wide(count))
     first = torch.cat([space.inputs[item : item + 1], space.decode(space.codes[item : item + 1])])
     images = np.concatenate(
@@ -71,10 +77,33 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float, n
     )
     rows = ["input, reconstruction", "variations", *[""] * (len(images) - 2)]
     title = f"{name}: {count} variations of {item_words(space, item)}, "
-    title += f"from {neighborhood_name(space)}, width {width:g}"
+    title += f"from {neighborhood_name(space)}, width {chosen:g}"
+    title += " (images change as much as to the nearest items)" if width is None else ""
     numbers = _numbers(codes, columns)
     numbers["row"] += 1
     return Drawing(Sheet(images, rows=rows, title=title), numbers, title)
+
+
+def visible_width(space: LatentSpace, item: int, seed: int = 0) -> float:
+    """Return the least of some widths at which variations change the image as much as the nearest items do.
+
+    That is the mean distance from the decoded code of the item to the decoded codes of the five nearest others;
+    the largest width where none does.
+    """
+    itself = space.decode(space.codes[item : item + 1])
+    distances = torch.linalg.vector_norm(space.codes - space.codes[item], dim=1)
+    distances[item] = torch.inf
+    near = space.decode(space.codes[distances.topk(min(NEAREST, len(space) - 1), largest=False).indices])
+    enough = _apart(near, itself)
+    changes = (
+        (width, _apart(space.decode(variations(space, item, TRIED, seed, width)), itself)) for width in WIDTHS
+    )
+    return next((width for width, change in changes if change >= enough), WIDTHS[-1])
+
+
+def _apart(images: Tensor, image: Tensor) -> float:
+    """Return the mean Euclidean distance of images `(n, ...)` from one `(1, ...)`."""
+    return float(torch.linalg.vector_norm((images - image).flatten(1), dim=1).mean())
 
 
 def inverse_grid(space: LatentSpace, kind: MapKind, side: int, points: int, seed: int, name: str) -> Drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.pictures import as_pictures
-from latentbench.drawing.sheet_layout import Sheet
+from latentbench.drawing.sheet_layout import ColorScale, Sheet
 from latentbench.errors import NotApplicableError
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.traversal import activity, activity_unit, most_active, quantile_levels, traverse
+from latentbench.table.number_format import number, row_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+DIFFERENCE = "inferno"  # from black, 0, to bright
+ALL_BUT_FEW = 0.995
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,34 @@ def reconstructions(space: LatentSpace, rows: Sequence[int], label: str, seed: i
 
 
 def reconstruction_sheet(models: Sequence[Reconstructions], names: Sequence[str], title: str) -> Sheet:
-    """Lay out the inputs of these names, then for each model its reconstructions and their absolute errors."""
-    images, words = [models[0].inputs], ["input"]
-    for model in models:
-        images += [model.outputs, np.abs(model.outputs - model.inputs)]
+    """Lay out the inputs of these names, then for each model its reconstructions and their absolute differences.
+
+    Differences of all models have one scale of colors, so that they can be compared; it ends where all but few of
+    them lie, as most are far from 1.
+    """
+    differences = [np.abs(model.outputs - model.inputs).mean(1) for model in models]
+    top = float(np.quantile(np.stack(differences), ALL_BUT_FEW)) or 1.0
+    images, words = [_colored(models[0].inputs)], ["input"]
+    for model, difference in zip(models, differences, strict=True):
+        images += [_colored(model.outputs), _painted(difference / top)]
         words += [model.label, "difference"]
-    return Sheet(np.stack(images), words, names, title)
+    scale = ColorScale(
+        f"absolute difference of pixels, in [0, 1]; {top:.2f} and more is brightest", top, DIFFERENCE
+    )
+    return Sheet(np.stack(images), words, names, title, scale=scale)
+
+
+def _colored(images: Array) -> Array:
+    """Return images `(n, 1 or 3, h, w)` with three channels."""
+    return np.broadcast_to(images, (len(images), 3, *images.shape[2:]))
+
+
+def _painted(values: Array) -> Array:
+    """Return values `(n, h, w)`, from 0 to 1, in the colors of differences `(n, 3, h, w)`."""
+    from matplotlib import colormaps
+
+    painted = np.asarray(colormaps[DIFFERENCE](np.clip(values, 0, 1)), np.float32)
+    return painted[..., :3].transpose(0, 3, 1, 2)
 
 
 def draw_reconstructions(
@@ -143,9 +169,11 @@ def traversals(space: LatentSpace, item: int | None, most: int, steps: int) -> T
 
 def traversal_sheet(decoded: Traversals, title: str) -> Sheet:
     """Lay out traversals: a row per dimension, a column per quantile."""
+    style = row_style(decoded.activity, [math.nan] * len(decoded.activity))
+    shown = [number(value, style) for value in decoded.activity]
     rows = [
-        f"dim {dim}: " + (f"{value:.3g} nats" if decoded.unit == "nats" else f"{decoded.unit} {value:.3g}")
-        for dim, value in zip(decoded.dims, decoded.activity, strict=True)
+        f"dimension {dim}: " + (f"{value} nats" if decoded.unit == "nats" else f"{decoded.unit} {value}")
+        for dim, value in zip(decoded.dims, shown, strict=True)
     ]
     return Sheet(decoded.pictures, rows, [f"{100 * level:.3g} %" for level in decoded.levels], title)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.style import COLORS, INK, SOFT, settings
+from latentbench.drawing.words import in_lines, text_inches
 from latentbench.latent.paths.interpolation import simplex_weights
 from latentbench.latent.transport.signals import signal_barycenters
 
@@ -47,7 +49,9 @@ def signal_drawing(signals: Tensor, names: Sequence[str], weights: Tensor, title
     ways = {"Wasserstein": moved, "Euclidean": (parts.double() @ signals.double()).to(moved)}
     with settings():
         figure = _drawn(signals, names, parts, ways)
-        figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+        room = figure.get_size_inches()[0] * 0.98
+        shown = in_lines(title, room, partial(text_inches, points=10), split=True)
+        figure.suptitle(shown, fontsize=10, color=INK, x=0.01, ha="left")
     return Drawing(figure, pd.DataFrame(list(_numbers(names, parts, ways))), title)
 
 
@@ -55,8 +59,8 @@ def _drawn(signals: Tensor, names: Sequence[str], parts: Tensor, ways: Mapping[s
     if len(parts) == 1:
         return _mean(signals, names, parts[0], ways)
     if parts.shape[1] == 4:
-        return _square(ways)
-    return _path(parts, ways)
+        return _square(names, ways)
+    return _path(names, parts, ways)
 
 
 def _mean(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str, Tensor]) -> Figure:
@@ -70,10 +74,11 @@ def _mean(signals: Tensor, names: Sequence[str], part: Tensor, ways: Mapping[str
     for color, (way, values) in zip(COLORS, ways.items(), strict=False):
         panel.plot(values[0].cpu(), color=color, linewidth=2, label=way, linestyle="-" if way == WAYS[0] else "--")
     panel.legend(frameon=False, fontsize=8)
+    _name_axes([panel])
     return figure
 
 
-def _path(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
+def _path(names: Sequence[str], parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
     """Draw one panel of curves for each kind of mean, from the first signal (dark) to the last (light)."""
     from matplotlib import colormaps
 
@@ -85,12 +90,18 @@ def _path(parts: Tensor, ways: Mapping[str, Tensor]) -> Figure:
             panel.plot(curve.cpu(), color=shade, linewidth=2.2 if end else 1.1, label=f"{share:.2f}")
         panel.set_title(way)
     panels[1].legend(
-        frameon=False, fontsize=8, title="share", title_fontsize=8, loc="upper left", bbox_to_anchor=(1, 1)
+        frameon=False,
+        fontsize=8,
+        title=f"share of\n{names[1]}",
+        title_fontsize=8,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
     )
+    _name_axes(panels)
     return figure
 
 
-def _square(ways: Mapping[str, Tensor]) -> Figure:
+def _square(names: Sequence[str], ways: Mapping[str, Tensor]) -> Figure:
     """Draw a square of panels with both means in each; the four signals are in the corners."""
     side = round(len(ways[WAYS[0]]) ** 0.5)
     figure, panels = _panels(side, side, (1.9 * side, 1.2 * side + 0.3))
@@ -99,10 +110,18 @@ def _square(ways: Mapping[str, Tensor]) -> Figure:
             panel.plot(curves[place].cpu(), color=color, linestyle=style, linewidth=1.4, label=way)
         panel.set_xticks([])
         panel.set_yticks([])
+    for corner, name in zip((0, side - 1, side * (side - 1), side * side - 1), names, strict=True):
+        panels[corner].set_title(name, fontsize=8)
     figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=8
+        *panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False, fontsize=8
     )
     return figure
+
+
+def _name_axes(panels: Sequence[Axes]) -> None:
+    panels[0].set_ylabel("mass", fontsize=8)
+    for panel in panels:
+        panel.set_xlabel("place along the signal", fontsize=8)
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

@@ -47,7 +47,7 @@ def tour_still(
         coloring: of the items of the map.
         title: above all.
     """
-    rows = max(1, round(math.sqrt(len(images) / 2)))
+    rows = math.ceil(math.sqrt(0.75 * len(images)))
     columns = math.ceil(len(images) / rows)
     cell = (HIGH + HEAD) / rows
     wide = max(cell - CAPTION, 0.7)

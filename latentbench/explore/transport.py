@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentbench.drawing.animation import frame, moving_ways
+from latentbench.drawing.captions import framed
 from latentbench.drawing.drawing import Drawing
 from latentbench.drawing.montage import patchwork
 from latentbench.drawing.pictures import as_pictures
 from latentbench.drawing.sheet_layout import Sheet
+from latentbench.explore.ways import FADE, TRANSPORT, WAY_STYLES
 from latentbench.latent.paths.interpolation import simplex_weights
 from latentbench.latent.transport.clouds import class_codes, cloud_morph
 from latentbench.latent.transport.images import image_barycenters, image_displacement
@@ -46,8 +48,8 @@ def image_strip(images: Tensor, points: int, title: str) -> Drawing:
     """
     shares = torch.linspace(0, 1, BETWEEN * (points - 1) + 1)
     ways = {
-        "optimal transport": image_displacement(images[0], images[1], shares, _finer(images)),
-        "pixel fade": torch.lerp(images[0], images[1], shares[:, None, None, None]),
+        TRANSPORT: image_displacement(images[0], images[1], shares, _finer(images)),
+        FADE: torch.lerp(images[0], images[1], shares[:, None, None, None]),
     }
     drawn = np.stack([as_pictures(way[::BETWEEN]) for way in ways.values()])
     sheet = Sheet(
@@ -56,11 +58,12 @@ def image_strip(images: Tensor, points: int, title: str) -> Drawing:
         [f"{share:.2f}" for share in shares[::BETWEEN].tolist()],
         title,
         {name: _lit_pixels(way[::BETWEEN]).numpy() for name, way in ways.items()},
-        "pixels that the mass stands on",
+        "number of pixels that the mass stands on",
+        WAY_STYLES,
     )
     numbers = [_rows(name, {"share": shares, **_masses(way)}) for name, way in ways.items()]
     moving = [[frame(image, MOVIE) for image in as_pictures(way)] for way in ways.values()]
-    return Drawing(sheet, _table(numbers), title, moving_ways(moving, tuple(ways)))
+    return Drawing(sheet, _table(numbers), title, framed(moving_ways(moving, tuple(ways)), title))
 
 
 def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> Drawing:
@@ -76,7 +79,7 @@ def image_grid(images: Tensor, names: Sequence[str], side: int, title: str) -> D
     halves = [as_pictures(way).reshape(side, side, *images.shape[1:]) for way in ways.values()]
     blank = np.ones((side, 1, *images.shape[1:]), np.float32)
     columns = ["" for _ in range(2 * side + 1)]
-    columns[side // 2], columns[side + 1 + side // 2] = "Wasserstein", "Euclidean"
+    columns[side // 2], columns[side + 1 + side // 2] = "Wasserstein barycenters", "Euclidean means"
     numbers = [_rows(name, {**_columns(names, weights), **_masses(way)}) for name, way in ways.items()]
     sheet = Sheet(np.concatenate([halves[0], blank, halves[1]], 1), (), columns, title)
     return Drawing(sheet, _table(numbers), title)
@@ -126,14 +129,14 @@ def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int,
         [f"{share:.2f}" for share in shares[::BETWEEN].tolist()],
         title,
         {name: values[::BETWEEN].cpu().numpy() for name, values in near.items()},
-        "distance to the nearest code of an item",
+        "distance to the nearest code of an item (Euclidean, in units of the codes)",
     )
     numbers = [
         _rows(name, {"share": shares, "nearest_code": near[name], "spread": way.var(1, correction=0).sum(1)})
         for name, way in ways.items()
     ]
     moving = [[frame(patchwork(images, _halves(len(images)))) for images in way] for way in drawn]
-    return Drawing(sheet, _table(numbers), title, moving_ways(moving, tuple(ways)))
+    return Drawing(sheet, _table(numbers), title, framed(moving_ways(moving, tuple(ways)), title))
 
 
 def _finer(images: Tensor) -> int:

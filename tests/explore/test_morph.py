@@ -35,7 +35,7 @@ def test_signed_distances_move_without_transport():
     discs = np.stack([np.hypot(lines[:, None], lines) - size for size in (0.2, 0.4, 0.6, 0.8)])[:, None]
     space = plain_space(discs, lambda z: torch.as_tensor(discs[:1]) + z[:, :1, None, None] * 0.1)
     morph = morphed(space, [0, 2, 3], 5, ["linear"])
-    assert [row.name for row in morph.rows] == ["linear", "pixel fade"]
+    assert [row.name for row in morph.rows] == ["linear", "fade of distances"]
     assert "nothing below 0" in morph.notes[0]
     fade = morphed_sheet(morph, "").images[1]
     assert (fade[:, 0, 8, 8] > 0.9).all()  # inside is white
@@ -52,7 +52,7 @@ def balls(radii):
 def test_bodies_move_as_shaded_surfaces():
     space = plain_space(balls([0.2, 0.4, 0.6, 0.8]).numpy(), lambda z: balls(z[:, 0].sigmoid()))
     morph = morphed(space, [0, 2, 3], 5, ["linear"])
-    assert [row.name for row in morph.rows] == ["linear", "pixel fade"]
+    assert [row.name for row in morph.rows] == ["linear", "fade of distances"]
     assert len(morph.notes) == 1
     assert morph.notes[0].startswith("optimal transport is left out: ")
     shown = morphed_sheet(morph, "").images
@@ -68,7 +68,14 @@ def test_meshes_stand_where_the_strip_shows_them():
     space = plain_space(balls([0.3, 0.6]).numpy(), lambda z: balls(0.4 + 0.0 * z[:, 0]))
     lines = as_meshes(morphed(space, [0, 1], 3, ["linear"])).splitlines()
     names = [line[2:] for line in lines if line[0] == "o"]
-    assert names == ["linear_0", "linear_1", "linear_2", "pixel_fade_0", "pixel_fade_1", "pixel_fade_2"]
+    assert names == [
+        "linear_0",
+        "linear_1",
+        "linear_2",
+        "fade_of_distances_0",
+        "fade_of_distances_1",
+        "fade_of_distances_2",
+    ]
     starts = [place for place, line in enumerate(lines) if line[0] == "o"]
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(lines)], strict=True)):
         corners = np.array([line.split()[1:] for line in lines[start:end] if line[0] == "v"], float)
@@ -126,7 +133,26 @@ def test_titles_say_what_items_are(labels, names, words):
     title = morphed_sheet(morphed(space, [0, 1, 2], 5, ["linear"]), "ae, data, seed 0").title
     assert title == f"From {' to '.join(words)}: ae, data, seed 0"
     title = blended_sheet(blended(space, [2, 0, 1], 2, ["linear"]), "ae").title
-    assert title == f"ae ({words[2]} top, {words[0]} left, {words[1]} right)"
+    assert title == (
+        f"Between {words[2]} top, {words[0]} left, {words[1]} right: ae; corners of paths are reconstructions"
+    )
+
+
+def test_ends_of_paths_are_named_reconstructions_and_those_of_mixes_inputs():
+    images = np.random.default_rng(1).random((3, 1, 8, 8)).astype(np.float32)
+    sheet = morphed_sheet(morphed(plain_space(images), [0, 2], 3, ["linear", "slerp"]), "ae")
+    assert (sheet.corner, sheet.columns) == ("reconstruction of", ["item 0", "0.50", "item 2"])
+    assert (sheet.second.row, sheet.second.corner) == (2, "input")
+    assert sheet.second.columns == ["item 0", "", "item 2"]
+    assert sheet.rows[sheet.second.row] == "pixel fade"
+
+
+def test_a_way_has_one_color_and_one_marker_in_all_figures():
+    images = np.random.default_rng(1).random((3, 1, 8, 8)).astype(np.float32)
+    space = plain_space(images)
+    some, all_ways = (morphed_sheet(morphed(space, [0, 2], 3, paths), "ae") for paths in (["slerp"], PATHS))
+    assert some.curve_styles["slerp"] == all_ways.curve_styles["slerp"]
+    assert set(all_ways.curves) <= set(all_ways.curve_styles)
 
 
 def test_frames_go_there_and_back():

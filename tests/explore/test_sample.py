@@ -7,10 +7,11 @@ import torch
 from latentbench.drawing.pictures import as_pictures
 from latentbench.errors import NotApplicableError
 from latentbench.explore import sample
-from latentbench.explore.sample import draws, grid, inverse_grid, varied
+from latentbench.explore.sample import draws, grid, inverse_grid, varied, visible_width
 from latentbench.latent.grids import manifold_grid
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
+from latentbench.latent.variations import variations
 from latentbench.testing import gallery
 
 
@@ -104,3 +105,17 @@ def test_what_is_no_picture_says_so():
         NotApplicableError, match="only images of one or three channels and signed distances in space can be drawn"
     ):
         draws(flat, 4, 0, "auto", "flat")
+
+
+def test_variations_of_a_narrow_posterior_vary_all_the_same(spots):
+    """As much as the nearest items; a width that is asked for is kept."""
+    drawing = varied(spots, 5, 16, 0, None, "spots")
+    width = visible_width(spots, 5)
+    assert f"width {width:g} (images change as much as to the nearest items)" in drawing.title
+    decoded = spots.decode(variations(spots, 5, 64, 1, width))
+    itself = spots.decode(spots.codes[5:6])
+    order = (spots.codes - spots.codes[5]).norm(dim=1).argsort()[1:6]
+    enough = (spots.decode(spots.codes[order]) - itself).flatten(1).norm(dim=1).mean()
+    change = (decoded - itself).flatten(1).norm(dim=1).mean()
+    assert change > 0.8 * enough or width == 8
+    assert "width 2" in varied(spots, 5, 16, 0, 2.0, "spots").title

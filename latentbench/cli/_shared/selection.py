@@ -95,7 +95,7 @@ class SelectedTrial:
     @property
     def name(self) -> str:
         """The trial in titles: model, data set and seed."""
-        return f"{self.trial.label}, {self.trial.dataset}, seed {self.trial.seed}"
+        return f"{self.trial.label} on {self.trial.dataset}, seed {self.trial.seed}"
 
 
 def selection_options(*, run_needed: bool = True) -> Callable[[F], F]:

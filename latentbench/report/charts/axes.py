@@ -14,6 +14,7 @@ from latentbench.table.sweeps import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import ScalarFormatter
 
 __all__ = ["counted", "finish_axes", "short", "shown_range", "title_panel"]
 
@@ -34,7 +35,7 @@ def finish_axes(
     """Set and return the range of y, label the x axis, and name below it the values outside the panel."""
     low, high = shown_range([*(value for _, value in named), *others])
     panel.set_ylim(low, high)
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    panel.yaxis.set_major_formatter(_as_many_digits())
     panel.tick_params(labelsize=8)
     hidden = [*far, *((name, value) for name, value in named if value.mean < low or value.mean > high)]
     said = [f"{name} ({short(value.mean)})" for name, value in hidden[:MOST_NAMED]]
@@ -42,6 +43,15 @@ def finish_axes(
     notice = textwrap.fill(f"outside: {', '.join(said)}", NOTICE) if said else ""
     panel.set_xlabel("\n".join(filter(None, [axis, notice])), fontsize=8)
     return low, high
+
+
+def _as_many_digits() -> ScalarFormatter:
+    """Return what writes the numbers of an axis with equally many digits."""
+    from matplotlib.ticker import ScalarFormatter
+
+    formatter = ScalarFormatter(useOffset=False)
+    formatter.set_powerlimits((-4, 7))
+    return formatter
 
 
 def title_panel(panel: Axes, purpose: str, score: str, better: str, unit: str = "") -> None:

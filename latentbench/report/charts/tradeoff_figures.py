@@ -20,6 +20,7 @@ from latentbench.report.charts.axes import counted, finish_axes, short, shown_ra
 from latentbench.report.charts.looks import run_places
 from latentbench.report.charts.tradeoffs import Mark, legible_marks
 from latentbench.score_rows import grouped
+from latentbench.table.number_format import number, row_style
 from latentbench.table.sweeps import Estimate
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def rate_figure(results: Results, dataset: str, marks: Sequence[Mark], levels: S
         shown = [level for level in levels if low <= level.y.mean <= high]
         for level in shown:
             panel.axhline(level.y.mean, color=INK, linestyle=(0, (5, 2)), linewidth=1.0, zorder=1.5)
-        write_at_right(panel, [(level.y.mean, f"{level.label} {short(level.y.mean)}") for level in shown])
+        style = row_style([level.y.mean for level in shown], [math.nan] * len(shown))
+        named = [(level.y.mean, f"{level.label} {number(level.y.mean, style)}") for level in shown]
+        write_at_right(panel, named)
         lay_out(figure)
         _write_labels(panel, marks, alone=True)
     return figure
