@@ -29,6 +29,7 @@ def command(
 
     Each figure is written with its numbers as CSV. With -o, only the page is written.
     """
+    from latentbench.files.reading import uncollected
     from latentbench.packed.opening import refuse_writing
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.charts.similarity_plot import stored_plots
@@ -41,11 +42,12 @@ def command(
     plugins = load_plugins(files, blocked, run)
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"
-    drawn = plots(results)
-    shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
-    write_report(results, plugins.report_sections(results), page, shown)
-    if not output:
-        write_figures(drawn, results.path / "figures", formats)
+    with uncollected():
+        drawn = plots(results)
+        shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
+        write_report(results, plugins.report_sections(results), page, shown)
+        if not output:
+            write_figures(drawn, results.path / "figures", formats)
     echo_paths([page])
 
 

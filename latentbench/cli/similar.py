@@ -53,7 +53,7 @@ STYLES = ("text", "md", "csv", "latex", "html")
     metavar="FORMAT,...",
     default=DEFAULT,
     show_default=True,
-    help=f"Format of the print, of {', '.join(STYLES)}, and formats of the figure, of {', '.join(STILL_FORMS)}.",
+    help=f"How matrices are printed ({', '.join(STYLES)}), and what the figure is written as ({', '.join(STILL_FORMS)}).",
 )
 @click.option(
     "-o",
