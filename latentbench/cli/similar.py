@@ -53,7 +53,8 @@ STYLES = ("text", "md", "csv", "latex", "html")
     metavar="FORMAT,...",
     default=DEFAULT,
     show_default=True,
-    help=f"How matrices are printed ({', '.join(STYLES)}), and what the figure is written as ({', '.join(STILL_FORMS)}).",
+    help=f"How matrices are printed, of {', '.join(STYLES)}, and what the figure is written as, "
+    f"of {', '.join(STILL_FORMS)}.",
 )
 @click.option(
     "-o",
