@@ -298,6 +298,11 @@ def drawn_results():
     return drawn
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def made_up():
+    return drawn
+
+
+@pytest.fixture(scope="session")
 def seen():
     return with_spaces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
+from latentbench.report.page.linked import LinkedMaps
 from latentbench.score_rows import ScoreRow
 from latentbench.table.columns import labels
 from latentbench.table.sweeps import sweeps
@@ -44,6 +45,7 @@ STEPS = 10
 MOST_SETTINGS = 6  # of a sweep; each is a model to open, to run and to draw
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
 JUDGES = ("mse", "r2")  # the median seed is that of the first of these scores that a model has
+ITEM_SCORES = {"mse": "reconstruction error (mse)"}  # score -> how a color by its values is called
 NO_IMAGES = "The inputs are neither gray or RGB images nor bodies in space, so there are no pictures of them."
 NO_INPUTS = "There are codes alone, without the inputs that they are of, so there are no pictures of them."
 NO_DECODER = "No model decodes."
@@ -83,6 +85,7 @@ class Pictures:
         traversals: the most active dimensions of each model.
         samples: decoded samples of the prior, for each model that has one.
         maps: for each model the PCA map, then the maps that are stored with the trial.
+        linked: what two linked maps are made of (`LinkedMaps`), or None.
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
         choice: which of the chosen settings are shown, where they are too many; "" where all are.
@@ -95,6 +98,7 @@ class Pictures:
     traversals: tuple[Picture, ...] = ()
     samples: tuple[Picture, ...] = ()
     maps: tuple[Picture, ...] = ()
+    linked: Mapping[str, Any] | None = None
     sentence: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     choice: str = ""
@@ -127,19 +131,39 @@ def pictures(results: Results, dataset: str) -> Pictures:
     skipped: list[tuple[str, str]] = []
     judges = _judging_rows(results)
     pictured, choice = _pictured(results, dataset)
-    for label in pictured:
-        trial = median_trial(results, dataset, label, judges)
-        if trial is None:
-            continue
+    chosen = [median_trial(results, dataset, label, judges) for label in pictured]
+    medians = [trial for trial in chosen if trial is not None]
+    kept = _kept(results, dataset, medians)
+    linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
+    for trial, stored in kept:
         try:
-            stored = stored_maps(Record(results.path, trial.key))
-            excerpts.append(_excerpt(trial, results.latent_space(trial), _note(results, trial), stored))
+            space = results.latent_space(trial)
+            if trial in medians:
+                excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
+            linked.add(
+                _space_name(results, trial), space, stored, _item_scores(results, trial), trial.traits.reference
+            )
         except (UntrustedCodeError, RunFolderError) as error:
-            warnings.warn(f"{label} is left out of the pictures: {error}", stacklevel=2)
-            skipped.append((label, str(error)))
+            warnings.warn(f"{trial.label} is left out of the pictures: {error}", stacklevel=2)
+            skipped.append((trial.label, str(error)))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
-            skipped.append((label, f"{type(error).__name__}: {error}"))
-    return replace(_drawn(excerpts, tuple(skipped)), choice=choice)
+            skipped.append((trial.label, f"{type(error).__name__}: {error}"))
+    return replace(_drawn(excerpts, tuple(skipped)), choice=choice, linked=linked.content)
+
+
+def _kept(results: Results, dataset: str, medians: Sequence[Trial]) -> list[tuple[Trial, list[Map]]]:
+    """Return the trials of median seeds, then others that keep maps, each with its stored maps."""
+    others = [trial for trial in results.trials if trial.dataset == dataset and trial.ok and trial not in medians]
+    stored = [(trial, stored_maps(Record(results.path, trial.key))) for trial in [*medians, *others]]
+    return [(trial, maps) for trial, maps in stored if maps or trial in medians]
+
+
+def _space_name(results: Results, trial: Trial) -> str:
+    return f"{trial.label}, seed {trial.seed}" if _note(results, trial) else trial.label
+
+
+def _item_scores(results: Results, trial: Trial) -> dict[str, Array | None]:
+    return {words: results.items(trial.key, score) for score, words in ITEM_SCORES.items()}
 
 
 def _pictured(results: Results, dataset: str) -> tuple[list[str], str]:

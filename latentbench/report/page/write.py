@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
 from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
+from latentbench.report.page.scripts import page_data, page_scripts, security_policy
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison import Column, Comparison, Table
 from latentbench.table.comparison_display import conclusions, display
@@ -101,12 +103,17 @@ def write_report(
     everything = comparison_table(results, every=True, most_columns=MOST_COLUMNS)
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
     parts = [_part(results, *pair, table, drawn) for pair in pairs]
+    scripts = page_scripts()
     page = _template().render(
         title=results.title,
+        style=_style(),
+        scripts=scripts,
+        policy=security_policy(scripts),
         parts=parts,
         sections=[_section(title, content) for title, content in plugins_sections],
         failures=results.failures,
         card=_card(results),
+        data=page_data,
         share=_share,
         without_bar=_without_bar,
     )
@@ -212,6 +219,10 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 def _shown(value: Any) -> Any:
     """Escape what HTML forbids in the text of others: control characters, halves of characters."""
     return printable(value, keep="\n\t") if type(value) is str else value
+
+
+def _style() -> Markup:
+    return Markup((Path(__file__).parent / "living" / "page.css").read_text("utf-8"))  # noqa: S704 - our own file
 
 
 def _template() -> jinja2.Template:

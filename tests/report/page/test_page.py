@@ -18,6 +18,7 @@ from latentbench.plugins import Plugins
 from latentbench.records import Record
 from latentbench.report.charts.plots import plots
 from latentbench.report.page.pictures import _pictured, median_trial, pictures
+from latentbench.report.page.scripts import page_scripts, security_policy
 from latentbench.report.page.write import write_report
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison_display import displays
@@ -63,16 +64,20 @@ def full(drawn_results, seen):
     return lambda **options: seen(drawn_results().results(), **options)
 
 
-def test_loads_nothing_and_runs_nothing(page, full):
+def test_loads_nothing_and_runs_no_script_but_its_own(page, full):
     shown = page(full())
-    assert {tag for tag, _ in shown.tags} & {"script", "link", "iframe", "object", "embed"} == set()
+    assert {tag for tag, _ in shown.tags} & {"link", "iframe", "object", "embed"} == set()
+    kinds = [attrs.get("type") for attrs in shown.all("script")]
+    assert kinds == ["application/json"] + [None] * len(page_scripts())
+    assert not any("src" in attrs for attrs in shown.all("script"))
+    assert not any(name.startswith("on") for _, attrs in shown.tags for name in attrs)
     addresses = [attrs[name] for _, attrs in shown.tags for name in ("src", "href", "srcset") if name in attrs]
     assert addresses
     kinds = ("data:image/png;base64,", "data:image/svg+xml;base64,")
     assert all(address.startswith(kinds) for address in addresses)
     assert not re.search(r"https?://|url\(|@import", shown.text)
     policy = next(meta["content"] for meta in shown.all("meta") if "http-equiv" in meta)
-    assert policy.startswith("default-src 'none'")
+    assert policy == security_policy(page_scripts())
 
 
 def test_can_be_read_by_a_screen_reader(page, full):
@@ -131,9 +136,11 @@ def test_strangers_text_is_escaped_everywhere(page, builder, seen):
     results = seen(builder.results(title=EVIL))
     sections = [(EVIL, pd.DataFrame({EVIL: [EVIL]})), ("words", EVIL), ("svg", f"<svg>{EVIL}</svg>")]
     shown = page(results, sections)
-    assert not shown.all("script")
+    assert {attrs.get("type") for attrs in shown.all("script")} == {None, "application/json"}
+    assert len(shown.all("script")) == 1 + len(page_scripts())
     assert EVIL not in shown.text
     assert "&lt;script&gt;" in shown.text
+    assert "\\u003cscript>" in shown.text
 
 
 def test_plugins_sections_are_shown(page, full):
