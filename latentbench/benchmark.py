@@ -57,6 +57,9 @@ class Benchmark(Params):
         default=(), description="names of scores or metrics, or metrics as classes; empty: all of `tiers`"
     )
     tiers: tuple[str, ...] = Field(default=("quick", "full"), description="cost tiers of metrics to compute")
+    maps: tuple[Literal["pca", "tsne", "umap"], ...] = Field(
+        default=(), description="maps of each compared model that `latentbench run` makes for its page"
+    )
     max_items: int | None = Field(
         default=None, ge=0, description="test items that a metric uses at most, 0 for all; None: as it declares"
     )

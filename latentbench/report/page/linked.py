@@ -59,11 +59,12 @@ class LinkedMaps:
             reference: what kind of reference the model is; "" for one that is compared, which stands first.
         """
         rows = shown_rows(len(space), self.count)
-        if not self._items:
-            self._total = len(space)
-            self._items = _items(space, rows)
+        if not self._spaces:
+            self._total, self._items = len(space), {"rows": packed_numbers(rows)}
         if len(space) != self._total:
             return
+        for part, read in _PARTS.items():
+            self._items[part] = self._items.get(part) or read(space, rows)
         codes = space.codes[rows].cpu().numpy()
         values = {score: each[rows] for score, each in (scores or {}).items() if each is not None}
         self._spaces.append(
@@ -81,15 +82,6 @@ class LinkedMaps:
         """Everything, as it stands in the page; None without spaces."""
         spaces = sorted(self._spaces, key=lambda space: bool(space["reference"]))
         return {**self._items, "total": self._total, "spaces": spaces} if spaces else None
-
-
-def _items(space: LatentSpace, rows: Array) -> dict[str, Any]:
-    return {
-        "rows": packed_numbers(rows),
-        "classes": _classes(space, rows),
-        "factors": _factors(space, rows),
-        "thumbnails": _thumbnails(space, rows),
-    }
 
 
 def _classes(space: LatentSpace, rows: Array) -> dict[str, Any] | None:
@@ -157,3 +149,10 @@ def _about(map_: Map, rows: Array) -> str:
 
 def _trust(map_: Map) -> str:
     return ", ".join(f"{JUDGES[score]} {value:.2f}" for score, value in map_.trust.items())
+
+
+_PARTS = {
+    "classes": _classes,
+    "factors": _factors,
+    "thumbnails": _thumbnails,
+}  # from the first space that has them

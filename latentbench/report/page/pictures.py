@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial
 
-__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
+__all__ = ["Picture", "Pictures", "median_trial", "median_trials", "pictures", "shown_items"]
 
 IMAGES = 10
 STEPS = 10
@@ -125,14 +125,18 @@ def median_trial(
     return next(iter(succeeded.values()), None)
 
 
+def median_trials(results: Results, dataset: str) -> list[Trial]:
+    """Return the trials that are pictured: of each column of a comparison that of the median seed."""
+    judges = _judging_rows(results)
+    chosen = [median_trial(results, dataset, label, judges) for label in _pictured(results, dataset)[0]]
+    return [trial for trial in chosen if trial is not None]
+
+
 def pictures(results: Results, dataset: str) -> Pictures:
     """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason."""
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
-    judges = _judging_rows(results)
-    pictured, choice = _pictured(results, dataset)
-    chosen = [median_trial(results, dataset, label, judges) for label in pictured]
-    medians = [trial for trial in chosen if trial is not None]
+    medians, choice = median_trials(results, dataset), _pictured(results, dataset)[1]
     kept = _kept(results, dataset, medians)
     linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
     for trial, stored in kept:

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["PARTS", "PageScript", "page_data", "page_scripts", "security_policy"]
+__all__ = ["FOLDER", "PARTS", "PageScript", "page_data", "page_scripts", "security_policy"]
 
 FOLDER = Path(__file__).parent
 PARTS = (  # in the order in which they are read: each uses those before it

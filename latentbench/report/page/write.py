@@ -18,7 +18,7 @@ from latentbench.files.failures import refusal
 from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.pictures import Picture, Pictures, pictures
-from latentbench.report.page.scripts import page_data, page_scripts, security_policy
+from latentbench.report.page.scripts import FOLDER, page_data, page_scripts, security_policy
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison import Column, Comparison, Table
 from latentbench.table.comparison_display import conclusions, display
@@ -222,12 +222,12 @@ def _shown(value: Any) -> Any:
 
 
 def _style() -> Markup:
-    return Markup((Path(__file__).parent / "living" / "page.css").read_text("utf-8"))  # noqa: S704 - our own file
+    return Markup((FOLDER / "living" / "page.css").read_text("utf-8"))  # noqa: S704 - our own file
 
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,

@@ -1,5 +1,6 @@
 "use strict";
-// What mouse, finger and keys do on a map. Events say what was meant: "lassoed", "pointed", "chosen".
+// What mouse, finger and keys do on a map. Events say what was meant: "pointed" (an item or -1),
+// "lassoed" (items), "stepped" (1 or -1), "chosen" (a click: the nearest item or -1, and the place on the map).
 {
   const STEP = 0.1; // of the side, that an arrow key moves
   const CLICK = 4; // CSS pixels: a shorter way is a click
@@ -59,7 +60,7 @@
     const [start, end] = [path[0], path.at(-1)];
     const far = path.some(([x, y]) => Math.hypot(x - start[0], y - start[1]) > CLICK);
     view.lasso = null;
-    if (!far) tell(view, "chosen", { item: view.itemAt(...end), point: end });
+    if (!far) tell(view, "chosen", { item: view.itemAt(...end), place: view.placeAt(...end) });
     else if (lasso) tell(view, "lassoed", view.itemsIn(path));
     view.ask();
   }

@@ -11,7 +11,7 @@
       this.classes = content.classes && { ...content.classes, of: arrays.numbers(content.classes.of) };
       this.factors = content.factors.map((each) => ({ name: each.name, values: arrays.values(each) }));
       this.thumbnails = content.thumbnails;
-      this.sheets = (content.thumbnails?.sheets ?? []).map((address) => element("img", { src: address, alt: "" }));
+      this.sheets = new Map();
     }
 
     className(item) {
@@ -36,10 +36,16 @@
       return canvas;
     }
 
+    /** Return a sheet, which is read and decoded when it is first needed. */
+    sheet(number) {
+      if (!this.sheets.has(number)) this.sheets.set(number, element("img", { src: this.thumbnails.sheets[number], alt: "" }));
+      return this.sheets.get(number);
+    }
+
     async paint(canvas, item) {
       const { width, height, across, down } = this.thumbnails;
       const place = item % (across * down);
-      const sheet = this.sheets[Math.floor(item / (across * down))];
+      const sheet = this.sheet(Math.floor(item / (across * down)));
       await sheet.decode();
       const [left, top] = [(place % across) * width, Math.floor(place / across) * height];
       canvas.getContext("2d").drawImage(sheet, left, top, width, height, 0, 0, width, height);

@@ -6,6 +6,7 @@
   const REACH = 14; // CSS pixels from a dot within which it is meant
   const AREA = 12_000; // of all dots together, for 400 pixels: fewer are drawn larger
   const CLOSEST = 200;
+  const REST = 200; // milliseconds without a move, after which "looked" says where the map looks
 
   class View {
     constructor(label) {
@@ -111,7 +112,8 @@
     look(...camera) {
       this.camera = camera;
       this.ask();
-      this.canvas.dispatchEvent(new CustomEvent("looked"));
+      clearTimeout(this.resting);
+      this.resting = setTimeout(() => this.canvas.dispatchEvent(new CustomEvent("looked")), REST);
     }
 
     /** Return the item nearest to a point in CSS pixels of the canvas, or -1. */
