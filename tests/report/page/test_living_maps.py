@@ -216,6 +216,9 @@ def test_a_word_finds_a_class_and_a_number_an_item(page):
     assert page.run(f"() => {PAIR}.selected.map((item) => {PAIR}.items.rows[item])") == [42]
     page.tab.get_by_role("button", name="one", exact=True).click()
     assert len(selected(page, 1)) > 100
+    page.tab.get_by_role("button", name="Clear").click()
+    assert (selected(page, 0), find.input_value()) == ([], "")
+    assert "find" not in page.run("() => location.hash")
 
 
 def test_names_of_users_stay_text(page):

@@ -51,14 +51,12 @@
       canvas.getContext("2d").drawImage(sheet, left, top, width, height, 0, 0, width, height);
     }
 
-    /** Return the items that a text names: by number, or by a part of their class's name. */
+    /** Return the items that a text names: a number one item, a word all of the classes whose names hold it. */
     search(text) {
       const wanted = text.trim().toLowerCase();
-      const found = [];
-      for (let item = 0; wanted && item < this.count; item++) {
-        if (String(this.rows[item]) === wanted || this.className(item).toLowerCase().includes(wanted)) found.push(item);
-      }
-      return found;
+      const named = (item) => this.className(item).toLowerCase().includes(wanted);
+      const numbered = (item) => this.rows[item] === Number(wanted);
+      return wanted ? [...this.rows.keys()].filter(/^\d+$/.test(wanted) ? numbered : named) : [];
     }
 
     /** Count items by class: [place of the class, number], the most frequent first. */

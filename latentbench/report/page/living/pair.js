@@ -70,7 +70,10 @@
       color.addEventListener("change", () => this.changeColor());
       find.addEventListener("input", () => this.find());
       lasso.addEventListener("click", () => this.lassoing(lasso.getAttribute("aria-pressed") !== "true"));
-      clear.addEventListener("click", () => this.select([]));
+      clear.addEventListener("click", () => {
+        find.value = "";
+        this.find();
+      });
       reset.addEventListener("click", () => this.views.forEach((view) => view.look(0, 0, 1)));
       move.addEventListener("click", () => this.animate());
       share.addEventListener("input", () => this.morph(Number(share.value)));
