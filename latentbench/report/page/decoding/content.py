@@ -1,0 +1,176 @@
+"""What the page shows of one data set beside its decoders: items, their codes, directions, dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentbench.drawing.montage import data_uri, montage, png_bytes
+from latentbench.drawing.pictures import as_pictures
+from latentbench.latent.class_names import class_words, item_words
+from latentbench.latent.edits.directions import mean_difference
+from latentbench.latent.shown import shown_at
+from latentbench.latent.space import LatentSpace
+from latentbench.latent.traversal import LOWEST, activity, activity_unit
+from latentbench.report.page.decoding.program import as_text
+
+__all__ = ["OpenedModel", "item_rows", "items_data", "model_data"]
+
+MOST_ITEMS = 40
+COLUMNS = 10  # of the sheet of thumbnails
+ITEMS_OF_CLASS = 4
+MOST_DIMENSIONS = 8
+MOST_FACTORS = 24
+TRAINING_ITEMS = 2000  # that directions are found from
+FAR = 0.99  # of the test codes are nearer to their mean than the distance beyond which a code is called far
+ORIGINS = {
+    "amortized": "its encoder gives codes for images",
+    "optimized": "it has no encoder: codes of images are found by a search for what decodes most alike",
+}
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model of which the page shows the decoder.
+
+    Attributes:
+        label: its name in tables.
+        note: which seed it is, in words.
+        encoder: where its codes come from, a key of `ORIGINS`.
+        space: its latent space of the test split.
+    """
+
+    label: str
+    note: str
+    encoder: str
+    space: LatentSpace
+
+
+def item_rows(space: LatentSpace) -> list[int]:
+    """Return up to 40 test items: the first of each class, or evenly spaced ones without classes."""
+    if "labels" in space.supplies:
+        labels = space.labels.cpu().numpy()
+        classes = np.unique(labels)[:MOST_ITEMS]
+        if len(classes) > 1:
+            each = max(1, min(ITEMS_OF_CLASS, MOST_ITEMS // len(classes)))
+            return [int(row) for number in classes for row in np.flatnonzero(labels == number)[:each]]
+    return [int(row) for row in np.unique(np.linspace(0, len(space) - 1, MOST_ITEMS).round().astype(int))]
+
+
+def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
+    """Return the items for JSON: names, and one sheet of their pictures without loss."""
+    pictures = as_pictures(space.inputs[list(rows)], like=space.inputs)
+    lines = -(-len(rows) // COLUMNS)
+    sheet = np.zeros((lines * COLUMNS, *pictures.shape[1:]), np.float32)
+    sheet[: len(rows)] = pictures
+    grid = montage(sheet.reshape(lines, COLUMNS, *pictures.shape[1:]), gap=0)
+    shape = [int(size) for size in pictures.shape[1:]]
+    return {
+        "names": [item_words(space, row) for row in rows],
+        "shape": shape,
+        "columns": COLUMNS,
+        "sheet": data_uri(png_bytes(grid[..., :3])),
+        "words": _items_in_words(space, rows),
+    }
+
+
+def _items_in_words(space: LatentSpace, rows: Sequence[int]) -> str:
+    if len(rows) == len(space):
+        return f"All {len(rows)} test items."
+    which = "the first of each class" if "labels" in space.supplies else "evenly spaced"
+    return f"{len(rows)} of {len(space):,} test items, {which}."
+
+
+def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return for JSON what the page shows of a model whose decoder was exported."""
+    space = model.space
+    codes = space.codes.double().cpu()
+    spread = codes.std(0, correction=0).clamp_min(1e-12)
+    far = torch.quantile((((codes - codes.mean(0)) / spread).square().mean(1)).sqrt(), FAR)
+    vectors, words = _directions(model)
+    return {
+        "label": model.label,
+        "note": model.note,
+        "origin": ORIGINS.get(model.encoder, ORIGINS["amortized"]),
+        **decoder,
+        "codes": _text(codes[list(rows)]),
+        "mean": _text(codes.mean(0)),
+        "spread": _text(spread),
+        "far": float(far),
+        "directions": vectors,
+        "directionWords": words,
+        "dimensions": _dimensions(space),
+        "dimensionUnit": activity_unit(space),
+    }
+
+
+def _dimensions(space: LatentSpace) -> list[dict[str, float]]:
+    """Return the most active dimensions, and where most codes lie in each."""
+    active = activity(space)
+    sampled = (space.code_samples if "posterior" in space.supplies else space.codes).double()
+    order = active.sort(descending=True, stable=True).indices[:MOST_DIMENSIONS].tolist()
+    levels = torch.tensor([LOWEST, 1 - LOWEST], dtype=torch.float64, device=sampled.device)
+    ends = [torch.quantile(sampled[:, dim], levels).tolist() for dim in order]
+    return [
+        {"dimension": dim, "activity": float(active[dim]), "low": low, "high": high}
+        for dim, (low, high) in zip(order, ends, strict=True)
+    ]
+
+
+def _directions(model: OpenedModel) -> tuple[dict[str, Any], str]:
+    """Return the mean code of each class and the direction of each factor, and what they were found from."""
+    source, codes, words = _source(model)
+    directions: dict[str, Any] = {"classes": [], "factors": []}
+    labels = source.labels if "labels" in source.supplies else None
+    if labels is not None and len(numbers := torch.unique(labels)) > 1:
+        directions["classes"] = [
+            {
+                "name": class_words(int(number), source.class_names),
+                "mean": _text(codes[labels == number].double().mean(0)),
+            }
+            for number in numbers[:MOST_ITEMS]
+        ]
+    if "factors" in source.supplies:
+        directions["factors"] = list(_factors(source, codes, labels))[:MOST_FACTORS]
+    return directions, words
+
+
+def _factors(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Any:
+    """Yield each factor that varies and is not the class: how codes change by one of its standard deviations."""
+    for name, values in zip(source.factor_names, source.factors.double().T, strict=True):
+        spread = values.std(correction=0)
+        same = labels is not None and bool((values == labels).all())
+        if spread > 0 and not same:
+            yield {"name": name, "vector": _text(mean_difference(codes, values) * spread)}
+
+
+def _source(model: OpenedModel) -> tuple[LatentSpace, Tensor, str]:
+    """Return what directions are found from: training items that are encoded here, or the test items."""
+    space = model.space
+    if model.encoder != "amortized" or "train" not in space.supplies:
+        return space, space.codes.cpu(), f"the {len(space):,} test codes"
+    count = len(space.train)
+    rows = torch.arange(count)
+    if count > TRAINING_ITEMS:
+        rows = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:TRAINING_ITEMS].sort().values
+    train, data = space.train, space.train.data
+    rows = rows.to(space.device)
+    part = LatentSpace.from_arrays(
+        codes=space.encode(shown_at(train, rows)).cpu(),
+        labels=None if data.labels is None else data.labels[rows].cpu(),
+        factors=None if data.factors is None else data.factors[rows].cpu(),
+        factor_names=data.factor_names,
+        factor_sizes=data.factor_sizes,
+        class_names=data.class_names,
+    )
+    return part, part.codes, f"{len(rows):,} training items"
+
+
+def _text(values: Tensor) -> str:
+    """Return numbers as little-endian float32 in base64."""
+    return as_text(values.detach().cpu().numpy().astype("<f4").tobytes())
