@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +81,9 @@ def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
 
 def _items_in_words(space: LatentSpace, rows: Sequence[int]) -> str:
     if len(rows) == len(space):
-        return f"All {len(rows)} test items."
+        return f"Shown are all {len(rows)} test items."
     which = "the first of each class" if "labels" in space.supplies else "evenly spaced"
-    return f"{len(rows)} of {len(space):,} test items, {which}."
+    return f"Shown are {len(rows)} of {len(space):,} test items, {which}."
 
 
 def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
     codes = space.codes.double().cpu()
     spread = codes.std(0, correction=0).clamp_min(1e-12)
     far = torch.quantile((((codes - codes.mean(0)) / spread).square().mean(1)).sqrt(), FAR)
-    vectors, words = _directions(model)
+    directions, words = _directions(model)
     return {
         "label": model.label,
         "note": model.note,
@@ -102,7 +102,7 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
         "mean": _text(codes.mean(0)),
         "spread": _text(spread),
         "far": float(far),
-        "directions": vectors,
+        "directions": directions,
         "directionWords": words,
         "dimensions": _dimensions(space),
         "dimensionUnit": activity_unit(space),
@@ -125,24 +125,22 @@ def _dimensions(space: LatentSpace) -> list[dict[str, float]]:
 def _directions(model: OpenedModel) -> tuple[dict[str, Any], str]:
     """Return the mean code of each class and the direction of each factor, and what they were found from."""
     source, codes, words = _source(model)
-    directions: dict[str, Any] = {"classes": [], "factors": []}
     labels = source.labels if "labels" in source.supplies else None
-    if labels is not None and len(numbers := torch.unique(labels)) > 1:
-        directions["classes"] = [
-            {
-                "name": class_words(int(number), source.class_names),
-                "mean": _text(codes[labels == number].double().mean(0)),
-            }
-            for number in numbers[:MOST_ITEMS]
-        ]
-    if "factors" in source.supplies:
-        directions["factors"] = list(_factors(source, codes, labels))[:MOST_FACTORS]
-    return directions, words
+    return {"classes": list(_classes(source, codes, labels)), "factors": list(_factors(source, codes, labels))}, words
 
 
-def _factors(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Any:
+def _classes(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Iterator[dict[str, Any]]:
+    """Yield each class with the mean of its codes."""
+    for number in torch.unique(labels)[:MOST_ITEMS] if labels is not None else ():
+        mean = codes[labels == number].double().mean(0)
+        yield {"name": class_words(int(number), source.class_names), "mean": _text(mean)}
+
+
+def _factors(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Iterator[dict[str, Any]]:
     """Yield each factor that varies and is not the class: how codes change by one of its standard deviations."""
-    for name, values in zip(source.factor_names, source.factors.double().T, strict=True):
+    if "factors" not in source.supplies:
+        return
+    for name, values in list(zip(source.factor_names, source.factors.double().T, strict=True))[:MOST_FACTORS]:
         spread = values.std(correction=0)
         same = labels is not None and bool((values == labels).all())
         if spread > 0 and not same:

@@ -1,0 +1,134 @@
+"""The part of the page that decodes: its markup, its scripts and its data, for one data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from latentbench.errors import LatentbenchError, NotApplicableError
+from latentbench.report.page.decoding.content import OpenedModel, item_rows, items_data, model_data
+from latentbench.report.page.decoding.exported import exported_decoder
+from latentbench.report.page.pictures import median_trial
+from latentbench.text import printable
+
+if TYPE_CHECKING:
+    from latentbench.results import Results
+
+__all__ = ["DecodingSection", "decoding_script", "decoding_section", "decoding_style", "opened_models"]
+
+SCRIPTS = ("operations.js", "decoder.js", "mixing.js", "studio.js")
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class DecodingSection:
+    """The part of one data set; `decoding_script` and `decoding_style` stand once in a page, the script last.
+
+    Attributes:
+        html: the markup.
+        data_id: id of the script element of type application/json that holds the data.
+        data: the data, safe inside such an element; "" where no decoder can run.
+    """
+
+    html: str
+    data_id: str
+    data: str
+
+
+def decoding_script() -> str:
+    """Return the script of all these parts; it loads nothing and evaluates no text."""
+    return "\n".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS)
+
+
+def decoding_style() -> str:
+    """Return the style sheet of all these parts."""
+    return (FOLDER / "section.css").read_text("utf-8")
+
+
+def opened_models(
+    results: Results, dataset: str, labels: Sequence[str]
+) -> tuple[list[OpenedModel], list[tuple[str, str]]]:
+    """Open the models that decode, each of its median seed; return them, and (label, reason) of those that fail."""
+    models: list[OpenedModel] = []
+    absent: list[tuple[str, str]] = []
+    for label in labels:
+        trial = median_trial(results, dataset, label)
+        if trial is None or trial.traits.reference == "ceiling":
+            continue
+        try:
+            space = results.latent_space(trial)
+        except LatentbenchError as error:
+            absent.append((label, str(error)))
+            continue
+        if "decoder" in space.supplies and "inputs" in space.supplies:
+            models.append(OpenedModel(label, f"seed {trial.seed}", trial.traits.encoder, space))
+    return models, absent
+
+
+def decoding_section(
+    models: Sequence[OpenedModel], number: int = 0, absent: Sequence[tuple[str, str]] = ()
+) -> DecodingSection:
+    """Return the part of the page in which these models decode.
+
+    Args:
+        models: of one data set, with inputs and decoders.
+        number: of the data set in the page, which makes ids and the name in the address its own.
+        absent: (label, reason) of models that are not here.
+    """
+    exported: list[dict[str, Any]] = []
+    reasons = list(absent)
+    rows = item_rows(models[0].space) if models else []
+    for model in models:
+        try:
+            decoder = exported_decoder(model.space, model.space.codes[rows])
+            exported.append(model_data(model, rows, decoder))
+        except Exception as error:  # noqa: BLE001 - a stranger's decoder must not cost the page
+            reasons.append((model.label, _reason(error)))
+    _keep_common_directions(exported)
+    items = items_data(models[0].space, rows) if exported else {"words": ""}
+    data_id = f"decoding-data-{number}"
+    html = _template().render(
+        source=data_id,
+        key="decode" if number == 0 else f"decode{number + 1}",
+        models=exported,
+        items=items["words"],
+        absent=reasons,
+    )
+    return DecodingSection(html, data_id, _json({"models": exported, "items": items}) if exported else "")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) if isinstance(error, LatentbenchError) else f"{type(error).__name__}: {error}"
+    return text[:1].upper() + text[1:] + ("." if isinstance(error, NotApplicableError) else "")
+
+
+def _keep_common_directions(models: Sequence[dict[str, Any]]) -> None:
+    """Leave out classes and factors that not all models have: those found from few items may miss some."""
+    for kind in ("classes", "factors"):
+        names = [{each["name"] for each in model["directions"][kind]} for model in models]
+        common = set.intersection(*names) if names else set()
+        for model in models:
+            model["directions"][kind] = [each for each in model["directions"][kind] if each["name"] in common]
+
+
+def _json(content: Any) -> str:
+    """Return JSON in which no text can end the element around it."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("section.html")
