@@ -29,8 +29,9 @@ MOST_FACTORS = 24
 TRAINING_ITEMS = 2000  # that directions are found from
 FAR = 0.99  # of the test codes are nearer to their mean than the distance beyond which a code is called far
 ORIGINS = {
-    "amortized": "its encoder gives codes for images",
-    "optimized": "it has no encoder: codes of images are found by a search for what decodes most alike",
+    "amortized": "Codes of items are what its encoder gives for their pictures",
+    "optimized": "It has no encoder: codes of items were found by a search for what decodes to their pictures",
+    "given": "Codes of items were given",
 }
 
 
@@ -70,8 +71,10 @@ def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
     sheet[: len(rows)] = pictures
     grid = montage(sheet.reshape(lines, COLUMNS, *pictures.shape[1:]), gap=0)
     shape = [int(size) for size in pictures.shape[1:]]
+    labels = space.labels[list(rows)].tolist() if "labels" in space.supplies else []
     return {
         "names": [item_words(space, row) for row in rows],
+        "classes": [class_words(label, space.class_names) for label in labels],
         "shape": shape,
         "columns": COLUMNS,
         "sheet": data_uri(png_bytes(grid[..., :3])),
@@ -82,7 +85,10 @@ def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
 def _items_in_words(space: LatentSpace, rows: Sequence[int]) -> str:
     if len(rows) == len(space):
         return f"Shown are all {len(rows)} test items."
-    which = "the first of each class" if "labels" in space.supplies else "evenly spaced"
+    classes = len(torch.unique(space.labels)) if "labels" in space.supplies else 1
+    each = max(1, min(ITEMS_OF_CLASS, MOST_ITEMS // classes))
+    first = "the first of each class" if each == 1 else f"the first {each} of each class"
+    which = first if classes > 1 else "evenly spaced"
     return f"Shown are {len(rows)} of {len(space):,} test items, {which}."
 
 
@@ -96,7 +102,7 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
     return {
         "label": model.label,
         "note": model.note,
-        "origin": ORIGINS.get(model.encoder, ORIGINS["amortized"]),
+        "origin": _origin(model),
         **decoder,
         "codes": _text(codes[list(rows)]),
         "mean": _text(codes.mean(0)),
@@ -107,6 +113,15 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
         "dimensions": _dimensions(space),
         "dimensionUnit": activity_unit(space),
     }
+
+
+def _origin(model: OpenedModel) -> str:
+    mean = (
+        ": the mean of a distribution"
+        if model.encoder == "amortized" and "posterior" in model.space.supplies
+        else ""
+    )
+    return f"{ORIGINS.get(model.encoder, ORIGINS['given'])}{mean}."
 
 
 def _dimensions(space: LatentSpace) -> list[dict[str, float]]:
@@ -126,7 +141,10 @@ def _directions(model: OpenedModel) -> tuple[dict[str, Any], str]:
     """Return the mean code of each class and the direction of each factor, and what they were found from."""
     source, codes, words = _source(model)
     labels = source.labels if "labels" in source.supplies else None
-    return {"classes": list(_classes(source, codes, labels)), "factors": list(_factors(source, codes, labels))}, words
+    return {
+        "classes": list(_classes(source, codes, labels)),
+        "factors": list(_factors(source, codes, labels)),
+    }, words
 
 
 def _classes(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Iterator[dict[str, Any]]:
@@ -152,13 +170,19 @@ def _source(model: OpenedModel) -> tuple[LatentSpace, Tensor, str]:
     space = model.space
     if model.encoder != "amortized" or "train" not in space.supplies:
         return space, space.codes.cpu(), f"the {len(space):,} test codes"
-    count = len(space.train)
-    rows = torch.arange(count)
-    if count > TRAINING_ITEMS:
-        rows = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:TRAINING_ITEMS].sort().values
+    train = space.train
+    part = train if isinstance(train.data.codes, Tensor) else _encoded_part(space)
+    return part, part.codes, f"{len(part):,} training items"
+
+
+def _encoded_part(space: LatentSpace) -> LatentSpace:
+    """Return up to 2,000 training items, encoded here: all of them may take long."""
     train, data = space.train, space.train.data
+    rows = torch.arange(len(train))
+    if len(rows) > TRAINING_ITEMS:
+        rows = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:TRAINING_ITEMS].sort().values
     rows = rows.to(space.device)
-    part = LatentSpace.from_arrays(
+    return LatentSpace.from_arrays(
         codes=space.encode(shown_at(train, rows)).cpu(),
         labels=None if data.labels is None else data.labels[rows].cpu(),
         factors=None if data.factors is None else data.factors[rows].cpu(),
@@ -166,7 +190,6 @@ def _source(model: OpenedModel) -> tuple[LatentSpace, Tensor, str]:
         factor_sizes=data.factor_sizes,
         class_names=data.class_names,
     )
-    return part, part.codes, f"{len(rows):,} training items"
 
 
 def _text(values: Tensor) -> str:

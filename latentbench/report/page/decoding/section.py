@@ -53,7 +53,13 @@ def decoding_style() -> str:
 def opened_models(
     results: Results, dataset: str, labels: Sequence[str]
 ) -> tuple[list[OpenedModel], list[tuple[str, str]]]:
-    """Open the models that decode, each of its median seed; return them, and (label, reason) of those that fail."""
+    """Open the models that decode, each of its median seed; return them, and (label, reason) of those that fail.
+
+    Args:
+        results: of a run.
+        dataset: its name in the run.
+        labels: of the models, in the order in which they are shown.
+    """
     models: list[OpenedModel] = []
     absent: list[tuple[str, str]] = []
     for label in labels:

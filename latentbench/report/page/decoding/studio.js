@@ -65,9 +65,15 @@
   function firstState(studio) {
     const last = studio.names.length - 1;
     return {
-      model: studio.working[0], a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, from: 0, to: 1,
-      strength: 0, dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
+      model: studio.working[0], a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1,
+      ...classesOf(studio, 0, Math.ceil(last / 2)), dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
     };
+  }
+
+  // A change leads from the class of A to that of B, or to another where both have one.
+  function classesOf(studio, a, b) {
+    const [from, to] = [a, b].map((item) => Math.max(0, studio.classNames.indexOf(studio.itemClasses[item])));
+    return { from, to: from === to ? Number(from === 0) : to };
   }
 
   const between = (value, low, high) => typeof value === "number" && value >= low && value <= high;
@@ -142,6 +148,7 @@
     } else {
       state[role] = item;
       if (role === "a") state.dimensions = {};
+      if (!state.chain.length) Object.assign(state, classesOf(studio, state.a, state.b));
     }
     studio.changed();
   }
@@ -167,7 +174,7 @@
 
   function words(studio, { direction, from, to, strength }) {
     if (direction >= 0) return `${studio.factorNames[direction]} ${strength >= 0 ? "+" : "−"} ${Math.abs(strength)} standard deviations`;
-    return `${studio.classNames[from]} to ${studio.classNames[to]} × ${strength}`;
+    return `${studio.classNames[from]} to ${studio.classNames[to]}, strength ${strength}`;
   }
 
   function edited(studio, code, { direction, from, to, strength }) {
@@ -314,7 +321,7 @@
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     const { models, items } = content;
     const names = (kind) => (models[0]?.directions[kind] ?? []).map(({ name }) => name);
-    const studio = { root, part, key: root.dataset.key, names: items.names, shape: items.shape, history: [],
+    const studio = { root, part, key: root.dataset.key, names: items.names, itemClasses: items.classes, shape: items.shape, history: [],
       classNames: names("classes"), factorNames: names("factors") };
     studio.firstDirection = studio.classNames.length > 1 ? -1 : 0; // -1: from class to class; others are factors
     studio.take = (state) => {
@@ -346,7 +353,7 @@
     const draw = () => {
       waiting = false;
       studio.part("model").value = studio.state.model;
-      studio.part("origin").textContent = `Where codes of items come from: ${studio.model.origin}.`;
+      studio.part("origin").textContent = studio.model.origin;
       panels.forEach((panel) => panel());
       root.dataset.ready = "yes";
     };

@@ -1,5 +1,7 @@
-"""Decoders to export, and a browser without a network."""
+"""Decoders to export, latent spaces to show, and a browser without a network."""
 
+import base64
+import hashlib
 import shutil
 from functools import partial
 
@@ -11,7 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from latentbench.dataset import DataSpec, Split
+from latentbench.latent.space import LatentSpace
 from latentbench.params import build_params
+from latentbench.report.page.decoding.section import decoding_script, decoding_style
 from latentbench_models.ae import AE
 from latentbench_models.beta_vae import BetaVAE
 from latentbench_models.deepsdf import DeepSDF
@@ -21,6 +25,7 @@ from latentbench_models.references import RandomProjection
 from latentbench_models.vae import VAE
 
 DIM = 6
+EVIL = "<script>alert(1)</script>\u202e&</b>"
 IMAGES = {"gray": (1, 28, 28), "digits": (1, 8, 8), "color": (3, 16, 20)}
 
 
@@ -135,6 +140,57 @@ def decoders():
 def drawn_codes():
     """Five codes."""
     return torch.randn(5, DIM, generator=torch.Generator().manual_seed(5))
+
+
+CLASSES = ("zero", EVIL, "two")
+
+
+@pytest.fixture(scope="session")
+def space_of():
+    """A function from a decoder's name to a latent space of 60 items, as if its codes were theirs."""
+
+    def make(decode, shape, signed=False):
+        generator = torch.Generator().manual_seed(8)
+        codes = torch.randn(60, DIM, generator=generator)
+        rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, size) for size in shape[1:]), indexing="ij")
+        radii = torch.rand(60, 1, 1, 1, generator=generator) / 2 + 0.2
+        distances = ((rows**2 + columns**2).sqrt() - radii).expand(60, *shape)
+        factors = torch.stack([radii[:, 0, 0, 0], codes[:, 0]], 1)
+        names = {"class_names": CLASSES, "factor_names": ("radius", EVIL)}
+        train = LatentSpace.from_arrays(codes=codes, labels=torch.arange(60) % 3, factors=factors, **names)
+        return LatentSpace.from_arrays(
+            codes=codes,
+            inputs=distances if signed else (distances < 0).float(),
+            labels=torch.arange(60) % 3,
+            factors=factors,
+            **names,
+            decode=decode,
+            train=train,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def page_file():
+    """A function that writes a page with a part that decodes; a policy lets the browser refuse all else."""
+
+    def write(section, path):
+        script = decoding_script()
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+        path.write_text(
+            f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>studio</title>
+            <meta http-equiv="Content-Security-Policy" content="{policy}">
+            <style>:root {{ --line: #ccc; --accent: #25a; --paper: #fff; --alarm: #b22; }}
+            {decoding_style()}</style><body>{section.html}
+            <script type="application/json" id="{section.data_id}">{section.data}</script>
+            <script>{script}</script></body></html>""",
+            "utf-8",
+        )
+        return path.as_uri()
+
+    return write
 
 
 @pytest.fixture(scope="session")

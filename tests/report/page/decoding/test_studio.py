@@ -1,0 +1,283 @@
+"""What a reader does with the part that decodes, in a browser, from a file, without a network."""
+
+import json
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+
+from latentbench.drawing.pictures import as_pictures
+from latentbench.latent.paths.curves import slerp
+from latentbench.latent.paths.interpolation import blend
+from latentbench.report.page.decoding.content import OpenedModel, item_rows
+from latentbench.report.page.decoding.section import decoding_section
+
+ALLOWED = 1 / 255 + 1e-6
+EVIL = "<script>alert(1)</script>"
+PIXELS = """
+name => {
+  const canvas = document.querySelector(`[data-picture="${name}"] canvas`);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: data.length / 4 }, (_, place) => data[4 * place]);
+}
+"""
+MIX = "([start, end, share]) => Array.from(LatentMixing.spherical(start, end, share))"
+
+
+@pytest.fixture(scope="module")
+def spaces(decoders, space_of):
+    return {
+        "ae": space_of(decoders["ae on 28 x 28"], (1, 28, 28)),
+        "vae": space_of(decoders["vae on 28 x 28, dense"], (1, 28, 28)),
+        EVIL: space_of(decoders["ae on 28 x 28"], (1, 28, 28)),
+    }
+
+
+@pytest.fixture(scope="module")
+def address(spaces, page_file, tmp_path_factory):
+    models = [OpenedModel(label, "seed 0", "amortized", space) for label, space in spaces.items()]
+    return page_file(decoding_section(models), tmp_path_factory.mktemp("pages") / "studio.html")
+
+
+@pytest.fixture
+def studio(page, address):
+    """The page as it opens; at the end nothing has gone wrong, and nothing but the file was asked for."""
+    page.goto("about:blank")
+    page.errors.clear()
+    page.requests.clear()
+    page.goto(address)
+    page.wait_for_selector("[data-ready]")
+    yield page
+    assert page.errors == []
+    assert {request.partition("#")[0] for request in page.requests if not request.startswith("data:")} == {address}
+
+
+def set_slider(page, name, value):
+    change = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }"
+    page.locator(f"[data-part='{name}']").evaluate(change, str(value))
+    settle(page)
+
+
+def settle(page):
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def shown(page, name):
+    return np.array(page.evaluate(PIXELS, name)) / 255
+
+
+def expected(space, code):
+    return as_pictures(space.decode(code[None]), like=space.inputs).reshape(-1)
+
+
+def same(one, other):
+    return np.abs(one - other).max() <= ALLOWED
+
+
+def code_of(space, item):
+    return space.codes[item_rows(space)[item]]
+
+
+def state(page):
+    page.wait_for_function("location.hash.length > 1")
+    return json.loads(unquote(page.url.partition("decode=")[2].replace("+", " ")))
+
+
+def test_each_decoder_is_compared_with_its_pictures(studio):
+    verdicts = studio.locator("[data-part='verdicts'] li").all_text_contents()
+    assert len(verdicts) == 3
+    assert verdicts[0].startswith("ae, seed 0: decoder verified, max difference 0.000")
+
+
+def test_the_ends_of_a_way_are_the_reconstructions(studio, spaces):
+    space = spaces["ae"]
+    for share, item in ((0, 0), (1, 6)):
+        set_slider(studio, "share", share)
+        for path in ("linear", "spherical"):
+            assert same(shown(studio, path), expected(space, code_of(space, item))), (share, path)
+        fade = space.inputs[item_rows(space)[item]].flatten().numpy()
+        assert same(shown(studio, "fade"), fade)
+
+
+def test_between_the_ends_codes_are_mixed_and_decoded(studio, spaces):
+    space = spaces["ae"]
+    start, end = code_of(space, 0), code_of(space, 6)
+    before = shown(studio, "linear")
+    set_slider(studio, "share", 0.3)
+    assert same(shown(studio, "linear"), expected(space, 0.7 * start + 0.3 * end))
+    assert same(shown(studio, "spherical"), expected(space, slerp(start[None], end[None], 0.3)[0]))
+    assert not same(shown(studio, "linear"), before)
+
+
+def test_another_model_decodes_the_same_items(studio, spaces):
+    studio.select_option("[data-part='model']", label="vae")
+    set_slider(studio, "share", 0)
+    assert same(shown(studio, "linear"), expected(spaces["vae"], code_of(spaces["vae"], 0)))
+
+
+def test_items_are_chosen_by_their_pictures(studio, spaces):
+    studio.locator("[data-part='items'] button").nth(5).click()
+    studio.get_by_label("B", exact=True).check()
+    studio.locator("[data-part='items'] button").nth(9).click()
+    set_slider(studio, "share", 0)
+    assert same(shown(studio, "linear"), expected(spaces["ae"], code_of(spaces["ae"], 5)))
+    set_slider(studio, "share", 1)
+    assert same(shown(studio, "linear"), expected(spaces["ae"], code_of(spaces["ae"], 9)))
+
+
+def test_changes_form_a_chain_that_can_be_undone(studio, spaces):
+    space = spaces["ae"]
+    codes, labels = space.codes.double(), space.labels
+    gap = (codes[labels == 2].mean(0) - codes[labels == 0].mean(0)).float()
+    studio.select_option("[data-part='from']", label="zero")
+    studio.select_option("[data-part='to']", label="two")
+    set_slider(studio, "strength", 0.8)
+    once = expected(space, code_of(space, 0) + 0.8 * gap)
+    assert same(shown(studio, "edited"), once)
+    studio.click("[data-part='keep']")
+    assert studio.locator("[data-part='chain'] li").all_text_contents() == ["zero to two, strength 0.8 Remove"]
+    set_slider(studio, "strength", 0.5)
+    assert same(shown(studio, "edited"), expected(space, code_of(space, 0) + 1.3 * gap))
+    studio.click("[data-part='keep']")
+    studio.click("[data-part='undo']")
+    settle(studio)
+    assert same(shown(studio, "edited"), once)
+    studio.get_by_role("button", name="Remove zero to two, strength 0.8").click()
+    settle(studio)
+    assert studio.locator("[data-part='chain'] li").count() == 0
+    assert same(shown(studio, "edited"), expected(space, code_of(space, 0)))
+
+
+def test_a_factor_changes_by_its_standard_deviation(studio, spaces):
+    studio.select_option("[data-part='direction']", label="radius")
+    set_slider(studio, "strength", 2)
+    assert studio.locator("[data-part='strength-words']").text_content() == "radius + 2 standard deviations"
+    assert studio.locator("[data-part='from-label']").is_hidden()
+    assert not same(shown(studio, "edited"), shown(studio, "reconstruction"))
+
+
+def test_a_dimension_moves_alone(studio, spaces):
+    space = spaces["ae"]
+    slider = studio.locator("[data-dimension]").first
+    dimension = int(slider.get_attribute("data-dimension"))
+    change = (
+        "slider => { slider.value = slider.max; slider.dispatchEvent(new Event('input')); return slider.value; }"
+    )
+    value = float(slider.evaluate(change))
+    settle(studio)
+    code = code_of(space, 0).clone()
+    assert value != code[dimension]
+    code[dimension] = value
+    assert same(shown(studio, "traversed"), expected(space, code))
+    studio.click("[data-part='reset']")
+    settle(studio)
+    assert same(shown(studio, "traversed"), expected(space, code_of(space, 0)))
+
+
+def test_the_pad_mixes_three_items_and_is_moved_by_keys(studio, spaces):
+    space = spaces["ae"]
+    corners = torch.stack([code_of(space, item) for item in (0, 6, 11)])
+    middle = blend(space, corners, torch.full((1, 3), 1 / 3))[0]
+    assert same(shown(studio, "blend"), expected(space, middle))
+    studio.focus("[data-part='pad']")
+    for _ in range(25):
+        studio.keyboard.press("ArrowUp")
+    settle(studio)
+    assert same(shown(studio, "blend"), expected(space, corners[0]))
+    assert "item 0 (zero) 100 %" in studio.locator("[data-part='pad-words']").text_content()
+
+
+def test_the_pad_follows_a_pointer_and_takes_more_corners(studio, spaces):
+    studio.get_by_label("a corner of the pad").check()
+    studio.locator("[data-part='items'] button").nth(2).click()
+    studio.locator("[data-part='pad']").scroll_into_view_if_needed()
+    box = studio.locator("[data-part='pad']").bounding_box()
+    studio.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    studio.mouse.down()
+    studio.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)  # the fourth of four corners lies left
+    studio.mouse.up()
+    settle(studio)
+    assert same(shown(studio, "blend"), expected(spaces["ae"], code_of(spaces["ae"], 2)))
+
+
+def test_the_state_lies_in_the_address_beside_that_of_others(studio, spaces):
+    studio.evaluate("history.replaceState(null, '', '#sort=r2')")
+    studio.locator("[data-part='items'] button").nth(4).click()
+    set_slider(studio, "share", 0.25)
+    studio.wait_for_function("location.hash.includes('decode=')")
+    assert "sort=r2" in studio.url
+    seen = shown(studio, "linear")
+    studio.reload()
+    studio.wait_for_selector("[data-ready]")
+    assert same(shown(studio, "linear"), seen)
+    assert state(studio)["a"] == 4
+    assert studio.locator("[data-part='share']").input_value() == "0.25"
+
+
+@pytest.mark.parametrize(
+    "given", ['{"a":-1,"b":1e9,"model":7,"share":9}', "[", "null", '{"corners":[1],"chain":[{"direction":99}]}']
+)
+def test_an_address_of_another_page_does_no_harm(studio, spaces, address, given):
+    studio.goto("about:blank")
+    studio.goto(f"{address}#decode={given}")
+    studio.wait_for_selector("[data-ready]")
+    set_slider(studio, "share", 0)
+    assert same(shown(studio, "linear"), expected(spaces["ae"], code_of(spaces["ae"], 0)))
+
+
+def test_a_code_far_from_all_others_is_named(studio):
+    studio.select_option("[data-part='direction']", label="radius")
+    assert studio.locator("[data-part='walk-words'] .far").count() == 0
+    for _ in range(8):
+        set_slider(studio, "strength", 2)
+        studio.select_option("[data-part='from']", label="zero", force=True)
+        studio.click("[data-part='keep']")
+    settle(studio)
+    words = studio.locator("[data-part='edit-words'] .far").text_content()
+    assert words.startswith("This code lies farther from the mean than 99 % of the test codes")
+
+
+def test_names_of_users_stay_text(studio):
+    assert studio.locator("[data-part='model'] option").all_text_contents()[2] == EVIL
+    assert studio.locator("script").count() == 2
+    assert any(EVIL in words for words in studio.locator("[data-part='direction'] option").all_text_contents())
+
+
+def test_every_control_can_be_reached_by_keys(studio):
+    controls = studio.locator("select, input, button, canvas[tabindex]").count()
+    studio.evaluate("document.body.tabIndex = -1; document.body.focus()")
+    reached = set()
+    for _ in range(controls + 5):
+        studio.keyboard.press("Tab")
+        reached.add(studio.evaluate("document.activeElement.dataset.part ?? document.activeElement.tagName"))
+    assert {"model", "share", "direction", "from", "to", "strength", "keep", "reset", "pad"} <= reached
+
+
+def test_a_decoder_that_computes_something_else_is_switched_off(page, spaces, page_file, tmp_path):
+    models = [OpenedModel(label, "", "amortized", space) for label, space in spaces.items()]
+    section = decoding_section(models)
+    data = json.loads(section.data)
+    data["models"][0]["program"]["weights"] = data["models"][1]["program"]["weights"]
+    data["models"][1]["program"]["operations"][0]["kind"] = "toString"
+    data["models"][2]["edge"] = 0.5
+    broken = type(section)(section.html, section.data_id, json.dumps(data).replace("<", "\\u003c"))
+    page.goto(page_file(broken, tmp_path / "broken.html"))
+    page.wait_for_function("document.querySelectorAll('[data-part=verdicts] li.off').length === 3")
+    verdicts = page.locator("[data-part='verdicts'] li").all_text_contents()
+    assert "decoding is off" in verdicts[0]
+    assert verdicts[1] == "vae: decoding is off: the operation toString is unknown"
+    assert "decoding is off: this browser computes other pictures, max difference" in verdicts[2]
+    assert page.locator("[data-part='body']").is_hidden()
+
+
+def test_shapes_are_dragged_from_one_to_another(page, decoders, space_of, page_file, tmp_path):
+    space = space_of(decoders["deepsdf on 64 x 64"], (1, 64, 64), signed=True)
+    section = decoding_section([OpenedModel("deepsdf", "", "optimized", space)])
+    assert len(section.data) < 300_000
+    page.goto(page_file(section, tmp_path / "shapes.html"))
+    page.wait_for_selector("[data-ready]")
+    set_slider(page, "share", 0.4)
+    code = 0.6 * code_of(space, 0) + 0.4 * code_of(space, 6)
+    assert same(shown(page, "linear"), expected(space, code))
+    assert "a search for what decodes to their pictures" in page.locator("[data-part='origin']").text_content()
