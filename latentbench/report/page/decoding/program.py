@@ -87,12 +87,17 @@ class ProgramBuilder:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._constants: list[NDArray[Any]] = []
+        self._known: dict[tuple[tuple[int, ...], bytes], int] = {}
         self._operations: list[Operation] = []
 
     def constant(self, values: Any) -> int:
-        """Add an array or a number; return its number."""
-        self._constants.append(np.asarray(values))
-        return -len(self._constants)
+        """Add an array or a number unless it is there already; return its number."""
+        array = np.asarray(values)
+        key = array.shape, array.tobytes()
+        if key not in self._known:
+            self._constants.append(array)
+            self._known[key] = -len(self._constants)
+        return self._known[key]
 
     def operation(self, kind: str, inputs: Sequence[int], shape: Sequence[int], **settings: Any) -> int:
         """Add an operation; return the number of its result."""

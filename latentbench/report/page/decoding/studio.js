@@ -7,6 +7,7 @@
   const LEAST_CORNERS = 3;
   const MOST_CORNERS = 6;
   const STEP = 0.05; // of an arrow key on the pad
+  const REMEMBERED = 16; // pictures of each model
   const WAIT = 250; // ms after the last change until the address is written
 
   function make(tag, words = "", attributes = {}) {
@@ -305,6 +306,19 @@
     };
   }
 
+  // A function that decodes each of the last codes once: most changes leave most pictures as they are.
+  function remembering(picture) {
+    const pictures = new Map();
+    return (code) => {
+      const key = code.join();
+      const pixels = pictures.get(key) ?? picture(code);
+      pictures.delete(key);
+      pictures.set(key, pixels);
+      if (pictures.size > REMEMBERED) pictures.delete(pictures.keys().next().value);
+      return pixels;
+    };
+  }
+
   // Show what was found of each decoder; return the numbers of those that are what their models compute.
   function judged(studio, models) {
     studio.opened = models.map((model) => LatentDecoder.open(model));
@@ -312,6 +326,7 @@
       const { label, note } = models[number];
       const entry = make("li", `${label}${note ? `, ${note}` : ""}: ${words}`, { class: picture ? "" : "off" });
       studio.part("verdicts").append(entry);
+      studio.opened[number].remembered = remembering(picture);
       if (picture) studio.part("model").append(make("option", label, { value: number }));
     });
     return models.map((_, number) => number).filter((number) => studio.opened[number].picture);
@@ -329,7 +344,7 @@
       studio.model = models[state.model];
       studio.codes = LatentDecoder.floats(studio.model.codes);
       [studio.center, studio.spread] = ["mean", "spread"].map((name) => LatentDecoder.floats(studio.model[name]));
-      studio.picture = studio.opened[state.model].picture;
+      studio.picture = studio.opened[state.model].remembered;
     };
     studio.code = (item) => studio.codes.subarray(item * studio.model.program.dim, (item + 1) * studio.model.program.dim);
     studio.say = (name, text, codes) => {
@@ -346,7 +361,10 @@
     studio.working = judged(studio, content.models);
     if (!studio.working.length) return;
     studio.items = await itemPixels(content.items);
-    const read = () => studio.take(restored(studio, new URLSearchParams(location.hash.slice(1)).get(studio.key)));
+    const read = () => {
+      studio.history = [];
+      studio.take(restored(studio, new URLSearchParams(location.hash.slice(1)).get(studio.key)));
+    };
     read();
     let [waiting, timer] = [false, 0];
     const panels = [itemsPanel, walkPanel, editPanel, traversePanel, padPanel].map((panel) => panel(studio));

@@ -1,7 +1,7 @@
 """What a reader does with the part that decodes, in a browser, from a file, without a network."""
 
 import json
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -40,17 +40,32 @@ def address(spaces, page_file, tmp_path_factory):
     return page_file(decoding_section(models), tmp_path_factory.mktemp("pages") / "studio.html")
 
 
-@pytest.fixture
-def studio(page, address):
-    """The page as it opens; at the end nothing has gone wrong, and nothing but the file was asked for."""
-    page.goto("about:blank")
-    page.errors.clear()
-    page.requests.clear()
+@pytest.fixture(scope="module")
+def opened(page, address):
     page.goto(address)
     page.wait_for_selector("[data-ready]")
-    yield page
-    assert page.errors == []
-    assert {request.partition("#")[0] for request in page.requests if not request.startswith("data:")} == {address}
+    return page
+
+
+@pytest.fixture
+def studio(opened, address):
+    """The page in its first state; at the end nothing has gone wrong, and nothing but the file was asked for."""
+    go_to(opened, "")
+    opened.get_by_label("A", exact=True).check()
+    yield opened
+    assert opened.errors == []
+    asked = {request.partition("#")[0] for request in opened.requests if not request.startswith("data:")}
+    assert asked == {address}
+
+
+def go_to(page, state):
+    """Change the address as a reader does who follows a link to a state of the same page."""
+    change = """state => new Promise(done => {
+      addEventListener("hashchange", () => done(), { once: true });
+      location.hash = new URLSearchParams({ decode: state, visit: String(Math.random()) });
+    })"""
+    page.evaluate(change, state)
+    settle(page)
 
 
 def set_slider(page, name, value):
@@ -80,8 +95,7 @@ def code_of(space, item):
 
 
 def state(page):
-    page.wait_for_function("location.hash.length > 1")
-    return json.loads(unquote(page.url.partition("decode=")[2].replace("+", " ")))
+    return json.loads(parse_qs(page.url.partition("#")[2])["decode"][0])
 
 
 def test_each_decoder_is_compared_with_its_pictures(studio):
@@ -202,10 +216,10 @@ def test_the_pad_follows_a_pointer_and_takes_more_corners(studio, spaces):
 
 
 def test_the_state_lies_in_the_address_beside_that_of_others(studio, spaces):
-    studio.evaluate("history.replaceState(null, '', '#sort=r2')")
+    studio.evaluate("location.hash = 'sort=r2'")
     studio.locator("[data-part='items'] button").nth(4).click()
     set_slider(studio, "share", 0.25)
-    studio.wait_for_function("location.hash.includes('decode=')")
+    studio.wait_for_url(lambda url: "0.25" in url)
     assert "sort=r2" in studio.url
     seen = shown(studio, "linear")
     studio.reload()
@@ -218,22 +232,17 @@ def test_the_state_lies_in_the_address_beside_that_of_others(studio, spaces):
 @pytest.mark.parametrize(
     "given", ['{"a":-1,"b":1e9,"model":7,"share":9}', "[", "null", '{"corners":[1],"chain":[{"direction":99}]}']
 )
-def test_an_address_of_another_page_does_no_harm(studio, spaces, address, given):
-    studio.goto("about:blank")
-    studio.goto(f"{address}#decode={given}")
-    studio.wait_for_selector("[data-ready]")
+def test_an_address_of_another_page_does_no_harm(studio, spaces, given):
+    go_to(studio, given)
     set_slider(studio, "share", 0)
     assert same(shown(studio, "linear"), expected(spaces["ae"], code_of(spaces["ae"], 0)))
 
 
 def test_a_code_far_from_all_others_is_named(studio):
-    studio.select_option("[data-part='direction']", label="radius")
     assert studio.locator("[data-part='walk-words'] .far").count() == 0
-    for _ in range(8):
-        set_slider(studio, "strength", 2)
-        studio.select_option("[data-part='from']", label="zero", force=True)
-        studio.click("[data-part='keep']")
-    settle(studio)
+    step = {"direction": 0, "from": 0, "to": 1, "strength": 9}
+    go_to(studio, json.dumps({"chain": [step] * 3}))
+    assert studio.locator("[data-part='chain'] li").count() == 3
     words = studio.locator("[data-part='edit-words'] .far").text_content()
     assert words.startswith("This code lies farther from the mean than 99 % of the test codes")
 
@@ -263,7 +272,7 @@ def test_a_decoder_that_computes_something_else_is_switched_off(page, spaces, pa
     data["models"][2]["edge"] = 0.5
     broken = type(section)(section.html, section.data_id, json.dumps(data).replace("<", "\\u003c"))
     page.goto(page_file(broken, tmp_path / "broken.html"))
-    page.wait_for_function("document.querySelectorAll('[data-part=verdicts] li.off').length === 3")
+    page.locator("[data-part='verdicts'] li.off").nth(2).wait_for()
     verdicts = page.locator("[data-part='verdicts'] li").all_text_contents()
     assert "decoding is off" in verdicts[0]
     assert verdicts[1] == "vae: decoding is off: the operation toString is unknown"
