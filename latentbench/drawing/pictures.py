@@ -9,7 +9,7 @@ from latentbench.drawing.bodies import shaded
 from latentbench.drawing.montage import Array
 from latentbench.errors import NotApplicableError
 
-__all__ = ["EDGE", "are_distances", "as_pictures", "shows_distances"]
+__all__ = ["as_pictures", "shows_distances"]
 
 
 STEEPEST = 4  # largest slope of a signed distance per image width: exactly 2 in a scene 2 wide, networks vary
@@ -31,7 +31,7 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
         NotApplicableError: the values are not images.
     """
     reference = (values if like is None else like).detach().float().cpu().numpy()
-    if values.ndim == 5 and are_distances(reference):
+    if values.ndim == 5 and _are_distances(reference):
         return shaded(values)
     if values.ndim != 4 or values.shape[1] not in (1, 3):
         raise NotApplicableError(
@@ -39,16 +39,15 @@ def as_pictures(values: Tensor, like: Tensor | None = None) -> Array:
             f"shape {tuple(values.shape[1:])}"
         )
     pixels = values.detach().float().cpu().numpy()
-    return 1 / (1 + np.exp(np.clip(pixels / EDGE, -30, 30))) if are_distances(reference) else pixels.clip(0, 1)
+    return 1 / (1 + np.exp(np.clip(pixels / EDGE, -30, 30))) if _are_distances(reference) else pixels.clip(0, 1)
 
 
 def shows_distances(values: Tensor) -> bool:
     """Whether values `(n, 1, ...)` are signed distances."""
-    return values.ndim > 2 and are_distances(values.detach().float().cpu().numpy())
+    return values.ndim > 2 and _are_distances(values.detach().float().cpu().numpy())
 
 
-def are_distances(values: Array) -> bool:
-    """Whether inputs `(n, c, ...)` are signed distances, which are drawn white inside."""
+def _are_distances(values: Array) -> bool:
     if values.shape[1] != 1 or not values.size or float(values.min()) >= 0:
         return False
     jumps = [np.abs(np.diff(values, axis=axis)).max(initial=0) for axis in range(2, values.ndim)]

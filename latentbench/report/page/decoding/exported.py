@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentbench.drawing.pictures import EDGE, are_distances, as_pictures
+from latentbench.drawing.pictures import EDGE, as_pictures, shows_distances
 from latentbench.errors import NotApplicableError
 from latentbench.latent.space import LatentSpace
 from latentbench.report.page.decoding.program import DecoderProgram, Precision, as_text
@@ -48,7 +48,7 @@ def exported_decoder(space: LatentSpace, codes: Tensor) -> dict[str, Any]:
     pictures = as_pictures(space.decode(tried), like=space.inputs)
     program = program_of(record(space.maps.decode, tried[:1]))
     _check_work(program)
-    edge = EDGE if are_distances(space.inputs[:TRIED].cpu().numpy()) else 0.0
+    edge = EDGE if shows_distances(space.inputs) else 0.0
     data, difference = _written(program, tried, pictures, edge)
     golden = np.linspace(0, len(tried) - 1, GOLDEN).round().astype(int)
     return {

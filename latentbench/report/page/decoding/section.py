@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from latentbench.errors import LatentbenchError, NotApplicableError
+from latentbench.errors import LatentbenchError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows, items_data, model_data
 from latentbench.report.page.decoding.exported import exported_decoder
 from latentbench.report.page.pictures import median_trial
@@ -19,7 +19,7 @@ from latentbench.text import printable
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["DecodingSection", "decoding_script", "decoding_section", "decoding_style", "opened_models"]
+__all__ = ["DecodingContent", "DecodingSection", "decoding_script", "decoding_section", "decoding_style"]
 
 SCRIPTS = ("operations.js", "decoder.js", "mixing.js", "studio.js")
 FOLDER = Path(__file__).parent
@@ -50,18 +50,61 @@ def decoding_style() -> str:
     return (FOLDER / "section.css").read_text("utf-8")
 
 
-def opened_models(
-    results: Results, dataset: str, labels: Sequence[str]
-) -> tuple[list[OpenedModel], list[tuple[str, str]]]:
-    """Open the models that decode, each of its median seed; return them, and (label, reason) of those that fail.
+class DecodingContent:
+    """Collects the models of one data set, one after the other, so that each latent space can be freed.
+
+    Attributes:
+        models: those whose decoders can run in the page, as JSON takes them.
+        absent: (label, reason) of those whose decoders cannot.
+    """
+
+    def __init__(self) -> None:
+        self.models: list[dict[str, Any]] = []
+        self.absent: list[tuple[str, str]] = []
+        self._items: dict[str, Any] = {}
+        self._rows: list[int] = []
+
+    def add(self, model: OpenedModel) -> None:
+        """Add a model; one without a decoder or without inputs is passed over, any other failure is a reason."""
+        if not {"decoder", "inputs"} <= model.space.supplies:
+            return
+        try:
+            self._rows = self._rows or item_rows(model.space)
+            self._items = self._items or items_data(model.space, self._rows)
+            decoder = exported_decoder(model.space, model.space.codes[self._rows])
+            self.models.append(model_data(model, self._rows, decoder))
+        except Exception as error:  # noqa: BLE001 - a stranger's decoder must not cost the page
+            self.absent.append((model.label, _reason(error)))
+
+    def section(self, number: int = 0) -> DecodingSection:
+        """Return the part of the page in which these models decode.
+
+        Args:
+            number: of the data set in the page, which makes ids and the name in the address its own.
+        """
+        _keep_common_directions(self.models)
+        data_id = f"decoding-data-{number}"
+        html = _template().render(
+            source=data_id,
+            key="decode" if number == 0 else f"decode{number + 1}",
+            models=self.models,
+            items=self._items.get("words", ""),
+            absent=self.absent,
+        )
+        data = _json({"models": self.models, "items": self._items}) if self.models else ""
+        return DecodingSection(html, data_id, data)
+
+
+def decoding_section(results: Results, dataset: str, labels: Sequence[str], number: int = 0) -> DecodingSection:
+    """Return the part of a run's page in which the models of these labels decode, each of its median seed.
 
     Args:
-        results: of a run.
+        results: of the run.
         dataset: its name in the run.
         labels: of the models, in the order in which they are shown.
+        number: see `DecodingContent.section`.
     """
-    models: list[OpenedModel] = []
-    absent: list[tuple[str, str]] = []
+    content = DecodingContent()
     for label in labels:
         trial = median_trial(results, dataset, label)
         if trial is None or trial.traits.reference == "ceiling":
@@ -69,48 +112,15 @@ def opened_models(
         try:
             space = results.latent_space(trial)
         except LatentbenchError as error:
-            absent.append((label, str(error)))
+            content.absent.append((label, _reason(error)))
             continue
-        if "decoder" in space.supplies and "inputs" in space.supplies:
-            models.append(OpenedModel(label, f"seed {trial.seed}", trial.traits.encoder, space))
-    return models, absent
-
-
-def decoding_section(
-    models: Sequence[OpenedModel], number: int = 0, absent: Sequence[tuple[str, str]] = ()
-) -> DecodingSection:
-    """Return the part of the page in which these models decode.
-
-    Args:
-        models: of one data set, with inputs and decoders.
-        number: of the data set in the page, which makes ids and the name in the address its own.
-        absent: (label, reason) of models that are not here.
-    """
-    exported: list[dict[str, Any]] = []
-    reasons = list(absent)
-    rows = item_rows(models[0].space) if models else []
-    for model in models:
-        try:
-            decoder = exported_decoder(model.space, model.space.codes[rows])
-            exported.append(model_data(model, rows, decoder))
-        except Exception as error:  # noqa: BLE001 - a stranger's decoder must not cost the page
-            reasons.append((model.label, _reason(error)))
-    _keep_common_directions(exported)
-    items = items_data(models[0].space, rows) if exported else {"words": ""}
-    data_id = f"decoding-data-{number}"
-    html = _template().render(
-        source=data_id,
-        key="decode" if number == 0 else f"decode{number + 1}",
-        models=exported,
-        items=items["words"],
-        absent=reasons,
-    )
-    return DecodingSection(html, data_id, _json({"models": exported, "items": items}) if exported else "")
+        content.add(OpenedModel(label, f"seed {trial.seed}", trial.traits.encoder, space))
+    return content.section(number)
 
 
 def _reason(error: Exception) -> str:
     text = str(error) if isinstance(error, LatentbenchError) else f"{type(error).__name__}: {error}"
-    return text[:1].upper() + text[1:] + ("." if isinstance(error, NotApplicableError) else "")
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _keep_common_directions(models: Sequence[dict[str, Any]]) -> None:

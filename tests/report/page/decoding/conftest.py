@@ -15,7 +15,7 @@ from torch.nn import functional
 from latentbench.dataset import DataSpec, Split
 from latentbench.latent.space import LatentSpace
 from latentbench.params import build_params
-from latentbench.report.page.decoding.section import decoding_script, decoding_style
+from latentbench.report.page.decoding.section import DecodingContent, decoding_script, decoding_style
 from latentbench_models.ae import AE
 from latentbench_models.beta_vae import BetaVAE
 from latentbench_models.deepsdf import DeepSDF
@@ -123,6 +123,7 @@ DECODERS = {
     "pca": partial(built, PCA, IMAGES["digits"]),
     "random_projection": partial(built, RandomProjection, IMAGES["digits"]),
     "deepsdf on 64 x 64": partial(built, DeepSDF, (1, 64, 64), "float32"),
+    "narrow deepsdf": partial(built, DeepSDF, (1, 64, 64), "float32", width=24),
     "residual": lambda: torch.manual_seed(1) and Residual().eval(),
     "coordinates": lambda: torch.manual_seed(2) and Coordinates().eval(),
     "mixed layers": mixed_layers,
@@ -167,6 +168,19 @@ def space_of():
             decode=decode,
             train=train,
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def section_of():
+    """A function from models to the part of the page in which they decode."""
+
+    def make(*models, number=0):
+        content = DecodingContent()
+        for model in models:
+            content.add(model)
+        return content.section(number)
 
     return make
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from latentbench.errors import RunFolderError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows
-from latentbench.report.page.decoding.section import decoding_script, decoding_section, opened_models
+from latentbench.report.page.decoding.section import DecodingContent, decoding_script, decoding_section
 from latentbench.report.page.pictures import median_trial
 
 EVIL = "<script>alert(1)</script>"
@@ -20,26 +21,26 @@ def models(decoders, space_of):
     return make
 
 
-def test_the_data_cannot_end_the_element_around_them(models):
+def test_the_data_cannot_end_the_element_around_them(models, section_of):
     (model,) = models("ae on digits")
-    section = decoding_section([OpenedModel(EVIL, EVIL, "amortized", model.space)])
+    section = section_of(OpenedModel(EVIL, EVIL, "amortized", model.space))
     assert not set("<>&") & set(section.data)
     assert json.loads(section.data)["models"][0]["label"] == EVIL
     assert EVIL not in section.html
 
 
-def test_items_are_the_first_of_each_class(models):
+def test_items_are_the_first_of_each_class(models, section_of):
     (model,) = models("ae on digits")
     rows = item_rows(model.space)
     assert rows == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
-    items = json.loads(decoding_section([model]).data)["items"]
+    items = json.loads(section_of(model).data)["items"]
     assert items["names"][4].startswith("item 1 (")
     assert items["words"] == "Shown are 12 of 60 test items, the first 4 of each class."
 
 
-def test_directions_are_differences_of_means(models):
+def test_directions_are_differences_of_means(models, section_of):
     (model,) = models("ae on digits")
-    data = json.loads(decoding_section([model]).data)["models"][0]
+    data = json.loads(section_of(model).data)["models"][0]
     codes = model.space.codes.numpy()
 
     def numbers(text):
@@ -54,38 +55,55 @@ def test_directions_are_differences_of_means(models):
     assert data["directionWords"] == "60 training items"
 
 
-def test_a_decoder_that_the_page_does_not_know_is_named(models):
+def test_a_decoder_that_the_page_does_not_know_is_named(models, section_of):
     good, bad = models("ae on digits", "pca")
     unknown = OpenedModel(EVIL, "", "amortized", bad.space.replaced(decode=lambda codes: torch.erfinv(codes)))
     broken = OpenedModel("broken", "", "amortized", bad.space.replaced(decode=lambda codes: 1 / 0))
-    section = decoding_section([good, unknown, broken], absent=[("lost", "its files are damaged")])
+    section = section_of(good, unknown, broken)
     assert [model["label"] for model in json.loads(section.data)["models"]] == ["ae on digits"]
     assert "ZeroDivisionError: division by zero" in section.html
-    assert "lost <small" in section.html
     assert EVIL not in section.html
 
 
-def test_without_decoders_there_is_a_sentence():
-    section = decoding_section([])
+def test_without_decoders_there_is_a_sentence(section_of):
+    section = section_of()
     assert section.data == ""
     assert "No decoder can run in this page." in section.html
 
 
-def test_all_models_have_the_same_directions(models):
+def test_all_models_have_the_same_directions(models, section_of):
     first, second = models("ae on digits", "pca")
     fewer = second.space.replaced(labels=torch.zeros(60, dtype=torch.int64))
-    section = decoding_section([first, OpenedModel("pca", "", "given", fewer)])
+    section = section_of(first, OpenedModel("pca", "", "given", fewer))
     kinds = [model["directions"]["classes"] for model in json.loads(section.data)["models"]]
     assert [[each["name"] for each in classes] for classes in kinds] == [["zero"], ["zero"]]
 
 
-def test_models_are_opened_by_their_median_seeds(drawn_results, seen):
+def test_a_run_shows_the_decoders_of_its_median_seeds(drawn_results, seen):
     results = seen(drawn_results().results())
-    opened, absent = opened_models(results, "fashion_mnist", results.labels)
+    lost = median_trial(results, "fashion_mnist", "vae")
+    opened = results.latent_space
+
+    def latent_space(trial):
+        if trial is lost:
+            raise RunFolderError("its files are damaged")
+        return opened(trial)
+
+    results.latent_space = latent_space
+    section = decoding_section(results, "fashion_mnist", results.labels)
+    shown = json.loads(section.data)["models"]
+    assert [model["label"] for model in shown] == ["untrained", "pca", "ae", "beta_vae(4)"]
     medians = {label: median_trial(results, "fashion_mnist", label).seed for label in results.labels}
-    assert [model.label for model in opened] == [label for label in results.labels if label != "pixels"]
-    assert all(model.note == f"seed {medians[model.label]}" for model in opened)
-    assert absent == []
+    assert all(model["note"] == f"seed {medians[model['label']]}" for model in shown)
+    assert 'vae <small class="under">Its files are damaged.</small>' in section.html
+
+
+def test_codes_without_inputs_or_decoder_are_passed_over(models):
+    (model,) = models("pca")
+    content = DecodingContent()
+    content.add(OpenedModel("a", "", "given", model.space.replaced(inputs=None)))
+    content.add(OpenedModel("b", "", "given", model.space.replaced(decode=None)))
+    assert content.models == content.absent == []
 
 
 def test_a_decoder_of_the_quick_preset_is_small():

@@ -11,7 +11,6 @@ from latentbench.drawing.pictures import as_pictures
 from latentbench.latent.paths.curves import slerp
 from latentbench.latent.paths.interpolation import blend
 from latentbench.report.page.decoding.content import OpenedModel, item_rows
-from latentbench.report.page.decoding.section import decoding_section
 
 ALLOWED = 1 / 255 + 1e-6
 EVIL = "<script>alert(1)</script>"
@@ -35,9 +34,9 @@ def spaces(decoders, space_of):
 
 
 @pytest.fixture(scope="module")
-def address(spaces, page_file, tmp_path_factory):
+def address(spaces, section_of, page_file, tmp_path_factory):
     models = [OpenedModel(label, "seed 0", "amortized", space) for label, space in spaces.items()]
-    return page_file(decoding_section(models), tmp_path_factory.mktemp("pages") / "studio.html")
+    return page_file(section_of(*models), tmp_path_factory.mktemp("pages") / "studio.html")
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +262,9 @@ def test_every_control_can_be_reached_by_keys(studio):
     assert {"model", "share", "direction", "from", "to", "strength", "keep", "reset", "pad"} <= reached
 
 
-def test_a_decoder_that_computes_something_else_is_switched_off(page, spaces, page_file, tmp_path):
+def test_a_decoder_that_computes_something_else_is_switched_off(page, spaces, section_of, page_file, tmp_path):
     models = [OpenedModel(label, "", "amortized", space) for label, space in spaces.items()]
-    section = decoding_section(models)
+    section = section_of(*models)
     data = json.loads(section.data)
     data["models"][0]["program"]["weights"] = data["models"][1]["program"]["weights"]
     data["models"][1]["program"]["operations"][0]["kind"] = "toString"
@@ -280,9 +279,9 @@ def test_a_decoder_that_computes_something_else_is_switched_off(page, spaces, pa
     assert page.locator("[data-part='body']").is_hidden()
 
 
-def test_shapes_are_dragged_from_one_to_another(page, decoders, space_of, page_file, tmp_path):
-    space = space_of(decoders["deepsdf on 64 x 64"], (1, 64, 64), signed=True)
-    section = decoding_section([OpenedModel("deepsdf", "", "optimized", space)])
+def test_shapes_are_dragged_from_one_to_another(page, decoders, space_of, section_of, page_file, tmp_path):
+    space = space_of(decoders["narrow deepsdf"], (1, 64, 64), signed=True)
+    section = section_of(OpenedModel("deepsdf", "", "optimized", space))
     assert len(section.data) < 300_000
     page.goto(page_file(section, tmp_path / "shapes.html"))
     page.wait_for_selector("[data-ready]")
