@@ -234,7 +234,7 @@
     const fill = () => {
       filled = studio.model;
       sliders = filled.dimensions.map(({ dimension, activity }) => {
-        const label = make("label", `dimension ${dimension} (${activity.toPrecision(2)} ${filled.dimensionUnit})`);
+        const label = make("label", `dimension ${dimension} (${activity.toPrecision(2)})`);
         const slider = make("input", "", { type: "range", step: "any", "data-dimension": dimension });
         slider.addEventListener("input", () =>
           studio.changed({ dimensions: { ...studio.state.dimensions, [dimension]: Number(slider.value) } }));
@@ -252,7 +252,8 @@
         code[dimension] = value;
       });
       show(studio.picture(code), "A with these values");
-      studio.say("traverse-words", "The most active dimensions; a slider spans nine tenths of the test codes.", [code]);
+      const unit = `The most active dimensions, with their ${filled.dimensionUnit}`;
+      studio.say("traverse-words", `${unit}; a slider spans nine tenths of the test codes.`, [code]);
     };
   }
 
