@@ -1,7 +1,6 @@
+"use strict";
 // Computes the picture of a code by an exported decoder: the operations of its program, one after the other.
 const LatentDecoder = (() => {
-  "use strict";
-
   const { KINDS, count } = LatentOperations;
   const LIMIT = 1 / 255; // largest difference of a pixel from the pictures that came with the decoder
   const LEVELS = 65535; // of a pixel in those pictures

@@ -1,7 +1,6 @@
+"use strict";
 // Codes from codes: paths, means, directions, and the shares of the corners of a polygon in a point.
 const LatentMixing = (() => {
-  "use strict";
-
   const PARALLEL = 1 - 1e-7; // cosine above which an arc is a straight line
   const NEAR = 0.04; // of the radius: a point this near to a corner is the corner
 

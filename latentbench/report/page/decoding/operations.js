@@ -1,10 +1,10 @@
+"use strict";
 // What the operations of an exported decoder compute. Each kind is a function of the operation and of the shapes of
 // its inputs; it returns a function from the inputs' numbers, Float32Arrays, to those of the result, and does before
 // what depends on shapes alone.
 const LatentOperations = (() => {
-  "use strict";
-
-  const count = (shape) => shape.reduce((product, size) => product * size, 1);
+  const { count, matmul } = LatentProducts;
+  const { convolution, transposedConvolution } = LatentConvolution;
 
   // Where in an array of this shape neighbors along each axis lie apart; 0 along axes that are repeated.
   function strides(shape) {
@@ -42,155 +42,6 @@ const LatentOperations = (() => {
       return result;
     };
   }
-
-  const TURNED = new WeakMap(); // matrix -> its transpose: weights are turned once
-
-  function turned(matrix, rows, columns) {
-    if (!TURNED.has(matrix)) {
-      const result = new Float32Array(matrix.length);
-      matrix.forEach((value, place) => (result[(place % columns) * rows + Math.floor(place / columns)] = value));
-      TURNED.set(matrix, result);
-    }
-    return TURNED.get(matrix);
-  }
-
-  // Write `rows` x `wide` products of the rows of `left` and of `right`, both `inner` long. Four rows are taken
-  // together, which needs fewer reads; where all four are 0, as relu leaves many, they are passed over.
-  function multiply(result, left, rows, inner, right, wide) {
-    const chosen = new Int32Array(inner);
-    const packed = new Float32Array(4 * inner);
-    for (let row = 0; row < rows; row += 4) {
-      const block = Math.min(4, rows - row);
-      const found = pack(packed, chosen, left, row * inner, block, inner);
-      for (let at = 0; at < wide; at += 2) {
-        const one = at * inner;
-        const other = Math.min(at + 1, wide - 1) * inner;
-        let a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
-        for (let place = 0, four = 0; place < found; place++, four += 4) {
-          const u = right[one + chosen[place]];
-          const v = right[other + chosen[place]];
-          const p = packed[four];
-          const q = packed[four + 1];
-          const r = packed[four + 2];
-          const s = packed[four + 3];
-          a += u * p; b += u * q; c += u * r; d += u * s;
-          e += v * p; f += v * q; g += v * r; h += v * s;
-        }
-        const out = row * wide + at;
-        put(result, out, wide, block, a, b, c, d);
-        if (at + 1 < wide) put(result, out + 1, wide, block, e, f, g, h);
-      }
-    }
-  }
-
-  function pack(packed, chosen, left, start, block, inner) {
-    let found = 0;
-    for (let place = 0; place < inner; place++) {
-      const from = start + place;
-      const p = left[from];
-      const q = block > 1 ? left[from + inner] : 0;
-      const r = block > 2 ? left[from + 2 * inner] : 0;
-      const s = block > 3 ? left[from + 3 * inner] : 0;
-      if (p === 0 && q === 0 && r === 0 && s === 0) continue;
-      packed[4 * found] = p;
-      packed[4 * found + 1] = q;
-      packed[4 * found + 2] = r;
-      packed[4 * found + 3] = s;
-      chosen[found++] = place;
-    }
-    return found;
-  }
-
-  function put(result, at, wide, block, a, b, c, d) {
-    result[at] = a;
-    if (block > 1) result[at + wide] = b;
-    if (block > 2) result[at + 2 * wide] = c;
-    if (block > 3) result[at + 3 * wide] = d;
-  }
-
-  function matmul(operation, [left, right]) {
-    const wide = right[right.length - 1];
-    const inner = right[right.length - 2];
-    const rows = count(left) / inner;
-    return (input, matrix, bias) => {
-      const result = new Float32Array(rows * wide);
-      multiply(result, input, rows, inner, turned(matrix, inner, wide), wide);
-      if (bias) for (let place = 0; place < result.length; place++) result[place] += bias[place % wide];
-      return result;
-    };
-  }
-
-  // Which fine pixel a coarse one meets under each tap of a kernel, -1 for none: coarse * stride + tap * dilation.
-  function meetings({ stride, padding, dilation }, coarse, fine, [, , high, wide]) {
-    const met = new Int32Array(coarse[2] * coarse[3] * high * wide).fill(-1);
-    met.forEach((_, place) => {
-      const tap = place % (high * wide);
-      const pixel = (place - tap) / (high * wide);
-      const y = Math.floor(pixel / coarse[3]) * stride[0] + Math.floor(tap / wide) * dilation[0] - padding[0];
-      const x = (pixel % coarse[3]) * stride[1] + (tap % wide) * dilation[1] - padding[1];
-      if (y >= 0 && y < fine[2] && x >= 0 && x < fine[3]) met[place] = y * fine[3] + x;
-    });
-    return met;
-  }
-
-  // `work` computes one group of channels: it reads from `input` at `from` and adds to `result` at `to`.
-  function inGroups(prepare) {
-    return (operation, [image, kernel]) => {
-      const { groups, shape } = operation;
-      const [ins, outs] = [image[1] / groups, shape[1] / groups];
-      const [inSize, outSize] = [image[2] * image[3], shape[2] * shape[3]];
-      const work = prepare(operation, image, kernel, ins, outs);
-      return (input, taps, bias) => {
-        const result = new Float32Array(count(shape));
-        if (bias) for (let made = 0; made < shape[1]; made++) result.fill(bias[made], made * outSize, (made + 1) * outSize);
-        for (let group = 0; group < groups; group++) {
-          const length = taps.length / groups;
-          const own = groups === 1 ? taps : taps.subarray(group * length, (group + 1) * length);
-          work(result.subarray(group * outs * outSize), input.subarray(group * ins * inSize), own);
-        }
-        return result;
-      };
-    };
-  }
-
-  // Each new pixel is the product of the kernels with the patch of old pixels under them.
-  const convolution = inGroups((operation, image, kernel, ins, outs) => {
-    const [pixels, old, taps] = [operation.shape[2] * operation.shape[3], image[2] * image[3], kernel[2] * kernel[3]];
-    const met = meetings(operation, operation.shape, image, kernel);
-    const patches = new Float32Array(pixels * ins * taps);
-    const made = new Float32Array(pixels * outs);
-    return (result, input, kernels) => {
-      let place = 0;
-      for (let pixel = 0; pixel < pixels; pixel++) {
-        for (let channel = 0; channel < ins; channel++) {
-          for (let tap = pixel * taps; tap < (pixel + 1) * taps; tap++) {
-            patches[place++] = met[tap] < 0 ? 0 : input[channel * old + met[tap]];
-          }
-        }
-      }
-      multiply(made, patches, pixels, ins * taps, kernels, outs);
-      for (let at = 0; at < made.length; at++) result[(at % outs) * pixels + Math.floor(at / outs)] += made[at];
-    };
-  });
-
-  // Each old pixel times the kernels is added to the new pixels under them.
-  const transposedConvolution = inGroups((operation, image, kernel, ins, outs) => {
-    const [pixels, wide, taps] = [image[2] * image[3], operation.shape[2] * operation.shape[3], kernel[2] * kernel[3]];
-    const met = meetings(operation, image, operation.shape, kernel);
-    const made = new Float32Array(pixels * outs * taps);
-    return (result, input, kernels) => {
-      const rows = new Float32Array(pixels * ins);
-      for (let place = 0; place < rows.length; place++) rows[(place % pixels) * ins + Math.floor(place / pixels)] = input[place];
-      multiply(made, rows, pixels, ins, turned(kernels, ins, outs * taps), outs * taps);
-      for (let pixel = 0, at = 0; pixel < pixels; pixel++) {
-        for (let channel = 0; channel < outs; channel++) {
-          for (let tap = pixel * taps; tap < (pixel + 1) * taps; tap++, at++) {
-            if (met[tap] >= 0) result[channel * wide + met[tap]] += made[at];
-          }
-        }
-      }
-    };
-  });
 
   // Mean 0 and variance 1 in each of `rows` equal parts.
   function normalize({ rows, eps }, [shape]) {

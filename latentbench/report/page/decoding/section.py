@@ -19,9 +19,27 @@ from latentbench.text import printable
 if TYPE_CHECKING:
     from latentbench.results import Results
 
-__all__ = ["DecodingContent", "DecodingSection", "decoding_script", "decoding_section", "decoding_style"]
+__all__ = [
+    "SCRIPTS",
+    "DecodingContent",
+    "DecodingSection",
+    "decoding_script",
+    "decoding_section",
+    "decoding_style",
+]
 
-SCRIPTS = ("operations.js", "decoder.js", "mixing.js", "studio.js")
+SCRIPTS = (  # in the order in which they are read: each uses those before it
+    "products.js",
+    "convolution.js",
+    "operations.js",
+    "decoder.js",
+    "mixing.js",
+    "frames.js",
+    "choices.js",
+    "item_panels.js",
+    "range_panels.js",
+    "studio.js",
+)
 FOLDER = Path(__file__).parent
 
 

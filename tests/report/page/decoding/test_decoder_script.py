@@ -8,9 +8,11 @@ import torch
 
 from latentbench.report.page import decoding
 from latentbench.report.page.decoding.recording import record
+from latentbench.report.page.decoding.section import SCRIPTS as SCRIPT_NAMES
 from latentbench.report.page.decoding.translation import program_of
 
-SCRIPTS = [Path(decoding.__file__).with_name(name) for name in ("operations.js", "decoder.js")]
+FOLDER = Path(decoding.__file__).parent
+SCRIPTS = [FOLDER / name for name in SCRIPT_NAMES]
 DECODE_ALL = """
 exported => Object.fromEntries(Object.entries(exported).map(([name, [program, codes]]) => {
   const run = LatentDecoder.compile(program);
@@ -22,7 +24,7 @@ exported => Object.fromEntries(Object.entries(exported).map(([name, [program, co
 @pytest.fixture(scope="module", autouse=True)
 def _scripts(page):
     page.set_content("<p>decoders</p>")
-    for path in SCRIPTS:
+    for path in SCRIPTS[:4]:
         page.add_script_tag(content=path.read_text("utf-8"))
 
 
@@ -42,13 +44,18 @@ def test_the_page_computes_what_torch_computes(page, decoders, drawn_codes, prec
 
 
 def test_scripts_are_short():
-    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in SCRIPTS[0].parent.glob("*.js")}
-    assert {name: count for name, count in lines.items() if count > 400} == {}
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in FOLDER.glob("*.js")}
+    assert {name: count for name, count in lines.items() if count > 250} == {}
 
 
 def test_scripts_evaluate_no_text_and_write_no_markup():
-    for path in SCRIPTS[0].parent.glob("*.js"):
+    for path in FOLDER.glob("*.js"):
         text = path.read_text("utf-8")
         for word in ("eval(", "new Function", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
             assert word not in text, (path.name, word)
         assert "fetch(" not in text
+        assert text.startswith('"use strict";\n// '), path.name
+
+
+def test_all_scripts_are_in_the_page():
+    assert {path.name for path in FOLDER.glob("*.js")} == set(SCRIPT_NAMES)

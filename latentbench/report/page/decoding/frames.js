@@ -1,0 +1,58 @@
+"use strict";
+// Elements and pictures of the part that decodes.
+const LatentFrames = (() => {
+  function make(tag, words = "", attributes = {}) {
+    const element = document.createElement(tag);
+    element.textContent = words; // names come from users: text, never markup
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    return element;
+  }
+
+  function paint(canvas, pixels, [channels, height, width]) {
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const image = new ImageData(width, height);
+    const size = width * height;
+    for (let place = 0; place < size; place++) {
+      for (let color = 0; color < 3; color++) {
+        image.data[4 * place + color] = Math.round(255 * pixels[(channels === 3 ? color : 0) * size + place]);
+      }
+      image.data[4 * place + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  // A picture with words below; `show(pixels, words)` changes both.
+  function frame(studio, parent, name) {
+    const figure = make("figure", "", { "data-picture": name });
+    const [canvas, caption] = [make("canvas", "", { role: "img" }), make("figcaption")];
+    figure.append(canvas, caption);
+    parent.append(figure);
+    return (pixels, words) => {
+      figure.hidden = !pixels;
+      if (!pixels) return;
+      paint(canvas, pixels, studio.shape);
+      caption.textContent = words;
+      canvas.setAttribute("aria-label", words);
+    };
+  }
+
+  // Cut the sheet of all items into the pixels of each, as a decoder gives them.
+  async function itemPixels({ sheet, shape: [channels, height, width], columns, names }) {
+    const image = new Image();
+    image.src = sheet;
+    await image.decode();
+    const canvas = make("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    return names.map((_, item) => {
+      const [x, y] = [(item % columns) * width, Math.floor(item / columns) * height];
+      const { data } = context.getImageData(x, y, width, height);
+      const size = height * width;
+      return Float32Array.from({ length: channels * size }, (_, at) => data[4 * (at % size) + Math.floor(at / size)] / 255);
+    });
+  }
+
+  return { make, paint, frame, itemPixels };
+})();
