@@ -6,25 +6,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
 from latentbench.errors import LatentbenchError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows, items_data, model_data
 from latentbench.report.page.decoding.exported import exported_decoder
-from latentbench.report.page.pictures import median_trial
 from latentbench.text import printable
-
-if TYPE_CHECKING:
-    from latentbench.results import Results
 
 __all__ = [
     "SCRIPTS",
     "DecodingContent",
     "DecodingSection",
     "decoding_script",
-    "decoding_section",
     "decoding_style",
 ]
 
@@ -111,29 +106,6 @@ class DecodingContent:
         )
         data = _json({"models": self.models, "items": self._items}) if self.models else ""
         return DecodingSection(html, data_id, data)
-
-
-def decoding_section(results: Results, dataset: str, labels: Sequence[str], number: int = 0) -> DecodingSection:
-    """Return the part of a run's page in which the models of these labels decode, each of its median seed.
-
-    Args:
-        results: of the run.
-        dataset: its name in the run.
-        labels: of the models, in the order in which they are shown.
-        number: see `DecodingContent.section`.
-    """
-    content = DecodingContent()
-    for label in labels:
-        trial = median_trial(results, dataset, label)
-        if trial is None or trial.traits.reference == "ceiling":
-            continue
-        try:
-            space = results.latent_space(trial)
-        except LatentbenchError as error:
-            content.absent.append((label, _reason(error)))
-            continue
-        content.add(OpenedModel(label, f"seed {trial.seed}", trial.traits.encoder, space))
-    return content.section(number)
 
 
 def _reason(error: Exception) -> str:

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench.errors import RunFolderError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows
-from latentbench.report.page.decoding.section import DecodingContent, decoding_script, decoding_section
-from latentbench.report.page.pictures import median_trial
+from latentbench.report.page.decoding.section import DecodingContent, decoding_script
 
 EVIL = "<script>alert(1)</script>"
 
@@ -77,25 +75,6 @@ def test_all_models_have_the_same_directions(models, section_of):
     section = section_of(first, OpenedModel("pca", "", "given", fewer))
     kinds = [model["directions"]["classes"] for model in json.loads(section.data)["models"]]
     assert [[each["name"] for each in classes] for classes in kinds] == [["zero"], ["zero"]]
-
-
-def test_a_run_shows_the_decoders_of_its_median_seeds(drawn_results, seen):
-    results = seen(drawn_results().results())
-    lost = median_trial(results, "fashion_mnist", "vae")
-    opened = results.latent_space
-
-    def latent_space(trial):
-        if trial is lost:
-            raise RunFolderError("its files are damaged")
-        return opened(trial)
-
-    results.latent_space = latent_space
-    section = decoding_section(results, "fashion_mnist", results.labels)
-    shown = json.loads(section.data)["models"]
-    assert [model["label"] for model in shown] == ["untrained", "pca", "ae", "beta_vae(4)"]
-    medians = {label: median_trial(results, "fashion_mnist", label).seed for label in results.labels}
-    assert all(model["note"] == f"seed {medians[model['label']]}" for model in shown)
-    assert 'vae <small class="under">Its files are damaged.</small>' in section.html
 
 
 def test_codes_without_inputs_or_decoder_are_passed_over(models):
