@@ -31,8 +31,9 @@ const LatentRangePanels = (() => {
         code[dimension] = value;
       });
       show(studio.picture(code), "A with these values");
-      const unit = `The most active dimensions, with their ${filled.dimensionUnit}`;
-      studio.say("traverse-words", `${unit}; a slider spans nine tenths of the test codes.`, [code]);
+      const numbers = filled.dimensionUnit === "nats" ? "rates in nats" : "variances";
+      const span = `The most active dimensions, their ${numbers} in brackets; a slider spans nine tenths of the test codes.`;
+      studio.say("traverse-words", span, [code]);
     };
   }
 

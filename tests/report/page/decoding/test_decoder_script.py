@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from latentbench.report.page import decoding
+from latentbench.report.page.decoding.reading import _KINDS
 from latentbench.report.page.decoding.recording import record
 from latentbench.report.page.decoding.section import SCRIPTS as SCRIPT_NAMES
 from latentbench.report.page.decoding.translation import program_of
@@ -41,6 +42,11 @@ def test_the_page_computes_what_torch_computes(page, decoders, drawn_codes, prec
             expected = decode(codes).flatten(1).numpy()
         np.testing.assert_allclose(np.array(decoded[name]), expected, atol=limit, err_msg=name)
     assert page.errors == []
+
+
+def test_the_page_knows_what_the_translation_uses(page):
+    kinds = set(page.evaluate("Object.keys(LatentOperations.KINDS)"))
+    assert kinds == set(_KINDS)
 
 
 def test_scripts_are_short():
