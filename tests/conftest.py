@@ -29,9 +29,11 @@ def _own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _eighty_columns():
-    with pytest.MonkeyPatch.context() as patch:  # whatever the terminal is that tests are started in
+def _same_messages():
+    """Whatever the terminal is that tests are started in, and however slow the machine."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "80")
+        patch.setattr("latentbench.terminal.working.LINE_PATIENCE", 3600.0)
         yield
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,9 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
 )
 @click.option("-o", "--output", type=PATH, help="Folder of the run; default: results/DATASET-TITLE.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only print the trials, minutes and megabytes that the run would take."
+    "--dry-run",
+    is_flag=True,
+    help="Only print the trials, minutes and megabytes that the run would take, timed on samples.",
 )
 @plugin_options
 def command(
@@ -235,18 +238,36 @@ def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping
     check_folder(folder)
     remarks = build_first(plan, folder, plugins)
     execution = execution_of(options).settled(max(trial.budget.threads for trial in plan.trials))
-    jobs = pending_jobs(inspect(plan, folder, execution), plan, folder, execution, plugins)
-    costs = estimate(jobs, plugins)
+    states = inspect(plan, folder, execution)
+    jobs = pending_jobs(states, plan, folder, execution, plugins)
+    costs = estimate(jobs, states, plugins)
     trials = [trial for job in jobs for trial in job.trials]
     _print_costs(trials, costs)
     _print_remarks(plan, plugins, remarks)
     workers = max(1, min(len(jobs), execution.workers or 1))
-    minutes = sum(costs[trial.key].train_seconds for trial in trials) / 60 / workers
-    size = sum(costs[trial.key].megabytes for trial in trials)
     echo(
-        f"{len(trials)} of {len(plan.trials)} trials to run in {folder}: about {minutes:.1f} minutes of training "
-        f"with {workers} worker{'s' if workers > 1 else ''}, {size:.0f} MB; scoring takes additional time"
+        f"{len(trials)} of {len(plan.trials)} trials to run in {folder}: "
+        + _in_all([costs[trial.key] for trial in trials], workers)
     )
+
+
+def _in_all(costs: Sequence[TrialEstimate], workers: int) -> str:
+    """Say what trials take together."""
+    train, score = (_minutes(seconds) / workers for seconds in _seconds(costs))
+    unknown = any(math.isnan(seconds) for column in _seconds(costs) for seconds in column)
+    return (
+        f"about {train + score:.1f} minutes with {counted(workers, 'worker')} ({train:.1f} training, {score:.1f} "
+        f"scoring{', without what is marked -' * unknown}), {sum(cost.megabytes for cost in costs):.0f} MB"
+    )
+
+
+def _seconds(costs: Sequence[TrialEstimate]) -> tuple[list[float], list[float]]:
+    return [cost.train_seconds for cost in costs], [cost.score_seconds for cost in costs]
+
+
+def _minutes(seconds: Iterable[float]) -> float:
+    """Add up what is known."""
+    return sum(second for second in seconds if not math.isnan(second)) / 60
 
 
 def _print_remarks(plan: Plan, plugins: Plugins, of_models: Iterable[str]) -> None:
@@ -263,12 +284,14 @@ def _print_remarks(plan: Plan, plugins: Plugins, of_models: Iterable[str]) -> No
 
 
 def _print_costs(trials: Iterable[Trial], costs: Mapping[str, TrialEstimate]) -> None:
-    """Print a row for each model on each dataset: its trials, minutes of training and megabytes."""
+    """Print a row for each model on each dataset: its trials, minutes of training and scoring, and megabytes."""
     groups: dict[tuple[str, str], list[TrialEstimate]] = {}
     for trial in trials:
         groups.setdefault((trial.dataset, trial.label), []).append(costs[trial.key])
     rows = []
     for (dataset, label), group in groups.items():
-        minutes, size = sum(cost.train_seconds for cost in group) / 60, sum(cost.megabytes for cost in group)
-        rows.append((dataset, label, len(group), f"{minutes:.2f}", f"{size:.1f}"))
-    print_table(rows, ("dataset", "model", "trials", "training, min", "MB"), numbers={2, 3, 4})
+        train, score = ("-" if any(map(math.isnan, of)) else f"{_minutes(of):.2f}" for of in _seconds(group))
+        size = sum(cost.megabytes for cost in group)
+        rows.append((dataset, label, len(group), train, score, f"{size:.1f}"))
+    headings = "dataset", "model", "trials", "training, min", "scoring, min", "MB"
+    print_table(rows, headings, numbers={2, 3, 4, 5})

@@ -94,13 +94,18 @@ def sentence(event: Preparing, seconds: float) -> str:
 
     >>> sentence(Preparing("images of x", "images", 600, 2000, 100), 10.0)
     '600 of 2,000 images (100 from before), 50/s, 28 s left'
+    >>> sentence(Preparing("estimating", "trials", 3, 12, 0), 30.0)
+    '3 of 12 trials, 90 s left'
     """
     before = f" ({event.before:,} from before)" if event.before else ""
     text = f"{event.done:,} of {event.total:,} {event.unit}{before}"
     rate = (event.done - event.before) / seconds if seconds > 0 else 0.0
     if event.done == event.total:
         return f"{text}, done in {_duration(seconds)}"
-    return f"{text}, {rate:,.0f}/s, {_duration((event.total - event.done) / rate)} left" if rate else text
+    if not rate:
+        return text
+    speed = f", {rate:,.0f}/s" if rate >= 1 else ""
+    return f"{text}{speed}, {_duration((event.total - event.done) / rate)} left"
 
 
 def _duration(seconds: float) -> str:

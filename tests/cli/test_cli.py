@@ -317,7 +317,7 @@ def test_a_dry_run_tells_and_writes_nothing(cli, toml, tmp_path):
     assert status == 0
     assert out.splitlines()[1].split()[:3] == ["digits", "ae", "2"]
     assert f"2 of 2 trials to run in {tmp_path / 'run'}: about " in out
-    assert " minutes of training with " in out
+    assert re.search(r"about [\d.]+ minutes with \d workers? \([\d.]+ training, [\d.]+ scoring\), \d+ MB", out)
     assert not (tmp_path / "run").exists()
 
 
