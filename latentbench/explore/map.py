@@ -75,4 +75,9 @@ def _trust_lines(layout: Map) -> list[str]:
         "umap": "{neighbors} neighbors, minimal distance {spacing:g}, seed {seed}",
     }
     how = made_by[layout.method].format(seed=layout.seed, **layout.settings) if layout.method in made_by else ""
-    return [*pairs, ", ".join(filter(None, [how, f"made in {layout.seconds:.1f} s"]))]
+    return [*pairs, ", ".join(filter(None, [how, _made_in(layout.seconds)]))]
+
+
+def _made_in(seconds: float) -> str:
+    """Say how long a map took, all with one decimal, so that they can be compared."""
+    return "made in less than 0.1 s" if seconds < 0.1 else f"made in {seconds:.1f} s"

@@ -68,7 +68,7 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float | 
 
     Without a width it is `visible_width`: a posterior is often so narrow that all its images look alike.
     """
-    chosen = visible_width(space, item, seed) if width is None else width
+    chosen, why = visible_width(space, item, seed) if width is None else (width, "")
     codes = variations(space, item, count, seed, chosen)
     columns = max(2, _wide(count))
     first = torch.cat([space.inputs[item : item + 1], space.decode(space.codes[item : item + 1])])
@@ -78,17 +78,19 @@ def varied(space: LatentSpace, item: int, count: int, seed: int, width: float | 
     rows = ["input, reconstruction", "variations", *[""] * (len(images) - 2)]
     title = f"{name}: {count} variations of {item_words(space, item)}, "
     title += f"from {neighborhood_name(space)}, width {chosen:g}"
-    title += " (images change as much as to the nearest items)" if width is None else ""
+    title += f" ({why})" if why else ""
     numbers = _numbers(codes, columns)
     numbers["row"] += 1
     return Drawing(Sheet(images, rows=rows, title=title), numbers, title)
 
 
-def visible_width(space: LatentSpace, item: int, seed: int = 0) -> float:
+def visible_width(space: LatentSpace, item: int, seed: int = 0) -> tuple[float, str]:
     """Return the least of some widths at which variations change the image as much as the nearest items do.
 
-    That is the mean distance from the decoded code of the item to the decoded codes of the five nearest others;
-    the largest width where none does.
+    That is the mean distance from the decoded code of the item to the decoded codes of the five nearest others.
+
+    Returns:
+        The width, or the largest where none is enough; and in words why.
     """
     itself = space.decode(space.codes[item : item + 1])
     distances = torch.linalg.vector_norm(space.codes - space.codes[item], dim=1)
@@ -98,7 +100,10 @@ def visible_width(space: LatentSpace, item: int, seed: int = 0) -> float:
     changes = (
         (width, _apart(space.decode(variations(space, item, TRIED, seed, width)), itself)) for width in WIDTHS
     )
-    return next((width for width, change in changes if change >= enough), WIDTHS[-1])
+    width = next((width for width, change in changes if change >= enough), None)
+    if width is None:
+        return WIDTHS[-1], "the widest tried, images change less than to the nearest items"
+    return width, "images change as much as to the nearest items, or more"
 
 
 def _apart(images: Tensor, image: Tensor) -> float:

@@ -189,7 +189,7 @@ def test_a_factor_colors_the_dots(cli, tmp_path, monkeypatch):
     )
     assert status == 0
     picture, numbers = out.split()
-    assert "color: scale" in (tmp_path / "run" / "map" / picture.rpartition("/")[2]).read_text()
+    assert ">scale</text>" in (tmp_path / "run" / "map" / picture.rpartition("/")[2]).read_text()
     assert set(pd.read_csv(numbers)["scale"]) == {0, 1}
     status, _, err = cli("map", tmp_path / "run", "-m", "pca", "--method", "pca", "--by", "scael")
     assert status == 2

@@ -110,12 +110,19 @@ def test_what_is_no_picture_says_so():
 def test_variations_of_a_narrow_posterior_vary_all_the_same(spots):
     """As much as the nearest items; a width that is asked for is kept."""
     drawing = varied(spots, 5, 16, 0, None, "spots")
-    width = visible_width(spots, 5)
-    assert f"width {width:g} (images change as much as to the nearest items)" in drawing.title
+    width, why = visible_width(spots, 5)
+    assert drawing.title.endswith(f"width {width:g} ({why})")
     decoded = spots.decode(variations(spots, 5, 64, 1, width))
     itself = spots.decode(spots.codes[5:6])
     order = (spots.codes - spots.codes[5]).norm(dim=1).argsort()[1:6]
     enough = (spots.decode(spots.codes[order]) - itself).flatten(1).norm(dim=1).mean()
     change = (decoded - itself).flatten(1).norm(dim=1).mean()
+    assert (why == "images change as much as to the nearest items, or more") == (width < 8 or change > enough)
     assert change > 0.8 * enough or width == 8
     assert "width 2" in varied(spots, 5, 16, 0, 2.0, "spots").title
+
+
+def test_a_width_that_is_not_enough_is_not_said_to_be(spots, monkeypatch):
+    monkeypatch.setattr(sample, "WIDTHS", (0.0, 1e-3))
+    width, why = visible_width(spots, 5)
+    assert (width, why) == (1e-3, "the widest tried, images change less than to the nearest items")
