@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from latentbench.errors import NotApplicableError
 from latentbench.latent.arithmetic import full_precision
 
-__all__ = ["Call", "Made", "Recording", "record"]
+__all__ = ["Made", "RecordedCall", "Recording", "record"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Made:
     """
 
     tensor: Tensor
-    call: Call | None = None
+    call: RecordedCall | None = None
     place: int = 0
     depends: bool = False
     source_size: int = 0
@@ -40,7 +40,7 @@ class Made:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class RecordedCall:
     """A call of one of torch's operations; tensors among its arguments stand as `Made`.
 
     Attributes:
@@ -114,10 +114,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensors:
             in_place = func._schema.is_mutable
             name = str(func.overloadpacket).removesuffix("_" * in_place)
-            self._note(Call(name, noted, noted_by_name, tensors), outputs, args if in_place else ())
+            self._note(RecordedCall(name, noted, noted_by_name, tensors), outputs, args if in_place else ())
         return outputs
 
-    def _note(self, call: Call, outputs: Any, changed: Any) -> None:
+    def _note(self, call: RecordedCall, outputs: Any, changed: Any) -> None:
         depends = any(made.depends for made in call.tensors)
         source_size = sum(made.source_size for made in call.tensors)
         several = outputs if isinstance(outputs, tuple | list) else (outputs,)
