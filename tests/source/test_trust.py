@@ -15,6 +15,7 @@ from latentbench.errors import PluginError
 from latentbench.files.json_files import read_sealed, write_sealed
 from latentbench.plugins import Plugins
 from latentbench.records import Record
+from latentbench.report.page.scripts import page_scripts
 from latentbench.report.page.write import write_report
 from latentbench.source import trust as trust_module
 from latentbench.source.files import files_digest
@@ -216,6 +217,7 @@ def test_names_of_a_run_folder_are_text_on_the_page(name, run):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         page = write_report(latentbench.Results(run), [], run / "report.html").read_text()
-    assert "<script" not in page
+    assert page.count("<script") == len(page_scripts()) + page.count('<script type="application/json"')
+    assert "<script>alert" not in page
     assert "<img src=x" not in page
     assert ("{{ 7" in page) is (name == NAMES[2])
