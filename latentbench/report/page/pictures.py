@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
+from latentbench.report.page.decoding.content import OpenedModel
+from latentbench.report.page.decoding.section import DecodingContent
 from latentbench.report.page.linked import LinkedMaps
 from latentbench.score_rows import ScoreRow
 from latentbench.table.columns import labels
@@ -86,6 +88,7 @@ class Pictures:
         samples: decoded samples of the prior, for each model that has one.
         maps: for each model the PCA map, then the maps that are stored with the trial.
         linked: what two linked maps are made of (`LinkedMaps`), or None.
+        decoding: the models whose decoders run in the page.
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
         choice: which of the chosen settings are shown, where they are too many; "" where all are.
@@ -99,6 +102,7 @@ class Pictures:
     samples: tuple[Picture, ...] = ()
     maps: tuple[Picture, ...] = ()
     linked: Mapping[str, Any] | None = None
+    decoding: DecodingContent = field(default_factory=DecodingContent)
     sentence: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     choice: str = ""
@@ -138,12 +142,15 @@ def pictures(results: Results, dataset: str) -> Pictures:
     skipped: list[tuple[str, str]] = []
     medians, choice = median_trials(results, dataset), _pictured(results, dataset)[1]
     kept = _kept(results, dataset, medians)
+    decoding = DecodingContent()
     linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
     for trial, stored in kept:
         try:
             space = results.latent_space(trial)
             if trial in medians:
                 excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
+                if trial.traits.reference != "ceiling":
+                    decoding.add(OpenedModel(trial.label, f"seed {trial.seed}", trial.traits.encoder, space))
             linked.add(
                 _space_name(results, trial), space, stored, _item_scores(results, trial), trial.traits.reference
             )
@@ -152,7 +159,7 @@ def pictures(results: Results, dataset: str) -> Pictures:
             skipped.append((trial.label, str(error)))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((trial.label, f"{type(error).__name__}: {error}"))
-    return replace(_drawn(excerpts, tuple(skipped)), choice=choice, linked=linked.content)
+    return replace(_drawn(excerpts, tuple(skipped)), choice=choice, linked=linked.content, decoding=decoding)
 
 
 def _kept(results: Results, dataset: str, medians: Sequence[Trial]) -> list[tuple[Trial, list[Map]]]:

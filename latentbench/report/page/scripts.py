@@ -12,6 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from latentbench.report.page.decoding.section import SCRIPTS
+
 __all__ = ["FOLDER", "PARTS", "PageScript", "page_data", "page_scripts", "security_policy"]
 
 FOLDER = Path(__file__).parent
@@ -33,6 +35,7 @@ PARTS = (  # in the order in which they are read: each uses those before it
     "living/controls.js",
     "living/coloring.js",
     "living/pair.js",
+    *(f"decoding/{name}" for name in SCRIPTS),
 )
 
 

@@ -17,6 +17,7 @@ from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
 from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
+from latentbench.report.page.decoding.section import decoding_style
 from latentbench.report.page.pictures import Picture, Pictures, pictures
 from latentbench.report.page.scripts import FOLDER, page_data, page_scripts, security_policy
 from latentbench.table.build import comparison_table
@@ -222,7 +223,8 @@ def _shown(value: Any) -> Any:
 
 
 def _style() -> Markup:
-    return Markup((FOLDER / "living" / "page.css").read_text("utf-8"))  # noqa: S704 - our own file
+    page = (FOLDER / "living" / "page.css").read_text("utf-8")
+    return Markup(page + decoding_style())  # noqa: S704 - our own files
 
 
 def _template() -> jinja2.Template:

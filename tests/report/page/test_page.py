@@ -68,7 +68,7 @@ def test_loads_nothing_and_runs_no_script_but_its_own(page, full):
     shown = page(full())
     assert {tag for tag, _ in shown.tags} & {"link", "iframe", "object", "embed"} == set()
     kinds = [attrs.get("type") for attrs in shown.all("script")]
-    assert kinds == ["application/json"] + [None] * len(page_scripts())
+    assert kinds == ["application/json"] * 2 + [None] * len(page_scripts())
     assert not any("src" in attrs for attrs in shown.all("script"))
     assert not any(name.startswith("on") for _, attrs in shown.tags for name in attrs)
     addresses = [attrs[name] for _, attrs in shown.tags for name in ("src", "href", "srcset") if name in attrs]
@@ -137,7 +137,7 @@ def test_strangers_text_is_escaped_everywhere(page, builder, seen):
     sections = [(EVIL, pd.DataFrame({EVIL: [EVIL]})), ("words", EVIL), ("svg", f"<svg>{EVIL}</svg>")]
     shown = page(results, sections)
     assert {attrs.get("type") for attrs in shown.all("script")} == {None, "application/json"}
-    assert len(shown.all("script")) == 1 + len(page_scripts())
+    assert len(shown.all("script")) == 2 + len(page_scripts())
     assert EVIL not in shown.text
     assert "&lt;script&gt;" in shown.text
     assert "\\u003cscript>" in shown.text

@@ -2,13 +2,11 @@
 
 import base64
 import hashlib
-import shutil
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 from torch import nn
 from torch.nn import functional
 
@@ -205,19 +203,6 @@ def page_file():
         return path.as_uri()
 
     return write
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Debian's Chromium, which reaches no network."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium here")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
