@@ -29,7 +29,7 @@ from latentbench.text import counted
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
-    from latentbench.execution.estimate import TrialEstimate
+    from latentbench.execution.estimation.estimate import TrialEstimate
     from latentbench.execution.finished import FinishedRun
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
@@ -230,7 +230,7 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
     """Print the trials to run and what they take on this machine."""
-    from latentbench.execution.estimate import estimate
+    from latentbench.execution.estimation.estimate import estimate
     from latentbench.execution.first_build import build_first
     from latentbench.execution.folder import check_folder
     from latentbench.execution.pending import inspect, pending_jobs

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from latentbench.execution import sampled_times
-from latentbench.execution.estimate import estimate
+from latentbench.execution.estimation import sampled_times
+from latentbench.execution.estimation.estimate import estimate
+from latentbench.execution.estimation.sampled_times import continued
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.run import execute
-from latentbench.execution.sampled_times import continued
 from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 

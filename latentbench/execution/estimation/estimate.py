@@ -11,9 +11,9 @@ import numpy as np
 
 from latentbench.dataset import DataSpec, Split, Splits
 from latentbench.errors import NotApplicableError
+from latentbench.execution.estimation.sampled_times import SampledTimes, sample_times
 from latentbench.execution.job import Job
 from latentbench.execution.pending import SplitRequest, TrialState
-from latentbench.execution.sampled_times import SampledTimes, sample_times
 from latentbench.files.preparing import Preparing, tell
 from latentbench.machine import limited_threads
 from latentbench.model import GradientModel, Model
