@@ -121,7 +121,7 @@ def test_costs_are_compared_under_equal_conditions_only(runs):
 
 def test_memory_is_told_in_readable_units(runs):
     text = render(compare(*[read_side(f"{runs}/{name}") for name in ("short", "long")]), [])
-    lines = [line for line in text.splitlines() if "peak_memory_bytes" in line and "one trial each" not in line]
+    lines = [line for line in text.splitlines() if "peak_memory_bytes" in line and not re.search("- [a-z]$", line)]
     assert len(lines) == 2
     assert all(re.search(r"\d[kMG]B +[.\d]+[kMG]B", line) for line in lines)
 
@@ -193,7 +193,15 @@ def test_pairs_stand_below_each_other_and_fit_the_terminal(runs):
     heads = [place for place, line in enumerate(lines) if line.startswith("digits: ")]
     assert [lines[place] for place in heads] == ["digits: ae", "digits: vae", "digits: pca", "digits: pixels"]
     assert len({lines[place + 1] for place in heads}) == 1
-    assert "no better direction" in " ".join(" ".join(lines).split())
+    (letter,) = re.findall("([a-z]) no better direction", " ".join(lines))
+    assert any(re.match(f"active_units .* - {letter}$", line) for line in lines)
+
+
+def test_long_names_of_scores_are_broken_behind_underscores():
+    name = "a_score_whose_name_goes_on_and_on_and_on_and_on_and_on"
+    lines = render([replace(planted(STEPS), score=name)], [], 60).splitlines()
+    assert max(map(len, lines[:5])) <= 60
+    assert "".join(line.split()[0] for line in lines[2:]).startswith(name)
 
 
 def test_two_models_are_named_above_their_rows(runs):
