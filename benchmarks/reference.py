@@ -93,6 +93,7 @@ def keep(run: Path, target: Path) -> None:
     target.mkdir(parents=True)
     for name in KEPT:
         shutil.copy(run / name, target / name)
+    latentbench("report", str(run.relative_to(ROOT)), "--format", "svg")  # small, and text as text
     for path in sorted((run / "figures").glob("*")):
         if path.suffix in (".svg", ".csv"):
             (target / "figures").mkdir(exist_ok=True)
