@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentbench.cli._shared.formats import FORMAT_HELP, still_forms
-from latentbench.cli._shared.options import PATH, load_plugins, plugin_options
+from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options
 from latentbench.drawing.formats import Formats
 from latentbench.errors import RequestError
 from latentbench.terminal.output import echo_paths
@@ -19,7 +19,11 @@ __all__ = ["command"]
 @click.argument("run", type=PATH)
 @click.option("-o", "--output", type=PATH, help="Where to write the page; default: RUN/report.html.")
 @click.option(
-    "--format", "forms", metavar="FORMAT,...", help=f"{FORMAT_HELP} They go to RUN/figures; default: png."
+    "--format",
+    "forms",
+    type=TEXT,
+    metavar="FORMAT,...",
+    help=f"{FORMAT_HELP} They go to RUN/figures; default: png.",
 )
 @plugin_options
 def command(

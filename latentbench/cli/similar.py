@@ -50,6 +50,7 @@ STYLES = ("text", "md", "csv", "latex", "html")
 @click.option(
     "--format",
     "form",
+    type=TEXT,
     metavar="FORMAT,...",
     default=DEFAULT,
     show_default=True,

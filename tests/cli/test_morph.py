@@ -166,7 +166,7 @@ def test_each_path_alone(morph, tmp_path, path):
     assert [re.sub(r".*\.", "", name) for name in written] == ["svg", "gif", "csv"]
     svg = Path(written[0]).read_text()
     assert f">{path}<" in svg
-    assert ">From item 0 (class 7) to item 1 (class 6): vae, digits, seed 0<" in svg
+    assert ">From item 0 (class 7) to item 1 (class 6): vae on digits, seed 0<" in svg
     assert opened(written[1]).format == "GIF"
 
 

@@ -52,7 +52,7 @@ def test_the_trial_of_the_median_seed_is_selected(select, run):
     assert selected.trial.key == median_trial(selected.results, "digits", "ae").key
     assert selected.folder == run / "verb"
     assert selected.about == {"dataset": "digits", "model": "ae", "seed": selected.trial.seed}
-    assert selected.name == f"ae, digits, seed {selected.trial.seed}"
+    assert selected.name == f"ae on digits, seed {selected.trial.seed}"
     assert selected.space.codes.shape[1] == 2
     assert len(selected.space) == len(selected.space.inputs)
 

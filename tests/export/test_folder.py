@@ -78,7 +78,7 @@ def test_the_model_of_a_trial_is_a_module_that_encodes_and_decodes(run):
 ])  # fmt: skip
 def test_the_folder_holds_programs_of_the_maps_that_there_are(run, export, tmp_path, label, files):
     status, out, _ = export("--model", label, "-o", tmp_path / "model")
-    assert (status, out.startswith(f"{label}, digits, seed 0: {tmp_path / 'model'} holds ")) == (0, True)
+    assert (status, out.startswith(f"{label} on digits, seed 0: {tmp_path / 'model'} holds ")) == (0, True)
     assert {path.name for path in (tmp_path / "model").iterdir()} == files
     space = run.latent_space(trial_of(run, label))
     loaded = runpy.run_path(str(tmp_path / "model" / "load.py"), run_name="__main__")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from latentbench.cli._shared.options import split_names
+from latentbench.cli._shared.options import TEXT, split_names
 from latentbench.drawing.formats import MOVING_FORMS, STILL_FORMS, Formats, StillForm
 from latentbench.errors import RequestError
 
@@ -41,6 +41,7 @@ def format_options(*, moving: bool = False) -> Callable[[F], F]:
         return click.option(  # type: ignore[no-any-return]  # a click command takes its options by name
             "--format",
             "form",
+            type=TEXT,
             metavar="FORMAT,...",
             default="png",
             show_default=True,
