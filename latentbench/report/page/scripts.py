@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from latentbench.report.page.decoding.section import SCRIPTS
 
 __all__ = ["FOLDER", "PARTS", "PageScript", "page_data", "page_scripts", "security_policy"]
@@ -45,16 +43,11 @@ class PageScript:
 
     Attributes:
         name: of the file, below this folder.
-        text: its content.
+        text: its content, which a test finds to hold no end tag; a script's text is never escaped.
     """
 
     name: str
     text: str
-
-    @property
-    def markup(self) -> Markup:
-        """The text as it stands in the page, where a script's text is never escaped."""
-        return Markup(self.text)  # noqa: S704 - files of this package, checked by a test to hold no end tag
 
     @cached_property
     def source(self) -> str:
@@ -74,11 +67,11 @@ def security_policy(scripts: list[PageScript]) -> str:
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {sources}"
 
 
-def page_data(content: Any) -> Markup:
+def page_data(content: Any) -> str:
     r"""Return JSON that can stand inside a script element: no text in it can end that element.
 
     >>> page_data({"name": "</script>"})
-    Markup('{"name":"\\u003c/script>"}')
+    '{"name":"\\u003c/script>"}'
     """
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it can be read as markup
+    return text.replace("<", "\\u003c")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
 
 from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
@@ -222,9 +221,9 @@ def _shown(value: Any) -> Any:
     return printable(value, keep="\n\t") if type(value) is str else value
 
 
-def _style() -> Markup:
+def _style() -> str:
     page = (FOLDER / "living" / "page.css").read_text("utf-8")
-    return Markup(page + decoding_style())  # noqa: S704 - our own files
+    return page + decoding_style()
 
 
 def _template() -> jinja2.Template:
