@@ -114,11 +114,12 @@ def test_a_space_forms_over_the_checkpoints(cli, run, tmp_path):
 
 def test_every_checkpoint_keeps_its_map(cli, run, tmp_path):
     command = ("tour", run, "-m", "ae", "--forming", "--method", "tsne", "--count", 60, "--seconds-per-stop", 0.16)
+    of_the_page = set(run.glob("trials/*/maps/tsne-*"))
     assert cli(*command, "-o", tmp_path)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")}
     film = tmp_path / "digits-ae_epochs=3-seed0-tsne-count=60-seconds-per-stop=0.16-forming.webp"
     content = film.read_bytes()
-    assert len(before) == 3
+    assert len(before.keys() - of_the_page) == 3
     assert cli(*command, "-o", tmp_path)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/maps/tsne-*")} == before
     assert film.read_bytes() == content

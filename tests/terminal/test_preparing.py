@@ -39,9 +39,9 @@ def test_what_takes_long_is_told_now_and_then(capsys):
     clock = Clock()
     events(PreparingLines(clock), clock, 1.5, before=2)
     assert capsys.readouterr().err.splitlines() == [
-        "images of photos: 3 of 20 images (2 from before), 1/s, 26 s left",
-        "images of photos: 10 of 20 images (2 from before), 1/s, 15 s left",
-        "images of photos: 17 of 20 images (2 from before), 1/s, 4 s left",
+        "images of photos: 3 of 20 images (2 from before), 26 s left",
+        "images of photos: 10 of 20 images (2 from before), 15 s left",
+        "images of photos: 17 of 20 images (2 from before), 4 s left",
         "images of photos: 20 of 20 images (2 from before), done in 27 s",
     ]
 

@@ -27,6 +27,7 @@ from latentbench.trial import ScoreRequest, Trial
 __all__ = ["SampledTimes", "continued", "sample_times"]
 
 SAMPLES = (150, 450)  # test items; of fewer there are all
+AFFORDED = 10.0  # seconds for a model; what its first sample took longer for is not looked at again
 STEEPEST = 2.0  # power of the number of items
 NOTICEABLE = 0.02  # seconds; of less, the growth is mostly chance
 
@@ -64,7 +65,7 @@ class SampledTimes:
 def continued(looks: Sequence[tuple[int, float]], size: int) -> float:
     """Continue the seconds at two sizes to another, by the power of the size that goes through them.
 
-    It lies between 0 and 2, or 1 where the seconds are too few to tell. NaN without any.
+    It lies between 0 and 2; it is 1 where the seconds are too few to tell, or of one size alone. NaN without any.
 
     Args:
         looks: (size, seconds), the smallest first.
@@ -72,13 +73,15 @@ def continued(looks: Sequence[tuple[int, float]], size: int) -> float:
 
     >>> continued([(100, 1.0), (200, 2.0)], 800)
     8.0
-    >>> continued([(100, 1.0), (200, 0.9)], 800)
-    0.9
+    >>> continued([(100, 1.0), (200, 0.9)], 800), continued([(100, 1.0)], 800)
+    (0.9, 8.0)
     """
     if not looks:
         return math.nan
     (small, before), (large, after) = looks[0], looks[-1]
-    if min(before, after) <= 0 or small >= large:
+    if len(looks) == 1 and large > 0:
+        return float(after * max(1.0, size / large))
+    if min(before, after, small) <= 0 or small >= large:
         return after
     power = math.log(after / before) / math.log(large / small)
     steepest = STEEPEST if after >= NOTICEABLE else 1.0
@@ -97,19 +100,25 @@ def sample_times(
     """Time a model, which is on its device, and its metrics on samples of the data.
 
     A model without steps is fitted to each sample; where it fails, nothing is known. Unless all is `warm`, each
-    sample is looked at once before: libraries are loaded, and what metrics make once for a dataset is made.
+    sample is looked at once before: libraries are loaded, and what metrics make once for a dataset is made. Where
+    the first look takes long, it stays the only one.
     """
+    began = time.perf_counter()
     asked = {request.stem: request for request in requests}
     total = len(splits.test)
     fitting: list[tuple[int, float]] = []
     metrics: dict[str, list[tuple[int, int, float]]] = {stem: [] for stem in asked}
     for size in SAMPLES if total > SAMPLES[-1] else (total,):
+        if fitting and time.perf_counter() - began > AFFORDED:
+            break
         part = _part_of(splits, size / total)
         sampled = trial if size == total else replace(trial, fingerprint=_fingerprint(trial, size))
         with suppress(Exception):  # as a sample too small for the model
             for _ in range(1 if warm else 2):
                 seconds, space = _fitted(sampled, model, part)
                 looks = [measure(request, plugins, space, checked=False)[0] for request in asked.values()]
+                if time.perf_counter() - began > AFFORDED:
+                    break
             fitting.append((len(part.train), seconds))
             for stem, rows in zip(asked, looks, strict=True):
                 metrics[stem].append((size, rows["n_eval"], rows["seconds"]))

@@ -149,6 +149,7 @@ def test_changes_form_a_chain_that_can_be_undone(studio, spaces):
     once = expected(space, code_of(space, 0) + 0.8 * gap)
     assert same(shown(studio, "edited"), once)
     studio.click("[data-part='keep']")
+    settle(studio)
     assert studio.locator("[data-part='chain'] li").all_text_contents() == ["zero to two, strength 0.8 Remove"]
     set_slider(studio, "strength", 0.5)
     assert same(shown(studio, "edited"), expected(space, code_of(space, 0) + 1.3 * gap))
