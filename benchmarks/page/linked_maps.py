@@ -22,8 +22,9 @@ import torch
 
 from latentbench.latent.maps.projection import Map, shown_rows
 from latentbench.latent.space import LatentSpace
+from latentbench.report.page.embedding import page_data
 from latentbench.report.page.linked import LinkedMaps
-from latentbench.report.page.scripts import FOLDER, page_data, page_scripts, security_policy
+from latentbench.report.page.scripts import FOLDER, page_scripts, security_policy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

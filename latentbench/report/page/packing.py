@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from latentbench.report.page.embedding import base64_text
 
 __all__ = ["packed_numbers", "packed_values"]
 
@@ -41,4 +42,4 @@ def packed_values(values: Array) -> dict[str, Any]:
 
 
 def _text(values: Array) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+    return base64_text(np.ascontiguousarray(values).tobytes())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from latentbench.report.page.decoding.section import SCRIPTS
+from latentbench.report.page.embedding import base64_text
 
-__all__ = ["FOLDER", "PARTS", "PageScript", "page_data", "page_scripts", "security_policy"]
+__all__ = ["FOLDER", "PARTS", "PageScript", "page_scripts", "security_policy"]
 
 FOLDER = Path(__file__).parent
 PARTS = (  # in the order in which they are read: each uses those before it
@@ -52,8 +50,7 @@ class PageScript:
     @cached_property
     def source(self) -> str:
         """The text's hash, as a Content-Security-Policy names it."""
-        digest = hashlib.sha256(self.text.encode()).digest()
-        return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+        return f"'sha256-{base64_text(hashlib.sha256(self.text.encode()).digest())}'"
 
 
 def page_scripts() -> list[PageScript]:
@@ -65,13 +62,3 @@ def security_policy(scripts: list[PageScript]) -> str:
     """Return the policy by which a browser loads nothing, evaluates no text, and runs these scripts alone."""
     sources = " ".join(script.source for script in scripts)
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {sources}"
-
-
-def page_data(content: Any) -> str:
-    r"""Return JSON that can stand inside a script element: no text in it can end that element.
-
-    >>> page_data({"name": "</script>"})
-    '{"name":"\\u003c/script>"}'
-    """
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")

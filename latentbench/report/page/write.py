@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pandas as pd
 
 from latentbench.drawing.montage import data_uri
@@ -17,8 +16,10 @@ from latentbench.files.failures import refusal
 from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
 from latentbench.report.page.decoding.section import decoding_style
+from latentbench.report.page.embedding import page_data
 from latentbench.report.page.pictures import Picture, Pictures, pictures
-from latentbench.report.page.scripts import FOLDER, page_data, page_scripts, security_policy
+from latentbench.report.page.scripts import FOLDER, page_scripts, security_policy
+from latentbench.report.page.templates import page_template
 from latentbench.table.build import comparison_table
 from latentbench.table.comparison import Column, Comparison, Table
 from latentbench.table.comparison_display import conclusions, display
@@ -104,7 +105,7 @@ def write_report(
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
     parts = [_part(results, *pair, table, drawn) for pair in pairs]
     scripts = page_scripts()
-    page = _template().render(
+    page = page_template(FOLDER / "template.html").render(
         title=results.title,
         style=_style(),
         scripts=scripts,
@@ -216,23 +217,6 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _shown(value: Any) -> Any:
-    """Escape what HTML forbids in the text of others: control characters, halves of characters."""
-    return printable(value, keep="\n\t") if type(value) is str else value
-
-
 def _style() -> str:
     page = (FOLDER / "living" / "page.css").read_text("utf-8")
     return page + decoding_style()
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html")

@@ -7,10 +7,10 @@ from PIL import Image
 
 import latentbench
 from latentbench.latent.maps.projection import Map, make_map, shown_rows
+from latentbench.report.page.embedding import page_data
 from latentbench.report.page.linked import LinkedMaps
 from latentbench.report.page.neighbors import nearest_items
 from latentbench.report.page.packing import packed_numbers, packed_values
-from latentbench.report.page.scripts import page_data
 from latentbench.report.page.sprites import sprite_sheets
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// What a reader has chosen: plain data, which lies in the address of the page, beside what others keep there.
+// What a reader has chosen: plain data, which lies in the address of the page.
 const LatentChoices = (() => {
   const LEAST_CORNERS = 3;
   const MOST_CORNERS = 6;
@@ -51,11 +51,8 @@ const LatentChoices = (() => {
     return state;
   }
 
-  // Other parts of the page may keep their state in the address, too: under other names.
   function written(studio) {
-    const parts = new URLSearchParams(location.hash.slice(1));
-    parts.set(studio.key, JSON.stringify(studio.state));
-    history.replaceState(null, "", `#${parts}`);
+    latentbench.state.set(studio.key, JSON.stringify(studio.state));
   }
 
   return { classesOf, restored, written, LEAST_CORNERS, MOST_CORNERS };

@@ -17,7 +17,7 @@ from latentbench.latent.edits.directions import mean_difference
 from latentbench.latent.shown import shown_at
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.traversal import LOWEST, activity, activity_unit
-from latentbench.report.page.decoding.program import as_text
+from latentbench.report.page.embedding import base64_text
 
 __all__ = ["OpenedModel", "item_rows", "items_data", "model_data"]
 
@@ -194,4 +194,4 @@ def _encoded_part(space: LatentSpace) -> LatentSpace:
 
 def _text(values: Tensor) -> str:
     """Return numbers as little-endian float32 in base64."""
-    return as_text(values.detach().cpu().numpy().astype("<f4").tobytes())
+    return base64_text(values.detach().cpu().numpy().astype("<f4").tobytes())

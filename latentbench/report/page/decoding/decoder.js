@@ -2,13 +2,9 @@
 // Computes the picture of a code by an exported decoder: the operations of its program, one after the other.
 const LatentDecoder = (() => {
   const { KINDS, count } = LatentOperations;
+  const { bytes } = latentbench.arrays;
   const LIMIT = 1 / 255; // largest difference of a pixel from the pictures that came with the decoder
   const LEVELS = 65535; // of a pixel in those pictures
-
-  function bytes(text) {
-    const raw = atob(text);
-    return Uint8Array.from({ length: raw.length }, (_, place) => raw.charCodeAt(place));
-  }
 
   const floats = (text) => new Float32Array(bytes(text).buffer);
 

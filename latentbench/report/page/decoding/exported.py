@@ -13,10 +13,11 @@ from torch import Tensor
 from latentbench.drawing.pictures import EDGE, as_pictures, shows_distances
 from latentbench.errors import NotApplicableError
 from latentbench.latent.space import LatentSpace
-from latentbench.report.page.decoding.program import DecoderProgram, Precision, as_text
+from latentbench.report.page.decoding.program import DecoderProgram, Precision
 from latentbench.report.page.decoding.reading import decoded
 from latentbench.report.page.decoding.recording import record
 from latentbench.report.page.decoding.translation import program_of
+from latentbench.report.page.embedding import base64_text
 
 __all__ = ["exported_decoder"]
 
@@ -56,8 +57,8 @@ def exported_decoder(space: LatentSpace, codes: Tensor) -> dict[str, Any]:
         "edge": edge,
         "difference": difference,
         "golden": {
-            "codes": as_text(tried[golden].cpu().numpy().astype("<f4").tobytes()),
-            "pictures": as_text((pictures[golden] * LEVELS).round().astype("<u2").tobytes()),
+            "codes": base64_text(tried[golden].cpu().numpy().astype("<f4").tobytes()),
+            "pictures": base64_text((pictures[golden] * LEVELS).round().astype("<u2").tobytes()),
         },
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentbench.errors import NotApplicableError
+from latentbench.report.page.embedding import base64_text
 
-__all__ = ["CODE", "DecoderProgram", "Operation", "Precision", "ProgramBuilder", "as_text"]
+__all__ = ["CODE", "DecoderProgram", "Operation", "Precision", "ProgramBuilder"]
 
 CODE = 0  # number of the value that is the code
 Precision = Literal["float16", "float32"]
@@ -67,7 +67,7 @@ class DecoderProgram:
             "dim": self.dim,
             "precision": precision,
             "constants": [list(array.shape) if array.ndim else float(array) for array in self.constants],
-            "weights": as_text(b"".join(array.tobytes() for array in weights)),
+            "weights": base64_text(b"".join(array.tobytes() for array in weights)),
             "operations": [
                 {"kind": each.kind, "inputs": list(each.inputs), "shape": list(each.shape), **each.settings}
                 for each in self.operations
@@ -115,8 +115,3 @@ class ProgramBuilder:
             for each in self._operations
         )
         return DecoderProgram(self.dim, tuple(self._constants), operations, final(output))
-
-
-def as_text(content: bytes) -> str:
-    """Return bytes as base64."""
-    return base64.b64encode(content).decode("ascii")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from latentbench.errors import LatentbenchError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows, items_data, model_data
 from latentbench.report.page.decoding.exported import exported_decoder
-from latentbench.text import printable
+from latentbench.report.page.embedding import page_data
+from latentbench.report.page.templates import page_template
 
 __all__ = [
     "SCRIPTS",
     "DecodingContent",
     "DecodingSection",
-    "decoding_script",
     "decoding_style",
 ]
 
@@ -40,7 +37,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class DecodingSection:
-    """The part of one data set; `decoding_script` and `decoding_style` stand once in a page, the script last.
+    """The part of one data set; the scripts and `decoding_style` stand once in a page.
 
     Attributes:
         html: the markup.
@@ -51,11 +48,6 @@ class DecodingSection:
     html: str
     data_id: str
     data: str
-
-
-def decoding_script() -> str:
-    """Return the script of all these parts; it loads nothing and evaluates no text."""
-    return "\n".join((FOLDER / name).read_text("utf-8") for name in SCRIPTS)
 
 
 def decoding_style() -> str:
@@ -97,14 +89,14 @@ class DecodingContent:
         """
         _keep_common_directions(self.models)
         data_id = f"decoding-data-{number}"
-        html = _template().render(
+        html = page_template(FOLDER / "section.html").render(
             source=data_id,
             key="decode" if number == 0 else f"decode{number + 1}",
             models=self.models,
             items=self._items.get("words", ""),
             absent=self.absent,
         )
-        data = _json({"models": self.models, "items": self._items}) if self.models else ""
+        data = page_data({"models": self.models, "items": self._items}) if self.models else ""
         return DecodingSection(html, data_id, data)
 
 
@@ -120,21 +112,3 @@ def _keep_common_directions(models: Sequence[dict[str, Any]]) -> None:
         common = set.intersection(*names) if names else set()
         for model in models:
             model["directions"][kind] = [each for each in model["directions"][kind] if each["name"] in common]
-
-
-def _json(content: Any) -> str:
-    """Return JSON in which no text can end the element around it."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        finalize=lambda value: printable(value, keep="\n\t") if type(value) is str else value,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("section.html")

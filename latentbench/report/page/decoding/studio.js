@@ -66,7 +66,7 @@
     studio.items = await itemPixels(content.items);
     const read = () => {
       studio.history = [];
-      studio.take(restored(studio, new URLSearchParams(location.hash.slice(1)).get(studio.key)));
+      studio.take(restored(studio, latentbench.state.get(studio.key)));
     };
     read();
     let [waiting, timer] = [false, 0];
@@ -91,5 +91,5 @@
     draw();
   }
 
-  document.querySelectorAll(".studio[data-source]").forEach((root) => start(root));
+  latentbench.part("Decoding", () => Promise.all([...document.querySelectorAll(".studio[data-source]")].map(start)));
 })();

@@ -4,6 +4,7 @@
   const KINDS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array };
   const NONE = 65_535; // stands for NaN among values
 
+  /** Return the bytes of a text in base64. */
   function bytes(text) {
     const letters = atob(text);
     const read = new Uint8Array(letters.length);
@@ -33,5 +34,5 @@
     return joined;
   }
 
-  latentbench.arrays = { numbers, values, places };
+  latentbench.arrays = { bytes, numbers, values, places };
 }

@@ -3,7 +3,7 @@
 {
   const parts = [];
 
-  /** Add a part; `start` is called once, and a failure of it costs no other part. */
+  /** Add a part; `start` is called once, may return a promise, and a failure of it costs no other part. */
   function part(name, start) {
     parts.push({ name, start });
   }
@@ -14,11 +14,14 @@
   }
 
   function guarded(name, start) {
-    try {
-      start();
-    } catch (error) {
+    const fail = (error) => {
       console.error(error);
       trouble(`${name} cannot be shown here (${error.message}).`);
+    };
+    try {
+      Promise.resolve(start()).catch(fail);
+    } catch (error) {
+      fail(error);
     }
   }
 

@@ -1,7 +1,5 @@
 """Decoders to export, latent spaces to show, and a browser without a network."""
 
-import base64
-import hashlib
 from functools import partial
 
 import numpy as np
@@ -13,7 +11,8 @@ from torch.nn import functional
 from latentbench.dataset import DataSpec, Split
 from latentbench.latent.space import LatentSpace
 from latentbench.params import build_params
-from latentbench.report.page.decoding.section import DecodingContent, decoding_script, decoding_style
+from latentbench.report.page.decoding.section import DecodingContent, decoding_style
+from latentbench.report.page.scripts import page_scripts, security_policy
 from latentbench_models.ae import AE
 from latentbench_models.beta_vae import BetaVAE
 from latentbench_models.deepsdf import DeepSDF
@@ -188,16 +187,15 @@ def page_file():
     """A function that writes a page with a part that decodes; a policy lets the browser refuse all else."""
 
     def write(section, path):
-        script = decoding_script()
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+        scripts = page_scripts()
         path.write_text(
             f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>studio</title>
-            <meta http-equiv="Content-Security-Policy" content="{policy}">
+            <meta http-equiv="Content-Security-Policy" content="{security_policy(scripts)}">
             <style>:root {{ --line: #ccc; --accent: #25a; --paper: #fff; --alarm: #b22; }}
             {decoding_style()}</style><body>{section.html}
             <script type="application/json" id="{section.data_id}">{section.data}</script>
-            <script>{script}</script></body></html>""",
+            <div id="trouble" hidden></div>
+            {"".join(f"<script>{script.text}</script>" for script in scripts)}</body></html>""",
             "utf-8",
         )
         return path.as_uri()

@@ -25,7 +25,7 @@ exported => Object.fromEntries(Object.entries(exported).map(([name, [program, co
 @pytest.fixture(scope="module", autouse=True)
 def _scripts(page):
     page.set_content("<p>decoders</p>")
-    for path in SCRIPTS[:4]:
+    for path in [FOLDER.parent / "living" / "entry.js", FOLDER.parent / "living" / "arrays.js", *SCRIPTS[:4]]:
         page.add_script_tag(content=path.read_text("utf-8"))
 
 

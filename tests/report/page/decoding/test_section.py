@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from latentbench.report.page.decoding.content import OpenedModel, item_rows
-from latentbench.report.page.decoding.section import DecodingContent, decoding_script
+from latentbench.report.page.decoding.section import SCRIPTS, DecodingContent
+from latentbench.report.page.scripts import page_scripts
 
 EVIL = "<script>alert(1)</script>"
 
@@ -87,4 +88,5 @@ def test_codes_without_inputs_or_decoder_are_passed_over(models):
 
 def test_a_decoder_of_the_quick_preset_is_small():
     """Digits, 8 codes: the sizes in suites/quick.toml; the page's script is small beside them."""
-    assert len(decoding_script()) < 60_000
+    scripts = {script.name: script.text for script in page_scripts()}
+    assert sum(len(scripts[f"decoding/{name}"]) for name in SCRIPTS) < 60_000
