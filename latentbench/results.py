@@ -260,7 +260,7 @@ class Results:
         from latentbench.opening import latent_space
 
         with named_by_a_run_folder():
-            return latent_space(trial, self.record(trial), self._loaded_plugins())
+            return latent_space(trial, self.record(trial), self.loaded_plugins())
 
     def model(self, trial: Trial, device: str = "cpu") -> Model:
         """Return the trained model of a trial.
@@ -277,9 +277,9 @@ class Results:
         from latentbench.opening import trained_model
 
         with named_by_a_run_folder():
-            return trained_model(trial, self.record(trial), self._loaded_plugins(), device)
+            return trained_model(trial, self.record(trial), self.loaded_plugins(), device)
 
-    def _loaded_plugins(self) -> Plugins:
+    def loaded_plugins(self) -> Plugins:
         """Return the plugins that were given, or else those that the run names."""
         self._plugins = self._plugins or Plugins(
             tuple(self.request["plugin_files"]), tuple(self.request["plugins_blocked"])

@@ -8,6 +8,7 @@ import click
 
 from latentbench.cli._shared.formats import FORMAT_HELP, still_forms
 from latentbench.cli._shared.options import PATH, TEXT, load_plugins, plugin_options
+from latentbench.cli._shared.running import write_page
 from latentbench.drawing.formats import Formats
 from latentbench.errors import RequestError
 from latentbench.terminal.output import echo_paths
@@ -33,11 +34,7 @@ def command(
 
     Each figure is written with its numbers as CSV. With -o, only the page is written.
     """
-    from latentbench.files.reading import uncollected
     from latentbench.packed.opening import refuse_writing
-    from latentbench.report.charts.plots import plots, write_figures
-    from latentbench.report.charts.similarity_plot import stored_plots
-    from latentbench.report.page.write import write_report
     from latentbench.results import Results
 
     formats = _formats(forms, output)
@@ -46,12 +43,7 @@ def command(
     plugins = load_plugins(files, blocked, run)
     results = Results(Path(run), plugins)
     page = Path(output) if output else results.path / "report.html"
-    with uncollected():
-        drawn = plots(results)
-        shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
-        write_report(results, plugins.report_sections(results), page, shown)
-        if not output:
-            write_figures(drawn, results.path / "figures", formats)
+    write_page(results, plugins, page, figures=None if output else formats)
     echo_paths([page])
 
 

@@ -179,7 +179,6 @@ def _run(
 ) -> int:
     """Find out what is to be done and do it; return the exit status."""
     from latentbench.planning.plan import make_plan
-    from latentbench.report.page.making_maps import make_maps
     from latentbench.table.build import check_purposes
 
     check_purposes(split_names(options["purposes"]))
@@ -192,8 +191,7 @@ def _run(
         if options["detach"]:
             _print_submitted(results, options["executor"])
             return 0
-        make_maps(results, request.maps, plugins)
-        table = show_results(results, plugins, options["purposes"])
+        table = show_results(results, plugins, options["purposes"], request.maps)
     if not warned:
         finished.remember(results, table)
     if options["debug"]:  # the others may be missing

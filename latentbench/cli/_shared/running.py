@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench.cli._shared.options import read_options, split_names
+from latentbench.drawing.formats import USUAL, Formats
 from latentbench.terminal.output import echo, terminal_width
+from latentbench.terminal.working import working
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from latentbench.plugins import Plugins
     from latentbench.results import Results
 
-__all__ = ["execute_plan", "execution_of", "show_results", "shown_again", "told"]
+__all__ = ["execute_plan", "execution_of", "show_results", "shown_again", "told", "write_page"]
 
 
 def execute_plan(
@@ -59,7 +61,7 @@ def execution_of(options: Mapping[str, Any]) -> Execution:
     return Execution(**given, executor_options=read_options(options.get("executor_options", ())))
 
 
-def show_results(results: Results, plugins: Plugins, purposes: str | None) -> str:
+def show_results(results: Results, plugins: Plugins, purposes: str | None, maps: Sequence[str] = ()) -> str:
     """Write the page, then print the table on standard output, and on standard error where the files are.
 
     What cannot be written keeps nothing else from being written or shown.
@@ -72,7 +74,9 @@ def show_results(results: Results, plugins: Plugins, purposes: str | None) -> st
 
     table = ""
     try:
-        page = _write_page(results, plugins)
+        page = results.path / "report.html"
+        with working(f"writing {page}", at_once=True):
+            write_page(results, plugins, page, maps, USUAL)
     finally:
         table = render(comparison_table(results, split_names(purposes)), "text", terminal_width())
         echo(table)
@@ -85,19 +89,21 @@ def _show_places(run: Path, page: Path) -> None:
     echo(f"report: {page}\nscores: {run / 'scores.csv'}", err=True)
 
 
-def _write_page(results: Results, plugins: Plugins) -> Path:
+def write_page(
+    results: Results, plugins: Plugins, page: Path, maps: Sequence[str] = (), figures: Formats | None = None
+) -> None:
+    """Write the page of a run, and its figures in these formats into its folder, if any."""
+    from latentbench.files.reading import uncollected
     from latentbench.report.charts.plots import plots, write_figures
     from latentbench.report.charts.similarity_plot import stored_plots
     from latentbench.report.page.write import write_report
-    from latentbench.terminal.working import working
 
-    page = results.path / "report.html"
-    with working(f"writing {page}", at_once=True):
+    with uncollected():
         drawn = plots(results)
         shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
-        write_report(results, plugins.report_sections(results), page, shown)
-        write_figures(drawn, results.path / "figures")
-    return page
+        write_report(results, plugins.report_sections(results), page, shown, maps)
+        if figures is not None:
+            write_figures(drawn, results.path / "figures", figures)
 
 
 def shown_again(finished: FinishedRun, request: Benchmark, folder: Path) -> bool:

@@ -29,9 +29,10 @@ from latentbench.latent.paths.interpolation import interpolate
 from latentbench.latent.sampling import sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.records import Record
-from latentbench.report.page.decoding.content import OpenedModel
+from latentbench.report.page.decoding.content import OpenedModel, item_rows
 from latentbench.report.page.decoding.section import DecodingContent
 from latentbench.report.page.linked import LinkedMaps
+from latentbench.report.page.making_maps import completed_maps
 from latentbench.score_rows import ScoreRow
 from latentbench.table.columns import labels
 from latentbench.table.sweeps import sweeps
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial
 
-__all__ = ["Picture", "Pictures", "median_trial", "median_trials", "pictures", "shown_items"]
+__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 
 IMAGES = 10
 STEPS = 10
@@ -129,18 +130,19 @@ def median_trial(
     return next(iter(succeeded.values()), None)
 
 
-def median_trials(results: Results, dataset: str) -> list[Trial]:
-    """Return the trials that are pictured: of each column of a comparison that of the median seed."""
-    judges = _judging_rows(results)
-    chosen = [median_trial(results, dataset, label, judges) for label in _pictured(results, dataset)[0]]
-    return [trial for trial in chosen if trial is not None]
+def pictures(results: Results, dataset: str, methods: Sequence[str] = ()) -> Pictures:
+    """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason.
 
-
-def pictures(results: Results, dataset: str) -> Pictures:
-    """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason."""
+    Args:
+        results: of the run.
+        dataset: heading of the data set.
+        methods: maps of each compared model that are made, where they are not there yet, and put into the run.
+    """
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
-    medians, choice = median_trials(results, dataset), _pictured(results, dataset)[1]
+    pictured, choice = _pictured(results, dataset)
+    judges = _judging_rows(results)
+    medians = [trial for label in pictured if (trial := median_trial(results, dataset, label, judges)) is not None]
     kept = _kept(results, dataset, medians)
     decoding = DecodingContent()
     linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
@@ -148,6 +150,7 @@ def pictures(results: Results, dataset: str) -> Pictures:
         try:
             space = results.latent_space(trial)
             if trial in medians:
+                stored = completed_maps(results, trial, space, stored, methods)
                 excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
                 if trial.traits.reference != "ceiling":
                     decoding.add(OpenedModel(trial.label, f"seed {trial.seed}", trial.traits.encoder, space))
@@ -200,11 +203,7 @@ def _pictured(results: Results, dataset: str) -> tuple[list[str], str]:
 
 def shown_items(space: LatentSpace) -> list[int]:
     """Return the first test item of each class; evenly spaced ones without classes. The same for all models."""
-    if "labels" in space.supplies:
-        classes = space.labels.cpu().numpy()
-        if len(np.unique(classes)) > 1:
-            return [int(row) for row in np.unique(classes, return_index=True)[1][:IMAGES]]
-    return [int(row) for row in np.unique(np.linspace(0, len(space) - 1, IMAGES).round().astype(int))]
+    return item_rows(space, IMAGES, of_class=1)
 
 
 @dataclass(frozen=True)

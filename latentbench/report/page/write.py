@@ -83,6 +83,7 @@ def write_report(
     plugins_sections: Sequence[tuple[str, pd.DataFrame | str]],
     path: Path,
     drawn: Sequence[Plot] = (),
+    maps: Sequence[str] = (),
 ) -> Path:
     """Write the page of a run, whole or not at all.
 
@@ -92,6 +93,7 @@ def write_report(
             is shown as an image, in which no script runs and nothing is loaded.
         path: of the file.
         drawn: the figures it shows, of `latentbench.report.charts.plots`.
+        maps: methods of maps that are made for it, where the run has none; see `pictures`.
 
     Returns:
         `path`.
@@ -103,7 +105,7 @@ def write_report(
     table = comparison_table(results)
     everything = comparison_table(results, every=True, most_columns=MOST_COLUMNS)
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
-    parts = [_part(results, *pair, table, drawn) for pair in pairs]
+    parts = [_part(results, *pair, table, drawn, maps) for pair in pairs]
     scripts = page_scripts()
     page = page_template(FOLDER / "template.html").render(
         title=results.title,
@@ -127,7 +129,12 @@ def write_report(
 
 
 def _part(
-    results: Results, comparison: Comparison, everything: Comparison, table: Table, drawn: Sequence[Plot]
+    results: Results,
+    comparison: Comparison,
+    everything: Comparison,
+    table: Table,
+    drawn: Sequence[Plot],
+    maps: Sequence[str],
 ) -> _DatasetPart:
     axes, axes_suffice = axis_displays(comparison, table), axes_show_all(comparison, table)
     return _DatasetPart(
@@ -140,7 +147,7 @@ def _part(
         conclusions(comparison, table),
         warnings(comparison),
         _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
-        pictures(results, comparison.dataset),
+        pictures(results, comparison.dataset, maps),
         _not_applicable(everything),
     )
 

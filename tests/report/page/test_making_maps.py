@@ -3,9 +3,8 @@ import pytest
 import latentbench
 from latentbench.errors import RequestError
 from latentbench.execution.maps import stored_maps
-from latentbench.plugins import Plugins
 from latentbench.records import Record
-from latentbench.report.page.making_maps import make_maps
+from latentbench.report.page import making_maps
 from latentbench.report.page.pictures import pictures
 
 
@@ -23,27 +22,29 @@ def methods(results):
 
 
 def test_compared_models_get_maps_once_and_the_page_shows_them(results):
-    make_maps(results, (), Plugins())
+    pictures(results, "digits")
     assert methods(results) == {"pca": [], "ae": []}
-    make_maps(results, ("pca", "tsne"), Plugins())
+    spaces = pictures(results, "digits", ("pca", "tsne")).linked["spaces"]
     assert methods(results) == {"pca": [], "ae": ["pca", "tsne"]}
     written = {path: path.stat().st_mtime_ns for path in results.path.rglob("maps/*")}
-    make_maps(results, ("pca", "tsne"), Plugins())
+    again = pictures(results, "digits", ("pca", "tsne")).linked["spaces"]
     assert {path: path.stat().st_mtime_ns for path in results.path.rglob("maps/*")} == written
-    spaces = pictures(results, "digits").linked["spaces"]
+    assert spaces == again == pictures(results, "digits").linked["spaces"]
     assert [(each["name"], [map_["name"] for map_ in each["maps"]]) for each in spaces] == [
         ("ae", ["PCA", "t-SNE"]),
         ("pca", ["PCA"]),
     ]
 
 
-def test_a_model_that_cannot_be_loaded_is_told_and_costs_nothing_else(results, monkeypatch):
-    def latent_space(trial):
-        raise RuntimeError("weights are gone")
+def test_a_map_that_cannot_be_made_is_told_and_costs_nothing_else(results, monkeypatch):
+    def trial_map(*_):
+        raise RuntimeError("no room")
 
-    monkeypatch.setattr(results, "latent_space", latent_space)
-    with pytest.warns(UserWarning, match="no maps are made of ae: RuntimeError: weights are gone"):
-        make_maps(results, ("tsne",), Plugins())
+    monkeypatch.setattr(making_maps, "trial_map", trial_map)
+    with pytest.warns(UserWarning, match="no map by umap is made of ae: RuntimeError: no room"):
+        seen = pictures(results, "digits", ("umap",))
+    assert [each["name"] for each in seen.linked["spaces"]] == ["ae", "pca"]
+    assert seen.skipped == ()
 
 
 def test_presets_make_the_maps_of_their_page():

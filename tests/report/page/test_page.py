@@ -140,7 +140,7 @@ def test_strangers_text_is_escaped_everywhere(page, builder, seen):
     assert len(shown.all("script")) == 2 + len(page_scripts())
     assert EVIL not in shown.text
     assert "&lt;script&gt;" in shown.text
-    assert "\\u003cscript>" in shown.text
+    assert "\\u003cscript\\u003e" in shown.text
 
 
 def test_plugins_sections_are_shown(page, full):

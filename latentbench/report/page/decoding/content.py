@@ -52,15 +52,20 @@ class OpenedModel:
     space: LatentSpace
 
 
-def item_rows(space: LatentSpace) -> list[int]:
-    """Return up to 40 test items: the first of each class, or evenly spaced ones without classes."""
+def item_rows(space: LatentSpace, most: int = MOST_ITEMS, of_class: int = ITEMS_OF_CLASS) -> list[int]:
+    """Return up to `most` test items: the first ones of each class, or evenly spaced ones without classes."""
     if "labels" in space.supplies:
         labels = space.labels.cpu().numpy()
-        classes = np.unique(labels)[:MOST_ITEMS]
+        classes = np.unique(labels)
         if len(classes) > 1:
-            each = max(1, min(ITEMS_OF_CLASS, MOST_ITEMS // len(classes)))
-            return [int(row) for number in classes for row in np.flatnonzero(labels == number)[:each]]
-    return [int(row) for row in np.unique(np.linspace(0, len(space) - 1, MOST_ITEMS).round().astype(int))]
+            each = _each(len(classes), most, of_class)
+            return [int(row) for number in classes[:most] for row in np.flatnonzero(labels == number)[:each]]
+    return [int(row) for row in np.unique(np.linspace(0, len(space) - 1, most).round().astype(int))]
+
+
+def _each(classes: int, most: int = MOST_ITEMS, of_class: int = ITEMS_OF_CLASS) -> int:
+    """Return how many items of each class are shown."""
+    return max(1, min(of_class, most // classes))
 
 
 def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def _items_in_words(space: LatentSpace, rows: Sequence[int]) -> str:
     if len(rows) == len(space):
         return f"Shown are all {len(rows)} test items."
     classes = len(torch.unique(space.labels)) if "labels" in space.supplies else 1
-    each = max(1, min(ITEMS_OF_CLASS, MOST_ITEMS // classes))
+    each = _each(classes)
     first = "the first of each class" if each == 1 else f"the first {each} of each class"
     which = first if classes > 1 else "evenly spaced"
     return f"Shown are {len(rows)} of {len(space):,} test items, {which}."
