@@ -1,6 +1,7 @@
 """What a reader does with the part that decodes, in a browser, from a file, without a network."""
 
 import json
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -291,3 +292,13 @@ def test_shapes_are_dragged_from_one_to_another(page, decoders, space_of, sectio
     code = 0.6 * code_of(space, 0) + 0.4 * code_of(space, 6)
     assert same(shown(page, "linear"), expected(space, code))
     assert "a search for what decodes to their pictures" in page.locator("[data-part='origin']").text_content()
+
+
+def test_a_part_that_cannot_start_is_told_on_the_page(browser, spaces, section_of, page_file, tmp_path):
+    section = section_of(OpenedModel("ae", "seed 0", "amortized", spaces["ae"]))
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(page_file(replace(section, data=section.data[:-1]), tmp_path / "broken.html"))
+    page.wait_for_selector("#trouble p")
+    assert page.locator("#trouble").text_content().startswith("Decoding cannot be shown here (")
+    context.close()
