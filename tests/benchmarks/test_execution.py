@@ -27,5 +27,5 @@ def test_a_run_that_is_killed_loses_nothing_and_changes_no_bit():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_trial_that_does_nothing_takes_less_than_50_ms_of_processor_time():
-    printed = run("execution/overhead.py", "--trials", "120")
-    assert float(re.search(r"([\d.]+) ms of processor time each", printed)[1]) < 50
+    printed = run("execution/overhead.py", "--trials", "220")
+    assert float(re.search(r"(-?[\d.]+) ms of processor time each", printed)[1]) < 50
