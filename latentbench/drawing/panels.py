@@ -32,6 +32,7 @@ LINE_HEIGHT = 0.19  # inches, of a line of the legend or the title
 LETTER = 0.58  # mean width of a letter, in font sizes
 SMALL = 8  # points
 LOG_FACTOR = 4
+CROWDED = 0.2  # of the area of a letter that a text may cover of others
 SIDES = ((6, 0), (-6, 0), (0, 8), (0, -8), (6, 7), (6, -7), (-6, 7), (-6, -7), (0, 16), (0, -16))  # points
 
 Box = tuple[float, float, float, float]
@@ -72,6 +73,7 @@ def lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
+    keep_layout(figure)
 
 
 def keep_layout(figure: Figure) -> None:
@@ -201,10 +203,11 @@ def write_at_right(panel: Axes, entries: Sequence[tuple[float, str]]) -> None:
         panel.text(1.01, place, text, transform=panel.transAxes, fontsize=SMALL, color=INK, va="center")
 
 
-def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]]) -> None:
+def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]], every: bool = True) -> None:
     """Write a text beside each (x, y, text, color), on the side where it covers the others least.
 
-    Call this last, after `lay_out`: it needs the final layout.
+    Call this last, after `lay_out`: it needs the final layout. Without `every`, texts that have no free side are
+    left out: nobody can read one text over another.
     """
     figure = _root(panel)
     points = panel.transData.transform([(x, y) for x, y, _, _ in spots]) * 72 / figure.dpi
@@ -214,7 +217,8 @@ def write_beside(panel: Axes, spots: Sequence[tuple[float, float, str, str]]) ->
     for (px, py), (x, y, text, color) in zip(points, spots, strict=True):
         boxes = [_box(px, py, side, text) for side in SIDES]
         best = min(range(len(SIDES)), key=lambda place: _cost(boxes[place], taken, (left, bottom, right, top)))
-        if not text:
+        crowded = _cost(boxes[best], taken, (left, bottom, right, top)) > CROWDED * SMALL * SMALL
+        if not text or (crowded and not every):
             continue
         taken.append(boxes[best])
         across, up = SIDES[best]

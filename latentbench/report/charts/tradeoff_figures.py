@@ -19,7 +19,7 @@ from latentbench.drawing.style import INK, LineOf, LineStyle, line_styles, setti
 from latentbench.report.charts.axes import counted, finish_axes, short, shown_range, title_panel
 from latentbench.report.charts.looks import run_places
 from latentbench.report.charts.tradeoffs import Mark, legible_marks
-from latentbench.score_rows import grouped
+from latentbench.score_rows import ScoreRow, grouped
 from latentbench.table.number_format import number, row_style
 from latentbench.table.sweeps import Estimate
 
@@ -45,7 +45,7 @@ def rate_figure(results: Results, dataset: str, marks: Sequence[Mark], levels: S
         return None
     styles, names = _mark_styles(results, marks)
     joined = {names[mark.line]: styles[mark.line] for mark in marks if mark.axis}
-    title = _test_title(results, dataset, ["r2"], ", dots: single seeds") + note
+    title = _test_title(_rows(results, dataset, marks), ", dots: single seeds") + note
     with settings():
         figure, (panel,) = panel_grid(1, title, joined, size=(7.2, 4.4))
         title_panel(panel, "keep", "r2", "up")
@@ -70,8 +70,9 @@ def cost_figure(results: Results, dataset: str, marks: Sequence[Mark]) -> Figure
     scores = list(dict.fromkeys(mark.score for mark in marks))
     styles, names = _mark_styles(results, marks)
     legend = {names[line]: style for line, style in styles.items()}
-    title = _test_title(results, dataset, scores) + note
-    firsts = {row.score: row for row in reversed(results.rows_of(dataset, scores=set(scores)))}
+    rows = _rows(results, dataset, marks)
+    title = _test_title(rows) + note
+    firsts = {row.score: row for row in reversed(rows)}
     with settings():
         figure, panels = panel_grid(len(scores), title, legend)
         blocks = [[mark for mark in marks if mark.score == score] for score in scores]
@@ -135,7 +136,7 @@ def _write_labels(panel: Axes, marks: Sequence[Mark], alone: bool = False) -> No
         if left <= mark.x.mean <= right and low <= mark.y.mean <= high
     ]
     if alone or len(spots) <= MOST_LABELS:
-        write_beside(panel, spots)
+        write_beside(panel, spots, every=alone)
 
 
 def _mark_styles(results: Results, marks: Sequence[Mark]) -> tuple[dict[str, LineStyle], dict[str, str]]:
@@ -144,9 +145,14 @@ def _mark_styles(results: Results, marks: Sequence[Mark]) -> tuple[dict[str, Lin
     return styles, {mark.line: f"{mark.line}, by {mark.axis}" if mark.axis else mark.line for mark in marks}
 
 
-def _test_title(results: Results, dataset: str, scores: Sequence[str], dots: str = "") -> str:
-    rows = [row for row in results.rows_of(dataset, scores=set(scores)) if row.has_value]
+def _rows(results: Results, dataset: str, marks: Sequence[Mark]) -> list[ScoreRow]:
+    """Return the rows with a value that marks were made of: of a large sweep few of all."""
+    labels, scores = {mark.label for mark in marks}, {mark.score for mark in marks}
+    return [row for row in results.rows_of(dataset, labels, scores) if row.has_value]
+
+
+def _test_title(rows: Sequence[ScoreRow], dots: str = "") -> str:
     seeds = max(len({row.seed for row in block}) for block in grouped(rows, lambda row: row.label).values())
     key = f"; bars: 95 % intervals over seeds{dots}" if seeds > 1 else ""
     items = counted(max(row.n_eval for row in rows), "item")
-    return f"{dataset}, test split ({items}), {counted(seeds, 'seed')}{key}"
+    return f"{rows[0].dataset}, test split ({items}), {counted(seeds, 'seed')}{key}"
