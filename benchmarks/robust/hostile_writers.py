@@ -58,6 +58,10 @@ def npz(packing: int = zipfile.ZIP_STORED, **members: bytes | Array) -> bytes:
     return file.getvalue()
 
 
+def bomb(folder: Path) -> Path:
+    return file("x.npz", npz(zipfile.ZIP_DEFLATED, x=np.zeros((5 * 10**7, 3), np.uint8)))(folder)
+
+
 def changed(content: bytes, mark: bytes, offset: int, new: bytes) -> bytes:
     """Overwrite bytes at `offset` from each occurrence of `mark`."""
     changed, place = bytearray(content), content.find(mark)
@@ -175,6 +179,10 @@ def png(width: int, height: int, rest: bytes = b"") -> bytes:
 
 def image(content: bytes, name: str = "a/000.png") -> Write:
     return photos(two_classes, lambda photos: (photos / name).write_bytes(content))
+
+
+def huge_image(folder: Path) -> Path:
+    return image(png(8_000, 8_000, bytes(8_000 * 24_001)))(folder)
 
 
 def with_a_link(photos: Path) -> None:
