@@ -2,8 +2,13 @@
 
 import importlib
 import json
+import os
 import sys
 import textwrap
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # read once, by the libraries below; pytest-xdist uses the other cores
 
 import pytest
 import torch

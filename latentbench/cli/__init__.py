@@ -22,6 +22,7 @@ from latentbench.terminal.working import working
 __all__ = ["main"]
 
 DEBUG = "LATENTBENCH_DEBUG"
+WAITING = "OMP_WAIT_POLICY"  # threads that wait for each other awake take t-SNE ten times its time on busy cores
 
 VERBS = {
     "check": "Test whether models, metrics and datasets keep their contract.",
@@ -104,6 +105,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the status is 0, 1, 2 or 130, whatever happens."""
+    os.environ.setdefault(WAITING, "PASSIVE")
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: echo(f"warning: {message}", err=True)
     try:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -212,6 +213,15 @@ def test_a_wrong_request_ends_with_status_2_and_one_sentence(cli, tmp_path, monk
     if err.startswith("latentbench: "):
         assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_it_is_set(given, kept, cli, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", str(given))
+    if given is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert cli("list", "plugins")[0] == 0
+    assert os.environ["OMP_WAIT_POLICY"] == kept
 
 
 def test_a_wrong_request_in_a_process_of_its_own():
