@@ -18,6 +18,7 @@ from latentbench.latent.class_names import class_words
 from latentbench.latent.maps.pca import pca_map
 from latentbench.latent.maps.projection import Map, shown_rows
 from latentbench.latent.space import LatentSpace
+from latentbench.report.page.map_codes import map_codes
 from latentbench.report.page.neighbors import MOST_ITEMS, nearest_items
 from latentbench.report.page.packing import packed_numbers, packed_values
 from latentbench.report.page.sprites import sprite_sheets
@@ -48,6 +49,7 @@ class LinkedMaps:
         stored: Sequence[Map] = (),
         scores: Mapping[str, Array | None] | None = None,
         reference: str = "",
+        decoder: int | str = "the page holds no decoder of it",
     ) -> None:
         """Add a space with its maps: PCA, and those that are stored with its trial.
 
@@ -57,6 +59,7 @@ class LinkedMaps:
             stored: maps of its codes.
             scores: name -> values `(n,)`, one for each item, or None where there are none.
             reference: what kind of reference the model is; "" for one that is compared, which stands first.
+            decoder: its number among the decoders in the page, or why there is none.
         """
         rows = shown_rows(len(space), self.count)
         if not self._spaces:
@@ -73,6 +76,8 @@ class LinkedMaps:
                 "reference": reference,
                 "maps": _placed(codes, rows, stored),
                 "neighbors": _neighbors(codes),
+                "decoder": decoder,
+                **(map_codes(space, rows) if isinstance(decoder, int) else {}),
                 "scores": [{"name": score, **packed_values(each)} for score, each in values.items()],
             }
         )

@@ -149,13 +149,22 @@ def pictures(results: Results, dataset: str, methods: Sequence[str] = ()) -> Pic
     for trial, stored in kept:
         try:
             space = results.latent_space(trial)
+            decoder: int | str = "the page holds the decoder of the median seed alone"
             if trial in medians:
                 stored = completed_maps(results, trial, space, stored, methods)
                 excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
+                decoder = "a ceiling stands for no model, so the page holds no decoder of it"
                 if trial.traits.reference != "ceiling":
-                    decoding.add(OpenedModel(trial.label, f"seed {trial.seed}", trial.traits.encoder, space))
+                    decoder = decoding.add(
+                        OpenedModel(trial.label, f"seed {trial.seed}", trial.traits.encoder, space)
+                    )
             linked.add(
-                _space_name(results, trial), space, stored, _item_scores(results, trial), trial.traits.reference
+                _space_name(results, trial),
+                space,
+                stored,
+                _item_scores(results, trial),
+                trial.traits.reference,
+                decoder,
             )
         except (UntrustedCodeError, RunFolderError) as error:
             warnings.warn(f"{trial.label} is left out of the pictures: {error}", stacklevel=2)

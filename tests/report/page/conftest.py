@@ -4,8 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import latentbench
+from latentbench.latent.maps.projection import Map
+from latentbench.report.page import pictures
+from latentbench.report.page.write import write_report
+
+EVIL = "<script>alert('x')</script>"
+CLASS_NAMES = ("<img src=x>", "one", "two", "three", "four", "five", "six", "seven", "eight", "=nine")
 CHROMIUM = shutil.which("chromium")
 MISSING = "Chromium is missing; install Debian's package chromium (apt-get install chromium)"
 READBACK = "Canvas2D: Multiple readback"  # a warning that tests cause, which look at pixels
@@ -67,3 +75,37 @@ def watch(browser):
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900}, accept_downloads=True)
     yield lambda path: Watched(context.new_page(), Path(path))
     context.close()
+
+
+@pytest.fixture(scope="session")
+def map_results(made_up, seen):
+    """A run whose page shows two maps; pca has no decoder, and a model's name is markup."""
+    results = seen(made_up().add(EVIL, {"r2": 0.6}).results())
+    results.spaces = {key: space.replaced(class_names=CLASS_NAMES) for key, space in results.spaces.items()}
+    (pca,) = (trial.key for trial in results.trials if trial.label == "pca")
+    flat = results.spaces[pca]
+    results.spaces[pca] = latentbench.LatentSpace.from_arrays(codes=flat.codes**3, labels=flat.labels).replaced(
+        class_names=CLASS_NAMES
+    )
+    rng = np.random.default_rng(0)
+    results.per_item = {(key, "mse"): rng.gamma(2, size=1797) for key in results.spaces}
+    return results
+
+
+@pytest.fixture(scope="session")
+def map_report(map_results, tmp_path_factory):
+    """The page of that run; its median trials keep a map that is no plane, with places of 1,500 of 1,797 items."""
+    spaces = {trial.key: map_results.spaces[trial.key] for trial in map_results.trials}
+    medians = {
+        pictures.median_trial(map_results, "fashion_mnist", label).key for label in ("ae", "vae", "beta_vae(4)")
+    }
+
+    def bent(record):
+        if record.key not in medians:
+            return []
+        places = np.tanh(spaces[record.key].codes[:1500, :2].numpy() * 2) * 7
+        return [Map("umap", 0, np.arange(1500), places, {}, 1.0, "made up", {"trustworthiness": 0.9})]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "stored_maps", bent)
+        return write_report(map_results, [], tmp_path_factory.mktemp("page") / "report.html")

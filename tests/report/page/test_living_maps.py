@@ -3,34 +3,23 @@
 import numpy as np
 import pytest
 
-import latentbench
 from latentbench.latent.maps.procrustes import align, disparity
 from latentbench.report.page.pictures import median_trial
-from latentbench.report.page.write import write_report
 
-EVIL = "<script>alert('x')</script>"
-NAMES = ("<img src=x>", "one", "two", "three", "four", "five", "six", "seven", "eight", "=nine")
 PAIR = "latentbench.pairs[0]"
+EVIL = "<script>alert('x')</script>"
+CLASS_NAMES = ("<img src=x>", "one", "two", "three", "four", "five", "six", "seven", "eight", "=nine")
 LEFT, RIGHT = (f"[data-pair] figure:nth-of-type({place}) canvas.map" for place in (1, 2))
 
 
 @pytest.fixture(scope="module")
-def results(made_up, seen):
-    results = seen(made_up().add(EVIL, {"r2": 0.6}).results())
-    results.spaces = {key: space.replaced(class_names=NAMES) for key, space in results.spaces.items()}
-    (pca,) = (trial.key for trial in results.trials if trial.label == "pca")
-    flat = results.spaces[pca]
-    results.spaces[pca] = latentbench.LatentSpace.from_arrays(codes=flat.codes**3, labels=flat.labels).replaced(
-        class_names=NAMES
-    )
-    rng = np.random.default_rng(0)
-    results.per_item = {(key, "mse"): rng.gamma(2, size=1797) for key in results.spaces}
-    return results
+def results(map_results):
+    return map_results
 
 
 @pytest.fixture(scope="module")
-def shown(watch, results, tmp_path_factory):
-    return watch(write_report(results, [], tmp_path_factory.mktemp("page") / "report.html"))
+def shown(watch, map_report):
+    return watch(map_report)
 
 
 @pytest.fixture
@@ -194,7 +183,7 @@ def test_the_left_map_moves_to_the_right_one_and_back(page):
 
 
 def test_colors_are_classes_scores_or_shared_neighbors(page, results):
-    assert page.tab.locator(".legend-box button").all_inner_texts() == list(NAMES)
+    assert page.tab.locator(".legend-box button").all_inner_texts() == list(CLASS_NAMES)
     choose(page, 2, "reconstruction error (mse)")
     used = page.run(f"() => [...{PAIR}.views[1].coloring.of]")
     vae = median_trial(results, "fashion_mnist", "vae")
@@ -222,7 +211,7 @@ def test_a_word_finds_a_class_and_a_number_an_item(page):
 
 
 def test_names_of_users_stay_text(page):
-    page.tab.get_by_title(f"Select {NAMES[0]}").click()
+    page.tab.get_by_title(f"Select {CLASS_NAMES[0]}").click()
     choose(page, 0, f"{EVIL}, seed 0 · PCA")
     page.run(f"() => {PAIR}.point(0)")
     assert EVIL in page.tab.locator(".item-box").inner_text()

@@ -27,12 +27,19 @@ SCRIPTS = (  # in the order in which they are read: each uses those before it
     "decoder.js",
     "mixing.js",
     "frames.js",
+    "opening.js",
+    "places.js",
+    "place_panel.js",
     "choices.js",
     "item_panels.js",
     "range_panels.js",
     "studio.js",
 )
 FOLDER = Path(__file__).parent
+NEEDED = {
+    "decoder": "it has no decoder",
+    "inputs": "the run holds no images of its items, which say how to draw what it decodes",
+}
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,14 @@ class DecodingContent:
         self._items: dict[str, Any] = {}
         self._rows: list[int] = []
 
-    def add(self, model: OpenedModel) -> None:
-        """Add a model; one without a decoder or without inputs is passed over, any other failure is a reason."""
-        if not {"decoder", "inputs"} <= model.space.supplies:
-            return
+    def add(self, model: OpenedModel) -> int | str:
+        """Add a model; return its number among `models`, or why its decoder is not in the page.
+
+        One without a decoder or without inputs is passed over, any other failure is named in `absent`.
+        """
+        for needed, reason in NEEDED.items():
+            if needed not in model.space.supplies:
+                return reason
         try:
             self._rows = self._rows or item_rows(model.space)
             self._items = self._items or items_data(model.space, self._rows)
@@ -80,6 +91,8 @@ class DecodingContent:
             self.models.append(model_data(model, self._rows, decoder))
         except Exception as error:  # noqa: BLE001 - a stranger's decoder must not cost the page
             self.absent.append((model.label, _reason(error)))
+            return f"its decoder is not in the page: {str(error).removesuffix('.')}"
+        return len(self.models) - 1
 
     def section(self, number: int = 0) -> DecodingSection:
         """Return the part of the page in which these models decode.

@@ -6,30 +6,15 @@
   const { restored, written } = LatentChoices;
   const { itemsPanel, walkPanel, editPanel } = LatentItemPanels;
   const { traversePanel, padPanel } = LatentRangePanels;
-  const REMEMBERED = 16; // pictures of each model
   const WAIT = 250; // ms after the last change until the address is written
 
-  // A function that decodes each of the last codes once: most changes leave most pictures as they are.
-  function remembering(picture) {
-    const pictures = new Map();
-    return (code) => {
-      const key = code.join();
-      const pixels = pictures.get(key) ?? picture(code);
-      pictures.delete(key);
-      pictures.set(key, pixels);
-      if (pictures.size > REMEMBERED) pictures.delete(pictures.keys().next().value);
-      return pixels;
-    };
-  }
-
   // Show what was found of each decoder; return the numbers of those that are what their models compute.
-  function judged(studio, models) {
-    studio.opened = models.map((model) => LatentDecoder.open(model));
+  function judged(studio, { models, opened }) {
+    studio.opened = opened;
     studio.opened.forEach(({ picture, words }, number) => {
       const { label, note } = models[number];
       const entry = make("li", `${label}${note ? `, ${note}` : ""}: ${words}`, { class: picture ? "" : "off" });
       studio.part("verdicts").append(entry);
-      studio.opened[number].remembered = remembering(picture);
       if (picture) studio.part("model").append(make("option", label, { value: number }));
     });
     return models.map((_, number) => number).filter((number) => studio.opened[number].picture);
@@ -59,9 +44,9 @@
   }
 
   async function start(root) {
-    const content = JSON.parse(document.getElementById(root.dataset.source).textContent);
+    const content = LatentOpening.decoders(root.dataset.source);
     const studio = studioOf(root, content);
-    studio.working = judged(studio, content.models);
+    studio.working = judged(studio, content);
     if (!studio.working.length) return;
     studio.items = await itemPixels(content.items);
     const read = () => {

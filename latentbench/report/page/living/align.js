@@ -31,20 +31,31 @@
     total.mirrored[1] += x * v + y * u;
   }
 
-  /** Shift, turn, mirror and scale places so that they lie as near to a reference as they can. */
+  /** Shift, turn, mirror and scale places so that they lie as near to a reference as they can; `back` undoes it. */
   function align(places, reference) {
     const { mean, size, goal, turned, mirrored } = sums(places, reference);
     const flip = Math.hypot(...mirrored) > Math.hypot(...turned) ? -1 : 1;
     const [real, imaginary] = flip < 0 ? mirrored : turned;
     const [a, b] = size > 0 ? [real / size, imaginary / size] : [0, 0];
+    const forth = ([x, y]) => turn(a, b, x - mean[0], flip * (y - mean[1]), mean[2], mean[3]);
     const moved = new Float32Array(places.length);
-    for (let at = 0; at < places.length; at += 2) {
-      const [x, y] = [places[at] - mean[0], flip * (places[at + 1] - mean[1])];
-      moved[at] = a * x - b * y + mean[2];
-      moved[at + 1] = b * x + a * y + mean[3];
-    }
+    for (let at = 0; at < places.length; at += 2) moved.set(forth([places[at], places[at + 1]]), at);
     const kept = size * goal > 0 ? (real * real + imaginary * imaginary) / (size * goal) : 0;
-    return { places: moved, disparity: Math.max(0, 1 - kept) };
+    return { places: moved, disparity: Math.max(0, 1 - kept), forth, back: backwards(a, b, flip, mean) };
+  }
+
+  function turn(a, b, x, y, across, up) {
+    return [a * x - b * y + across, b * x + a * y + up];
+  }
+
+  /** Return what undoes a move; a map that became a single point has no way back. */
+  function backwards(a, b, flip, mean) {
+    const size = a * a + b * b;
+    if (size === 0) return () => null;
+    return ([x, y]) => {
+      const [across, up] = turn(a / size, -b / size, x - mean[2], y - mean[3], 0, 0);
+      return [across + mean[0], flip * up + mean[1]];
+    };
   }
 
   latentbench.align = align;

@@ -34,5 +34,15 @@
     return joined;
   }
 
-  latentbench.arrays = { bytes, numbers, values, places };
+  /** Return 32-bit floats. */
+  function floats(text) {
+    return new Float32Array(bytes(text).buffer);
+  }
+
+  /** Return packed columns: the steps of all values, and the least value and the step of each column. */
+  function columns(packed) {
+    return { all: numbers(packed), low: floats(packed.low), step: floats(packed.step) };
+  }
+
+  latentbench.arrays = { bytes, numbers, values, places, floats, columns };
 }

@@ -17,23 +17,25 @@
   }
 
   /** Return all controls of a pair, by name, and the line in which they stand. */
-  function make(maps, colors) {
+  function make(maps, colors, decodes) {
     const controls = {
       left: select(maps),
       right: select(maps),
       color: select(colors),
       find: element("input", { type: "search", placeholder: "class or item number", size: 18 }),
       lasso: button("Lasso", "Draw around dots to select them; or hold Shift"),
+      decode: button("Decode", "Drag on a map and see what its model decodes there; a click does so at any time"),
       clear: button("Clear", "Select nothing"),
       reset: button("Reset view"),
       move: button("Left → right", "Move the left map's dots to where the right map has them"),
       share: element("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0 }),
     };
-    controls.lasso.setAttribute("aria-pressed", "false");
+    for (const mode of [controls.lasso, controls.decode]) mode.setAttribute("aria-pressed", "false");
+    controls.decode.hidden = !decodes;
     controls.share.setAttribute("aria-label", "How far the left map has moved to the right one");
-    const { left, right, color, find, lasso, clear, reset, move, share } = controls;
+    const { left, right, color, find, lasso, decode, clear, reset, move, share } = controls;
     const line = element("div", { className: "tools" }, labeled("left", left), labeled("right", right), labeled("color", color),
-      labeled("find", find), lasso, clear, reset, move, share);
+      labeled("find", find), lasso, decode, clear, reset, move, share);
     return { controls, line };
   }
 

@@ -7,6 +7,7 @@
   /** The two maps with their controls; its DOM events are those of `living/gestures.js`. */
   class Pair {
     constructor(box, content) {
+      this.box = box; // its event "shown" says that the maps lie otherwise than before
       this.key = box.dataset.pair;
       this.items = new Items(content);
       this.spaces = content.spaces.map((each) => new Space(each));
@@ -21,7 +22,7 @@
     }
 
     build(box) {
-      const { controls, line } = made.make(this.choices.map(({ value, words: text }) => [value, text]), this.coloring.choices);
+      const { controls, line } = made.make(this.choices.map(({ value, words: text }) => [value, text]), this.coloring.choices, this.spaces.some((space) => space.decodes));
       this.controls = controls;
       this.abouts = this.views.map(() => element("figcaption"));
       const figures = this.views.map((view, side) => element("figure", {}, view.canvas, this.abouts[side]));
@@ -29,8 +30,8 @@
       this.verdict = element("p", { className: "under verdict" });
       this.itemBox = element("div", { className: "item-box" });
       this.selectionBox = element("div", { className: "selection-box", ariaLive: "polite" });
-      const side = element("div", { className: "beside" }, this.itemBox, this.selectionBox);
-      box.append(line, this.legend, element("div", { className: "two" }, ...figures, side), this.verdict);
+      this.beside = element("div", { className: "beside" }, this.itemBox, this.selectionBox);
+      box.append(line, this.legend, element("div", { className: "two" }, ...figures, this.beside), this.verdict);
     }
 
     remembered(name, otherwise) {
@@ -65,11 +66,11 @@
     }
 
     listen() {
-      const { left, right, color, find, lasso, clear, reset, move, share } = this.controls;
+      const { left, right, color, find, lasso, decode, clear, reset, move, share } = this.controls;
       for (const list of [left, right]) list.addEventListener("change", () => this.changeMaps());
       color.addEventListener("change", () => this.changeColor());
       find.addEventListener("input", () => this.find());
-      lasso.addEventListener("click", () => this.lassoing(lasso.getAttribute("aria-pressed") !== "true"));
+      for (const mode of [lasso, decode]) mode.addEventListener("click", () => this.press(mode.getAttribute("aria-pressed") === "true" ? null : mode));
       clear.addEventListener("click", () => {
         find.value = "";
         this.find();
@@ -83,7 +84,7 @@
     }
 
     listenTo(view, side) {
-      latentbench.attachGestures(view, () => this.controls.lasso.getAttribute("aria-pressed") === "true");
+      latentbench.attachGestures(view, () => ["lasso", "decode"].find((mode) => this.controls[mode] === this.pressed));
       view.canvas.addEventListener("pointed", (event) => this.point(event.detail));
       view.canvas.addEventListener("lassoed", (event) => this.select(event.detail));
       view.canvas.addEventListener("stepped", (event) => this.step(event.detail));
@@ -109,6 +110,7 @@
       const [left, right] = this.chosen();
       this.start = left.space.places(left.at);
       const aligned = latentbench.align(right.space.places(right.at), this.start);
+      this.aligned = aligned;
       this.end = aligned.places;
       this.controls.share.value = 0;
       this.views[0].show(this.start);
@@ -117,11 +119,12 @@
       [left, right].forEach((each, side) => this.describe(side, each));
       this.verdict.textContent = verdict(this.near, aligned.disparity, left, right);
       this.color();
+      this.box.dispatchEvent(new CustomEvent("shown"));
     }
 
     describe(side, { words: name, about }) {
       this.abouts[side].replaceChildren(element("b", {}, name), element("small", { className: "under" }, about));
-      this.views[side].label(`Map of ${this.items.count} items by ${name}. Arrows move it, + and - zoom, 0 shows all, full stop and comma step through items.`);
+      this.views[side].label(`Map of ${this.items.count} items by ${name}. Arrows move it, + and - zoom, 0 shows all, full stop and comma step through items, Enter decodes the middle, arrows with Shift move what is decoded.`);
     }
 
     changeColor() {
@@ -145,9 +148,11 @@
       this.select(this.items.search(this.controls.find.value));
     }
 
-    lassoing(on) {
-      this.controls.lasso.setAttribute("aria-pressed", String(on));
-      for (const view of this.views) view.canvas.classList.toggle("lassoing", on);
+    /** Let a button decide what a drag does; null: it moves the map. */
+    press(button) {
+      this.pressed = button;
+      for (const mode of ["lasso", "decode"]) this.controls[mode].setAttribute("aria-pressed", String(this.controls[mode] === button));
+      for (const view of this.views) view.canvas.classList.toggle("lassoing", Boolean(button));
     }
 
     /** Select items on both maps. */
@@ -181,10 +186,16 @@
       this.point(among[(next + among.length) % among.length]);
     }
 
+    /** Return how far the left map is on its way to the right one. */
+    get share() {
+      return Number(this.controls.share.value);
+    }
+
     /** Show the left map on its way to the right one. */
     morph(share) {
       const between = this.start.map((each, at) => each + (this.end[at] - each) * share);
       this.views[0].show(between, this.start);
+      this.box.dispatchEvent(new CustomEvent("shown"));
     }
 
     animate() {

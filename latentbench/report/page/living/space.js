@@ -10,6 +10,11 @@
       this.read = new Map();
     }
 
+    /** Whether the page holds its decoder. */
+    get decodes() {
+      return typeof this.content.decoder === "number";
+    }
+
     once(key, make) {
       if (!this.read.has(key)) this.read.set(key, make());
       return this.read.get(key);
@@ -26,6 +31,18 @@
       const { each } = this.content.neighbors;
       const all = this.once("neighbors", () => arrays.numbers(this.content.neighbors));
       return [...all.subarray(item * each, (item + 1) * each)];
+    }
+
+    /** Return the code of an item, as far as it was rounded; only spaces with a decoder have them. */
+    code(item) {
+      const { dim } = this.content.codes;
+      const { all, low, step } = this.once("codes", () => arrays.columns(this.content.codes));
+      return low.map((least, place) => least + step[place] * all[item * dim + place]);
+    }
+
+    /** Return the middle and the two axes of the plane of the PCA map. */
+    get plane() {
+      return this.once("plane", () => ({ center: arrays.floats(this.content.plane.center), axes: arrays.floats(this.content.plane.axes) }));
     }
 
     /** Return the values of a score for each item, or null. */

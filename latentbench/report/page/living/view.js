@@ -43,7 +43,7 @@
 
     frame(fit) {
       this.fit = fit;
-      const [left, right, low, high] = bounds(fit);
+      const [left, right, low, high] = latentbench.bounds(fit);
       this.middle = [(left + right) / 2, (low + high) / 2];
       this.side = (Math.max(right - left, high - low) || 1) * (1 + 2 * MARGIN);
     }
@@ -60,6 +60,7 @@
       this.project();
       this.dots.draw(this.context, this.pixels, this.coloring, this.selected, this.radius(), paperColor(this.canvas));
       for (const ring of this.rings) this.drawRing(ring);
+      if (this.cross) latentbench.drawCross(this, inkColor(this.canvas), paperColor(this.canvas));
       this.drawMarks();
       if (this.lasso) this.drawLasso();
       this.frames++;
@@ -87,6 +88,12 @@
         this.pixels[at] = across + this.places[at] * scale;
         this.pixels[at + 1] = down - this.places[at + 1] * scale;
       }
+    }
+
+    /** Return the pixel of the canvas at which a place on the map lies. */
+    pixelOf([x, y]) {
+      const [scale, across, down] = this.projection();
+      return [across + x * scale, down - y * scale];
     }
 
     /** Return the place on the map that lies at a point in CSS pixels of the canvas. */
@@ -133,7 +140,7 @@
       const corners = polygon.map(([x, y]) => [x * scale, y * scale]);
       const inside = [];
       for (let item = 0; item < this.pixels.length / 2; item++) {
-        if (contains(corners, this.pixels[2 * item], this.pixels[2 * item + 1])) inside.push(item);
+        if (latentbench.contains(corners, this.pixels[2 * item], this.pixels[2 * item + 1])) inside.push(item);
       }
       return inside;
     }
@@ -160,32 +167,9 @@
     drawMarks() {
       if (!this.marks) return;
       this.middles ??= latentbench.classMiddles(this.places, this.marks);
-      const [scale, across, down] = this.projection();
-      const pixels = this.middles.map((middle) => middle && [across + middle[0] * scale, down - middle[1] * scale]);
+      const pixels = this.middles.map((middle) => middle && this.pixelOf(middle));
       latentbench.drawMarks(this.context, this.marks.names, pixels, inkColor(this.canvas), paperColor(this.canvas));
     }
-  }
-
-  function bounds(places) {
-    const found = [Infinity, -Infinity, Infinity, -Infinity];
-    for (let at = 0; at < places.length; at += 2) {
-      if (places[at] !== places[at]) continue;
-      found[0] = Math.min(found[0], places[at]);
-      found[1] = Math.max(found[1], places[at]);
-      found[2] = Math.min(found[2], places[at + 1]);
-      found[3] = Math.max(found[3], places[at + 1]);
-    }
-    return found[0] <= found[1] ? found : [0, 0, 0, 0];
-  }
-
-  /** Return whether a polygon holds a point: a ray from it crosses an odd number of edges. */
-  function contains(corners, x, y) {
-    let inside = false;
-    corners.forEach(([x1, y1], place) => {
-      const [x2, y2] = corners[(place + 1) % corners.length];
-      if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) inside = !inside;
-    });
-    return inside;
   }
 
   function paperColor(canvas) {
