@@ -29,10 +29,13 @@ PARTS = (  # in the order in which they are read: each uses those before it
     "living/pinch.js",
     "living/gestures.js",
     "living/items.js",
+    "living/item_sets.js",
     "living/space.js",
     "living/panels.js",
     "living/controls.js",
     "living/coloring.js",
+    "living/selecting.js",
+    "living/way.js",
     "living/pair.js",
     *(f"decoding/{name}" for name in SCRIPTS),
 )

@@ -228,10 +228,83 @@ def test_what_is_chosen_survives_a_reload(page):
     lists = "[...document.querySelectorAll('[data-pair] select')].map((list) => list.value)"
     asked = f"() => {lists}.concat({PAIR}.selected)"
     before, camera = page.run(asked), page.run(f"() => {PAIR}.views[1].camera")
-    page.tab.reload()
-    page.tab.wait_for_selector("html[data-living=ready]")
+    reload(page)
     assert page.run(asked) == before
     assert page.run(f"() => {PAIR}.views[1].camera") == pytest.approx(camera, abs=1e-3)
+
+
+def reload(page):
+    page.tab.reload()
+    page.tab.wait_for_selector("html[data-living=ready]")
+
+
+def test_a_lasso_a_pressed_button_the_way_and_an_item_survive_a_reload(page):
+    drag(page, LEFT, [(0.3, 0.3), (0.7, 0.3), (0.7, 0.6), (0.3, 0.6)], key="Shift")
+    page.tab.get_by_role("button", name="Decode").click()
+    page.tab.locator(LEFT).focus()
+    page.tab.keyboard.press(".")
+    slider = page.tab.locator("[data-pair] input[type=range]")
+    slider.fill("0.4")
+    slider.dispatch_event("change")
+    asked = f"() => (({{ selected, mode, share, picked }}) => [selected, mode, share, picked])({PAIR})"
+    before = page.run(asked)
+    assert len(before[0]) > 100
+    assert len(page.run("() => location.hash")) < 400 + 1797 / 6
+    reload(page)
+    assert page.run(asked) == before
+    assert page.tab.get_by_role("button", name="Decode").get_attribute("aria-pressed") == "true"
+    page.tab.get_by_role("button", name="Clear").click()
+    reload(page)
+    assert selected(page, 0) == []
+
+
+def test_sets_of_items_are_short_texts_and_come_back(page):
+    rng = np.random.default_rng(0)
+    sets = [[], [0], [69_999], list(range(300)), list(range(0, 70_000, 2))]
+    sets += [sorted(rng.choice(70_000, size, replace=False).tolist()) for size in (2, 3, 4, 500, 30_000)]
+    both = "(sets) => sets.map((items) => { const text = latentbench.itemSets.written(items);"
+    both += " return [text.length, latentbench.itemSets.read(text, 70000)] })"
+    for items, (length, read) in zip(sets, page.run(both, sets), strict=True):
+        assert read == items
+        assert length <= min(1 + 4 * len(items), 70_000 / 6 + 4)
+    assert (
+        page.run("() => latentbench.itemSets.written([...Array(80000).keys()].filter((each) => each % 3))") == ""
+    )
+    assert (
+        page.run("() => ['g', 'x12', 'b%%', 'g____'].map((text) => latentbench.itemSets.read(text, 5))")
+        == [[]] * 4
+    )
+
+
+def touch(page, steps):
+    """Put fingers on the left map, move them, and lift them: (type, finger, x, y) in shares of the side."""
+    page.run(
+        f"""(steps) => {{
+          const {{ canvas }} = {PAIR}.views[0];
+          canvas.setPointerCapture = () => {{}};
+          const {{ left, top, width }} = canvas.getBoundingClientRect();
+          for (const [type, pointerId, x, y] of steps) {{
+            const at = {{ clientX: left + x * width, clientY: top + y * width, pointerType: "touch" }};
+            canvas.dispatchEvent(new PointerEvent(type, {{ pointerId, bubbles: true, ...at }}));
+          }}
+        }}""",
+        steps,
+    )
+
+
+def test_two_fingers_zoom_where_they_are(page):
+    _, _, side = box(page, LEFT)
+    middle = f"() => {PAIR}.views[0].placeAt({0.4 * side}, {0.5 * side})"
+    before = page.run(middle)
+    fingers = [("pointerdown", 1, 0.3, 0.5), ("pointerdown", 2, 0.5, 0.5)]
+    touch(page, [*fingers, ("pointermove", 1, 0.2, 0.5), ("pointermove", 2, 0.6, 0.5)])
+    assert page.run(f"() => {PAIR}.views[0].camera[2]") == pytest.approx(2, rel=0.01)
+    assert page.run(middle) == pytest.approx(before, abs=0.03)
+    touch(page, [("pointerup", 1, 0.2, 0.5), ("pointermove", 2, 0.9, 0.9), ("pointerup", 2, 0.9, 0.9)])
+    assert page.run(f"() => {PAIR}.views[0].camera[2]") == pytest.approx(2, rel=0.01)
+    assert page.run(f"() => {PAIR}.placePanel.at ?? null") is None
+    touch(page, [("pointerdown", 3, 0.5, 0.5), ("pointermove", 3, 0.6, 0.5), ("pointerup", 3, 0.6, 0.5)])
+    assert page.run(middle) != pytest.approx(before, abs=0.03)
 
 
 def test_the_tab_key_reaches_every_control(page):

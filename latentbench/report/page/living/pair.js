@@ -1,12 +1,13 @@
 "use strict";
 // Two linked maps of the same items: what is done on one is seen on both.
 {
-  const { element, state, panels, controls: made, View, Items, Space } = latentbench;
-  const SECONDS = 1.5; // of the move from one space to the other
+  const { element, controls: made, View, Items, Space } = latentbench;
+  const MODES = ["lasso", "decode"]; // what a drag can do instead of moving a map: names of buttons
 
   /** The two maps with their controls; its DOM events are those of `living/gestures.js`. */
-  class Pair {
+  class Pair extends latentbench.Selecting {
     constructor(box, content) {
+      super();
       this.box = box; // its event "shown" says that the maps lie otherwise than before
       this.key = box.dataset.pair;
       this.items = new Items(content);
@@ -14,8 +15,7 @@
       this.choices = content.spaces.flatMap((space, place) => space.maps.map((map, at) => ({ value: `${place}.${at}`, place, at, words: words(space, map), method: map.method, about: map.about })));
       this.views = ["left", "right"].map((side) => new View(side));
       this.coloring = new latentbench.Coloring(this.items, this.spaces);
-      this.picked = -1;
-      this.selected = [];
+      this.way = new latentbench.Way(this);
       this.build(box);
       this.restore();
       this.listen();
@@ -34,14 +34,6 @@
       box.append(line, this.legend, element("div", { className: "two" }, ...figures, this.beside), this.verdict);
     }
 
-    remembered(name, otherwise) {
-      return state.get(`${this.key}.${name}`, otherwise);
-    }
-
-    remember(name, value) {
-      state.set(`${this.key}.${name}`, value);
-    }
-
     /** Choose what the address names, as far as it is there. */
     restore() {
       const [first, second] = this.firstChoices();
@@ -53,9 +45,10 @@
         if (camera.length === 3 && camera.every(Number.isFinite) && camera[2] > 0) view.camera = camera;
       });
       this.showMaps();
-      const wanted = this.remembered("find");
-      this.controls.find.value = wanted;
-      if (wanted) this.select(this.items.search(wanted));
+      this.restoreItems();
+      this.press(MODES.find((mode) => mode === this.remembered("drag")));
+      this.controls.share.value = this.remembered("share", "0");
+      if (this.share) this.way.show(this.share);
     }
 
     /** Return the first two spaces, both by t-SNE or both by PCA; of a single space the first and the last map. */
@@ -66,27 +59,29 @@
     }
 
     listen() {
-      const { left, right, color, find, lasso, decode, clear, reset, move, share } = this.controls;
+      const { left, right, color, find, clear, reset, move, share } = this.controls;
       for (const list of [left, right]) list.addEventListener("change", () => this.changeMaps());
       color.addEventListener("change", () => this.changeColor());
       find.addEventListener("input", () => this.find());
-      for (const mode of [lasso, decode]) mode.addEventListener("click", () => this.press(mode.getAttribute("aria-pressed") === "true" ? null : mode));
+      for (const mode of MODES) this.controls[mode].addEventListener("click", () => this.press(mode === this.mode ? undefined : mode));
       clear.addEventListener("click", () => {
         find.value = "";
         this.find();
       });
       reset.addEventListener("click", () => this.views.forEach((view) => view.look(0, 0, 1)));
-      move.addEventListener("click", () => this.animate());
-      share.addEventListener("input", () => this.morph(Number(share.value)));
+      move.addEventListener("click", () => this.way.run());
+      share.addEventListener("input", () => this.way.show(this.share));
+      share.addEventListener("change", () => this.way.remember());
       this.views.forEach((view, side) => this.listenTo(view, side));
       for (const event of ["beforeprint", "afterprint"]) addEventListener(event, () => this.print(event === "beforeprint"));
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.views.forEach((view) => view.ask()));
     }
 
     listenTo(view, side) {
-      latentbench.attachGestures(view, () => ["lasso", "decode"].find((mode) => this.controls[mode] === this.pressed));
+      latentbench.attachGestures(view, () => this.mode);
       view.canvas.addEventListener("pointed", (event) => this.point(event.detail));
-      view.canvas.addEventListener("lassoed", (event) => this.select(event.detail));
+      view.canvas.addEventListener("chosen", (event) => this.pointFirmly(event.detail.item));
+      view.canvas.addEventListener("lassoed", (event) => this.choose(event.detail));
       view.canvas.addEventListener("stepped", (event) => this.step(event.detail));
       view.canvas.addEventListener("looked", () => this.remember(`view${side}`, view.camera.map((each) => Number(each.toFixed(4))).join()));
     }
@@ -102,6 +97,7 @@
     changeMaps() {
       this.remember("left", this.controls.left.value);
       this.remember("right", this.controls.right.value);
+      this.remember("share", "");
       this.showMaps();
       this.point(this.picked);
     }
@@ -134,7 +130,7 @@
 
     color() {
       const spaces = this.chosen().map(({ space }) => space);
-      const { sides, marks, legend } = this.coloring.of(this.controls.color.value, spaces, this.near, (items) => this.select(items));
+      const { sides, marks, legend } = this.coloring.of(this.controls.color.value, spaces, this.near, (items) => this.choose(items));
       this.views.forEach((view, side) => {
         view.coloring = sides[side];
         view.marks = marks;
@@ -143,74 +139,17 @@
       this.legend.replaceChildren(legend);
     }
 
-    find() {
-      this.remember("find", this.controls.find.value);
-      this.select(this.items.search(this.controls.find.value));
-    }
-
-    /** Let a button decide what a drag does; null: it moves the map. */
-    press(button) {
-      this.pressed = button;
-      for (const mode of ["lasso", "decode"]) this.controls[mode].setAttribute("aria-pressed", String(this.controls[mode] === button));
-      for (const view of this.views) view.canvas.classList.toggle("lassoing", Boolean(button));
-    }
-
-    /** Select items on both maps. */
-    select(items) {
-      this.selected = items;
-      const flags = items.length ? new Uint8Array(this.items.count) : null;
-      for (const item of items) flags[item] = 1;
-      for (const view of this.views) {
-        view.selected = flags;
-        view.ask();
-      }
-      panels.showSelection(this.selectionBox, this.items, items);
-    }
-
-    /** Point at an item on both maps; -1 leaves what was said of the last one. */
-    point(item) {
-      const spaces = this.chosen().map(({ space }) => space);
-      if (item >= 0) panels.showItem(this.itemBox, this.items, item, spaces);
-      this.picked = item >= 0 ? item : this.picked;
-      this.views.forEach((view, side) => {
-        const near = item >= 0 ? spaces[side].neighbors(item).map((each) => ({ item: each })) : [];
-        view.rings = item >= 0 ? [...near, { item, strong: true }] : [];
-        view.ask();
-      });
-    }
-
-    /** Go to the next item of the selection, or of all. */
-    step(by) {
-      const among = this.selected.length ? this.selected : [...this.items.rows.keys()];
-      const next = among.indexOf(this.picked) + by;
-      this.point(among[(next + among.length) % among.length]);
+    /** Let a drag do what a button says; undefined: it moves the map. */
+    press(mode) {
+      this.mode = mode;
+      this.remember("drag", mode ?? "");
+      for (const each of MODES) this.controls[each].setAttribute("aria-pressed", String(each === mode));
+      for (const view of this.views) view.canvas.classList.toggle("lassoing", Boolean(mode));
     }
 
     /** Return how far the left map is on its way to the right one. */
     get share() {
       return Number(this.controls.share.value);
-    }
-
-    /** Show the left map on its way to the right one. */
-    morph(share) {
-      const between = this.start.map((each, at) => each + (this.end[at] - each) * share);
-      this.views[0].show(between, this.start);
-      this.box.dispatchEvent(new CustomEvent("shown"));
-    }
-
-    animate() {
-      const from = Number(this.controls.share.value);
-      const to = from < 0.5 ? 1 : 0;
-      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      const begun = performance.now();
-      const frame = (now) => {
-        const passed = still ? 1 : Math.min(Math.max((now - begun) / 1000 / SECONDS, 0), 1);
-        const share = from + (to - from) * passed * passed * (3 - 2 * passed);
-        this.controls.share.value = share;
-        this.morph(share);
-        if (passed < 1) requestAnimationFrame(frame);
-      };
-      requestAnimationFrame(frame);
     }
 
     /** Draw for paper, which is light, or for the screen again. */

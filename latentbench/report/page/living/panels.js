@@ -30,16 +30,16 @@
   }
 
   /** Show what is selected: how many of each class, and their thumbnails. */
-  function showSelection(box, items, selected) {
+  function showSelection(box, items, selected, note) {
     const said = `${selected.length.toLocaleString("en")} of ${items.count.toLocaleString("en")} items selected`;
     const counts = items.byClass(selected).map(([place, number]) => count(items.classes.names[place], number, selected.length));
     const shown = selected.slice(0, MOST).map((item) => figure(items, item, items.thumbnails ? String(items.rows[item]) : ""));
-    const fewer = selected.length > MOST ? `The first ${MOST} are shown.` : "";
+    const fewer = selected.length > MOST ? `The first ${MOST} are shown. ` : "";
     box.replaceChildren(
       element("h5", {}, said),
       element("ul", { className: "counts" }, ...counts),
       element("div", { className: "items" }, ...shown),
-      element("p", { className: "under" }, fewer),
+      element("p", { className: "under" }, fewer + note),
     );
   }
 
