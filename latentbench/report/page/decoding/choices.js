@@ -3,11 +3,13 @@
 const LatentChoices = (() => {
   const LEAST_CORNERS = 3;
   const MOST_CORNERS = 6;
+  const MOST_SEEDS = 1e9;
+  const ROLES = ["a", "b", "corners"]; // what a click on an item chooses
 
   function firstState(studio) {
     const last = studio.names.length - 1;
     return {
-      model: studio.working[0], a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1,
+      model: studio.working[0], a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a",
       ...classesOf(studio, 0, Math.ceil(last / 2)), dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
     };
   }
@@ -40,6 +42,8 @@ const LatentChoices = (() => {
       a: whole(given.a, 0, last),
       b: whole(given.b, 0, last),
       share: between(given.share, 0, 1),
+      seed: whole(given.seed, 0, MOST_SEEDS),
+      role: ROLES.includes(given.role),
       chain: Array.isArray(given.chain) && given.chain.length < 100 && given.chain.every((step) => fits(Object(step))),
       dimensions: Object.values(Object(given.dimensions)).every((value) => between(value, -1e9, 1e9)),
       corners: Array.isArray(given.corners) && whole(given.corners.length, LEAST_CORNERS, MOST_CORNERS) &&

@@ -17,6 +17,8 @@ from latentbench.latent.edits.directions import mean_difference
 from latentbench.latent.shown import shown_at
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.traversal import LOWEST, activity, activity_unit
+from latentbench.report.page.decoding.sampler import sampler_data
+from latentbench.report.page.decoding.ways import geodesics, transports, way_pairs
 from latentbench.report.page.embedding import base64_text
 
 __all__ = ["OpenedModel", "item_rows", "items_data", "model_data"]
@@ -84,6 +86,8 @@ def items_data(space: LatentSpace, rows: Sequence[int]) -> dict[str, Any]:
         "columns": COLUMNS,
         "sheet": data_uri(png_bytes(grid[..., :3])),
         "words": _items_in_words(space, rows),
+        "pairs": way_pairs(len(rows)),
+        "transport": transports(space, rows, way_pairs(len(rows))),
     }
 
 
@@ -103,18 +107,20 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
     codes = space.codes.double().cpu()
     spread = codes.std(0, correction=0).clamp_min(1e-12)
     far = torch.quantile((((codes - codes.mean(0)) / spread).square().mean(1)).sqrt(), FAR)
-    directions, words = _directions(model)
+    source, source_codes, words = _source(model)
     return {
         "label": model.label,
         "note": model.note,
         "origin": _origin(model),
         **decoder,
         "codes": _text(codes[list(rows)]),
+        "geodesic": geodesics(space, space.codes[list(rows)], way_pairs(len(rows)), decoder["products"]),
         "mean": _text(codes.mean(0)),
         "spread": _text(spread),
         "far": float(far),
-        "directions": directions,
+        "directions": _directions(source, source_codes),
         "directionWords": words,
+        "sampler": sampler_data(space, source_codes, words),
         "dimensions": _dimensions(space),
         "dimensionUnit": activity_unit(space),
     }
@@ -142,14 +148,13 @@ def _dimensions(space: LatentSpace) -> list[dict[str, float]]:
     ]
 
 
-def _directions(model: OpenedModel) -> tuple[dict[str, Any], str]:
-    """Return the mean code of each class and the direction of each factor, and what they were found from."""
-    source, codes, words = _source(model)
+def _directions(source: LatentSpace, codes: Tensor) -> dict[str, Any]:
+    """Return the mean code of each class and the direction of each factor."""
     labels = source.labels if "labels" in source.supplies else None
     return {
         "classes": list(_classes(source, codes, labels)),
         "factors": list(_factors(source, codes, labels)),
-    }, words
+    }
 
 
 def _classes(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Iterator[dict[str, Any]]:

@@ -48,13 +48,14 @@ def exported_decoder(space: LatentSpace, codes: Tensor) -> dict[str, Any]:
     tried = _tried(codes)
     pictures = as_pictures(space.decode(tried), like=space.inputs)
     program = program_of(record(space.maps.decode, tried[:1]))
-    _check_work(program)
+    products = _bearable_work(program)
     edge = EDGE if shows_distances(space.inputs) else 0.0
     data, difference = _written(program, tried, pictures, edge)
     golden = np.linspace(0, len(tried) - 1, GOLDEN).round().astype(int)
     return {
         "program": data,
         "edge": edge,
+        "products": products,
         "difference": difference,
         "golden": {
             "codes": base64_text(tried[golden].cpu().numpy().astype("<f4").tobytes()),
@@ -107,8 +108,8 @@ def _of_bearable_size(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _check_work(program: DecoderProgram) -> None:
-    """Refuse a decoder that would take seconds a picture."""
+def _bearable_work(program: DecoderProgram) -> int:
+    """Return the number of products for a picture; refuse a decoder that would take seconds."""
     shapes = [(1, program.dim), *(array.shape for array in program.constants)]
     products = 0
     for operation in program.operations:
@@ -122,6 +123,7 @@ def _check_work(program: DecoderProgram) -> None:
             f"its decoder multiplies {products / 1e9:.1f} billion numbers for a picture; the page takes at most "
             f"{MOST_PRODUCTS / 1e9:.0f} billion"
         )
+    return products
 
 
 def _products(kind: str, made: tuple[int, ...], shapes: list[tuple[int, ...]], inputs: tuple[int, ...]) -> int:

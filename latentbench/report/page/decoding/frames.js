@@ -37,8 +37,8 @@ const LatentFrames = (() => {
     };
   }
 
-  // Cut the sheet of all items into the pixels of each, as a decoder gives them.
-  async function itemPixels({ sheet, shape: [channels, height, width], columns, names }) {
+  // Cut a sheet into the pixels of each of its pictures, as a decoder gives them.
+  async function cut({ sheet, columns }, count, [channels, height, width]) {
     const image = new Image();
     image.src = sheet;
     await image.decode();
@@ -46,7 +46,7 @@ const LatentFrames = (() => {
     [canvas.width, canvas.height] = [image.width, image.height];
     const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(image, 0, 0);
-    return names.map((_, item) => {
+    return Array.from({ length: count }, (_, item) => {
       const [x, y] = [(item % columns) * width, Math.floor(item / columns) * height];
       const { data } = context.getImageData(x, y, width, height);
       const size = height * width;
@@ -54,5 +54,5 @@ const LatentFrames = (() => {
     });
   }
 
-  return { make, paint, frame, itemPixels };
+  return { make, paint, frame, cut };
 })();

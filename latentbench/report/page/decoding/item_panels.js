@@ -1,8 +1,8 @@
 "use strict";
-// Panels that start from items: which are chosen, the ways between two, changes of one. A panel is a function of the
+// Panels that start from items: which are chosen, and changes of one. A panel is a function of the
 // studio that fills its controls and returns a function that draws it anew.
 const LatentItemPanels = (() => {
-  const { linear, spherical, moved } = LatentMixing;
+  const { moved } = LatentMixing;
   const { make, paint, frame } = LatentFrames;
   const { classesOf, LEAST_CORNERS, MOST_CORNERS } = LatentChoices;
 
@@ -16,8 +16,11 @@ const LatentItemPanels = (() => {
       studio.part("items").append(button);
       return button;
     });
+    const roles = [...studio.root.querySelectorAll("input[type=radio]")];
+    for (const role of roles) role.addEventListener("change", () => studio.changed({ role: role.value }));
     return () => {
-      const { a, b, corners } = studio.state;
+      const { a, b, corners, role } = studio.state;
+      for (const each of roles) each.checked = each.value === role;
       buttons.forEach((button, item) => {
         const marks = [a === item && "A", b === item && "B", corners.includes(item) && corners.indexOf(item) + 1];
         const words = marks.filter(Boolean).join(" ");
@@ -30,7 +33,7 @@ const LatentItemPanels = (() => {
 
   function choose(studio, item) {
     const { state } = studio;
-    const role = studio.root.querySelector("input[type=radio]:checked").value;
+    const { role } = state;
     if (role === "corners") {
       const others = state.corners.filter((corner) => corner !== item);
       const added = others.length === state.corners.length ? [...others, item].slice(-MOST_CORNERS) : others;
@@ -41,25 +44,6 @@ const LatentItemPanels = (() => {
       if (!state.chain.length) Object.assign(state, classesOf(studio, state.a, state.b));
     }
     studio.changed();
-  }
-
-  function walkPanel(studio) {
-    const row = studio.part("walk");
-    const [first, straight, arc, fade, last] = ["a", "linear", "spherical", "fade", "b"].map((name) => frame(studio, row, name));
-    const slider = studio.part("share");
-    slider.addEventListener("input", () => studio.changed({ share: Number(slider.value) }));
-    return () => {
-      const { a, b, share } = studio.state;
-      slider.value = share;
-      const codes = [linear, spherical].map((path) => path(studio.code(a), studio.code(b), share));
-      first(studio.items[a], `A: ${studio.names[a]}`);
-      last(studio.items[b], `B: ${studio.names[b]}`);
-      straight(studio.picture(codes[0]), "straight line between the codes, decoded");
-      arc(studio.picture(codes[1]), "arc about the origin, decoded");
-      fade(linear(studio.items[a], studio.items[b], share), "fade of the two pictures, without a model");
-      const ends = "At its ends a way shows the reconstructions of A and B; between them no item has these codes.";
-      studio.say("walk-words", ends, codes);
-    };
   }
 
   function words(studio, { direction, from, to, strength }) {
@@ -116,5 +100,5 @@ const LatentItemPanels = (() => {
     };
   }
 
-  return { itemsPanel, walkPanel, editPanel };
+  return { itemsPanel, editPanel };
 })();

@@ -22,6 +22,13 @@ const LatentMixing = (() => {
     return mean([start, end], [Math.sin((1 - share) * angle), Math.sin(share * angle)].map((part) => part / Math.sin(angle)));
   }
 
+  // A code on the way through several codes, the same share of the way between each two.
+  function along(codes, share) {
+    const exact = share * (codes.length - 1);
+    const start = Math.min(Math.floor(exact), codes.length - 2);
+    return exact === start ? codes[start] : linear(codes[start], codes[start + 1], exact - start);
+  }
+
   const moved = (code, direction, strength) => code.map((value, place) => value + strength * direction[place]);
 
   // How far a code lies from the mean of the codes, in standard deviations, over all dimensions.
@@ -64,5 +71,5 @@ const LatentMixing = (() => {
     return weights.map((weight) => weight / total);
   }
 
-  return { mean, linear, spherical, moved, reach, polygon, inside, shares };
+  return { mean, linear, along, spherical, moved, reach, polygon, inside, shares };
 })();

@@ -32,6 +32,9 @@ SCRIPTS = (  # in the order in which they are read: each uses those before it
     "place_panel.js",
     "choices.js",
     "item_panels.js",
+    "walk_panel.js",
+    "draws.js",
+    "sample_panel.js",
     "range_panels.js",
     "studio.js",
 )

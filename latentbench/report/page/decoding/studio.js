@@ -2,9 +2,11 @@
 // The part of the page in which codes are mixed and changed: it opens the decoders, and draws what changes.
 (() => {
   const { reach } = LatentMixing;
-  const { make, itemPixels } = LatentFrames;
+  const { make, cut } = LatentFrames;
   const { restored, written } = LatentChoices;
-  const { itemsPanel, walkPanel, editPanel } = LatentItemPanels;
+  const { itemsPanel, editPanel } = LatentItemPanels;
+  const { walkPanel } = LatentWalkPanel;
+  const { samplePanel } = LatentSamplePanel;
   const { traversePanel, padPanel } = LatentRangePanels;
   const WAIT = 250; // ms after the last change until the address is written
 
@@ -24,7 +26,7 @@
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     const { models, items } = content;
     const names = (kind) => (models[0]?.directions[kind] ?? []).map(({ name }) => name);
-    const studio = { root, part, key: root.dataset.key, names: items.names, itemClasses: items.classes, shape: items.shape, history: [],
+    const studio = { root, part, key: root.dataset.key, names: items.names, itemClasses: items.classes, shape: items.shape, pairs: items.pairs, transport: items.transport, history: [],
       classNames: names("classes"), factorNames: names("factors") };
     studio.firstDirection = studio.classNames.length > 1 ? -1 : 0; // -1: from class to class; others are factors
     studio.take = (state) => {
@@ -48,14 +50,16 @@
     const studio = studioOf(root, content);
     studio.working = judged(studio, content);
     if (!studio.working.length) return;
-    studio.items = await itemPixels(content.items);
+    studio.items = await cut(content.items, studio.names.length, studio.shape);
+    const { transport, pairs } = studio;
+    studio.transportPixels = transport.frames && (await cut({ ...transport, columns: transport.frames }, transport.frames * pairs.length, studio.shape));
     const read = () => {
       studio.history = [];
       studio.take(restored(studio, latentbench.state.get(studio.key)));
     };
     read();
     let [waiting, timer] = [false, 0];
-    const panels = [itemsPanel, walkPanel, editPanel, traversePanel, padPanel].map((panel) => panel(studio));
+    const panels = [itemsPanel, walkPanel, editPanel, traversePanel, padPanel, samplePanel].map((panel) => panel(studio));
     const draw = () => {
       waiting = false;
       studio.part("model").value = studio.state.model;

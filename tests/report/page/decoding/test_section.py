@@ -89,4 +89,4 @@ def test_codes_without_inputs_or_decoder_are_passed_over(models):
 def test_a_decoder_of_the_quick_preset_is_small():
     """Digits, 8 codes: the sizes in suites/quick.toml; the page's script is small beside them."""
     scripts = {script.name: script.text for script in page_scripts()}
-    assert sum(len(scripts[f"decoding/{name}"]) for name in SCRIPTS) < 60_000
+    assert sum(len(scripts[f"decoding/{name}"]) for name in SCRIPTS) < 80_000

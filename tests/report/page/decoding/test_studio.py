@@ -99,6 +99,12 @@ def state(page):
     return json.loads(parse_qs(page.url.partition("#")[2])["decode"][0])
 
 
+def state_of(page, name):
+    page.wait_for_function("() => location.hash.includes('decode=')")
+    page.wait_for_timeout(300)
+    return state(page)[name]
+
+
 def test_each_decoder_is_compared_with_its_pictures(studio):
     verdicts = studio.locator("[data-part='verdicts'] li").all_text_contents()
     assert len(verdicts) == 3
@@ -109,10 +115,47 @@ def test_the_ends_of_a_way_are_the_reconstructions(studio, spaces):
     space = spaces["ae"]
     for share, item in ((0, 0), (1, 6)):
         set_slider(studio, "share", share)
-        for path in ("linear", "spherical"):
+        for path in ("linear", "spherical", "geodesic"):
             assert same(shown(studio, path), expected(space, code_of(space, item))), (share, path)
         fade = space.inputs[item_rows(space)[item]].flatten().numpy()
-        assert same(shown(studio, "fade"), fade)
+        for way in ("fade", "transport"):
+            assert same(shown(studio, way), fade), way
+
+
+def test_geodesic_and_transport_are_there_for_named_pairs_alone(studio, spaces):
+    pairs = studio.locator("[data-part='pairs']")
+    assert pairs.locator("button").all_text_contents()[1] == "item 9 (zero) to item 2 (two)"
+    studio.locator("[data-part='items'] button").nth(2).click()
+    settle(studio)
+    assert "take long and were found for these pairs alone" in pairs.inner_text()
+    assert studio.locator("[data-picture='geodesic']").is_hidden()
+    assert studio.locator("[data-picture='transport']").is_hidden()
+    pairs.locator("button").nth(2).click()
+    set_slider(studio, "share", 0.5)
+    assert (state_of(studio, "a"), state_of(studio, "b")) == (6, 11)
+    half = np.array(shown(studio, "geodesic"))
+    studio.locator("[data-part='items'] button").nth(11).click()
+    studio.get_by_label("B", exact=True).check()
+    studio.locator("[data-part='items'] button").nth(6).click()
+    settle(studio)
+    assert same(shown(studio, "geodesic"), half)  # from B to A it is the same way
+
+
+def test_new_codes_are_drawn_by_a_seed_that_survives_a_reload(studio, spaces):
+    first = shown(studio, "sample0")
+    studio.click("[data-part='draw']")
+    settle(studio)
+    seen = [shown(studio, f"sample{place}") for place in range(8)]
+    assert not same(seen[0], first)
+    draw = "seed => [...LatentDraws.draws(JSON.parse(document.querySelector('script[type]').textContent)"
+    code = studio.evaluate(f"{draw}.models[0].sampler, 6, seed, 8)[3]]", 1)
+    assert same(seen[3], expected(spaces["ae"], torch.tensor(code)))
+    words = studio.locator("[data-part='samples-words']").text_content()
+    assert words == "Codes are drawn from a Gaussian fitted to 60 training items, as the model has no prior."
+    studio.wait_for_url(lambda url: "seed%22%3A1" in url)
+    studio.reload()
+    studio.wait_for_selector("[data-ready]")
+    assert all(same(shown(studio, f"sample{place}"), seen[place]) for place in range(8))
 
 
 def test_between_the_ends_codes_are_mixed_and_decoded(studio, spaces):
