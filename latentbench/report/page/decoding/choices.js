@@ -9,7 +9,7 @@ const LatentChoices = (() => {
   function firstState(studio) {
     const last = studio.names.length - 1;
     return {
-      model: studio.working[0], a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a",
+      model: studio.firstModel, a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a",
       ...classesOf(studio, 0, Math.ceil(last / 2)), dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
     };
   }

@@ -46,12 +46,14 @@ class OpenedModel:
         note: which seed it is, in words.
         encoder: where its codes come from, a key of `ORIGINS`.
         space: its latent space of the test split.
+        reference: whether it only serves to compare; the page begins with one that does not.
     """
 
     label: str
     note: str
     encoder: str
     space: LatentSpace
+    reference: bool = False
 
 
 def item_rows(space: LatentSpace, most: int = MOST_ITEMS, of_class: int = ITEMS_OF_CLASS) -> list[int]:
@@ -111,6 +113,7 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
     return {
         "label": model.label,
         "note": model.note,
+        "reference": model.reference,
         "origin": _origin(model),
         **decoder,
         "codes": _text(codes[list(rows)]),

@@ -34,8 +34,8 @@ const LatentDecoder = (() => {
   }
 
   // Return a function from a code to its reconstruction; what does not depend on the code is computed here.
-  function compile(program) {
-    const known = [null, ...constants(program)];
+  function compile(program, values = constants(program)) {
+    const known = [null, ...values];
     const shapes = [[1, program.dim], ...known.slice(1).map((value) => value.shape)];
     const steps = [];
     for (const operation of program.operations) {
@@ -90,5 +90,5 @@ const LatentDecoder = (() => {
     }
   }
 
-  return { open, compile, floats };
+  return { open, compile, constants, drawn, floats };
 })();

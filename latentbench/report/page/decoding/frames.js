@@ -8,7 +8,10 @@ const LatentFrames = (() => {
     return element;
   }
 
-  function paint(canvas, pixels, [channels, height, width]) {
+  // Draw pixels of this shape, or a quarter of them: every second one of every second row.
+  function paint(canvas, pixels, [channels, high, wide]) {
+    const part = Math.sqrt((channels * high * wide) / pixels.length);
+    const [height, width] = [high / part, wide / part];
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     const image = new ImageData(width, height);

@@ -5,8 +5,7 @@ const LatentOpening = (() => {
   const known = new Map();
 
   // A function that decodes each of the last codes once: most changes leave most pictures as they are.
-  function remembering(picture) {
-    const pictures = new Map();
+  function remembering(picture, pictures) {
     return (code) => {
       const key = code.join();
       const pixels = pictures.get(key) ?? picture(code);
@@ -17,13 +16,23 @@ const LatentOpening = (() => {
     };
   }
 
+  // `remembered` draws all pixels; `quick` may draw a quarter of them, where all would take long.
+  function opened(model, shape) {
+    const { picture, ...verdict } = LatentDecoder.open(model);
+    if (!picture) return { picture, ...verdict };
+    const pictures = new Map();
+    const remembered = remembering(picture, pictures);
+    const coarse = LatentCoarse.open(model, picture, shape);
+    const roughly = coarse && remembering(coarse, new Map());
+    const quick = (code) => (coarse && !pictures.has(code.join()) ? roughly(code) : remembered(code));
+    return { picture, remembered, quick, coarse: Boolean(coarse), ...verdict };
+  }
+
   function open(source) {
     const script = document.getElementById(source);
     if (!script) return null;
     const content = JSON.parse(script.textContent);
-    const opened = content.models.map((model) => LatentDecoder.open(model));
-    for (const each of opened) each.remembered = each.picture && remembering(each.picture);
-    return { ...content, opened };
+    return { ...content, opened: content.models.map((model) => opened(model, content.items.shape)) };
   }
 
   // Return {models, items, opened} of the data in a script element, or null without one.

@@ -22,20 +22,29 @@
       pair.beside.prepend(this.box);
       pair.views.forEach((view, side) => {
         view.canvas.addEventListener("chosen", (event) => this.choose(side, event.detail.place));
-        view.canvas.addEventListener("dragged", (event) => this.choose(side, event.detail));
+        view.canvas.addEventListener("dragged", (event) => this.choose(side, event.detail, true));
       });
       pair.box.addEventListener("shown", () => this.follow());
       this.restore();
     }
 
     /** Choose a place as it lies on the drawn map of a side. */
-    choose(side, drawn) {
+    choose(side, drawn, moving = false) {
       const own = side ? this.pair.aligned.back(drawn) : drawn;
       if (!own) return;
       this.at = { side, own, map: this.pair.chosen()[side].value };
+      this.moving = moving;
       this.ask();
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => state.set(this.key, [side, ...own.map((each) => Number(each.toPrecision(DIGITS)))].join()), WAIT);
+      this.timer = setTimeout(() => this.rest(), WAIT);
+    }
+
+    /** The place rests: it is written, and what was drawn in part is drawn in full. */
+    rest() {
+      const { side, own } = this.at;
+      state.set(this.key, [side, ...own.map((each) => Number(each.toPrecision(DIGITS)))].join());
+      if (this.moving) this.ask();
+      this.moving = false;
     }
 
     restore() {
@@ -92,8 +101,8 @@
     decoderOf({ decodes, content }) {
       if (!decodes) return content.decoder;
       const { opened, items } = LatentOpening.decoders(this.pair.box.dataset.decoders);
-      const { remembered, words } = opened[content.decoder];
-      return remembered ? { picture: remembered, shape: items.shape } : words;
+      const { picture, remembered, quick, words } = opened[content.decoder];
+      return picture ? { picture: this.moving ? quick : remembered, shape: items.shape } : words;
     }
 
     refuse({ name }, reason) {

@@ -27,6 +27,7 @@ SCRIPTS = (  # in the order in which they are read: each uses those before it
     "decoder.js",
     "mixing.js",
     "frames.js",
+    "coarse.js",
     "opening.js",
     "places.js",
     "place_panel.js",

@@ -8,7 +8,8 @@
   const { walkPanel } = LatentWalkPanel;
   const { samplePanel } = LatentSamplePanel;
   const { traversePanel, padPanel } = LatentRangePanels;
-  const WAIT = 250; // ms after the last change until the address is written
+  const WAIT = 250; // ms after the last change until the address is written, and pictures are drawn in full
+  const COARSE = "While a control moves, every second pixel of every second row is drawn, the others when it rests.";
 
   // Show what was found of each decoder; return the numbers of those that are what their models compute.
   function judged(studio, { models, opened }) {
@@ -34,7 +35,7 @@
       studio.model = models[state.model];
       studio.codes = LatentDecoder.floats(studio.model.codes);
       [studio.center, studio.spread] = ["mean", "spread"].map((name) => LatentDecoder.floats(studio.model[name]));
-      studio.picture = studio.opened[state.model].remembered;
+      studio.picture = (code) => studio.opened[state.model][studio.moving ? "quick" : "remembered"](code);
     };
     studio.code = (item) => studio.codes.subarray(item * studio.model.program.dim, (item + 1) * studio.model.program.dim);
     studio.say = (name, text, codes) => {
@@ -50,6 +51,7 @@
     const studio = studioOf(root, content);
     studio.working = judged(studio, content);
     if (!studio.working.length) return;
+    studio.firstModel = studio.working.find((number) => !content.models[number].reference) ?? studio.working[0];
     studio.items = await cut(content.items, studio.names.length, studio.shape);
     const { transport, pairs } = studio;
     studio.transportPixels = transport.frames && (await cut({ ...transport, columns: transport.frames }, transport.frames * pairs.length, studio.shape));
@@ -63,16 +65,26 @@
     const draw = () => {
       waiting = false;
       studio.part("model").value = studio.state.model;
-      studio.part("origin").textContent = studio.model.origin;
+      const coarse = studio.opened[studio.state.model].coarse ? ` ${COARSE}` : "";
+      studio.part("origin").textContent = `${studio.model.origin}${coarse}`;
       panels.forEach((panel) => panel());
       root.dataset.ready = "yes";
     };
-    studio.changed = (changes = {}) => {
-      studio.take({ ...studio.state, ...changes });
+    const ask = () => {
       if (!waiting) requestAnimationFrame(draw);
       waiting = true;
+    };
+    const rest = () => {
+      written(studio);
+      if (studio.moving) ask();
+      studio.moving = false;
+    };
+    studio.changed = (changes = {}) => {
+      studio.take({ ...studio.state, ...changes });
+      studio.moving = studio.opened[studio.state.model].coarse;
+      ask();
       clearTimeout(timer);
-      timer = setTimeout(written, WAIT, studio);
+      timer = setTimeout(rest, WAIT);
     };
     studio.part("model").addEventListener("input", (event) => studio.changed({ model: Number(event.target.value), dimensions: {} }));
     addEventListener("hashchange", () => (read(), draw()));

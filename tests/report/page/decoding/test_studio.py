@@ -345,3 +345,40 @@ def test_a_part_that_cannot_start_is_told_on_the_page(browser, spaces, section_o
     page.wait_for_selector("#trouble p")
     assert page.locator("#trouble").text_content().startswith("Decoding cannot be shown here (")
     context.close()
+
+
+def test_a_slow_coordinate_network_draws_a_quarter_while_it_moves(
+    page, decoders, space_of, section_of, page_file, tmp_path
+):
+    space = space_of(decoders["deepsdf on 64 x 64"], (1, 64, 64), signed=True)
+    page.goto(page_file(section_of(OpenedModel("deepsdf", "", "optimized", space)), tmp_path / "slow.html"))
+    page.wait_for_selector("[data-ready]")
+    assert "While a control moves, every second pixel" in page.locator("[data-part='origin']").text_content()
+    code = 0.6 * code_of(space, 0) + 0.4 * code_of(space, 6)
+    whole = expected(space, code).reshape(64, 64)
+    move = """() => new Promise((done) => {
+      const slider = document.querySelector("[data-part='share']");
+      slider.value = 0.4;
+      slider.dispatchEvent(new Event("input"));
+      const width = () => done(document.querySelector("[data-picture='linear'] canvas").width);
+      requestAnimationFrame(() => requestAnimationFrame(width));
+    })"""
+    assert page.evaluate(move) == 32
+    part = shown(page, "linear")
+    assert same(part, whole[::2, ::2].ravel())
+    page.wait_for_function("() => document.querySelector(\"[data-picture='linear'] canvas\").width === 64")
+    assert same(shown(page, "linear"), whole.ravel())
+
+
+def test_a_decoder_that_mixes_pixels_is_not_drawn_in_part(
+    page, decoders, space_of, section_of, page_file, tmp_path
+):
+    space = space_of(decoders["ae on 28 x 28"], (1, 28, 28))
+    section = section_of(OpenedModel("ae", "", "amortized", space))
+    page.goto(page_file(section, tmp_path / "mixing.html"))
+    page.wait_for_selector("[data-ready]")
+    tried = f"""() => {{
+      const {{ models, opened, items }} = LatentOpening.decoders("{section.data_id}");
+      return LatentCoarse.open({{ ...models[0], products: 1e9 }}, opened[0].picture, items.shape);
+    }}"""
+    assert page.evaluate(tried) is None
