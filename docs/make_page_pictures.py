@@ -73,7 +73,7 @@ def show_maps(tab: Page) -> None:
 
 
 def film(tab: Page) -> Iterator[Image.Image]:
-    """Yield the frames of the page in use: table, maps, lasso, move, decoding."""
+    """Yield the frames of the page in use: table, maps, lasso, places decoded, move, a way between two items."""
     yield from shots(tab, 6)
     tab.locator(".tools").first.evaluate("each => each.scrollIntoView()")
     yield from shots(tab, 4)
@@ -85,21 +85,21 @@ def film(tab: Page) -> Iterator[Image.Image]:
     yield from shots(tab, 6)
     yield from lasso(tab)
     tab.get_by_role("button", name="Clear").first.click()
-    for share in steps(16):
+    yield from decoded_places(tab)
+    for share in steps(12):
         slide(tab, "[data-pair] input[type=range]", share)
         yield from shots(tab, 1)
     tab.locator(".studio [data-part=model]").first.select_option(index=2)
     tab.locator(".studio fieldset").nth(1).evaluate("each => each.scrollIntoView()")
     yield from shots(tab, 4)
-    for share in steps(26):
+    for share in steps(14):
         slide(tab, ".studio-way", share)
         yield from shots(tab, 1)
 
 
 def lasso(tab: Page) -> Iterator[Image.Image]:
     """Draw around dots of the left map; the same are chosen on the right one."""
-    corner = "each => { const box = each.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }"
-    left, top, width, height = tab.locator(MAPS.format(1)).first.evaluate(corner)
+    left, top, width, height = map_box(tab)
     corners = [(0.25, 0.3), (0.55, 0.25), (0.6, 0.55), (0.35, 0.65), (0.22, 0.5)]
     points = [(left + x * width, top + y * height) for x, y in corners]
     tab.keyboard.down("Shift")
@@ -111,6 +111,28 @@ def lasso(tab: Page) -> Iterator[Image.Image]:
     tab.mouse.up()
     tab.keyboard.up("Shift")
     yield from shots(tab, 14)
+
+
+def decoded_places(tab: Page) -> Iterator[Image.Image]:
+    """Drag over the left map, which decodes the places on the way."""
+    left, top, width, height = map_box(tab)
+    tab.get_by_role("button", name="Decode").first.click()
+    tab.mouse.move(left + 0.35 * width, top + 0.1 * height)
+    tab.mouse.down()
+    for share in steps(14):
+        tab.mouse.move(left + (0.35 + 0.2 * share) * width, top + (0.1 + 0.7 * share) * height)
+        yield from shots(tab, 1)
+    tab.mouse.up()
+    tab.wait_for_timeout(300)
+    yield from shots(tab, 3)
+    tab.get_by_role("button", name="Decode").first.click()
+
+
+def map_box(tab: Page) -> list[float]:
+    """Return where the left map lies: left, top, width and height."""
+    corner = "each => { const box = each.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }"
+    box: list[float] = tab.locator(MAPS.format(1)).first.evaluate(corner)
+    return box
 
 
 def slide(tab: Page, selector: str, share: float) -> None:

@@ -13,6 +13,7 @@ import argparse
 import gzip
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ import torch
 
 from latentbench.latent.maps.projection import Map, shown_rows
 from latentbench.latent.space import LatentSpace
+from latentbench.report.page.decoding.content import OpenedModel
+from latentbench.report.page.decoding.section import DecodingContent
 from latentbench.report.page.embedding import page_data
 from latentbench.report.page.linked import LinkedMaps
 from latentbench.report.page.scripts import FOLDER, page_scripts, security_policy
@@ -37,6 +40,14 @@ PAN = f"""async () => {{
   const view = latentbench.pairs[0].views[0];
   for (let frame = 0; frame < {FRAMES}; frame++) {{
     view.pan(0.003, 0);
+    await new Promise((done) => requestAnimationFrame(done));
+  }}
+}}"""
+
+DRAG = f"""async () => {{
+  const {{ placePanel, views }} = latentbench.pairs[0];
+  for (let frame = 0; frame < {FRAMES}; frame++) {{
+    placePanel.choose(0, views[0].placeAt(100 + frame, 150), true);
     await new Promise((done) => requestAnimationFrame(done));
   }}
 }}"""
@@ -68,9 +79,18 @@ def made_up_spaces(items: int, models: int) -> list[LatentSpace]:
     _, axes = torch.linalg.eigh((flat - flat.mean(0)).T @ (flat - flat.mean(0)))
     codes = (flat @ axes[:, -WIDTH - models :]).numpy()
     return [
-        LatentSpace.from_arrays(codes=codes[:, skipped : skipped + WIDTH], labels=labels, inputs=inputs)
+        LatentSpace.from_arrays(
+            codes=codes[:, skipped : skipped + WIDTH],
+            labels=labels,
+            inputs=inputs,
+            decode=partial(drawn, axes=axes[:, -WIDTH - models :][:, skipped : skipped + WIDTH]),
+        )
         for skipped in range(models)
     ]
+
+
+def drawn(codes: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
+    return (codes @ axes.T).reshape(len(codes), 1, 28, 28)
 
 
 def read(name: str, head: int) -> NDArray[np.uint8]:
@@ -85,15 +105,23 @@ def made_up_map(space: LatentSpace) -> Map:
 
 
 def written(spaces: list[LatentSpace], maps: list[Map]) -> str:
-    """Write a page of nothing but maps."""
-    linked = LinkedMaps(len(spaces[0]))
+    """Write a page of maps, with the codes and decoders by which they decode."""
+    linked, decoding = LinkedMaps(len(spaces[0])), DecodingContent()
     for number, (space, map_) in enumerate(zip(spaces, maps, strict=True)):
-        linked.add(f"model {number}", space, [map_], {"reconstruction error (mse)": np.arange(len(space)) / 7})
+        name, errors = f"model {number}", {"reconstruction error (mse)": np.arange(len(space)) / 7}
+        decoder = decoding.add(OpenedModel(name, "", "given", space))
+        linked.add(name, space, [map_], errors, decoder=decoder)
+    section = decoding.section()
+    content = linked.content or {}
+    for each in content["spaces"]:
+        print(f"codes in {each['codes']['kind']}    {each['rounding']:8.4f} of a pixel changes at most")
     scripts = page_scripts()
     style = (FOLDER / "living" / "page.css").read_text("utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{security_policy(scripts)}">'
-    data = f'<script type="application/json" id="content">{page_data(linked.content)}</script>'
-    body = f'<div data-pair="maps" data-content="content"></div>{data}<div id="trouble" hidden></div>'
+    data = f'<script type="application/json" id="content">{page_data(content)}</script>'
+    decoders = f'<script type="application/json" id="{section.data_id}">{section.data}</script>'
+    pair = f'<div data-pair="maps" data-content="content" data-decoders="{section.data_id}"></div>'
+    body = f'{pair}{data}{section.html}{decoders}<div id="trouble" hidden></div>'
     code = "".join(f"<script>{script.text}</script>" for script in scripts)
     return f'<!DOCTYPE html><meta charset="utf-8">{policy}<style>{style}</style>{body}{code}'
 
@@ -116,6 +144,9 @@ def look(path: Path) -> None:
             began = used()
             page.evaluate(PAN)
             print(f"a frame takes  {(used() - began) / FRAMES * 1000:8.1f} ms")
+        began = used()
+        page.evaluate(DRAG)
+        print(f"decoding takes {(used() - began) / FRAMES * 1000:8.1f} ms a frame")
         browser.close()
 
 

@@ -12,7 +12,7 @@ PAIR = "latentbench.pairs[0]"
 MAPS = [f"[data-pair] figure:nth-of-type({place}) canvas.map" for place in (1, 2)]
 ALLOWED = 1 / 255 + 1e-6
 SHOWN = """() => {
-  const canvas = document.querySelector(".place-box .decoded");
+  const canvas = document.querySelector(".decoded");
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return Array.from({ length: data.length / 4 }, (_, place) => data[4 * place] / 255);
 }"""
@@ -108,7 +108,9 @@ def test_a_place_far_from_all_items_is_gray(page):
     assert page.tab.locator(".decoded.unsure").count() == 0
     click(page, 0, 0.01, 0.01)
     assert page.tab.locator(".decoded.unsure").count() == 1
-    assert page.seen(".place-box .far")[0].startswith("Gray, as it lies off the data: the 10 nearest items reach")
+    assert page.seen(".place-box .far")[0].startswith(
+        "Gray, as it lies off the data: its 10 nearest items lie up to"
+    )
 
 
 def test_dragging_the_cross_changes_the_picture_and_not_the_map(page):
@@ -154,7 +156,7 @@ def test_a_model_without_a_decoder_says_so_in_its_place(page):
     click(page, 0, 0.5, 0.5)
     assert page.seen(".place-box h5") == ["Nothing is decoded on the map of pca"]
     assert page.seen(".place-box p") == ["It has no decoder."]
-    assert not page.tab.locator(".place-box .decoded").is_visible()
+    assert not page.tab.locator(".decoded").is_visible()
 
 
 def test_the_place_survives_a_reload_and_leaves_with_its_map(page):
@@ -168,3 +170,14 @@ def test_the_place_survives_a_reload_and_leaves_with_its_map(page):
     choose(page, 1, "UMAP")
     assert page.tab.locator(".place-box").is_hidden()
     assert "place" not in page.run("() => location.hash")
+
+
+def test_on_a_phone_the_picture_lies_in_the_free_corner_of_the_map(page):
+    page.tab.set_viewport_size({"width": 390, "height": 800})
+    settle(page)
+    page.tab.locator(MAPS[0]).scroll_into_view_if_needed()
+    click(page, 0, 0.7, 0.5)
+    area, picture = (page.tab.locator(each).bounding_box() for each in (MAPS[0], ".decoded"))
+    assert area["x"] <= picture["x"] < area["x"] + 20
+    assert area["y"] <= picture["y"] < area["y"] + 20
+    page.tab.set_viewport_size({"width": 1280, "height": 900})

@@ -70,7 +70,10 @@
       });
       reset.addEventListener("click", () => this.views.forEach((view) => view.look(0, 0, 1)));
       move.addEventListener("click", () => this.way.run());
-      share.addEventListener("input", () => this.way.show(this.share));
+      share.addEventListener("input", () => {
+        this.way.stop();
+        this.way.show(this.share);
+      });
       share.addEventListener("change", () => this.way.remember());
       this.views.forEach((view, side) => this.listenTo(view, side));
       for (const event of ["beforeprint", "afterprint"]) addEventListener(event, () => this.print(event === "beforeprint"));
@@ -103,6 +106,7 @@
     }
 
     showMaps() {
+      this.way.stop();
       const [left, right] = this.chosen();
       this.start = left.space.places(left.at);
       const aligned = latentbench.align(right.space.places(right.at), this.start);

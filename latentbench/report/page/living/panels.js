@@ -31,6 +31,7 @@
 
   /** Show what is selected: how many of each class, and their thumbnails. */
   function showSelection(box, items, selected, note) {
+    if (!selected.length) return box.replaceChildren();
     const said = `${selected.length.toLocaleString("en")} of ${items.count.toLocaleString("en")} items selected`;
     const counts = items.byClass(selected).map(([place, number]) => count(items.classes.names[place], number, selected.length));
     const shown = selected.slice(0, MOST).map((item) => figure(items, item, items.thumbnails ? String(items.rows[item]) : ""));

@@ -60,8 +60,8 @@
       this.project();
       this.dots.draw(this.context, this.pixels, this.coloring, this.selected, this.radius(), paperColor(this.canvas));
       for (const ring of this.rings) this.drawRing(ring);
-      if (this.cross) latentbench.drawCross(this, inkColor(this.canvas), paperColor(this.canvas));
       this.drawMarks();
+      if (this.cross) latentbench.drawCross(this, inkColor(this.canvas), paperColor(this.canvas));
       if (this.lasso) this.drawLasso();
       this.frames++;
     }

@@ -29,10 +29,16 @@
         const passed = still ? 1 : Math.min(Math.max((now - begun) / 1000 / SECONDS, 0), 1);
         this.pair.controls.share.value = from + (to - from) * passed * passed * (3 - 2 * passed);
         this.show(this.pair.share);
-        if (passed < 1) requestAnimationFrame(frame);
+        if (passed < 1) this.running = requestAnimationFrame(frame);
         else this.remember();
       };
-      requestAnimationFrame(frame);
+      this.stop();
+      this.running = requestAnimationFrame(frame);
+    }
+
+    /** Leave the dots where they are. */
+    stop() {
+      cancelAnimationFrame(this.running);
     }
   }
 

@@ -4,6 +4,7 @@
   const { planeCode, nearest, shares, usualReach } = LatentPlaces;
   const { paint } = LatentFrames;
   const { element, state } = latentbench;
+  const NARROW = matchMedia("(max-width: 60rem)");
   const WAIT = 250; // ms after the last move until the address is written
   const DIGITS = 5; // of a place in the address
   const PLANE = "The exact code of this place: it lies in the plane of the two principal axes; along all others it is the mean.";
@@ -13,6 +14,7 @@
     constructor(pair) {
       this.pair = pair;
       this.key = `${pair.key}.place`;
+      this.moving = false;
       this.picture = element("canvas", { className: "decoded" });
       this.picture.setAttribute("role", "img");
       this.title = element("h5");
@@ -66,7 +68,7 @@
       clearTimeout(this.timer);
       state.set(this.key, "");
       this.pair.views.forEach((view) => this.mark(view, null));
-      this.box.hidden = true;
+      this.box.hidden = this.picture.hidden = true;
     }
 
     mark(view, cross) {
@@ -91,10 +93,20 @@
       this.mark(this.pair.views[1 - side], null);
       this.mark(view, { place, radius: exact ? 0 : near.at(-1).far });
       this.box.hidden = false;
+      this.put(view);
       const decoder = this.decoderOf(map.space);
       this.title.textContent = `Decoded at the cross by ${map.space.name}`;
       if (typeof decoder === "string") this.refuse(map.space, decoder);
       else this.decode(map.space, decoder, near, exact ? planeCode(map.space.plane, own) : null, usualReach(view.places));
+    }
+
+    /** Put the picture beside the maps or, where these fill the screen, into the corner that the cross leaves free. */
+    put(view) {
+      const narrow = NARROW.matches;
+      if (narrow) view.canvas.after(this.picture);
+      else this.title.after(this.picture);
+      this.picture.classList.toggle("inset", narrow);
+      this.picture.classList.toggle("left", view.pixelOf(view.cross.place)[0] > view.canvas.width / 2);
     }
 
     /** Return the decoder of a space, or why nothing is decoded. */
@@ -115,12 +127,14 @@
       const parts = shares(near);
       const mean = () => LatentMixing.mean(near.map(({ item }) => space.code(item)), parts);
       this.code = exactCode ?? mean();
-      const away = near.at(-1).far / usual;
+      const away = usual > 0 ? near.at(-1).far / usual : 0;
       paint(this.picture, picture(this.code), shape);
       this.picture.hidden = this.items.hidden = false;
       this.picture.classList.toggle("unsure", away > 1);
       this.picture.setAttribute("aria-label", `Picture decoded by ${space.name} at the cross`);
       this.words.replaceChildren(...this.told(space, exactCode, near.length, away));
+      this.items.classList.toggle("stale", this.moving);
+      if (this.moving) return; // thumbnails are slow
       this.items.replaceChildren(...near.map(({ item }, number) => this.figure(item, exactCode ? "" : `${Math.round(100 * parts[number])} %`)));
     }
 
@@ -130,7 +144,7 @@
         ? `${exact} Below are the ${count} items nearest on the map.`
         : `A place on this map has no code of its own. This is the mean of the codes of the ${count} nearest items, weighted by 1 / distance; the circle holds them.`;
       const rounded = space.content.rounding >= 0.001 && !exactCode ? ` Rounding of codes changes a pixel by up to ${space.content.rounding.toPrecision(1)} of the range from black to white.` : "";
-      const far = `Gray, as it lies off the data: the ${count} nearest items reach ${away.toPrecision(2)} times as far as those of nearly all items do.`;
+      const far = `Gray, as it lies off the data: its ${count} nearest items lie up to ${away.toPrecision(2)} times as far away as those of 99 % of the items.`;
       return [from, rounded, ...(away > 1 ? [" ", element("span", { className: "far" }, far)] : [])];
     }
 
