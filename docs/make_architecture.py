@@ -11,6 +11,7 @@ PICTURE = Path(__file__).with_name("architecture.svg")
 CAPTIONS = {
     "cli": "one file a verb",
     "testing": "checks for plugin authors",
+    "serving": "the page with a server of this machine behind it: decodes and encodes by torch",
     "report": "charts, the page, diffs: made from results",
     "explore": "looks into one latent space, one file a verb",
     "api": "run, score, load_results",

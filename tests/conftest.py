@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shutil
 import sys
 import textwrap
 
@@ -15,6 +16,9 @@ import torch
 
 from latentbench import Benchmark
 
+CHROMIUM = shutil.which("chromium")
+NO_CHROMIUM = "Chromium is missing; install Debian's package chromium (apt-get install chromium)"
+BROWSER_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TINY = {
     "models": ("ae",),
     "references": (),
@@ -99,3 +103,16 @@ def install(site):
         return info
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser, one for all tests."""
+    if CHROMIUM is None:
+        pytest.skip(NO_CHROMIUM)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_OPTIONS)
+        yield opened
+        opened.close()

@@ -39,6 +39,8 @@ def line(number: int) -> list[str]:
     words = [*_words(command, random)]
     if random.random() < 0.06:
         words.insert(random.randrange(len(words) + 1), random.choice(STRANGERS))
+    if verb == "explore":  # a server, which stays until it is stopped
+        words.append("--help")
     if verb == "run":
         words += SHORT if random.random() < 0.15 else ("--dry-run",)
     return [verb, *words]

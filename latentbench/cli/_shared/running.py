@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from latentbench.execution.options import Execution
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
+    from latentbench.report.page.addition import PageAddition
     from latentbench.results import Results
 
-__all__ = ["execute_plan", "execution_of", "show_results", "shown_again", "told", "write_page"]
+__all__ = ["execute_plan", "execution_of", "served_page", "show_results", "shown_again", "told", "write_page"]
 
 
 def execute_plan(
@@ -104,6 +105,18 @@ def write_page(
         write_report(results, plugins.report_sections(results), page, shown, maps)
         if figures is not None:
             write_figures(drawn, results.path / "figures", figures)
+
+
+def served_page(results: Results, plugins: Plugins, addition: PageAddition) -> str:
+    """Return the page of a run with what a server adds to it; nothing is written."""
+    from latentbench.files.reading import uncollected
+    from latentbench.report.charts.plots import plots
+    from latentbench.report.charts.similarity_plot import stored_plots
+    from latentbench.report.page.write import report_page
+
+    with uncollected():
+        shown = [*plots(results), *stored_plots(results, plugins)]
+        return report_page(results, plugins.report_sections(results), shown, addition=addition)
 
 
 def shown_again(finished: FinishedRun, request: Benchmark, folder: Path) -> bool:

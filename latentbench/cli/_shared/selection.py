@@ -30,9 +30,11 @@ __all__ = [
     "check_item",
     "check_items",
     "choose",
+    "chosen_trial",
     "figure_stem",
     "items_option",
     "open_trial",
+    "opened_space",
     "output_folder",
     "selection_options",
 ]
@@ -150,11 +152,18 @@ def open_trial(
         RequestError: several trials match, the trial failed, or its model cannot be reloaded.
         UnknownNameError: the run has no such data set or model.
     """
-    from latentbench.report.page.pictures import median_trial
     from latentbench.results import Results
 
     results = Results(Path(run), plugins)
     folder = output_folder(results, verb, output)
+    trial = chosen_trial(results, run, model, dataset, seed)
+    return SelectedTrial(results, trial, opened_space(results, trial), folder)
+
+
+def chosen_trial(results: Results, run: str, model: str | None, dataset: str | None, seed: int | None) -> Trial:
+    """Return the trial that the options name; see `open_trial`."""
+    from latentbench.report.page.pictures import median_trial
+
     data = choose("data set", dataset, [trial.dataset for trial in results.trials], "--dataset")
     rows = [trial for trial in results.trials if trial.dataset == data]
     label = choose("model", _final_label(model, rows), [trial.label for trial in rows], "--model")
@@ -169,11 +178,15 @@ def open_trial(
         trial = seeds[seed]
         if not trial.ok:
             raise RequestError(f"{label} with seed {seed} did not succeed; choose another --seed")
+    return trial
+
+
+def opened_space(results: Results, trial: Trial) -> LatentSpace:
+    """Return the latent space of a chosen trial; see `open_trial`."""
     try:
-        space = results.latent_space(trial)
+        return results.latent_space(trial)
     except NotApplicableError as error:
         raise RequestError(f"{error}; choose another --model") from error
-    return SelectedTrial(results, trial, space, folder)
 
 
 def output_folder(results: Results, verb: str, output: str | None) -> Path:

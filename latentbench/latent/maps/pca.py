@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["centered_places", "checked_codes", "pca_map"]
+__all__ = ["centered_places", "checked_codes", "pca_axes", "pca_map"]
 
 Array = NDArray[np.float64]
 
@@ -29,14 +29,33 @@ def pca_map(codes: ArrayLike) -> tuple[Array, Array]:
     >>> places[:, 0], shares
     (array([-1.,  1., -1.,  1.]), array([0.8, 0.2]))
     """
-    points = checked_codes(codes)
-    centered = centered_places(points)
-    variances, axes = _principal_axes(centered)
-    largest = np.abs(axes).argmax(axis=0)
-    axes = axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+    centered = centered_places(checked_codes(codes))
+    variances, axes = _signed_axes(centered)
     total = float(centered.var(axis=0).sum())
     shares = variances / total if total > 0 else np.zeros_like(variances)
     return _two_columns(centered @ axes), _two_columns(shares[None, :])[0]
+
+
+def pca_axes(codes: ArrayLike) -> tuple[Array, Array]:
+    """Return the middle `(d,)` and the axes `(d, 2)` of a map: other codes lie at `(codes - middle) @ axes` on it.
+
+    Raises:
+        ValueError: codes are not a finite, non-empty `(n, d)` array.
+
+    >>> middle, axes = pca_axes([[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [2.0, 1.0]])
+    >>> ([3.0, 0.5] - middle) @ axes
+    array([2., 0.])
+    """
+    points = checked_codes(codes)
+    axes = _signed_axes(centered_places(points))[1]
+    return points.mean(axis=0), _two_columns(axes)
+
+
+def _signed_axes(centered: Array) -> tuple[Array, Array]:
+    """Return the principal axes with their signs chosen, and their variances."""
+    variances, axes = _principal_axes(centered)
+    largest = np.abs(axes).argmax(axis=0)
+    return variances, axes * np.where(axes[largest, np.arange(axes.shape[1])] < 0, -1.0, 1.0)
 
 
 def _principal_axes(centered: Array) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from latentbench.report.page.neighbors import MOST_ITEMS, nearest_items
 from latentbench.report.page.packing import packed_numbers, packed_values
 from latentbench.report.page.sprites import sprite_sheets
 
-__all__ = ["LinkedMaps"]
+__all__ = ["LinkedMaps", "classes_of"]
 
 Array = NDArray[Any]
 SHAPES = ("circle", "square", "triangle", "diamond")  # by turns, as a second cue beside the color
@@ -89,7 +89,7 @@ class LinkedMaps:
         return {**self._items, "total": self._total, "spaces": spaces} if spaces else None
 
 
-def _classes(space: LatentSpace, rows: Array) -> dict[str, Any] | None:
+def classes_of(space: LatentSpace, rows: Array) -> dict[str, Any] | None:
     """Return the class of each item as a place among the classes, and their names, colors and shapes."""
     if "labels" not in space.supplies:
         return None
@@ -157,7 +157,7 @@ def _trust(map_: Map) -> str:
 
 
 _PARTS = {
-    "classes": _classes,
+    "classes": classes_of,
     "factors": _factors,
     "thumbnails": _thumbnails,
 }  # from the first space that has them

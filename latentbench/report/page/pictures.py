@@ -130,13 +130,16 @@ def median_trial(
     return next(iter(succeeded.values()), None)
 
 
-def pictures(results: Results, dataset: str, methods: Sequence[str] = ()) -> Pictures:
+def pictures(
+    results: Results, dataset: str, methods: Sequence[str] = (), decoding: DecodingContent | None = None
+) -> Pictures:
     """Draw all pictures of a data set. A model that cannot be loaded is skipped, with the reason.
 
     Args:
         results: of the run.
         dataset: heading of the data set.
         methods: maps of each compared model that are made, where they are not there yet, and put into the run.
+        decoding: collects the models that decode in the page; default: those whose decoders can run there.
     """
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
@@ -144,7 +147,7 @@ def pictures(results: Results, dataset: str, methods: Sequence[str] = ()) -> Pic
     judges = _judging_rows(results)
     medians = [trial for label in pictured if (trial := median_trial(results, dataset, label, judges)) is not None]
     kept = _kept(results, dataset, medians)
-    decoding = DecodingContent()
+    decoding = DecodingContent() if decoding is None else decoding
     linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
     for trial, stored in kept:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from latentbench.report.page.decoding.section import SCRIPTS
 from latentbench.report.page.embedding import base64_text
 
-__all__ = ["FOLDER", "PARTS", "PageScript", "page_scripts", "security_policy"]
+__all__ = ["FOLDER", "PARTS", "PageScript", "page_scripts", "read_scripts", "security_policy"]
 
 FOLDER = Path(__file__).parent
 PARTS = (  # in the order in which they are read: each uses those before it
@@ -61,10 +62,21 @@ class PageScript:
 
 def page_scripts() -> list[PageScript]:
     """Read all parts."""
-    return [PageScript(name, (FOLDER / name).read_text("utf-8")) for name in PARTS]
+    return read_scripts(FOLDER, PARTS)
 
 
-def security_policy(scripts: list[PageScript]) -> str:
-    """Return the policy by which a browser loads nothing, evaluates no text, and runs these scripts alone."""
+def read_scripts(folder: Path, names: Sequence[str]) -> list[PageScript]:
+    """Read the scripts of these names below a folder."""
+    return [PageScript(name, (folder / name).read_text("utf-8")) for name in names]
+
+
+def security_policy(scripts: Sequence[PageScript], *, asks: bool = False) -> str:
+    """Return the policy by which a browser loads nothing, evaluates no text, and runs these scripts alone.
+
+    Args:
+        scripts: all of the page.
+        asks: whether the page is served, and may ask its own server, though no other.
+    """
     sources = " ".join(script.source for script in scripts)
-    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {sources}"
+    policy = f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {sources}"
+    return f"{policy}; connect-src 'self'" if asks else policy

@@ -15,6 +15,7 @@ from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
 from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
+from latentbench.report.page.addition import PageAddition
 from latentbench.report.page.decoding.section import decoding_style
 from latentbench.report.page.embedding import page_data
 from latentbench.report.page.pictures import Picture, Pictures, pictures
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from latentbench.report.charts.plots import Plot
     from latentbench.results import Results
 
-__all__ = ["write_report"]
+__all__ = ["report_page", "write_report"]
 
 MOST_ROWS = 200  # of a plugin's table
 MOST_COLUMNS = 100  # of the table of all scores; beyond, settings that no score chose are left out
@@ -102,16 +103,42 @@ def write_report(
         RequestError: it cannot be written there.
         LatentbenchError: the disk is full or fails.
     """
+    page = report_page(results, plugins_sections, drawn, maps)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page.encode())
+    except OSError as error:
+        raise refusal(error, f"the report {path} cannot be written") from error
+    return path
+
+
+def report_page(
+    results: Results,
+    plugins_sections: Sequence[tuple[str, pd.DataFrame | str]],
+    drawn: Sequence[Plot] = (),
+    maps: Sequence[str] = (),
+    addition: PageAddition | None = None,
+) -> str:
+    """Return the page of a run; the arguments are those of `write_report`.
+
+    Args:
+        results: of the run.
+        plugins_sections: titled tables and SVG drawings of plugins.
+        drawn: the figures it shows.
+        maps: methods of maps that are made for it.
+        addition: what it has beyond the file, where it is served.
+    """
     table = comparison_table(results)
     everything = comparison_table(results, every=True, most_columns=MOST_COLUMNS)
     pairs = zip(table.comparisons, everything.comparisons, strict=True)
-    parts = [_part(results, *pair, table, drawn, maps) for pair in pairs]
-    scripts = page_scripts()
-    page = page_template(FOLDER / "template.html").render(
+    parts = [_part(results, *pair, table, drawn, maps, addition) for pair in pairs]
+    scripts = [*page_scripts(), *(addition.scripts if addition else ())]
+    return page_template(FOLDER / "template.html").render(
         title=results.title,
-        style=_style(),
+        style=_style() + (addition.style if addition else ""),
         scripts=scripts,
-        policy=security_policy(scripts),
+        policy=security_policy(scripts, asks=addition is not None),
+        served=addition is not None,
         parts=parts,
         sections=[_section(title, content) for title, content in plugins_sections],
         failures=results.failures,
@@ -120,12 +147,6 @@ def write_report(
         share=_share,
         without_bar=_without_bar,
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, page.encode())
-    except OSError as error:
-        raise refusal(error, f"the report {path} cannot be written") from error
-    return path
 
 
 def _part(
@@ -135,7 +156,9 @@ def _part(
     table: Table,
     drawn: Sequence[Plot],
     maps: Sequence[str],
+    addition: PageAddition | None,
 ) -> _DatasetPart:
+    decoding = None if addition is None else addition.decoding(comparison.dataset)
     axes, axes_suffice = axis_displays(comparison, table), axes_show_all(comparison, table)
     return _DatasetPart(
         comparison,
@@ -147,7 +170,7 @@ def _part(
         conclusions(comparison, table),
         warnings(comparison),
         _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
-        pictures(results, comparison.dataset, maps),
+        pictures(results, comparison.dataset, maps, decoding),
         _not_applicable(everything),
     )
 

@@ -1,7 +1,6 @@
-"""A browser without a network, one for all tests, and pages that say what they asked for."""
+"""Pages without a network, that say what they asked for."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,7 @@ from latentbench.report.page.write import write_report
 
 EVIL = "<script>alert('x')</script>"
 CLASS_NAMES = ("<img src=x>", "one", "two", "three", "four", "five", "six", "seven", "eight", "=nine")
-CHROMIUM = shutil.which("chromium")
-MISSING = "Chromium is missing; install Debian's package chromium (apt-get install chromium)"
 READBACK = "Canvas2D: Multiple readback"  # a warning that tests cause, which look at pixels
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 class Watched:
@@ -55,18 +51,6 @@ class Watched:
 
     def data(self, selector):
         return json.loads(self.tab.locator(selector).text_content())
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip(MISSING)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

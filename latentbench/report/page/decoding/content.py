@@ -21,7 +21,7 @@ from latentbench.report.page.decoding.sampler import sampler_data
 from latentbench.report.page.decoding.ways import geodesics, transports, way_pairs
 from latentbench.report.page.embedding import base64_text
 
-__all__ = ["OpenedModel", "item_rows", "items_data", "model_data"]
+__all__ = ["OpenedModel", "UsualCodes", "item_rows", "items_data", "model_data"]
 
 MOST_ITEMS = 40
 COLUMNS = 10  # of the sheet of thumbnails
@@ -54,6 +54,35 @@ class OpenedModel:
     encoder: str
     space: LatentSpace
     reference: bool = False
+
+
+@dataclass(frozen=True)
+class UsualCodes:
+    """Where most codes of a space lie.
+
+    Attributes:
+        mean: `(d,)`.
+        spread: standard deviation of each number, `(d,)`.
+        far: root of the mean square of a code's distances from the mean, each in such deviations, that 99 % of the
+            codes stay below.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    far: float
+
+    @classmethod
+    def of(cls, codes: Tensor) -> UsualCodes:
+        """Measure codes `(n, d)`."""
+        precise = codes.double().cpu()
+        mean, spread = precise.mean(0), precise.std(0, correction=0).clamp_min(1e-12)
+        reaches = ((precise - mean) / spread).square().mean(1).sqrt()
+        return cls(mean, spread, float(torch.quantile(reaches, FAR)))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {"mean": _text(self.mean), "spread": _text(self.spread), "far": self.far}
 
 
 def item_rows(space: LatentSpace, most: int = MOST_ITEMS, of_class: int = ITEMS_OF_CLASS) -> list[int]:
@@ -106,9 +135,6 @@ def _items_in_words(space: LatentSpace, rows: Sequence[int]) -> str:
 def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, Any]) -> dict[str, Any]:
     """Return for JSON what the page shows of a model whose decoder was exported."""
     space = model.space
-    codes = space.codes.double().cpu()
-    spread = codes.std(0, correction=0).clamp_min(1e-12)
-    far = torch.quantile((((codes - codes.mean(0)) / spread).square().mean(1)).sqrt(), FAR)
     source, source_codes, words = _source(model)
     return {
         "label": model.label,
@@ -116,11 +142,9 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
         "reference": model.reference,
         "origin": _origin(model),
         **decoder,
-        "codes": _text(codes[list(rows)]),
+        "codes": _text(space.codes[list(rows)]),
         "geodesic": geodesics(space, space.codes[list(rows)], way_pairs(len(rows)), decoder["products"]),
-        "mean": _text(codes.mean(0)),
-        "spread": _text(spread),
-        "far": float(far),
+        **UsualCodes.of(space.codes).data,
         "directions": _directions(source, source_codes),
         "directionWords": words,
         "sampler": sampler_data(space, source_codes, words),

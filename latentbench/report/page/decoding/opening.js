@@ -9,6 +9,7 @@ const LatentOpening = (() => {
     return (code) => {
       const key = code.join();
       const pixels = pictures.get(key) ?? picture(code);
+      if (pixels instanceof Promise) pixels.catch(() => pictures.get(key) === pixels && pictures.delete(key));
       pictures.delete(key);
       pictures.set(key, pixels);
       if (pictures.size > REMEMBERED) pictures.delete(pictures.keys().next().value);
@@ -18,11 +19,12 @@ const LatentOpening = (() => {
 
   // `remembered` draws all pixels; `quick` may draw a quarter of them, where all would take long.
   function opened(model, shape) {
-    const { picture, ...verdict } = LatentDecoder.open(model);
+    const served = model.served !== undefined;
+    const { picture, ...verdict } = (served ? LatentServer : LatentDecoder).open(model);
     if (!picture) return { picture, ...verdict };
     const pictures = new Map();
     const remembered = remembering(picture, pictures);
-    const coarse = LatentCoarse.open(model, picture, shape);
+    const coarse = !served && LatentCoarse.open(model, picture, shape);
     const roughly = coarse && remembering(coarse, new Map());
     const quick = (code) => (coarse && !pictures.has(code.join()) ? roughly(code) : remembered(code));
     return { picture, remembered, quick, coarse: Boolean(coarse), ...verdict };

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from latentbench.errors import LatentbenchError
 from latentbench.report.page.decoding.content import OpenedModel, item_rows, items_data, model_data
 from latentbench.report.page.decoding.exported import exported_decoder
@@ -91,12 +93,21 @@ class DecodingContent:
         try:
             self._rows = self._rows or item_rows(model.space)
             self._items = self._items or items_data(model.space, self._rows)
-            decoder = exported_decoder(model.space, model.space.codes[self._rows])
+            decoder = self.decoder(model, model.space.codes[self._rows])
             self.models.append(model_data(model, self._rows, decoder))
         except Exception as error:  # noqa: BLE001 - a stranger's decoder must not cost the page
             self.absent.append((model.label, _reason(error)))
             return f"its decoder is not in the page: {str(error).removesuffix('.')}"
         return len(self.models) - 1
+
+    def decoder(self, model: OpenedModel, codes: Tensor) -> dict[str, Any]:
+        """Return how a model decodes `codes` `(m, d)` of items, and others; an error is a reason why not."""
+        return exported_decoder(model.space, codes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of the pictures; empty without models."""
+        return tuple(self._items.get("shape", ()))
 
     def section(self, number: int = 0) -> DecodingSection:
         """Return the part of the page in which these models decode.

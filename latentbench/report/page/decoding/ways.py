@@ -60,7 +60,7 @@ def transports(space: LatentSpace, rows: Sequence[int], pairs: Sequence[tuple[in
 
 
 def geodesics(
-    space: LatentSpace, codes: torch.Tensor, pairs: Sequence[tuple[int, int]], products: int
+    space: LatentSpace, codes: torch.Tensor, pairs: Sequence[tuple[int, int]], products: int | None
 ) -> dict[str, Any]:
     """Return for JSON the codes along the geodesic of each pair, `(pairs, steps + 1, d)`, or why there are none.
 
@@ -68,10 +68,12 @@ def geodesics(
         space: whose decoder says what is short.
         codes: of the items `(m, d)`.
         pairs: of places among them.
-        products: that the decoder computes for one code.
+        products: that the decoder computes for one code; None where nobody has counted them.
     """
     reason = space.missing(("decoder_gradient",))
-    if products * len(pairs) * (STEPS + 1) * ITERATIONS * PASSES > MOST_PRODUCTS:
+    if products is None:
+        reason = "how long its decoder takes is not known; the verb morph draws it"
+    elif products * len(pairs) * (STEPS + 1) * ITERATIONS * PASSES > MOST_PRODUCTS:
         reason = "its decoder is too large to search for it while the page is made; the verb morph draws it"
     if reason is None and pairs:
         starts, ends = (codes[[pair[end] for pair in pairs]] for end in (0, 1))

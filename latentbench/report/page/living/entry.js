@@ -27,9 +27,10 @@
 
   /** Say on the page that something does not work. */
   function trouble(sentence) {
+    const box = document.getElementById("trouble");
+    if ([...box.children].some((each) => each.textContent === sentence)) return;
     const line = document.createElement("p");
     line.textContent = sentence;
-    const box = document.getElementById("trouble");
     box.append(line);
     box.hidden = false;
   }

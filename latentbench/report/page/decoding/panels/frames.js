@@ -8,8 +8,26 @@ const LatentFrames = (() => {
     return element;
   }
 
+  const wanted = new WeakMap(); // canvas -> what is to be painted on it
+
+  // Paint pixels, or those that a promise brings unless others are wanted by then.
+  function paint(canvas, pixels, shape) {
+    wanted.set(canvas, pixels);
+    canvas.ariaBusy = String(pixels instanceof Promise);
+    if (!(pixels instanceof Promise)) return put(canvas, pixels, shape);
+    pixels.then((brought) => wanted.get(canvas) === pixels && paint(canvas, brought, shape),
+      (error) => wanted.get(canvas) === pixels && giveUp(canvas, error));
+  }
+
+  // An old picture must not stand for a code that could not be decoded.
+  function giveUp(canvas, error) {
+    canvas.ariaBusy = "false";
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    latentbench.trouble(`A picture cannot be shown (${error.message}).`);
+  }
+
   // Draw pixels of this shape, or a quarter of them: every second one of every second row.
-  function paint(canvas, pixels, [channels, high, wide]) {
+  function put(canvas, pixels, [channels, high, wide]) {
     const part = Math.sqrt((channels * high * wide) / pixels.length);
     const [height, width] = [high / part, wide / part];
     if (canvas.width !== width) canvas.width = width;
