@@ -15,7 +15,7 @@ from latentbench.report.page.embedding import page_data
 from latentbench.report.page.linked import classes_of
 from latentbench.report.page.packing import packed_values
 from latentbench.report.page.templates import page_template
-from latentbench.serving.images import FORMATS
+from latentbench.serving.images import KINDS
 from latentbench.serving.models import ServedModel, ServedModels
 
 __all__ = ["FOLDER", "ServedDecoding"]
@@ -107,7 +107,7 @@ class ServedDecoding(DecodingContent):
             number=number,
             models=self._encoding,
             absent=self._silent,
-            formats=", ".join(FORMATS),
+            formats=KINDS,
             data=data,
         )
         return DecodingSection(decoding.html + html, decoding.data_id, decoding.data)

@@ -5,6 +5,7 @@
   const { paint } = LatentFrames;
   const { reach } = LatentMixing;
   const FAR = "Its code lies farther from the mean than 99 % of the test codes: the model has not learned such codes.";
+  const OWN = [128, 128, 128]; // the color of a dot that has no class
   const MOST_BYTES = 20_000_000; // that the server reads
 
   function floats(text) {
@@ -40,7 +41,7 @@
       const items = arrays.places(model);
       const count = items.length / 2;
       const { table, of, shapes } = colors.byClass(classes && { ...classes, of: arrays.numbers(classes.of) }, count);
-      this.view.coloring = { table, shapes, of: Uint16Array.of(...of, 0) };
+      this.view.coloring = { table: [...table, OWN], shapes, of: Uint16Array.of(...of, table.length) };
       this.view.marks = classes?.colors.length ? { ...classes, of } : null;
       this.view.rings = [{ item: count, strong: true }];
       this.view.label(`PCA map of ${count} test items; a ring shows where your image lies.`);

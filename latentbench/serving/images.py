@@ -13,9 +13,10 @@ from PIL import Image, ImageOps
 
 from latentbench.errors import DataError
 
-__all__ = ["FORMATS", "ItemForm", "as_item"]
+__all__ = ["KINDS", "ItemForm", "as_item"]
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # as Pillow calls them
+KINDS = "PNG, JPEG, WebP, GIF, BMP and TIFF"
 MOST_PIXELS = 50_000_000
 ORIENTATION = 0x0112  # where a camera notes how it was held
 GRAY, DEEP = ("1", "L", "LA", "La"), ("I", "F")  # modes; the deep ones have over 8 bits, whatever follows
@@ -76,7 +77,7 @@ def _opened(content: bytes) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise DataError(f"the file is no image that can be read: {', '.join(FORMATS)} can, whole ones") from error
+        raise DataError(f"the file is no image that can be read; whole files of {KINDS} are") from error
     if image.mode.startswith(DEEP):
         raise DataError("the image has more than 8 bits for each color of a pixel; save it with 8 bits")
     return image

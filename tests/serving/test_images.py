@@ -89,7 +89,7 @@ def test_files_that_cannot_be_read_are_refused(image_file, monkeypatch):
     good = image_file(RNG.integers(0, 256, (8, 8)))
     for content in (b"", b"text", good[: len(good) // 2], b"%PDF-1.4", b"<svg/>"):
         with pytest.raises(
-            DataError, match="the file is no image that can be read: PNG, JPEG, WEBP, GIF, BMP, TIFF"
+            DataError, match="the file is no image that can be read; whole files of PNG, JPEG, WebP"
         ):
             as_item(content, GRAY)
     with pytest.raises(DataError, match="more than 8 bits for each color"):
