@@ -23,6 +23,13 @@ PIXELS = """
   return Array.from({ length: data.length / 4 }, (_, place) => data[4 * place]);
 }
 """
+PLACE = """
+() => {
+  const { code, picture } = latentbench.pairs[0].placePanel;
+  const { data } = picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
+  return [Array.from(code), Array.from({ length: data.length / 4 }, (_, place) => data[4 * place])];
+}
+"""
 SETTLED = "() => !document.querySelector('canvas[aria-busy=true]')"
 REFUSED = "Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)"
 READBACK = "Canvas2D: Multiple readback"  # a warning that this test causes, which looks at pixels
@@ -95,6 +102,19 @@ def test_torch_decodes_what_the_page_cannot(page, spaces):
         code = torch.lerp(space.codes[start], space.codes[end], share)[None]
         expected = as_pictures(space.decode(code), like=space.inputs)[0, 0].ravel() * 255
         assert np.abs(shown(page, "linear") - expected).max() <= 1
+
+
+def test_a_click_on_a_map_decodes_by_torch(page, spaces):
+    space = spaces["Odd"]
+    lists = page.locator("[data-pair] select")
+    lists.first.select_option(label=next(each for each in lists.first.inner_text().split("\n") if "Odd" in each))
+    page.locator(".map").first.click(position={"x": 150, "y": 120})
+    page.wait_for_selector(".place-box:not([hidden])")
+    page.wait_for_function(SETTLED)
+    code, pixels = page.evaluate(PLACE)
+    expected = as_pictures(space.decode(torch.tensor([code])), like=space.inputs)[0, 0].ravel() * 255
+    assert np.abs(np.array(pixels) - expected).max() <= 1
+    assert "Decoded at the cross by Odd" in page.locator(".place-box").first.inner_text()
 
 
 def test_a_server_that_has_gone_is_told(browser, served):
