@@ -81,10 +81,9 @@ def command(
 def _check_trials(results: Results, run: str) -> None:
     """Refuse a run of which there is nothing to see."""
     if not any(trial.ok for trial in results.trials):
-        count = len(results.trials)
-        which = f"none of its {count} trials has succeeded" if count else "it has no trials"
         raise RequestError(
-            f"nothing of {run} can be explored: {which}; `latentbench status {run}` tells how far it is"
+            f"nothing of {run} can be explored: none of its {len(results.trials)} trials has succeeded; "
+            f"`latentbench status {run}` tells how far it is"
         )
 
 
