@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from importlib.metadata import Distribution, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +77,7 @@ class Plugins:
         self.forgone: dict[str, str] = {}
         self.blocked = blocked
         unused = set(blocked)
-        for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution_name(p.dist), p.name)):
-            info = PluginInfo(
-                f"{_distribution_name(point.dist)}:{point.name}",
-                _distribution_name(point.dist),
-                (point.dist.version if point.dist else "") or "",
-                _is_editable(point.dist),
-            )
+        for info, point in _installed():
             if info.name in blocked or info.distribution in blocked:
                 unused -= {info.name, info.distribution}
             else:
@@ -350,12 +344,28 @@ def _of_file(path: str) -> PluginInfo:
     return PluginInfo(path, "file", editable=True, sha256=digest)
 
 
-def _distribution_name(distribution: Distribution | None) -> str:
-    return (distribution.name if distribution else "") or "unknown"
+def _installed() -> list[tuple[PluginInfo, EntryPoint]]:
+    """Return what installed distributions offer, in the order of their names and of the entry points'."""
+    infos = []
+    known: dict[int, tuple[str, str, bool]] = {}  # by distribution: to read what describes one takes milliseconds
+    for point in entry_points(group=GROUP):
+        if id(point.dist) not in known:
+            known[id(point.dist)] = _described(point.dist)
+        name, version, editable = known[id(point.dist)]
+        infos.append((PluginInfo(f"{name}:{point.name}", name, version, editable), point))
+    return sorted(infos, key=lambda pair: (pair[0].distribution, pair[1].name))
 
 
-def _is_editable(distribution: Distribution | None) -> bool:
-    text = distribution.read_text("direct_url.json") if distribution else None
+def _described(distribution: Distribution | None) -> tuple[str, str, bool]:
+    """Return a distribution's name and version, and whether it is installed editable."""
+    if distribution is None:
+        return "unknown", "", False
+    about = distribution.metadata
+    return about["Name"] or "unknown", about["Version"] or "", _is_editable(distribution)
+
+
+def _is_editable(distribution: Distribution) -> bool:
+    text = distribution.read_text("direct_url.json")
     try:
         return bool(text and json.loads(text).get("dir_info", {}).get("editable"))
     except (ValueError, AttributeError):

@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, a cache and a trust list of their own, tiny benchmarks, loose plugin files."""
 
+import gc
 import importlib
 import json
 import os
@@ -27,6 +28,23 @@ TINY = {
     "budget": {"epochs": 1, "batch_size": 64, "train_limit": 200},
     "params": {"latent_dim": 2},
 }
+
+
+def pytest_collection_finish():
+    spare_the_collector()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _spared_collector():
+    """What a file of tests has imported is there to stay."""
+    yield
+    spare_the_collector()
+
+
+def spare_the_collector():
+    """Take what is there out of the rounds of the garbage collector, of which every trial asks for some."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -42,6 +43,12 @@ def describe_environment(plugins: Plugins) -> dict[str, Any]:
         "cores": available_cores(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else "none",
         "convolutions": chosen_convolutions(),
-        "versions": {name: version(name) for name in RECORDED},
+        "versions": dict(_versions()),
         "plugins": [asdict(info) for info in plugins.infos],
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Look up the versions once: what describes a distribution is long."""
+    return {name: version(name) for name in RECORDED}

@@ -133,6 +133,7 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if looks:
-            gc.freeze()  # and back: what was made is old now, so that it is not looked through at once
-            gc.unfreeze()
+            if not gc.get_freeze_count():  # else what is spared for good would be spared no longer
+                gc.freeze()  # and back: what was made is old now, so that it is not looked through at once
+                gc.unfreeze()
             gc.enable()
