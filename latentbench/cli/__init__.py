@@ -125,8 +125,9 @@ def _status(arguments: list[str] | None) -> int:
     """Run the command line and return the exit status; what went wrong is told in one sentence."""
     try:
         Path.cwd()  # libraries that are loaded later end the process if it is gone
-        with shown_preparing(), working(_doing(sys.argv[1:] if arguments is None else arguments)):
-            status = cli.main(args=arguments, prog_name="latentbench", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        with shown_preparing(), working(_doing(given)):
+            status = cli.main(args=[*given], prog_name="latentbench", standalone_mode=False, obj=[*given])
     except click.ClickException as error:
         echo(_usage(error), err=True)
         return 2

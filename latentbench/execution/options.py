@@ -36,6 +36,7 @@ class Execution:
         executor_options: its parameters.
         retries: how often a training is begun again whose worker was killed, without getting further.
         detach: hand jobs to the executor and return; the same run without it collects what is finished.
+        command: the command line that asks for it, to be recorded; "" where a program does.
     """
 
     workers: int | None = None
@@ -49,6 +50,7 @@ class Execution:
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     retries: int = 3
     detach: bool = False
+    command: str = ""
 
     @property
     def elsewhere(self) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def execute(
             states = _first_left(states)
         if announce is not None:
             announce(sum(state.pending for state in states))
-        _write_request(plan, benchmark, folder, plugins)
+        _write_request(plan, benchmark, folder, plugins, execution.command)
         remember_named()
         plugins.run_started(benchmark, folder)
         prepare(states, execution)
@@ -184,7 +185,7 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins) -> None:
+def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, command: str) -> None:
     """Write run.json (what was asked for) and environment.json (what it runs on)."""
     request = {
         "title": benchmark.title,
@@ -195,6 +196,8 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         "swept": list(plan.swept),
         "plugin_files": [*plugins.files, *plugins.forgone],
         "plugins_blocked": list(plugins.blocked),
+        "command": command,
+        "asked_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     for name, content in {"run.json": request, "environment.json": describe_environment(plugins)}.items():
         try:

@@ -27,6 +27,8 @@ class _Request:
     plugin_files: list[str]
     plugins_blocked: list[str]
     swept: list[str] = field(default_factory=list)
+    command: str = ""
+    asked_at: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from latentbench.cli._shared.naming import LONGEST, file_name, other_choices
+from latentbench.cli._shared.naming import file_name, other_choices
+from latentbench.files.naming import LONGEST
 
 
 def test_names_tell_parts_apart():

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-
 import click
 
-from latentbench.text import normalized
+from latentbench.files.naming import file_name
 
 __all__ = ["file_name", "other_choices"]
 
 IN_THE_NAME = frozenset(
     {"run", "model", "dataset", "seed", "output", "files", "blocked", "form", "moving"}
 )  # the trial is in the name anyway, the format in the ending
-LONGEST = 150  # characters; file systems take 255 bytes, endings included
-
-
-def file_name(*parts: str) -> str:
-    """Join the parts of a file name, without characters that a file system may refuse.
-
-    >>> file_name("digits", "vae(beta=4)", "", "label:3->8")
-    'digits-vae_beta=4-label_3_8'
-    """
-    name = "-".join(re.sub(r"->|[^\w.=+-]+", "_", normalized(part)).strip("_") for part in parts if part)
-    if len(name.encode()) <= LONGEST:
-        return name
-    digest = hashlib.sha256("-".join(parts).encode()).hexdigest()[:8]
-    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{digest}"
 
 
 def other_choices(*named: str) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentbench.cli._shared.command_line import command_line
 from latentbench.cli._shared.options import read_options, split_names
 from latentbench.drawing.formats import USUAL, Formats
 from latentbench.terminal.output import echo, terminal_width
@@ -59,7 +60,8 @@ def execution_of(options: Mapping[str, Any]) -> Execution:
         "detach",
     )
     given = {name: options[name] for name in names if name in options}
-    return Execution(**given, executor_options=read_options(options.get("executor_options", ())))
+    chosen = read_options(options.get("executor_options", ()))
+    return Execution(**given, executor_options=chosen, command=command_line())
 
 
 def show_results(results: Results, plugins: Plugins, purposes: str | None, maps: Sequence[str] = ()) -> str:
