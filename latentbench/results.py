@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from latentbench.latent.space import LatentSpace
     from latentbench.model import Model
 
-__all__ = ["Results"]
+__all__ = ["Results", "ended_badly"]
 
 T = TypeVar("T")
 
@@ -140,8 +140,7 @@ class Results:
     @cached_property
     def failures(self) -> list[tuple[str, int, str, str]]:
         """(label, seed, status, message) of each trial that went wrong; impossible configurations did not."""
-        ended = [(trial, trial.outcome or MISSING) for trial in self.trials]
-        return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok" and not o.refused]
+        return ended_badly(self.trials)
 
     @property
     def complete(self) -> bool:
@@ -360,3 +359,9 @@ class Results:
                 write_atomically(path, content)
             except OSError as error:
                 raise refusal(error, f"{path} cannot be written", RunFolderError) from error
+
+
+def ended_badly(trials: Iterable[Trial]) -> list[tuple[str, int, str, str]]:
+    """Return (label, seed, status, message) of the trials that went wrong; impossible configurations did not."""
+    ended = [(trial, trial.outcome or MISSING) for trial in trials]
+    return [(t.label, t.seed, o.status, o.message) for t, o in ended if o.status != "ok" and not o.refused]

@@ -14,7 +14,17 @@ from latentbench.table.outcomes import Finding, listed, outcome
 from latentbench.table.pairing import FEWEST_SEEDS
 from latentbench.table.sweeps import Choice, Sweep
 
-__all__ = ["AIMS", "choices_reading", "reading", "shortfall", "spoken", "verdicts", "warnings"]
+__all__ = [
+    "AIMS",
+    "cautions",
+    "choices_reading",
+    "faults",
+    "reading",
+    "shortfall",
+    "spoken",
+    "verdicts",
+    "warnings",
+]
 
 AIMS = {
     "find": "To find similar items",
@@ -95,7 +105,12 @@ def _capital(text: str) -> str:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return what a reader must know before the numbers; nothing for most tables."""
+    """Return what a reader must know before the numbers: what is wrong, then cautions; nothing for most tables."""
+    return [*faults(comparison), *cautions(comparison)]
+
+
+def faults(comparison: Comparison) -> list[str]:
+    """Return what is wrong with the numbers: collapsed and unfinished models, failures, mixed environments."""
     flagged: dict[str, list[str]] = {}
     for column in comparison.columns:
         for flag, trials in column.flags.items():
@@ -107,14 +122,18 @@ def warnings(comparison: Comparison) -> list[str]:
     where = [column.label for column in comparison.columns if column.ok < column.trials]
     named = f" ({listed(where)})" if where else ""
     said += [f"{bad} of {comparison.trials} trials gave no result{named}."] if bad else []
-    items = max(
-        (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
-    )
-    said += [f"Only {items:.0f} test items: differences of about 1 % are noise."] if items < FEWEST_ITEMS else []
-    said += _too_few_seeds(comparison) if 0 < comparison.seeds < FEWEST_SEEDS else []
     mixed = comparison.environments > 1
     said += [f"The numbers come from {comparison.environments} different environments."] if mixed else []
     return said
+
+
+def cautions(comparison: Comparison) -> list[str]:
+    """Return how little the numbers can tell apart: few test items, few seeds. Nothing is wrong with them."""
+    items = max(
+        (row.items for row in comparison.rows if row.kind == "quality" and row.items > 0), default=math.inf
+    )
+    few = [f"Only {items:.0f} test items: differences of about 1 % are noise."] if items < FEWEST_ITEMS else []
+    return few + (_too_few_seeds(comparison) if 0 < comparison.seeds < FEWEST_SEEDS else [])
 
 
 def _too_few_seeds(comparison: Comparison) -> list[str]:

@@ -114,11 +114,11 @@ def served_page(results: Results, plugins: Plugins, addition: PageAddition) -> s
     from latentbench.files.reading import uncollected
     from latentbench.report.charts.plots import plots
     from latentbench.report.charts.similarity_plot import stored_plots
-    from latentbench.report.page.write import report_page
+    from latentbench.report.page.write import ReportedRun, report_page
 
     with uncollected():
         shown = [*plots(results), *stored_plots(results, plugins)]
-        return report_page(results, plugins.report_sections(results), shown, addition=addition)
+        return report_page([ReportedRun(results, plugins.report_sections(results), shown)], addition)
 
 
 def shown_again(finished: FinishedRun, request: Benchmark, folder: Path) -> bool:

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
 
 IMAGES = 10
+STRIP_IMAGES = 8  # on the first screen, beside a walk
 STEPS = 10
 MOST_SETTINGS = 6  # of a sweep; each is a model to open, to run and to draw
 MOST_DIMENSIONS, LEVELS = 5, 7  # of traversals
@@ -67,6 +68,7 @@ class Picture:
         uri: the picture itself, as a data URI.
         alt: what it shows, in words.
         columns: number of images side by side; 0 for a picture that is not a strip of images.
+        pixels: width of one of these images.
     """
 
     label: str
@@ -74,6 +76,7 @@ class Picture:
     uri: str
     alt: str
     columns: int = 0
+    pixels: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Pictures:
         sentence: why there are no strips.
         skipped: (model, reason) of what could not be shown.
         choice: which of the chosen settings are shown, where they are too many; "" where all are.
+        sizes: split -> number of items, as far as a model tells.
     """
 
     reconstructions: tuple[Picture, ...] = ()
@@ -107,6 +111,7 @@ class Pictures:
     sentence: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     choice: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def _judging_rows(results: Results) -> list[list[ScoreRow]]:
@@ -148,11 +153,13 @@ def pictures(
     medians = [trial for label in pictured if (trial := median_trial(results, dataset, label, judges)) is not None]
     kept = _kept(results, dataset, medians)
     decoding = DecodingContent() if decoding is None else decoding
+    sizes: dict[str, int] = {}
     linked = LinkedMaps(max([COUNT, *(len(map_.rows) for _, stored in kept for map_ in stored)]))
     for trial, stored in kept:
         try:
             space = results.latent_space(trial)
             decoder: int | str = "the page holds the decoder of the median seed alone"
+            sizes = sizes or _sizes(space)
             if trial in medians:
                 stored = completed_maps(results, trial, space, stored, methods)
                 excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
@@ -174,7 +181,8 @@ def pictures(
             skipped.append((trial.label, str(error)))
         except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not cost the page
             skipped.append((trial.label, f"{type(error).__name__}: {error}"))
-    return replace(_drawn(excerpts, tuple(skipped)), choice=choice, linked=linked.content, decoding=decoding)
+    drawn = _drawn(excerpts, tuple(skipped))
+    return replace(drawn, choice=choice, linked=linked.content, decoding=decoding, sizes=sizes)
 
 
 def _kept(results: Results, dataset: str, medians: Sequence[Trial]) -> list[tuple[Trial, list[Map]]]:
@@ -182,6 +190,17 @@ def _kept(results: Results, dataset: str, medians: Sequence[Trial]) -> list[tupl
     others = [trial for trial in results.trials if trial.dataset == dataset and trial.ok and trial not in medians]
     stored = [(trial, stored_maps(Record(results.path, trial.key))) for trial in [*medians, *others]]
     return [(trial, maps) for trial, maps in stored if maps or trial in medians]
+
+
+def _sizes(space: LatentSpace) -> dict[str, int]:
+    """Return the number of items of each split, where they are known without encoding any."""
+    splits = {"train": space.others.train, "validation": space.others.validation}
+    known = {name: len(split) for name, split in splits.items() if _holds_inputs(split)}
+    return {**known, "test": len(space)}
+
+
+def _holds_inputs(split: LatentSpace | None) -> TypeGuard[LatentSpace]:
+    return split is not None and split.data.inputs is not None
 
 
 def _space_name(results: Results, trial: Trial) -> str:
@@ -213,9 +232,9 @@ def _pictured(results: Results, dataset: str) -> tuple[list[str], str]:
     return [label for label in columns if label not in left_out], sentence
 
 
-def shown_items(space: LatentSpace) -> list[int]:
+def shown_items(space: LatentSpace, most: int = IMAGES) -> list[int]:
     """Return the first test item of each class; evenly spaced ones without classes. The same for all models."""
-    return item_rows(space, IMAGES, of_class=1)
+    return item_rows(space, most, of_class=1)
 
 
 @dataclass(frozen=True)
@@ -237,7 +256,7 @@ class _Excerpt:
 
 
 def _excerpt(trial: Trial, space: LatentSpace, note: str, stored: Sequence[Map] = ()) -> _Excerpt:
-    items = shown_items(space)
+    items = shown_items(space, STRIP_IMAGES)
     names = tuple(item_words(space, item) for item in items)
     excerpt = _Excerpt(trial.label, note, items, names, tuple(_maps(trial.label, note, space, stored)))
     if "inputs" not in space.supplies:
@@ -336,14 +355,15 @@ def _beside(excerpt: _Excerpt) -> list[tuple[str, Array]]:
 def _strip(label: str, note: str, images: Array | None, alt: str) -> Picture | None:
     if images is None:
         return None
-    return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt, len(images))
+    return Picture(label, note, data_uri(png_bytes(montage(images[None]))), alt, len(images), images.shape[-1])
 
 
 def _traversals(label: str, note: str, shown: Traversals) -> Picture:
     dims = ", ".join(f"{dim} ({value:.2g})" for dim, value in zip(shown.dims, shown.activity, strict=True))
     below = ", ".join(filter(None, [note, f"from above dimension ({shown.unit}) {dims}"]))
     alt = f"{len(shown.dims)} dimensions of {label}, each run through its quantiles"
-    return Picture(label, below, data_uri(png_bytes(montage(shown.pictures))), alt, len(shown.levels))
+    drawn = data_uri(png_bytes(montage(shown.pictures)))
+    return Picture(label, below, drawn, alt, len(shown.levels), shown.pictures.shape[-1])
 
 
 def _maps(label: str, note: str, space: LatentSpace, stored: Sequence[Map]) -> list[Picture]:

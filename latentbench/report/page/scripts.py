@@ -18,6 +18,7 @@ PARTS = (  # in the order in which they are read: each uses those before it
     "living/entry.js",
     "living/state.js",
     "living/csv.js",
+    "living/contents.js",
     "living/table.js",
     "living/arrays.js",
     "living/align.js",

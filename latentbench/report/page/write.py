@@ -2,81 +2,57 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from latentbench.drawing.montage import data_uri
 from latentbench.files.failures import refusal
-from latentbench.files.run_files import read_environment
 from latentbench.files.writing import write_atomically
+from latentbench.report.page import gauges
 from latentbench.report.page.addition import PageAddition
 from latentbench.report.page.decoding.section import decoding_style
 from latentbench.report.page.embedding import page_data
-from latentbench.report.page.pictures import Picture, Pictures, pictures
+from latentbench.report.page.parts import DatasetPart, PluginSection, dataset_parts, plugin_section
+from latentbench.report.page.run_card import RunCard, run_card
 from latentbench.report.page.scripts import FOLDER, page_scripts, security_policy
 from latentbench.report.page.templates import page_template
-from latentbench.table.build import comparison_table
-from latentbench.table.comparison import Column, Comparison, Table
-from latentbench.table.comparison_display import conclusions, display
-from latentbench.table.display import Display, DisplayRow
-from latentbench.table.number_format import number
-from latentbench.table.sentences import warnings
-from latentbench.table.sweep_display import axes_show_all, axis_displays
-from latentbench.text import printable
 
 if TYPE_CHECKING:
     from latentbench.report.charts.plots import Plot
     from latentbench.results import Results
 
-__all__ = ["report_page", "write_report"]
-
-MOST_ROWS = 200  # of a plugin's table
-MOST_COLUMNS = 100  # of the table of all scores; beyond, settings that no score chose are left out
-LONGEST = 400  # characters of an entry of the run card
+__all__ = ["ReportedRun", "report_page", "write_report", "write_reports"]
 
 
 @dataclass(frozen=True)
-class _PageFigure:
-    """One figure with its texts; the heading is empty where it repeats that of the figure before."""
+class ReportedRun:
+    """One run of a page.
 
-    heading: str
-    note: str
-    sentences: Sequence[str]
-    picture: Picture
+    Attributes:
+        results: of the run.
+        sections: titled tables and SVG drawings of plugins, not trusted: a table is escaped, a drawing is shown as
+            an image, in which no script runs and nothing is loaded.
+        drawn: the figures it shows, of `latentbench.report.charts.plots`.
+        maps: methods of maps that are made for it, where the run has none; see `pictures`.
+    """
 
-
-@dataclass(frozen=True)
-class _DatasetPart:
-    """What the page shows of one data set."""
-
-    comparison: Comparison
-    shown: Display
-    everything: Display
-    all_columns: Sequence[Column]
-    axes: Sequence[Display]
-    axes_suffice: bool
-    sentences: Sequence[str]
-    warnings: Sequence[str]
-    drawings: Sequence[_PageFigure]
-    pictures: Pictures
-    not_applicable: Mapping[str, Sequence[str]]
+    results: Results
+    sections: Sequence[tuple[str, pd.DataFrame | str]] = ()
+    drawn: Sequence[Plot] = ()
+    maps: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class _PluginSection:
-    """A plugin's section: a table, a drawing, or words."""
+class _RunOnPage:
+    """What the page shows of one run; `name` is empty where it is the only one."""
 
-    title: str
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    drawing: str = ""
-    words: str = ""
+    name: str
+    parts: Sequence[DatasetPart]
+    sections: Sequence[PluginSection]
+    card: RunCard
 
 
 def write_report(
@@ -86,15 +62,14 @@ def write_report(
     drawn: Sequence[Plot] = (),
     maps: Sequence[str] = (),
 ) -> Path:
-    """Write the page of a run, whole or not at all.
+    """Write the page of a run, whole or not at all; see `ReportedRun` and `write_reports`."""
+    return write_reports([ReportedRun(results, plugins_sections, drawn, maps)], path)
 
-    Args:
-        results: of the run.
-        plugins_sections: titled tables and SVG drawings of plugins, not trusted: a table is escaped, a drawing
-            is shown as an image, in which no script runs and nothing is loaded.
-        path: of the file.
-        drawn: the figures it shows, of `latentbench.report.charts.plots`.
-        maps: methods of maps that are made for it, where the run has none; see `pictures`.
+
+def write_reports(runs: Sequence[ReportedRun], path: Path) -> Path:
+    """Write one page of one or several runs, whole or not at all.
+
+    Several runs stand one after the other: each has its own tables, and its name stands in the headings.
 
     Returns:
         `path`.
@@ -103,7 +78,7 @@ def write_report(
         RequestError: it cannot be written there.
         LatentbenchError: the disk is full or fails.
     """
-    page = report_page(results, plugins_sections, drawn, maps)
+    page = report_page(runs)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page.encode())
@@ -112,139 +87,42 @@ def write_report(
     return path
 
 
-def report_page(
-    results: Results,
-    plugins_sections: Sequence[tuple[str, pd.DataFrame | str]],
-    drawn: Sequence[Plot] = (),
-    maps: Sequence[str] = (),
-    addition: PageAddition | None = None,
-) -> str:
-    """Return the page of a run; the arguments are those of `write_report`.
-
-    Args:
-        results: of the run.
-        plugins_sections: titled tables and SVG drawings of plugins.
-        drawn: the figures it shows.
-        maps: methods of maps that are made for it.
-        addition: what it has beyond the file, where it is served.
-    """
-    table = comparison_table(results)
-    everything = comparison_table(results, every=True, most_columns=MOST_COLUMNS)
-    pairs = zip(table.comparisons, everything.comparisons, strict=True)
-    parts = [_part(results, *pair, table, drawn, maps, addition) for pair in pairs]
+def report_page(runs: Sequence[ReportedRun], addition: PageAddition | None = None) -> str:
+    """Return the page of one or several runs, with what it has beyond the file where it is served."""
+    names = _names([str(run.results.source) for run in runs]) if len(runs) > 1 else [""]
     scripts = [*page_scripts(), *(addition.scripts if addition else ())]
     return page_template(FOLDER / "template.html").render(
-        title=results.title,
+        title="; ".join(run.results.title for run in runs),
         style=_style() + (addition.style if addition else ""),
         scripts=scripts,
         policy=security_policy(scripts, asks=addition is not None),
         served=addition is not None,
-        parts=parts,
-        sections=[_section(title, content) for title, content in plugins_sections],
-        failures=results.failures,
-        card=_card(results),
+        runs=[_on_page(run, name, addition) for run, name in zip(runs, names, strict=True)],
         data=page_data,
-        share=_share,
-        without_bar=_without_bar,
+        gauges=gauges,
     )
 
 
-def _part(
-    results: Results,
-    comparison: Comparison,
-    everything: Comparison,
-    table: Table,
-    drawn: Sequence[Plot],
-    maps: Sequence[str],
-    addition: PageAddition | None,
-) -> _DatasetPart:
-    decoding = None if addition is None else addition.decoding(comparison.dataset)
-    axes, axes_suffice = axis_displays(comparison, table), axes_show_all(comparison, table)
-    return _DatasetPart(
-        comparison,
-        display(comparison, table),
-        display(everything, table),
-        everything.columns,
-        axes,
-        axes_suffice,
-        conclusions(comparison, table),
-        warnings(comparison),
-        _drawings([plot for plot in drawn if plot.dataset == comparison.dataset]),
-        pictures(results, comparison.dataset, maps, decoding),
-        _not_applicable(everything),
-    )
+def _on_page(run: ReportedRun, name: str, addition: PageAddition | None) -> _RunOnPage:
+    decoding = addition.decoding if addition else None
+    parts = dataset_parts(run.results, run.drawn, run.maps, name, decoding)
+    sizes = {part.comparison.dataset: part.pictures.sizes for part in parts}
+    sections = [plugin_section(title, content) for title, content in run.sections]
+    return _RunOnPage(name, parts, sections, run_card(run.results, sizes))
 
 
-def _drawings(plots_here: Sequence[Plot]) -> list[_PageFigure]:
-    shown: list[_PageFigure] = []
-    for before, plot in zip([None, *plots_here], plots_here, strict=False):
-        picture = Picture(plot.stem, "", data_uri(plot.svg(), "image/svg+xml"), plot.alt)
-        new = before is None or before.heading != plot.heading
-        shown.append(_PageFigure(plot.heading * new, plot.note * new, plot.sentences, picture))
-    return shown
+def _names(paths: Sequence[str]) -> list[str]:
+    """Return the last folders of paths, as many of each as tell them apart.
 
-
-def _not_applicable(comparison: Comparison) -> dict[str, list[str]]:
-    """Return reason -> scores and their models, as "no posterior" -> ["rate: ae, pca", ...]."""
-    skipped: dict[str, list[str]] = {}
-    for row in comparison.rows:
-        reasons: dict[str, list[str]] = {}
-        for cell, column in zip(row.cells, comparison.columns, strict=True):
-            if cell.status == "not applicable":
-                reasons.setdefault(cell.reason or "no reason given", []).append(column.label)
-        for reason, labels in reasons.items():
-            skipped.setdefault(reason, []).append(f"{row.name}: {', '.join(labels)}")
-    return skipped
-
-
-def _share(row: DisplayRow, place: int) -> int | None:
-    """Return the place of a cell between floor (0) and ceiling (100), in percent; None without both."""
-    source = row.source
-    mean = math.nan if source is None else source.cells[place].mean
-    if source is None or not source.measured or not math.isfinite(mean):
-        return None
-    share = (mean - source.floor) / (source.ceiling - source.floor)
-    return round(100 * min(max(share, 0), 1))
-
-
-def _without_bar(shown: Display) -> list[str]:
-    """Return the scores whose ceiling some model exceeds, so that it is none."""
-    return [row.source.name for row in shown.rows if row.source is not None and row.source.exceeded]
-
-
-def _section(title: str, content: pd.DataFrame | str) -> _PluginSection:
-    if isinstance(content, pd.DataFrame):
-        rows = [[_entry(value) for value in row] for row in content.head(MOST_ROWS).itertuples(index=False)]
-        more = len(content) - len(rows)
-        return _PluginSection(
-            title, [str(name) for name in content.columns], rows, words=f"{more} more rows." * (more > 0)
-        )
-    if "<svg" in content[:1000]:
-        return _PluginSection(title, drawing=data_uri(printable(content, keep="\n\r\t").encode(), "image/svg+xml"))
-    return _PluginSection(title, words=content)
-
-
-def _entry(value: Any) -> str:
-    return number(float(value)) if isinstance(value, float) else str(value)
-
-
-def _card(results: Results) -> list[tuple[str, str]]:
-    entries, firsts = [("run", str(results.path))], results.first_rows
-    for name in ("dataset", "label", "seed", "epochs", "device", "precision", "likelihood", "environment"):
-        values = [text for text in dict.fromkeys(str(getattr(row, name)) for row in firsts) if text]
-        entries += [(name, ", ".join(sorted(values) if name == "seed" else values))] if values else []
-    return [(key, text[:LONGEST]) for key, text in [*entries, *_flat(read_environment(results.path))]]
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Walk through nested JSON: ("torch.version", "2.11")."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        yield name, ", ".join(entry if isinstance(entry, str) else json.dumps(entry) for entry in value)
-    else:
-        yield name, str(value)
+    >>> _names(["results/a", "results/b/"]), _names(["x/run", "y/run"])
+    (['a', 'b'], ['x/run', 'y/run'])
+    """
+    parts = [Path(path).resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-length:]) for each in parts]
+        if len(set(names)) == len(set(parts)):
+            return names
+    return list(paths)
 
 
 def _style() -> str:

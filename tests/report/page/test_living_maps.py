@@ -308,7 +308,7 @@ def test_two_fingers_zoom_where_they_are(page):
 
 
 def test_the_tab_key_reaches_every_control(page):
-    controls = "button, select, input, canvas.map, summary, [tabindex='0']"
+    controls = "a, button, select, input, canvas.map, summary, [tabindex='0']"
     usable = "each.checkVisibility() && !each.disabled && (each.type !== 'radio' || each.checked)"
     number = f'() => [...document.querySelectorAll("{controls}")].filter((each) => {usable})'
     expected = page.run(f"{number}.map((each, place) => (each.dataset.place = place))")
