@@ -20,10 +20,21 @@ if TYPE_CHECKING:
     from latentbench.execution.options import Execution
     from latentbench.planning.plan import Plan
     from latentbench.plugins import Plugins
+    from latentbench.report.charts.plots import Plot
     from latentbench.report.page.addition import PageAddition
+    from latentbench.report.page.write import ReportedRun
     from latentbench.results import Results
 
-__all__ = ["execute_plan", "execution_of", "served_page", "show_results", "shown_again", "told", "write_page"]
+__all__ = [
+    "execute_plan",
+    "execution_of",
+    "served_page",
+    "show_results",
+    "shown_again",
+    "told",
+    "write_joint_page",
+    "write_page",
+]
 
 
 def execute_plan(
@@ -98,13 +109,11 @@ def write_page(
     """Write the page of a run, and its figures in these formats into its folder, if any."""
     from latentbench.files.reading import uncollected
     from latentbench.report.charts.plots import plots, write_figures
-    from latentbench.report.charts.similarity_plot import stored_plots
-    from latentbench.report.page.write import write_report
+    from latentbench.report.page.write import write_reports
 
     with uncollected():
         drawn = plots(results)
-        shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
-        write_report(results, plugins.report_sections(results), page, shown, maps)
+        write_reports([_reported(results, plugins, drawn, maps)], page)
         if figures is not None:
             write_figures(drawn, results.path / "figures", figures)
 
@@ -113,12 +122,29 @@ def served_page(results: Results, plugins: Plugins, addition: PageAddition) -> s
     """Return the page of a run with what a server adds to it; nothing is written."""
     from latentbench.files.reading import uncollected
     from latentbench.report.charts.plots import plots
-    from latentbench.report.charts.similarity_plot import stored_plots
-    from latentbench.report.page.write import ReportedRun, report_page
+    from latentbench.report.page.write import report_page
 
     with uncollected():
-        shown = [*plots(results), *stored_plots(results, plugins)]
-        return report_page([ReportedRun(results, plugins.report_sections(results), shown)], addition)
+        return report_page([_reported(results, plugins, plots(results))], addition)
+
+
+def write_joint_page(runs: Sequence[Results], page: Path) -> None:
+    """Write one page of several runs, each with its own plugins, and nothing into their folders."""
+    from latentbench.files.reading import uncollected
+    from latentbench.report.charts.plots import plots
+    from latentbench.report.page.write import write_reports
+
+    with uncollected():
+        write_reports([_reported(each, each.loaded_plugins(), plots(each)) for each in runs], page)
+
+
+def _reported(results: Results, plugins: Plugins, drawn: Sequence[Plot], maps: Sequence[str] = ()) -> ReportedRun:
+    """Return what the page shows of a run, with the figures that the verb similar has kept of it."""
+    from latentbench.report.charts.similarity_plot import stored_plots
+    from latentbench.report.page.write import ReportedRun
+
+    shown = [*drawn, *stored_plots(results, plugins)]  # the verb similar writes its figures itself
+    return ReportedRun(results, plugins.report_sections(results), shown, maps)
 
 
 def shown_again(finished: FinishedRun, request: Benchmark, folder: Path) -> bool:

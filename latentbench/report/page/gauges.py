@@ -32,10 +32,10 @@ class Gauge:
 
 
 def gauge(row: DisplayRow, place: int) -> Gauge | None:
-    """Return the bar of a cell; None where it has no value, or the row neither floor nor ceiling."""
+    """Return the bar of a cell; None where it has no value, or the row no floor from which it could go."""
     source = row.source
     mean = math.nan if source is None else source.cells[place].mean
-    if source is None or not math.isfinite(mean) or not _bounds(source):
+    if source is None or not math.isfinite(mean) or "floor" not in _bounds(source):
         return None
     low, high = _ends(source)
     start, end = _place(source.floor, low, high), _place(mean, low, high)
@@ -50,8 +50,8 @@ def gauge(row: DisplayRow, place: int) -> Gauge | None:
 
 
 def has_gauges(shown: Display) -> bool:
-    """Whether any row has a floor or a ceiling."""
-    return any(row.source is not None and bool(_bounds(row.source)) for row in shown.rows)
+    """Whether any row has a floor."""
+    return any(row.source is not None and "floor" in _bounds(row.source) for row in shown.rows)
 
 
 def beyond_ceiling(shown: Display) -> list[str]:
@@ -92,10 +92,8 @@ def _falls(row: ComparisonRow) -> bool:
 
 
 def _place(value: float, low: float, high: float) -> float:
-    """Return where a value is from the worst (0) to the best (100); without one, and where all are equal, 0."""
-    if not math.isfinite(value) or high == low:
-        return 0.0
-    return 100 * (value - low) / (high - low)
+    """Return where a value is from the worst (0) to the best (100); 0 where all are equal."""
+    return 100 * (value - low) / (high - low) if high != low else 0.0
 
 
 def _words(row: ComparisonRow, mean: float) -> str:

@@ -85,7 +85,8 @@ class Pictures:
 
     Attributes:
         reconstructions: the inputs, then one strip for each model.
-        walks: the fade of pixels, optimal transport, then one strip for each model.
+        walks: from one test image to another, a strip for each model that decodes.
+        beside: the same without a model: the fade of pixels and, where it can be computed, optimal transport.
         items: what the images are called, as "item 3 (sneaker)".
         walk: from where to where.
         traversals: the most active dimensions of each model.
@@ -101,6 +102,7 @@ class Pictures:
 
     reconstructions: tuple[Picture, ...] = ()
     walks: tuple[Picture, ...] = ()
+    beside: tuple[Picture, ...] = ()
     items: tuple[str, ...] = ()
     walk: str = ""
     traversals: tuple[Picture, ...] = ()
@@ -327,7 +329,8 @@ def _with_strips(bare: Pictures, first: _Excerpt, excerpts: Sequence[_Excerpt]) 
     return replace(
         bare,
         reconstructions=tuple(filter(None, [inputs, *decoded])),
-        walks=tuple(filter(None, [*beside, *walks])) if walks else (),
+        walks=walks,
+        beside=tuple(filter(None, beside)) if walks else (),
         items=first.names,
         walk=f"from {first.names[0]} to {first.names[min(1, len(first.names) - 1)]}",
         traversals=tuple(

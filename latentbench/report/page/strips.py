@@ -8,8 +8,6 @@ from latentbench.report.page.pictures import Picture, Pictures
 
 __all__ = ["StripRow", "strip_rows"]
 
-BESIDE = 2  # walks without a model: pixel fade and optimal transport
-
 
 @dataclass(frozen=True)
 class StripRow:
@@ -33,7 +31,8 @@ def strip_rows(seen: Pictures) -> list[StripRow]:
     if not seen.reconstructions or seen.sentence:
         return []
     first, *models = seen.reconstructions
-    beside, walks = seen.walks[:BESIDE], {picture.label: picture for picture in seen.walks[BESIDE:]}
-    rows = [StripRow("input", "and its pixel fade" if beside else "", first, beside[0] if beside else None)]
+    fade, *others = seen.beside or (None,)
+    walks = {picture.label: picture for picture in seen.walks}
+    rows = [StripRow("input", f"and its {fade.label}" if fade else "", first, fade)]
     rows += [StripRow(each.label, each.note, each, walks.get(each.label)) for each in models]
-    return rows + [StripRow(each.label, "without a model", None, each) for each in beside[1:]]
+    return rows + [StripRow(each.label, "without a model", None, each) for each in others if each]
