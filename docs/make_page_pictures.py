@@ -75,9 +75,9 @@ def show_maps(tab: Page) -> None:
 def film(tab: Page) -> Iterator[Image.Image]:
     """Yield the frames of the page in use: table, maps, lasso, places decoded, move, a way between two items."""
     yield from shots(tab, 6)
-    tab.locator(".tools").first.evaluate("each => each.scrollIntoView()")
+    tab.locator("#tools-scores-1").evaluate("each => each.scrollIntoView()")
     yield from shots(tab, 4)
-    tab.get_by_role("button", name="find", exact=True).first.click()
+    tab.locator("#tools-scores-1").get_by_role("button", name="find", exact=True).click()
     yield from shots(tab, 6)
     tab.locator("[data-score=knn10] button.sort").first.click()
     yield from shots(tab, 8)

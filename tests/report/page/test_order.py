@@ -14,7 +14,7 @@ from latentbench.report.page.write import ReportedRun, write_report, write_repor
 
 EVIL = "<script>alert('x')</script>"
 ESCAPE = "\x1b[31m=1+1"
-VOID = {"meta", "img", "link", "br", "input", "hr"}
+VOID = {"meta", "img", "link", "br", "input", "hr", "wbr"}
 
 
 class Outline(HTMLParser):

@@ -26,7 +26,7 @@ from latentbench.table.sentences import warnings
 
 EVIL = "<script>alert('x')</script>"
 MODELS = ["pca", "ae", "vae", "beta_vae(4)"]
-VOID = {"meta", "img", "link", "br", "input", "hr"}
+VOID = {"meta", "img", "link", "br", "input", "hr", "wbr"}
 
 
 class Page(HTMLParser):

@@ -31,7 +31,7 @@
 
     sortButton(row) {
       const name = row.querySelector(".score-name");
-      const button = element("button", { type: "button", className: "sort" }, name.textContent);
+      const button = element("button", { type: "button", className: "sort" }, ...name.childNodes);
       button.addEventListener("click", () => {
         const [sorted, order] = this.sorting();
         this.sort(row, NEXT[row === sorted ? order : ""]);
