@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import latentbench
 from latentbench.latent.maps.projection import Map
+from latentbench.report.charts.plots import plots
 from latentbench.report.page import pictures
 from latentbench.report.page.write import write_report
 
@@ -51,6 +53,19 @@ class Watched:
 
     def data(self, selector):
         return json.loads(self.tab.locator(selector).text_content())
+
+
+@pytest.fixture(scope="session")
+def whole_run(made_up, seen):
+    """A made-up run of which one trial failed."""
+    return seen(made_up().fail("ae", 0, message="out of memory").results())
+
+
+@pytest.fixture(scope="session")
+def whole_page(whole_run, tmp_path_factory):
+    """The page of that run with all charts and a section of a plugin; the path of the file."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    return write_report(whole_run, [("Mine", pd.DataFrame({"a": [1]}))], path, plots(whole_run))
 
 
 @pytest.fixture(scope="module")

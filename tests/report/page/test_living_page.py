@@ -2,14 +2,10 @@
 
 import pytest
 
-from latentbench.report.charts.plots import plots
-from latentbench.report.page.write import write_report
-
 
 @pytest.fixture(scope="module")
-def shown(watch, made_up, seen, tmp_path_factory):
-    results = seen(made_up().results())
-    return watch(write_report(results, [], tmp_path_factory.mktemp("page") / "report.html", plots(results)))
+def shown(watch, whole_page):
+    return watch(whole_page)
 
 
 @pytest.fixture

@@ -38,16 +38,8 @@ class Outline(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def results(made_up, seen):
-    return seen(made_up().fail("ae", 0, message="out of memory").results())
-
-
-@pytest.fixture(scope="module")
-def page(results, tmp_path_factory):
-    sections = [("Mine", pd.DataFrame({"a": [1]}))]
-    return write_report(
-        results, sections, tmp_path_factory.mktemp("page") / "report.html", plots(results)
-    ).read_text()
+def page(whole_page):
+    return whole_page.read_text()
 
 
 def test_the_page_keeps_its_order(page):
@@ -108,13 +100,13 @@ def test_several_runs_and_data_sets_stand_one_after_the_other_under_their_names(
     assert text.count("Run card (") == 4
 
 
-def test_walks_without_transport_are_those_of_the_models(results, monkeypatch):
+def test_walks_without_transport_are_those_of_the_models(whole_run, monkeypatch):
     """Of colors no transport is computed; a model's walk must not stand in its place."""
     from latentbench.report.page import pictures
 
     beside = pictures._beside
     monkeypatch.setattr(pictures, "_beside", lambda excerpt: beside(excerpt)[:1])
-    (part,) = dataset_parts(results, [], [])
+    (part,) = dataset_parts(whole_run, [], [])
     assert [(row.label, row.walk is not None) for row in part.strip] == [
         ("input", True), ("pca", True), ("ae", True), ("vae", True), ("beta_vae(4)", True),
     ]  # fmt: skip
