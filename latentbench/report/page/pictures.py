@@ -167,9 +167,8 @@ def pictures(
                 excerpts.append(_excerpt(trial, space, _note(results, trial), stored))
                 decoder = "a ceiling stands for no model, so the page holds no decoder of it"
                 if trial.traits.reference != "ceiling":
-                    decoder = decoding.add(
-                        OpenedModel(trial.label, f"seed {trial.seed}", trial.traits.encoder, space)
-                    )
+                    about = (trial.label, f"seed {trial.seed}", trial.traits.encoder, space)
+                    decoder = decoding.add(OpenedModel(*about, reference=bool(trial.traits.reference)))
             linked.add(
                 _space_name(results, trial),
                 space,

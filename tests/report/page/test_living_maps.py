@@ -333,6 +333,13 @@ def test_it_is_dark_on_a_dark_screen_and_light_on_paper(page):
     page.tab.emulate_media(color_scheme="light")
 
 
+def test_decoding_begins_with_a_model_that_is_compared(page):
+    (model,) = page.run(
+        "() => [...document.querySelector('[data-part=model]').selectedOptions].map((each) => each.text)"
+    )
+    assert model == "ae"
+
+
 def test_a_phone_has_one_column(page):
     page.tab.set_viewport_size({"width": 390, "height": 800})
     assert box(page, LEFT)[0] == box(page, RIGHT)[0]

@@ -6,6 +6,7 @@ import torch
 
 from latentbench.drawing.pictures import as_pictures
 from latentbench.latent.maps.inverse import NeighborInverse, PlaneInverse
+from latentbench.report.page.decoding.content import item_rows
 from latentbench.report.page.pictures import median_trial
 
 PAIR = "latentbench.pairs[0]"
@@ -170,6 +171,27 @@ def test_the_place_survives_a_reload_and_leaves_with_its_map(page):
     choose(page, 1, "UMAP")
     assert page.tab.locator(".place-box").is_hidden()
     assert "place" not in page.run("() => location.hash")
+
+
+def test_ways_between_items_throw_shadows_on_pca_maps_alone(page, space):
+    page.tab.get_by_label("show on the maps").check()
+    settle(page)
+    ways = page.run(f"() => {PAIR}.views.map((view) => view.ways)")
+    assert ways[1] is None  # the studio decodes with ae, whose map is on the left
+    codes = space("ae").codes.numpy()
+    rows = item_rows(space("ae"))
+    start, end = codes[rows[0]], codes[rows[len(rows) // 2]]
+    plane = PlaneInverse(codes)
+    line, arc, geodesic = ([*way["places"]] for way in ways[0])
+    share = np.linspace(0, 1, 25)[:, None]
+    assert np.allclose(line, plane.place(start + share * (end - start)), atol=1e-3)
+    for way in (arc, geodesic):
+        assert np.allclose([way[0], way[-1]], plane.place(np.stack([start, end])), atol=1e-3)
+    assert not np.allclose(arc, line, atol=1e-2)
+    assert page.seen("[data-part='on-maps-words']")[0].startswith("Solid: straight line; dashed: arc")
+    choose(page, 0, "UMAP")
+    assert page.run(f"() => {PAIR}.views[0].ways") is None
+    assert page.seen("[data-part='on-maps-words']")[0].startswith("Neither map is the PCA map of this model")
 
 
 def test_on_a_phone_the_picture_lies_in_the_free_corner_of_the_map(page):

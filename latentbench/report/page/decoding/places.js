@@ -12,6 +12,11 @@ const LatentPlaces = (() => {
     return center.map((middle, place) => middle + x * axes[place] + y * axes[center.length + place]);
   }
 
+  // Where a code lies on a PCA map; what lies off its plane is not seen.
+  function planePlace({ center, axes }, code) {
+    return [0, 1].map((axis) => code.reduce((sum, value, place) => sum + (value - center[place]) * axes[axis * center.length + place], 0));
+  }
+
   // The items nearest to a place, the nearest first, with their distances.
   function nearest(places, [x, y], count = NEIGHBORS) {
     const near = [];
@@ -45,5 +50,5 @@ const LatentPlaces = (() => {
     return reaches.get(places);
   }
 
-  return { planeCode, nearest, shares, usualReach };
+  return { planeCode, planePlace, nearest, shares, usualReach };
 })();

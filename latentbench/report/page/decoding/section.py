@@ -35,6 +35,7 @@ SCRIPTS = (  # in the order in which they are read: each uses those before it
     "panels/place_panel.js",
     "panels/choices.js",
     "panels/item_panels.js",
+    "panels/map_ways.js",
     "panels/walk_panel.js",
     "draws.js",
     "panels/sample_panel.js",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from latentbench.drawing.montage import data_uri, montage, png_bytes
-from latentbench.drawing.pictures import as_pictures
+from latentbench.drawing.pictures import as_pictures, shows_distances
 from latentbench.errors import ContractError, NotApplicableError
 from latentbench.explore.morph import mixed
 from latentbench.explore.ways import TRANSPORT
@@ -43,10 +43,7 @@ def transports(space: LatentSpace, rows: Sequence[int], pairs: Sequence[tuple[in
     """Return for JSON the pictures of optimal transport, a row of a sheet for each pair, or why there are none."""
     strips = []
     chosen = space.inputs[[rows[place] for pair in pairs for place in pair]]
-    if pairs and int((chosen.flatten(1) > 0).sum(1).max()) > MOST_LIT:
-        reason = (
-            "these images have too many lit pixels to transport them while the page is made; the verb morph does"
-        )
+    if reason := _immovable(chosen):
         return {"sheet": "", "frames": 0, "reason": reason}
     for pair in pairs:
         images = space.inputs[[rows[place] for place in pair]]
@@ -57,6 +54,15 @@ def transports(space: LatentSpace, rows: Sequence[int], pairs: Sequence[tuple[in
         strips.append(as_pictures(moved, like=space.inputs))
     sheet = data_uri(png_bytes(montage(np.stack(strips), gap=0)[..., :3])) if strips else ""
     return {"sheet": sheet, "frames": FRAMES, "reason": ""}
+
+
+def _immovable(images: torch.Tensor) -> str:
+    """Return why images are not transported before that is tried, or ""."""
+    if len(images) and shows_distances(images):
+        return "signed distances are not light, of which there is an amount to move"
+    if len(images) and int((images.flatten(1) > 0).sum(1).max()) > MOST_LIT:
+        return f"these images have more than {MOST_LIT:,} lit pixels, too many to do it while the page is made"
+    return ""
 
 
 def geodesics(

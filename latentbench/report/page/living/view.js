@@ -61,6 +61,7 @@
       this.dots.draw(this.context, this.pixels, this.coloring, this.selected, this.radius(), paperColor(this.canvas));
       for (const ring of this.rings) this.drawRing(ring);
       this.drawMarks();
+      if (this.ways) latentbench.drawWays(this, inkColor(this.canvas), paperColor(this.canvas));
       if (this.cross) latentbench.drawCross(this, inkColor(this.canvas), paperColor(this.canvas));
       if (this.lasso) this.drawLasso();
       this.frames++;

@@ -67,8 +67,10 @@ def test_transports_begin_and_end_with_the_images(space):
         assert abs(row[[0, -1]] - ends).max() <= 1
 
 
-def test_images_without_transport_say_why(space, monkeypatch):
+def test_images_without_transport_say_why(space, decoders, space_of, monkeypatch):
     colored = space.replaced(inputs=space.inputs.repeat(1, 3, 1, 1))
     assert transports(colored, ROWS, PAIRS)["reason"].startswith("images must be grey, got 3 channels")
     monkeypatch.setattr(ways, "MOST_LIT", 1)
-    assert transports(space, ROWS, PAIRS)["reason"].startswith("these images have too many lit pixels")
+    assert transports(space, ROWS, PAIRS)["reason"].startswith("these images have more than 1 lit pixels")
+    signed = space_of(decoders["pca"], (1, 8, 8), signed=True)
+    assert transports(signed, ROWS, PAIRS)["reason"].startswith("signed distances are not light")

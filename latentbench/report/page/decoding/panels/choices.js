@@ -9,7 +9,7 @@ const LatentChoices = (() => {
   function firstState(studio) {
     const last = studio.names.length - 1;
     return {
-      model: studio.firstModel, a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a",
+      model: studio.firstModel, a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a", onMaps: false,
       ...classesOf(studio, 0, Math.ceil(last / 2)), dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
     };
   }
@@ -44,6 +44,7 @@ const LatentChoices = (() => {
       share: between(given.share, 0, 1),
       seed: whole(given.seed, 0, MOST_SEEDS),
       role: ROLES.includes(given.role),
+      onMaps: typeof given.onMaps === "boolean",
       chain: Array.isArray(given.chain) && given.chain.length < 100 && given.chain.every((step) => fits(Object(step))),
       dimensions: Object.values(Object(given.dimensions)).every((value) => between(value, -1e9, 1e9)),
       corners: Array.isArray(given.corners) && whole(given.corners.length, LEAST_CORNERS, MOST_CORNERS) &&

@@ -3,7 +3,7 @@
 // optimal transport take long, so that they are there for a few pairs alone.
 const LatentWalkPanel = (() => {
   const { linear, spherical, along } = LatentMixing;
-  const { make, frame, cut } = LatentFrames;
+  const { make, frame } = LatentFrames;
   const ENDS = "At its ends a way of codes shows the reconstructions of A and B, the others their pictures; between them no item has these codes.";
 
   // The place of A and B among the pairs, and whether they stand there the other way round.
@@ -13,13 +13,14 @@ const LatentWalkPanel = (() => {
     return { number: backwards ? find(b, a) : find(a, b), backwards };
   }
 
-  function geodesicCode(studio, { number, backwards }, share) {
+  // The geodesic as a function from a share to a code, or null.
+  function geodesicOf(studio, { number, backwards }) {
     const { codes, steps } = studio.model.geodesic;
     if (number < 0 || !codes) return null;
     const { dim } = studio.model.program;
     const all = LatentDecoder.floats(codes).subarray(number * (steps + 1) * dim);
     const points = Array.from({ length: steps + 1 }, (_, step) => all.subarray(step * dim, (step + 1) * dim));
-    return along(points, backwards ? 1 - share : share);
+    return (share) => along(points, backwards ? 1 - share : share);
   }
 
   function transported(studio, { number, backwards }, share) {
@@ -51,23 +52,25 @@ const LatentWalkPanel = (() => {
     const show = Object.fromEntries(names.map((name) => [name, frame(studio, row, name)]));
     const slider = studio.part("share");
     slider.addEventListener("input", () => studio.changed({ share: Number(slider.value) }));
+    const onMaps = LatentMapWays.mapWays(studio);
     let asked = "";
     return () => {
       const { a, b, share, model } = studio.state;
       slider.value = share;
       const pair = pairOf(studio, studio.state);
       const codes = [linear, spherical].map((path) => path(studio.code(a), studio.code(b), share));
-      const shortest = geodesicCode(studio, pair, share);
+      const shortest = geodesicOf(studio, pair);
       show.a(studio.items[a], `A: ${studio.names[a]}`);
       show.b(studio.items[b], `B: ${studio.names[b]}`);
       show.linear(studio.picture(codes[0]), "straight line between the codes, decoded");
       show.spherical(studio.picture(codes[1]), "arc about the origin, decoded");
-      show.geodesic(shortest && studio.picture(shortest), "geodesic: pictures change least on the way, decoded");
+      show.geodesic(shortest && studio.picture(shortest(share)), "geodesic: pictures change least on the way, decoded");
       show.fade(linear(studio.items[a], studio.items[b], share), "fade of the two pictures, without a model");
       show.transport(transported(studio, pair, share), `optimal transport of light, without a model (nearest of ${studio.transport.frames} frames)`);
       studio.say("walk-words", ENDS, codes);
       if (asked !== `${a} ${b} ${model}`) studio.part("pairs").replaceChildren(...missing(studio, pair));
       asked = `${a} ${b} ${model}`;
+      onMaps(shortest);
     };
   }
 
