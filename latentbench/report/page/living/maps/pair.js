@@ -4,7 +4,7 @@
   const { element, controls: made, View, Items, Space } = latentbench;
   const MODES = ["lasso", "decode"]; // what a drag can do instead of moving a map: names of buttons
 
-  /** The two maps with their controls; its DOM events are those of `living/gestures.js`. */
+  /** The two maps with their controls; its DOM events are those of `gestures.js`. */
   class Pair extends latentbench.Selecting {
     constructor(box, content) {
       super();
