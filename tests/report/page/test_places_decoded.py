@@ -173,6 +173,19 @@ def test_the_place_survives_a_reload_and_leaves_with_its_map(page):
     assert "place" not in page.run("() => location.hash")
 
 
+def test_escape_and_clear_take_the_cross_away(page):
+    hint = "Point at a dot to see it and its neighbors, click anywhere to decode that place; drag to move the map."
+    assert page.seen(".item-box p") == [hint]
+    page.tab.locator(MAPS[0]).focus()
+    for leave in (lambda: page.tab.keyboard.press("Escape"), page.tab.get_by_role("button", name="Clear").click):
+        click(page, 0, 0.45, 0.55)
+        assert page.tab.locator(".place-box").is_visible()
+        leave()
+        settle(page)
+        assert page.tab.locator(".place-box").is_hidden()
+        assert page.run(f"() => {PAIR}.views[0].cross") is None
+
+
 def test_ways_between_items_throw_shadows_on_pca_maps_alone(page, space):
     page.tab.get_by_label("show on the maps").check()
     settle(page)

@@ -24,8 +24,10 @@
       pair.beside.prepend(this.box);
       pair.views.forEach((view, side) => {
         view.canvas.addEventListener("chosen", (event) => this.choose(side, event.detail.place));
+        view.canvas.addEventListener("lassoed", (event) => event.detail.length || this.forget());
         view.canvas.addEventListener("dragged", (event) => this.choose(side, event.detail, true));
       });
+      pair.controls.clear.addEventListener("click", () => this.forget());
       pair.box.addEventListener("shown", () => this.follow());
       this.restore();
     }

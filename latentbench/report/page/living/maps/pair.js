@@ -22,13 +22,15 @@
     }
 
     build(box) {
-      const { controls, line } = made.make(this.choices.map(({ value, words: text }) => [value, text]), this.coloring.choices, this.spaces.some((space) => space.decodes));
+      const decodes = this.spaces.some((space) => space.decodes);
+      const { controls, line } = made.make(this.choices.map(({ value, words: text }) => [value, text]), this.coloring.choices, decodes);
       this.controls = controls;
       this.abouts = this.views.map(() => element("figcaption"));
       const figures = this.views.map((view, side) => element("figure", {}, view.canvas, this.abouts[side]));
       this.legend = element("div", { className: "legend-box" });
       this.verdict = element("p", { className: "under verdict" });
-      this.itemBox = element("div", { className: "item-box" });
+      const hint = `Point at a dot to see it and its neighbors${decodes ? ", click anywhere to decode that place" : ""}; drag to move the map.`;
+      this.itemBox = element("div", { className: "item-box" }, element("p", { className: "under" }, hint));
       this.selectionBox = element("div", { className: "selection-box", ariaLive: "polite" });
       this.beside = element("div", { className: "beside" }, this.itemBox, this.selectionBox);
       box.append(line, this.legend, element("div", { className: "two" }, ...figures, this.beside), this.verdict);
