@@ -23,6 +23,7 @@ from latentbench.trial import Trial
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery.md"  # tests/test_gallery.py types its commands
 PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - {GALLERY})]
+FEW = "r2,knn10,rate,mig"  # scores; the run that most pages read has all
 SMALL = ["--epochs", "1", "--seeds", "1", "--train-limit", "150", "--workers", "0"]
 INSTALLS = ("python -m pip install", "python -m pytest", "python -m venv", "bash .ci/run")
 
@@ -51,6 +52,13 @@ def write_photos(folder):
         (folder / name).mkdir(parents=True)
         for number in range(30):
             Image.fromarray(rng.integers(0, 256, (16, 16)).astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_maps():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("latentbench.latent.maps.projection.ITERATIONS", 250)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +102,17 @@ def status(command):
     if words[:1] == ["new"]:
         shutil.rmtree(words[2], ignore_errors=True)
     if words[:1] == ["run"]:
-        many = {"-p", "--checkpoints", "--train-limit", "fashion_mnist", "standard"}  # settings, or items
-        several = many & set(words)  # a few scores of each
-        words += [*SMALL, *(["-s", "r2,knn10,rate"] if several else [])]
+        few = {"-o", "-d", "--preset"} & set(words) and not {"-s", "my_plugin.py"} & set(words)
+        words += [*SMALL, *(["-s", FEW] if few else [])]
         words += [] if "--max-items" in words else ["--max-items", "100"]
         words += ["--workers", "1"] if "--executor" in words else []
         words += ["--epochs", "40"] if "--checkpoints" in words else []
         if {"fashion_mnist", "standard"} & {word.partition(":")[0] for word in words}:
             words += ["-p", "fashion_mnist.path=idx"]
+        if "sprites" in words:
+            words += ["-p", "sprites.positions=4"]
+    if words[:1] == ["score"] and {"-o", "-s"} & set(words):
+        words += ["--workers", "0"]
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
     return ended.value.code
@@ -204,7 +215,9 @@ def test_exit_statuses_stand_in_help_and_docs(capsys):
 
 def test_example_plugin_is_in_the_table(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
-    assert status("latentbench run --plugin my_plugin.py -m linear -m ae -o results/example") == 0
+    assert (
+        status("latentbench run --plugin my_plugin.py -m linear -m ae --epochs 2 --seeds 1 -o results/mine") == 0
+    )
     shown = capsys.readouterr().out
     assert "linear" in shown
     assert "spread" in shown
