@@ -19,7 +19,8 @@ TABLES = ("codes", "train_codes", "on", "params")
 def joined_values(runs: Sequence[tuple[Path, RunRequest]]) -> tuple[dict[str, Any], list[str]]:
     """Return what the run.json of several runs together holds, and sentences on what contradicts itself.
 
-    Title, budget and whatever can be said once are those of the first run.
+    Title, budget and whatever can be said once are those of the first run; of command lines all that differ are
+    kept, a line each, and the last of their dates.
     """
     values = [dict(request.values) for _, request in runs]
     requests, told = _requests(runs)
@@ -32,6 +33,8 @@ def joined_values(runs: Sequence[tuple[Path, RunRequest]]) -> tuple[dict[str, An
         "swept": _union(each.get("swept", ()) for each in values),
         "plugin_files": _union(each["plugin_files"] for each in values),
         "plugins_blocked": _in_all([each["plugins_blocked"] for each in values]),
+        "command": "\n".join(filter(None, _union([each.get("command", "")] for each in values))),
+        "asked_at": max(each.get("asked_at", "") for each in values),
     }
     return joined, told
 

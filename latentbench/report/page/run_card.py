@@ -32,7 +32,7 @@ class RunCard:
     """How the numbers of one run were made.
 
     Attributes:
-        command: the command line that asked for it last; "" where none is recorded.
+        command: the command line that asked for it last, of joined runs a line each; "" where none is recorded.
         sentences: when, on what data, with what budget, by which versions, on which machine.
         entries: everything that is recorded, key and value.
     """
@@ -64,6 +64,8 @@ def run_card(results: Results, sizes: Mapping[str, Mapping[str, int]]) -> RunCar
 
 def _asked(command: str, asked_at: str) -> str:
     when = _day(asked_at)
+    if "\n" in command:
+        return f"These commands asked for the numbers{f', the last on {when}' * bool(when)}:"
     if command:
         return f"This command asked for the numbers{f' on {when}' * bool(when)}:"
     return f"A program asked for the numbers on {when}." if when else NOT_RECORDED

@@ -73,6 +73,10 @@ def test_several_values_are_all_named(results):
         ({}, "The command that asked for the numbers is not recorded."),
         ({"asked_at": "yesterday"}, "The command that asked for the numbers is not recorded."),
         ({"command": "latentbench run"}, "This command asked for the numbers:"),
+        (
+            {"command": "latentbench run a\nlatentbench run b", "asked_at": "2026-03-01T21:30:00+00:00"},
+            "These commands asked for the numbers, the last on 2026-03-01, 21:30 UTC:",
+        ),
     ],
 )
 def test_says_what_is_not_recorded(results, request_, said):
