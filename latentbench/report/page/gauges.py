@@ -50,8 +50,8 @@ def gauge(row: DisplayRow, place: int) -> Gauge | None:
 
 
 def has_gauges(shown: Display) -> bool:
-    """Whether any row has a floor."""
-    return any(row.source is not None and "floor" in _bounds(row.source) for row in shown.rows)
+    """Whether any cell has a bar."""
+    return any(gauge(row, place) for row in shown.rows for place in range(len(row.cells)))
 
 
 def beyond_ceiling(shown: Display) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from latentbench.report.page.gauges import beyond_ceiling, ceiling_words, gauge, has_gauges
 from latentbench.table.comparison import Cell, ComparisonRow
-from latentbench.table.display import Display, DisplayRow
+from latentbench.table.display import Display, DisplayCell, DisplayRow
 
 NAN = float("nan")
 
@@ -12,7 +12,7 @@ NAN = float("nan")
 def row(*means, floor=NAN, ceiling=NAN, better="up", **changes):
     cells = tuple(Cell(mean, status="ok") for mean in means)
     source = ComparisonRow("r2", "keep", better, cells, floor, ceiling, **changes)
-    return DisplayRow((), (), "", source)
+    return DisplayRow((), tuple(DisplayCell("") for _ in cells), "", source)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_bounds_are_told_in_words():
     assert gauge(beyond, 0).words.endswith("which some model exceeds")
     table = Display((), (), (), (beyond, row(0.5)), (), ())
     assert has_gauges(table)
+    assert not has_gauges(Display((), (), (), (row(NAN, floor=0.0),), (), ()))
     assert beyond_ceiling(table) == ["r2"]
 
 
