@@ -38,6 +38,7 @@ TOML = """
 datasets = ["plain", "hostile"]
 models = ["pca"]
 references = []
+maps = []
 seeds = 1
 scores = ["r2"]
 params = {latent_dim = 3}

@@ -16,6 +16,7 @@ from latentbench.plugins import Plugins
 TOML = """
 models = ["ae"]
 references = []
+maps = []
 seeds = 2
 scores = ["r2", "knn10", "rate"]
 budget = {epochs = 1, batch_size = 64, train_limit = 200}

@@ -32,6 +32,7 @@ def register_models(register):
 TOML = """
 models = ["vae", "blind"]
 references = []
+maps = []
 seeds = 1
 scores = ["r2"]
 params = {latent_dim = 3}

@@ -8,6 +8,7 @@ from PIL import Image
 TOML = """
 models = ["vae"]
 references = ["pixels", "pca", "untrained"]
+maps = []
 seeds = 1
 scores = ["r2"]
 budget = {epochs = 1, batch_size = 64, train_limit = 200}

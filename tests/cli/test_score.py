@@ -12,6 +12,7 @@ ROWS = 120
 TOML = """
 models = ["pca"]
 references = []
+maps = []
 scores = ["knn5"]
 params = {latent_dim = 2}
 """

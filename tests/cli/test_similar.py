@@ -16,6 +16,7 @@ QUICK = ["cka", "linear_r2", "mcc", "mutual_knn", "procrustes"]
 TOML = """
 models = ["ae"]
 references = ["pca", "random_projection"]
+maps = []
 scores = ["knn5"]
 seeds = 3
 params = {latent_dim = 2}

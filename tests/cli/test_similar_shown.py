@@ -21,6 +21,7 @@ from latentbench_metrics.pairs.stitching import stitched_r2
 TOML = """
 models = ["ae", "vae"]
 references = ["pca", "untrained"]
+maps = []
 scores = ["knn5"]
 seeds = 3
 params = {latent_dim = 2}

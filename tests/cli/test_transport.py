@@ -10,6 +10,7 @@ from PIL import Image
 TOML = """
 models = ["ae", "beta_vae"]
 references = []
+maps = []
 seeds = 1
 scores = ["r2"]
 budget = {epochs = 1, batch_size = 64, train_limit = 200}

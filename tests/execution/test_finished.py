@@ -20,45 +20,71 @@ class Mine(RandomProjection):
 REQUEST = """
 models = ["{file}:Mine"]
 references = []
+maps = []
 seeds = 2
 scores = ["r2"]
 budget = {{ epochs = 1, train_limit = 200 }}
 params = {{ latent_dim = 2 }}
 """
 UNCHANGED = "nothing has changed since they were made"
+SERVER = """
+import json, os, sys
+import matplotlib.figure, pandas, scipy.stats, sklearn.linear_model, torch
+import latentbench.cli.run, latentbench.execution.run, latentbench.report.charts.plots
+import latentbench.report.page.write
+from latentbench.cli import main
+
+for line in sys.stdin:
+    words, *places = json.loads(line)
+    child = os.fork()
+    if not child:
+        for number, place in enumerate(places, 1):
+            os.dup2(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        main(words)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 
 
 class World:
-    """A run folder, the request that made it, and a cache of its own."""
+    """A run folder, the request that made it, and a cache of its own.
+
+    Each command is a process of its own, forked from one that has imported what all of them need.
+    """
 
     def __init__(self, folder):
         self.folder, self.run = folder, folder / "run"
         (folder / "mine.py").write_text(MODEL)
         (folder / "request.toml").write_text(REQUEST.format(file=folder / "mine.py"))
-        self.variables = {**os.environ, "LATENTBENCH_CACHE": str(folder / "cache")}
+        self.server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LATENTBENCH_CACHE": str(folder / "cache")},
+        )
 
     def typed(self, *more):
         """What the command prints on standard output and on standard error."""
         words = ["run", str(self.folder / "request.toml"), "-o", str(self.run), "--workers", "0", *more]
-        done = subprocess.run(
-            [sys.executable, "-m", "latentbench", *words],
-            capture_output=True,
-            text=True,
-            env=self.variables,
-            check=True,
-        )
-        return done.stdout, done.stderr
+        places = [self.folder.with_name(f"{self.folder.name}-{name}.txt") for name in ("output", "messages")]
+        self.server.stdin.write(json.dumps([words, *map(str, places)]) + "\n")
+        self.server.stdin.flush()
+        status = self.server.stdout.readline()
+        output, messages = (place.read_text() for place in places)
+        assert status == "0\n", messages
+        return output, messages
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A finished run that is known to be finished."""
     world = World(tmp_path_factory.mktemp("world"))
-    time.sleep(2.5)  # what is younger than two seconds is not known again
-    world.typed()
-    time.sleep(2.5)
-    world.typed()
-    return world
+    with world.server:
+        time.sleep(2.5)  # what is younger than two seconds is not known again
+        world.typed()
+        time.sleep(2.5)
+        world.typed()
+        yield world
 
 
 def test_the_same_command_prints_the_same_without_looking(made):

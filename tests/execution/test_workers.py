@@ -23,6 +23,7 @@ TOML = """
 datasets = ["digits"]
 models = ["ae", "vae", "pca"]
 references = []
+maps = []
 seeds = 2
 scores = ["r2", "knn10", "rate"]
 
