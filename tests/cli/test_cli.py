@@ -216,13 +216,17 @@ def test_a_wrong_request_ends_with_status_2_and_one_sentence(cli, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_sleep_while_they_wait_unless_it_is_set(given, kept, cli, monkeypatch):
-    monkeypatch.setenv("OMP_WAIT_POLICY", str(given))
-    if given is None:
-        monkeypatch.delenv("OMP_WAIT_POLICY")
+@pytest.mark.parametrize("given", ["", "OMP_WAIT_POLICY=ACTIVE", "GOMP_SPINCOUNT=7"])
+def test_threads_wait_awake_for_a_short_time_unless_it_is_set(given, cli, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "7")  # so that it is put back afterwards
+        monkeypatch.delenv(name)
+    name, _, value = (given or "GOMP_SPINCOUNT=5000").partition("=")
+    if given:
+        monkeypatch.setenv(name, value)
     assert cli("list", "plugins")[0] == 0
-    assert os.environ["OMP_WAIT_POLICY"] == kept
+    waiting = {each: os.environ[each] for each in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if each in os.environ}
+    assert waiting == {name: value}
 
 
 def test_a_wrong_request_in_a_process_of_its_own():
