@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from latentbench.dataset import DataSpec, Split
-from latentbench.execution.worker_process import WORKER_ENVIRONMENT
+from latentbench.execution.variables import of_worker
 from latentbench.machine import best_precision, environment
 from latentbench.params import build_params
 from latentbench.plugins import Plugins
@@ -132,8 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="renew results/reference/speed/profile.txt")
     asked = parser.parse_args()
-    if any(os.environ.get(name) is None for name in WORKER_ENVIRONMENT):  # they count from a process's start only
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**WORKER_ENVIRONMENT, **os.environ})  # noqa: S606
+    if of_worker(os.environ) != os.environ:  # they count from a process's start only
+        os.execve(sys.executable, [sys.executable, *sys.argv], of_worker(os.environ))  # noqa: S606
     torch.set_num_threads(1)
     lines = list(report())
     print("\n".join(lines))

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from latentbench.errors import LatentbenchError
+from latentbench.execution.variables import waiting
 from latentbench.files.failures import explained, failure_status, in_words
 from latentbench.terminal.output import OutputError, echo, prepare_streams, silence
 from latentbench.terminal.preparing import shown_preparing
@@ -22,10 +23,6 @@ from latentbench.terminal.working import working
 __all__ = ["main"]
 
 DEBUG = "LATENTBENCH_DEBUG"
-# Turns that a thread waits awake for another. On busy cores libgomp's 300,000 take up to ten times the time, in
-# t-SNE as in training; on idle ones none at all take up to twice that of small batches, and these nothing.
-SPINS = "5000"
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 VERBS = {
     "check": "Test whether models, metrics and datasets keep their contract.",
@@ -110,8 +107,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the status is 0, 1, 2 or 130, whatever happens."""
-    if not any(name in os.environ for name in WAITING):
-        os.environ["GOMP_SPINCOUNT"] = SPINS
+    os.environ.update(waiting(os.environ))
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: echo(f"warning: {message}", err=True)
     try:

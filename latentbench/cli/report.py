@@ -58,7 +58,7 @@ def command(
 def _check_several(runs: Sequence[str], output: str | None) -> None:
     """Raise RequestError where several runs cannot stand in one page."""
     if len(runs) > 1 and not output:
-        raise RequestError("the page of several runs belongs into none of their folders; name a file with -o")
+        raise RequestError("the page of several runs belongs in none of their folders; name a file with -o")
     places = [Path(run).resolve() for run in runs]
     again = next((run for place, run in enumerate(runs) if places[place] in places[:place]), None)
     if again is not None:

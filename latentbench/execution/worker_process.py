@@ -18,19 +18,12 @@ from uuid import uuid4
 from latentbench.execution.events import TrialEvent
 from latentbench.execution.job import Job
 from latentbench.execution.processes import MARK, end_group, end_marked, wait_for_death
+from latentbench.execution.variables import of_worker
 from latentbench.plugins import Plugins
 from latentbench.trial import Trial
 
-__all__ = ["WORKER_ENVIRONMENT", "LastWords", "Messages", "WorkerProcess", "parse"]
+__all__ = ["LastWords", "Messages", "WorkerProcess", "parse"]
 
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    # glibc gives big blocks back to the system at once and gets them again page by page; kept, training is a fifth
-    # faster (benchmarks/README.md)
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**35),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 PROGRAM = "-m", "latentbench.execution.worker"
 KILLED = -signal.SIGKILL, -signal.SIGTERM
 LONGEST = 2**24  # bytes of a line; an event has some hundreds
@@ -87,7 +80,7 @@ class WorkerProcess:
             stdout=subprocess.DEVNULL,
             pass_fds=(jobs, events),
             start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
-            env={**WORKER_ENVIRONMENT, **os.environ, MARK: self.mark},
+            env={**of_worker(os.environ), MARK: self.mark},
         )
         os.close(jobs)
         os.close(events)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latentbench.errors import LatentbenchError, RequestError
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats
 from latentbench.serving.models import Encoded, ServedModels
 
 __all__ = ["ANSWERS", "Answer", "answered", "told_why"]
@@ -66,19 +65,15 @@ def _as_json(made: Encoded) -> dict[str, Any]:
     return {
         "words": made.words,
         "shape": list(made.picture.shape),
-        "picture": _text(made.picture),
+        "picture": base64_floats(made.picture),
         "code": [float(f"{number:.6g}") for number in made.code.tolist()],
-        "reconstruction": None if made.reconstruction is None else _text(made.reconstruction),
+        "reconstruction": None if made.reconstruction is None else base64_floats(made.reconstruction),
         "mse": made.mse,
         "names": made.names,
         "distances": made.distances,
-        "pictures": [_text(picture) for picture in made.pictures],
+        "pictures": [base64_floats(picture) for picture in made.pictures],
         "place": made.place.tolist(),
     }
-
-
-def _text(values: NDArray[Any]) -> str:
-    return base64_text(np.ascontiguousarray(values, "<f4").tobytes())
 
 
 ANSWERS: Mapping[str, Callable[[Mapping[str, str], bytes, ServedModels], Answer]] = {

@@ -1,4 +1,4 @@
-"""What a request must be before anything is done for it: from this machine, by who holds the token, and small."""
+"""What a request must be before anything is done for it: from this machine, with the token, and small."""
 
 from __future__ import annotations
 

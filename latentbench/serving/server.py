@@ -36,7 +36,7 @@ HEADERS = {
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves one page to who holds the token.
+    """Serves one page to whoever holds the token.
 
     Attributes:
         page: the page; empty until it is there.

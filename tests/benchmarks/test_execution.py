@@ -1,6 +1,7 @@
 """Kills at random moments change no bit, and a trial that does nothing costs next to nothing."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,11 @@ def run(name, *words):
 def test_a_run_that_is_killed_loses_nothing_and_changes_no_bit():
     printed = run("execution/kills.py", "--kills", "4")
     assert re.search(r"have the \d+ scores of the undisturbed one$", printed)
+
+
+def test_a_step_and_a_map_are_timed_in_a_process_with_its_own_variables():
+    waiting = runpy.run_path(str(BENCHMARKS / "execution" / "waiting.py"))
+    assert all(seconds > 0 for seconds in waiting["taken"](waiting["SETTINGS"]["latentbench"]))
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_several_runs_stand_in_one_page_and_nothing_is_written_into_them(cli, ru
 
 
 def test_several_runs_need_a_place_and_each_is_named_once(cli, run, tmp_path):
-    where = "the page of several runs belongs into none of their folders; name a file with -o"
+    where = "the page of several runs belongs in none of their folders; name a file with -o"
     assert cli("report", run, tmp_path) == (2, "", f"latentbench: {where}\n")
     again = run / ".." / "run"
     told = f"latentbench: {again} is named twice; name each run once\n"

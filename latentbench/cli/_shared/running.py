@@ -89,7 +89,7 @@ def show_results(results: Results, plugins: Plugins, purposes: str | None, maps:
     table = ""
     try:
         page = results.path / "report.html"
-        with working(f"writing {page}", at_once=True):
+        with working(f"writing {page.name}", at_once=True):
             write_page(results, plugins, page, maps, USUAL)
     finally:
         table = render(comparison_table(results, split_names(purposes)), "text", terminal_width())

@@ -6,12 +6,27 @@ import base64
 import json
 from typing import Any
 
-__all__ = ["base64_text", "page_data"]
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+__all__ = ["base64_floats", "base64_text", "page_data"]
 
 
 def base64_text(content: bytes) -> str:
     """Return bytes as base64."""
     return base64.b64encode(content).decode("ascii")
+
+
+def base64_floats(values: ArrayLike | torch.Tensor) -> str:
+    """Return numbers, row after row, as little-endian float32 in base64.
+
+    >>> base64_floats([1.0])
+    'AACAPw=='
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().to("cpu", torch.float32).numpy()
+    return base64_text(np.ascontiguousarray(values, "<f4").tobytes())
 
 
 def page_data(content: Any) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latentbench.drawing.pictures import as_pictures
 from latentbench.latent.maps.inverse import PlaneInverse
 from latentbench.latent.space import LatentSpace
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats
 from latentbench.report.page.packing import ColumnKind, packed_columns, rounded_columns
 
 __all__ = ["map_codes"]
@@ -37,7 +37,7 @@ def map_codes(space: LatentSpace, rows: Array) -> dict[str, Any]:
     plane = PlaneInverse(codes)
     return {
         "codes": packed_columns(codes, kind),
-        "plane": {"center": _text(plane.center), "axes": _text(plane.axes)},
+        "plane": {"center": base64_floats(plane.center), "axes": base64_floats(plane.axes)},
         "rounding": _rounding(space, codes, kind),
     }
 
@@ -49,7 +49,3 @@ def _rounding(space: LatentSpace, codes: Array, kind: ColumnKind) -> float:
         as_pictures(space.decode(torch.from_numpy(each).to(space.codes)), like=space.inputs) for each in both
     )
     return float(np.abs(exact - rounded).max())
-
-
-def _text(values: Array) -> str:
-    return base64_text(np.ascontiguousarray(values).astype("<f4").tobytes())

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats, base64_text
 
 __all__ = ["packed_columns", "packed_numbers", "packed_values", "rounded_columns"]
 
@@ -51,7 +51,7 @@ def packed_columns(values: Array, kind: ColumnKind) -> dict[str, Any]:
     'AAD/AA=='
     """
     low, step, numbers = _in_steps(values, kind)
-    ends = {"low": _text(low.astype("<f4")), "step": _text(step.astype("<f4"))}
+    ends = {"low": base64_floats(low), "step": base64_floats(step)}
     return {"kind": kind, "dim": values.shape[1], "data": _text(numbers.astype(f"<{kind}")), **ends}
 
 

@@ -126,7 +126,7 @@ def _seeds(trials: Iterable[Trial]) -> Iterator[str]:
     elif seeds:
         without_gaps = seeds[-1] - seeds[0] == len(seeds) - 1
         named = f"{seeds[0]} to {seeds[-1]}" if without_gaps else listed([*map(str, seeds)])
-        yield f"Models in which the seed changes anything have {counted(len(seeds), 'seed')}: {named}."
+        yield f"Models that depend on the seed have {counted(len(seeds), 'seed')}: {named}."
 
 
 def _software(environment: Mapping[str, Any]) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _software(environment: Mapping[str, Any]) -> Iterator[str]:
         return
     versions = environment.get("versions", {})
     named = [f"{name} {versions[name]}" for name in SHOWN if name in versions]
-    yield f"Computed by {listed([*named, 'Python ' + str(environment['python'])])}."
+    yield f"Computed with {listed([*named, 'Python ' + str(environment['python'])])}."
     others = [each for each in _plugins(environment) if each.get("distribution", OWN) != OWN]
     if others:
         yield f"Plugins beside those of latentbench: {listed([_named(each) for each in others])}."
@@ -169,7 +169,7 @@ def _machine(trials: Iterable[Trial], environment: Mapping[str, Any]) -> Iterato
     cuda = "no CUDA" if environment.get("cuda") == "none" else f"CUDA {environment['cuda']}"
     of = f"{counted(environment['cores'], 'core')}, {environment['system']}, {cuda}"
     if devices and devices != [environment["processor"]]:
-        yield f"Trials ran on {listed(devices)}; asked for on {environment['processor']} ({of})."
+        yield f"Trials ran on {listed(devices)}; started from {environment['processor']} ({of})."
     else:
         yield f"Machine: {environment['processor']} ({of})."
 

@@ -76,6 +76,21 @@ def watch(browser):
     context.close()
 
 
+@pytest.fixture(scope="module")
+def map_tab(watch, map_report):
+    """The page with two maps, opened once for a file of tests."""
+    return watch(map_report)
+
+
+@pytest.fixture
+def map_page(map_tab):
+    """That page opened anew, both maps drawn."""
+    map_tab.open()
+    map_tab.tab.locator("[data-pair] canvas.map").first.scroll_into_view_if_needed()
+    map_tab.tab.wait_for_function("() => latentbench.pairs[0].views.every((view) => view.frames > 0)")
+    return map_tab
+
+
 @pytest.fixture(scope="session")
 def map_results(made_up, seen):
     """A run whose page shows two maps; pca has no decoder, and a model's name is markup."""

@@ -17,17 +17,9 @@ def results(map_results):
     return map_results
 
 
-@pytest.fixture(scope="module")
-def shown(watch, map_report):
-    return watch(map_report)
-
-
 @pytest.fixture
-def page(shown):
-    shown.open()
-    shown.tab.locator(LEFT).scroll_into_view_if_needed()
-    shown.tab.wait_for_function(f"() => {PAIR}.views.every((view) => view.frames > 0)")
-    return shown
+def page(map_page):
+    return map_page
 
 
 def box(page, canvas):

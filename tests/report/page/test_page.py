@@ -393,7 +393,7 @@ def test_a_ceiling_that_a_model_exceeds_is_told(page, builder, seen):
     text = page(seen(builder.results())).text
     assert 'title="floor .000, ceiling 1.000, 80 % of the way from floor to ceiling"' in text
     assert text.count("of the way from floor to ceiling") == 6  # three columns of r2, in both tables
-    assert "<li>some model exceeds the ceiling: ari</li>" in text
+    assert "<li>ceiling exceeded by some model: ari</li>" in text
     assert 'title="floor .000, ceiling .350, which some model exceeds"' in text
 
 

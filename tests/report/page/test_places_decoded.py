@@ -19,19 +19,11 @@ SHOWN = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def shown(watch, map_report):
-    return watch(map_report)
-
-
 @pytest.fixture
-def page(shown):
-    shown.open()
-    shown.tab.locator(MAPS[0]).scroll_into_view_if_needed()
-    shown.tab.wait_for_function(f"() => {PAIR}.views.every((view) => view.frames > 0)")
-    yield shown
-    assert shown.troubles == []
-    assert set(shown.asked_for) == {shown.path.as_uri()}
+def page(map_page):
+    yield map_page
+    assert map_page.troubles == []
+    assert set(map_page.asked_for) == {map_page.path.as_uri()}
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ def test_tells_command_date_data_budget_seeds_versions_and_machine(results):
         "fashion_mnist: 55,000 training, 5,000 validation and 10,000 test items; the data have the sha256 c0ffee.",
         "Models that learn step by step were trained for 4 epochs on at most 1000 training items, in batches of "
         "128 by adam, with a peak learning rate of 0.003, in float32, on 1 thread.",
-        "Models in which the seed changes anything have 5 seeds: 0 to 4.",
-        "Computed by latentbench 1.0, torch 2.15.0 and Python 3.12.1.",
+        "Models that depend on the seed have 5 seeds: 0 to 4.",
+        "Computed with latentbench 1.0, torch 2.15.0 and Python 3.12.1.",
         "Plugins beside those of latentbench: mine 3 (failed: no torch).",
         "Machine: a chip (2 cores, Linux x86_64, no CUDA).",
     )
@@ -63,7 +63,7 @@ def test_several_values_are_all_named(results):
     assert "learning rate of 0.2 or 0.1" in budget
     assert "training items" not in budget
     assert seeds.endswith("5 seeds: 0, 3, 6, 9 and 12.")
-    assert machine == "Trials ran on chip 0 and chip 1; asked for on a chip (2 cores, Linux x86_64, no CUDA)."
+    assert machine == "Trials ran on chip 0 and chip 1; started from a chip (2 cores, Linux x86_64, no CUDA)."
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from latentbench.latent.space import LatentSpace
 from latentbench.latent.traversal import LOWEST, activity, activity_unit
 from latentbench.report.page.decoding.sampler import sampler_data
 from latentbench.report.page.decoding.ways import geodesics, transports, way_pairs
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats
 
 __all__ = ["OpenedModel", "UsualCodes", "item_rows", "items_data", "model_data"]
 
@@ -82,7 +82,7 @@ class UsualCodes:
     @property
     def data(self) -> dict[str, Any]:
         """The same for JSON."""
-        return {"mean": _text(self.mean), "spread": _text(self.spread), "far": self.far}
+        return {"mean": base64_floats(self.mean), "spread": base64_floats(self.spread), "far": self.far}
 
 
 def item_rows(space: LatentSpace, most: int = MOST_ITEMS, of_class: int = ITEMS_OF_CLASS) -> list[int]:
@@ -142,7 +142,7 @@ def model_data(model: OpenedModel, rows: Sequence[int], decoder: Mapping[str, An
         "reference": model.reference,
         "origin": _origin(model),
         **decoder,
-        "codes": _text(space.codes[list(rows)]),
+        "codes": base64_floats(space.codes[list(rows)]),
         "geodesic": geodesics(space, space.codes[list(rows)], way_pairs(len(rows)), decoder["products"]),
         **UsualCodes.of(space.codes).data,
         "directions": _directions(source, source_codes),
@@ -188,7 +188,7 @@ def _classes(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Itera
     """Yield each class with the mean of its codes."""
     for number in torch.unique(labels)[:MOST_ITEMS] if labels is not None else ():
         mean = codes[labels == number].double().mean(0)
-        yield {"name": class_words(int(number), source.class_names), "mean": _text(mean)}
+        yield {"name": class_words(int(number), source.class_names), "mean": base64_floats(mean)}
 
 
 def _factors(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Iterator[dict[str, Any]]:
@@ -199,7 +199,7 @@ def _factors(source: LatentSpace, codes: Tensor, labels: Tensor | None) -> Itera
         spread = values.std(correction=0)
         same = labels is not None and bool((values == labels).all())
         if spread > 0 and not same:
-            yield {"name": name, "vector": _text(mean_difference(codes, values) * spread)}
+            yield {"name": name, "vector": base64_floats(mean_difference(codes, values) * spread)}
 
 
 def _source(model: OpenedModel) -> tuple[LatentSpace, Tensor, str]:
@@ -227,8 +227,3 @@ def _encoded_part(space: LatentSpace) -> LatentSpace:
         factor_sizes=data.factor_sizes,
         class_names=data.class_names,
     )
-
-
-def _text(values: Tensor) -> str:
-    """Return numbers as little-endian float32 in base64."""
-    return base64_text(values.detach().cpu().numpy().astype("<f4").tobytes())

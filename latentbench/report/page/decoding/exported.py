@@ -17,7 +17,7 @@ from latentbench.report.page.decoding.program import DecoderProgram, Precision
 from latentbench.report.page.decoding.reading import decoded
 from latentbench.report.page.decoding.recording import record
 from latentbench.report.page.decoding.translation import program_of
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats, base64_text
 
 __all__ = ["exported_decoder"]
 
@@ -58,7 +58,7 @@ def exported_decoder(space: LatentSpace, codes: Tensor) -> dict[str, Any]:
         "products": products,
         "difference": difference,
         "golden": {
-            "codes": base64_text(tried[golden].cpu().numpy().astype("<f4").tobytes()),
+            "codes": base64_floats(tried[golden]),
             "pictures": base64_text((pictures[golden] * LEVELS).round().astype("<u2").tobytes()),
         },
     }

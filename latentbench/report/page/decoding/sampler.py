@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from latentbench.latent.sampling import fit_gaussian, sample_codes
 from latentbench.latent.space import LatentSpace
 from latentbench.model import Posterior
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats
 
 __all__ = ["sampler_data"]
 
@@ -34,14 +33,10 @@ def sampler_data(space: LatentSpace, codes: Tensor, codes_in_words: str) -> dict
     prior = space.prior
     if type(prior) is not Posterior:
         drawn = sample_codes(space, POOL, 0, "prior")
-        return {"pool": _text(drawn), "words": f"its prior: {POOL} codes drawn when the page was made"}
+        return {"pool": base64_floats(drawn), "words": f"its prior: {POOL} codes drawn when the page was made"}
     standard = not bool(prior.mean.any()) and bool((prior.variance == 1).all())
     return _normal(prior.mean, prior.variance.sqrt(), f"its prior, a{' standard' * standard} normal distribution")
 
 
 def _normal(center: Tensor, root: Tensor, words: str) -> dict[str, Any]:
-    return {"center": _text(center), "root": _text(root), "words": words}
-
-
-def _text(values: Tensor) -> str:
-    return base64_text(values.detach().to(torch.float32).contiguous().cpu().numpy().astype("<f4").tobytes())
+    return {"center": base64_floats(center), "root": base64_floats(root), "words": words}

@@ -16,7 +16,7 @@ from latentbench.explore.ways import TRANSPORT
 from latentbench.latent.paths.curves import geodesic
 from latentbench.latent.space import LatentSpace
 from latentbench.machine import limited_threads
-from latentbench.report.page.embedding import base64_text
+from latentbench.report.page.embedding import base64_floats
 
 __all__ = ["geodesics", "transports", "way_pairs"]
 
@@ -91,12 +91,8 @@ def geodesics(
             reason = str(error)
         else:
             return {
-                "codes": _text(torch.cat([starts[None], found[1:-1], ends[None]])),
+                "codes": base64_floats(torch.cat([starts[None], found[1:-1], ends[None]]).transpose(0, 1)),
                 "steps": STEPS,
                 "reason": "",
             }
     return {"codes": "", "steps": 0, "reason": reason or ""}
-
-
-def _text(paths: torch.Tensor) -> str:
-    return base64_text(paths.transpose(0, 1).contiguous().detach().cpu().numpy().astype("<f4").tobytes())
