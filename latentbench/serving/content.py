@@ -66,7 +66,10 @@ class ServedDecoding(DecodingContent):
         self._add_encoder(model, asked)
         if "decoder" not in model.space.supplies:
             return self._left_out(model, "it has no decoder")
-        return super().add(model)
+        place = super().add(model)
+        if isinstance(place, int) and not asked.refusal:
+            self.models[place]["encoder"] = self._number
+        return place
 
     def _left_out(self, model: OpenedModel, reason: str) -> str:
         self.absent.append((model.label, f"{reason[:1].upper()}{reason[1:]}."))

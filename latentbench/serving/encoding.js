@@ -53,10 +53,11 @@
     constructor(root) {
       this.part = (name) => root.querySelector(`[data-part="${name}"]`);
       const { models, classes } = JSON.parse(document.getElementById(root.dataset.encoding).textContent);
-      Object.assign(this, { models, classes, asked: 0 });
+      Object.assign(this, { root, models, classes, asked: 0 });
       models.forEach(({ label }, value) => this.part("model").append(element("option", { value }, label)));
       this.map = new PlaceMap(this.part("map"));
       for (const name of ["model", "file", "invert"]) this.part(name).addEventListener("change", () => this.encode());
+      this.part("use").addEventListener("click", () => this.use());
     }
 
     async encode() {
@@ -75,6 +76,39 @@
       }
     }
 
+    studio() {
+      return (latentbench.studios ?? []).find(({ root }) => root.dataset.source === this.root.dataset.decoders);
+    }
+
+    /** Numbers of the studio's models that encode, the chosen one first. */
+    ways() {
+      const studio = this.studio();
+      const chosen = this.models[this.part("model").value].served;
+      const encode = (studio?.working ?? []).filter((number) => studio.opened[number].encoder !== undefined);
+      return encode.sort((one, other) => (studio.opened[other].encoder === chosen) - (studio.opened[one].encoder === chosen));
+    }
+
+    /** Make the image A of the part that decodes, by its code of each model there. */
+    async use() {
+      const [studio, [file], asked] = [this.studio(), this.part("file").files, this.asked];
+      const codes = new Map();
+      let [pixels, failed] = [null, null];
+      for (const number of this.ways()) {
+        try {
+          const { code, picture } = await LatentServer.encode(studio.opened[number].encoder, file, this.part("invert").checked);
+          codes.set(number, Float32Array.from(code));
+          pixels = floats(picture);
+        } catch (error) {
+          failed = error; // other models may encode it; this one is then told to have no code of it
+        }
+      }
+      if (asked !== this.asked) return;
+      if (!pixels) return this.say(`The image was not encoded: ${failed.message}.`);
+      studio.give("your image", pixels, codes, codes.keys().next().value);
+      this.part("used").textContent = "It is A now, above: walk from it, change it, mix it.";
+      studio.part("items").closest("fieldset").scrollIntoView();
+    }
+
     say(words) {
       this.part("said").textContent = words;
     }
@@ -83,6 +117,8 @@
       const far = reach(made.code, floats(model.mean), floats(model.spread)) > model.far;
       this.say(`${made.words}${far ? ` ${FAR}` : ""}`);
       this.part("made").hidden = false;
+      this.part("used").textContent = "";
+      this.part("use").hidden = !this.ways().length;
       showPictures(this.part("pictures"), made);
       showNearest(this.part("nearest"), made);
       this.part("code").value = made.code.join(", ");

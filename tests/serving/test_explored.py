@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 
 import latentbench
 from latentbench.cli import main
@@ -76,6 +77,25 @@ def test_an_image_is_encoded_and_its_reconstruction_shown(page, spaces, digit):
     assert near[0].startswith("item 7 (")
     code = [float(number) for number in page.get_by_label("Its code").input_value().split(",")]
     assert code == pytest.approx(space.codes[7].tolist(), rel=1e-4)
+
+
+def test_an_own_image_becomes_a_by_the_code_of_each_model(page, spaces, digit):
+    own = ".studio:not(.encoding)"
+    page.get_by_label("Image").set_input_files({"name": "7.png", "mimeType": "image/png", "buffer": digit(7)})
+    page.get_by_role("button", name="Take it as A").click()
+    page.wait_for_function("() => document.querySelector('[data-part=used]').textContent")
+    for label, space in spaces.items():
+        page.locator(f"{own} [data-part=model]").select_option(label)
+        page.wait_for_timeout(100)
+        decoded = as_pictures(space.decode(space.codes[7:8]), like=space.inputs)[0, 0].ravel() * 255
+        assert np.abs(shown(page, "reconstruction") - decoded).max() <= 1
+        assert np.abs(shown(page, "a") - space.inputs[7, 0].numpy().ravel() * 255).max() <= 1
+    caption = page.locator("[data-picture=a] figcaption")
+    expect(caption).to_have_text("A: your image")
+    page.locator("[data-part=items] button").first.click()
+    expect(caption).not_to_have_text("A: your image")
+    page.get_by_role("button", name="your image").click()
+    expect(caption).to_have_text("A: your image")
 
 
 def test_a_file_that_is_no_image_is_told_and_the_next_one_encoded(page, digit):

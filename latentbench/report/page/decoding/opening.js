@@ -22,12 +22,13 @@ const LatentOpening = (() => {
     const served = model.served !== undefined;
     const { picture, ...verdict } = (served ? LatentServer : LatentDecoder).open(model);
     if (!picture) return { picture, ...verdict };
+    const { encoder } = model; // the number by which a server knows it, where it encodes
     const pictures = new Map();
     const remembered = remembering(picture, pictures);
     const coarse = !served && LatentCoarse.open(model, picture, shape);
     const roughly = coarse && remembering(coarse, new Map());
     const quick = (code) => (coarse && !pictures.has(code.join()) ? roughly(code) : remembered(code));
-    return { picture, remembered, quick, coarse: Boolean(coarse), ...verdict };
+    return { picture, remembered, quick, coarse: Boolean(coarse), encoder, ...verdict };
   }
 
   function open(source) {

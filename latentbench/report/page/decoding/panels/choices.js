@@ -7,7 +7,7 @@ const LatentChoices = (() => {
   const ROLES = ["a", "b", "corners"]; // what a click on an item chooses
 
   function firstState(studio) {
-    const last = studio.names.length - 1;
+    const last = studio.count - 1;
     return {
       model: studio.firstModel, a: 0, b: Math.ceil(last / 2), share: 0.5, chain: [], direction: studio.firstDirection, strength: 1, seed: 0, role: "a", onMaps: false,
       ...classesOf(studio, 0, Math.ceil(last / 2)), dimensions: {}, corners: [0, 1, 2].map((part) => Math.round((part * last) / 2)), point: [0, 0],
@@ -56,9 +56,18 @@ const LatentChoices = (() => {
     return state;
   }
 
+  // The same, without the reader's own item where the model has no code of it.
+  function possible(studio, state) {
+    if (!studio.given || studio.given.codes.has(state.model)) return state;
+    const first = firstState(studio);
+    const other = (role) => (state[role] === studio.count ? first[role] : state[role]);
+    const corners = state.corners.includes(studio.count) ? first.corners : state.corners;
+    return { ...state, a: other("a"), b: other("b"), corners, dimensions: state.a === studio.count ? {} : state.dimensions };
+  }
+
   function written(studio) {
     latentbench.state.set(studio.key, JSON.stringify(studio.state));
   }
 
-  return { classesOf, restored, written, LEAST_CORNERS, MOST_CORNERS };
+  return { classesOf, restored, possible, written, LEAST_CORNERS, MOST_CORNERS };
 })();

@@ -7,19 +7,27 @@ const LatentItemPanels = (() => {
   const { classesOf, LEAST_CORNERS, MOST_CORNERS } = LatentChoices;
 
   function itemsPanel(studio) {
-    const buttons = studio.names.map((name, item) => {
+    const buttons = [];
+    const add = (name, item) => {
       const button = make("button", "", { type: "button", "aria-label": name, title: name });
-      const canvas = make("canvas");
-      paint(canvas, studio.items[item], studio.shape);
-      button.append(canvas);
+      button.append(make("canvas"));
       button.addEventListener("click", () => choose(studio, item));
       studio.part("items").append(button);
-      return button;
-    });
+      buttons.push(button);
+      painted(item);
+    };
+    const painted = (item) => paint(buttons[item].querySelector("canvas"), studio.items[item], studio.shape);
+    studio.names.forEach(add);
+    const drawGiven = ({ name, codes }) => {
+      if (buttons.length === studio.count) add(name, studio.count);
+      painted(studio.count);
+      buttons[studio.count].disabled = !codes.has(studio.state.model);
+    };
     const roles = [...studio.root.querySelectorAll("input[type=radio]")];
     for (const role of roles) role.addEventListener("change", () => studio.changed({ role: role.value }));
     return () => {
       const { a, b, corners, role } = studio.state;
+      if (studio.given) drawGiven(studio.given);
       for (const each of roles) each.checked = each.value === role;
       buttons.forEach((button, item) => {
         const marks = [a === item && "A", b === item && "B", corners.includes(item) && corners.indexOf(item) + 1];

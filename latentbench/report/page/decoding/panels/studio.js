@@ -3,7 +3,7 @@
 (() => {
   const { reach } = LatentMixing;
   const { make, cut } = LatentFrames;
-  const { restored, written } = LatentChoices;
+  const { restored, possible, written } = LatentChoices;
   const { itemsPanel, editPanel } = LatentItemPanels;
   const { walkPanel } = LatentWalkPanel;
   const { samplePanel } = LatentSamplePanel;
@@ -28,16 +28,23 @@
     const { models, items } = content;
     const names = (kind) => (models[0]?.directions[kind] ?? []).map(({ name }) => name);
     const studio = { root, part, key: root.dataset.key, names: items.names, itemClasses: items.classes, shape: items.shape, pairs: items.pairs, transport: items.transport, history: [],
-      classNames: names("classes"), factorNames: names("factors") };
+      classNames: names("classes"), factorNames: names("factors"), count: items.names.length, given: null };
     studio.firstDirection = studio.classNames.length > 1 ? -1 : 0; // -1: from class to class; others are factors
     studio.take = (state) => {
-      studio.state = state;
-      studio.model = models[state.model];
+      studio.state = possible(studio, state);
+      studio.model = models[studio.state.model];
       studio.codes = LatentDecoder.floats(studio.model.codes);
       [studio.center, studio.spread] = ["mean", "spread"].map((name) => LatentDecoder.floats(studio.model[name]));
-      studio.picture = (code) => studio.opened[state.model][studio.moving ? "quick" : "remembered"](code);
+      studio.picture = (code) => studio.opened[studio.state.model][studio.moving ? "quick" : "remembered"](code);
     };
-    studio.code = (item) => studio.codes.subarray(item * studio.model.program.dim, (item + 1) * studio.model.program.dim);
+    studio.code = (item) => item < studio.count ? studio.codes.subarray(item * studio.model.program.dim, (item + 1) * studio.model.program.dim) :
+      studio.given.codes.get(studio.state.model);
+    // Take an item of the reader, with its code by each model that encodes (number -> code), and make it A.
+    studio.give = (name, pixels, codes, model) => {
+      studio.given = { name, codes };
+      [studio.names[studio.count], studio.itemClasses[studio.count], studio.items[studio.count]] = [name, null, pixels];
+      studio.changed({ a: studio.count, model, dimensions: {} });
+    };
     studio.say = (name, text, codes) => {
       const far = codes.some((code) => reach(code, studio.center, studio.spread) > studio.model.far);
       const warning = "This code lies farther from the mean than 99 % of the test codes: the decoder has not learned such codes.";
@@ -66,7 +73,8 @@
       waiting = false;
       studio.part("model").value = studio.state.model;
       const coarse = studio.opened[studio.state.model].coarse ? ` ${COARSE}` : "";
-      studio.part("origin").textContent = `${studio.model.origin}${coarse}`;
+      const lacks = studio.given && !studio.given.codes.has(studio.state.model) ? ` It has no code of ${studio.given.name}.` : "";
+      studio.part("origin").textContent = `${studio.model.origin}${lacks}${coarse}`;
       panels.forEach((panel) => panel());
       root.dataset.ready = "yes";
     };
@@ -90,6 +98,7 @@
     addEventListener("hashchange", () => (read(), draw()));
     studio.part("body").hidden = false;
     draw();
+    (latentbench.studios ??= []).push(studio);
   }
 
   latentbench.part("Decoding", () => Promise.all([...document.querySelectorAll(".studio[data-source]")].map(start)));
