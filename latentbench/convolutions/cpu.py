@@ -1,8 +1,9 @@
 """Convolutions for CPUs (benchmarks/README.md has the figures).
 
-In bfloat16, torch's gradient of the weights takes two to three times as long as laying out the windows as rows and
-one matrix product; for images of one channel the same is true of every pass. The windows are laid out once and
-also serve the convolution, or the gradient of a transposed one.
+In bfloat16, on chips with AMX, torch's gradient of the weights takes two to three times as long as laying out the
+windows as rows and one matrix product; on others it is slower for small images alone. For images of one channel the
+same is true of every pass. The windows are laid out once and also serve the convolution, or the gradient of a
+transposed one. The gradient of a bias is a sum of rows, which takes torch longer everywhere.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from latentbench.convolutions.calls import Call, ConvolutionMode, Pair
 __all__ = ["FastConvolutions"]
 
 SMALLEST_WINDOW = 64  # numbers in a window of bfloat16; below this torch's own gradient is as fast
+MOST_PIXELS = 25  # of the coarser image; above this torch's own gradient is faster, on chips without AMX
 FEW_CHANNELS = 4
 MOST_COPIES = 4  # of each pixel, in windows laid out for more than one matrix product
 # taps of a 4 x 4 kernel that reach a pixel's first and second child from the previous pixel, itself and the next
@@ -45,10 +47,23 @@ class FastConvolutions(ConvolutionMode):
 
 
 def _pays(call: Call) -> bool:
-    """Whether laying out windows pays even if only the gradient of the weights uses them."""
+    """Whether it is faster to compute the parts of the gradient apart, in whatever way."""
     return _has_one_channel(call) or (
         call.weight.dtype == torch.bfloat16 and call.weight.shape[1:].numel() >= SMALLEST_WINDOW
     )
+
+
+def _lays_out(call: Call) -> bool:
+    """Whether laying out windows pays even if only the gradient of the weights uses them."""
+    if _has_one_channel(call) or _multiplies_tiles():
+        return _pays(call)
+    height, width = call.input.shape[2:] if call.transposed else _coarse_size(call, call.input)
+    return _pays(call) and height * width <= MOST_PIXELS
+
+
+def _multiplies_tiles() -> bool:
+    """Whether the chip multiplies whole tiles of bfloat16 (AMX)."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def _has_one_channel(call: Call) -> bool:
@@ -109,7 +124,7 @@ class _FastConvolution(torch.autograd.Function):
             ctx.save_for_backward(input, weight)
             return _doubled(input, weight, bias)
         serves = _has_one_channel(call) or (ctx.needs_input_grad[1] and _copies(call) <= MOST_COPIES)
-        if transposed or not serves:
+        if transposed or not (serves and _lays_out(call)):
             ctx.save_for_backward(input, weight)
             return _usual(call)
         windows, matrix = _windows(call, input), _as_matrix(weight)
@@ -126,7 +141,7 @@ class _FastConvolution(torch.autograd.Function):
         coarse, fine = (input, gradient) if call.transposed else (gradient, input)
         need_input, need_weight, need_bias = ctx.needs_input_grad[:3]
         to_input, to_weight = None, None
-        if _pays(call) and (need_weight or call.transposed):
+        if _lays_out(call) and (need_weight or call.transposed):
             # saved windows have no history, which second derivatives need
             again = not saved_windows or torch.is_grad_enabled()
             windows = _windows(call, fine) if again else saved_windows[0]
