@@ -1,8 +1,8 @@
 """Convolutions for CPUs (benchmarks/README.md has the figures).
 
 In bfloat16, on chips with AMX, torch's gradient of the weights takes two to three times as long as laying out the
-windows as rows and one matrix product; on others it is slower for small images alone. For images of one channel the
-same is true of every pass. The windows are laid out once and also serve the convolution, or the gradient of a
+windows as rows and one matrix product; on others it is slower for small images alone. For images of one channel
+the same is true of every pass. The windows are laid out once and also serve the convolution, or the gradient of a
 transposed one. The gradient of a bias is a sum of rows, which takes torch longer everywhere.
 """
 

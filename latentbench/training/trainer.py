@@ -22,10 +22,10 @@ from latentbench.training.cursors import Cursor, DeviceCursor, HostCursor
 from latentbench.training.graphs import StepGraphs
 from latentbench.training.inputs import stored_inputs
 from latentbench.training.members import Members
+from latentbench.training.optimizers import OPTIMIZERS
 
 __all__ = ["Trainer", "derive_seed"]
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 SHARED = "step"  # of what an optimizer keeps, the one number that is the same for all members
 NOISE_BYTES = 64e6  # noise is drawn for as many steps at once as fit
 
