@@ -132,8 +132,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="renew results/reference/speed/profile.txt")
     asked = parser.parse_args()
-    if of_worker(os.environ) != os.environ:  # they count from a process's start only
-        os.execve(sys.executable, [sys.executable, *sys.argv], of_worker(os.environ))  # noqa: S606
+    variables = of_worker(os.environ, "cpu")
+    if variables != os.environ:  # they count from a process's start only
+        os.execve(sys.executable, [sys.executable, *sys.argv], variables)  # noqa: S606
     torch.set_num_threads(1)
     lines = list(report())
     print("\n".join(lines))

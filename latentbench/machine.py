@@ -207,22 +207,34 @@ def freeze_memory() -> None:
     gc.freeze()
 
 
+def _uses_gpu() -> bool:
+    """Whether this process uses a GPU already; asking whether there is one tells nothing of that."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def free_memory() -> None:
-    """Return unused memory to the system and to the GPU."""
+    """Return unused memory to the system, and to the GPU if this process uses it."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # a C library without it
         ctypes.CDLL(None).malloc_trim(0)
-    if torch.cuda.is_available():
+    if _uses_gpu():
         torch.cuda.empty_cache()
 
 
 class MemoryMeter:
-    """Peak memory since this object was made: of the GPU where there is one, else of this process."""
+    """Peak memory since this object was made: of the GPU for what is trained there, else of this process.
 
-    def __init__(self) -> None:
+    It asks nothing of a GPU that this process does not use yet: to ask makes a context, which takes its memory.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
         free_memory()
         self._before = _restarted_high_water_mark()
-        if torch.cuda.is_available():
+        self._on_gpu = device == "cuda" and _uses_gpu()
+        if self._on_gpu:
             torch.cuda.reset_peak_memory_stats()
 
     def peak(self) -> float | None:
@@ -230,7 +242,7 @@ class MemoryMeter:
 
         None where the system keeps no high-water mark of a process that can be restarted.
         """
-        if torch.cuda.is_available():
+        if self._on_gpu:
             return float(torch.cuda.max_memory_allocated())
         return None if self._before is None else _high_water_mark() - self._before
 

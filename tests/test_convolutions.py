@@ -228,7 +228,7 @@ def test_images_are_doubled_exactly(monkeypatch, size, channels):
     assert len(calls) == 2
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_images_are_doubled_under_transforms():
     convolve, arguments = doubling()
     stacks = tuple(torch.stack([value, 2 * value]).detach() for value in arguments)
@@ -358,7 +358,7 @@ def test_transforms_of_torch_func_work_inside(network):
         assert_equal(transforms(), expected)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own, when it first does this
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch's own, when it first does this
 @pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions])
 def test_forward_derivatives_work_inside(network, mode):
     model, image = network
@@ -400,7 +400,7 @@ def trained(images, model, **budget):
     return history, network.state_dict()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 def test_a_loss_with_a_forward_derivative_is_trained(monkeypatch, images):
     calls = counted(monkeypatch, "_FastConvolution")
     history, _ = trained(images, Smooth, precision="bfloat16")

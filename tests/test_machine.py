@@ -1,4 +1,4 @@
-"""A run on a system unlike Linux: no scheduling affinity, no fcntl, no /proc."""
+"""A run on a system unlike Linux (no scheduling affinity, no fcntl, no /proc), or on the CPU beside a GPU."""
 
 import json
 import os
@@ -9,7 +9,9 @@ import textwrap
 
 import psutil
 import pytest
+import torch
 
+import latentbench
 from latentbench import machine
 
 UNLIKE_LINUX = """
@@ -105,3 +107,39 @@ def test_peak_memory_counts_what_was_freed_again():
 def test_peak_memory_is_unknown_where_the_system_does_not_tell(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "PROCESS", tmp_path / "missing")
     assert machine.MemoryMeter().peak() is None
+
+
+@pytest.fixture
+def idle_gpu(monkeypatch):
+    """A GPU that torch.cuda sees; whatever would begin to use it is an error."""
+
+    def begin(*_):
+        raise AssertionError("a CUDA context is made")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: None)  # torch's optimizers ask it
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    memory = "empty_cache", "reset_peak_memory_stats", "max_memory_allocated"
+    for name in ("_lazy_init", "get_device_name", *memory):
+        monkeypatch.setattr(torch.cuda, name, begin)
+
+
+def test_a_run_on_the_cpu_leaves_the_gpu_alone(idle_gpu, tiny, tmp_path):
+    two = tiny(references=("pca",), scores=("r2", "peak_memory_bytes"))
+    results = latentbench.run(two, tmp_path / "run", workers=0, device="cpu")
+    costs = {trial.label: trial.outcome.cost["peak_memory_bytes"] for trial in results.trials}
+    assert costs.keys() == {"ae", "pca"}
+    assert costs["ae"] > 0  # the process grew; no CUDA memory was used
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text("utf-8"))
+    assert environment["processor"] == machine.environment("cpu", 1, 1)["device"]
+
+
+def test_what_trains_on_the_gpu_is_measured_there(monkeypatch):
+    restarted = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: restarted.append(True))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 12345)
+    assert machine.MemoryMeter("cuda").peak() == 12345
+    assert restarted == [True]
+    assert machine.MemoryMeter("cpu").peak() != 12345  # as of a model without steps, after others on the GPU

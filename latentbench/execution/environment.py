@@ -26,8 +26,13 @@ RECORDED = (
 )
 
 
-def describe_environment(plugins: Plugins) -> dict[str, Any]:
-    """Describe versions, machine and plugins, for `latentbench env` and each run's environment.json."""
+def describe_environment(plugins: Plugins, device: str = "auto") -> dict[str, Any]:
+    """Describe versions, machine and plugins, for `latentbench env` and each run's environment.json.
+
+    Args:
+        plugins: what is there.
+        device: what a run uses; of "cpu", no GPU is asked for its name, which would take some of its memory.
+    """
     import platform
 
     import torch
@@ -35,7 +40,7 @@ def describe_environment(plugins: Plugins) -> dict[str, Any]:
     from latentbench.convolutions.choice import chosen_convolutions
     from latentbench.machine import available_cores, environment
 
-    machine = environment("cuda" if torch.cuda.is_available() else "cpu", 1, 1)
+    machine = environment("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu", 1, 1)
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -131,7 +131,7 @@ class _Task:
     def fit_at_once(self, model: Model) -> None:
         """Fit a model without steps."""
         ((checkpoint,),) = self.trainings
-        clock, before = _Clock(), split_digests(self.train)
+        clock, before = _Clock("cpu"), split_digests(self.train)
         model.fit(self.train, torch.Generator().manual_seed(derive_seed(checkpoint.trial.seed, "fit")))
         with clock.stopped():
             _refuse_writing(self.train, before)
@@ -169,9 +169,9 @@ class _Task:
         same = len(epochs) == 1 and [progress.source for progress in saved] == [end.trial.source for end in ends]
         first = min(checkpoint.epochs for checkpoints in self.trainings for checkpoint in checkpoints)
         if not same or first <= min(epochs):
-            return _Clock()
+            return _Clock(self.device)
         training.resume([progress.state for progress in saved])
-        return _Clock(saved[0].seconds)
+        return _Clock(self.device, saved[0].seconds)
 
     def _save(self, training: Training, clock: _Clock) -> None:
         for index, checkpoints in enumerate(self.trainings):
@@ -254,10 +254,15 @@ def _refuse_writing(train: Split, before: Mapping[str, int]) -> None:
 
 
 class _Clock:
-    """Seconds since it was made, but for the time it was stopped, and those of an earlier sitting; and memory."""
+    """Seconds since it was made, but for the time it was stopped, and those of an earlier sitting; and memory.
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.memory = MemoryMeter()
+    Args:
+        device: whose memory.
+        seconds: of the earlier sitting.
+    """
+
+    def __init__(self, device: str, seconds: float = 0.0) -> None:
+        self.memory = MemoryMeter(device)
         self._started = time.perf_counter()
         self.seconds = seconds
 

@@ -25,9 +25,10 @@ from latentbench.machine import environment, free_memory, limited_threads, logge
 from latentbench.opening import changed_data
 from latentbench.plugins import Kind, Plugins
 from latentbench.records import Record
+from latentbench.training.graphs import StepGraphs
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial, TrialResult
 
-__all__ = ["Job", "execute_job"]
+__all__ = ["Job", "RuinedProcess", "execute_job"]
 
 LOG = logging.getLogger(__name__)
 
@@ -95,19 +96,36 @@ class Job:
         )
 
 
+class RuinedProcess(Exception):  # noqa: N818 - it says what has happened; nobody is to blame
+    """A failed capture has ruined this process before the job was done: the rest is for other processes.
+
+    Attributes:
+        halves: what is left is to be trained in halves, as it did not fit into memory; else one by one.
+    """
+
+    def __init__(self, *, halves: bool) -> None:
+        super().__init__(f"left for other processes, {'in halves' if halves else 'one by one'}")
+        self.halves = halves
+
+
 def execute_job(
     job: Job,
     plugins: Plugins,
     listener: Listener,
     *,
     output: Literal["caught", "all caught", "shown"] = "caught",
+    replaceable: bool = False,
 ) -> None:
     """Train what has no record yet, score it, and write everything down.
 
     Failures become records; only what the user does to the process (Ctrl-C) gets out. `listener` is called with
     an event when a trial has started, after each epoch, and when a trial has finished. `output`: what Python
     prints goes to the trials' logs ("caught"), or all that the process and its children print ("all caught", where
-    it is there for jobs alone), or nothing does ("shown").
+    it is there for jobs alone), or nothing does ("shown"). `replaceable`: another process can do what this one
+    cannot do any more.
+
+    Raises:
+        RuinedProcess: of a replaceable process.
     """
     started = time.perf_counter()
     begun = set({trial.training_key: trial.key for trial in job.trials}.values())  # the end of each training
@@ -115,7 +133,7 @@ def execute_job(
         listener(TrialEvent("trial_started", key))
     with limited_threads(job.trials[-1].budget.threads):
         caught = partial(logged_to, descriptors=output == "all caught")
-        work = _Work(job, plugins, listener, _shown if output == "shown" else caught)
+        work = _Work(job, plugins, listener, _shown if output == "shown" else caught, replaceable)
         trained = work.train()
         for trial in job.trials:
             checkpoint = trained.get(trial.key) or Checkpoint(trial, Record(job.run, trial.key))
@@ -146,6 +164,7 @@ class _Work:
     plugins: Plugins
     listener: Listener
     logged_to: Callable[[Path], AbstractContextManager[None]]
+    replaceable: bool = False
 
     def finish(self, checkpoint: Checkpoint, started: float) -> TrialResult:
         """Score a trial that ended well, publish it and return how it ended."""
@@ -211,7 +230,11 @@ class _Work:
     def _train_together(
         self, part: list[list[Checkpoint]], machine: Mapping[str, Any]
     ) -> list[list[list[Checkpoint]]]:
-        """Train a part of a job; return the parts to try instead when it cannot be trained together."""
+        """Train a part of a job; return the parts to try instead when it cannot be trained together.
+
+        Raises:
+            RuinedProcess: another process has to try them.
+        """
         try:
             fit(part, self.job.device, machine, self.plugins, self.listener, self.job.save_seconds)
         except (Exception, SystemExit) as error:
@@ -220,7 +243,10 @@ class _Work:
                 close(part[0], error, machine, self._model_class(part[0][-1].trial))
                 return []
             left = [[checkpoint for checkpoint in training if checkpoint.open] for training in part]
-            pieces = _smaller(left, halves=isinstance(error, torch.OutOfMemoryError))
+            halves = isinstance(error, torch.OutOfMemoryError)
+            pieces = _smaller(left, halves=halves)
+            if pieces and self.replaceable and StepGraphs.broken:
+                raise RuinedProcess(halves=halves) from error
         else:
             return []
         free_memory()  # what the failed training held has gone with its error

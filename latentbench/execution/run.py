@@ -78,7 +78,7 @@ def execute(
             states = _first_left(states)
         if announce is not None:
             announce(sum(state.pending for state in states))
-        _write_request(plan, benchmark, folder, plugins, execution.command)
+        _write_request(plan, benchmark, folder, plugins, execution)
         remember_named()
         plugins.run_started(benchmark, folder)
         prepare(states, execution)
@@ -185,7 +185,7 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, command: str) -> None:
+def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plugins, execution: Execution) -> None:
     """Write run.json (what was asked for) and environment.json (what it runs on)."""
     request = {
         "title": benchmark.title,
@@ -196,10 +196,11 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         "swept": list(plan.swept),
         "plugin_files": [*plugins.files, *plugins.forgone],
         "plugins_blocked": list(plugins.blocked),
-        "command": command,
+        "command": execution.command,
         "asked_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    for name, content in {"run.json": request, "environment.json": describe_environment(plugins)}.items():
+    environment = describe_environment(plugins, execution.device)
+    for name, content in {"run.json": request, "environment.json": environment}.items():
         try:
             write_sealed(folder / name, content)
         except OSError as error:

@@ -14,6 +14,7 @@ WORKER = {
     "MALLOC_TRIM_THRESHOLD_": str(2**35),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+GPU_HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
 SAY_HOW_LONG = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 # Turns that a thread waits awake for another: libgomp's own 300,000 cost most on busy cores, none at all on idle
 # ones (benchmarks/execution/waiting.py).
@@ -29,6 +30,13 @@ def waiting(given: Mapping[str, str]) -> dict[str, str]:
     return {} if any(name in given for name in SAY_HOW_LONG) else {"GOMP_SPINCOUNT": SPINS}
 
 
-def of_worker(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a worker process: those that are given, and what they do not say."""
-    return {**WORKER, **waiting(given), **given}
+def of_worker(given: Mapping[str, str], device: str) -> dict[str, str]:
+    """Return the variables of a worker process: those that are given, and what they do not say.
+
+    From one that is for jobs on the "cpu" the GPU is hidden: torch's optimizers look at it in every step, if only
+    to see whether it is captured, and that takes some of its memory.
+
+    >>> of_worker({"CUDA_VISIBLE_DEVICES": "0,1"}, "cpu")["CUDA_VISIBLE_DEVICES"]
+    ''
+    """
+    return {**WORKER, **waiting(given), **given, **(GPU_HIDDEN if device == "cpu" else {})}

@@ -48,6 +48,7 @@ def main() -> None:
         with contextlib.suppress(OSError):
             _write(events, last_words)
         os._exit(1)
+    os._exit(0)  # at once: a broken CUDA graph may take long to take down, and crash
 
 
 def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
@@ -55,7 +56,7 @@ def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
 
     from latentbench.execution.events import TrialEvent
     from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
-    from latentbench.execution.job import Job, execute_job
+    from latentbench.execution.job import Job, RuinedProcess, execute_job
     from latentbench.machine import freeze_memory
     from latentbench.plugins import Plugins
     from latentbench.training.graphs import StepGraphs
@@ -73,7 +74,11 @@ def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
     while not (StepGraphs.broken or Spoiled.process):
         job = Job.from_json(json.loads(lines.get()))
         os.environ[PLUGIN_FILES] = json.dumps([*setup["files"], *job.files])
-        execute_job(job, plugins, send, output="all caught")
+        try:
+            execute_job(job, plugins, send, output="all caught", replaceable=True)
+        except RuinedProcess as ruined:
+            _write(events, {"put_back": "halves" if ruined.halves else "singles"})
+            return
         if first:
             freeze_memory()
         first = False

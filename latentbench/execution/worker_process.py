@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,7 @@ from latentbench.execution.variables import of_worker
 from latentbench.plugins import Plugins
 from latentbench.trial import Trial
 
-__all__ = ["LastWords", "Messages", "WorkerProcess", "parse"]
+__all__ = ["LastWords", "Messages", "PutBack", "WorkerProcess", "parse"]
 
 PROGRAM = "-m", "latentbench.execution.worker"
 KILLED = -signal.SIGKILL, -signal.SIGTERM
@@ -41,7 +42,25 @@ class LastWords:
     traceback: str
 
 
-def parse(line: bytes) -> TrialEvent | LastWords:
+@dataclass(frozen=True)
+class PutBack:
+    """A worker ends in the middle of its job, and not for the job's sake: the rest of it is for other workers.
+
+    Attributes:
+        halves: in halves, else one training at a time.
+    """
+
+    halves: bool
+
+    def pieces(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Divide what is left, trials of one training together."""
+        keys = list(dict.fromkeys(trial.training_key for trial in trials))
+        middle = len(keys) // 2
+        parts = [keys[:middle], keys[middle:]] if self.halves else [[key] for key in keys]
+        return [tuple(trial for trial in trials if trial.training_key in part) for part in parts if part]
+
+
+def parse(line: bytes) -> TrialEvent | LastWords | PutBack:
     """Read what a worker said.
 
     Raises:
@@ -49,6 +68,8 @@ def parse(line: bytes) -> TrialEvent | LastWords:
     """
     try:
         values = json.loads(line)
+        if values in ({"put_back": "halves"}, {"put_back": "singles"}):
+            return PutBack(values["put_back"] == "halves")
         if isinstance(values, dict) and values.keys() == {"died", "traceback"}:
             return LastWords(str(values["died"]), str(values["traceback"]))
         return TrialEvent.from_json(values)
@@ -61,6 +82,7 @@ class WorkerProcess:
     """One process, the threads that listen to it, and the job it is on.
 
     Attributes:
+        device: where all its jobs are done, "cpu" or "cuda".
         process: the leader of a process group of its own.
         job: what it does.
         ended: keys of the job's trials that are done.
@@ -68,9 +90,12 @@ class WorkerProcess:
         timeout, deadline: seconds that a trial may take, and when it must have ended.
         taken: when it was given its job.
         last_words: why it ends, if it said so.
+        put_back: what is to become of the rest of its job, if it said so.
+        jobs_done: how many jobs it has done.
     """
 
-    def __init__(self, plugins: Plugins, messages: Messages) -> None:
+    def __init__(self, plugins: Plugins, messages: Messages, device: str) -> None:
+        self.device = device
         jobs, self._jobs = os.pipe()
         self._events, events = os.pipe()
         self.mark = uuid4().hex
@@ -80,7 +105,7 @@ class WorkerProcess:
             stdout=subprocess.DEVNULL,
             pass_fds=(jobs, events),
             start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
-            env={**of_worker(os.environ), MARK: self.mark},
+            env={**of_worker(os.environ, device), MARK: self.mark},
         )
         os.close(jobs)
         os.close(events)
@@ -91,6 +116,8 @@ class WorkerProcess:
         self.deadline: float | None = None
         self.taken = 0.0
         self.last_words: LastWords | None = None
+        self.put_back: PutBack | None = None
+        self.jobs_done = 0
         self._dead = threading.Event()
         reader = threading.Thread(target=self._read, args=(messages,), daemon=True)
         reader.start()
@@ -106,6 +133,11 @@ class WorkerProcess:
     def was_killed(self) -> bool:
         """Whether it has ended by a signal that comes from outside: what it was at need not be at fault."""
         return self.process.returncode in KILLED
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has ended of its own accord after a job, as one does whose process is fit for no other."""
+        return self.process.returncode == 0 and (self.jobs_done > 0 or self.put_back is not None)
 
     @property
     def left(self) -> tuple[Trial, ...]:
@@ -136,6 +168,7 @@ class WorkerProcess:
             self.deadline = time.monotonic() + self.timeout * max(1, len(trainings))
         if len(self.ended) == len(self.job.trials):
             self.job = None
+            self.jobs_done += 1
 
     def _read(self, messages: Messages) -> None:
         with os.fdopen(self._events, "rb") as lines:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from latentbench.execution.deaths import Deaths, record_failure, unfinished_log
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.job import Job, execute_job
-from latentbench.execution.worker_process import Messages, WorkerProcess, parse
+from latentbench.execution.worker_process import LastWords, Messages, WorkerProcess, parse
 from latentbench.machine import available_cores
 from latentbench.plugins import Plugins
 from latentbench.trial import Outcome, TrialResult
@@ -151,9 +151,10 @@ class _Pool:
         return len(self.busy) < self.size
 
     def start(self, job: Job, timeout: float | None) -> None:
-        worker = next((worker for worker in self.workers if worker.alive and worker.job is None), None)
+        free = (each for each in self.workers if each.alive and each.job is None and each.device == job.device)
+        worker = next(free, None)
         if worker is None:
-            worker = WorkerProcess(self.plugins, self.messages)
+            worker = WorkerProcess(self.plugins, self.messages, job.device)
             self.workers.append(worker)
         worker.take(job, timeout)
 
@@ -175,8 +176,10 @@ class _Pool:
             return self._fail(worker, listener, _died(f"was ended because it sent {error}"))
         if isinstance(event, TrialEvent):
             listener(event)
-        else:
+        elif isinstance(event, LastWords):
             worker.last_words = event
+        else:
+            worker.put_back = event
         return []
 
     def _end_late(self, listener: Listener) -> list[Job]:
@@ -189,6 +192,9 @@ class _Pool:
         """A worker has ended: if it was on a job, that job has failed, or was not begun."""
         how = worker.end()
         job = worker.job
+        if job is not None and worker.has_left and (again := _put_back(worker, job)):
+            self.workers.remove(worker)
+            return again
         if job is not None and not worker.heard and job.trials[0].key not in self._begun_again:
             self._begun_again.add(job.trials[0].key)
             self.workers.remove(worker)
@@ -227,6 +233,17 @@ class _Pool:
             worker.end()
             _clear_up(worker)
         self.workers.clear()
+
+
+def _put_back(worker: WorkerProcess, job: Job) -> list[Job]:
+    """Return what a worker that has left had not begun, or what it could not finish; nothing if that is all."""
+    if not worker.heard:
+        return [job]
+    pieces = [] if worker.put_back is None else worker.put_back.pieces(worker.left)
+    if len(pieces) < 2:
+        return []
+    _clear_up(worker)
+    return [replace(job, trials=trials) for trials in pieces]
 
 
 def _clear_up(worker: WorkerProcess) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -50,8 +51,8 @@ class Cursor(Protocol):
         """Return the learning rate that an optimizer is created with."""
         ...
 
-    def set_learning_rate(self, optimizer: torch.optim.Optimizer, highest: float) -> None:
-        """Give an optimizer the learning rate of the next step."""
+    def set_learning_rate(self, optimizers: Iterable[torch.optim.Optimizer], highest: float) -> None:
+        """Give optimizers the learning rate of the next step."""
         ...
 
 
@@ -86,10 +87,11 @@ class HostCursor:
         """Return the number itself."""
         return highest
 
-    def set_learning_rate(self, optimizer: torch.optim.Optimizer, highest: float) -> None:
-        """Write a number into the optimizer."""
-        for group in optimizer.param_groups:
-            group["lr"] = highest * learning_rate_share(self.step / self.steps)
+    def set_learning_rate(self, optimizers: Iterable[torch.optim.Optimizer], highest: float) -> None:
+        """Write a number into the optimizers."""
+        rate = highest * learning_rate_share(self.step / self.steps)
+        for group in _groups(optimizers):
+            group["lr"] = rate
 
 
 class DeviceCursor:
@@ -125,9 +127,15 @@ class DeviceCursor:
         """Return a tensor on the device."""
         return torch.tensor(highest, device=self.device)
 
-    def set_learning_rate(self, optimizer: torch.optim.Optimizer, highest: float) -> None:
-        """Write into the optimizer's tensor."""
+    def set_learning_rate(self, optimizers: Iterable[torch.optim.Optimizer], highest: float) -> None:
+        """Write into the optimizers' tensors, which are computed once a step, not once a player."""
         progress = self._step / self.steps
         rising = ((progress + 1e-3) / WARM_UP).clamp(max=1.0)
-        for group in optimizer.param_groups:
-            group["lr"].copy_(highest * rising * 0.5 * (1 + torch.cos(math.pi * progress)))
+        rate = highest * rising * 0.5 * (1 + torch.cos(math.pi * progress))
+        for group in _groups(optimizers):
+            group["lr"].copy_(rate)
+
+
+def _groups(optimizers: Iterable[torch.optim.Optimizer]) -> Iterator[dict[str, Any]]:
+    for optimizer in optimizers:
+        yield from optimizer.param_groups

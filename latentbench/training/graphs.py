@@ -23,7 +23,8 @@ class StepGraphs:
     A captured step must find everything at the same place in memory and decide nothing by values on the device.
 
     Attributes:
-        broken: a capture has failed in this process, which torch before 2.12 may not survive for long.
+        broken: a capture has failed in this process. Torch 2.11 then leaves its stream and its memory pool in
+            place, so nothing else is to be trained here.
     """
 
     broken: ClassVar[bool] = False
@@ -38,6 +39,7 @@ class StepGraphs:
 
         Raises:
             ContractError: the step cannot be captured.
+            OutOfMemoryError: the device has no room for the step.
         """
         if size not in self._graphs and self._seen[size] < EAGER_STEPS:
             self._seen[size] += 1
@@ -64,12 +66,22 @@ class StepGraphs:
             raise
         except RuntimeError as error:
             StepGraphs.broken = True
+            _raise_if_out_of_memory(error)
             reason = " ".join(str(error.__context__ or error).split())[:200]  # the end of the capture hides it
             raise ContractError(
                 "loss cannot be captured as a CUDA graph: it must do the same work every step and read nothing "
                 f"back from the device (.item(), boolean masks); if it must, declare capturable = False ({reason})"
             ) from error
         return graph
+
+
+def _raise_if_out_of_memory(error: BaseException) -> None:
+    """Raise the lack of memory that an error began with: the end of the capture fails too, and hides it."""
+    hidden = error.__cause__ or error.__context__
+    while hidden is not None:
+        if isinstance(hidden, torch.OutOfMemoryError):
+            raise torch.OutOfMemoryError(str(hidden)) from error
+        hidden = hidden.__cause__ or hidden.__context__
 
 
 @contextlib.contextmanager

@@ -172,12 +172,13 @@ class Trainer:
         where = self.cursor.rows(size)
         batch = self._batch(self.rows[..., where])
         noise = {name: drawn[:, where] if self.stacked else drawn[where] for name, drawn in self.noise.items()}
+        self.cursor.set_learning_rate(self.optimizers.values(), self.budget.learning_rate)
         for player, optimizer in self.optimizers.items():
-            self.cursor.set_learning_rate(optimizer, self.budget.learning_rate)
             with self._arithmetic():
                 terms = self.members.terms(batch, noise, player)
             optimizer.zero_grad(set_to_none=True)
-            terms["total"].sum().backward()  # type: ignore[no-untyped-call]
+            learning = _learning(optimizer) if player else None
+            terms["total"].sum().backward(inputs=learning)  # type: ignore[no-untyped-call]
             optimizer.step()
             self._add(player, terms, size)
         if self.updates:
@@ -209,6 +210,15 @@ class Trainer:
             if name not in self.sums:
                 self.sums[name] = torch.zeros_like(value, dtype=self.dtype)
             self.sums[name] += value.detach().to(self.dtype) * size
+
+
+def _learning(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return a player's own weights.
+
+    Gradients of the other players' would be added where a captured step has found theirs, whoever has that memory
+    by now.
+    """
+    return [weight for weight in optimizer.param_groups[0]["params"] if weight.requires_grad]
 
 
 def _convolutions(matmul: bool, device: torch.device) -> Callable[[], contextlib.AbstractContextManager[Any]]:

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 import latentbench
-from latentbench import load_results
+from latentbench import ContractError, load_results
 from latentbench.execution import fitting
-from latentbench.execution.job import Job, execute_job
+from latentbench.execution.job import Job, RuinedProcess, execute_job
 from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.training import engine, trainer
+from latentbench.training.graphs import StepGraphs
 from latentbench.training.progress import Progress, read_progress, write_progress
 
 SAMPLES = str(Path(__file__).parents[1] / "training" / "samples.py")
@@ -396,6 +397,54 @@ def test_one_trial_out_of_memory_has_failed(betas, job_of, sizes):
     assert {(o.status, o.error, o.message) for o in ended(job)} == {
         ("failed", "OutOfMemoryError", "CUDA out of memory")
     }
+
+
+@pytest.fixture
+def captures_fail(monkeypatch):
+    """A function that makes the capture of groups fail, as those of single trials do if asked; it breaks all."""
+
+    def fail(error, alone=False):
+        plain = engine.Training.__post_init__
+
+        def post_init(self):
+            if alone or len(self.models) > 1:
+                StepGraphs.broken = True
+                raise error
+            plain(self)
+
+        monkeypatch.setattr(StepGraphs, "broken", False)
+        monkeypatch.setattr(engine.Training, "__post_init__", post_init)
+        monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "halves"),
+    [(torch.OutOfMemoryError("CUDA out of memory"), True), (ContractError("loss cannot be captured"), False)],
+)
+def test_a_group_whose_capture_failed_is_left_for_other_processes(betas, job_of, captures_fail, error, halves):
+    captures_fail(error)
+    job, plugins = job_of(betas())
+    with pytest.raises(RuinedProcess) as caught:
+        execute_job(job, plugins, lambda *_: None, replaceable=True)
+    assert caught.value.halves == halves
+    assert not any(Record(job.run, trial.key).exists() for trial in job.trials)  # nothing is held against them
+
+
+def test_where_there_is_no_other_process_the_rest_is_tried_here(betas, job_of, captures_fail):
+    captures_fail(ContractError("loss cannot be captured"))
+    job, plugins = job_of(betas())
+    execute_job(job, plugins, lambda *_: None)
+    assert {outcome.status for outcome in ended(job)} == {"ok"}
+
+
+def test_a_trial_alone_whose_capture_failed_has_failed(betas, job_of, captures_fail):
+    captures_fail(ContractError("loss cannot be captured"), alone=True)
+    job, plugins = job_of(betas())
+    execute_job(replace(job, trials=job.trials[:1]), plugins, lambda *_: None, replaceable=True)
+    outcome = Record(job.run, job.trials[0].key).read_trial().outcome
+    assert (outcome.status, outcome.message) == ("failed", "loss cannot be captured")
 
 
 def odd(tiny, *pulls, epochs=2, **budget):

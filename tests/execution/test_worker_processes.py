@@ -9,6 +9,7 @@ import pytest
 
 from latentbench.execution import worker_process
 from latentbench.execution.events import TrialEvent
+from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
 from latentbench.execution.worker_process import parse
@@ -175,6 +176,80 @@ def test_a_job_that_was_not_begun_is_given_to_another_worker(run, end):
 def test_a_job_that_is_never_begun_fails(run, end):
     result, _, _ = run("pass", before=end)
     assert (result.status, result.error) == ("failed", "WorkerDied")
+
+
+LEAVES = """
+import json, os, sys, time
+jobs, events = os.fdopen(int(sys.argv[1])), int(sys.argv[2])
+result = dict(status="ok", error="", message="", seconds=1.0, failed_scores={})
+event = dict(kind="trial_started", epoch=0, losses={}, result=None, metric="", done=0, total=0)
+
+def say(values):
+    os.write(events, json.dumps(values).encode() + b"\\n")
+
+jobs.readline()
+for number, line in enumerate(jobs):
+    keys = [KEYS[trial["seed"]] for trial in json.loads(line)["trials"]]
+    with open(SEEN, "a") as seen:
+        print(os.getpid(), *(trial["seed"] for trial in json.loads(line)["trials"]), file=seen)
+    LEAVE
+    for key in keys:
+        say({**event, "trial": key})
+    for key in keys:
+        say({**event, "trial": key, "kind": "trial_finished", "result": result})
+"""
+
+
+@pytest.fixture
+def leaving(tiny, tmp_path, monkeypatch):
+    """A function that runs trials in workers that leave as told; returns their results and who got which seeds."""
+
+    def go(leave, workers, *groups):
+        seeds = 1 + max(max(group) for group in groups)
+        plan = make_plan(tiny(models=("ae",), seeds=seeds), Plugins())
+        jobs = [Job(tuple(plan.trials[seed] for seed in group), (), tmp_path) for group in groups]
+        keys, seen = [trial.key for trial in plan.trials], tmp_path / "seen"
+        program = LEAVES.replace("LEAVE", leave)
+        (tmp_path / "program.py").write_text(f"KEYS = {keys!r}\nSEEN = {str(seen)!r}\n{program}")
+        monkeypatch.setattr(worker_process, "PROGRAM", (str(tmp_path / "program.py"),))
+        told = []
+        run_in_workers(jobs, Plugins(), told.append, workers)
+        results = {event.trial: event.result for event in told if event.kind == "trial_finished"}
+        lines = [[int(word) for word in line.split()] for line in seen.read_text().splitlines()]
+        return [results[key] for key in keys], [tuple(seeds) for _, *seeds in lines]
+
+    return go
+
+
+def test_a_job_given_to_workers_that_are_leaving_is_put_back_as_often_as_it_takes(leaving):
+    """A worker whose capture broke has finished its job and is about to end when it is given the next one."""
+    results, seen = leaving("if number: time.sleep(0.5); os._exit(0)", 2, (0,), (1,), (2,))
+    assert {result.status for result in results} == {"ok"}
+    assert seen.count((2,)) == 3  # two that were leaving, and one that was not
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("halves", [(0, 1, 2), (0,), (1, 2), (1,), (2,)]),
+        ("singles", [(0, 1, 2), (0,), (1,), (2,)]),
+    ],
+)
+def test_what_a_worker_leaves_in_the_middle_of_a_job_is_divided(leaving, how, expected):
+    leave = f"""if len(keys) > 1:
+        say({{**event, "trial": keys[0]}})
+        say({{"put_back": "{how}"}})
+        os._exit(0)"""
+    results, seen = leaving(leave, 1, (0, 1, 2))
+    assert {result.status for result in results} == {"ok"}
+    assert seen == expected
+
+
+def test_a_job_of_one_training_is_not_put_back_for_ever(leaving):
+    leave = 'say({**event, "trial": keys[0]}); say({"put_back": "halves"}); os._exit(0)'
+    (result,), seen = leaving(leave, 1, (0,))
+    assert (result.status, result.message) == ("failed", "the worker process ended with exit status 0")
+    assert seen == [(0,)]
 
 
 VALUES = TrialEvent("trial_finished", "key", result=TrialResult("ok")).to_json()

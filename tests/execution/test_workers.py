@@ -103,6 +103,17 @@ class Comes(Flat):
     """Its child comes out of fit as well."""
     def fit(self, train, generator): os.fork()
 
+class Sees(Flat):
+    def fit(self, train, generator): assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+class Breaks(Flat):
+    """Breaks what a failed capture breaks: its process must not be taken down in order, which may not end."""
+    def fit(self, train, generator):
+        import atexit
+        from latentbench.training.graphs import StepGraphs
+        StepGraphs.broken = True
+        atexit.register(time.sleep, 600)
+
 class Leaves(Flat):
     """Its children sleep on when all is done."""
     def fit(self, train, generator):
@@ -113,7 +124,7 @@ class Leaves(Flat):
 @hookimpl
 def register_models(register):
     several = Loud, Killed, Quits, Sleeps, Loads, Spawns, Serves, Asks, Reads, Interrupts, Dies, Comes, Leaves
-    for found in several:
+    for found in (*several, Sees, Breaks):
         register(found.__name__, found)
 '''
 
@@ -243,7 +254,7 @@ def test_an_interrupted_run_says_so_and_goes_on(toml, undisturbed, tmp_path):
 
 def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
     plugins = Plugins(files=(plugin_file(ODD),))
-    odd = tiny(models=("Killed", "Sleeps", "Quits", "Loud", "Loads", "ae"), scores=("active_units",))
+    odd = tiny(models=("Killed", "Sleeps", "Quits", "Loud", "Loads", "Breaks", "Sees"), scores=("active_units",))
     results = latentbench.run(odd, tmp_path / "run", plugins=plugins, workers=1, timeout=12)
     ended = {trial.label: trial.outcome for trial in results.trials}
     assert {label: (outcome.status, outcome.error) for label, outcome in ended.items()} == {
@@ -252,7 +263,8 @@ def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
         "Quits": ("failed", "WorkerDied"),
         "Loud": ("ok", ""),
         "Loads": ("ok", ""),
-        "ae": ("ok", ""),
+        "Breaks": ("ok", ""),
+        "Sees": ("ok", ""),  # put back by the process that Breaks has left
     }
     assert ended["Killed"].message.startswith(
         "the worker process ended 4 times in a row, at last by signal SIGKILL; "
@@ -262,7 +274,7 @@ def test_a_worker_that_ends_fails_its_trial_alone(tiny, tmp_path, plugin_file):
     rows = results.scores.drop_duplicates("label").set_index("label")
     assert rows["status"].to_dict() == {
         "Killed": "failed", "Sleeps": "timeout", "Quits": "failed", "Loud": "ok", "Loads": "ok",
-        "ae": "ok",
+        "Breaks": "ok", "Sees": "ok",
     }  # fmt: skip
     told = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     finished = [(line["label"], line["status"]) for line in told if line["event"] == "trial_finished"]

@@ -114,7 +114,7 @@ def test_the_device_cursor_moves_as_the_host_cursor_does():
         assert float(there.progress(device)) == pytest.approx(float(host.progress(device)), rel=1e-6)
         rates = []
         for cursor, optimizer in zip((host, there), optimizers, strict=True):
-            cursor.set_learning_rate(optimizer, 0.1)
+            cursor.set_learning_rate([optimizer], 0.1)
             rates.append(float(optimizer.param_groups[0]["lr"]))
             cursor.advance(size)
         assert rates[1] == pytest.approx(rates[0], rel=1e-6)
@@ -134,7 +134,7 @@ def test_the_place_of_the_learning_rate_stays():
     cursor = DeviceCursor(10, torch.device("cpu"))
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], lr=cursor.learning_rate(0.1))
     place = optimizer.param_groups[0]["lr"].data_ptr()
-    cursor.set_learning_rate(optimizer, 0.1)
+    cursor.set_learning_rate([optimizer], 0.1)
     assert optimizer.param_groups[0]["lr"].data_ptr() == place
     assert float(optimizer.param_groups[0]["lr"]) == pytest.approx(0.1 * 0.02)
 
@@ -192,6 +192,38 @@ def test_running_out_of_memory_is_told_as_such(tapes):
         steps.run(8, step)
 
 
+@pytest.fixture
+def unbroken(monkeypatch):
+    monkeypatch.setattr(StepGraphs, "broken", False)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["in the step", "hidden by the end of the capture"])
+def test_a_lack_of_memory_is_seen_where_the_end_of_the_capture_hides_it(tapes, unbroken, monkeypatch, ends):
+    """Torch's graph ends the capture while the error is on its way, and that fails too."""
+    steps, plain = StepGraphs(torch.device("cpu")), torch.cuda.graph
+
+    @contextlib.contextmanager
+    def graph(*args, **kwargs):
+        try:
+            with plain(*args, **kwargs):
+                yield
+        finally:
+            if ends:
+                raise torch.AcceleratorError("CUDA error: operation failed due to a previous error")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+
+    def step():
+        if torch.utils._python_dispatch._get_current_dispatch_mode() is not None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    for _ in range(3):
+        steps.run(8, step)
+    with pytest.raises(torch.OutOfMemoryError, match=r"^CUDA out of memory\. Tried to allocate 2 GiB$"):
+        steps.run(8, step)
+    assert StepGraphs.broken == ends
+
+
 # trainings
 
 CASES = {
@@ -204,7 +236,7 @@ CASES = {
     "Informed": ((3, 4, 4), {}),
     "Sloped": ((3, 4, 4), {}),
 }
-forward = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+forward = pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 
 
 @pytest.fixture
@@ -337,3 +369,20 @@ def test_a_step_that_the_host_moves_would_be_noticed(begin, eager, tapes):
     training.trainer.cursor = HostCursor(training.trainer.cursor.steps)
     with pytest.raises(AssertionError):
         assert_same(finish(training), eager("vae"), rel=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_player_leaves_the_gradients_of_the_others_alone(begin, count):
+    """Added up in a captured step, they would be written where the others' had been when it was captured."""
+    trainer, kept = begin("Adversarial", count).trainer, []
+    critic = [weight for name, weight in trainer.members.weights.items() if name.startswith("critic_net")]
+    before = [torch.full_like(weight, 3.0) for weight in critic]
+    for weight, gradient in zip(critic, before, strict=True):
+        weight.grad = gradient.clone()
+    autoencoder, _ = trainer.optimizers.values()
+    autoencoder.register_step_pre_hook(
+        lambda *_: kept.append(all(torch.equal(w.grad, g) for w, g in zip(critic, before, strict=True)))
+    )
+    next(trainer.steps())
+    assert kept == [True]
+    assert all(weight.grad is not None for weight in trainer.members.weights.values())

@@ -44,7 +44,7 @@ CASES |= {
 }
 SHAPES_ONLY = {"deepsdf"}  # take signed distances and nothing else
 # torch warns of itself when it first takes a forward derivative
-forward = pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+forward = pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 
 
 @pytest.fixture
