@@ -33,6 +33,7 @@ def broken(name, **changes):
     return [f"{found.rule} {found.on}: {found.reason}" for found in findings if not found.passed]
 
 
+@pytest.mark.filterwarnings("ignore:(ICA|NMF) had not converged:UserWarning")  # on so few rows
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MODELS]
 )

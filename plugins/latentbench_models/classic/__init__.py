@@ -1,0 +1,1 @@
+"""Classic methods, fitted by scikit-learn."""

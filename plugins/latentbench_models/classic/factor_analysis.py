@@ -1,0 +1,43 @@
+"""Factor analysis."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn import decomposition
+
+from latentbench import Posterior
+from latentbench_models.classic.affine import AffineModel, Matrices
+
+__all__ = ["FactorAnalysis"]
+
+
+class FactorAnalysis(AffineModel):
+    """Factor analysis: Spearman 1904; fitted by maximum likelihood as in Barber 2012, chapter 21, by scikit-learn.
+
+    x = c W + mean + noise, with a variance of the noise for each number of an input; codes are the posterior means
+    and their prior is the standard normal. The posterior is no diagonal normal, so it has no `posterior`.
+    """
+
+    deterministic: ClassVar[bool] = True
+
+    @property
+    def prior(self) -> Posterior:
+        """The standard normal."""
+        zeros = torch.zeros(self.params.latent_dim)
+        return Posterior(zeros, torch.ones_like(zeros))
+
+    def make_estimator(self, seed: int) -> Any:  # noqa: ARG002 - the same factors for every seed
+        """Return scikit-learn's factor analysis, its singular vectors from the same start always."""
+        return decomposition.FactorAnalysis(
+            self.params.latent_dim, max_iter=self.params.iterations, random_state=0
+        )
+
+    def matrices(self) -> Matrices:
+        """Return the map to posterior means, and the loadings W."""
+        loadings = self.estimator.components_
+        weighted = loadings / self.estimator.noise_variance_
+        precision = np.eye(len(loadings)) + weighted @ loadings.T
+        return np.linalg.solve(precision, weighted).T, loadings
