@@ -53,8 +53,12 @@ class VAE(GradientModel):
     def elbo_terms(self, batch: Batch, noise: Mapping[str, Tensor]) -> ElboTerms:
         """Return distortion and rate, with one posterior sample per image."""
         posterior = self.posterior(batch.inputs)
-        logits = self.decoder_net(posterior.sample(noise["eps"]))
-        return ElboTerms(self.likelihood.nll(logits, batch.inputs).mean(), posterior.kl(self.prior).mean())
+        return self.terms_of(posterior, posterior.sample(noise["eps"]), batch.inputs)
+
+    def terms_of(self, posterior: Posterior, codes: Tensor, inputs: Tensor) -> ElboTerms:
+        """Return distortion and rate of inputs from their posteriors and one code `(n, d)` drawn from each."""
+        distortion = self.likelihood.nll(self.decoder_net(codes), inputs).mean()
+        return ElboTerms(distortion, posterior.kl(self.prior).mean())
 
     def posterior(self, inputs: Tensor) -> Posterior:
         """Return the diagonal normal q(code | input)."""

@@ -1,0 +1,48 @@
+"""The AnnealedVAE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from latentbench import Batch, PerMember
+from latentbench_models.vae import VAE
+
+__all__ = ["AnnealedVAE"]
+
+
+class AnnealedVAE(VAE):
+    """AnnealedVAE: Burgess et al. 2018, "Understanding Disentangling in beta-VAE".
+
+    The rate is held at a capacity that rises from 0. Ours: it rises over a share of the training, whatever the
+    number of steps.
+    """
+
+    label_params: ClassVar[tuple[str, ...]] = ("capacity",)
+
+    class Params(VAE.Params):
+        """Parameters of the AnnealedVAE."""
+
+        capacity: Annotated[float, PerMember] = Field(
+            default=25.0, ge=0, description="rate at the end of training, in nats per image"
+        )
+        gamma: Annotated[float, PerMember] = Field(
+            default=100.0,
+            ge=0,
+            description="of the distance between rate and capacity; 1000 in the paper",
+        )
+        rise: float = Field(
+            default=0.5, gt=0, le=1, description="share of the training over which the capacity rises"
+        )
+
+    params: Params
+
+    def loss(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return distortion + gamma * |rate - capacity so far|, and the three."""
+        distortion, rate = self.elbo_terms(batch, noise)
+        capacity = self.params.capacity * (batch.progress / self.params.rise).clamp(max=1)
+        total = distortion + self.params.gamma * (rate - capacity).abs()
+        return {"total": total, "distortion": distortion, "rate": rate, "capacity": capacity}
