@@ -163,15 +163,33 @@ def test_errors_of_bfloat16_are_those_of_torch(monkeypatch, mode, smallest):
     assert compared >= 0.9 * len(every)
 
 
+@pytest.mark.parametrize("size", [(8, 9), (12, 13)], ids=["windows", "torch's own"])
 @pytest.mark.parametrize("transposed", TRANSPOSED)
-def test_fast_gradients_can_be_differentiated_twice(transposed):
-    convolve, arguments = make((8, 9), (4, 4), (2, 2), (1, 1), (4, 5), transposed)
+def test_fast_gradients_can_be_differentiated_twice(transposed, size):
+    convolve, arguments = make(size, (4, 4), (2, 2), (1, 1), (4, 5), transposed)
     exact = penalty(convolve, arguments)
     single = [value.detach().float().requires_grad_() for value in arguments]
     with torch.autocast("cpu", torch.bfloat16):
         usual = penalty(convolve, single)
         with FastConvolutions():
             actual = penalty(convolve, single)
+    for value, reference, true in zip(actual, usual, exact, strict=True):
+        assert error(value, true) <= 2 * error(reference, true) + 2e-3
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize("transposed", TRANSPOSED)
+@pytest.mark.parametrize(("size", "small"), [((10, 10), True), ((12, 10), False)])
+def test_without_tiles_windows_are_laid_out_for_small_images_alone(monkeypatch, size, small, transposed, tiles):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
+    laid_out, plain = [], cpu._windows
+    monkeypatch.setattr(cpu, "_windows", lambda *a: laid_out.append(1) or plain(*a))
+    coarse = tuple(side // 2 for side in size)
+    convolve, arguments = make(coarse if transposed else size, (4, 4), (2, 2), (1, 1), (4, 5), transposed)
+    exact, usual = gradients(convolve, arguments), half_precision(convolve, arguments)
+    with FastConvolutions():
+        actual = half_precision(convolve, arguments)
+    assert bool(laid_out) is (tiles or small)
     for value, reference, true in zip(actual, usual, exact, strict=True):
         assert error(value, true) <= 2 * error(reference, true) + 2e-3
 
@@ -451,9 +469,20 @@ def test_training_leaves_convolutions_to_torch_on_request(monkeypatch, images, o
 
 @pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, MatmulConvolutions)])
 def test_groups_leave_convolutions_to_torch_on_request(monkeypatch, stacked, usual):
-    assert trainer._convolutions(stacked, torch.device("cpu")) is usual
+    assert trainer._convolutions(True, stacked, torch.device("cpu")) is usual
     monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")
-    assert trainer._convolutions(stacked, torch.device("cpu")) is nullcontext
+    assert trainer._convolutions(True, stacked, torch.device("cpu")) is nullcontext
+
+
+@pytest.mark.parametrize(("backbone", "looks"), [("mlp", False), ("conv", True)])
+def test_training_looks_for_convolutions_where_there_can_be_some(monkeypatch, images, backbone, looks):
+    seen = []
+    monkeypatch.setattr(FastConvolutions, "__enter__", lambda mode: seen.append(mode))
+    monkeypatch.setattr(FastConvolutions, "__exit__", lambda *_: None)
+    model = Plugins().load("model", "ae")
+    network = model(model.Params(backbone=backbone), DataSpec.of(images))
+    train_model(network, images, Budget(epochs=1, batch_size=8), 0)
+    assert bool(seen) is looks
 
 
 @pytest.mark.parametrize("value", [None, "fast", "torch"])
