@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import queue
@@ -63,6 +64,7 @@ def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
 
     with put_back("loading plugins", ARITHMETIC):
         plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
+    gc.freeze()  # what is imported by now stays: the first trial need not wait for it to be looked through
 
     def send(event: TrialEvent) -> None:
         try:

@@ -24,6 +24,7 @@ TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_HEADER = 4 + 4 * 255  # bytes
 LARGE = 100_000_000  # bytes
+PIECE = 2**20  # bytes read at once: a whole file in memory, and then its array, takes twice as long
 MOST_PACKED = 1032  # times that deflate can pack at most
 ADVICE = "delete it and fetch it again"
 
@@ -61,22 +62,32 @@ def _values(path: Path, file: IO[bytes] | gzip.GzipFile, size: int, *, packed: b
     dtype, shape, start = _parse_header(path, file.read(LONGEST_HEADER))
     expected = math.prod(shape) * dtype.itemsize
     file.seek(start)
-    if packed and expected <= MOST_PACKED * size:
-        check_unpacked(path, size, expected)
-        data = file.read(expected + LONGEST_HEADER)
-        rest = len(data)
-    elif packed:
-        data, rest = b"", len(file.read(LARGE))
+    if packed and expected > MOST_PACKED * size:
+        values, rest = _filled(file, 0, LARGE)
+    elif not packed and expected != size - start:
+        values, rest = _filled(file, 0, 0)[0], size - start
     else:
-        rest = size - start
-        data = file.read(expected) if rest == expected else b""
+        if packed:
+            check_unpacked(path, size, expected)
+        values, rest = _filled(file, expected)
     if rest != expected:
         kind = "is truncated" if rest < expected else "has trailing data"
         raise DataError(
             f"{path} {kind}: its header promises {expected} bytes of values for shape {shape}, "
             f"it holds {rest}; {ADVICE}"
         )
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return values.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _filled(
+    file: IO[bytes] | gzip.GzipFile, expected: int, more: int = LONGEST_HEADER
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """Return the next bytes of a file, and how many there were; of those behind, up to `more` are counted."""
+    values, count = np.empty(expected, np.uint8), 0
+    while piece := file.read(min(PIECE, expected - count)):
+        values[count : count + len(piece)] = np.frombuffer(piece, np.uint8)
+        count += len(piece)
+    return values, count + len(file.read(more))
 
 
 def _parse_header(path: Path, data: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
