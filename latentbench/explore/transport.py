@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["class_morph", "image_grid", "image_means", "image_strip"]
 
 BETWEEN = 3  # frames of an animation for each step between columns
-MOST_PARTS = 4096  # parts of an image for which a plan takes seconds
 SHOWN = 8  # decoded codes of a cloud
 MOVIE = 112  # pixels, least shorter side of an image in an animation
 WIDE = 110  # pixels, least width of an image with a title of two words above
@@ -48,7 +47,7 @@ def image_strip(images: Tensor, points: int, title: str) -> Drawing:
     """
     shares = torch.linspace(0, 1, BETWEEN * (points - 1) + 1)
     ways = {
-        TRANSPORT: image_displacement(images[0], images[1], shares, _finer(images)),
+        TRANSPORT: image_displacement(images[0], images[1], shares),
         FADE: torch.lerp(images[0], images[1], shares[:, None, None, None]),
     }
     drawn = np.stack([as_pictures(way[::BETWEEN]) for way in ways.values()])
@@ -137,11 +136,6 @@ def class_morph(space: LatentSpace, from_class: int, to_class: int, points: int,
     ]
     moving = [[frame(patchwork(images, _halves(len(images)))) for images in way] for way in drawn]
     return Drawing(sheet, _table(numbers), title, framed(moving_ways(moving, tuple(ways)), title))
-
-
-def _finer(images: Tensor) -> int:
-    """Return into how many parts pixels are split along each side: two, unless the plan would take long."""
-    return 2 if 4 * int((images > 0).flatten(1).sum(1).amax()) <= MOST_PARTS else 1
 
 
 def _ways(images: Tensor, weights: Tensor) -> dict[str, Tensor]:

@@ -70,28 +70,18 @@ def test_standard_deviations_are_averaged():
     assert wide == pytest.approx((9, 9), rel=0.03)  # the middle of N(0, 2²) and N(0, 4²)
 
 
-@pytest.mark.parametrize("reg", [0.0015, 0.01, 0.05])
-def test_the_batched_iteration_gives_the_numbers_of_pot(reg):
-    heaps = torch.rand(3, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    heaps[:, :3, :3] = heaps[1, 5:] = 0
+@pytest.mark.parametrize("reg", [0.01, 0.02])
+def test_the_barycenters_are_those_of_pot(reg):
+    heaps = torch.stack([blob(2, 2, 9, 9, 3.0), blob(6, 3, 9, 9, 4.0), blob(4, 6, 9, 9, 3.0)])
     heaps /= heaps.sum((1, 2), keepdim=True)
     weights = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.1, 0.9]], dtype=torch.float64)
-    barycenters, error = debiased_barycenters(heaps, weights, reg, 60, 0.0)
-    errors = []
+    barycenters, error = debiased_barycenters(heaps, weights, reg, 2000, 1e-6)
+    assert error < 1e-6
     for barycenter, weight in zip(barycenters, weights, strict=True):
-        expected, log = pot().bregman.convolutional_barycenter2d_debiased(
-            heaps.numpy(),
-            reg,
-            weight.numpy(),
-            method="sinkhorn_log",
-            numItermax=60,
-            stopThr=0,
-            log=True,
-            warn=False,
+        expected = pot().bregman.convolutional_barycenter2d_debiased(
+            heaps.numpy(), reg, weight.numpy(), method="sinkhorn_log", numItermax=100, stopThr=0, warn=False
         )
-        np.testing.assert_allclose(barycenter.numpy(), expected, rtol=1e-8, atol=1e-15)
-        errors.append(log["err"][-1])
-    assert error == pytest.approx(max(errors), rel=1e-6)
+        np.testing.assert_allclose(barycenter.numpy(), expected, atol=2e-4)
 
 
 def test_barycenters_of_many_weights_are_those_of_each_and_corners_are_exact():
@@ -156,8 +146,8 @@ def test_image_barycenters_check_their_arguments():
 
 
 def test_no_barycenter_says_so(monkeypatch):
-    monkeypatch.setattr("latentbench.latent.transport.images.STEPS", 12)
-    with pytest.raises(ValueError, match="no barycenter found in 12 steps"):
+    monkeypatch.setattr("latentbench.latent.transport.images.STEPS", 3)
+    with pytest.raises(ValueError, match="no barycenter found in 3 steps"):
         image_barycenter(torch.stack([blob(8, 8), blob(20, 20)]), torch.ones(2), reg=0.002)
 
 
@@ -169,15 +159,41 @@ def w2(first, second):
     return math.sqrt(pot().emd2(*heaps, pot().dist(places, places)))
 
 
-def test_a_displaced_blob_is_the_blob_in_the_middle():
-    size = 20, 26
-    start, end = blob(6, 7, *size, variance=1), blob(12, 17, *size, variance=1)
+SIZE = 24, 30
+
+
+def moved_blob(shares, variance):
+    start, end = blob(7, 8, *SIZE, variance=variance), blob(13, 18, *SIZE, variance=variance)
     start, end = (torch.where(image > 1e-4, image, 0) for image in (start, end))
-    frames = image_displacement(start, end, torch.tensor([0.0, 0.5, 1.0]))
-    assert frames.shape == (3, 1, *size)
-    torch.testing.assert_close(frames[1, 0], start.roll((3, 5), (0, 1)), rtol=1e-9, atol=1e-12)
-    assert torch.equal(frames[0, 0], start)
-    assert torch.equal(frames[2, 0], end)
+    return start, image_displacement(start, end, torch.tensor(shares, dtype=torch.float64))[:, 0]
+
+
+def variation(image):
+    """Sum of the steps from pixel to pixel, which a comb pattern multiplies."""
+    return float(image.diff(dim=0).abs().sum() + image.diff(dim=1).abs().sum())
+
+
+@pytest.mark.parametrize("variance", [1.0, 4.0])
+def test_a_displaced_blob_stays_the_blob(variance):
+    shares = [0.1, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9]
+    start, frames = moved_blob(shares, variance)
+    for share, frame in zip(shares, frames, strict=True):
+        center, wide = place(frame)
+        assert center == pytest.approx((7 + 6 * share, 8 + 10 * share), abs=2e-3)  # the edge cuts the blob
+        for before, now in zip(place(start)[1], wide, strict=True):
+            assert -0.1 < now - before < 0.251  # what four pixels add to a point between them
+        assert variation(frame) == pytest.approx(variation(start), rel=0.16 / variance)
+    middle = frames[shares.index(0.5)]
+    assert float((middle - start.roll((3, 5), (0, 1))).abs().max()) < 0.05
+
+
+def test_a_shape_that_grows_has_no_comb_pattern_inside():
+    start, end = torch.zeros(24, 24), torch.zeros(24, 24)
+    start[6:18, 6:18], end[3:21, 3:21] = 1.0, 12**2 / 18**2
+    inside = slice(8, 16)
+    for frame in image_displacement(start, end, torch.linspace(0, 1, 11))[:, 0]:
+        part = frame[inside, inside]
+        assert float(part.std() / part.mean()) < 0.02  # 0.16 by a plan that sends whole pixels to whole pixels
 
 
 def test_the_way_of_images_is_as_long_as_the_share_and_straight():
@@ -225,19 +241,16 @@ def test_ends_are_exact_and_arguments_are_left():
     assert image_displacement(start, end, torch.empty(0)).shape == (0, 1, 9, 14)
 
 
-def test_finer_parts_close_the_holes_of_a_shape_that_grows():
+def test_a_small_shape_becomes_a_large_one_without_holes_and_without_a_leap():
     start, end = torch.zeros(24, 24), torch.zeros(24, 24)
     start[10:14, 10:14], end[5:19, 5:19] = 12.25, 1.0
-    shares = torch.tensor([0.0, 1e-4, 0.5, 1 - 1e-4, 1.0])
-    coarse, fine = (image_displacement(start, end, shares, finer)[:, 0] for finer in (1, 4))
-    inside = slice(9, 15)  # the square of 9 pixels in the middle, without its rim
-    assert float(fine[2, inside, inside].std()) < 0.25 * float(coarse[2, inside, inside].std())
-    assert float(fine[2].sum()) == pytest.approx(196, rel=1e-5)
-    assert place(fine[2])[0] == pytest.approx((11.5, 11.5), abs=1e-4)
-    assert torch.equal(fine[0], start)
-    assert torch.equal(fine[-1], end)
-    for near, close in ((1, 0), (3, 4)):  # no leap at the ends
-        assert float((fine[near] - fine[close]).abs().sum()) < 0.005 * 196
+    frames = image_displacement(start, end, torch.tensor([0.0, 1e-4, 0.5, 1 - 1e-4, 1.0]))[:, 0]
+    inside = frames[2, 9:15, 9:15]  # the square of 9 pixels in the middle, without its rim
+    assert float(inside.std()) < 0.06 * float(inside.mean())
+    assert float(frames[2].sum()) == pytest.approx(196, rel=1e-5)
+    assert place(frames[2])[0] == pytest.approx((11.5, 11.5), abs=1e-4)
+    for near, close in ((1, 0), (3, 4)):
+        assert float((frames[near] - frames[close]).abs().sum()) < 0.005 * 196
 
 
 def test_image_displacement_checks_its_arguments(monkeypatch):
@@ -256,11 +269,7 @@ def test_image_displacement_checks_its_arguments(monkeypatch):
     ):
         with pytest.raises(ValueError, match=words):
             image_displacement(start, end, shares)
-    with pytest.raises(ValueError, match="finer must be at least 1, got 0"):
-        image_displacement(image, image, half, finer=0)
     monkeypatch.setattr("latentbench.latent.transport.images.MOST_LIT", 100)
-    with pytest.raises(ValueError, match="100 pixels above 0, 9 for each of them, got 7056"):
-        image_displacement(image, image, half, finer=3)
     with pytest.raises(ValueError, match="images may have 100 pixels above 0, got 784: make them smaller"):
         image_displacement(image, image, half)
 
