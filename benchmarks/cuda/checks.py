@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.gpu_work import PLUGINS, Aim, Precision, Row, Work
+from benchmarks.cuda.rows import Aim, Row
+from benchmarks.cuda.work import PLUGINS, Precision, Work
 from latentbench import LatentSpace
 from latentbench.dataset import Split
 from latentbench.execution.scoring import measure
@@ -25,7 +26,7 @@ from latentbench.training.members import Alone, Stack
 from latentbench.training.trainer import Trainer
 from latentbench.trial import ScoreRequest
 
-__all__ = ["check_scores", "check_training"]
+__all__ = ["MEMBERS", "OTHER_DEVICE", "SAME_DEVICE", "Trained", "Way", "check_scores", "check_training", "train"]
 
 BATCH, LOOKED_AT = 64, 256
 STEPS = {False: 24, True: 6}  # quick or not
@@ -95,9 +96,9 @@ def check_training(work: Work, _: Sequence[Row], __: float) -> Iterator[Row]:
             yield Row("checks", f"losses, {way}", value, "relative", ROUNDED[precision], must=True)
 
 
-def train(work: Work, way: Way) -> list[Trained]:
+def train(work: Work, way: Way, members: int = MEMBERS) -> list[Trained]:
     """Train a few seeds for some steps in one way, each on rows and noise of its own; a CPU has one thread."""
-    every = range(min(MEMBERS, work.members))
+    every = range(min(members, work.members))
     groups = [every] if way.together else [every[seed : seed + 1] for seed in every]
     with limited_threads(1):
         return [one for seeds in groups for one in _train(work, way, seeds)]

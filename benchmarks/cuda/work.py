@@ -1,8 +1,7 @@
-"""What the parts of gpu.py share: data, trials, models, and what they report."""
+"""What the parts of gpu.py share: data, trials and models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +22,7 @@ from latentbench.trial import Trial
 __all__ = [
     "LATENT_DIM",
     "PLUGINS",
-    "Aim",
-    "Part",
     "Precision",
-    "Row",
     "Work",
     "find_data",
     "one_line",
@@ -38,76 +34,6 @@ LATENT_DIM = 16
 RANDOM_TRAIN, RANDOM_TEST = 60_000, 10_000
 IMAGES = "train-images-idx3-ubyte*"
 Precision = Literal["float32", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class Aim:
-    """What a number should be.
-
-    Attributes:
-        sign: at least or at most.
-        value: the number that must be reached.
-        hoped: the number hoped for.
-    """
-
-    sign: Literal[">=", "<="]
-    value: float
-    hoped: float | None = None
-
-    def is_met(self, value: float | None) -> bool:
-        """Whether a value, if there is one, is as it should be; NaN is not."""
-        if value is None:
-            return False
-        return value >= self.value if self.sign == ">=" else value <= self.value
-
-    def __str__(self) -> str:
-        hoped = f" (hoped for: {self.hoped:,g})" if self.hoped is not None else ""
-        return f"{self.sign} {self.value:,.7g}{hoped}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number; a line of the table and of the CSV.
-
-    Attributes:
-        part: which part of gpu.py made it.
-        what: what was measured.
-        value: None where it was skipped; `note` says why.
-        unit: of the value.
-        aim: what it should be, if anything.
-        must: whether it is an error to miss the aim: for checks, not for speed.
-        failed: it could not be measured; `note` has the error.
-        batch: batch size, where it matters.
-        precision: of training, likewise.
-        members: trials trained at the same time, likewise.
-        note: anything a reader must know.
-    """
-
-    part: str
-    what: str
-    value: float | None
-    unit: str = ""
-    aim: Aim | None = None
-    must: bool = False
-    failed: bool = False
-    batch: int | None = None
-    precision: str = ""
-    members: int | None = None
-    note: str = ""
-
-    @property
-    def met(self) -> str:
-        """Whether the aim is met, in a word; nothing without an aim."""
-        if self.failed:
-            return "FAILED"
-        if self.aim is None:
-            return ""
-        return "met" if self.aim.is_met(self.value) else "NOT MET"
-
-    @property
-    def wrong(self) -> bool:
-        """Whether it makes the whole program fail."""
-        return self.failed or (self.must and self.met == "NOT MET")
 
 
 @dataclass(frozen=True)
@@ -167,9 +93,6 @@ class Work:
         data = DataSpec.of(self.splits().train)
         built = [build_model(trial, PLUGINS, data) for trial in self.trials(name)[first : first + count]]
         return [model for model in built if isinstance(model, GradientModel)]
-
-
-Part = Callable[[Work, Sequence[Row], float], Iterator[Row]]  # given what there is, and seconds to be done in
 
 
 def synchronize(device: str) -> None:
