@@ -158,8 +158,16 @@ def test_a_part_out_of_time_is_ended_with_all_that_it_has_started(fakes):
     child, stopped = rows_of("stays", fakes["stays"], None, (), 4.0)
     assert time.monotonic() - started < 20
     assert stopped.note == "stopped after 4 s: out of time"
-    left = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"]) if each.pid == child.value]
-    assert left in ([], [[]])  # gone, or not buried yet
+    while alive(child.value) and time.monotonic() - started < 20:
+        time.sleep(0.05)
+    assert not alive(child.value)
+
+
+def alive(process):
+    """Whether a process is there and is no dead one that nobody has buried."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_a_row_is_there_before_the_next_is_made(fakes):
