@@ -56,6 +56,7 @@ _HOMES = {
     "check_memory": "files.reading",
     "check_unpacked": "files.reading",
     "compare_codes": "api",
+    "computed_once": "latent.once",
     "filled_array": "files.prepared",
     "hookimpl": "hookspecs",
     "is_large": "files.mapped",
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
     from latentbench.files.row_view import take_rows as take_rows
     from latentbench.files.writing import write_atomically as write_atomically
     from latentbench.hookspecs import hookimpl as hookimpl
+    from latentbench.latent.once import computed_once as computed_once
     from latentbench.latent.space import LatentSpace as LatentSpace
     from latentbench.metric import Invariance as Invariance
     from latentbench.metric import Metric as Metric

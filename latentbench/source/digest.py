@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from latentbench.source.loading import FILE_MODULE
 from latentbench.source.modules import Code, ModuleSource, parsed
 from latentbench.source.places import FOREIGN
 from latentbench.source.session_digest import has_no_file, session_digest
 
-__all__ = ["same_source", "source_digest"]
+__all__ = ["function_digest", "same_source", "source_digest"]
 
 BY_CLASS = "class:"  # digests without it are of whole files
 _CLASSES: dict[str, type] = {}  # digest -> a class of this source
@@ -31,15 +32,25 @@ def source_digest(cls: type) -> str:
     reached = _Followed({base.__module__.partition(".")[0] for base in cls.__mro__} - FOREIGN)
     for base in cls.__mro__:
         reached.follow(base.__module__, base.__qualname__.partition(".")[0])
-    digest = hashlib.sha256()
-    for module, name in sorted(reached.parts):
-        where = "" if module.startswith(FILE_MODULE) else module  # a loose file may lie anywhere
-        digest.update(repr((where, name, reached.parts[module, name])).encode())
+    digest = reached.digest()
     if any(map(has_no_file, cls.__mro__)):
         digest.update(session_digest(cls).encode())
     found = f"{BY_CLASS}{digest.hexdigest()}"
     _CLASSES[found] = cls
     return found
+
+
+def function_digest(function: Callable[..., Any]) -> str:
+    """Return the sha256 of the source that a function of a module depends on, as `source_digest` does.
+
+    Empty where that cannot be told: of a function in another one, in a class, in no file or of the host.
+    """
+    module, name = function.__module__, function.__qualname__
+    reached = _Followed({module.partition(".")[0]} - FOREIGN)
+    if name.isidentifier():
+        reached.follow(module, name)
+    there = {(module, name), (module, "*")} & reached.parts.keys()
+    return reached.digest().hexdigest() if there else ""
 
 
 def same_source(recorded: str, current: str) -> bool:
@@ -115,6 +126,14 @@ class _Followed:
             place = waiting.pop()
             if place not in self.parts and place[0].partition(".")[0] in self.packages:
                 waiting.extend(self._add(*place))
+
+    def digest(self) -> hashlib._Hash:
+        """Return the sha256 of all parts, to which more may be added."""
+        digest = hashlib.sha256()
+        for module, name in sorted(self.parts):
+            where = "" if module.startswith(FILE_MODULE) else module  # a loose file may lie anywhere
+            digest.update(repr((where, name, self.parts[module, name])).encode())
+        return digest
 
     def _add(self, module: str, name: str) -> Iterator[tuple[str, str]]:
         """Add one definition and yield what it uses."""

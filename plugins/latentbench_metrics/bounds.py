@@ -11,7 +11,7 @@ from torch import Tensor
 from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score
 from latentbench.latent.class_names import class_words
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features, known_features
 from latentbench_metrics._shared.item_errors import squared_errors
 from latentbench_metrics._shared.subsets import some_rows
 
@@ -119,9 +119,9 @@ class ClassifiedBounds(Metric):
         """Return the share."""
         features = in_domain_features(space)
         count, real = len(space), space.train.inputs
-        bank = real[some_rows(len(real), count)]
+        bank = known_features(space, real[some_rows(len(real), count)])
         known, fake = torch.split(features(space.decode(sample_codes(space, 2 * count, SEED))), count)
-        outside = out_of_bounds_classifier(features(bank), features(space.inputs), known, fake)
+        outside = out_of_bounds_classifier(bank, known_features(space, space.inputs), known, fake)
         return {"out_of_bounds_classifier": outside}
 
     def note(self, space: LatentSpace) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import Better, LatentSpace, Metric, Need, Score, Tier
+from latentbench import Better, LatentSpace, Metric, Need, Score, Tier, computed_once
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.blocks import at_once
-from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features, known_features
 from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
+    squared_reach,
 )
 from latentbench_metrics._shared.subsets import at_most
 from latentbench_metrics._shared.wasserstein import bures_w2_squared
@@ -110,8 +112,12 @@ def out_of_bounds(train: Tensor, test: Tensor, fake: Tensor) -> float:
     if len({points.shape[1:] for points in (train, test, fake)}) > 1 or not all(map(len, (train, test, fake))):
         shapes = ", ".join(str(tuple(points.shape)) for points in (train, test, fake))
         raise ValueError(f"train, test and fake must be (m, f), (n, f) and (l, f), none empty, got {shapes}")
-    limit = torch.quantile(_reach(train, test), INSIDE)
-    return float((_reach(train, fake) > limit).double().mean())
+    return _share_beyond(_reach(train, test), _reach(train, fake))
+
+
+def _share_beyond(test: Tensor, fake: Tensor) -> float:
+    """Return the share of distances `(l,)` of fakes that exceed 95 % of those of test points `(n,)`."""
+    return float((fake > torch.quantile(test, INSIDE)).double().mean())
 
 
 def _reach(bank: Tensor, points: Tensor) -> Tensor:
@@ -193,9 +199,12 @@ class Samples(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return shares and distances, without per-item errors: all items share one set of new images."""
-        features = in_domain_features(space)
-        real, new = features(space.inputs), features(space.decode(sample_codes(space, len(space), SEED)))
-        balls = precision_recall_density_coverage(real, new, NEIGHBORS)
+        real = known_features(space, space.inputs)
+        new = in_domain_features(space)(space.decode(sample_codes(space, len(space), SEED)))
+        reach = computed_once(
+            "reach of inputs", squared_reach, real, NEIGHBORS, shape=(len(real),), dtype=np.float64
+        )
+        balls = precision_recall_density_coverage(real, new, NEIGHBORS, real_reach=torch.from_numpy(reach.copy()))
         return {
             **{f"sample_{name}": value for name, value in balls.items()},
             "kernel_distance_samples": kernel_distance(real, new),
@@ -228,10 +237,12 @@ class OutOfBounds(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share."""
-        features = in_domain_features(space)
-        new = features(space.decode(sample_codes(space, len(space), SEED)))
-        bank = at_most(space.train.inputs, BANK)
-        return {"out_of_bounds": out_of_bounds(features(bank), features(space.inputs), new)}
+        new = in_domain_features(space)(space.decode(sample_codes(space, len(space), SEED)))
+        bank = known_features(space, at_most(space.train.inputs, BANK))
+        test = known_features(space, space.inputs)
+        reach = computed_once("reach of training inputs", _reach, bank, test, shape=(len(test),), dtype=np.float64)
+        beyond = _share_beyond(torch.from_numpy(reach.copy()), _reach(bank, new).cpu())
+        return {"out_of_bounds": beyond}
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from."""

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench import (
+    Invariance,
+    LatentSpace,
+    Metric,
+    Need,
+    NotApplicableError,
+    Score,
+    Tier,
+    computed_once,
+)
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features, known_features
 from latentbench_metrics._shared.rounding import coincide, resolution
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
 from latentbench_metrics._shared.subsets import pairs
@@ -19,6 +29,7 @@ from latentbench_metrics._shared.wasserstein import (
     class_transport,
     sliced_w2_squared,
     w2_squared_split,
+    w2_squared_within,
 )
 
 __all__ = [
@@ -43,14 +54,33 @@ DISTANCES: Mapping[str, Callable[[Tensor, Tensor], float]] = {
 
 def _above_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[str, float]:
     """Return distances of `fake` from `real`, minus those of `other`, which is as real as `real`."""
-    return {f"{name}_{suffix}": far(fake, real) - far(other, real) for name, far in DISTANCES.items()}
+    return _minus_null(fake, real, _null(other, real), suffix)
 
 
-def _real_and_new(space: LatentSpace) -> tuple[Tensor, Tensor, Tensor]:
-    """Return features of real images, of as many others and of as many decoded new codes."""
-    features, count = in_domain_features(space), len(space) // 2
-    new = space.decode(sample_codes(space, count, SEED))
-    return features(space.inputs[:count]), features(space.inputs[count:]), features(new)
+def _above_known_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[str, float]:
+    """Return the same where `real` and `other` are features of inputs, the same for all models."""
+    null = computed_once("null of inputs", _null, other, real, shape=(len(DISTANCES),), dtype=np.float64)
+    return _minus_null(fake, real, torch.from_numpy(null.copy()), suffix)
+
+
+def _null(other: Tensor, real: Tensor) -> Tensor:
+    return torch.tensor([far(other, real) for far in DISTANCES.values()], dtype=torch.float64)
+
+
+def _minus_null(fake: Tensor, real: Tensor, null: Tensor, suffix: str) -> dict[str, float]:
+    known = dict(zip(DISTANCES, null.tolist(), strict=True))
+    return {f"{name}_{suffix}": far(fake, real) - known[name] for name, far in DISTANCES.items()}
+
+
+def _real(space: LatentSpace) -> tuple[Tensor, Tensor]:
+    """Return features of real images, and of as many others."""
+    features, count = known_features(space, space.inputs), len(space) // 2
+    return features[:count], features[count:]
+
+
+def _new(space: LatentSpace, count: int) -> Tensor:
+    """Return features of so many decoded new codes."""
+    return in_domain_features(space)(space.decode(sample_codes(space, count, SEED)))
 
 
 class _OfPairs(Metric):
@@ -116,8 +146,8 @@ class SampleMatch(_OfPairs):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both distances."""
-        real, other, new = _real_and_new(space)
-        return _above_null(new, real, other, "samples")
+        real, other = _real(space)
+        return _above_known_null(_new(space, len(real)), real, other, "samples")
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from."""
@@ -139,18 +169,29 @@ class SampleSinkhorn(_OfPairs):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the divergence from real images minus that of other real images, at one epsilon."""
-        real, other, new = _real_and_new(space)
-        epsilon = default_epsilon(real, other)
+        real, other = _real(space)
+        new, epsilon = _new(space, len(real)), default_epsilon(real, other)
         if coincide(torch.cat([real, other])):
             raise NotApplicableError("all real images have equal features")
         try:
-            across = entropic_cost(new, real, epsilon) - entropic_cost(other, real, epsilon)
-            within = entropic_cost(new, new, epsilon) - entropic_cost(other, other, epsilon)
+            null_across, null_within = _known_entropic_null(other, real, epsilon)
+            across = entropic_cost(new, real, epsilon) - null_across
+            within = entropic_cost(new, new, epsilon) - null_within
         except ValueError as error:
             raise NotApplicableError(f"new images are too far from real ones: {error}") from error
         return {"sinkhorn_divergence_samples": across - within / 2}
 
     note = SampleMatch.note
+
+
+def _known_entropic_null(other: Tensor, real: Tensor, epsilon: float) -> tuple[float, float]:
+    values = computed_once("Sinkhorn null", _entropic_null, other, real, epsilon, shape=(2,), dtype=np.float64)
+    return float(values[0]), float(values[1])
+
+
+def _entropic_null(other: Tensor, real: Tensor, epsilon: float) -> Tensor:
+    costs = entropic_cost(other, real, epsilon), entropic_cost(other, other, epsilon)
+    return torch.tensor(costs, dtype=torch.float64)
 
 
 class SampleTransport(Metric):
@@ -169,12 +210,18 @@ class SampleTransport(Metric):
         """Return the distance; the splits already subtract the null."""
         if len(space) < self.min_items:
             raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
-        features = in_domain_features(space)
-        new = space.decode(sample_codes(space, len(space), SEED))
-        far = w2_squared_split(features(new), features(space.inputs), SEED, TRANSPORT_SPLITS)
+        new, real = _new(space, len(space)), known_features(space, space.inputs)
+        within = computed_once(
+            "transport within inputs", _within, real, SEED, shape=(TRANSPORT_SPLITS,), dtype=np.float64
+        )
+        far = w2_squared_split(new, real, SEED, TRANSPORT_SPLITS, within.tolist())
         return {"w2_squared_split_samples": far}
 
     note = SampleMatch.note
+
+
+def _within(points: Tensor, seed: int) -> Tensor:
+    return torch.tensor(w2_squared_within(points, len(points), seed, TRANSPORT_SPLITS), dtype=torch.float64)
 
 
 class ReconstructionMatch(_OfPairs):
@@ -194,9 +241,9 @@ class ReconstructionMatch(_OfPairs):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both distances."""
-        features, count = in_domain_features(space), len(space) // 2
-        real, others = features(space.inputs[:count]), features(space.inputs[count:])
-        return _above_null(features(space.reconstructions[count:]), real, others, "reconstructions")
+        real, others = _real(space)
+        new = in_domain_features(space)(space.reconstructions[len(real) :])
+        return _above_known_null(new, real, others, "reconstructions")
 
 
 class ClassTransport(Metric):

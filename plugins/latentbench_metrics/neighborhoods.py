@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench import (
+    Invariance,
+    LatentSpace,
+    Metric,
+    Need,
+    NotApplicableError,
+    Score,
+    Tier,
+    computed_once,
+)
 from latentbench_metrics._shared.blocks import at_once
-from latentbench_metrics._shared.distances import centered, distance_blocks, extreme, row_blocks
+from latentbench_metrics._shared.distances import extreme, row_blocks
+from latentbench_metrics._shared.ranks import (
+    Table,
+    distances_among,
+    known_looks,
+    looks_at,
+    neighbor_table,
+    ranks_of,
+)
 from latentbench_metrics._shared.rounding import attempt, coincide, resolution
 
 __all__ = [
@@ -27,6 +44,7 @@ __all__ = [
 
 NEIGHBORS = 10
 PAIRS = TRIPLETS = 100_000
+MOST_IN_TABLE = 8192  # items: the table of ranks has 134 MB
 NUMBERS = 2**18  # of the differences of pairs at once on a CPU, whose caches they stay in
 
 
@@ -94,25 +112,33 @@ def neighbor_recall(high: Tensor, low: Tensor, k: int, *, distances: bool = Fals
     return float(neighborhoods_per_item(high, low, k, distances=distances)["neighbor_recall"].mean())
 
 
-def neighborhoods_per_item(high: Tensor, low: Tensor, k: int, *, distances: bool = False) -> dict[str, Tensor]:
-    """Return "trustworthiness", "continuity" and "neighbor_recall" of each item, `(n,)` in float64."""
+def neighborhoods_per_item(
+    high: Tensor, low: Tensor, k: int, *, distances: bool = False, table: Table | None = None
+) -> dict[str, Tensor]:
+    """Return "trustworthiness", "continuity" and "neighbor_recall" of each item, `(n,)` in float64.
+
+    `table` is `neighbor_table(high, k)`, where it is known.
+    """
     _check(high, low, k, distances=distances)
     penalty = 2 / (k * (2 * len(high) - 3 * k - 1))
     scores = torch.empty(3, len(high), dtype=torch.float64, device=high.device)
     blocks = row_blocks(len(high), len(high), high.device)
-    both = (_distances(space, given=distances) for space in (high, low))
-    for rows, far_high, far_low in zip(blocks, *both, strict=True):
-        near_high, near_low = (extreme(far, k, largest=False)[1] for far in (far_high, far_low))
+    looks = looks_at(high, k, given=distances) if table is None else known_looks(table, k, high.device)
+    others = distances_among(low, given=distances)
+    for rows, (near_high, ranks_high), far_low in zip(blocks, looks, others, strict=True):
+        near_low = extreme(far_low, k, largest=False)[1]
         trust, keep = (
-            1 - penalty * (_ranks(far, near) - k).clamp_min(0).sum(1)
-            for far, near in ((far_high, near_low), (far_low, near_high))
+            1 - penalty * (ranks - k).clamp_min(0).sum(1)
+            for ranks in (ranks_high(near_low), ranks_of(far_low, near_high))
         )
         shared = (near_high[:, :, None] == near_low[:, None]).sum((1, 2)) / k
         scores[:, rows] = torch.stack([trust, keep, shared.double()])
     return dict(zip(("trustworthiness", "continuity", "neighbor_recall"), scores, strict=True))
 
 
-def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: int = 0) -> float:
+def distance_correlation(
+    high: Tensor, low: Tensor, pairs: int = PAIRS, seed: int = 0, *, lengths: Tensor | None = None
+) -> float:
     """Spearman correlation of distances among the inputs and among the codes, over random pairs; higher is better.
 
     In [-1, 1], 0 for random codes.
@@ -127,6 +153,7 @@ def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: in
         low: codes `(n, d)`.
         pairs: number of pairs of two different items, drawn with replacement.
         seed: of the draw.
+        lengths: `pair_lengths(high, pairs, seed)`, where they are known.
 
     Raises:
         ValueError: unequal n, or fewer than two items.
@@ -138,17 +165,23 @@ def distance_correlation(high: Tensor, low: Tensor, pairs: int = PAIRS, seed: in
     """
     if len(high) != len(low) or len(high) < 2:
         raise ValueError(f"high and low must have equally many rows, at least 2, got {len(high)} and {len(low)}")
-    generator = torch.Generator().manual_seed(seed)
-    first = torch.randint(len(high), (pairs,), generator=generator)
-    second = (first + torch.randint(1, len(high), (pairs,), generator=generator)) % len(high)
-    lengths = [_lengths(space, first, second) for space in (high, low)]
-    if any(_all_equal(far, resolution(space)) for far, space in zip(lengths, (high, low), strict=True)):
+    both = pair_lengths(high, pairs, seed) if lengths is None else lengths, pair_lengths(low, pairs, seed)
+    if any(_all_equal(far, resolution(space)) for far, space in zip(both, (high, low), strict=True)):
         raise NotApplicableError("all items are equally far from each other")
-    ranks = [_average_ranks(far) for far in lengths]
-    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
+    return float(torch.corrcoef(torch.stack([_average_ranks(far) for far in both]))[0, 1])
 
 
-def triplet_accuracy(high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: int = 0) -> float:
+def pair_lengths(points: Tensor, pairs: int, seed: int) -> Tensor:
+    """Return the squared distances `(pairs,)` of random pairs of different points `(n, d)`, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.randint(len(points), (pairs,), generator=generator)
+    second = (first + torch.randint(1, len(points), (pairs,), generator=generator)) % len(points)
+    return _lengths(points, first, second)
+
+
+def triplet_accuracy(
+    high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: int = 0, *, lengths: Tensor | None = None
+) -> float:
     """Share of random triplets i, j, k where the nearer of j and k to i is the same in both; higher is better.
 
     In [0, 1], 0.5 for random codes. A tie in only one of the spaces counts half, a tie in both counts as
@@ -163,6 +196,7 @@ def triplet_accuracy(high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: 
         low: codes `(n, d)`.
         triplets: number of triplets of three different items, drawn with replacement.
         seed: of the draw.
+        lengths: `triplet_lengths(high, triplets, seed)`, where they are known.
 
     Raises:
         ValueError: unequal n, or fewer than three items.
@@ -175,15 +209,19 @@ def triplet_accuracy(high: Tensor, low: Tensor, triplets: int = TRIPLETS, seed: 
     """
     if len(high) != len(low) or len(high) < 3:
         raise ValueError(f"high and low must have equally many rows, at least 3, got {len(high)} and {len(low)}")
-    generator = torch.Generator().manual_seed(seed)
-    first = torch.randint(len(high), (triplets,), generator=generator)
-    steps = torch.randint(1, len(high), (triplets,), generator=generator)
-    others = (steps + torch.randint(len(high) - 2, (triplets,), generator=generator)) % (len(high) - 1) + 1
-    near, far = (first + steps) % len(high), (first + others) % len(high)
-    twice, both = first.repeat(2), torch.cat([near, far])
-    lengths = (_lengths(space, twice, both).chunk(2) for space in (high, low))
-    signs = [(to_near - to_far).sign() for to_near, to_far in lengths]
+    of_high = triplet_lengths(high, triplets, seed) if lengths is None else lengths
+    signs = [(near - far).sign() for near, far in (of_high, triplet_lengths(low, triplets, seed))]
     return 1 - float((signs[0] - signs[1]).abs().mean()) / 2
+
+
+def triplet_lengths(points: Tensor, triplets: int, seed: int) -> Tensor:
+    """Return the squared distances from random points `(n, d)` to two others each, `(2, triplets)` in float64."""
+    count, generator = len(points), torch.Generator().manual_seed(seed)
+    first = torch.randint(count, (triplets,), generator=generator)
+    steps = torch.randint(1, count, (triplets,), generator=generator)
+    others = (steps + torch.randint(count - 2, (triplets,), generator=generator)) % (count - 1) + 1
+    ends = torch.cat([(first + steps) % count, (first + others) % count])
+    return _lengths(points, first.repeat(2), ends).view(2, -1)
 
 
 def _check(high: Tensor, low: Tensor, k: int, *, distances: bool) -> None:
@@ -193,28 +231,6 @@ def _check(high: Tensor, low: Tensor, k: int, *, distances: bool) -> None:
         raise ValueError(f"distances must be (n, n), got {tuple(high.shape)} and {tuple(low.shape)}")
     if not 0 < k < len(high) / 2:
         raise ValueError(f"k (={k}) must be at least 1 and less than half the number of items (={len(high)})")
-
-
-def _distances(space: Tensor, *, given: bool) -> Iterator[Tensor]:
-    """Yield distances `(b, n)` of each block of rows to all others; infinite from an item to itself."""
-    if not given:
-        yield from (far for _, far in distance_blocks(centered(space)[0]))
-        return
-    for rows in row_blocks(len(space), len(space), space.device):
-        far = space[rows].detach().double()
-        far[torch.arange(len(rows), device=space.device), rows] = torch.inf
-        yield far
-
-
-def _ranks(far: Tensor, chosen: Tensor) -> Tensor:
-    """Return the rank by nearness, from 1, of the chosen columns `(b, k)` in each row of `far` `(b, n)`."""
-    return torch.searchsorted(_sorted(far), far.gather(1, chosen)) + 1
-
-
-def _sorted(rows: Tensor) -> Tensor:
-    """Sort each row: on a CPU by numpy, ten times as fast as torch."""
-    on_cpu = rows.device.type == "cpu"
-    return torch.from_numpy(np.sort(rows.numpy(), axis=1)) if on_cpu else rows.sort(1).values
 
 
 def _lengths(space: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -277,7 +293,8 @@ class Neighborhoods(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return all three of each item."""
-        return neighborhoods_per_item(*_inputs_and_codes(space), NEIGHBORS)
+        inputs, codes = _inputs_and_codes(space)
+        return neighborhoods_per_item(inputs, codes, NEIGHBORS, table=_known_table(inputs))
 
 
 class Distances(Metric):
@@ -300,10 +317,28 @@ class Distances(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both."""
         both = _inputs_and_codes(space)
+        of_pairs = _known_lengths(both[0], pair_lengths, (PAIRS,))
+        of_triplets = _known_lengths(both[0], triplet_lengths, (2, TRIPLETS))
         return {
-            "distance_correlation": attempt(distance_correlation, *both),
-            "triplet_accuracy": triplet_accuracy(*both),
+            "distance_correlation": attempt(distance_correlation, *both, lengths=of_pairs),
+            "triplet_accuracy": triplet_accuracy(*both, lengths=of_triplets),
         }
+
+
+def _known_table(inputs: Tensor) -> Table | None:
+    """Return the table of neighbors among inputs `(n, D)`, made once for all models; None if it is too large."""
+    if len(inputs) > MOST_IN_TABLE:
+        return None
+    shape = len(inputs), NEIGHBORS + len(inputs)
+    return computed_once("neighbors", neighbor_table, inputs, NEIGHBORS, shape=shape, dtype=np.uint16)
+
+
+def _known_lengths(
+    inputs: Tensor, lengths: Callable[[Tensor, int, int], Tensor], shape: tuple[int, ...]
+) -> Tensor:
+    """Return distances of random pairs or triplets of inputs, made once for all models."""
+    values = computed_once("distances", lengths, inputs, shape[-1], 0, shape=shape, dtype=np.float64)
+    return torch.from_numpy(values.copy()).to(inputs.device)
 
 
 def _inputs_and_codes(space: LatentSpace) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
+from latentbench import (
+    Invariance,
+    LatentSpace,
+    Metric,
+    Need,
+    NotApplicableError,
+    Score,
+    Tier,
+    computed_once,
+)
 from latentbench.latent.paths.curves import decoded_path
-from latentbench_metrics._shared.features import in_domain_classes, in_domain_features
+from latentbench_metrics._shared.features import in_domain_classes, in_domain_features, known_features
 from latentbench_metrics._shared.subsets import pairs, some_rows
 from latentbench_metrics.generation import kernel_distance
 
@@ -45,10 +56,18 @@ def walk_kd(midpoint_features: Tensor, fade_features: Tensor, real_features: Ten
     >>> walk_kd(fade, fade, real)
     1.0
     """
-    fade = kernel_distance(real_features, fade_features)
+    return _relative(midpoint_features, real_features, kernel_distance(real_features, fade_features))
+
+
+def _relative(midpoint_features: Tensor, real_features: Tensor, fade: float) -> float:
+    """Return the distance of midpoints from real images, relative to that of fades."""
     if fade < ROUNDING:
         raise NotApplicableError("fades between these images cannot be told from real ones")
     return kernel_distance(real_features, midpoint_features) / fade
+
+
+def _kernel_distance(real_features: Tensor, fade_features: Tensor) -> Tensor:
+    return torch.tensor([kernel_distance(real_features, fade_features)], dtype=torch.float64)
 
 
 def class_switches(classes_along: Tensor) -> float:
@@ -96,11 +115,14 @@ class WalkRealism(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the ratio."""
         starts, ends = _crossing_pairs(space, CROSSING_PAIRS)
-        features, images = in_domain_features(space), space.inputs
+        images = space.inputs
         midpoints = space.decode((space.codes[starts] + space.codes[ends]) / 2)
-        real = images[some_rows(len(images), REAL, seed=1)]
-        fades = (images[starts] + images[ends]) / 2
-        return {"walk_kd": walk_kd(features(midpoints), features(fades), features(real))}
+        real = known_features(space, images[some_rows(len(images), REAL, seed=1)])
+        fades = known_features(space, (images[starts] + images[ends]) / 2)
+        fade = computed_once(
+            "kernel distance of fades", _kernel_distance, real, fades, shape=(1,), dtype=np.float64
+        )
+        return {"walk_kd": _relative(in_domain_features(space)(midpoints), real, float(fade[0]))}
 
 
 class ClassSwitches(Metric):

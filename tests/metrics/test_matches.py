@@ -77,7 +77,8 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
 
 def test_sinkhorn_of_samples_subtracts_the_null(make_space, space):
     scores = SampleSinkhorn(SampleSinkhorn.Params()).compute(space)["sinkhorn_divergence_samples"]
-    real, other, new = matches._real_and_new(space)
+    real, other = matches._real(space)
+    new = matches._new(space, len(real))
     epsilon = sinkhorn.default_epsilon(real, other)
     expected = sinkhorn_divergence(new, real, epsilon) - sinkhorn_divergence(other, real, epsilon)
     assert scores == pytest.approx(expected, rel=1e-6)

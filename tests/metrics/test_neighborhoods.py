@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench_metrics import neighborhoods
-from latentbench_metrics._shared import distances
+from latentbench_metrics._shared import distances, ranks
 from latentbench_metrics.geometry import ParticipationRatio, participation_ratio
 from latentbench_metrics.neighborhoods import (
     Distances,
@@ -179,7 +179,7 @@ def test_ties_count_half_but_in_both_spaces():
 
 
 @pytest.mark.parametrize("k", [1, 4, 12])
-def test_ranks_and_neighbors_of_discrete_codes(k):
+def test_ranks_and_neighbors_of_discrete_codes(k, monkeypatch):
     """Of whole numbers, whose distances are equal by the dozen, ranks are of the strictly nearer."""
     generator = torch.Generator().manual_seed(k)
     high = torch.randint(0, 4, (90, 3), generator=generator).double()
@@ -187,7 +187,34 @@ def test_ranks_and_neighbors_of_discrete_codes(k):
     far.fill_diagonal_(torch.inf)
     chosen = torch.randint(0, 90, (90, k), generator=generator)
     expected = [[int((far[i] < far[i, j]).sum()) + 1 for j in chosen[i]] for i in range(90)]
-    assert neighborhoods._ranks(far, chosen).tolist() == expected
+    assert ranks.ranks_of(far, chosen).tolist() == expected
+    monkeypatch.setattr(ranks, "FEW", 0)  # by sorting, as for many ranks at once
+    assert ranks.ranks_of(far, chosen).tolist() == expected
+    assert ranks._all_ranks(far).gather(1, chosen).tolist() == expected
+    table, (distances_of,) = ranks.neighbor_table(high, 10).long(), ranks.distances_among(high, given=False)
+    assert torch.equal(table[:, 10:].gather(1, chosen), ranks.ranks_of(distances_of, chosen))
+
+
+def test_scores_are_the_same_from_tables_made_once_and_without():
+    high, low = torch.randint(0, 3, (200, 6)).float(), torch.randint(0, 3, (200, 2)).float()
+    space = LatentSpace.from_arrays(codes=low, inputs=high)
+    for _ in range(2):
+        computed = Neighborhoods(Neighborhoods.Params()).compute(space)
+        for name, values in neighborhoods_per_item(high, low, 10).items():
+            assert torch.equal(computed[name], values)
+        assert Distances(Distances.Params()).compute(space) == {
+            "distance_correlation": distance_correlation(high, low),
+            "triplet_accuracy": triplet_accuracy(high, low),
+        }
+
+
+def test_a_table_that_would_be_too_large_is_not_made(monkeypatch):
+    space = LatentSpace.from_arrays(codes=normal(60, 2), inputs=normal(60, 3))
+    expected = Neighborhoods(Neighborhoods.Params()).compute(space)
+    monkeypatch.setattr(neighborhoods, "MOST_IN_TABLE", 59)
+    monkeypatch.setattr(neighborhoods, "neighbor_table", None)
+    again = Neighborhoods(Neighborhoods.Params()).compute(space)
+    assert all(torch.equal(again[name], values) for name, values in expected.items())
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-100, 100))

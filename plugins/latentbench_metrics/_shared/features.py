@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentbench import LatentSpace, NotApplicableError, cache_dir, write_atomically
+from latentbench import LatentSpace, NotApplicableError, cache_dir, computed_once, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.subsets import at_most
 
-__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features"]
+__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features", "known_features"]
 
 FEATURES_VERSION = 3  # since 3, classes are numbered without gaps
 FEATURES = 64
@@ -46,6 +47,19 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     return _network(space).features
 
 
+def known_features(space: LatentSpace, inputs: Tensor) -> Tensor:
+    """Return `in_domain_features(space)(inputs)` for inputs `(n, *shape)` of the data, which no model changes.
+
+    They are computed once for all models (`latentbench.computed_once`).
+
+    Raises:
+        NotApplicableError: as for `in_domain_features`.
+    """
+    shape = len(inputs), FEATURES
+    values = computed_once("features", _features_of, _network(space), inputs, shape=shape, dtype=np.float32)
+    return torch.from_numpy(values.copy()).to(inputs.device)
+
+
 def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     """Return a function from inputs `(n, *shape)` to class numbers `(n,)`, as the feature network predicts.
 
@@ -56,6 +70,10 @@ def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:
     """
     network, numbers = _network(space), torch.unique(space.train.labels)
     return lambda inputs: numbers[network.classes(inputs)]
+
+
+def _features_of(network: _Network, inputs: Tensor) -> Tensor:
+    return network.features(inputs)
 
 
 def _network(space: LatentSpace) -> _Network:

@@ -10,10 +10,12 @@ from torch import Tensor
 from latentbench_metrics._shared.distances import ROUNDING, centered, distance_blocks
 from latentbench_metrics._shared.nearest import nearest
 
-__all__ = ["expected_coverage", "precision_recall_density_coverage"]
+__all__ = ["expected_coverage", "precision_recall_density_coverage", "squared_reach"]
 
 
-def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
+def precision_recall_density_coverage(
+    real: Tensor, fake: Tensor, k: int = 5, *, real_reach: Tensor | None = None
+) -> dict[str, float]:
     """Compare two samples of equal size by balls that reach to each point's k-th neighbor; higher is better.
 
     "precision" (share of fakes in a ball of a real point) and "recall" (share of real points in a ball of a fake),
@@ -30,6 +32,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         real: features `(n, f)`.
         fake: features `(n, f)`.
         k: number of neighbors, less than n.
+        real_reach: `squared_reach(real, k)`, where it is known.
 
     Raises:
         ValueError: unequal shapes, or k not in 1..n-1.
@@ -40,7 +43,8 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     """
     _check(real, fake, k)
     real, fake = centered(real, fake)
-    real_reach, fake_reach = _reach(real, k), _reach(fake, k)
+    real_reach = squared_reach(real, k) if real_reach is None else real_reach.to(real)
+    fake_reach = squared_reach(fake, k)
     balls, recalled, covered = torch.zeros(3, len(fake), dtype=torch.float64, device=fake.device)
     for rows, squared in distance_blocks(real, fake):
         inside = _inside(squared, real[rows], fake, real_reach[rows, None])
@@ -76,8 +80,8 @@ def _check(real: Tensor, fake: Tensor, k: int) -> None:
         raise ValueError(f"k (={k}) must be at least 1 and less than the number of points (={len(real)})")
 
 
-def _reach(points: Tensor, k: int) -> Tensor:
-    """Squared distance `(n,)` of each point to its k-th neighbor."""
+def squared_reach(points: Tensor, k: int) -> Tensor:
+    """Return the squared distance `(n,)` of each of points `(n, f)` to its k-th neighbor, in float64."""
     return nearest(points, points, k, own=torch.arange(len(points)))[0][:, -1]
 
 

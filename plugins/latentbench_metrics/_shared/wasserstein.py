@@ -7,6 +7,8 @@ subtracted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ __all__ = [
     "sliced_w2_squared",
     "w2_squared",
     "w2_squared_split",
+    "w2_squared_within",
 ]
 
 CLASS_SPLITS = 2
@@ -56,7 +59,9 @@ def w2_squared(x: Tensor, y: Tensor) -> float:
     return float(shift) + float(ot.emd2([], [], costs, numItermax=1_000_000))
 
 
-def w2_squared_split(x: Tensor, y: Tensor, seed: int, splits: int = SPLITS) -> float:
+def w2_squared_split(
+    x: Tensor, y: Tensor, seed: int, splits: int = SPLITS, within: Sequence[float] | None = None
+) -> float:
     """Squared 2-Wasserstein distance minus its null at equal n, in squared units; lower is better, 0 when alike.
 
     The mean over random halves of ½ [W(x1, y1) + W(x2, y2) - W(x1, x2) - W(y1, y2)]; may be below 0.
@@ -73,6 +78,7 @@ def w2_squared_split(x: Tensor, y: Tensor, seed: int, splits: int = SPLITS) -> f
         y: `(m, d)`, likewise.
         seed: of the splits.
         splits: how many.
+        within: `w2_squared_within(y, len(x), seed, splits)`, where it is known.
 
     Raises:
         ValueError: unequal d, fewer than two rows, or splits below 1.
@@ -86,11 +92,32 @@ def w2_squared_split(x: Tensor, y: Tensor, seed: int, splits: int = SPLITS) -> f
         raise ValueError(f"splits must be at least 1, got {splits}")
     rng = np.random.default_rng(seed)
     values = []
-    for _ in range(splits):
+    for split in range(splits):
         (x1, x2), (y1, y2) = _halves(x, rng), _halves(y, rng)
-        within = w2_squared(x1, x2) + w2_squared(y1, y2)
-        values.append((w2_squared(x1, y1) + w2_squared(x2, y2) - within) / 2)
+        apart = w2_squared(x1, x2) + (w2_squared(y1, y2) if within is None else within[split])
+        values.append((w2_squared(x1, y1) + w2_squared(x2, y2) - apart) / 2)
     return float(np.mean(values))
+
+
+def w2_squared_within(y: Tensor, others: int, seed: int, splits: int = SPLITS) -> list[float]:
+    """Return the distances W(y1, y2) that `w2_squared_split(x, y, seed, splits)` subtracts, whatever x is.
+
+    Args:
+        y: `(m, d)`, at least two rows.
+        others: number of rows of x.
+        seed: of the splits.
+        splits: how many.
+
+    >>> points = torch.tensor([[0.0], [1.0]])
+    >>> w2_squared_within(points, others=2, seed=0, splits=1)
+    [1.0]
+    """
+    rng, points = np.random.default_rng(seed), y.double()
+    values = []
+    for _ in range(splits):
+        rng.permutation(others)
+        values.append(w2_squared(*_halves(points, rng)))
+    return values
 
 
 def sliced_w2_squared(x: Tensor, y: Tensor, projections: int = 1024, seed: int = 0) -> float:

@@ -20,6 +20,7 @@ from latentbench_metrics._shared.wasserstein import (
     sliced_w2_squared,
     w2_squared,
     w2_squared_split,
+    w2_squared_within,
 )
 
 DISTANCES = (w2_squared, sliced_w2_squared, bures_w2_squared, sinkhorn_divergence)
@@ -62,6 +63,8 @@ def test_zero_to_itself_symmetric_and_repeatable():
         assert distance(x, y) == distance(x, y)
         assert distance(x.float(), y.float()) == pytest.approx(distance(x, y), rel=1e-5)
     assert w2_squared_split(x, y, seed=3) == w2_squared_split(x, y, seed=3) != w2_squared_split(x, y, seed=4)
+    within = w2_squared_within(y, len(x), seed=3)
+    assert w2_squared_split(x, y, seed=3, within=within) == w2_squared_split(x, y, seed=3)
     assert sliced_w2_squared(x, y, seed=3) != sliced_w2_squared(x, y, seed=4)
 
 
