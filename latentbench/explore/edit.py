@@ -28,6 +28,7 @@ from latentbench.latent.edits.editing import (
     masked_error,
     validation_items,
 )
+from latentbench.latent.part import codes_at
 from latentbench.latent.space import LatentSpace
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _items(space: LatentSpace, rows: Sequence[int]) -> Originals:
     picked = torch.tensor(rows, device=space.device)
     has_factors = "factors" in space.supplies
     factors = space.factors[picked].double() if has_factors else torch.zeros(len(rows), 0, device=space.device)
-    codes = space.codes[picked]
+    codes = codes_at(space, picked)
     return Originals(factors, space.inputs[picked], codes, space.decode(codes))
 
 

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from latentbench.latent.arithmetic import rows_of
 from latentbench.latent.digests import sealed_property
+from latentbench.latent.parts import check_codes
 from latentbench.latent.shown import shown_at
 from latentbench.latent.space import LatentSpace
 from latentbench.latent.split_inputs import SplitInputs
 from latentbench.model import Posterior
 
-__all__ = ["part_of", "some_rows"]
+__all__ = ["codes_at", "part_of", "some_rows"]
 
 
 def some_rows(total: int, count: int | None, seed: int = 0) -> Tensor:
@@ -46,6 +47,26 @@ def part_of(space: LatentSpace, rows: Tensor) -> LatentSpace:
     )
     shared = {name: getattr(space, name) for name in vars(space) if name in LatentSpace.__dataclass_fields__}
     return _Part(**{**shared, "data": data}, whole=space, rows=rows)
+
+
+def codes_at(space: LatentSpace, rows: Tensor) -> Tensor:
+    """Return the codes `(m, d)` of these items; where none have been computed yet, only theirs are.
+
+    Apart from rounding they are `space.codes[rows]`: what lies beside an item in a batch may change its last bit.
+
+    >>> codes_at(LatentSpace.from_arrays(codes=[[0.0], [1.0], [2.0]]), torch.tensor([2, 0])).flatten()
+    tensor([2., 0.])
+    """
+    known = "codes" in vars(space) or space.data.codes is not None or "encoder" not in space.supplies
+    if known or not len(rows):
+        return space.codes[rows]
+    stored = space.data.inputs
+    if isinstance(stored, SplitInputs) and "inputs" not in vars(space):  # few are converted faster than all
+        codes = space.encode(stored.take(rows))
+    else:
+        codes = space.encode(shown_at(space, rows))
+    check_codes(codes, space.name)
+    return codes
 
 
 def _inputs_at(space: LatentSpace, rows: Tensor) -> Tensor:

@@ -1,11 +1,14 @@
 """A part of a latent space holds the very values of the whole."""
 
+import numpy as np
 import torch
 
-from latentbench.latent.part import part_of, some_rows
+from latentbench.dataset import DataSpec, Split
+from latentbench.latent.part import codes_at, part_of, some_rows
 from latentbench.latent.space import LatentSpace
 from latentbench.model import Posterior
 from latentbench.testing import gallery
+from latentbench_models.pca import PCA
 
 ROWS = torch.tensor([7, 2, 90, 3])
 
@@ -57,3 +60,19 @@ def test_nothing_of_a_model_is_computed_before_it_is_used():
     assert not calls
     assert torch.equal(part.reconstructions, space.reconstructions[some_rows(9, 4)])
     assert len(calls) == 1
+
+
+def test_codes_of_a_few_items_are_those_of_the_whole_and_only_they_are_encoded(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (100, 1, 4, 4), dtype=np.uint8)
+    split = Split(images)
+    model = PCA(PCA.Params(latent_dim=3), DataSpec.of(split))
+    model.fit(split, torch.Generator().manual_seed(0))
+    encoded = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda inputs: encoded.append(len(inputs)) or encode(inputs))
+    few = codes_at(LatentSpace.of_model(model, split), ROWS)
+    assert encoded == [len(ROWS)]
+    whole = LatentSpace.of_model(model, split)
+    torch.testing.assert_close(few, whole.codes[ROWS], rtol=1e-5, atol=1e-6)
+    assert torch.equal(codes_at(whole, ROWS), whole.codes[ROWS])  # which are there by now
+    assert codes_at(LatentSpace.of_model(model, split), ROWS[:0]).shape == (0, 3)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentbench.errors import NotApplicableError
 from latentbench.latent.edits.attributes import Attribute, find_attribute
+from latentbench.latent.part import codes_at
 from latentbench.latent.space import LatentSpace
 
 __all__ = [
@@ -179,7 +180,7 @@ def random_direction(codes: Tensor, length: Tensor, seed: int = 0) -> Tensor:
 
 
 def _of_codes(train: LatentSpace, goal: Attribute, how: str) -> Tensor:
-    codes = train.codes if goal.column is not None else train.codes[goal.rows]
+    codes = train.codes if goal.column is not None else codes_at(train, goal.rows)
     if how == "balanced_means":
         return balanced_means(codes, goal.values, _others(train, goal))
     return {"mean_difference": mean_difference, "probe_normal": probe_normal}[how](codes, goal.values)

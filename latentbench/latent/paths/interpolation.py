@@ -110,15 +110,18 @@ def blend(
     check_path(path)
     corners = _checked(space, corners, 1)
     shares = _shares(weights, len(corners)).to(corners.device)
+    alone = shares.max(1)
     if path == "geodesic":
-        means = geodesic_mean(space.decoder, corners.to(space.codes), shares).to(corners)
+        mixed = alone.values < 1
+        means = _straight(corners, shares, keep_norm=False)
+        if bool(mixed.any()):
+            means[mixed] = geodesic_mean(space.decoder, corners.to(space.codes), shares[mixed]).to(corners)
     elif path == "graph":
         means = (graph or code_graph(space.codes)).mean(corners, shares).to(corners)
     elif path == "slerp":
         means = spherical_mean(corners, shares)
     else:
         means = _straight(corners, shares, keep_norm=path == "norm")
-    alone = shares.max(1)
     return torch.where(alone.values[:, None] == 1, corners[alone.indices], means)
 
 

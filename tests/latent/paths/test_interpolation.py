@@ -318,6 +318,25 @@ def test_geodesic_means_of_a_plane_are_straight_and_rows_do_not_disturb_each_oth
         geodesic_mean(torch.tanh, corners, weights, steps=1)
 
 
+def test_paths_without_weight_are_not_decoded():
+    decoded = []
+
+    def decode(codes):
+        decoded.append(len(codes))
+        return codes
+
+    corners = normal(4, 3, seed=2)
+    blend(
+        space_of(corners).replaced(decode=decode, differentiable=True), corners, simplex_weights(4, 1), "geodesic"
+    )
+    assert not decoded  # a corner alone is returned as it is
+    means = geodesic_mean(
+        decode, corners, torch.tensor([[0.5, 0.5, 0, 0], [0.3, 0, 0.3, 0.4]]), steps=4, iterations=1
+    )
+    assert decoded[0] == (2 + 3) * 5  # paths with weight, of five codes each
+    torch.testing.assert_close(means[0], corners[:2].mean(0))
+
+
 def test_the_norm_blend_has_weighted_norms():
     corners, weights = normal(3, 16), simplex_weights(3, 3)
     blended = blend(space_of(corners), corners, weights, "norm")
