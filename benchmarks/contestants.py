@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -37,6 +38,7 @@ from latentbench.records import Record
 from latentbench.trial import Trial
 
 PLUGINS = Plugins()
+DATA = {"fashion_mnist": ((1, 28, 28), (32, 64)), "faces": ((3, 64, 64), (32, 64, 128, 128))}  # shape, channels
 LATENT_DIM = 16
 LEARNING_RATE = 1e-3
 WARM_UP_BATCHES = 4
@@ -47,7 +49,7 @@ Found = dict[str, Any]
 class Work:
     """What every contestant is given: `trials` trials that differ in their seed.
 
-    `hidden` is the width of a dense layer between convolutions and code; 0: none.
+    `hidden` is the width of a dense layer between convolutions and code; 0: none. `data` is one of `DATA`.
     """
 
     trials: int
@@ -55,6 +57,7 @@ class Work:
     epochs: int
     batch: int
     hidden: int = 0
+    data: str = "fashion_mnist"
 
     @property
     def steps(self) -> int:
@@ -86,7 +89,7 @@ def as_benchmark(work: Work) -> Benchmark:
     """Return the work as latentbench is asked for it."""
     budget = {"epochs": work.epochs, "batch_size": work.batch, "train_limit": work.images}
     return Benchmark(
-        datasets=("fashion_mnist",),
+        datasets=(work.data,),
         models=("vae",),
         references=(),
         seeds=work.trials,
@@ -109,7 +112,7 @@ def trials_of(work: Work) -> tuple[Trial, ...]:
     trials = make_plan(as_benchmark(work), PLUGINS).trials
     for trial in trials:
         if trial.outcome is not None:
-            sys.exit(f"Fashion-MNIST is needed: {trial.outcome.message}")
+            sys.exit(f"{work.data} is needed: {trial.outcome.message}")
     return trials
 
 
@@ -123,16 +126,18 @@ def train_split(work: Work) -> Split:
     return rows
 
 
-def make_nets(wide: int) -> Nets:
-    """Return the network as one would write it down."""
-    flat = 64 * 7 * 7
+def make_nets(data: str, wide: int) -> Nets:
+    """Return the network as one would write it down: each convolution halves the image, or doubles it."""
+    (first, side, _), channels = DATA[data]
+    last = channels[-1], side // 2 ** len(channels), side // 2 ** len(channels)
+    flat, steps = math.prod(last), list(pairwise((first, *channels)))
     inwards = [nn.Linear(flat, wide), nn.ReLU()] if wide else []
     outwards = [nn.Linear(LATENT_DIM, wide), nn.ReLU()] if wide else []
-    encoder = [nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU()]
-    decoder = [nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1)]
+    encoder = [part for step in steps for part in (nn.Conv2d(*step, 4, 2, 1), nn.ReLU())]
+    decoder = [part for a, b in reversed(steps) for part in (nn.ReLU(), nn.ConvTranspose2d(b, a, 4, 2, 1))]
     return Nets(
         nn.Sequential(*encoder, nn.Flatten(), *inwards, nn.Linear(wide or flat, 2 * LATENT_DIM)),
-        nn.Sequential(*outwards, nn.Linear(wide or LATENT_DIM, flat), nn.Unflatten(1, (64, 7, 7)), *decoder),
+        nn.Sequential(*outwards, nn.Linear(wide or LATENT_DIM, flat), nn.Unflatten(1, last), *decoder),
     )
 
 
@@ -141,7 +146,7 @@ def plain_nets(work: Work, seed: int) -> Nets:
 
     Latentbench's own may number the features between convolutions and code differently: no other network.
     """
-    nets = make_nets(work.hidden)
+    nets = make_nets(work.data, work.hidden)
     nets.load_state_dict(own_nets(work, seed).state_dict())
     return nets
 
@@ -154,11 +159,11 @@ def own_nets(work: Work, seed: int, record: Record | None = None) -> Nets:
     return Nets(model.encoder_net, model.decoder_net)
 
 
-def flops_of_an_image(hidden: int) -> float:
+def flops_of_an_image(data: str, hidden: int) -> float:
     """Count the floating-point operations of training on an image: convolutions and matrix products."""
-    nets = make_nets(hidden)
+    nets = make_nets(data, hidden)
     with FlopCounterMode(display=False) as counted:
-        nets(torch.zeros(1, 1, 28, 28), torch.zeros(1, LATENT_DIM)).backward()
+        nets(torch.zeros(1, *DATA[data][0]), torch.zeros(1, LATENT_DIM)).backward()
     return float(counted.get_total_flops())
 
 
@@ -363,6 +368,7 @@ def main() -> None:
     parser.add_argument("contestant", choices=tuple(CONTESTANTS))
     for name in ("trials", "images", "epochs", "batch", "hidden"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--data", choices=tuple(DATA), required=True)
     options = vars(parser.parse_args())
     print(json.dumps(measure(options.pop("contestant"), Work(**options))))
 

@@ -2,6 +2,7 @@
 
 A convolutional VAE (32 and 64 channels, d = 16, Gaussian likelihood with sigma 1) learns Fashion-MNIST on this
 machine's processor: the same images, first weights, batch size, epochs, optimizer and learning rates everywhere.
+With `--data faces` it learns drawn faces of 64 x 64 in color, with 32, 64, 128 and 128 channels.
 There are two networks: the default one, and one with a dense layer of 256 between the convolutions and the code.
 The contestants (contestants.py), each in a fresh process, are given a grid of trials:
 
@@ -15,7 +16,7 @@ Rounds are interleaved, ratios are taken within a round. Pythae and the loops ar
 latentbench from its first trial_started to its last trial_finished, with all a trial does beside training.
 
 Exit status 1 when a contestant does not learn what the others do: its final loss is over 5 % off the plain loop's.
-`--quick` takes about a minute, `--write` renews results/reference/speed/peers.csv and peers.txt.
+`--quick` takes about a minute, `--write` renews results/reference/speed/peers.csv and peers.txt, or peers_faces.*.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ TURNS = (
     ("latentbench", ALONE),
     ("tuned", ALONE),
 )
+IMAGES = {"fashion_mnist": 30_000, "faces": 10_000}  # training images of a trial, of each data set
 ONE_BY_ONE = {("pythae", GRID): ALONE, ("plain", ALONE): GRID}  # whose rate of a grid is that of one trial
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NOTES = """
@@ -60,7 +62,7 @@ at once: trials that train at the same time x threads of each.
 median, best: over the rounds, images per second of all trials together; to pythae: median of the rounds' ratios.
 GFLOP/s: at the median rate, of convolutions and matrix products alone.
 one trial: latentbench and tuned on one thread; pythae and plain, which train one by one anyway, on all cores.
-latentbench: from its first trial_started to its last trial_finished, with reading the data, codes of 10,000 test
+latentbench: from its first trial_started to its last trial_finished, with reading the data, codes of all test
 images and files; its training: by the trials' own images per second. run: all of `latentbench.run`, with starting.
 loss: half the squared error and the rate after training, nats per training image, mean over trials and rounds.
 others: cores that other programs used meanwhile, mean over rounds; contestants with several threads suffer most.
@@ -107,7 +109,7 @@ class Row:
         return self.hidden, self.batch, self.setting, self.contestant
 
 
-def measure_apart(contestant: str, **work: int) -> dict[str, Any]:
+def measure_apart(contestant: str, **work: int | str) -> dict[str, Any]:
     """Let a contestant do its work in a fresh process, where nobody has set a number of threads."""
     environment = {name: value for name, value in os.environ.items() if name not in THREAD_SETTINGS}
     environment["TQDM_DISABLE"] = "1"  # pythae has no switch for its progress bars
@@ -131,9 +133,10 @@ def _core_seconds_of_others() -> float:
 def compete(options: argparse.Namespace) -> Iterator[Row]:
     """Let all contestants have their turns, and tell of each."""
     for number, hidden, batch in product(range(1, options.rounds + 1), options.hidden, options.batch):
-        work = {"images": options.images, "epochs": options.epochs, "batch": batch, "hidden": hidden}
+        size = {"images": options.images, "epochs": options.epochs, "batch": batch, "hidden": hidden}
         for contestant, setting in TURNS:
-            found = measure_apart(contestant, trials=options.trials if setting == GRID else 1, **work)
+            trials = options.trials if setting == GRID else 1
+            found = measure_apart(contestant, data=options.data, trials=trials, **size)
             row = Row(number, hidden, batch, setting, contestant, **found)
             line = f"round {number}, hidden {hidden}, batch {batch}, {setting}, {contestant}"
             print(f"{line}: {row.images_per_second:.0f} images/s", file=sys.stderr)
@@ -218,13 +221,14 @@ def unrest(rows: Sequence[Row]) -> list[str]:
 def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     """Return what was done, on what, and the table."""
     sys.path.insert(0, str(ROOT))  # this script may be started from anywhere
-    from benchmarks.contestants import flops_of_an_image
+    from benchmarks.contestants import DATA, flops_of_an_image
     from benchmarks.profile_step import ceiling
     from latentbench.execution.environment import describe_environment
     from latentbench.machine import available_cores
     from latentbench.plugins import Plugins
 
-    flops = {hidden: flops_of_an_image(hidden) for hidden in options.hidden}
+    flops = {hidden: flops_of_an_image(options.data, hidden) for hidden in options.hidden}
+    channels = "-".join(map(str, DATA[options.data][1]))
     work = ", ".join(f"hidden={hidden} takes {flops[hidden] / 1e6:.1f} MFLOP an image" for hidden in flops)
     tops = ", ".join(f"{ceiling(precision):.0f} GFLOP/s in {precision}" for precision in ("float32", "bfloat16"))
     machine = f"{describe_environment(Plugins())['processor']}, {available_cores()} cores"
@@ -234,8 +238,8 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
         shlex.join(["python", "benchmarks/peers.py", *sys.argv[1:]]),
         "",
         f"{date.today()}, {machine}, {versions}",
-        f"Fashion-MNIST, {size}, rounds: {options.rounds}",
-        "VAE, conv 32-64, d = 16, Adam, learning rate 0.001 with latentbench's rise and cosine",
+        f"{options.data}, {size}, rounds: {options.rounds}",
+        f"VAE, conv {channels}, d = 16, Adam, learning rate 0.001 with latentbench's rise and cosine",
         work,
         f"ceiling, products of 2048 x 2048 matrices on all cores: {tops}",
         "",
@@ -246,21 +250,23 @@ def as_text(rows: Sequence[Row], options: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(rows: Sequence[Row], text: str) -> None:
+def write(rows: Sequence[Row], text: str, data: str) -> None:
     """Keep the rows and the table."""
+    name = "peers" if data == "fashion_mnist" else f"peers_{data}"
     KEPT.mkdir(parents=True, exist_ok=True)
-    with (KEPT / "peers.csv").open("w", encoding="utf-8", newline="") as file:
+    with (KEPT / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(asdict(rows[0]))
         for row in rows:
             lines.writerow(f"{value:.6g}" if isinstance(value, float) else value for value in asdict(row).values())
-    (KEPT / "peers.txt").write_text(text, encoding="utf-8")
+    (KEPT / f"{name}.txt").write_text(text, encoding="utf-8")
 
 
 def parsed() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train one network in latentbench, in pythae and in bare loops.")
-    parser.add_argument("--images", type=int, default=30_000, help="training images of each trial")
+    parser.add_argument("--data", choices=tuple(IMAGES), default="fashion_mnist")
+    parser.add_argument("--images", type=int, help="training images of each trial: 30,000, of faces 10,000")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--trials", type=int, default=4, help="trials of the grid")
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256], help="batch sizes")
@@ -271,6 +277,7 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.images, options.epochs, options.batch, options.rounds, options.hidden = 2048, 2, [64], 1, [0]
+    options.images = options.images or IMAGES[options.data]
     return options
 
 
@@ -285,7 +292,7 @@ def main() -> int:
     text = as_text(rows, options)
     print(text, end="")
     if options.write:
-        write(rows, text)
+        write(rows, text, options.data)
     wrong = strays(rows)
     for sentence in wrong:
         print(sentence, file=sys.stderr)
