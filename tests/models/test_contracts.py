@@ -10,7 +10,7 @@ from latentbench.testing.specimens import specimens
 PLUGINS = Plugins()
 MODELS = [name for name in PLUGINS.names("model") if PLUGINS.find("model", name).plugin.name.endswith("-models")]
 SMALL = {
-    "latent_dim": 3, "channels": 4, "hidden": 16, "width": 16, "points": 16, "dimensions": 3,
+    "latent_dim": 3, "channels": 4, "hidden": 16, "projection": 8, "width": 16, "points": 16, "dimensions": 3,
     "n_neighbors": 5, "perplexity": 5, "iterations": 250, "fit_points": 16, "fit_steps": 5,
     "source": "torch.nn:Flatten", "pipeline": "StandardScaler | GaussianRandomProjection",
 }  # fmt: skip

@@ -65,7 +65,7 @@ def make(models):
     def model(case, split, seed, varied=1.0):
         name, params, _ = CASES[case]
         model_class = models(name)
-        small = {} if name in OWN else {"latent_dim": 2, "channels": 4, "width": 8, "points": 16}
+        small = {} if name in OWN else {"latent_dim": 2, "channels": 4, "width": 8, "points": 16, "projection": 8}
         params = {key: value for key, value in small.items() if key in model_class.Params.model_fields} | params
         plain = model_class.Params(**params)
         values = {field: getattr(plain, field) * varied for field in per_member_fields(model_class.Params)}

@@ -1,0 +1,1 @@
+"""Encoders without decoder, trained by views of an input or by labels."""
