@@ -1,7 +1,7 @@
 """Where the time of a training step goes on one CPU thread, beside the ceiling of this machine's matrix products.
 
 `python benchmarks/profile_step.py --write` renews results/reference/speed/profile.txt. The networks are the VAEs
-that peers.py trains, d = 16: convolutions 32-64 on images of 28 x 28, and 32-64-128-128 on colored ones of 64 x 64.
+that peers.py trains, d = 16: convolutions 32-64 on images of 28 x 28, 32-64-128-128 on colored ones of 64 x 64.
 Times are of the processor; shares come from torch's profiler, which other programs disturb.
 """
 

@@ -50,7 +50,7 @@ def shift(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor, draws: Tensor) -> Tensor:
-    """InputChange brightness and contrast of images in [0, 1] by 0.6 to 1.4 times; `draws` `(n, 2)`."""
+    """Change brightness and contrast of images in [0, 1] by 0.6 to 1.4 times; `draws` `(n, 2)`."""
     light, contrast = (1 + STRENGTH * (2 * draws[:, (which,), None, None] - 1) for which in (0, 1))
     brighter = light * images
     middle = brighter.mean((1, 2, 3), keepdim=True)
