@@ -177,9 +177,10 @@ class Trainer:
         for player, optimizer in self.optimizers.items():
             with self._arithmetic():
                 terms = self.members.terms(batch, noise, player)
-            optimizer.zero_grad(set_to_none=True)
-            learning = _learning(optimizer) if player else None
-            terms["total"].sum().backward(inputs=learning)  # type: ignore[no-untyped-call]
+            learning = _learning(optimizer)
+            for weight in learning:
+                weight.grad = None  # as `zero_grad` does, without its bookkeeping
+            terms["total"].sum().backward(inputs=learning if player else None)  # type: ignore[no-untyped-call]
             optimizer.step()
             self._add(player, terms, size)
         if self.updates:
@@ -197,11 +198,11 @@ class Trainer:
 
     @contextlib.contextmanager
     def _arithmetic(self) -> Iterator[None]:
-        half = self.budget.precision == "bfloat16"
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=half, cache_enabled=self.graphs is None
-        )
-        with self.convolutions(), autocast:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.convolutions())
+            if self.budget.precision == "bfloat16":
+                cached = self.graphs is None
+                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cached))
             yield
 
     def _add(self, player: str, terms: Losses, size: int) -> None:
@@ -210,11 +211,11 @@ class Trainer:
             name = f"{player}_{name}" if player else name
             if name not in self.sums:
                 self.sums[name] = torch.zeros_like(value, dtype=self.dtype)
-            self.sums[name] += value.detach().to(self.dtype) * size
+            self.sums[name].add_(value.detach(), alpha=size)
 
 
 def _learning(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Return a player's own weights.
+    """Return the weights that an optimizer changes: of several players, one's own.
 
     Gradients of the other players' would be added where a captured step has found theirs, whoever has that memory
     by now.
