@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from latentbench.files.json_files import short_hash
 from latentbench.files.shapes import Count, checked
 from latentbench.latent.maps.projection import MAP_VERSION, METHODS, Map, make_map, map_settings, shown_rows
 from latentbench.latent.space import LatentSpace
+from latentbench.machine import limited_threads
 from latentbench.planning.metrics import metric_requests
 from latentbench.planning.score_owners import ScoreOwners
 from latentbench.records import Record
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["COUNT", "JUDGES", "stored_maps", "trial_map"]
 
 COUNT = 2000
+SMALL = 1000  # codes; t-SNE of 360 takes 2.4 times the processor time on two threads, and is no sooner done
 JUDGES = {  # score -> how it is called under a map
     "trustworthiness": "trustworthiness",
     "continuity": "continuity",
@@ -75,10 +78,16 @@ def trial_map(
     stored, judged = _read(record, name, rows)
     if stored is not None and judged == judges:
         return stored
-    unscored = stored or make_map(space.codes.cpu().numpy(), method, seed, count, start)
-    scored = replace(unscored, trust=_trust(unscored, space, requests, plugins))
+    with _suitable_threads(len(rows)):
+        unscored = stored or make_map(space.codes.cpu().numpy(), method, seed, count, start)
+        scored = replace(unscored, trust=_trust(unscored, space, requests, plugins))
     _write(record, name, scored, judges)
     return scored
+
+
+def _suitable_threads(count: int) -> AbstractContextManager[None]:
+    """Compute a small map on one thread: several would wait for each other longer than they compute."""
+    return limited_threads(1) if count < SMALL else nullcontext()
 
 
 def _judges(plugins: Plugins) -> list[ScoreRequest]:

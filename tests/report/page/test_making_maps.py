@@ -1,7 +1,9 @@
 import pytest
+import torch
 
 import latentbench
 from latentbench.errors import RequestError
+from latentbench.execution import maps
 from latentbench.execution.maps import stored_maps
 from latentbench.records import Record
 from latentbench.report.page import making_maps
@@ -45,6 +47,18 @@ def test_a_map_that_cannot_be_made_is_told_and_costs_nothing_else(results, monke
         seen = pictures(results, "digits", ("umap",))
     assert [each["name"] for each in seen.linked["spaces"]] == ["ae", "pca"]
     assert seen.skipped == ()
+
+
+def test_small_maps_are_made_on_one_thread_and_the_others_on_all(results, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", (chosen := []).append)
+    trial = next(trial for trial in results.trials if trial.label == "ae")
+    about = Record(results.path, trial.key), results.latent_space(trial), "pca", results.loaded_plugins()
+    monkeypatch.setattr(maps, "SMALL", 150)
+    maps.trial_map(*about, count=149)
+    before = len(chosen)
+    assert chosen[:1] == [1]
+    maps.trial_map(*about, count=150)
+    assert len(chosen) == before
 
 
 def test_presets_make_the_maps_of_their_page():
