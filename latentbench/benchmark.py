@@ -56,7 +56,10 @@ class Benchmark(Params):
     scores: tuple[str, ...] = Field(
         default=(), description="names of scores or metrics, or metrics as classes; empty: all of `tiers`"
     )
-    tiers: tuple[str, ...] = Field(default=("quick", "full"), description="cost tiers of metrics to compute")
+    tiers: tuple[Literal["quick", "full", "headline"], ...] = Field(
+        default=("quick", "full"),
+        description="cost tiers of metrics to compute; headline: those of the default table, whatever they cost",
+    )
     maps: tuple[Literal["pca", "tsne", "umap"], ...] = Field(
         default=(), description="maps of each compared model that `latentbench run` makes for its page"
     )
@@ -89,7 +92,8 @@ class Benchmark(Params):
         preset = values.get("preset", "quick")
         start = _read_toml(_preset_path(preset))
         if values.get("codes"):  # nothing is trained beside own codes unless it is asked for
-            start = {name: value for name, value in start.items() if name not in ("on", "params", "budget")}
+            of_training = "on", "params", "budget", "tiers"
+            start = {name: value for name, value in start.items() if name not in of_training}
             start |= {"title": "codes", "datasets": [], "models": [], "references": []}
         return merge(start, {**_with_one_spelling(values), "preset": preset})
 

@@ -78,6 +78,11 @@ def test_a_flag_takes_the_place_of_a_coupled_key(toml):
     assert read.params == {"ae.channels": 4, "beta": 2, "latent_dim": 16}
 
 
+def test_own_codes_are_scored_in_full_where_nothing_else_is_asked_for():
+    assert Benchmark(codes={"mine": "mine.npy"}).tiers == ("quick", "full")
+    assert Benchmark(codes={"mine": "mine.npy"}, tiers=("quick",)).tiers == ("quick",)
+
+
 def test_every_preset_can_be_planned():
     from latentbench.benchmark import SUITES
 
@@ -99,6 +104,10 @@ BAD = {
     ),
     "no dataset": ("datasets = []", "benchmark mine.toml: datasets "),
     "no seeds": ("seeds = 0", "benchmark mine.toml: seeds should be greater than or equal to 1, got 0"),
+    "unknown tier": (
+        "tiers = ['slow']",
+        "benchmark mine.toml: tiers.0 should be 'quick', 'full' or 'headline', got 'slow'",
+    ),
     "seeds as text": ("seeds = 'many'", "benchmark mine.toml: seeds should be a valid integer, got 'many'"),
     "budget is no table": ("budget = 3", "budget in a benchmark must be a table of names and values, got 3"),
     "params is no table": ("params = [1]", "params in a benchmark must be a table of names and values, got [1]"),

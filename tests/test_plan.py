@@ -310,6 +310,18 @@ def test_tiers_choose_metrics(plan, plugins):
     assert all(plugins.load("metric", request.metric).tier == "quick" for request in quick)
 
 
+def test_the_headline_tier_is_what_the_default_table_shows_and_what_the_first_look_computes(plan, plugins):
+    asked = {request.metric: request for request in plan(scores=(), tiers=("headline",)).requests}
+    metrics = {name: plugins.load("metric", name) for name in plugins.names("metric")}
+    shown = {name for name, metric in metrics.items() if any(score.headline for score in metric.scores.values())}
+    assert asked.keys() == shown > {"r2", "walk_kd", "edit_gain"}
+    first_look = {request.metric for request in make_plan(Benchmark(seeds=1), plugins).requests}
+    assert first_look == shown | {name for name, metric in metrics.items() if metric.tier == "quick"}
+    assert "iwae" not in first_look
+    of_standard = {request.metric for request in make_plan(Benchmark(preset="full"), plugins).requests}
+    assert of_standard == metrics.keys()
+
+
 def test_a_metric_takes_parameters(tiny, extended):
     made = make_plan(tiny(scores=("tuned",), params={"tuned.k": 7}), extended)
     assert made.requests[0].params == {"k": 7}

@@ -50,7 +50,9 @@ def current_requests(requests: Iterable[ScoreRequest], plugins: Plugins) -> tupl
 
 
 def wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plugins) -> list[NamedClass]:
-    """Load the metrics that supply the asked scores, or all of the asked tiers.
+    """Load the metrics that supply the asked scores, or where none is asked all of the asked tiers.
+
+    The tier "headline" holds the metrics of the default table, whatever their own tier.
 
     Raises:
         RequestError: a score nobody supplies, or one that two metrics supply.
@@ -81,7 +83,13 @@ def wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plug
             )
     if names:
         return [metric for metric in loaded if metric.name in names or set(names) & set(metric.cls.scores)]
-    return [metric for metric in loaded if metric.cls.tier in tiers]
+    return [
+        metric for metric in loaded if metric.cls.tier in tiers or ("headline" in tiers and _is_headline(metric))
+    ]
+
+
+def _is_headline(metric: NamedClass) -> bool:
+    return any(score.headline for score in metric.cls.scores.values())
 
 
 def _name_and_plugin(metric: NamedClass) -> str:
