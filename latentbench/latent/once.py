@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from latentbench.errors import ContractError, DataError
 from latentbench.files.prepared import filled_array
+from latentbench.latent.space import LatentSpace
 from latentbench.source.digest import function_digest, source_digest
 
 __all__ = ["computed_once"]
@@ -25,18 +26,22 @@ KIND = "computed once"
 
 
 def computed_once(
-    name: str, function: Callable[..., Tensor], *arguments: Any, shape: Sequence[int], dtype: npt.DTypeLike
+    space: LatentSpace,
+    function: Callable[..., Tensor],
+    *arguments: Any,
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
 ) -> Array:
-    """Return `function(*arguments)`, computed once: a read-only array that lies in the cache and is mapped.
+    """Return `function(*arguments)`, computed once for all models of a data set: a read-only, mapped array.
 
-    Whoever asks for the same again, in this process or another, at the same time or later, gets the same numbers.
-    The same is: equal contents of all arguments, the device type of tensors, and the source of the function and
-    of what it uses in its own package. So it suits work on inputs, which is the same for every model, and not on
-    codes. A damaged file is made again; where the cache cannot be written, a warning says so and the values are
-    computed. Of a function whose source cannot be told (in a notebook, inside another function), they always are.
+    It lies in the cache. Whoever asks for the same again, in this process or another, at the same time or later,
+    gets the same numbers. The same is: equal contents of all arguments, the device type of tensors, and the source
+    of the function and of what it uses in its own package. So it suits work on inputs, and not on codes. A damaged
+    file is made again; where the cache cannot be written, a warning says so. Nothing is kept of plain arrays
+    (`space.fingerprint` is None), nor of a function whose source cannot be told (in a notebook, inside another).
 
     Args:
-        name: what it is, for messages, as "neighbors among inputs".
+        space: whose inputs the work is on.
         function: of a module, pure; it returns a tensor.
         arguments: tensors, modules of torch, and what JSON holds.
         shape: what the function returns, `(n, ...)`.
@@ -45,7 +50,7 @@ def computed_once(
     Raises:
         ContractError: an argument of another kind, or another result; or whatever the function raises.
     """
-    kind, source = np.dtype(dtype), _source(function)
+    name, kind = function.__name__.strip("_").replace("_", " "), np.dtype(dtype)
     made, failures = list[Array](), list[Exception]()
 
     def fill(start: int, stop: int) -> Array:
@@ -57,6 +62,7 @@ def computed_once(
                 raise
         return made[0][start:stop]
 
+    source = _source(function) if space.fingerprint is not None else ""
     if not source:
         return fill(0, shape[0])
     try:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from latentbench import Better, LatentSpace, Metric, Need, Score, Tier, computed_once
-from latentbench.latent.sampling import sample_codes, sampler_name
+from latentbench.latent.sampling import sampler_name
 from latentbench_metrics._shared.blocks import at_once
-from latentbench_metrics._shared.features import in_domain_features, known_features
+from latentbench_metrics._shared.features import known_features, new_features
 from latentbench_metrics._shared.nearest import nearest
 from latentbench_metrics._shared.prdc import (
     expected_coverage,
@@ -200,10 +200,8 @@ class Samples(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return shares and distances, without per-item errors: all items share one set of new images."""
         real = known_features(space, space.inputs)
-        new = in_domain_features(space)(space.decode(sample_codes(space, len(space), SEED)))
-        reach = computed_once(
-            "reach of inputs", squared_reach, real, NEIGHBORS, shape=(len(real),), dtype=np.float64
-        )
+        new = new_features(space, len(space), SEED)
+        reach = computed_once(space, squared_reach, real, NEIGHBORS, shape=(len(real),), dtype=np.float64)
         balls = precision_recall_density_coverage(real, new, NEIGHBORS, real_reach=torch.from_numpy(reach.copy()))
         return {
             **{f"sample_{name}": value for name, value in balls.items()},
@@ -237,10 +235,10 @@ class OutOfBounds(Metric):
 
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the share."""
-        new = in_domain_features(space)(space.decode(sample_codes(space, len(space), SEED)))
+        new = new_features(space, len(space), SEED)
         bank = known_features(space, at_most(space.train.inputs, BANK))
         test = known_features(space, space.inputs)
-        reach = computed_once("reach of training inputs", _reach, bank, test, shape=(len(test),), dtype=np.float64)
+        reach = computed_once(space, _reach, bank, test, shape=(len(test),), dtype=np.float64)
         beyond = _share_beyond(torch.from_numpy(reach.copy()), _reach(bank, new).cpu())
         return {"out_of_bounds": beyond}
 

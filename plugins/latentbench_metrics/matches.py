@@ -20,7 +20,7 @@ from latentbench import (
     computed_once,
 )
 from latentbench.latent.sampling import sample_codes, sampler_name
-from latentbench_metrics._shared.features import in_domain_features, known_features
+from latentbench_metrics._shared.features import in_domain_features, known_features, new_features
 from latentbench_metrics._shared.rounding import coincide, resolution
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
 from latentbench_metrics._shared.subsets import pairs
@@ -57,9 +57,11 @@ def _above_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[
     return _minus_null(fake, real, _null(other, real), suffix)
 
 
-def _above_known_null(fake: Tensor, real: Tensor, other: Tensor, suffix: str) -> dict[str, float]:
+def _above_known_null(
+    space: LatentSpace, fake: Tensor, real: Tensor, other: Tensor, suffix: str
+) -> dict[str, float]:
     """Return the same where `real` and `other` are features of inputs, the same for all models."""
-    null = computed_once("null of inputs", _null, other, real, shape=(len(DISTANCES),), dtype=np.float64)
+    null = computed_once(space, _null, other, real, shape=(len(DISTANCES),), dtype=np.float64)
     return _minus_null(fake, real, torch.from_numpy(null.copy()), suffix)
 
 
@@ -76,11 +78,6 @@ def _real(space: LatentSpace) -> tuple[Tensor, Tensor]:
     """Return features of real images, and of as many others."""
     features, count = known_features(space, space.inputs), len(space) // 2
     return features[:count], features[count:]
-
-
-def _new(space: LatentSpace, count: int) -> Tensor:
-    """Return features of so many decoded new codes."""
-    return in_domain_features(space)(space.decode(sample_codes(space, count, SEED)))
 
 
 class _OfPairs(Metric):
@@ -147,7 +144,7 @@ class SampleMatch(_OfPairs):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return both distances."""
         real, other = _real(space)
-        return _above_known_null(_new(space, len(real)), real, other, "samples")
+        return _above_known_null(space, new_features(space, len(real), SEED), real, other, "samples")
 
     def note(self, space: LatentSpace) -> str:
         """Say where new codes were drawn from."""
@@ -170,11 +167,11 @@ class SampleSinkhorn(_OfPairs):
     def compute(self, space: LatentSpace) -> Mapping[str, float]:
         """Return the divergence from real images minus that of other real images, at one epsilon."""
         real, other = _real(space)
-        new, epsilon = _new(space, len(real)), default_epsilon(real, other)
+        new, epsilon = new_features(space, len(real), SEED), default_epsilon(real, other)
         if coincide(torch.cat([real, other])):
             raise NotApplicableError("all real images have equal features")
         try:
-            null_across, null_within = _known_entropic_null(other, real, epsilon)
+            null_across, null_within = _known_entropic_null(space, other, real, epsilon)
             across = entropic_cost(new, real, epsilon) - null_across
             within = entropic_cost(new, new, epsilon) - null_within
         except ValueError as error:
@@ -184,8 +181,8 @@ class SampleSinkhorn(_OfPairs):
     note = SampleMatch.note
 
 
-def _known_entropic_null(other: Tensor, real: Tensor, epsilon: float) -> tuple[float, float]:
-    values = computed_once("Sinkhorn null", _entropic_null, other, real, epsilon, shape=(2,), dtype=np.float64)
+def _known_entropic_null(space: LatentSpace, other: Tensor, real: Tensor, epsilon: float) -> tuple[float, float]:
+    values = computed_once(space, _entropic_null, other, real, epsilon, shape=(2,), dtype=np.float64)
     return float(values[0]), float(values[1])
 
 
@@ -210,10 +207,8 @@ class SampleTransport(Metric):
         """Return the distance; the splits already subtract the null."""
         if len(space) < self.min_items:
             raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
-        new, real = _new(space, len(space)), known_features(space, space.inputs)
-        within = computed_once(
-            "transport within inputs", _within, real, SEED, shape=(TRANSPORT_SPLITS,), dtype=np.float64
-        )
+        new, real = new_features(space, len(space), SEED), known_features(space, space.inputs)
+        within = computed_once(space, _within, real, SEED, shape=(TRANSPORT_SPLITS,), dtype=np.float64)
         far = w2_squared_split(new, real, SEED, TRANSPORT_SPLITS, within.tolist())
         return {"w2_squared_split_samples": far}
 
@@ -243,7 +238,7 @@ class ReconstructionMatch(_OfPairs):
         """Return both distances."""
         real, others = _real(space)
         new = in_domain_features(space)(space.reconstructions[len(real) :])
-        return _above_known_null(new, real, others, "reconstructions")
+        return _above_known_null(space, new, real, others, "reconstructions")
 
 
 class ClassTransport(Metric):

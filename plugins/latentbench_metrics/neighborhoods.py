@@ -294,7 +294,7 @@ class Neighborhoods(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, Tensor]:
         """Return all three of each item."""
         inputs, codes = _inputs_and_codes(space)
-        return neighborhoods_per_item(inputs, codes, NEIGHBORS, table=_known_table(inputs))
+        return neighborhoods_per_item(inputs, codes, NEIGHBORS, table=_known_table(space, inputs))
 
 
 class Distances(Metric):
@@ -317,27 +317,27 @@ class Distances(Metric):
     def compute(self, space: LatentSpace) -> Mapping[str, float | Tensor | NotApplicableError]:
         """Return both."""
         both = _inputs_and_codes(space)
-        of_pairs = _known_lengths(both[0], pair_lengths, (PAIRS,))
-        of_triplets = _known_lengths(both[0], triplet_lengths, (2, TRIPLETS))
+        of_pairs = _known_lengths(space, both[0], pair_lengths, (PAIRS,))
+        of_triplets = _known_lengths(space, both[0], triplet_lengths, (2, TRIPLETS))
         return {
             "distance_correlation": attempt(distance_correlation, *both, lengths=of_pairs),
             "triplet_accuracy": triplet_accuracy(*both, lengths=of_triplets),
         }
 
 
-def _known_table(inputs: Tensor) -> Table | None:
+def _known_table(space: LatentSpace, inputs: Tensor) -> Table | None:
     """Return the table of neighbors among inputs `(n, D)`, made once for all models; None if it is too large."""
     if len(inputs) > MOST_IN_TABLE:
         return None
     shape = len(inputs), NEIGHBORS + len(inputs)
-    return computed_once("neighbors", neighbor_table, inputs, NEIGHBORS, shape=shape, dtype=np.uint16)
+    return computed_once(space, neighbor_table, inputs, NEIGHBORS, shape=shape, dtype=np.uint16)
 
 
 def _known_lengths(
-    inputs: Tensor, lengths: Callable[[Tensor, int, int], Tensor], shape: tuple[int, ...]
+    space: LatentSpace, inputs: Tensor, lengths: Callable[[Tensor, int, int], Tensor], shape: tuple[int, ...]
 ) -> Tensor:
     """Return distances of random pairs or triplets of inputs, made once for all models."""
-    values = computed_once("distances", lengths, inputs, shape[-1], 0, shape=shape, dtype=np.float64)
+    values = computed_once(space, lengths, inputs, shape[-1], 0, shape=shape, dtype=np.float64)
     return torch.from_numpy(values.copy()).to(inputs.device)
 
 

@@ -119,9 +119,7 @@ class WalkRealism(Metric):
         midpoints = space.decode((space.codes[starts] + space.codes[ends]) / 2)
         real = known_features(space, images[some_rows(len(images), REAL, seed=1)])
         fades = known_features(space, (images[starts] + images[ends]) / 2)
-        fade = computed_once(
-            "kernel distance of fades", _kernel_distance, real, fades, shape=(1,), dtype=np.float64
-        )
+        fade = computed_once(space, _kernel_distance, real, fades, shape=(1,), dtype=np.float64)
         return {"walk_kd": _relative(in_domain_features(space)(midpoints), real, float(fade[0]))}
 
 

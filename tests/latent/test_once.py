@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from latentbench import ContractError, NotApplicableError, computed_once
+from latentbench import ContractError, LatentSpace, NotApplicableError, computed_once
 from latentbench.files.mapped import is_mapped
 from latentbench.latent import once
 
@@ -49,11 +49,13 @@ def of_network(network, points):
 
 def call(points, factor=2.0, function=scaled, **changes):
     return computed_once(
-        "points", function, points, factor, **{"shape": tuple(points.shape), "dtype": "f8", **changes}
+        SPACE, function, points, factor, **{"shape": tuple(points.shape), "dtype": "f8", **changes}
     )
 
 
 POINTS = torch.arange(6.0).reshape(3, 2)
+PLAIN = LatentSpace.from_arrays(codes=POINTS)
+SPACE = PLAIN.replaced(fingerprint="f" * 64)
 
 
 def test_equal_contents_are_computed_once_and_mapped_read_only():
@@ -84,11 +86,11 @@ def test_whatever_decides_the_numbers_makes_another_array():
 def test_a_module_counts_with_its_weights():
     network = nn.Linear(2, 1)
     for _ in range(2):
-        values = computed_once("outputs", of_network, network, POINTS, shape=(3, 1), dtype=np.float32)
+        values = computed_once(SPACE, of_network, network, POINTS, shape=(3, 1), dtype=np.float32)
         assert values.tolist() == network(POINTS).tolist()
     with torch.no_grad():
         network.weight += 1
-    values = computed_once("outputs", of_network, network, POINTS, shape=(3, 1), dtype=np.float32)
+    values = computed_once(SPACE, of_network, network, POINTS, shape=(3, 1), dtype=np.float32)
     assert values.tolist() == network(POINTS).tolist()
     assert len(CALLS) == 2
 
@@ -113,7 +115,7 @@ def test_a_damaged_file_is_made_again(cache):
 def test_a_cache_that_cannot_be_written_costs_time_alone(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LATENTBENCH_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="computed anew for each model: points cannot be prepared in the cache"):
+    with pytest.warns(UserWarning, match="computed anew for each model: scaled cannot be prepared in the cache"):
         assert call(POINTS).tolist() == (2 * POINTS).tolist()
     assert len(CALLS) == 1
 
@@ -121,10 +123,10 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(monkeypatch, tmp_path):
 def test_what_the_function_raises_arrives_and_nothing_is_kept():
     for _ in range(2):
         with pytest.raises(NotApplicableError, match="all are equal"):
-            computed_once("points", refused, POINTS, shape=(3,), dtype="f8")
+            computed_once(SPACE, refused, POINTS, shape=(3,), dtype="f8")
     assert len(CALLS) == 2
     with pytest.raises(OSError, match="the disk is gone"):
-        computed_once("points", unreadable, POINTS, shape=(3,), dtype="f8")
+        computed_once(SPACE, unreadable, POINTS, shape=(3,), dtype="f8")
 
 
 def test_a_function_whose_source_cannot_be_told_is_called_each_time(cache):
@@ -138,10 +140,17 @@ def test_a_function_whose_source_cannot_be_told_is_called_each_time(cache):
     assert not cache.exists()
 
 
+def test_of_plain_arrays_nothing_is_kept(cache):
+    for _ in range(2):
+        assert computed_once(PLAIN, scaled, POINTS, 2, shape=(3, 2), dtype="f8").sum() == 30
+    assert len(CALLS) == 2
+    assert not cache.exists()
+
+
 def test_wrong_results_and_arguments_are_refused():
-    with pytest.raises(ContractError, match=r"points must be float64 of shape \(2, 2\), got float64 of \(3, 2\)"):
+    with pytest.raises(ContractError, match=r"scaled must be float64 of shape \(2, 2\), got float64 of \(3, 2\)"):
         call(POINTS, shape=(2, 2))
-    with pytest.raises(ContractError, match="points must be float32"):
+    with pytest.raises(ContractError, match="scaled must be float32"):
         call(POINTS, dtype="f4")
     with pytest.raises(ContractError, match="arguments must be tensors, modules or JSON values"):
         call(POINTS, factor={1, 2})
@@ -150,9 +159,9 @@ def test_wrong_results_and_arguments_are_refused():
 def test_two_processes_compute_it_once(tmp_path):
     (tmp_path / "my_work.py").write_text(
         textwrap.dedent("""
-        import sys, time
+        import time
         import torch
-        from latentbench import computed_once
+        from latentbench import LatentSpace, computed_once
 
         def slow(points):
             with open("calls.txt", "a") as file:
@@ -161,8 +170,8 @@ def test_two_processes_compute_it_once(tmp_path):
             return points.double() + 1
 
         points = torch.arange(4000.0)
-        if __name__ != "__main__":
-            assert computed_once("points", slow, points, shape=(4000,), dtype="f8").sum() == 8002000 + 0
+        space = LatentSpace.from_arrays(codes=points[:, None]).replaced(fingerprint="f" * 64)
+        assert computed_once(space, slow, points, shape=(4000,), dtype="f8").sum() == 8002000
         """)
     )
     command = [sys.executable, "-c", "import sys; sys.path.insert(0, '.'); import my_work"]

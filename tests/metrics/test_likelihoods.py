@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 
@@ -225,6 +226,28 @@ def test_iwae_rises_with_k_toward_the_evidence():
     assert iwae(narrow, 500) < evidence - 0.05
 
 
+@pytest.mark.parametrize(("by", "wider"), [(0.15, 1.5), (0.05, 1.2), (0.0, 2.0)])
+def test_default_bound_lies_below_the_evidence_by_its_first_order_bias(by, wider):
+    """By the variance of the weights p(z|x) / q(z) over 2 k, which has a closed form for normals."""
+    space, evidence = wrong_and_evidence(by, wider)
+    assert inspect.signature(iwae).parameters["k"].default == 50
+    exact, q = ppca(2, 5, count=500)[0].posterior, space.posterior
+    precision = 2 / exact.variance - 1 / q.variance  # of p² / q, again a normal
+    tilt = 2 * exact.mean / exact.variance - q.mean / q.variance
+    constant = 2 * exact.mean**2 / exact.variance - q.mean**2 / q.variance - tilt**2 / precision
+    second = (q.variance.sqrt() / exact.variance / precision.sqrt() * (-constant / 2).exp()).prod(1)
+    bias = float((second - 1).mean()) / (2 * 50)
+    values = log_weights(space, 50).logsumexp(0) - math.log(50)
+    error = float((values - evidence).std() / len(values) ** 0.5)
+    assert iwae(space) == pytest.approx(float(evidence.mean()) - bias, abs=4 * error + 0.2 * bias)
+    assert error < 0.02
+
+
+def wrong_and_evidence(by, wider):
+    space, evidence = ppca(2, 5, count=500)
+    return wrong(space, by=by, wider=wider)[0], evidence
+
+
 def test_bounds_agree_with_a_plain_loop():
     space, _ = wrong(ppca(2, 5, count=6)[0])
     generator = torch.Generator().manual_seed(SAMPLE_SEED + 3)
@@ -318,12 +341,12 @@ def test_metrics_give_a_bound_for_each_of_their_fixed_items():
     assert bound.shape == (2000,)
     assert float(bound.mean()) == pytest.approx(elbo(space), abs=0.1)
     metric = ImportanceWeighted(ImportanceWeighted.Params())
-    tighter = compute(metric, space)["iwae_k500"]
+    tighter = compute(metric, space)["iwae_k50"]
     assert tighter.shape == (500,)
     assert float(tighter.mean()) == pytest.approx(iwae(given_to(metric, space)), rel=1e-12)
     few = ppca(count=30)[0]
     assert Likelihoods(Likelihoods.Params()).compute(few)["elbo"].shape == (30,)
-    assert ImportanceWeighted(ImportanceWeighted.Params()).compute(few)["iwae_k500"].shape == (30,)
+    assert ImportanceWeighted(ImportanceWeighted.Params()).compute(few)["iwae_k50"].shape == (30,)
 
 
 def test_items_in_another_order_meet_other_noise_which_changes_little():

@@ -11,6 +11,7 @@ from latentbench.execution.scoring import compute
 from latentbench.testing import reordered
 from latentbench_metrics import matches
 from latentbench_metrics._shared import sinkhorn
+from latentbench_metrics._shared.features import new_features
 from latentbench_metrics._shared.sinkhorn import sinkhorn_divergence
 from latentbench_metrics.matches import (
     ClassTransport,
@@ -78,7 +79,7 @@ def test_what_a_space_lacks_makes_scores_not_applicable(space):
 def test_sinkhorn_of_samples_subtracts_the_null(make_space, space):
     scores = SampleSinkhorn(SampleSinkhorn.Params()).compute(space)["sinkhorn_divergence_samples"]
     real, other = matches._real(space)
-    new = matches._new(space, len(real))
+    new = new_features(space, len(real), matches.SEED)
     epsilon = sinkhorn.default_epsilon(real, other)
     expected = sinkhorn_divergence(new, real, epsilon) - sinkhorn_divergence(other, real, epsilon)
     assert scores == pytest.approx(expected, rel=1e-6)

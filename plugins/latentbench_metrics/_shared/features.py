@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -14,10 +16,18 @@ from torch import Tensor, nn
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir, computed_once, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.sampling import sample_codes
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.subsets import at_most
 
-__all__ = ["FEATURES", "FEATURES_VERSION", "in_domain_classes", "in_domain_features", "known_features"]
+__all__ = [
+    "FEATURES",
+    "FEATURES_VERSION",
+    "in_domain_classes",
+    "in_domain_features",
+    "known_features",
+    "new_features",
+]
 
 FEATURES_VERSION = 3  # since 3, classes are numbered without gaps
 FEATURES = 64
@@ -30,6 +40,7 @@ LEARNING_RATE = 3e-3
 BUFFER_NAMES = ("low", "high", "mean", "scale")
 
 _networks: dict[tuple[str, torch.device], _Network] = {}
+_drawn: WeakKeyDictionary[Any, dict[tuple[int, int], tuple[Any, Tensor]]] = WeakKeyDictionary()
 
 
 def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
@@ -56,8 +67,21 @@ def known_features(space: LatentSpace, inputs: Tensor) -> Tensor:
         NotApplicableError: as for `in_domain_features`.
     """
     shape = len(inputs), FEATURES
-    values = computed_once("features", _features_of, _network(space), inputs, shape=shape, dtype=np.float32)
+    values = computed_once(space, _features_of, _network(space), inputs, shape=shape, dtype=np.float32)
     return torch.from_numpy(values.copy()).to(inputs.device)
+
+
+def new_features(space: LatentSpace, count: int, seed: int) -> Tensor:
+    """Return features `(count, 64)` of decoded new codes; metrics that ask for the same draws share them.
+
+    Raises:
+        NotApplicableError: as for `in_domain_features`, or no decoder.
+    """
+    drawn = _drawn.setdefault(space.others, {})
+    if (count, seed) not in drawn or drawn[count, seed][0] is not space.maps:  # another model
+        features = in_domain_features(space)(space.decode(sample_codes(space, count, seed)))
+        drawn[count, seed] = space.maps, features
+    return drawn[count, seed][1].clone()
 
 
 def in_domain_classes(space: LatentSpace) -> Callable[[Tensor], Tensor]:

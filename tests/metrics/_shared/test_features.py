@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir
+from latentbench.latent.sampling import sample_codes
 from latentbench_metrics._shared import features
-from latentbench_metrics._shared.features import in_domain_features
+from latentbench_metrics._shared.features import in_domain_features, known_features, new_features
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +140,30 @@ def test_fashion_mnist_is_classified(fashion_mnist):
     in_domain_features(LatentSpace.from_arrays(codes=torch.zeros(2, 1), train=train))
     (network,) = features._networks.values()
     assert accuracy(network, test_images, test_labels) > 0.85
+
+
+def test_new_images_are_drawn_once_for_all_metrics_of_a_model(quick, space):
+    decoded = []
+
+    def decode(codes):
+        decoded.append(len(codes))
+        return space.decode(codes)
+
+    first = space.replaced(decode=decode)
+    expected = in_domain_features(space)(space.decode(sample_codes(space, 60, 0)))
+    for _ in range(2):
+        assert torch.equal(new_features(first, 60, 0), expected)
+    assert decoded == [60]
+    assert not torch.equal(new_features(first, 60, 1), expected)
+    new_features(first, 60, 0).zero_()
+    assert torch.equal(new_features(first, 60, 0), expected)
+    blank = first.replaced(decode=lambda codes: 0 * space.decode(codes))  # another model on the same data
+    assert not torch.equal(new_features(blank, 60, 0), expected)
+
+
+def test_features_of_the_data_are_read_once(quick, space, monkeypatch):
+    named = space.replaced(fingerprint="f" * 64)
+    expected = in_domain_features(named)(named.inputs)
+    assert torch.equal(known_features(named, named.inputs), expected)
+    monkeypatch.setattr(features._Network, "read", None)
+    assert torch.equal(known_features(named, named.inputs.clone()), expected)

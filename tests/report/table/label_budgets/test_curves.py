@@ -31,7 +31,7 @@ def run(builder):
 
 
 def test_families_are_scores_that_differ_in_the_number_of_labels_alone():
-    assert budgets_of(["linear_probe_n1000", "linear_probe_n10", "linear_probe_auc", "iwae_k500", "knn_n0"]) == {
+    assert budgets_of(["linear_probe_n1000", "linear_probe_n10", "linear_probe_auc", "iwae_k50", "knn_n0"]) == {
         "linear_probe": [10, 1000]
     }
 
