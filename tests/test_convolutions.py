@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from latentbench import DataSpec, GradientModel, LatentSpace, Model, Split, run
 from latentbench.convolutions import cpu, matmul
+from latentbench.convolutions.choice import convolutions_for_codes
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.errors import RequestError
@@ -515,3 +516,17 @@ def test_trials_of_both_kinds_of_convolutions_are_of_mixed_environments(monkeypa
     assert mixed.scores["environment"].nunique() == 2
     assert "environments" in render(comparison_table(mixed), "text")
     assert "environments" not in render(comparison_table(run(tiny(), tmp_path, workers=0)), "text")
+
+
+def test_contexts_within_each_other_look_at_an_operation_once(monkeypatch):
+    seen, look = [], FastConvolutions.__torch_function__
+
+    def watched(self, func, *arguments, **options):
+        seen.append(func)
+        return look(self, func, *arguments, **options)
+
+    monkeypatch.setattr(FastConvolutions, "__torch_function__", watched)
+    for _ in range(2):
+        with convolutions_for_codes(), convolutions_for_codes():
+            torch.ones(1).add(1)
+    assert seen.count(torch.Tensor.add) == 2

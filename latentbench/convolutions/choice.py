@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from typing import Literal
 
 from latentbench.convolutions.cpu import FastConvolutions
@@ -12,6 +14,7 @@ from latentbench.errors import RequestError
 __all__ = ["chosen_convolutions", "convolutions_for_codes"]
 
 VARIABLE = "LATENTBENCH_CONVOLUTIONS"
+_THREAD = threading.local()
 
 
 def chosen_convolutions() -> Literal["fast", "torch"]:
@@ -26,6 +29,15 @@ def chosen_convolutions() -> Literal["fast", "torch"]:
     return "torch" if value == "torch" else "fast"
 
 
-def convolutions_for_codes() -> contextlib.AbstractContextManager[object]:
-    """Return the context in which models encode and decode."""
-    return FastConvolutions() if chosen_convolutions() == "fast" else contextlib.nullcontext()
+@contextlib.contextmanager
+def convolutions_for_codes() -> Iterator[None]:
+    """Encode and decode within; once is enough: a second mode would look at every operation again."""
+    if chosen_convolutions() != "fast" or getattr(_THREAD, "within", False):
+        yield
+        return
+    _THREAD.within = True
+    try:
+        with FastConvolutions():
+            yield
+    finally:
+        _THREAD.within = False
