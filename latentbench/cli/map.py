@@ -87,11 +87,14 @@ def command(
 def _maps(selected: SelectedTrial, method: str, count: int, seeds: range, plugins: Plugins) -> list[Map]:
     """Return the maps of a method, one per seed; PCA has no seed, so one."""
     from latentbench.execution.maps import trial_map
+    from latentbench.explore.map import NAMES
     from latentbench.records import Record
+    from latentbench.terminal.working import working
 
     record = Record(selected.results.path, selected.trial.key)
     used = seeds[:1] if method == "pca" else seeds
-    return [trial_map(record, selected.space, method, plugins, seed=seed, count=count) for seed in used]
+    with working(f"laying out {NAMES[method]}"):
+        return [trial_map(record, selected.space, method, plugins, seed=seed, count=count) for seed in used]
 
 
 def _agreement(maps: list[Map]) -> str:

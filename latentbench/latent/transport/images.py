@@ -9,6 +9,7 @@ from torch import Tensor
 
 from latentbench.latent.transport.barycenters import LEAST_REG, debiased_barycenters
 from latentbench.latent.transport.plans import image_plan
+from latentbench.machine import limited_threads
 
 __all__ = ["image_barycenter", "image_barycenters", "image_displacement"]
 
@@ -79,7 +80,8 @@ def image_barycenters(images: Tensor, weights: Tensor, reg: float | None = None)
     parts = shares.new_zeros(len(shares), len(heaps)).index_add_(1, kind, shares)  # equal heaps are one
     mixed = (parts > 0).sum(1) > 1
     if bool(mixed.any()):
-        barycenters, error = debiased_barycenters(heaps, parts[mixed], reg, STEPS, TOLERANCE)
+        with limited_threads(1):  # several wait for each other longer than they work at so little
+            barycenters, error = debiased_barycenters(heaps, parts[mixed], reg, STEPS, TOLERANCE)
         if not error < TOLERANCE:
             raise ValueError(f"no barycenter found in {STEPS} steps: reg (={reg}) is too small for these images")
         middles[mixed] = barycenters * (mean[mixed] / barycenters.sum((1, 2)))[:, None, None]
@@ -147,7 +149,8 @@ def _plan(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return sources and targets `(m, 2)` in rows and columns, and the share `(m,)` of mass moved between them."""
     if (most := max(int((image > 0).sum()) for image in (start, end))) > MOST_LIT:
         raise ValueError(f"images may have {MOST_LIT} pixels above 0, got {most}: make them smaller")
-    return image_plan(start, end, WIDTH)
+    with limited_threads(1):
+        return image_plan(start, end, WIDTH)
 
 
 def _land(places: Tensor, masses: Tensor, size: torch.Size) -> Tensor:
