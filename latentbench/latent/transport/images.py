@@ -133,15 +133,16 @@ def image_displacement(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
     _check_grey(torch.stack([start, end]))
     kind = start.dtype if start.is_floating_point() else torch.float32
     first, last = (image.detach().reshape(1, *start.shape[-2:]).to(kind) for image in (start, end))
-    sources, targets, moved = _plan(first[0].double().cpu(), last[0].double().cpu())
     masses = float(first.double().sum()), float(last.double().sum())
     frames = torch.empty(len(shares), *first.shape, dtype=kind, device=start.device)
-    for frame, share in zip(frames, shares.tolist(), strict=True):
-        if share in (0, 1):
-            frame.copy_(last if share else first)
-        else:
-            mass = (1 - share) * masses[0] + share * masses[1]
-            frame.copy_(_land(torch.lerp(sources, targets, share), moved * mass, frame.shape[1:]))
+    with limited_threads(1):  # as for barycenters
+        sources, targets, moved = _plan(first[0].double().cpu(), last[0].double().cpu())
+        for frame, share in zip(frames, shares.tolist(), strict=True):
+            if share in (0, 1):
+                frame.copy_(last if share else first)
+            else:
+                mass = (1 - share) * masses[0] + share * masses[1]
+                frame.copy_(_land(torch.lerp(sources, targets, share), moved * mass, frame.shape[1:]))
     return frames
 
 
@@ -149,8 +150,7 @@ def _plan(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return sources and targets `(m, 2)` in rows and columns, and the share `(m,)` of mass moved between them."""
     if (most := max(int((image > 0).sum()) for image in (start, end))) > MOST_LIT:
         raise ValueError(f"images may have {MOST_LIT} pixels above 0, got {most}: make them smaller")
-    with limited_threads(1):
-        return image_plan(start, end, WIDTH)
+    return image_plan(start, end, WIDTH)
 
 
 def _land(places: Tensor, masses: Tensor, size: torch.Size) -> Tensor:
