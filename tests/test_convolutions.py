@@ -96,9 +96,26 @@ def test_matrix_products_are_the_convolution_and_its_gradients(monkeypatch, tran
     assert len(calls) >= count > 200
 
 
+@pytest.fixture(params=[None, 7])
+def rows_at_once(request, monkeypatch):
+    """Products as on a CPU, or as on a GPU: padded to columns of eight, long ones in pieces of a few rows."""
+    if request.param:
+        monkeypatch.setattr(matmul, "_on_gpu", lambda tensor: True)
+        monkeypatch.setattr(matmul, "LONGEST", request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("rows", [1, 6, 30, 31, 70])
+def test_products_of_a_gpu_are_the_products(rows_at_once, rows):
+    left, right = torch.randn(rows, 5, dtype=torch.float64), torch.randn(rows, 3, dtype=torch.float64)
+    torch.testing.assert_close(matmul._long_product(left, right), left.T @ right)
+    torch.testing.assert_close(matmul._product(left.T, right), left.T @ right)
+
+
 @pytest.mark.parametrize("transposed", TRANSPOSED)
-def test_matrix_products_under_vmap_over_stacked_weights(transposed):
-    for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 7):
+def test_matrix_products_under_vmap_over_stacked_weights(rows_at_once, transposed):
+    every = 7 if rows_at_once is None else 21
+    for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, every):
         convolve, arguments = make(*case)
         stacks = [torch.stack([value, value.flip(0), 2 * value]).detach() for value in arguments]
         expected = [gradients(convolve, [value[i].requires_grad_() for value in stacks]) for i in range(3)]

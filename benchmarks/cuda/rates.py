@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 
@@ -13,6 +14,7 @@ import torch
 
 from benchmarks.cuda.rows import Row
 from benchmarks.cuda.work import Precision, Work, one_line, synchronize
+from latentbench.convolutions import matmul as matmul_convolutions
 from latentbench.dataset import Split
 from latentbench.errors import LatentbenchError
 from latentbench.machine import free_memory
@@ -111,13 +113,16 @@ def alone(work: Work, batch: int, precision: Precision, *, captured: bool) -> fl
     return rate(forever(trainer), batch, work.seconds, work.device)
 
 
-def stacked(work: Work, batch: int, precision: Precision, *, matmul: bool, rounded: bool = False) -> float:
-    """Time a group of trials with stacked weights; `rounded`: with matrix products in TF32."""
-    if rounded:
-        with tf32():
-            return stacked(work, batch, precision, matmul=matmul)
-    trainer = new_trainer(placed(work, work.members), work.splits().train, batch, precision, matmul=matmul)
-    return rate(forever(trainer), work.members * batch, work.seconds, work.device)
+def stacked(
+    work: Work, batch: int, precision: Precision, *, matmul: bool, rounded: bool = False, whole: bool = False
+) -> float:
+    """Time a group of trials with stacked weights.
+
+    `rounded`: with matrix products in TF32; `whole`: without dividing the long products of weight gradients.
+    """
+    with tf32() if rounded else nullcontext(), undivided() if whole else nullcontext():
+        trainer = new_trainer(placed(work, work.members), work.splits().train, batch, precision, matmul=matmul)
+        return rate(forever(trainer), work.members * batch, work.seconds, work.device)
 
 
 def on_streams(work: Work, batch: int, precision: Precision) -> float:
@@ -140,6 +145,17 @@ def tf32() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let matrix products be as long as they come."""
+    before = matmul_convolutions.LONGEST
+    matmul_convolutions.LONGEST = sys.maxsize
+    try:
+        yield
+    finally:
+        matmul_convolutions.LONGEST = before
 
 
 def timed(row: Row, measure: Callable[[], float]) -> Row:

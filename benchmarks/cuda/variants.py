@@ -33,10 +33,11 @@ FASTEST, SHARE = "the fastest way to train seeds together", "the default, over t
 DEFAULT = "stacked, matrix products"  # what a run does on CUDA; `streams` says whether it is the fastest
 TOGETHER = Aim(">=", 2e6, hoped=4e6)
 AS_FAST = Aim(">=", 0.95)
-TF32 = ", TF32"
+TF32, WHOLE = ", TF32", ", long ones whole"
 STACKS: dict[str, tuple[dict[str, bool], tuple[Precision, ...]]] = {
     DEFAULT: ({"matmul": True}, ("bfloat16", "float32")),
     DEFAULT + TF32: ({"matmul": True, "rounded": True}, ("float32",)),
+    DEFAULT + WHOLE: ({"matmul": True, "whole": True}, ("bfloat16",)),
     "stacked, grouped convolutions": ({"matmul": False}, ("bfloat16", "float32")),
 }
 ON_STREAMS, BY_PROCESSES = "captured, a stream each", "a process each"
@@ -48,7 +49,7 @@ def time_stacks(work: Work, _: Sequence[Row], seconds: float) -> Iterator[Row]:
     for batch, precision, (what, (how, precisions)) in product(work.batches, work.precisions, STACKS.items()):
         row = Row("variants", what, None, batch=batch, precision=precision, members=work.members)
         if precision in precisions:
-            cuda_only = "rounded" in how
+            cuda_only = "rounded" in how or "whole" in how
             yield _unless(work, cuda_only, stop, row, partial(stacked, work, batch, precision, **how))
 
 

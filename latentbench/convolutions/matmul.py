@@ -16,6 +16,10 @@ from latentbench.convolutions.calls import Call, ConvolutionMode, Pair
 
 __all__ = ["MatmulConvolutions"]
 
+# Both are for CUDA, and guesses until `benchmarks/gpu.py` has measured them.
+LONGEST = 2048  # rows that one product of a weight gradient adds up: longer ones keep few thread blocks busy
+ALIGNED = 8  # columns of a product come in such numbers: tensor cores take no others in bfloat16
+
 
 class MatmulConvolutions(ConvolutionMode):
     """Convolutions as matrix products, forwards and backwards, for `vmap` over stacked weights."""
@@ -141,7 +145,7 @@ def _spread(coarse: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
     ]
     step = geometry.stride_down, geometry.stride_right
     matrix = _as_matrix(weight, geometry).reshape(down * right, step[0] * step[1] * fine, -1).transpose(1, 2)
-    blocks = torch.cat(reach, -1).flatten(0, 2) @ matrix.flatten(0, 1)
+    blocks = _product(torch.cat(reach, -1).flatten(0, 2), matrix.flatten(0, 1))
     image = blocks.reshape(len(coarse), rows, columns, *step, fine).transpose(2, 3)
     image = image.reshape(len(coarse), rows * step[0], columns * step[1], fine)
     missing = (
@@ -157,10 +161,32 @@ def _spread(coarse: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
 def _weight_product(coarse: Tensor, fine: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
     """Gradient of the weight: windows of the fine image times the coarse one."""
     (down, right), step = geometry.taps, (geometry.stride_down, geometry.stride_right)
-    product = _block_windows(fine, geometry).T @ coarse.permute(0, 2, 3, 1).flatten(0, 2)
+    product = _long_product(_block_windows(fine, geometry), coarse.permute(0, 2, 3, 1).flatten(0, 2))
     whole = product.reshape(down, right, *step, weight.shape[1], -1).permute(5, 4, 0, 2, 1, 3)
     whole = whole.reshape(weight.shape[0], weight.shape[1], down * step[0], right * step[1])
     return whole[..., : geometry.kernel_height, : geometry.kernel_width]
+
+
+def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply rows `(n, k)` by a matrix `(k, c)`, on a GPU with columns of zeros beside those of the matrix."""
+    columns = matrix.shape[1]
+    missing = -columns % ALIGNED if _on_gpu(rows) else 0
+    return (rows @ functional.pad(matrix, (0, missing)))[:, :columns] if missing else rows @ matrix
+
+
+def _long_product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply `(n, k)`, transposed, by `(n, c)`; on a GPU in pieces of n at the same time, then added up."""
+    rows = len(left)
+    pieces = max(1, rows // LONGEST) if _on_gpu(left) else 1
+    while rows % pieces:
+        pieces -= 1
+    if pieces == 1:
+        return left.T @ right
+    return (left.reshape(pieces, rows // pieces, -1).mT @ right.reshape(pieces, rows // pieces, -1)).sum(0)
+
+
+def _on_gpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cuda"
 
 
 def _as_matrix(weight: Tensor, geometry: _Geometry) -> Tensor:
