@@ -1,0 +1,1 @@
+"""Autoencoders whose codes take values from a finite set."""
