@@ -7,6 +7,8 @@ from collections.abc import Callable
 from latentbench import hookimpl
 
 MODELS = {
+    "aae": ("adversarial.aae:AAE", "adversarial autoencoder: a critic holds codes to the prior"),
+    "acai": ("adversarial.acai:ACAI", "autoencoder whose mixtures of codes pass for real"),
     "ae": ("ae:AE", "autoencoder"),
     "annealed_vae": ("variational.annealed_vae:AnnealedVAE", "VAE whose rate is held at a rising capacity"),
     "barlow_twins": ("self_supervised.barlow_twins:BarlowTwins", "self-supervised: views are correlated"),
@@ -20,6 +22,7 @@ MODELS = {
     "factor_analysis": ("classic.factor_analysis:FactorAnalysis", "factor analysis, fitted by maximum likelihood"),
     "factor_vae": ("variational.factor_vae:FactorVAE", "VAE with a discriminator of dependent codes"),
     "fsq": ("discrete.fsq:FSQ", "autoencoder whose codes are rounded to a few levels"),
+    "gan": ("adversarial.gan:GAN", "generative adversarial network: codes are fitted"),
     "ica": ("classic.ica:ICA", "independent components"),
     "image_autodecoder": ("image_autodecoder:ImageAutodecoder", "auto-decoder of images: codes are fitted"),
     "info_vae": ("variational.info_vae:InfoVAE", "VAE with the discrepancy of all codes from the prior (MMD)"),
@@ -44,6 +47,7 @@ MODELS = {
     "umap": ("umap:UMAP", "UMAP, a map without decoder"),
     "untrained": ("references:Untrained", "the autoencoder's encoder without training (reference row)"),
     "vae": ("vae:VAE", "variational autoencoder"),
+    "vae_gan": ("adversarial.vae_gan:VAEGAN", "variational autoencoder that compares features of a critic"),
     "vicreg": ("self_supervised.vicreg:VICReg", "self-supervised: views alike, numbers spread and not correlated"),
     "vq_vae": ("discrete.vq_vae:VQVAE", "autoencoder whose codes are made of learned codewords"),
     "wae_mmd": ("regularized.wae_mmd:WAEMMD", "autoencoder with the discrepancy of its codes from a prior (MMD)"),

@@ -1,0 +1,1 @@
+"""Models whose networks play against each other."""
