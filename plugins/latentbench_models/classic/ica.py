@@ -11,47 +11,40 @@ from sklearn import decomposition
 
 from latentbench import NotApplicableError
 from latentbench_models.classic.affine import AffineModel, Matrices
+from latentbench_models.pca import EXACT_UP_TO
 
 __all__ = ["ICA"]
 
-LARGEST = 1e6  # ratio of spreads: beyond it float32 inputs hold rounding alone
-MANY = 50  # items a number: from here on whitening by the covariance is quicker and as exact
+LEAST = 1e-12  # ratio of variances: below it float32 inputs hold rounding alone
 
 
 class ICA(AffineModel):
     """Independent component analysis: Hyvärinen and Oja 2000, "Independent Component Analysis", by FastICA.
 
-    Components are whitened, so each code number has variance 1 on the training items. Ours: the inputs' mean is
-    taken off in float64 first.
+    Each code number has variance 1 on the training items. Ours: inputs are whitened by principal components before
+    scikit-learn's FastICA sees them; its own whitening loses components where the first pixel never varies.
     """
 
     def make_estimator(self, seed: int) -> Any:
-        """Return scikit-learn's FastICA, its unmixing started at random."""
-        many = self.data.n_train >= MANY * prod(self.data.shape)
-        return decomposition.FastICA(
-            self.params.latent_dim,
-            whiten="unit-variance",
-            whiten_solver="eigh" if many else "svd",
-            max_iter=self.params.iterations,
-            random_state=seed,
-        )
+        """Return scikit-learn's FastICA for whitened inputs, its unmixing started at random."""
+        return decomposition.FastICA(whiten=False, max_iter=self.params.iterations, random_state=seed)
 
     def fit_estimator(self, rows: npt.NDArray[np.float64]) -> None:
-        """Fit, and see that no component is what rounding left of a direction in which nothing varies.
+        """Whiten inputs less their mean, `(n, D)`, and fit.
 
         Raises:
-            NotApplicableError: there are fewer directions than components.
+            NotApplicableError: inputs vary in fewer directions than there are components.
         """
-        try:
-            self.estimator.fit(rows)
-            lengths = np.linalg.norm(self.estimator.whitening_, axis=1)
-        except ValueError:  # of numbers divided by 0
-            lengths = np.array([np.inf])
-        if not lengths.max() < LARGEST * lengths.min():
-            raise NotApplicableError(
-                f"ICA finds no {self.params.latent_dim} components: the inputs vary in fewer directions"
-            )
+        wanted, exact = self.params.latent_dim, prod(self.data.shape) <= EXACT_UP_TO
+        solver = "covariance_eigh" if exact else "randomized"
+        pca = decomposition.PCA(wanted, svd_solver=solver, random_state=0).fit(rows)
+        variances = pca.explained_variance_ * (len(rows) - 1) / len(rows)
+        if not variances[-1] > LEAST * variances[0]:
+            raise NotApplicableError(f"ICA finds no {wanted} components: the inputs vary in fewer directions")
+        self.spreads, self.axes = np.sqrt(variances)[:, None], pca.components_
+        self.estimator.fit(rows @ (self.axes / self.spreads).T)
 
     def matrices(self) -> Matrices:
         """Return unmixing and mixing matrix."""
-        return self.estimator.components_.T, self.estimator.mixing_.T
+        turned = self.estimator.components_
+        return (turned @ (self.axes / self.spreads)).T, np.linalg.solve(turned.T, self.axes * self.spreads)

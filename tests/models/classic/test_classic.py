@@ -56,6 +56,14 @@ def test_ica_rebuilds_what_as_many_principal_components_do():
     np.testing.assert_allclose(model.decode(model.encode(torch.from_numpy(MIXED))), expected, atol=1e-4)
 
 
+def test_ica_keeps_all_components_where_the_first_pixel_never_varies():
+    """FastICA's own whitening turns axes by the sign of their first number, which is 0 there."""
+    still = np.column_stack([np.full(len(MIXED), 3.0), MIXED]).astype(np.float32)
+    codes = codes_of(fitted(ICA, still, latent_dim=2), still)
+    np.testing.assert_allclose(np.cov(codes.T, bias=True), np.eye(2), atol=1e-3)
+    assert explained(codes, SOURCES) > 0.99
+
+
 def test_ica_says_that_it_stopped_early():
     with pytest.warns(UserWarning, match="ICA had not converged after iterations=1; its codes are"):
         fitted(ICA, MIXED, latent_dim=2, iterations=1)
