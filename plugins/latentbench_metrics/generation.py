@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import Better, LatentSpace, Metric, Need, Score, Tier, computed_once
+from latentbench import Better, LatentSpace, Metric, Need, Score, Tier
 from latentbench.latent.sampling import sampler_name
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.features import known_features, new_features
 from latentbench_metrics._shared.nearest import nearest
+from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.prdc import (
     expected_coverage,
     precision_recall_density_coverage,
@@ -201,8 +202,8 @@ class Samples(Metric):
         """Return shares and distances, without per-item errors: all items share one set of new images."""
         real = known_features(space, space.inputs)
         new = new_features(space, len(space), SEED)
-        reach = computed_once(space, squared_reach, real, NEIGHBORS, shape=(len(real),), dtype=np.float64)
-        balls = precision_recall_density_coverage(real, new, NEIGHBORS, real_reach=torch.from_numpy(reach.copy()))
+        reach = once(space, squared_reach, real, NEIGHBORS, shape=(len(real),), dtype=np.float64)
+        balls = precision_recall_density_coverage(real, new, NEIGHBORS, real_reach=reach)
         return {
             **{f"sample_{name}": value for name, value in balls.items()},
             "kernel_distance_samples": kernel_distance(real, new),
@@ -238,8 +239,8 @@ class OutOfBounds(Metric):
         new = new_features(space, len(space), SEED)
         bank = known_features(space, at_most(space.train.inputs, BANK))
         test = known_features(space, space.inputs)
-        reach = computed_once(space, _reach, bank, test, shape=(len(test),), dtype=np.float64)
-        beyond = _share_beyond(torch.from_numpy(reach.copy()), _reach(bank, new).cpu())
+        reach = once(space, _reach, bank, test, shape=(len(test),), dtype=np.float64)
+        beyond = _share_beyond(reach, _reach(bank, new))
         return {"out_of_bounds": beyond}
 
     def note(self, space: LatentSpace) -> str:

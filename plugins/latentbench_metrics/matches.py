@@ -17,10 +17,10 @@ from latentbench import (
     NotApplicableError,
     Score,
     Tier,
-    computed_once,
 )
 from latentbench.latent.sampling import sample_codes, sampler_name
 from latentbench_metrics._shared.features import in_domain_features, known_features, new_features
+from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.rounding import coincide, resolution
 from latentbench_metrics._shared.sinkhorn import default_epsilon, entropic_cost
 from latentbench_metrics._shared.subsets import pairs
@@ -61,8 +61,8 @@ def _above_known_null(
     space: LatentSpace, fake: Tensor, real: Tensor, other: Tensor, suffix: str
 ) -> dict[str, float]:
     """Return the same where `real` and `other` are features of inputs, the same for all models."""
-    null = computed_once(space, _null, other, real, shape=(len(DISTANCES),), dtype=np.float64)
-    return _minus_null(fake, real, torch.from_numpy(null.copy()), suffix)
+    null = once(space, _null, other, real, shape=(len(DISTANCES),), dtype=np.float64)
+    return _minus_null(fake, real, null, suffix)
 
 
 def _null(other: Tensor, real: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class SampleSinkhorn(_OfPairs):
 
 
 def _known_entropic_null(space: LatentSpace, other: Tensor, real: Tensor, epsilon: float) -> tuple[float, float]:
-    values = computed_once(space, _entropic_null, other, real, epsilon, shape=(2,), dtype=np.float64)
+    values = once(space, _entropic_null, other, real, epsilon, shape=(2,), dtype=np.float64)
     return float(values[0]), float(values[1])
 
 
@@ -208,7 +208,7 @@ class SampleTransport(Metric):
         if len(space) < self.min_items:
             raise NotApplicableError(f"exact transport needs {self.min_items} items, has {len(space)}")
         new, real = new_features(space, len(space), SEED), known_features(space, space.inputs)
-        within = computed_once(space, _within, real, SEED, shape=(TRANSPORT_SPLITS,), dtype=np.float64)
+        within = once(space, _within, real, SEED, shape=(TRANSPORT_SPLITS,), dtype=np.float64)
         far = w2_squared_split(new, real, SEED, TRANSPORT_SPLITS, within.tolist())
         return {"w2_squared_split_samples": far}
 

@@ -21,6 +21,7 @@ from latentbench import (
 )
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import extreme, row_blocks
+from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.ranks import (
     Table,
     distances_among,
@@ -326,8 +327,8 @@ class Distances(Metric):
 
 
 def _known_table(space: LatentSpace, inputs: Tensor) -> Table | None:
-    """Return the table of neighbors among inputs `(n, D)`, made once for all models; None if it is too large."""
-    if len(inputs) > MOST_IN_TABLE:
+    """Return the table of neighbors among inputs `(n, D)` of a data set, made once; None if it is too large."""
+    if space.fingerprint is None or space.device.type != "cpu" or len(inputs) > MOST_IN_TABLE:
         return None
     shape = len(inputs), NEIGHBORS + len(inputs)
     return computed_once(space, neighbor_table, inputs, NEIGHBORS, shape=shape, dtype=np.uint16)
@@ -337,8 +338,7 @@ def _known_lengths(
     space: LatentSpace, inputs: Tensor, lengths: Callable[[Tensor, int, int], Tensor], shape: tuple[int, ...]
 ) -> Tensor:
     """Return distances of random pairs or triplets of inputs, made once for all models."""
-    values = computed_once(space, lengths, inputs, shape[-1], 0, shape=shape, dtype=np.float64)
-    return torch.from_numpy(values.copy()).to(inputs.device)
+    return once(space, lengths, inputs, shape[-1], 0, shape=shape, dtype=np.float64)
 
 
 def _inputs_and_codes(space: LatentSpace) -> tuple[Tensor, Tensor]:

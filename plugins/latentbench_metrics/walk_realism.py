@@ -17,10 +17,10 @@ from latentbench import (
     NotApplicableError,
     Score,
     Tier,
-    computed_once,
 )
 from latentbench.latent.paths.curves import decoded_path
 from latentbench_metrics._shared.features import in_domain_classes, in_domain_features, known_features
+from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.subsets import pairs, some_rows
 from latentbench_metrics.generation import kernel_distance
 
@@ -119,7 +119,7 @@ class WalkRealism(Metric):
         midpoints = space.decode((space.codes[starts] + space.codes[ends]) / 2)
         real = known_features(space, images[some_rows(len(images), REAL, seed=1)])
         fades = known_features(space, (images[starts] + images[ends]) / 2)
-        fade = computed_once(space, _kernel_distance, real, fades, shape=(1,), dtype=np.float64)
+        fade = once(space, _kernel_distance, real, fades, shape=(1,), dtype=np.float64)
         return {"walk_kd": _relative(in_domain_features(space)(midpoints), real, float(fade[0]))}
 
 

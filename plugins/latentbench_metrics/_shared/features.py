@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from latentbench import LatentSpace, NotApplicableError, cache_dir, computed_once, write_atomically
+from latentbench import LatentSpace, NotApplicableError, cache_dir, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.sampling import sample_codes
 from latentbench_metrics._shared.blocks import at_once
+from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.subsets import at_most
 
 __all__ = [
@@ -61,14 +62,13 @@ def in_domain_features(space: LatentSpace) -> Callable[[Tensor], Tensor]:
 def known_features(space: LatentSpace, inputs: Tensor) -> Tensor:
     """Return `in_domain_features(space)(inputs)` for inputs `(n, *shape)` of the data, which no model changes.
 
-    They are computed once for all models (`latentbench.computed_once`).
+    They are computed once for all models.
 
     Raises:
         NotApplicableError: as for `in_domain_features`.
     """
     shape = len(inputs), FEATURES
-    values = computed_once(space, _features_of, _network(space), inputs, shape=shape, dtype=np.float32)
-    return torch.from_numpy(values.copy()).to(inputs.device)
+    return once(space, _features_of, _network(space), inputs, shape=shape, dtype=np.float32)
 
 
 def new_features(space: LatentSpace, count: int, seed: int) -> Tensor:
