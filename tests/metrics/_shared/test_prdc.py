@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from latentbench import LatentSpace, NotApplicableError
 from latentbench.execution.scoring import compute
+from latentbench.latent.sampling import sample_codes
 from latentbench_metrics import generation
 from latentbench_metrics._shared import distances
 from latentbench_metrics._shared.features import in_domain_features
@@ -184,7 +185,7 @@ def test_samples_of_arrays(space):
     assert values(arrays(space)) == actual
     features = in_domain_features(space)
     plain = arrays(space)
-    codes = generation.sample_codes(plain, len(space), 0)
+    codes = sample_codes(plain, len(space), 0)
     new, real = features(space.decode(codes)), features(space.inputs)
     expected = precision_recall_density_coverage(real, new)
     assert {name: actual[f"sample_{name}"] for name in NAMES} == expected
