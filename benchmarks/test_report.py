@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmarks.conftest import Stopwatch
 
-BENCHMARK = Benchmark(title="made up", references=("pca", "untrained", "pixels"), seeds=7)
+BENCHMARK = Benchmark(title="made up", references=("pca", "untrained", "pixels"), seeds=7, tiers=("quick", "full"))
 ITEMS = 2_000
 PER_ITEM = ("keep", "find", "near")  # purposes whose scores come with a value for each item
 COST = {"train_seconds": 20.0, "images_per_second": 9e3, "parameters": 1e5, "peak_memory_bytes": 5e8}

@@ -1,8 +1,8 @@
 """What many trials in one folder cost to read: `python benchmarks/execution/many_trials.py [--write]`.
 
 The run is a sweep on digits: ae, vae and four betas of beta_vae, at five batch sizes and as many learning rates as
-make 300, 1,000 and 3,000 trials, five seeds each, beside the reference models of the preset quick; all scores of
-that preset, and on the validation split those that decide a sweep.
+make 300, 1,000 and 3,000 trials, five seeds each, beside the reference models of the preset quick; all
+scores, and on the validation split those that decide a sweep.
 
 Only one trial of each model is trained and scored. The others are its copies under their own parameters and seeds,
 each number moved a little, written by `latentbench.records` with their own keys, digests and seals: readers find
@@ -87,6 +87,7 @@ class Shape:
             "references": list(self.references),
             "seeds": self.seeds,
             "scores": list(self.scores),
+            "tiers": ["quick", "full"],
         }
         budget = {"epochs": self.epochs, "batch_size": list(self.batch_sizes), "learning_rate": rates}
         params = {"beta_vae.beta": list(self.betas)} if "beta_vae" in self.models else {}
