@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from latentbench.latent.transport.images import image_displacement
 from latentbench.report.page.decoding import ways
 from latentbench.report.page.decoding.ways import geodesics, transports, way_pairs
 
@@ -58,13 +59,16 @@ def test_a_large_decoder_or_one_without_gradients_has_none_and_says_why(space, d
     assert "gradient" in geodesics(stiff, space.codes[ROWS], PAIRS, 400)["reason"]
 
 
-def test_transports_begin_and_end_with_the_images(space):
+def test_transports_are_those_of_the_verbs_and_begin_and_end_with_the_images(space):
     data = transports(space, ROWS, PAIRS)
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["sheet"].partition(",")[2]))))[..., 0]
     frames = sheet.reshape(len(PAIRS), 8, data["frames"], 8).swapaxes(1, 2)
     for row, pair in zip(frames, PAIRS, strict=True):
         ends = space.inputs[[ROWS[place] for place in pair], 0].numpy() * 255
         assert abs(row[[0, -1]] - ends).max() <= 1
+        start, end = space.inputs[[ROWS[place] for place in pair]]
+        moved = image_displacement(start, end, torch.linspace(0, 1, data["frames"], dtype=torch.float64))
+        assert abs(row - 255 * moved[:, 0].clamp(0, 1).numpy()).max() <= 1
 
 
 def test_images_without_transport_say_why(space, decoders, space_of, monkeypatch):
