@@ -61,7 +61,8 @@ def time_streams(work: Work, rows: Sequence[Row], seconds: float) -> Iterator[Ro
         streamed.append(_unless(work, True, stop, row, partial(on_streams, work, batch, precision)))
         yield streamed[-1]
     for batch in work.batches:
-        yield from _fastest([row for row in (*rows, *streamed) if row.batch == batch and row.value])
+        best = _fastest([row for row in (*rows, *streamed) if row.batch == batch and row.value])
+        yield from (row for row in best if row.what == FASTEST or work.device == "cuda")  # a CPU stacks nothing
 
 
 def _unless(work: Work, needs_cuda: bool, stop: float, row: Row, measure: Callable[[], float]) -> Row:

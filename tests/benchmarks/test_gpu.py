@@ -339,6 +339,14 @@ def test_what_a_run_does_is_compared_with_the_fastest_way(streams, fastest, shar
     assert not default.wrong
 
 
+@pytest.mark.parametrize(("device", "compared"), [("cpu", []), ("cuda", [variants.SHARE])])
+def test_a_cpu_has_no_default_to_compare(work, monkeypatch, device, compared):
+    monkeypatch.setattr(variants, "on_streams", lambda *_: 3e6)
+    rows = [Row("variants", "stacked, matrix products", 2e6, "images/s", batch=64, precision="float32")]
+    named = list(variants.time_streams(replace(work, device=device), rows, 60.0))[1:]
+    assert [row.what for row in named] == [variants.FASTEST, *compared]
+
+
 def test_the_default_is_the_fastest_way_that_was_measured():
     """gpu.csv decides: where the way of a run is over 5 % slower than another, that one is to become the way."""
     kept = read_rows(ROOT / "results" / "reference" / "speed")
