@@ -20,6 +20,7 @@ EXPECTED = {
 }
 SLOW = {"umap"}  # numba compiles for most of a minute
 MANY_PIXELS = "color 32 x 32"  # of pca, by covariances of 3,072 numbers, 3 s a fit
+FEW = "odd 17 x 23", "vectors of 12"  # suffice where the backbone is that of ae and vae
 
 
 def broken(name, **changes):
@@ -28,6 +29,8 @@ def broken(name, **changes):
     data = specimens()
     if name == "pca":
         del data[MANY_PIXELS]
+    if PLUGINS.load("model", name).__module__.count(".") > 1:  # in a room
+        data = {title: data[title] for title in FEW}
     findings = check_model(name, params=params, data=data, expected=EXPECTED.get(name), plugins=PLUGINS)
     assert any(found.status == "ok" for found in findings)
     return [f"{found.rule} {found.on}: {found.reason}" for found in findings if not found.passed]
