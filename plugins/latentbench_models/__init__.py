@@ -48,6 +48,7 @@ MODELS = {
     "untrained": ("references:Untrained", "the autoencoder's encoder without training (reference row)"),
     "vae": ("vae:VAE", "variational autoencoder"),
     "vae_gan": ("adversarial.vae_gan:VAEGAN", "variational autoencoder that compares features of a critic"),
+    "vamp_vae": ("variational.vamp_vae:VampVAE", "VAE whose prior is a mixture over learned pseudo-inputs"),
     "vicreg": ("self_supervised.vicreg:VICReg", "self-supervised: views alike, numbers spread and not correlated"),
     "vq_vae": ("discrete.vq_vae:VQVAE", "autoencoder whose codes are made of learned codewords"),
     "wae_mmd": ("regularized.wae_mmd:WAEMMD", "autoencoder with the discrepancy of its codes from a prior (MMD)"),

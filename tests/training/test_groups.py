@@ -288,7 +288,7 @@ def test_what_may_vary_inside_a_group(models):
     expected |= {"annealed_vae": "capacity gamma", "info_vae": "alpha strength", "iwae": ""}
     expected |= {"wae_mmd": "strength", "swae": "strength", "rae": "strength beta", "topo_ae": "strength"}
     expected |= {"denoising_ae": "level", "sparse_ae": "", "contractive_ae": "strength"}
-    expected |= {"vq_vae": "commitment pull", "fsq": ""}
+    expected |= {"vq_vae": "commitment pull", "fsq": "", "vamp_vae": ""}
     assert fields == {name: frozenset(words.split()) for name, words in expected.items()}
 
 

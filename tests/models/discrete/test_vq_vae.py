@@ -6,6 +6,8 @@ from latentbench import RequestError
 from latentbench.params import build_params
 from latentbench.testing.specimens import drawn
 from latentbench.testing.tried import TriedModel
+from latentbench.training.budget import Budget
+from latentbench.training.engine import Training
 from latentbench_models.ae import AE
 from latentbench_models.discrete.vq_vae import VQVAE
 
@@ -102,3 +104,17 @@ def test_pieces_that_do_not_fit_are_refused_in_a_sentence():
         "vq_vae.pieces must divide latent_dim, got pieces=3 and latent_dim=16; leave pieces out for pieces of "
         "up to 4 numbers"
     )
+
+
+def test_killed_and_resumed_it_learns_the_same_bit_for_bit():
+    shown, budget = tried(), Budget(epochs=2, batch_size=8)
+    whole = Training([shown.gradient_model()], shown.split, budget, [0])
+    epochs = iter(whole)
+    next(epochs)
+    state = whole.state(0)
+    assert [epoch for epoch, _ in epochs] == [2]
+    resumed = Training([shown.gradient_model(seed=1)], shown.split, budget, [0])
+    resumed.resume([state])
+    assert [epoch for epoch, _ in resumed] == [2]
+    for name, value in whole.models[0].state_dict().items():
+        assert torch.equal(resumed.models[0].state_dict()[name], value), name

@@ -1,0 +1,63 @@
+"""The VAE with a VampPrior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from latentbench import Batch, DataSpec
+from latentbench_models.vae import VAE
+from latentbench_models.variational.mixtures import NormalMixture, PosteriorOfMixture
+
+__all__ = ["VampVAE"]
+
+
+class VampVAE(VAE):
+    """VampPrior VAE: Tomczak and Welling 2018, "VAE with a VampPrior".
+
+    The prior is the mixture of the posteriors of learned pseudo-inputs. Ours: of one layer of codes; pseudo-inputs
+    come out of a sigmoid where the data are images, and are fewer than the paper's 500.
+    """
+
+    label_params: ClassVar[tuple[str, ...]] = ("pseudo_inputs",)
+
+    class Params(VAE.Params):
+        """Parameters of the VAE with a VampPrior."""
+
+        pseudo_inputs: int = Field(
+            default=50, ge=1, le=5000, description="components of the prior; each is encoded in every step"
+        )
+
+    params: Params
+
+    def __init__(self, params: Params, data: DataSpec) -> None:
+        super().__init__(params, data)
+        self.pseudo = nn.Parameter(torch.randn(params.pseudo_inputs, *data.shape))
+
+    def loss(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the negative evidence lower bound and its two terms; the rate is that of the codes drawn."""
+        posterior = self.posterior(batch.inputs)
+        codes = posterior.sample(noise["eps"])
+        distortion = -self.log_likelihood(batch.inputs, codes).mean()
+        rate = -posterior.log_ratio(noise["eps"], self._mixture()).mean()
+        return {"total": distortion + rate, "distortion": distortion, "rate": rate}
+
+    def posterior(self, inputs: Tensor) -> PosteriorOfMixture:
+        """Return the diagonal normal q(code | input)."""
+        normal = super().posterior(inputs)
+        return PosteriorOfMixture(normal.mean, normal.variance)
+
+    @property
+    def prior(self) -> NormalMixture:
+        """The mixture of the pseudo-inputs' posteriors."""
+        with torch.no_grad():
+            return self._mixture()
+
+    def _mixture(self) -> NormalMixture:
+        images = self.likelihood.images
+        inputs = torch.sigmoid(self.pseudo) if images else self.likelihood.standard.outward(self.pseudo)
+        return NormalMixture.of(self.posterior(inputs))
