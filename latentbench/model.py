@@ -142,7 +142,7 @@ class Model(ABC):
         groupable: several trials may be trained at once by `torch.func.vmap` over stacked weights.
         reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, supplies the
             floor column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (does not
-            compress, or is told the labels).
+            compress).
         label_params: parameters whose values follow the name in tables, as in `beta_vae(4)`.
         compared_params: parameters whose values make models of their own, as the layers of a network: all stand
             side by side in the table. Of the values of any other parameter, the best on the validation split is

@@ -40,7 +40,7 @@ MODELS = {
     "simclr": ("self_supervised.simclr:SimCLR", "self-supervised: tells views of an item from those of others"),
     "sklearn": ("sklearn_pipeline:SklearnPipeline", "a pipeline of scikit-learn transformers, in one line"),
     "sparse_ae": ("regularized.sparse_ae:SparseAE", "autoencoder that keeps the largest numbers of a code"),
-    "supervised": ("self_supervised.supervised:Supervised", "an encoder trained by labels (reference row)"),
+    "supervised": ("self_supervised.supervised:Supervised", "an encoder trained by labels: an upper bound"),
     "swae": ("regularized.swae:SWAE", "autoencoder with the sliced Wasserstein distance from a prior"),
     "topo_ae": ("regularized.topo_ae:TopoAE", "autoencoder that keeps the nearest distances of a batch"),
     "tsne": ("tsne:TSNE", "t-SNE, a map of the test items without encoder or decoder"),
