@@ -35,8 +35,9 @@ class ICA(AffineModel):
         Raises:
             NotApplicableError: inputs vary in fewer directions than there are components.
         """
-        wanted, exact = self.params.latent_dim, prod(self.data.shape) <= EXACT_UP_TO
-        solver = "covariance_eigh" if exact else "randomized"
+        wanted, size = self.params.latent_dim, prod(self.data.shape)
+        solver = "full" if len(rows) < size else "covariance_eigh"  # whichever is quicker
+        solver = solver if size <= EXACT_UP_TO else "randomized"
         pca = decomposition.PCA(wanted, svd_solver=solver, random_state=0).fit(rows)
         variances = pca.explained_variance_ * (len(rows) - 1) / len(rows)
         if not variances[-1] > LEAST * variances[0]:

@@ -18,8 +18,8 @@ __all__ = ["Supervised"]
 class Supervised(GradientModel):
     """A classifier's codes: the backbone of `ae` and a linear layer from codes to classes, trained by labels.
 
-    It is told what all others must find: read its scores of classes as an upper bound for theirs. It is no reference
-    row, because those are baselines, which others are said to beat or not.
+    It is told what all others must find: read its scores of classes as an upper bound for theirs. It is no
+    reference row, because those are baselines, which others are said to beat or not.
     """
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
