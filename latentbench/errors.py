@@ -36,6 +36,8 @@ __all__ = [
     "near_matches",
 ]
 
+AS_CLOSE = 0.15  # difference of likeness, in [0, 1], within which two names are equally close
+
 
 class LatentbenchError(Exception):
     """Base of all these errors; the text is one sentence for the user."""
@@ -86,16 +88,18 @@ class NotApplicableError(LatentbenchError):
 
 
 def near_matches(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'a' or 'b'?` for names close to `name`, or the empty string; case does not count.
+    """Return `; did you mean 'a' or 'b'?` for the names closest to `name`, or an empty text; case does not count.
 
-    >>> near_matches("vea", ["vae", "beta_vae"]), near_matches("VAE", ["vae", "ae"])
-    ("; did you mean 'vae'?", "; did you mean 'vae' or 'ae'?")
+    >>> near_matches("pcaa", ["pca", "ica"]), near_matches("VAES", ["vae", "vas"])
+    ("; did you mean 'pca'?", "; did you mean 'vas' or 'vae'?")
     """
     spellings: dict[str, list[str]] = {}
     for spelling in known:
         spellings.setdefault(_folded(spelling), []).append(spelling)
     close = difflib.get_close_matches(_folded(name), spellings, n=3, cutoff=0.5)
-    meant = [spelling for folded in close for spelling in spellings[folded]][:3]
+    alike = [difflib.SequenceMatcher(None, folded, _folded(name)).ratio() for folded in close]
+    closest = [folded for folded, ratio in zip(close, alike, strict=True) if ratio > alike[0] - AS_CLOSE]
+    meant = [spelling for folded in closest for spelling in spellings[folded]][:3]
     return f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
 
 
