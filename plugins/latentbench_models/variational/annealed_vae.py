@@ -17,8 +17,8 @@ __all__ = ["AnnealedVAE"]
 class AnnealedVAE(VAE):
     """AnnealedVAE: Burgess et al. 2018, "Understanding Disentangling in beta-VAE".
 
-    The rate is held at a capacity that rises from 0. Ours: it rises over a share of the training, whatever the
-    number of steps.
+    The rate is held at a capacity that rises from 0; where it rises faster than the decoder learns, variances
+    make up a rate that says nothing. Ours: it rises over a share of the training, whatever the number of steps.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("capacity",)
@@ -27,7 +27,7 @@ class AnnealedVAE(VAE):
         """Parameters of the AnnealedVAE."""
 
         capacity: Annotated[float, PerMember] = Field(
-            default=25.0, ge=0, description="rate at the end of training, in nats per image"
+            default=25.0, ge=0, description="rate at the end, in nats per image; choose less than the vae's"
         )
         gamma: Annotated[float, PerMember] = Field(
             default=100.0,

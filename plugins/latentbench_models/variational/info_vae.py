@@ -19,7 +19,8 @@ class InfoVAE(VAE):
     """InfoVAE: Zhao et al. 2019, "InfoVAE: Balancing Learning and Inference in Variational Autoencoders".
 
     With the maximum mean discrepancy between codes and prior, the paper's MMD-VAE. Ours: an estimate of it without
-    bias, with as many samples of the prior as there are codes.
+    bias, with as many samples of the prior as there are codes; and a smaller strength than its 1000, with which
+    codes of the digits collapse.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("alpha", "strength")
@@ -31,7 +32,7 @@ class InfoVAE(VAE):
             default=0.5, le=1, description="weight of the mutual information of inputs and codes; 1: no rate"
         )
         strength: Annotated[float, PerMember] = Field(
-            default=1000.0, ge=0, description="lambda, of the divergence of all codes from the prior"
+            default=10.0, ge=0, description="lambda, of the divergence of all codes from the prior"
         )
         kernel: Kernel = Field(default="gaussian", description="of the discrepancy")
 
