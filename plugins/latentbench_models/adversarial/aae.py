@@ -36,7 +36,7 @@ class AAE(AE):
         """Parameters of the adversarial autoencoder."""
 
         strength: Annotated[float, PerMember] = Field(
-            default=1.0, ge=0, description="weight of fooling the critic, in nats per image"
+            default=10.0, ge=0, description="weight of fooling the critic, in nats per image"
         )
 
     params: Params
