@@ -285,7 +285,7 @@ def test_what_may_vary_inside_a_group(models):
     varied = {name: sorted(per_member_fields(models(name).Params)) for name in DISCOVERED}
     of_one_strength = ("aae", "acai", "contractive_ae", "swae", "topo_ae", "wae_mmd")
     assert {name: fields for name, fields in varied.items() if fields} == {
-        **dict.fromkeys(of_one_strength, ["strength"]),
+        **{name: ["strength"] for name in of_one_strength},
         "annealed_vae": ["capacity", "gamma"],
         "barlow_twins": ["redundancy"],
         "beta_tcvae": ["beta"],
