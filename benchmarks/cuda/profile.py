@@ -28,7 +28,8 @@ def profile_steps(work: Work, _: Sequence[Row], __: float) -> Iterator[Row]:
     advance(training, WARM_UP[work.device])
     synchronize(work.device)
     on_gpu = work.device == "cuda"
-    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as seen:
+    activity = ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU
+    with profile(activities=[activity], acc_events=True) as seen:  # torch 2.11 warns of the default
         started = time.perf_counter()
         advance(training, steps)
         synchronize(work.device)
