@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from latentbench import Benchmark
+from latentbench.training.graphs import StepGraphs
 
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = "Chromium is missing; install Debian's package chromium (apt-get install chromium)"
@@ -71,6 +72,12 @@ def _same_messages():
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_broken_capture(monkeypatch):
+    """A capture that fails in one test has ruined no process for the others."""
+    monkeypatch.setattr(StepGraphs, "broken", False)
 
 
 @pytest.fixture(scope="session")

@@ -321,8 +321,8 @@ class Distances(Metric):
         of_pairs = _known_lengths(space, both[0], pair_lengths, (PAIRS,))
         of_triplets = _known_lengths(space, both[0], triplet_lengths, (2, TRIPLETS))
         return {
-            "distance_correlation": attempt(distance_correlation, *both, lengths=of_pairs),
-            "triplet_accuracy": triplet_accuracy(*both, lengths=of_triplets),
+            "distance_correlation": attempt(distance_correlation, *both, PAIRS, lengths=of_pairs),
+            "triplet_accuracy": triplet_accuracy(*both, TRIPLETS, lengths=of_triplets),
         }
 
 

@@ -16,7 +16,7 @@ PLUGIN = ROOT / "tests" / "third_party" / "latentbench_thirdparty" / "latentbenc
 def finished(tmp_path_factory):
     """What a small selection printed, and its JSON: test name -> benchmark."""
     path = tmp_path_factory.mktemp("benchmarks") / "speed.json"
-    selection = "test_training and short_vae and 256 or test_decode and (pca or untrained) or --help"
+    selection = "test_training and short_vae and 256 or test_decode and ([pca] or untrained) or --help"
     # inside a worker of pytest-xdist, pytest-benchmark times nothing
     outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     done = subprocess.run(

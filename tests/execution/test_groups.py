@@ -174,8 +174,9 @@ class SlowWorker(WorkerProcess):
     jobs: ClassVar = []
     alive = True
 
-    def __init__(self, plugins, messages):
-        self.messages, self.last_words = messages, None
+    def __init__(self, plugins, messages, device):
+        self.device, self.messages, self.jobs_done = device, messages, 0
+        self.last_words = self.put_back = None
         self.process = SimpleNamespace(pid=0)
 
     def _send(self, value):

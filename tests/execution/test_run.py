@@ -419,7 +419,8 @@ def test_checkpoints_can_be_added_later(tiny, tmp_path):
 
 
 def test_a_training_that_fails_late_keeps_its_earlier_looks(tiny, tmp_path, plugins):
-    looks = tiny(models=("LateNan",), scores=("good",), budget={"epochs": 3, "checkpoint": [1, 2]})
+    budget = {"epochs": 3, "checkpoint": [1, 2], "batch_size": 64}
+    looks = tiny(models=("LateNan",), scores=("good",), budget=budget)
     results = go(looks, tmp_path, plugins)
     assert [trial.outcome.status for trial in results.trials] == ["ok", "diverged", "diverged"]
     assert list(results.scores["value"].notna()) == [True, False, False]
