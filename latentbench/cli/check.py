@@ -43,16 +43,16 @@ def command(
 ) -> int:
     """Test whether models, metrics, pair metrics and datasets keep their contract.
 
-    NAME is registered, or file.py:Class; the name of a score stands for its metric. A model is tried on small
-    images, vectors and grids. A dataset is loaded several times. A metric is computed on a latent space with known
-    answers, in other coordinates, and spoiled; a pair metric is tried on two spaces of the same items. Exit status
-    1 if a rule is broken; docs/plugins.md tells all rules.
+    NAME is registered, or file.py:Class; a name of several is tested as each, and that of a score stands for its
+    metric. A model is tried on small images, vectors and grids. A dataset is loaded several times. A metric is
+    computed on a latent space with known answers, in other coordinates, and spoiled; a pair metric is tried on two
+    spaces of the same items. Exit status 1 if a rule is broken; docs/plugins.md tells all rules.
     """
     plugins = load_plugins(files, blocked)
     params = read_params(pairs)
     failed: list[str] = []
-    for kind, name in dict.fromkeys(_found(name, plugins) for name in names):
-        failed += _check_metric(name, plugins) if kind == "metric" else _check(kind, name, plugins, params)
+    for kind, found in dict.fromkeys(each for name in names for each in _found(name, plugins)):
+        failed += _check_metric(found, plugins) if kind == "metric" else _check(kind, found, plugins, params)
     for sentence in failed:
         echo(f"latentbench: {sentence}", err=True)
     return 1 if failed else 0
@@ -84,20 +84,19 @@ def _check_metric(name: str, plugins: Plugins) -> list[str]:
     return [f"{name}: not as declared: {', '.join(failed)}"] if failed else []
 
 
-def _found(name: str, plugins: Plugins) -> tuple[Kind, str]:
-    """Return what this is the name of, or the metric that computes the score of this name."""
+def _found(name: str, plugins: Plugins) -> list[tuple[Kind, str]]:
+    """Return all that this is the name of, or the metric that computes the score of this name."""
     if name.rpartition(":")[0].endswith(".py"):
         for kind in CHECKED:
             with contextlib.suppress(PluginError):
                 plugins.load(kind, name)
-                return kind, name
+                return [(kind, name)]
         plugins.load("model", name)  # says what is wrong
-    for kind in ("metric", "pair_metric", "model", "dataset"):
-        if name in plugins.names(kind):
-            return kind, name
+    if found := [(kind, name) for kind in CHECKED if name in plugins.names(kind)]:
+        return found
     scores = metrics_by_score(plugins)
     if name in scores:
-        return "metric", scores[name]
+        return [("metric", scores[name])]
     known = {*scores, *(each for kind in CHECKED for each in plugins.names(kind))}
     raise UnknownNameError(
         f"there is no model, metric, pair metric, score or dataset {name!r}{near_matches(name, known)} "

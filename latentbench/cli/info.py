@@ -30,7 +30,9 @@ def command(name: str, files: tuple[str, ...], blocked: tuple[str, ...]) -> None
     """Explain a dataset, model, metric, pair metric, score or executor: what it is, its parameters, its source."""
     plugins = load_plugins(files, blocked)
     kinds = [kind for kind in KINDS if name in plugins.names(kind)]
-    for kind in kinds:
+    for place, kind in enumerate(kinds):
+        if place:
+            echo()
         _explain(kind, name, plugins.load(kind, name), plugins)
     if not kinds:
         _explain_score(name, plugins)

@@ -9,15 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench import (
-    Invariance,
-    LatentSpace,
-    Metric,
-    Need,
-    NotApplicableError,
-    Score,
-    Tier,
-)
+from latentbench import Invariance, LatentSpace, Metric, Need, NotApplicableError, Score, Tier
 from latentbench.latent.paths.curves import decoded_path
 from latentbench_metrics._shared.features import in_domain_classes, in_domain_features, known_features
 from latentbench_metrics._shared.once import once

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
 from torch import Tensor
 
 from latentbench import Batch, DataSpec, GradientModel, Model
 from latentbench_models.likelihood import Likelihood, LikelihoodParams
-from latentbench_models.nets import Backbone, make_decoder, make_encoder
+from latentbench_models.nets import NetworkParams, make_decoder, make_encoder
 
 __all__ = ["AE", "AutoencoderParams"]
 
 
-class AutoencoderParams(LikelihoodParams):
+class AutoencoderParams(NetworkParams, LikelihoodParams):
     """Parameters of every autoencoder."""
-
-    latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
-    backbone: Backbone = Field(
-        default="auto", description="network: conv for images of 8x8 or more, mlp for anything else"
-    )
-    channels: int = Field(
-        default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
-    )
-    hidden: int = Field(
-        default=0, ge=0, description="width of a dense layer between convolutions and code; 0: none"
-    )
 
 
 class AE(GradientModel):

@@ -8,15 +8,31 @@ from __future__ import annotations
 from math import prod
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
-from latentbench import LatentbenchError
+from latentbench import LatentbenchError, Params
 
-__all__ = ["Backbone", "make_decoder", "make_encoder"]
+__all__ = ["Backbone", "NetworkParams", "make_decoder", "make_encoder"]
 
 Backbone = Literal["auto", "conv", "mlp"]
 SMALLEST = 8  # shortest side the conv backbone takes
 COARSEST = 7  # halve until the shorter side is at most this
+
+
+class NetworkParams(Params):
+    """Parameters of every model whose networks are made here."""
+
+    latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
+    backbone: Backbone = Field(
+        default="auto", description="network: conv for images of 8x8 or more, mlp for anything else"
+    )
+    channels: int = Field(
+        default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
+    )
+    hidden: int = Field(
+        default=0, ge=0, description="width of a dense layer between convolutions and code; 0: none"
+    )
 
 
 def make_encoder(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, GradientModel, Model, Posterior
 from latentbench_models.ae import AutoencoderParams
 from latentbench_models.likelihood import Likelihood, LikelihoodParams
 from latentbench_models.nets import make_decoder, make_encoder
+from latentbench_models.terms import standard_normal
 
 __all__ = ["VAE", "ElboTerms"]
 
@@ -68,8 +68,7 @@ class VAE(GradientModel):
     @property
     def prior(self) -> Posterior:
         """The standard normal."""
-        zeros = torch.zeros(self.params.latent_dim, device=self.device)
-        return Posterior(zeros, torch.ones_like(zeros))
+        return standard_normal(self.params.latent_dim, self.device)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Map inputs to posterior means."""

@@ -5,6 +5,7 @@ import textwrap
 import pytest
 
 from latentbench.cli import main
+from latentbench.cli.check import _found
 from latentbench.plugins import Plugins
 from latentbench.testing import check_metric
 
@@ -221,3 +222,9 @@ def test_built_in_metrics_pass_without_inputs(metric):
     checks = [check for check in check_metric(metric) if "without inputs" in check.space]
     assert {check.passed for check in checks} == {True}
     assert {check.expected for check in checks} == {"same"}
+
+
+def test_all_that_has_a_name_is_checked():
+    plugins = Plugins()
+    assert _found("iwae", plugins) == [("model", "iwae"), ("metric", "iwae")]
+    assert _found("iwae_k50", plugins) == [("metric", "iwae")]

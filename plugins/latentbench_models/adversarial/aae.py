@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, PerMember, Posterior
-from latentbench_models.adversarial.critics import fooling, make_code_critic, telling_apart
 from latentbench_models.ae import AE
+from latentbench_models.critics import AGAINST_CRITIC, fooling, make_code_critic, telling_apart
+from latentbench_models.terms import standard_normal
 
 __all__ = ["AAE"]
 
@@ -26,10 +26,7 @@ class AAE(AE):
     """
 
     version: ClassVar[int] = 1
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "autoencoder": ("encoder_net", "decoder_net", "likelihood"),
-        "critic": ("critic_net",),
-    }
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = AGAINST_CRITIC
     label_params: ClassVar[tuple[str, ...]] = ("strength",)
 
     class Params(AE.Params):
@@ -66,5 +63,4 @@ class AAE(AE):
     @property
     def prior(self) -> Posterior:
         """The standard normal."""
-        zeros = torch.zeros(self.params.latent_dim, device=self.device)
-        return Posterior(zeros, torch.ones_like(zeros))
+        return standard_normal(self.params.latent_dim, self.device)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, PerMember
 from latentbench_models.ae import AE
+from latentbench_models.critics import AGAINST_CRITIC
 from latentbench_models.nets import make_encoder
 
 __all__ = ["ACAI"]
@@ -27,10 +28,7 @@ class ACAI(AE):
     """
 
     version: ClassVar[int] = 1
-    players: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "autoencoder": ("encoder_net", "decoder_net", "likelihood"),
-        "critic": ("critic_net",),
-    }
+    players: ClassVar[Mapping[str, tuple[str, ...]]] = AGAINST_CRITIC
     label_params: ClassVar[tuple[str, ...]] = ("strength",)
 
     class Params(AE.Params):

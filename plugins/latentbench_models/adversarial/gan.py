@@ -11,10 +11,10 @@ from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, GradientModel, Model, Posterior
 from latentbench.latent.inversion import best_starts, fit_codes
-from latentbench_models.adversarial.critics import fooling, telling_apart
 from latentbench_models.centering import Standard
-from latentbench_models.nets import make_decoder, make_encoder
-from latentbench_models.self_supervised.two_views import EncoderParams
+from latentbench_models.critics import fooling, telling_apart
+from latentbench_models.nets import NetworkParams, make_decoder, make_encoder
+from latentbench_models.terms import standard_normal
 
 __all__ = ["GAN"]
 
@@ -36,7 +36,7 @@ class GAN(GradientModel):
         "generator": ("decoder_net",),
     }
 
-    class Params(EncoderParams, Model.Params):
+    class Params(NetworkParams, Model.Params):
         """Parameters of the generative adversarial network."""
 
         fit_steps: int = Field(default=100, ge=1, description="steps of gradient descent from each start")
@@ -93,8 +93,7 @@ class GAN(GradientModel):
     @property
     def prior(self) -> Posterior:
         """The standard normal."""
-        zeros = torch.zeros(self.params.latent_dim, device=self.device)
-        return Posterior(zeros, torch.ones_like(zeros))
+        return standard_normal(self.params.latent_dim, self.device)
 
     def _made(self, codes: Tensor) -> Tensor:
         """Return what codes generate, as the critic takes it."""

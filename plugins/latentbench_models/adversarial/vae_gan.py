@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from latentbench import Batch, DataSpec, Draw, PerMember
-from latentbench_models.adversarial.critics import SLOPE, fooling
+from latentbench_models.critics import SLOPE, fooling
 from latentbench_models.nets import make_encoder
 from latentbench_models.vae import VAE
 

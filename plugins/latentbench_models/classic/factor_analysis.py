@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from sklearn import decomposition
 
 from latentbench import Posterior
 from latentbench_models.classic.affine import AffineModel, Matrices
+from latentbench_models.terms import standard_normal
 
 __all__ = ["FactorAnalysis"]
 
@@ -26,8 +26,7 @@ class FactorAnalysis(AffineModel):
     @property
     def prior(self) -> Posterior:
         """The standard normal."""
-        zeros = torch.zeros(self.params.latent_dim)
-        return Posterior(zeros, torch.ones_like(zeros))
+        return standard_normal(self.params.latent_dim, self.device)
 
     def make_estimator(self, seed: int) -> Any:  # noqa: ARG002 - the same factors for every seed
         """Return scikit-learn's factor analysis, its singular vectors from the same start always."""

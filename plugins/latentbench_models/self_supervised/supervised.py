@@ -9,8 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from latentbench import Batch, DataSpec, GradientModel, Model, NotApplicableError
 from latentbench_models.centering import Standard
-from latentbench_models.nets import make_encoder
-from latentbench_models.self_supervised.two_views import EncoderParams
+from latentbench_models.nets import NetworkParams, make_encoder
 
 __all__ = ["Supervised"]
 
@@ -24,7 +23,7 @@ class Supervised(GradientModel):
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
 
-    class Params(EncoderParams, Model.Params):
+    class Params(NetworkParams, Model.Params):
         """Parameters of the classifier."""
 
     params: Params

@@ -10,26 +10,17 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from latentbench import DataSpec, Draw, GradientModel, Model, Params
+from latentbench import DataSpec, Draw, GradientModel, Model
 from latentbench_models.centering import Standard
-from latentbench_models.nets import Backbone, make_encoder
+from latentbench_models.nets import NetworkParams, make_encoder
 from latentbench_models.self_supervised.views import VIEWS, Views
 
-__all__ = ["BatchStandard", "EncoderParams", "TwoViews", "ViewParams", "make_head"]
+__all__ = ["BatchStandard", "TwoViews", "ViewParams", "make_head"]
 
 TINY = 1e-5  # added to variances, as batch normalization does
 
 
-class EncoderParams(Params):
-    """Parameters of every encoder without decoder; see `ae`."""
-
-    latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
-    backbone: Backbone = Field(default="auto", description="network, as for ae")
-    channels: int = Field(default=32, ge=1, description="width, as for ae")
-    hidden: int = Field(default=0, ge=0, description="width of a dense layer, as for ae")
-
-
-class ViewParams(EncoderParams):
+class ViewParams(NetworkParams):
     """Parameters of every encoder that learns from two views."""
 
     views: str = Field(

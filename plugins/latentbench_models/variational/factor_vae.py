@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch import Tensor
 
 from latentbench import Batch, DataSpec, Draw, PerMember
+from latentbench_models.critics import make_code_critic, telling_apart
 from latentbench_models.vae import VAE
 
 __all__ = ["FactorVAE"]
-
-LEAK = 0.2
 
 
 class FactorVAE(VAE):
@@ -45,11 +42,8 @@ class FactorVAE(VAE):
 
     def __init__(self, params: Params, data: DataSpec) -> None:
         super().__init__(params, data)
-        widths = [params.latent_dim, *[params.discriminator_width] * params.discriminator_depth]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.LeakyReLU(LEAK)]
-        self.discriminator_net = nn.Sequential(*layers, nn.Linear(widths[-1], 1), nn.Flatten(0))
+        size = params.discriminator_width, params.discriminator_depth
+        self.discriminator_net = make_code_critic(params.latent_dim, *size)
 
     def noise_spec(self) -> Mapping[str, Draw]:
         """Per image, normal vectors for a code of each player, and numbers that put each dimension in an order."""
@@ -62,8 +56,7 @@ class FactorVAE(VAE):
         if player == "discriminator":
             codes = posterior.sample(noise["other"]).detach()
             shuffled = codes.gather(0, noise["order"].argsort(dim=0))
-            messages = softplus(-self.discriminator_net(codes)) + softplus(self.discriminator_net(shuffled))
-            return {"total": 0.5 * messages.mean()}
+            return {"total": telling_apart(self.discriminator_net(codes), self.discriminator_net(shuffled)) / 2}
         codes = posterior.sample(noise["eps"])
         distortion, rate = self.terms_of(posterior, codes, batch.inputs)
         correlation = self.discriminator_net(codes).mean()

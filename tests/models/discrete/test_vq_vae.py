@@ -7,7 +7,6 @@ from latentbench.params import build_params
 from latentbench.testing.specimens import drawn
 from latentbench.testing.tried import TriedModel
 from latentbench.training.budget import Budget
-from latentbench.training.engine import Training
 from latentbench_models.ae import AE
 from latentbench_models.discrete.vq_vae import VQVAE
 
@@ -106,15 +105,6 @@ def test_pieces_that_do_not_fit_are_refused_in_a_sentence():
     )
 
 
-def test_killed_and_resumed_it_learns_the_same_bit_for_bit():
-    shown, budget = tried(), Budget(epochs=2, batch_size=8)
-    whole = Training([shown.gradient_model()], shown.split, budget, [0])
-    epochs = iter(whole)
-    next(epochs)
-    state = whole.state(0)
-    assert [epoch for epoch, _ in epochs] == [2]
-    resumed = Training([shown.gradient_model(seed=1)], shown.split, budget, [0])
-    resumed.resume([state])
-    assert [epoch for epoch, _ in resumed] == [2]
-    for name, value in whole.models[0].state_dict().items():
-        assert torch.equal(resumed.models[0].state_dict()[name], value), name
+def test_killed_and_resumed_it_learns_the_same_bit_for_bit(resumed_alike):
+    shown = tried()
+    resumed_alike(shown.gradient_model, shown.split, Budget(epochs=2, batch_size=8))

@@ -1,24 +1,9 @@
-"""A model of a few weights on drawn images or vectors, for formulas written afresh in NumPy."""
+"""What the formulas need that are written afresh in NumPy."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
-
-from latentbench.testing.specimens import drawn
-from latentbench.testing.tried import TriedModel
-
-SMALL = {"latent_dim": 3, "backbone": "mlp", "channels": 2}
-
-
-@pytest.fixture(scope="session")
-def tried():
-    """A function that makes a model on images or vectors; keyword arguments are its parameters."""
-
-    def make(cls, *, rows=24, shape=(1, 8, 8), dtype="uint8", **params):
-        return TriedModel(cls, cls.Params(**{**SMALL, **params}), drawn(shape, dtype, rows))
-
-    return make
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +27,13 @@ def parts():
 
 
 @pytest.fixture(scope="session")
-def as_ae():
+def as_ae(parent_of):
     """A function that returns the losses of a model and of the autoencoder with its weights."""
     from latentbench_models.ae import AE
 
     def losses(tried):
         model, batch = tried.gradient_model(), tried.batch()
-        ae = TriedModel(AE, AE.Params(**SMALL), tried.split).gradient_model()
-        ae.load_state_dict(model.state_dict())
+        ae = parent_of(AE, tried, model)
         with torch.no_grad():
             return model.loss(batch, tried.noise(model))["total"], ae.loss(batch, {})["total"]
 

@@ -9,7 +9,6 @@ import torch
 from latentbench import Batch, DataSpec, NotApplicableError
 from latentbench.testing.specimens import drawn
 from latentbench.training.budget import Budget
-from latentbench.training.engine import Training
 from latentbench_models.self_supervised.barlow_twins import BarlowTwins
 from latentbench_models.self_supervised.byol import BYOL
 from latentbench_models.self_supervised.simclr import SimCLR
@@ -143,20 +142,12 @@ def test_no_gradient_reaches_the_copy():
 
 
 @pytest.mark.parametrize("cls", TWO_VIEWS)
-def test_killed_and_resumed_it_learns_the_same_bits(cls):
-    budget = Budget(epochs=3, batch_size=4)
-    whole = Training([make(cls)], SPLIT, budget, [0])
-    states = [whole.state(0) for _ in whole]
-    resumed = Training([make(cls, seed=5)], SPLIT, budget, [0])
-    resumed.resume([states[0]])
-    assert [epoch for epoch, _ in resumed] == [2, 3]
-    assert resumed.histories == whole.histories
-    expected = whole.models[0].state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in resumed.models[0].state_dict().items())
+def test_killed_and_resumed_it_learns_the_same_bits(cls, resumed_alike):
+    whole = resumed_alike(lambda seed: make(cls, seed=seed), SPLIT, Budget(epochs=3, batch_size=4))
     if cls is BYOL:
-        moved = whole.models[0].target_head_net[0].weight
+        moved = whole.target_head_net[0].weight
         assert not torch.equal(moved, make(cls).target_head_net[0].weight)
-        assert not torch.equal(moved, whole.models[0].head_net[0].weight)
+        assert not torch.equal(moved, whole.head_net[0].weight)
 
 
 @pytest.mark.parametrize("cls", [*TWO_VIEWS, Supervised])

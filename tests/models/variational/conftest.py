@@ -1,25 +1,10 @@
-"""A model of a few weights on drawn images, for formulas written afresh in NumPy."""
+"""What the formulas need that are written afresh in NumPy."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-
-from latentbench.testing.specimens import drawn
-from latentbench.testing.tried import TriedModel
-
-SMALL = {"latent_dim": 3, "backbone": "mlp", "channels": 2}
-
-
-@pytest.fixture(scope="session")
-def tried():
-    """A function that makes a model on images or vectors; keyword arguments are its parameters."""
-
-    def make(cls, *, rows=24, shape=(1, 8, 8), dtype="uint8", **params):
-        return TriedModel(cls, cls.Params(**{**SMALL, **params}), drawn(shape, dtype, rows))
-
-    return make
 
 
 def lively(tried):
@@ -53,16 +38,14 @@ def parts():
 
 
 @pytest.fixture(scope="session")
-def as_vae():
+def as_vae(parent_of):
     """A function that returns the losses of the VAE with the weights and the noise of another model."""
     from latentbench_models.vae import VAE
 
     def losses(tried, player=""):
         model, batch = lively(tried), tried.batch()
         noise = tried.noise(model)
-        vae = TriedModel(VAE, VAE.Params(**SMALL), tried.split).gradient_model()
-        known = vae.state_dict().keys()
-        vae.load_state_dict({name: value for name, value in model.state_dict().items() if name in known})
+        vae = parent_of(VAE, tried, model)
         with torch.no_grad():
             own = model.loss(batch, noise, **({"player": player} if player else {}))
             return own["total"], vae.loss(batch, noise)["total"]
