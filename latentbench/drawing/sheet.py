@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_sheet"]
 
 SIZES = READABLE, 3 * READABLE // 2, 2 * READABLE  # pixels, least shorter side of an image
-ROUNDING = 1e-4  # inches, added so that rounding loses no pixel
+HAIR = 1e-6  # inches, taken off images: matplotlib before 3.11 stretches what is a hair over 56 pixels to 57
 
 
 def draw_sheet(sheet: Sheet) -> Figure:
@@ -41,8 +41,8 @@ def draw_sheet(sheet: Sheet) -> Figure:
     figure = Figure(dpi=DOTS_PER_INCH)
     with settings():
         enlarged, picture, room = _laid_out(sheet)
-        figure.set_size_inches(room.width + ROUNDING, room.height + ROUNDING)
-        axes = figure.add_axes(room.part(room.left, room.bottom, room.wide, room.high))
+        figure.set_size_inches(room.width, room.height)
+        axes = figure.add_axes(room.part(room.left, room.bottom, room.wide - HAIR, room.high - HAIR))
         axes.imshow(picture, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         _write_titles(axes, sheet, room, enlarged.shape[3:], picture.shape)

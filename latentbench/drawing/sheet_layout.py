@@ -35,6 +35,7 @@ SCALE = 0.42  # inches, height of the scale of colors with its numbers
 SCALE_WIDTH = 1.6  # inches, of its bar
 BAND = 28  # pixels, height of titles of columns between two rows
 KEY = 0.45  # inches beside a name in the legend of the curves
+ROUNDING = 1e-4  # inches, added to a sheet so that cutting off fractions loses no pixel
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def room_of(sheet: Sheet, column: int, picture: Sequence[int]) -> Room:
     top = ((title.count("\n") + 1.5) * LINE if title else 0) + (above + MARGIN if sheet.columns else 0) + MARGIN
     widest = max(text_inches(line, POINTS + 2) for line in title.split("\n"))
     words = MARGIN + widest, left + names * bool(sheet.curves), left + _scale_width(sheet)
-    width, height = max(left + wide, *words) + 2 * MARGIN, bottom + high + top
+    width, height = max(left + wide, *words) + 2 * MARGIN + ROUNDING, bottom + high + top + ROUNDING
     titles = sheet.columns if upright else columns
     return Room(left, bottom, wide, high, width, height, titles, upright, title, keys, key)
 

@@ -95,7 +95,8 @@ class SklearnPipeline(SklearnModel):
         try:
             return super().decode(codes)
         except NotFittedError as error:  # as of KernelPCA without fit_inverse_transform
-            raise NotApplicableError(f"no decoder ({' '.join(str(error).split())})") from error
+            of_step = error.__cause__ or error  # pipelines of older versions say that they are not fitted
+            raise NotApplicableError(f"no decoder ({' '.join(str(of_step).split())})") from error
 
     def get_state(self) -> dict[str, Any] | None:
         """Return what the steps have learned, as "1.components_"; None where that is more than numbers."""

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from latentbench.drawing.drawing import Drawing
+from latentbench.drawing.sheet import draw_sheet as draw_figure
 from latentbench.drawing.sheet_layout import Sheet
 
 LONG = "a title that is far longer than its small column"
@@ -68,6 +69,14 @@ def test_small_images_are_enlarged_by_whole_pixels(side):
         if np.abs(picture[top : top + side * times, left : left + side * times] - expected).max() <= 1
     ]
     assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"rows": [LONG, "short"]}, {"rows": (), "columns": (), "title": ""}])
+def test_images_lie_on_whole_pixels(changes):
+    """Matplotlib before 3.11 stretches an image that is a hair too wide by one more pixel."""
+    images = draw_figure(full_sheet(**changes)).axes[0].get_window_extent()
+    np.testing.assert_allclose(images.min, images.min.round(), atol=1e-6)
+    np.testing.assert_array_equal(np.ceil(images.size), [5 * 58 - 2, 2 * 58 - 2])
 
 
 @pytest.mark.parametrize(
@@ -179,9 +188,9 @@ def test_pyplot_is_never_imported_and_settings_stay():
 @pytest.mark.parametrize(("place", "turned"), [(2, False), (0, True)])
 def test_a_long_title_lies_over_empty_columns_and_stands_where_there_are_none(place, turned):
     """In the middle of its column: at the edge it would lie beside the sheet."""
-    columns = [""] * 5
-    columns[place] = "transport-of-mass"
+    title, columns = "transport-of-all-the-mass", [""] * 5
+    columns[place] = title
     drawn = draw_sheet(Sheet(np.zeros((1, 5, 1, 56, 56)), columns=columns), "svg").decode()
     assert ("rotate(-90" in drawn) == turned
-    full = draw_sheet(Sheet(np.zeros((1, 5, 1, 56, 56)), columns=["transport-of-mass"] * 5), "svg").decode()
+    full = draw_sheet(Sheet(np.zeros((1, 5, 1, 56, 56)), columns=[title] * 5), "svg").decode()
     assert "rotate(-90" in full
