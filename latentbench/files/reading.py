@@ -16,6 +16,7 @@ from latentbench.files.regular import IrregularFileError, opened_regular
 
 __all__ = ["check_memory", "check_unpacked", "is_there", "open_regular", "reading", "uncollected"]
 
+MANY = 50_000  # objects, to look through fewer takes less than 10 ms
 LARGE = 100_000_000  # bytes; what unpacks to less is no danger
 MOST_PACKED = 500  # times; dSprites, of black and white pixels, is packed 115 times
 REASON_LENGTH = 200  # characters
@@ -133,7 +134,8 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if looks:
-            if not gc.get_freeze_count():  # else what is spared for good would be spared no longer
+            many = gc.get_count()[0] > MANY
+            if many and not gc.get_freeze_count():  # else what is spared for good, and counted, would be no longer
                 gc.freeze()  # and back: what was made is old now, so that it is not looked through at once
                 gc.unfreeze()
             gc.enable()

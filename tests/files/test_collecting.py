@@ -2,7 +2,9 @@
 
 import gc
 
-from latentbench.files.reading import uncollected
+import pytest
+
+from latentbench.files.reading import MANY, uncollected
 
 
 def test_nothing_is_collected_meanwhile():
@@ -16,5 +18,19 @@ def test_what_is_spared_for_good_stays_spared():
     gc.freeze()
     spared = gc.get_freeze_count()
     with uncollected():
-        pass
+        made = [[] for _ in range(2 * MANY)]
+    assert len(made) > MANY
     assert gc.get_freeze_count() > spared / 2 > 0  # a few may end meanwhile, and count no more
+
+
+@pytest.mark.parametrize(("count", "called"), [(10, []), (2 * MANY, ["count", "freeze", "unfreeze"])])
+def test_what_is_spared_is_counted_only_where_many_are_made(count, called, monkeypatch):
+    """To count them takes as long as to look through them."""
+    calls = []
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: calls.append("count") or 0)
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(gc, "unfreeze", lambda: calls.append("unfreeze"))
+    with uncollected():
+        made = [[] for _ in range(count)]
+    assert len(made) == count
+    assert calls == called
