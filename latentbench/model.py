@@ -143,6 +143,8 @@ class Model(ABC):
         reference: "" for a contender. A reference row is never starred: "floor" (learns nothing, supplies the
             floor column, shown with `--all`), "yardstick" (a plain method to beat) or "ceiling" (does not
             compress).
+        uses_labels: it learns from labels or factors, which others must do without: tables show it as an upper
+            bound, never starred and no baseline.
         label_params: parameters whose values follow the name in tables, as in `beta_vae(4)`.
         compared_params: parameters whose values make models of their own, as the layers of a network: all stand
             side by side in the table. Of the values of any other parameter, the best on the validation split is
@@ -161,6 +163,7 @@ class Model(ABC):
     rows_at_once: ClassVar[int | None] = None
     groupable: ClassVar[bool] = True
     reference: ClassVar[ReferenceTrait] = ""
+    uses_labels: ClassVar[bool] = False
     label_params: ClassVar[tuple[str, ...]] = ()
     compared_params: ClassVar[tuple[str, ...]] = ()
     built_first: ClassVar[bool] = False
@@ -176,9 +179,11 @@ class Model(ABC):
         super().__init_subclass__(**options)
         check_members(cls, Model)
         check_whole(f"{cls.__name__}.version", cls.version, 1)
-        check_word(f"{cls.__name__}.encoder", cls.encoder, get_args(EncoderTrait))
-        check_word(f"{cls.__name__}.decoder", cls.decoder, get_args(DecoderTrait))
-        check_word(f"{cls.__name__}.reference", cls.reference, get_args(ReferenceTrait))
+        for trait, words in (("encoder", EncoderTrait), ("decoder", DecoderTrait), ("reference", ReferenceTrait)):
+            check_word(f"{cls.__name__}.{trait}", getattr(cls, trait), get_args(words))
+        if cls.uses_labels and cls.reference:
+            expected = "none, as a model that uses labels is an upper bound"
+            raise mismatch(f"{cls.__name__}.reference", expected, cls.reference)
         for trait in ("label_params", "compared_params"):
             check_words(f"{cls.__name__}.{trait}", getattr(cls, trait), [*cls.Params.model_fields])
         if cls.rows_at_once is not None:

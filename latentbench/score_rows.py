@@ -64,7 +64,7 @@ class ScoreRow:
         precision: of training.
         model_version: version the model declares.
         trial: the trial's key.
-        reference: "" for a contender, else "floor", "yardstick" or "ceiling".
+        reference: "" for a contender, else "floor", "yardstick", "ceiling" or "upper bound".
         deterministic: the seed changes nothing.
         varied: the parameters and fields of the budget in which this model's settings differ.
         compared: the parameters in which they differ as models of their own do, as the layer of a network.

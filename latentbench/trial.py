@@ -17,6 +17,7 @@ from latentbench.training.budget import Budget
 
 __all__ = [
     "NOT_RUN",
+    "UPPER_BOUND",
     "Outcome",
     "ScoreRequest",
     "SplitName",
@@ -31,6 +32,7 @@ __all__ = [
 Status = Literal["ok", "failed", "timeout", "diverged", "skipped"]
 SplitName = Literal["test", "validation"]
 NOT_RUN = "NotRun"  # the error of a trial whose record is not there
+UPPER_BOUND = "upper bound"  # the reference kind of a model that learns from labels
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Traits:
     """What tables and pictures need to know of a trial's model.
 
     Attributes:
-        reference: "" for a contender, else "floor", "yardstick" or "ceiling"; see `latentbench.Model`.
+        reference: "" for a contender, else "floor", "yardstick" or "ceiling", see `latentbench.Model`; or "upper
+            bound" of a model that uses labels: it is shown, neither starred nor a baseline of others.
         deterministic: the seed changes nothing.
         encoder: "amortized", "optimized" or "none"; "given" of codes that others computed.
         steps: trained by gradient steps: its epochs and batch size count.

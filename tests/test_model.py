@@ -35,6 +35,10 @@ MISTAKES = {
     "encoder": ({"encoder": "amortised"}, "Blur.encoder: expected one of 'amortized'.*; did you mean 'amortized'"),
     "decoder": ({"decoder": "differentiabel"}, "Blur.decoder: .*; did you mean 'differentiable'"),
     "reference": ({"reference": "flor"}, "Blur.reference: .*; did you mean 'floor'"),
+    "reference with labels": (
+        {"reference": "floor", "uses_labels": True},
+        "Blur.reference: expected none, as a model that uses labels is an upper bound, got 'floor'",
+    ),
     "version": ({"version": 1.5}, "Blur.version: expected a whole number of at least 1, got 1.5"),
     "rows_at_once": ({"rows_at_once": 0}, "Blur.rows_at_once: .*at least 1, got 0"),
     "label": ({"label_params": ("strenght",)}, "Blur.label_params: .*; did you mean 'strength'"),

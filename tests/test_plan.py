@@ -115,6 +115,12 @@ def test_equal_cells_are_run_once(plan):
     assert len(plan(models=("ae", "pca"), references=("pca",)).trials) == 2
 
 
+def test_a_model_that_uses_labels_is_an_upper_bound(plan):
+    made = plan(models=("ae", "supervised"), references=("pca",))
+    kinds = {trial.model: trial.traits.reference for trial in made.trials}
+    assert kinds == {"ae": "", "supervised": "upper bound", "pca": "yardstick"}
+
+
 def test_seeds_multiply_but_for_deterministic_models(plan):
     made = plan(models=("ae",), references=("pca", "random_projection", "pixels"), seeds=3)
     seeds = {}

@@ -123,7 +123,7 @@ def line_styles(lines: Mapping[str, LineOf], places: Mapping[str, int] | None = 
 
 
 def _kind_place(reference: str) -> int:
-    order = ("", "yardstick", "ceiling", "floor")
+    order = ("", "yardstick", "upper bound", "ceiling", "floor")
     return order.index(reference) if reference in order else len(order)  # kinds that only a plugin knows
 
 

@@ -25,7 +25,7 @@ from latentbench.source.session import is_session_name
 from latentbench.source.session_digest import forget_unreadable
 from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
-from latentbench.trial import Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
+from latentbench.trial import UPPER_BOUND, Outcome, ScoreRequest, SplitName, Traits, Trial, deciding
 
 if TYPE_CHECKING:
     from latentbench.benchmark import Benchmark
@@ -243,7 +243,7 @@ def _dataset_trials(
                     seed=0,
                     model_version=model.cls.version,
                     traits=Traits(
-                        reference=model.cls.reference,
+                        reference=UPPER_BOUND if model.cls.uses_labels else model.cls.reference,
                         deterministic=model.cls.deterministic,
                         encoder=model.cls.encoder,
                         steps=issubclass(model.cls, GradientModel),

@@ -60,7 +60,7 @@ class ComparedModel:
 
     Attributes:
         label: what it is called.
-        reference: "floor", "yardstick" or "ceiling" for reference models, else "".
+        reference: "floor", "yardstick", "ceiling" or "upper bound" for reference models, else "".
         items: fingerprint of the items that its codes are of.
         spaces: one a seed; of a model that all seeds leave the same, one.
     """

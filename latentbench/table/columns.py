@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from latentbench.score_rows import ScoreRow, grouped
 from latentbench.table.comparison import Column
 from latentbench.table.sweeps import sweeps
-from latentbench.trial import Traits
+from latentbench.trial import UPPER_BOUND, Traits
 
 if TYPE_CHECKING:
     from latentbench.table.scored_run import ScoredRun
     from latentbench.trial import Trial
 
 __all__ = ["columns_of", "datasets", "hidden_settings", "labels", "possible_trials", "rows_without"]
+
+BOUNDS = ("ceiling", UPPER_BOUND)  # reference kinds that stand last
 
 
 def datasets(results: ScoredRun) -> list[str]:
@@ -49,7 +51,7 @@ def possible_trials(results: ScoredRun, dataset: str) -> list[Trial]:
 
 
 def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -> list[Column]:
-    """Return the columns of one data set: yardsticks, contenders, ceilings; floor models only with `every`."""
+    """Return the columns of one data set: yardsticks, contenders, bounds; floor models only with `every`."""
     by_label = grouped(rows, lambda row: row.label)
     counts = Counter(trial.label for trial in trials)
     ok = Counter(trial.label for trial in trials if trial.ok)
@@ -71,7 +73,7 @@ def columns_of(rows: Sequence[ScoreRow], trials: Sequence[Trial], every: bool) -
         for label, declared in traits.items()
     ]
     shown = [column for column in columns if every or column.reference != "floor"] or columns
-    return sorted(shown, key=lambda column: (column.reference == "ceiling", not column.reference))
+    return sorted(shown, key=lambda column: (column.reference in BOUNDS, not column.reference))
 
 
 def _flags(rows: Sequence[ScoreRow]) -> Counter[str]:

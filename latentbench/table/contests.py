@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from latentbench.score_rows import ScoreRow, grouped
 from latentbench.table.baselines import FLOOR
 from latentbench.table.pairing import Contender
+from latentbench.trial import UPPER_BOUND
 
-__all__ = ["ItemsOf", "agrees", "contender", "is_truth", "with_baselines"]
+__all__ = ["ItemsOf", "agrees", "contender", "is_baseline", "is_truth", "with_baselines"]
 
 OF_INPUTS = ("keep", "near")  # measured against the inputs: codes that are the inputs are the truth, no baseline
 PLACES = ("yardstick", "ceiling", "floor")  # in this order sentences name them
@@ -53,11 +54,16 @@ def with_baselines(models: Mapping[str, Contender], rows: Sequence[ScoreRow], it
     rivals = [
         (block[0], contender(label, block, items, block[0].deterministic))
         for label, block in by_label.items()
-        if block[0].reference and not is_truth(block[0].reference, block[0].purpose)
+        if is_baseline(block[0].reference, block[0].purpose)
     ]
     rivals = sorted(((row, rival) for row, rival in rivals if rival.values), key=lambda pair: _place(pair[0]))
     named: dict[tuple[str, str], Contender] = {}  # the same object for all models, so that its items are read once
     return [_with_rivals(model, by_label.get(label, []), rivals, named) for label, model in models.items()]
+
+
+def is_baseline(reference: str, purpose: str) -> bool:
+    """Whether models are said to beat a reference, or not, in a score of this purpose."""
+    return reference not in ("", UPPER_BOUND) and not is_truth(reference, purpose)
 
 
 def is_truth(reference: str, purpose: str) -> bool:

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple, TypeGuard
 from latentbench.score_rows import ScoreRow
 from latentbench.statistics import t_interval
 from latentbench.table.lines import ScoreLine
+from latentbench.trial import UPPER_BOUND
 
 __all__ = [
     "MOST_LINES",
+    "TOLD",
     "Curve",
     "Estimate",
     "Line",
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 MOST_LINES = 40  # of an axis; more can neither be told apart nor named
+TOLD = ("", "yardstick", UPPER_BOUND)  # reference kinds whose lines words follow
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Line:
     def level(self) -> bool:
         """Whether it does not depend on the axis."""
         return math.isnan(self.points[0].x)
+
+    @property
+    def told(self) -> bool:
+        """Whether words follow it along the axis: a course, and no floor or ceiling."""
+        return not self.level and self.reference in TOLD
 
 
 @dataclass(frozen=True)

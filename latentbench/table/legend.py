@@ -14,6 +14,7 @@ from latentbench.table.outcomes import listed, without_floor
 from latentbench.table.pairing import FEWEST_SEEDS
 from latentbench.table.sentences import spoken
 from latentbench.table.significance import FEWEST_DATASETS
+from latentbench.trial import UPPER_BOUND
 
 __all__ = ["TOGETHER", "legend", "letters_of"]
 
@@ -106,6 +107,10 @@ def _cautions(comparison: Comparison, table: Table) -> tuple[str, ...]:
         parts.append(f"not compared (flagged, or fewer than {FEWEST} seeds): {', '.join(names)}")
     parts += [f"{comparison.hidden} settings not chosen are hidden (--all shows them)"] * bool(comparison.hidden)
     parts += [f"{TOGETHER} {JOINT_CODES}"] if any(column.together for column in comparison.columns) else []
+    bounds = [column.label for column in comparison.columns if column.reference == UPPER_BOUND]
+    several = "each an upper bound" if len(bounds) > 1 else "an upper bound"
+    trained = f"{listed(bounds)} {'are' if len(bounds) > 1 else 'is'} trained by labels" if bounds else ""
+    parts += [f"{trained}: {several}, never starred"] * bool(bounds)
     parts += ["relative: 0 at the floor, 1 at the ceiling"] if table.relative else []
     parts += [f"no floor or ceiling: {', '.join(comparison.omitted)}"] if comparison.omitted else []
     beyond = f"no ceiling, as some model exceeds it: {', '.join(comparison.beyond)}"

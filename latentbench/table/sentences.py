@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from latentbench.scores import gain
 from latentbench.table.baselines import FLOOR
 from latentbench.table.comparison import Column, Comparison, ComparisonRow
-from latentbench.table.contests import is_truth
+from latentbench.table.contests import is_baseline
 from latentbench.table.number_format import number, row_style
 from latentbench.table.outcomes import Finding, listed, outcome
 from latentbench.table.pairing import FEWEST_SEEDS
 from latentbench.table.sweeps import Choice, Sweep
+from latentbench.trial import UPPER_BOUND
 
 __all__ = [
     "AIMS",
@@ -161,13 +162,13 @@ def _untested(comparison: Comparison) -> str:
 
 def _means(row: ComparisonRow, columns: Sequence[Column]) -> tuple[dict[str, float], dict[str, float]]:
     """Return the means of the models (of references, where there are only these), and those of the baselines."""
-    known = [(column, cell.mean) for column, cell in zip(columns, row.cells, strict=True) if cell.status == "ok"]
+    known = [
+        (column, cell.mean)
+        for column, cell in zip(columns, row.cells, strict=True)
+        if cell.status == "ok" and column.reference != UPPER_BOUND
+    ]
     models = {column.label: mean for column, mean in known if not (column.reference or column.together)}
-    baselines = {
-        column.label: mean
-        for column, mean in known
-        if column.reference and not is_truth(column.reference, row.purpose)
-    }
+    baselines = {column.label: mean for column, mean in known if is_baseline(column.reference, row.purpose)}
     if not models:
         return {column.label: mean for column, mean in known}, {}
     floor = {FLOOR: row.floor} if math.isfinite(row.floor) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentbench.table.comparison import Comparison, Table
+from latentbench.table.curves import TOLD
 from latentbench.table.display import Display, DisplayCell, DisplayRow
 from latentbench.table.number_format import measured, row_style
 from latentbench.table.sentences import choices_reading
@@ -38,7 +39,7 @@ def axes_show_all(comparison: Comparison, table: Table) -> bool:
     lines = [line for curve in curves for line in curve.lines if not line.level]
     varied = {point.label for line in lines for point in line.points}
     return bool(varied) and all(
-        column.label in varied for column in comparison.columns if column.reference in ("", "yardstick")
+        column.label in varied for column in comparison.columns if column.reference in TOLD
     )
 
 
@@ -81,7 +82,7 @@ def _flagged(sweep: Sweep, axis: str) -> list[str]:
 
 def _curve_rows(curve: Curve, places: Sequence[float], sweep: Sweep) -> list[DisplayRow]:
     """Return a row for each contender and yardstick that varies; the score is named once."""
-    lines = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
+    lines = [line for line in curve.lines if line.told]
     values = [point.value for line in lines for point in line.points]
     style = row_style([value.mean for value in values], [value.half for value in values])
     chosen = {choice.label: choice.test for choice in sweep.choices if choice.line == curve.of}

@@ -32,6 +32,7 @@ from latentbench.table.curves import (
 )
 from latentbench.table.lines import ScoreLine, lines_of
 from latentbench.table.pairing import Contender, entries
+from latentbench.trial import UPPER_BOUND
 
 if TYPE_CHECKING:
     from latentbench.table.scored_run import ScoredRun
@@ -103,7 +104,8 @@ class Sweep:
         items: size of its validation split.
         curves: one for each axis and score.
         choices: one for each model with several settings and each score.
-        hidden: settings that no score chose, and settings of yardsticks that agree with no chosen one.
+        hidden: settings that no score chose, and settings of yardsticks and upper bounds that agree with no
+            chosen one.
         flags: flag -> settings with a trial that carries it.
     """
 
@@ -218,7 +220,7 @@ def _not_chosen(settings: Mapping[str, ScoreRow], choices: Sequence[Choice]) -> 
         row = settings[label]
         if not row.varied or label in chosen:
             return False
-        if row.reference == "yardstick":
+        if row.reference in ("yardstick", UPPER_BOUND):
             return bool(chosen_settings) and not any(agrees(row.varied, setting) for setting in chosen_settings)
         return not row.reference and row.contender in models
 

@@ -76,6 +76,22 @@ def check_loss_is_pure(tried: TriedModel) -> None:
         raise RuleBrokenError("loss writes into the batch or the noise that it was given; work on a copy")
 
 
+def check_labels_declared(tried: TriedModel) -> None:
+    """Labels and factors change no loss, unless the class declares `uses_labels`."""
+    if tried.cls.uses_labels:
+        raise NotApplicableError("it says that it uses labels")
+    model, batch = tried.gradient_model(), tried.batch()
+    labels, factors = (None if told is None else told.flip(0) for told in (batch.labels, batch.factors))
+    noise, turned = tried.noise(model), replace(batch, labels=labels, factors=factors)
+    first, again, other = (tried.terms(model, batch=each, noise=noise) for each in (batch, batch, turned))
+    if any(not torch.equal(value, again[name]) for name, value in first.items()):
+        raise NotApplicableError("its loss gives another value each time (loss_is_pure)")
+    if any(not torch.equal(value, other[name]) for name, value in first.items()):
+        raise RuleBrokenError(
+            "loss depends on labels or factors; declare uses_labels = True, so that tables show an upper bound"
+        )
+
+
 def check_gradients(tried: TriedModel) -> None:
     """A gradient of the loss reaches every parameter."""
     model = tried.gradient_model()
@@ -207,6 +223,7 @@ def check_tiny_data(tried: TriedModel) -> None:
 TRAINING_RULES: tuple[Rule, ...] = (
     check_layers,
     check_loss_is_pure,
+    check_labels_declared,
     check_gradients,
     check_members_together,
     check_seed_decides,

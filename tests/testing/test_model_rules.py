@@ -92,6 +92,17 @@ class WithBatchNorm(Right):
         self.encoder_net.insert(2, nn.BatchNorm1d(8))
 
 
+class ReadsLabels(Right):
+    def loss(self, batch, noise):
+        terms = super().loss(batch, noise)
+        apart = (self.encode(batch.inputs)[:, 0] - batch.labels).square().mean()
+        return {**terms, "total": terms["total"] + apart}
+
+
+class SaysSo(ReadsLabels):
+    uses_labels = True
+
+
 class WithDropout(Right):
     def __init__(self, params, data):
         super().__init__(params, data)
@@ -250,6 +261,7 @@ PLANTED = {
     OfTheBatch: ("codes_of_single_rows", "statistics of the batch"),
     UndeclaredNoise: ("loss_is_pure", "declare them in noise_spec"),
     ForgottenNoise: ("loss_is_pure", "noise_spec declares none; return {'eps': Draw"),
+    ReadsLabels: ("labels_declared", "declare uses_labels = True"),
     WithBatchNorm: ("layers", "encoder_net.2 (BatchNorm1d)"),
     WithDropout: ("layers", "encoder_net.2 (Dropout)"),
     NegativeVariance: ("posterior", "let the network give its logarithm and use .exp()"),
@@ -285,7 +297,7 @@ def test_a_planted_mistake_is_found_and_its_cure_told(cls):
     assert not any("\n" in found.reason or "could not be tried" in found.reason for found in failed)
 
 
-@parametrize_with_checks(Right, Fixed)
+@parametrize_with_checks(Right, Fixed, SaysSo)
 def test_what_is_right_passes(check):
     check()
 

@@ -220,7 +220,7 @@ def _curve_alt(sweep: Sweep, axis: str) -> str:
     """Say where each line of contenders and yardsticks begins and ends."""
     said = []
     for curve in sweep.legible(axis)[0]:
-        shown = [line for line in curve.lines if not line.level and line.reference in ("", "yardstick")]
+        shown = [line for line in curve.lines if line.told]
         if shown:
             said.append(f"{curve.of.name}: " + ", ".join(map(_ends, shown)))
     return f"Scores over {axis} on the validation split of {sweep.dataset}. {'; '.join(said)}."

@@ -15,13 +15,16 @@ __all__ = ["Supervised"]
 
 
 class Supervised(GradientModel):
-    """A classifier's codes: the backbone of `ae` and a linear layer from codes to classes, trained by labels.
+    """A classifier's codes: an upper bound for what finds classes without labels.
 
-    It is told what all others must find: read its scores of classes as an upper bound for theirs. It is no
-    reference row, because those are baselines, which others are said to beat or not.
+    The backbone of `ae` and a linear layer from codes to classes. It is told what all others must find: tables
+    show it, star it nowhere, and test nobody against it.
+
+    Loss: `-log softmax(W z + b)_y`, the cross-entropy, where z is the code of an item and y its label.
     """
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"
+    uses_labels: ClassVar[bool] = True
 
     class Params(NetworkParams, Model.Params):
         """Parameters of the classifier."""
