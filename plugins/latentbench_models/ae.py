@@ -18,9 +18,13 @@ class AutoencoderParams(NetworkParams, LikelihoodParams):
 
 
 class AE(GradientModel):
-    """Autoencoder: Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks".
+    """Autoencoder: a code, and a network that reconstructs the input from it; most others here add to it.
 
     Trained by the same likelihood as the VAE, so that their losses are in the same unit (nats per image).
+
+    Source: Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks".
+
+    Loss: `-log p(x | z)`, where z is the code of x.
     """
 
     class Params(AutoencoderParams, Model.Params):

@@ -15,9 +15,14 @@ __all__ = ["BetaVAE"]
 
 
 class BetaVAE(VAE):
-    """beta-VAE: Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained ... Framework".
+    """beta-VAE: reconstruction against closeness to the prior, in the hope of dimensions that are factors.
 
     The weight is on nats per image, as in the paper, not on a mean over pixels.
+
+    Source: Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational
+    Framework".
+
+    Loss: `-log p(x | z) + beta * KL(q(z | x) || p(z))`, z drawn from q(z | x).
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("beta",)

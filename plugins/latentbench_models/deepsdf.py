@@ -26,17 +26,21 @@ POINTS = 2**15  # decoded together
 
 
 class DeepSDF(GradientModel):
-    """Auto-decoder of shapes: Park et al. 2019, "DeepSDF: Learning Continuous Signed Distance Functions".
+    """Auto-decoder of shapes: from a code, the distance of any point to the surface of its shape.
 
     Each training shape has its own code, learned together with the weights; there is no encoder, so `encode` fits
-    codes to any shapes by `fit_codes`. The loss is the mean |clamp(f) - clamp(s)| of decoded and true distances at
-    points of the grid, drawn more often near the surface, plus `code_penalty` times the squared norm of the code,
-    as in the paper (the released code uses the norm). Two details are ours: f is only clamped on the side where s
-    exceeds the limit too, because elsewhere its slope would be 0 and it could not return; and there is no tanh at
-    the end.
+    codes to any shapes by `fit_codes`. Points are drawn from the grid, more often near the surface. The code's
+    term is its squared norm, as in the paper (the released code uses the norm). Two details are ours: f is only
+    clamped on the side where s exceeds the limit too, because elsewhere its slope would be 0 and it could not
+    return; and there is no tanh at the end.
 
     There is no `prior`: that penalty does not make codes follow the normal distribution it stands for, so new
     shapes are sampled from a Gaussian fitted to the codes, as for any model without a prior.
+
+    Source: Park et al. 2019, "DeepSDF: Learning Continuous Signed Distance Functions for Shape Representation".
+
+    Loss: `|clamp(f(z, p)) - clamp(s(p))| + code_penalty * |z|^2`, where z is the shape's own code, f the decoded
+    and s the true distance, the first term a mean over points p.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "optimized"

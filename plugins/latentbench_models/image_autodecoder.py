@@ -23,12 +23,16 @@ FIT_SEED = 1_000_099  # of these candidates
 
 
 class ImageAutodecoder(GradientModel):
-    """Auto-decoder of images: Bojanowski et al. 2018, "Optimizing the Latent Space of Generative Networks" (GLO).
+    """Auto-decoder of images (GLO): a code for each image, learned without an encoder.
 
     Each training image has its own code inside the unit ball, learned together with the weights; there is no
     encoder, so `encode` fits codes to any images by `fit_codes`. As in the paper, codes start as normal vectors
     projected into the ball, and new codes come from a Gaussian fitted to them, so there is no `prior`. Ours: the
     reconstruction term is that of `ae`, nats per image, and the parametrization keeps codes in the ball.
+
+    Source: Bojanowski et al. 2018, "Optimizing the Latent Space of Generative Networks".
+
+    Loss: `-log p(x | z)`, where z is the image's own code, at most 1 long.
     """
 
     version: ClassVar[int] = 2  # since 2, inputs that are no images are standardized

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from latentbench import LatentbenchError, Params
 
-__all__ = ["Backbone", "NetworkParams", "make_decoder", "make_encoder"]
+__all__ = ["Backbone", "NetworkParams", "make_decoder", "make_encoder", "uses_mlp"]
 
 Backbone = Literal["auto", "conv", "mlp"]
 SMALLEST = 8  # shortest side the conv backbone takes
@@ -52,7 +52,7 @@ def make_encoder(
     Raises:
         LatentbenchError: the shape is no image that "conv" can take.
     """
-    if _uses_mlp(backbone, shape):
+    if uses_mlp(backbone, shape):
         wide = 8 * channels
         return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), wide), *_hidden(wide), nn.Linear(wide, outputs))
     sizes, widths = _plan(shape, channels)
@@ -68,7 +68,7 @@ def make_decoder(
     backbone: Backbone, shape: tuple[int, ...], latent_dim: int, channels: int, hidden: int = 0
 ) -> nn.Module:
     """Return a network from codes `(n, latent_dim)` to `(n, *shape)`; the mirror image of the encoder."""
-    if _uses_mlp(backbone, shape):
+    if uses_mlp(backbone, shape):
         wide = 8 * channels
         return nn.Sequential(
             nn.Linear(latent_dim, wide), *_hidden(wide), nn.Linear(wide, prod(shape)), nn.Unflatten(1, shape)
@@ -105,7 +105,8 @@ class _UnflattenPixels(nn.Module):
         return flat.reshape(-1, *self.size).permute(0, 3, 1, 2)
 
 
-def _uses_mlp(backbone: Backbone, shape: tuple[int, ...]) -> bool:
+def uses_mlp(backbone: Backbone, shape: tuple[int, ...]) -> bool:
+    """Whether networks for inputs of this shape are dense layers, not convolutions."""
     image = len(shape) == 3 and min(shape[1:]) >= SMALLEST
     return backbone == "mlp" or (backbone == "auto" and not image)
 

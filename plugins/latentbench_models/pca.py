@@ -19,11 +19,15 @@ EXACT_UP_TO = 4096
 
 
 class PCA(SklearnModel):
-    """Principal component analysis: Pearson 1901, by scikit-learn; decodes in torch.
+    """Principal component analysis: the directions in which the data vary most; by scikit-learn, decodes in torch.
 
     Exact up to 4096 numbers per input; above, where that takes minutes to hours, by randomized iteration: Halko et
     al. 2011, "Finding Structure with Randomness", always from the same start. Inputs that are no images
     are centered in float64.
+
+    Source: Pearson 1901, "On Lines and Planes of Closest Fit to Systems of Points in Space".
+
+    Loss: `|x - m - W W^T (x - m)|^2`, where m is the mean and W has orthonormal columns; solved exactly.
     """
 
     version: ClassVar[int] = 2  # since 2, inputs far from 0 are centered first

@@ -40,7 +40,10 @@ class Pixels(Model):
 
 
 class RandomProjection(Model):
-    """Projection onto random orthonormal directions: Johnson and Lindenstrauss 1984; its transpose decodes."""
+    """Projection onto random orthonormal directions, whose transpose decodes: what needs no learning.
+
+    Source: Johnson and Lindenstrauss 1984, "Extensions of Lipschitz Mappings into a Hilbert Space".
+    """
 
     version: ClassVar[int] = 2  # since 2, the mean of inputs that are no images is taken in float64
     reference: ClassVar[Literal["", "floor", "yardstick", "ceiling"]] = "floor"

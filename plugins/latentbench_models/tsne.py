@@ -15,11 +15,16 @@ __all__ = ["TSNE"]
 
 
 class TSNE(Model):
-    """t-SNE: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE", by scikit-learn, started from PCA.
+    """t-SNE: a map to look at, on which neighbors stay neighbors; by scikit-learn, started from PCA.
 
     It learns no mapping for other items: `embed` maps the items it is given, all together, and the maps of two
     splits do not lie in one space. Started from PCA it draws no random numbers: the same items give the same map
     again, up to rounding; a trial's map is the one in its `codes.npz`.
+
+    Source: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
+
+    Loss: `sum_ij p_ij * log(p_ij / q_ij)`, where p are Gaussian similarities of inputs at a perplexity, and q of
+    codes, in proportion to 1 / (1 + |z_i - z_j|^2).
     """
 
     version: ClassVar[int] = 2  # since 2, inputs that are no images are centered first

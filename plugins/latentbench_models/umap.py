@@ -24,12 +24,18 @@ LARGE = 4096  # from this many items on umap-learn searches neighbors by other c
 
 
 class UMAP(SklearnModel):
-    """UMAP: McInnes, Healy and Melville 2018, "Uniform Manifold Approximation and Projection", by umap-learn.
+    """UMAP: a map to look at, or codes of a few numbers, on which neighbors stay neighbors; by umap-learn.
 
     Fitted to the training items; other items are placed among those, up to 10,000 at once, and together: an item's
     place depends on what is placed with it, by a tenth of the map and more where there are few. It cannot be
     reloaded without pickle, so its scores are made with the trial. It has no decoder: the inverse of umap-learn
     takes much of a second per image.
+
+    Source: McInnes, Healy and Melville 2018, "UMAP: Uniform Manifold Approximation and Projection for Dimension
+    Reduction".
+
+    Loss: `-sum_ij (p_ij * log q_ij + (1 - p_ij) * log(1 - q_ij))`, where p are memberships in the graph of
+    neighbors, and q = 1 / (1 + a * |z_i - z_j|^(2 b)) with a and b from `min_dist`; by negative sampling.
     """
 
     version: ClassVar[int] = 3  # since 3, inputs that are no images are centered first

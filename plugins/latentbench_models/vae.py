@@ -26,7 +26,12 @@ class ElboTerms(NamedTuple):
 
 
 class VAE(GradientModel):
-    """Variational autoencoder: Kingma and Welling 2014, "Auto-Encoding Variational Bayes"."""
+    """Variational autoencoder: an autoencoder and a density in one, so that new items can be drawn from a prior.
+
+    Source: Kingma and Welling 2014, "Auto-Encoding Variational Bayes".
+
+    Loss: `-log p(x | z) + KL(q(z | x) || p(z))`, z drawn from q(z | x).
+    """
 
     class Params(AutoencoderParams, Model.Params):
         """Parameters of the variational autoencoder."""

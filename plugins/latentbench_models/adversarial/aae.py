@@ -19,10 +19,15 @@ WIDER = 8  # layers of the critic, in channels: as wide as the mlp backbone
 
 
 class AAE(AE):
-    """Adversarial autoencoder: Makhzani et al. 2016, "Adversarial Autoencoders".
+    """Adversarial autoencoder: codes that follow the prior all together, without a density of each.
 
     A critic tells codes from draws of the standard normal, and the encoder fools it, so that all codes together
     follow the prior. Ours: encoder and decoder minimize distortion and fooling in one step, not in two phases.
+
+    Source: Makhzani et al. 2016, "Adversarial Autoencoders".
+
+    Loss: `-log p(x | z) - strength * log D(z)`, where z is the code of x; of the critic D:
+    `-log D(s) - log(1 - D(z))`, s drawn from the prior.
     """
 
     version: ClassVar[int] = 1

@@ -20,11 +20,18 @@ REAL_SHARE = 0.2  # of an input in what the critic shall call unmixed
 
 
 class ACAI(AE):
-    """ACAI: Berthelot et al. 2019, "Understanding and Improving Interpolation in Autoencoders via an ...".
+    """ACAI: an autoencoder whose codes can be mixed, so that what lies between two items looks real.
 
     A critic guesses from a decoded mixture how much two codes were mixed, from 0 to 1/2; the autoencoder makes it
     guess 0. Ours: the paper's weight of 0.5 stands beside a mean square error; here the regularizer is times the
     numbers of an input and stands beside nats, where 0.5 becomes 0.5 / (2 sigma^2), about 10.
+
+    Source: Berthelot et al. 2019, "Understanding and Improving Interpolation in Autoencoders via an Adversarial
+    Regularizer".
+
+    Loss: `-log p(x | z) + strength * n * c(m)^2`, where z is the code of x, n the numbers of an input, and m the
+    decoded mixture of a share a of z and 1 - a of another code, a even on [0, 1/2]; of the critic c:
+    `(c(m) - a)^2 + c(0.2 * x + 0.8 * decode(z))^2`.
     """
 
     version: ClassVar[int] = 1

@@ -23,11 +23,16 @@ FIT_SEED = 1_000_099  # of these candidates
 
 
 class GAN(GradientModel):
-    """Generative adversarial network: Goodfellow et al. 2014, with convolutions: Radford et al. 2016 (DCGAN).
+    """Generative adversarial network: new items that look real; codes of given items are fitted to them.
 
     The generator turns draws of the standard normal into images, a critic tells them from those of the data. There
     is no encoder: `encode` fits codes to images by `fit_codes`, as Creswell and Bharath 2019 do, with a penalty
     that keeps them where the prior lies. Ours: the backbones of `ae`, without batch normalization.
+
+    Source: Goodfellow et al. 2014, "Generative Adversarial Nets"; with convolutions: Radford et al. 2016 (DCGAN).
+
+    Loss: of the critic D: `-log D(x) - log(1 - D(decode(z)))`; of the generator: `-log D(decode(z))`, z drawn from
+    the prior.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "optimized"

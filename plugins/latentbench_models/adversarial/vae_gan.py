@@ -20,11 +20,18 @@ WIDER = 8  # features of the critic, in channels
 
 
 class VAEGAN(VAE):
-    """VAE-GAN: Larsen et al. 2016, "Autoencoding Beyond Pixels Using a Learned Similarity Metric".
+    """VAE-GAN: a VAE that compares images by what a critic sees in them, for sharper ones.
 
     A critic tells images from reconstructions and from decoded draws of the prior; images are compared by its
     features. Ours: features of a dense layer; the decoder fools the critic by the loss that does not saturate. The
     likelihood is that of `vae`, its sigma fitted to the reconstructions without an influence on them.
+
+    Source: Larsen et al. 2016, "Autoencoding Beyond Pixels Using a Learned Similarity Metric".
+
+    Loss: of the encoder: `|h(r) - h(x)|^2 / 2 + KL(q(z | x) || p(z))`, where z is drawn from q(z | x), r =
+    decode(z) and h are the critic's features; of the decoder: `similarity * |h(r) - h(x)|^2 / 2 - (log D(r) + log
+    D(s)) / 2`, where s is decoded from a draw of the prior; of the critic D: `-log D(x) - log(1 - D(r)) - log(1 -
+    D(s))`.
     """
 
     version: ClassVar[int] = 1

@@ -15,10 +15,15 @@ __all__ = ["FactorAnalysis"]
 
 
 class FactorAnalysis(AffineModel):
-    """Factor analysis: Spearman 1904; fitted by maximum likelihood as in Barber 2012, chapter 21, by scikit-learn.
+    """Factor analysis: what the numbers of an input have in common, apart from each one's noise; by scikit-learn.
 
     x = c W + mean + noise, with a variance of the noise for each number of an input; codes are the posterior means
     and their prior is the standard normal. The posterior is no diagonal normal, so it has no `posterior`.
+
+    Source: Spearman 1904, ""General Intelligence," Objectively Determined and Measured"; fitted by maximum
+    likelihood as in Barber 2012, "Bayesian Reasoning and Machine Learning", chapter 21.
+
+    Loss: `-log N(x; mean, W^T W + V)`, where V is the diagonal of the noise's variances.
     """
 
     deterministic: ClassVar[bool] = True

@@ -12,11 +12,17 @@ __all__ = ["Isomap"]
 
 
 class Isomap(FittedToSome):
-    """Isomap: Tenenbaum, de Silva and Langford 2000, "A Global Geometric Framework for Nonlinear ...".
+    """Isomap: a map that keeps distances along the data, not across; by scikit-learn.
 
-    By scikit-learn. Distances along the graph cost time and memory that grow with the square of the items, so it
-    is fitted to `items` of the training items; others are placed by their distances to these, each by itself. A
-    graph in several pieces is joined by the shortest links. It has no decoder.
+    Distances along the graph cost time and memory that grow with the square of the items, so it is fitted to
+    `items` of the training items; others are placed by their distances to these, each by itself. A graph in
+    several pieces is joined by the shortest links. It has no decoder.
+
+    Source: Tenenbaum, de Silva and Langford 2000, "A Global Geometric Framework for Nonlinear Dimensionality
+    Reduction".
+
+    Loss: `sum_ij (t(G)_ij - z_i . z_j)^2`, where G are distances along the graph of neighbors and t(G) = -G^2 / 2,
+    less the means of its rows and columns; solved exactly.
     """
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"

@@ -17,11 +17,16 @@ __all__ = ["KernelPCA"]
 
 
 class KernelPCA(FittedToSome):
-    """Kernel PCA: Schölkopf, Smola and Müller 1998, "Nonlinear Component Analysis as a Kernel Eigenvalue Problem".
+    """Kernel PCA: principal components of curved features, by scikit-learn.
 
-    By scikit-learn, fitted to `items` of the training items. It decodes as in Bakır, Weston and Schölkopf 2004,
+    It is fitted to `items` of the training items. It decodes as in Bakır, Weston and Schölkopf 2004,
     "Learning to Find Pre-Images", by kernel ridge regression from codes to inputs. Ours: the regression's kernel
     is always rbf, and `gamma` is in units of one over the total variance, of inputs there and of codes here.
+
+    Source: Schölkopf, Smola and Müller 1998, "Nonlinear Component Analysis as a Kernel Eigenvalue Problem".
+
+    Loss: `sum_ij (K_ij - z_i . z_j)^2`, where K is the kernel of two inputs, less the means of its rows and
+    columns; solved exactly.
     """
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "differentiable"

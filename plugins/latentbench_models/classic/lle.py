@@ -14,11 +14,16 @@ __all__ = ["LLE"]
 
 
 class LLE(FittedToSome):
-    """Locally linear embedding: Roweis and Saul 2000, "Nonlinear Dimensionality Reduction by Locally Linear ...".
+    """Locally linear embedding: a map on which each item is rebuilt from its neighbors as among the inputs.
 
     By scikit-learn, fitted to `items` of the training items, because it needs a dense matrix of all their pairs;
     others are placed by the weights that rebuild them from their neighbors among these, each by itself. Each code
     number has mean 0 and variance 1 on the items fitted to, as in the paper. It has no decoder.
+
+    Source: Roweis and Saul 2000, "Nonlinear Dimensionality Reduction by Locally Linear Embedding".
+
+    Loss: `sum_i |z_i - sum_j w_ij * z_j|^2`, over the neighbors j of i, where the weights w minimize the same of
+    the inputs and add up to 1; solved exactly.
     """
 
     decoder: ClassVar[Literal["differentiable", "opaque", "none"]] = "none"

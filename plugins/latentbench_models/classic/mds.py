@@ -18,12 +18,17 @@ __all__ = ["MDS"]
 
 
 class MDS(Model):
-    """Metric multidimensional scaling: Kruskal 1964, by scikit-learn's SMACOF (de Leeuw 1977).
+    """Metric multidimensional scaling: a map that keeps all distances as well as it can; by scikit-learn.
 
     It learns no mapping for other items: `embed` maps the items it is given, all together, and the maps of two
     splits do not lie in one space. Started from classical scaling it draws no random numbers. Time and memory grow
     with the square of the items: more than `items` are not applicable. Ours: distances are those of the inputs, so
     stress is the squared error of distances that the iterations have reached, without rank regression.
+
+    Source: Kruskal 1964, "Multidimensional Scaling by Optimizing Goodness of Fit to a Nonmetric Hypothesis"; by
+    SMACOF (de Leeuw 1977).
+
+    Loss: `sum_ij (|x_i - x_j| - |z_i - z_j|)^2`, over all pairs of items.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "none"

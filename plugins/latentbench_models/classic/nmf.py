@@ -18,11 +18,15 @@ __all__ = ["NMF"]
 
 
 class NMF(SklearnModel):
-    """Non-negative matrix factorization: Lee and Seung 1999, "Learning the Parts of Objects by Non-negative ...".
+    """Non-negative matrix factorization: parts that add up and never cancel.
 
     Ours: parts are fitted by scikit-learn's coordinate descent on the squared error (the paper's updates maximize
     a Poisson likelihood) and have length 1; codes are the exact non-negative least squares of each input, found
     item by item: scikit-learn's stop together, so that an item's code would depend on those beside it.
+
+    Source: Lee and Seung 1999, "Learning the Parts of Objects by Non-negative Matrix Factorization".
+
+    Loss: `|x - z P|^2`, where code z and parts P have no number below 0.
     """
 
     encoder: ClassVar[Literal["amortized", "optimized", "none"]] = "optimized"

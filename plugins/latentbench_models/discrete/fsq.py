@@ -18,11 +18,15 @@ MARGIN = 1e-3  # of the paper's code, beyond the outermost values, so that these
 
 
 class FSQ(AE):
-    """FSQ: Mentzer et al. 2024, "Finite Scalar Quantization: VQ-VAE Made Simple".
+    """FSQ: codes of few values each, to be stored in few bits or modeled as words, without a codebook.
 
     Each number of a code is bounded and rounded to one of a few values in [-1, 1]; gradients pass straight through
     the rounding. Ours: a code is one vector, not a grid of them, with the same number of values in each place;
     the encoder's outputs are multiplied by 10.
+
+    Source: Mentzer et al. 2024, "Finite Scalar Quantization: VQ-VAE Made Simple".
+
+    Loss: `-log p(x | z)`, where z is the rounded code of x.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("levels",)

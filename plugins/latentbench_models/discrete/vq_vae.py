@@ -19,11 +19,17 @@ FORGOTTEN = 0.01  # of the count of an even use, below which a codeword is place
 
 
 class VQVAE(AE):
-    """VQ-VAE: van den Oord et al. 2017, "Neural Discrete Representation Learning", with its appendix A.1 for EMA.
+    """VQ-VAE: codes made of learned codewords, to be stored in few bits or modeled as words.
 
     Pieces of a code are replaced by the nearest of some learned codewords; gradients pass straight through. Ours:
     a code is one vector cut into pieces, not a grid; averages are renewed from the encoder after its step; and a
     codeword that they have all but forgotten moves to a piece of the batch.
+
+    Source: van den Oord et al. 2017, "Neural Discrete Representation Learning", with its appendix A.1 for EMA.
+
+    Loss: `-log p(x | z) + pull * commitment * |e - z|^2`, where z is made of the codewords nearest to the
+    encoder's output e and held still in the distance; with codebook = gradient also `+ pull * |e - z|^2`, with e
+    held still.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("codebook", "codewords")

@@ -16,10 +16,15 @@ __all__ = ["ContractiveAE"]
 
 
 class ContractiveAE(AE):
-    """Contractive autoencoder: Rifai et al. 2011, "Contractive Auto-Encoders: Explicit Invariance During ...".
+    """Contractive autoencoder: codes that change little where the input changes little.
 
     Ours: the slope of the encoder is taken along one random direction per image, whose mean is the paper's norm,
     for any backbone; and weights are not tied, so that small codes before large weights escape a part of it.
+
+    Source: Rifai et al. 2011, "Contractive Auto-Encoders: Explicit Invariance During Feature Extraction".
+
+    Loss: `-log p(x | z) + strength * |v^T dz/dx|^2`, where z is the code of x and v a normal direction, so that
+    the mean of the second term is the squared norm of the encoder's Jacobian.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("strength",)

@@ -16,10 +16,14 @@ __all__ = ["DenoisingAE"]
 
 
 class DenoisingAE(AE):
-    """Denoising autoencoder: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising ...".
+    """Denoising autoencoder: codes that withstand corrupted inputs.
 
     Reconstructs an input from a corrupted copy; `encode` gets clean inputs. Ours: any backbone, and of inputs that
     are no images, masked numbers take the mean of the training data and noise is in units of their spread.
+
+    Source: Vincent et al. 2008, "Extracting and Composing Robust Features with Denoising Autoencoders".
+
+    Loss: `-log p(x | z)`, where z is the code of a corrupted copy of x.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("corruption", "level")

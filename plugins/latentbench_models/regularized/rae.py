@@ -17,10 +17,15 @@ __all__ = ["RAE"]
 
 
 class RAE(AE):
-    """RAE: Ghosh et al. 2020, "From Variational to Deterministic Autoencoders".
+    """RAE: a VAE's smooth space without its noise, by short codes and a smooth decoder.
 
     New codes come from a Gaussian fitted to those of the training images, as in the paper, so there is no `prior`.
     Ours: the slope of the decoder is taken along one random direction per image, whose mean is the paper's norm.
+
+    Source: Ghosh et al. 2020, "From Variational to Deterministic Autoencoders".
+
+    Loss: `-log p(x | z) + beta * |z|^2 / 2 + strength * S`, where z is the code of x and S is the sum of the
+    decoder's squared weights (l2), or half the squared slope of the decoder at z along a normal direction (gp).
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("regularizer", "strength")

@@ -13,10 +13,14 @@ __all__ = ["SparseAE"]
 
 
 class SparseAE(AE):
-    """k-sparse autoencoder: Makhzani and Frey 2014, "k-Sparse Autoencoders".
+    """k-sparse autoencoder: codes of which few numbers are not 0.
 
     Only the largest numbers of a code are kept, all others are 0; a penalty on codes could be escaped by small
     codes and large weights. Ours: any backbone, and as many numbers are kept in tests as in training.
+
+    Source: Makhzani and Frey 2014, "k-Sparse Autoencoders".
+
+    Loss: `-log p(x | z)`, where z holds the `active` largest numbers of the encoder's output.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("active",)

@@ -16,10 +16,15 @@ __all__ = ["SWAE"]
 
 
 class SWAE(AE):
-    """SWAE: Kolouri et al. 2019, "Sliced Wasserstein Auto-Encoders".
+    """SWAE: codes that follow a prior all together, by their distances along random directions.
 
     Ours: as many random directions as a batch has rows, a standard normal prior, and the reconstruction term of
     `ae` in nats per image.
+
+    Source: Kolouri et al. 2019, "Sliced Wasserstein Auto-Encoders".
+
+    Loss: `-log p(x | z) + strength * SW^2`, where z is the code of x and SW^2 the mean squared distance, along
+    random directions, between the sorted codes of the batch and as many sorted draws of the prior.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("strength",)

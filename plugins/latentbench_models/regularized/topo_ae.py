@@ -19,11 +19,17 @@ SHORTEST = 1e-12  # squared distance below which an edge has no slope
 
 
 class TopoAE(AE):
-    """Topological autoencoder: Moor et al. 2020, "Topological Autoencoders".
+    """Topological autoencoder: codes that keep which items hang together, and how closely.
 
     Persistent homology of dimension 0: the edges of a batch's minimum spanning tree. As in the authors' code,
     distances of inputs are over the largest of the batch, those of codes over a learned scale, and the term is
     divided by the rows of the batch. Ours: the reconstruction term is that of `ae`, in nats per image.
+
+    Source: Moor et al. 2020, "Topological Autoencoders".
+
+    Loss: `-log p(x | z) + strength * sum_ij (|x_i - x_j| / m - |z_i - z_j| / s)^2 / (2 * n)`, where z is the code
+    of x, the sum is over the edges ij of the trees of the inputs and of the codes, m is the largest distance of
+    two inputs, s is learned, and n is the number of rows.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("strength",)

@@ -16,10 +16,15 @@ __all__ = ["WAEMMD"]
 
 
 class WAEMMD(AE):
-    """WAE-MMD: Tolstikhin et al. 2018, "Wasserstein Auto-Encoders".
+    """WAE-MMD: codes that follow a prior all together, by the maximum mean discrepancy.
 
     Ours: the reconstruction term is that of `ae`, nats per image; the paper's is a squared error, so that its
     strength of 10 is a smaller one.
+
+    Source: Tolstikhin et al. 2018, "Wasserstein Auto-Encoders".
+
+    Loss: `-log p(x | z) + strength * MMD^2`, where z is the code of x and MMD^2 that of the batch's codes and as
+    many draws of the prior.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("strength",)

@@ -17,10 +17,15 @@ TINY = 1e-5
 
 
 class BarlowTwins(TwoViews):
-    """Barlow Twins: Zbontar et al. 2021, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction".
+    """Barlow Twins: codes that changes of the input leave alone, without repeating themselves.
 
     Over a batch, each number of the projection of one view shall be correlated with the same number of the other
     view and with no other number. Ours: the backbones of `ae`, a head of three layers of one width.
+
+    Source: Zbontar et al. 2021, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction".
+
+    Loss: `sum_i (1 - R_ii)^2 + redundancy * sum_ij R_ij^2`, the second sum over i other than j, where R are the
+    correlations of the projections of two views over the batch.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("redundancy",)

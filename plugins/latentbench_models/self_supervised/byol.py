@@ -21,11 +21,16 @@ TARGET = "target_"
 
 
 class BYOL(TwoViews):
-    """BYOL: Grill et al. 2020, "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning".
+    """BYOL: codes that changes of the input leave alone, learned without comparing different items.
 
     From one view, encoder, head and a predictor predict what a slow copy of encoder and head makes of the other.
     The copy lies in buffers; `update` moves it to the encoder after each step. Ours: the backbones of `ae`, and a
     first momentum of 0.99 (the paper's 0.996 is for a hundred times as many steps).
+
+    Source: Grill et al. 2020, "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning".
+
+    Loss: `2 - 2 * cos(f(u), t(v)) + 2 - 2 * cos(f(v), t(u))`, where u and v are two views, f the predictor's
+    output and t the slow copy's.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("momentum",)

@@ -17,10 +17,15 @@ __all__ = ["SimCLR", "nt_xent"]
 
 
 class SimCLR(TwoViews):
-    """SimCLR: Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations".
+    """SimCLR: codes that changes of the input leave alone and that tell different items apart.
 
     Two views of an input shall be nearer to each other than to the views of all others in the batch. Ours: the
     backbones of `ae`, without batch normalization; crops of 0.6 to 1 of the area, not 0.08; no change of colors.
+
+    Source: Chen et al. 2020, "A Simple Framework for Contrastive Learning of Visual Representations".
+
+    Loss: `-log(exp(cos(u, v) / temperature) / sum_w exp(cos(u, w) / temperature))`, where u and v are the
+    projections of two views of an input and w runs over all others of the batch, v among them.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("temperature",)

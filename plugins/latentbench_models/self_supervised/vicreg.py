@@ -18,10 +18,17 @@ TINY = 1e-4
 
 
 class VICReg(TwoViews):
-    """VICReg: Bardes, Ponce and LeCun 2022, "VICReg: Variance-Invariance-Covariance Regularization for ...".
+    """VICReg: codes that changes of the input leave alone, each number of which varies and says something else.
 
     Two views shall give one projection, whose numbers vary and are not correlated. As in the paper's algorithm 1,
     the invariance is a mean over numbers, too. Ours: the backbones of `ae`, a head of three layers of one width.
+
+    Source: Bardes, Ponce and LeCun 2022, "VICReg: Variance-Invariance-Covariance Regularization for
+    Self-Supervised Learning".
+
+    Loss: `invariance * |u - v|^2 / k + variance * (S(u) + S(v)) + covariance * (C(u) + C(v))`, where u and v are
+    the projections of two views, of k numbers, S is the mean of what their standard deviations over the batch lack
+    of 1, and C the sum of their squared covariances, over k.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("invariance",)

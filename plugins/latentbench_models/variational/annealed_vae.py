@@ -15,10 +15,15 @@ __all__ = ["AnnealedVAE"]
 
 
 class AnnealedVAE(VAE):
-    """AnnealedVAE: Burgess et al. 2018, "Understanding Disentangling in beta-VAE".
+    """AnnealedVAE: dimensions that are factors, with more said about an input as training goes on.
 
     The rate is held at a capacity that rises from 0; where it rises faster than the decoder learns, variances
     make up a rate that says nothing. Ours: it rises over a share of the training, whatever the number of steps.
+
+    Source: Burgess et al. 2018, "Understanding Disentangling in beta-VAE".
+
+    Loss: `-log p(x | z) + gamma * |R - C|`, z drawn from q(z | x), where R is the mean of KL(q(z | x) || p(z))
+    over the batch and C rises evenly from 0 to `capacity`.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("capacity",)

@@ -16,10 +16,15 @@ __all__ = ["BetaTCVAE", "total_correlation"]
 
 
 class BetaTCVAE(VAE):
-    """beta-TCVAE: Chen et al. 2018, "Isolating Sources of Disentanglement in Variational Autoencoders".
+    """beta-TCVAE: dimensions that are factors, by a price on their dependence alone.
 
     The total correlation is estimated by minibatch weighted sampling, the paper's equation S3. Ours: the rest of
     the rate is its closed form, not a sample, so that beta = 1 is the VAE.
+
+    Source: Chen et al. 2018, "Isolating Sources of Disentanglement in Variational Autoencoders".
+
+    Loss: `-log p(x | z) + KL(q(z | x) || p(z)) + (beta - 1) * (log q(z) - sum_k log q(z_k))`, z drawn from
+    q(z | x), where q(z) and q(z_k) are those of all inputs, estimated from the batch.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("beta",)

@@ -16,10 +16,16 @@ __all__ = ["DIPVAE"]
 
 
 class DIPVAE(VAE):
-    """DIP-VAE: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled ...".
+    """DIP-VAE: dimensions that are factors, by codes without correlations.
 
     The covariance is that of one batch, as in the paper. Ours: the weight of the variances is said as a multiple
     of the other one, so that one number is the strength.
+
+    Source: Kumar et al. 2018, "Variational Inference of Disentangled Latent Concepts from Unlabeled Observations".
+
+    Loss: `-log p(x | z) + KL(q(z | x) || p(z)) + strength * (sum_ij C_ij^2 + diagonal * sum_i (C_ii - 1)^2)`, z
+    drawn from q(z | x), the first sum over i other than j, where C is the covariance of the means of q(z | x) over
+    the batch and, with II, the mean of its variances on the diagonal.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("kind", "strength")

@@ -16,11 +16,16 @@ __all__ = ["FactorVAE"]
 
 
 class FactorVAE(VAE):
-    """FactorVAE: Kim and Mnih 2018, "Disentangling by Factorising".
+    """FactorVAE: dimensions that are factors, by a price on their dependence, which a discriminator estimates.
 
     A discriminator tells codes from codes whose dimensions are shuffled over the batch; its log odds estimate the
     total correlation. Ours: it learns from new codes of the same batch, not of a second one, with the VAE's
     learning rate, and is smaller than the paper's six layers of 1000.
+
+    Source: Kim and Mnih 2018, "Disentangling by Factorising".
+
+    Loss: `-log p(x | z) + KL(q(z | x) || p(z)) + gamma * log(D(z) / (1 - D(z)))`, z drawn from q(z | x); of the
+    discriminator D: `-(log D(z) + log(1 - D(s))) / 2`, where s are shuffled codes.
     """
 
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -16,11 +16,16 @@ __all__ = ["InfoVAE"]
 
 
 class InfoVAE(VAE):
-    """InfoVAE: Zhao et al. 2019, "InfoVAE: Balancing Learning and Inference in Variational Autoencoders".
+    """InfoVAE: codes that follow the prior all together, so that each may still say much about its input.
 
     With the maximum mean discrepancy between codes and prior, the paper's MMD-VAE. Ours: an estimate of it without
     bias, with as many samples of the prior as there are codes; and a smaller strength than its 1000, with which
     codes of the digits collapse.
+
+    Source: Zhao et al. 2019, "InfoVAE: Balancing Learning and Inference in Variational Autoencoders".
+
+    Loss: `-log p(x | z) + (1 - alpha) * KL(q(z | x) || p(z)) + (alpha + strength - 1) * MMD^2`, z drawn from
+    q(z | x), where MMD^2 is that of the batch's codes and as many draws of the prior.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("alpha", "strength")

@@ -16,9 +16,14 @@ __all__ = ["IWAE"]
 
 
 class IWAE(VAE):
-    """IWAE: Burda et al. 2016, "Importance Weighted Autoencoders".
+    """IWAE: a tighter bound on the density than the VAE's, for a better model of the data.
 
     The paper's model of one stochastic layer; its bound, equation 8, through reparametrized samples.
+
+    Source: Burda et al. 2016, "Importance Weighted Autoencoders".
+
+    Loss: `-log (1 / k) * sum_i p(x | z_i) * p(z_i) / q(z_i | x)`, over k = `samples` codes z_i drawn from q(z |
+    x).
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("samples",)

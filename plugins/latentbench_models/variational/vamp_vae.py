@@ -17,10 +17,15 @@ __all__ = ["VampVAE"]
 
 
 class VampVAE(VAE):
-    """VampPrior VAE: Tomczak and Welling 2018, "VAE with a VampPrior".
+    """VampPrior VAE: a prior that goes where the codes are, so that draws of it look like the data.
 
     The prior is the mixture of the posteriors of learned pseudo-inputs. Ours: of one layer of codes; pseudo-inputs
     come out of a sigmoid where the data are images, and are fewer than the paper's 500.
+
+    Source: Tomczak and Welling 2018, "VAE with a VampPrior".
+
+    Loss: `-log p(x | z) + log q(z | x) - log((1 / K) * sum_k q(z | u_k))`, z drawn from q(z | x), where u_k are
+    the K pseudo-inputs.
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("pseudo_inputs",)

@@ -1,0 +1,1 @@
+"""Models whose decoder takes noise off in steps."""
