@@ -232,6 +232,10 @@ def test_the_page_of_metrics_is_what_they_declare():
     subprocess.run([sys.executable, str(ROOT / "docs" / "make_metrics.py"), "--check"], check=True)
 
 
+def test_the_page_of_models_is_what_they_declare():
+    subprocess.run([sys.executable, str(ROOT / "docs" / "make_models.py"), "--check"], check=True)
+
+
 def test_the_tables_of_the_reference_are_what_the_code_says():
     subprocess.run([sys.executable, str(ROOT / "docs" / "make_reference.py"), "--check"], check=True)
 

@@ -18,6 +18,7 @@ from latentbench.terminal.output import echo
 
 if TYPE_CHECKING:
     from latentbench.metric import Metric, PairMetric
+    from latentbench.model import Model
     from latentbench.scores import Score
 
 __all__ = ["command"]
@@ -42,11 +43,13 @@ def _explain(kind: Kind, name: str, cls: Any, plugins: Plugins) -> None:
     registration = plugins.find(kind, name)
     plugin = registration.plugin
     of_metrics = kind in ("metric", "pair_metric")
-    text = cls.explain(registration.summary) if of_metrics else inspect.getdoc(cls)
+    text = cls.explain(registration.summary) if of_metrics else _about(kind, cls)
     echo(f"{spoken(kind)} {name}, version {cls.version}, from {plugin.name} {plugin.version}".rstrip())
     echo()
     print_prose(text or "no description")
     echo()
+    if kind == "model":
+        _show_facts(cls)
     _show_params(cls)
     if kind == "pair_metric":
         _show_pair_terms(cls)
@@ -55,6 +58,22 @@ def _explain(kind: Kind, name: str, cls: Any, plugins: Plugins) -> None:
         _show_terms(cls)
         for score, declared in cls.scores.items():
             _show_score(score, declared, registration.summary)
+
+
+def _about(kind: Kind, cls: type) -> str | None:
+    """Return the docstring; of a model without the paragraphs that `_show_facts` prints."""
+    if kind != "model":
+        return inspect.getdoc(cls)
+    from latentbench.cli._shared.model_facts import model_text
+
+    return model_text(cls).about
+
+
+def _show_facts(cls: type[Model]) -> None:
+    from latentbench.cli._shared.model_facts import model_facts
+
+    print_table([(f"{name}:", fact) for name, fact in model_facts(cls)], indent=2)
+    echo()
 
 
 def _show_params(cls: Any) -> None:

@@ -136,10 +136,28 @@ def test_info_explains_a_model(cli):
     status, out, _ = cli("info", "beta_vae")
     assert status == 0
     assert out.startswith("model beta_vae, version 3, from latentbench:latentbench-models ")
-    assert "Higgins et al. 2017" in out
+    words = " ".join(out.split())
+    assert 'source: Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained' in words
+    assert "loss: `-log p(x | z) + beta * KL(q(z | x) || p(z))`, z drawn from q(z | x)." in words
+    assert "in groups: yes, with trials that differ in the seed, beta" in words
     (row,) = [re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith("  beta ")]
     assert row[:3] == ["beta", "4.0", "number, >= 0"]
     assert "weight of the rate, in nats per image" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("tsne", ["encodes: no: all items of a split", "decodes: no", "new items: none", "in tables: shown, not"]),
+        ("umap", ["reloads: no: scored with its trial", "seeds: several"]),
+        ("pca", ["new items: from a Gaussian", "in groups: no: it takes no gradient steps", "as a yardstick"]),
+        ("supervised", ["in tables: an upper bound, trained by labels: never starred"]),
+        ("gan", ["encodes: yes, by fitting a code to each input", "new items: from its prior", "reloads: yes"]),
+    ],
+)
+def test_info_says_what_a_model_can_do(cli, name, facts):
+    words = " ".join(cli("info", name)[1].split())
+    assert [fact for fact in facts if fact not in words] == []
 
 
 @pytest.mark.parametrize("kind", ["dataset", "model", "metric"])
