@@ -37,6 +37,7 @@ __all__ = [
     "load_splits",
     "split_space",
     "trained_model",
+    "training_inputs",
     "training_rows",
 ]
 
@@ -149,6 +150,16 @@ def _of(trial: Trial) -> tuple[str, str]:
 def load_splits(plugins: Plugins, trial: Trial) -> Splits:
     """Load a trial's dataset; the last two stay in memory."""
     return _load(plugins, *_of(trial)).splits
+
+
+def training_inputs(trial: Trial, plugins: Plugins, *, keep: bool) -> tuple[int, ...]:
+    """Return the shape `(n, *shape)` of the inputs of a trial's training split.
+
+    `keep`: the data stay in memory; where other processes need them, they need not be here too.
+    """
+    key = plugins, *_of(trial)
+    loaded = _load(*key) if keep or key in _MEMORY else _read(*key)
+    return loaded.splits.train.inputs.shape
 
 
 def changed_data(plugins: Plugins, trial: Trial) -> list[str]:

@@ -12,10 +12,11 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn import functional
 
 from latentbench import DataSpec, GradientModel, LatentSpace, Model, Split, run
-from latentbench.convolutions import cpu, matmul
+from latentbench.convolutions import cpu, matmul, stacked
 from latentbench.convolutions.choice import convolutions_for_codes
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
+from latentbench.convolutions.stacked import StackedConvolutions
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 from latentbench.table.build import comparison_table
@@ -72,7 +73,7 @@ def gradients(convolve, arguments):
 
 def counted(monkeypatch, function):
     """Count the calls of an autograd function."""
-    calls, module = [], {"_FastConvolution": cpu, "_Matmul": matmul}[function]
+    calls, module = [], {"_FastConvolution": cpu, "_Matmul": matmul, "_Products": stacked}[function]
     plain = getattr(module, function).apply
     monkeypatch.setattr(getattr(module, function), "apply", lambda *a: calls.append(1) or plain(*a))
     return calls
@@ -128,6 +129,53 @@ def test_matrix_products_under_vmap_over_stacked_weights(rows_at_once, transpose
             actual = vmap(all_of)(*stacks)
         for member, reference in enumerate(expected):
             assert_equal([value[member] for value in actual], reference)
+
+
+def stacks_of(case):
+    """Return a convolution, the arguments of three members as stacks, and those of each member."""
+    convolve, arguments = make(*case)
+    stacks = [torch.stack([value, value.flip(0), 2 * value]).detach().requires_grad_() for value in arguments]
+    return convolve, stacks, [[value[i].detach().requires_grad_() for value in stacks] for i in range(3)]
+
+
+@pytest.mark.parametrize("transposed", TRANSPOSED)
+def test_stacks_on_a_cpu_are_the_convolutions_of_their_members(monkeypatch, transposed):
+    calls, count = counted(monkeypatch, "_Products"), 0
+    for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 5):
+        convolve, stacks, members = stacks_of(case)
+        expected = [gradients(convolve, arguments) for arguments in members]
+        with StackedConvolutions():
+            result = vmap(convolve)(*stacks)
+        way = torch.stack([direction(reference[0]) for reference in expected])
+        actual = [result, *torch.autograd.grad(result, stacks, way)]
+        for member, reference in enumerate(expected):
+            assert_equal([value[member] for value in actual], reference)
+        count += 1
+    assert len(calls) == count > 40
+
+
+@pytest.mark.parametrize("transposed", TRANSPOSED)
+def test_stacks_on_a_cpu_can_be_differentiated_twice(transposed):
+    for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 29):
+        convolve, stacks, members = stacks_of(case)
+        expected = [penalty(convolve, arguments) for arguments in members]
+        with StackedConvolutions():
+            actual = penalty(vmap(convolve), stacks)
+        for member, reference in enumerate(expected):
+            assert_equal([value[member] for value in actual], reference)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 2])
+@pytest.mark.parametrize("transposed", TRANSPOSED)
+def test_members_of_a_stack_may_share_an_argument(shared, transposed):
+    convolve, stacks, members = stacks_of(((7, 8), (4, 4), (2, 2), (1, 1), (3, 5), transposed))
+    dims = tuple(None if place == shared else 0 for place in range(3))
+    mixed = [value[0] if place == shared else value for place, value in enumerate(stacks)]
+    with StackedConvolutions():
+        actual = vmap(convolve, in_dims=dims)(*mixed)
+    for member, arguments in enumerate(members):
+        arguments[shared] = members[0][shared]
+        assert_equal([actual[member]], [convolve(*arguments)])
 
 
 def penalty(convolve, arguments):
@@ -392,10 +440,12 @@ def test_transforms_of_torch_func_work_inside(network):
         assert_equal(transforms(), expected)
     with FastConvolutions():
         assert_equal(transforms(), expected)
+    with StackedConvolutions():
+        assert_equal(transforms(), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch's own, when it first does this
-@pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions])
+@pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions, StackedConvolutions])
 def test_forward_derivatives_work_inside(network, mode):
     model, image = network
     way = torch.ones_like(image)
@@ -485,7 +535,7 @@ def test_training_leaves_convolutions_to_torch_on_request(monkeypatch, images, o
     assert not calls
 
 
-@pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, MatmulConvolutions)])
+@pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, StackedConvolutions)])
 def test_groups_leave_convolutions_to_torch_on_request(monkeypatch, stacked, usual):
     assert trainer._convolutions(True, stacked, torch.device("cpu")) is usual
     monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")

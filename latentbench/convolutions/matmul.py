@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from latentbench.convolutions.calls import Call, ConvolutionMode, Pair
 
-__all__ = ["MatmulConvolutions"]
+__all__ = ["Geometry", "MatmulConvolutions", "prepared"]
 
 # Both are for CUDA, and guesses until `benchmarks/gpu.py` has measured them.
 LONGEST = 2048  # rows that one product of a weight gradient adds up: longer ones keep few thread blocks busy
@@ -26,14 +26,19 @@ class MatmulConvolutions(ConvolutionMode):
 
     def convolve(self, call: Call) -> Tensor | None:
         """Return the result."""
-        device = call.input.device.type
-        if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
-            call = call._replace(input=call.input.to(dtype), weight=call.weight.to(dtype))
-        kernel = call.weight.shape[2], call.weight.shape[3]
-        geometry = _Geometry(*_fine_size(call), *kernel, *call.stride, *call.padding)
+        call, geometry = prepared(call)
         result: Tensor = _Matmul.apply(call.input, call.weight, geometry, call.transposed)
         return result if call.bias is None else result + call.bias.to(result.dtype).view(-1, 1, 1)
+
+
+def prepared(call: Call) -> tuple[Call, Geometry]:
+    """Return a convolution in the precision that autocast asks for, and its sizes."""
+    device = call.input.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        call = call._replace(input=call.input.to(dtype), weight=call.weight.to(dtype))
+    kernel = call.weight.shape[2], call.weight.shape[3]
+    return call, Geometry(*_fine_size(call), *kernel, *call.stride, *call.padding)
 
 
 def _fine_size(call: Call) -> Pair:
@@ -50,7 +55,7 @@ def _fine_size(call: Call) -> Pair:
     return height, width
 
 
-class _Geometry(NamedTuple):
+class Geometry(NamedTuple):
     """Size of the fine image, kernel, stride and padding of a convolution."""
 
     height: int
@@ -81,6 +86,10 @@ class _Geometry(NamedTuple):
         (down, right), (height, width) = self.taps, self.coarse
         return height + down - 1, width + right - 1
 
+    def missing(self, height: int, width: int) -> Pair:
+        """Pixels below and behind an image of whole blocks that no window reaches."""
+        return max(0, self.height + self.padding_down - height), max(0, self.width + self.padding_right - width)
+
 
 class _Matmul(torch.autograd.Function):
     """A convolution from the fine image to the coarse one, or the transposed one back.
@@ -92,7 +101,7 @@ class _Matmul(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(image: Tensor, weight: Tensor, geometry: _Geometry, transposed: bool) -> Tensor:
+    def forward(image: Tensor, weight: Tensor, geometry: Geometry, transposed: bool) -> Tensor:
         """Return the image after the convolution, `(n, c, h, w)`."""
         return _spread(image, weight, geometry) if transposed else _gather(image, weight, geometry)
 
@@ -129,14 +138,14 @@ class _Matmul(torch.autograd.Function):
         return to_image, to_weight, None, None
 
 
-def _gather(fine: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+def _gather(fine: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Convolve: each coarse pixel gathers its window."""
     height, width = geometry.coarse
     rows = _block_windows(fine, geometry) @ _as_matrix(weight, geometry)
     return rows.reshape(len(fine), height, width, -1).permute(0, 3, 1, 2)
 
 
-def _spread(coarse: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+def _spread(coarse: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Convolve transposed: each block of fine pixels gathers the coarse pixels that reach it."""
     (down, right), (rows, columns), fine = geometry.taps, geometry.blocks, weight.shape[1]
     image = functional.pad(coarse.permute(0, 2, 3, 1), (0, 0, right - 1, right - 1, down - 1, down - 1))
@@ -148,17 +157,14 @@ def _spread(coarse: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
     blocks = _product(torch.cat(reach, -1).flatten(0, 2), matrix.flatten(0, 1))
     image = blocks.reshape(len(coarse), rows, columns, *step, fine).transpose(2, 3)
     image = image.reshape(len(coarse), rows * step[0], columns * step[1], fine)
-    missing = (
-        max(0, geometry.height + geometry.padding_down - image.shape[1]),
-        max(0, geometry.width + geometry.padding_right - image.shape[2]),
-    )
+    missing = geometry.missing(image.shape[1], image.shape[2])
     if any(missing):
         image = functional.pad(image, (0, 0, 0, missing[1], 0, missing[0]))
     top, left = geometry.padding_down, geometry.padding_right
     return image[:, top : top + geometry.height, left : left + geometry.width].permute(0, 3, 1, 2)
 
 
-def _weight_product(coarse: Tensor, fine: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+def _weight_product(coarse: Tensor, fine: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """Gradient of the weight: windows of the fine image times the coarse one."""
     (down, right), step = geometry.taps, (geometry.stride_down, geometry.stride_right)
     product = _long_product(_block_windows(fine, geometry), coarse.permute(0, 2, 3, 1).flatten(0, 2))
@@ -189,7 +195,7 @@ def _on_gpu(tensor: Tensor) -> bool:
     return tensor.device.type == "cuda"
 
 
-def _as_matrix(weight: Tensor, geometry: _Geometry) -> Tensor:
+def _as_matrix(weight: Tensor, geometry: Geometry) -> Tensor:
     """Lay out the weight as `(taps * stride * fine channels, coarse channels)`, zeros where the kernel ends."""
     (down, right), step = geometry.taps, (geometry.stride_down, geometry.stride_right)
     missing = down * step[0] - geometry.kernel_height, right * step[1] - geometry.kernel_width
@@ -199,7 +205,7 @@ def _as_matrix(weight: Tensor, geometry: _Geometry) -> Tensor:
     return whole.permute(2, 4, 3, 5, 1, 0).reshape(-1, weight.shape[0])
 
 
-def _block_windows(fine: Tensor, geometry: _Geometry) -> Tensor:
+def _block_windows(fine: Tensor, geometry: Geometry) -> Tensor:
     """Lay out the window of each coarse pixel as a row of whole blocks `(n * h * w, taps * stride * channels)`."""
     (down, right), (rows, columns), (height, width) = geometry.taps, geometry.blocks, geometry.coarse
     step = geometry.stride_down, geometry.stride_right

@@ -27,8 +27,8 @@ class Execution:
         device: "auto" (cuda where there is one), "cpu" or "cuda".
         timeout: seconds that a trial may take.
         rerun: run again what "failed", what "changed" in source since, or "all"; "missing": nothing.
-        group_size: how many trials are trained together on CUDA, at most; None: 16. They differ in their seed and
-            PerMember parameters alone.
+        group_size: how many trials are trained together at most, on CUDA or where their inputs are small; None:
+            16. They differ in their seed and PerMember parameters alone.
         timing: run trials alone, one at a time, and those again that did not; their cost scores can be compared.
         debug: run one trial, the first that is left, in this process; its output goes where this process's goes,
             and `breakpoint()` works.
@@ -84,16 +84,16 @@ class Execution:
             RequestError: parts of it contradict each other, or the machine.
         """
         device = choose_device(self.device, here=not self.elsewhere)
-        self._refuse_contradictions(device)
+        self._refuse_contradictions()
         if self.elsewhere:
             return replace(self, device=device, group_size=self.group_size or _group(device))
         workers = 0 if self.debug else self.workers
         if workers is None:
             workers = 1 if self.timing or device == "cuda" else default_workers(threads)
-        group = self.group_size or (1 if self.timing else _group(device))
+        group = self.group_size or (1 if self.timing else GROUP_SIZE)
         return replace(self, device=device, workers=workers, group_size=group)
 
-    def _refuse_contradictions(self, device: str) -> None:
+    def _refuse_contradictions(self) -> None:
         self._refuse_for_executor()
         if self.timeout is not None and (self.workers == 0 or self.debug):
             here = "--debug" if self.debug else "--workers 0"
@@ -102,9 +102,8 @@ class Execution:
             raise RequestError("--debug runs one trial in this very process; leave out --workers")
         if self.timing and (self.workers or 1) > 1:
             raise RequestError("--timing runs trials one at a time; leave out --workers")
-        if (self.group_size or 1) > 1 and (self.timing or device != "cuda"):
-            why = "--timing runs trials alone" if self.timing else "on a CPU, trials trained together are slower"
-            raise RequestError(f"--group-size {self.group_size}: {why}; leave it out")
+        if (self.group_size or 1) > 1 and self.timing:
+            raise RequestError(f"--group-size {self.group_size}: --timing runs trials alone; leave it out")
 
     def _refuse_for_executor(self) -> None:
         if not self.elsewhere:

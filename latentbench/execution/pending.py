@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,14 @@ from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.model import GradientModel
+from latentbench.opening import training_inputs
 from latentbench.params import per_member_fields
 from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
 from latentbench.records import Record, progress_path
 from latentbench.remembered.memory import Memory
 from latentbench.source.digest import same_source
+from latentbench.training.stacking import stacking_pays
 from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["TrialState", "inspect", "pending_jobs", "prepare"]
@@ -188,8 +191,7 @@ def pending_jobs(
         sorted(training, key=lambda state: state.trial.budget.checkpoint or math.inf)
         for training in trainings.values()
     ]
-    if (execution.group_size or 1) > 1:
-        parts = _grouped(parts, execution.group_size or 1, plugins)
+    parts = _grouped(parts, execution, plugins)
     on_host = any(request.on_host for request in plan.requests)
     helped = execution.workers != 0 and not execution.elsewhere
     return [
@@ -207,15 +209,48 @@ def pending_jobs(
     ]
 
 
-def _grouped(parts: Sequence[list[TrialState]], size: int, plugins: Plugins) -> list[list[TrialState]]:
-    """Put trainings that can be done together into one part, at most `size` of them."""
+def _grouped(parts: Sequence[list[TrialState]], execution: Execution, plugins: Plugins) -> list[list[TrialState]]:
+    """Put trainings that can be done together into one part, at most so many as the request says.
+
+    On a CPU these are all trainings of a kind, where stacking pays; with fewer kinds than workers, each kind is
+    divided so that all workers have something to do.
+    """
+    size = execution.group_size or 1
+    if size == 1:
+        return list(parts)
     groups: dict[tuple[bool, str], list[list[TrialState]]] = {}
     for training in parts:
         untrained = [state.trial for state in training if not state.trained]
         key = _group_key(untrained[-1], plugins) if untrained else ""
         groups.setdefault((bool(key), key or training[-1].trial.key), []).append(training)
-    chunks = (group[start : start + size] for group in groups.values() for start in range(0, len(group), size))
+    if execution.device == "cuda":
+        chunks = [group[start : start + size] for group in groups.values() for start in range(0, len(group), size)]
+    else:
+        chunks = _stacks_on_cpu(list(groups.values()), size, execution.workers or 0, plugins)
     return [[state for training in chunk for state in training] for chunk in chunks]
+
+
+def _stacks_on_cpu(
+    groups: Sequence[list[list[TrialState]]], size: int, workers: int, plugins: Plugins
+) -> list[list[list[TrialState]]]:
+    """Divide groups of trainings into stacks, one by one where stacking does not pay."""
+    pays = [len(group) > 1 and _stacking_pays(group[0][-1].trial, plugins, keep=workers < 1) for group in groups]
+    share = math.ceil(workers / max(1, sum(pays)))
+    stacks = []
+    for group, paying in zip(groups, pays, strict=True):
+        count = min(len(group), max(share, math.ceil(len(group) / size))) if paying else len(group)
+        bounds = [len(group) * index // count for index in range(count + 1)]
+        stacks += [group[start:stop] for start, stop in itertools.pairwise(bounds)]
+    return stacks
+
+
+def _stacking_pays(trial: Trial, plugins: Plugins, *, keep: bool) -> bool:
+    """Whether to train a trial with others pays; data that cannot be read are for its job to tell of."""
+    try:
+        rows, *shape = training_inputs(trial, plugins, keep=keep)
+    except Exception:  # noqa: BLE001 - whatever it is, it is recorded with the trial
+        return False
+    return stacking_pays(trial.budget, rows, shape)
 
 
 def _group_key(trial: Trial, plugins: Plugins) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,13 @@ class Members(ABC):
     """One or several models in training.
 
     Attributes:
+        stacked: whether tensors have a first dimension for the models.
         models: they, on their device, in training mode.
         weights: what the optimizer changes, by name: the model's own, or stacks `(m, ...)`.
         buffers: likewise what gradients do not reach.
     """
 
+    stacked: ClassVar[bool] = False
     models: Sequence[GradientModel]
     weights: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
@@ -74,6 +76,8 @@ class Stack(Members):
     Raises:
         ContractError: a model says that it cannot be stacked.
     """
+
+    stacked = True
 
     def __init__(self, models: Sequence[GradientModel]) -> None:
         for model in models:

@@ -14,6 +14,7 @@ from torch import Tensor
 from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
+from latentbench.convolutions.stacked import StackedConvolutions
 from latentbench.dataset import Split
 from latentbench.errors import ContractError
 from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
@@ -47,7 +48,7 @@ class Trainer:
     ) -> None:
         weight = next(iter(members.weights.values()))
         self.members, self.budget, self.device, self.dtype = members, budget, weight.device, weight.dtype
-        self.stacked = len(members.models) > 1
+        self.stacked = members.stacked
         lead = (len(seeds),) if self.stacked else ()
         self.inputs = stored_inputs(split.inputs, lead, min(budget.batch_size, len(split)), self.device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(self.device)
@@ -238,7 +239,7 @@ def _convolutions(
     if chosen_convolutions() == "torch" or not convolves:
         return contextlib.nullcontext
     if matmul:
-        return MatmulConvolutions
+        return StackedConvolutions if device.type == "cpu" else MatmulConvolutions
     return FastConvolutions if device.type == "cpu" else contextlib.nullcontext
 
 

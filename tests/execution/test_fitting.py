@@ -91,7 +91,7 @@ def epochs(monkeypatch):
         return plain(self)
 
     monkeypatch.setattr(trainer.Trainer, "run_epoch", run_epoch)
-    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
+    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
     return found
 
 
@@ -374,7 +374,7 @@ def sizes(monkeypatch):
 
     tried_limit = [10]
     monkeypatch.setattr(engine.Training, "__post_init__", post_init)
-    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
+    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
     return tried, tried_limit
 
 
@@ -414,7 +414,7 @@ def captures_fail(monkeypatch):
 
         monkeypatch.setattr(StepGraphs, "broken", False)
         monkeypatch.setattr(engine.Training, "__post_init__", post_init)
-        monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
+        monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
 
     return fail
 

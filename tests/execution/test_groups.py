@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import OrderedDict
 from itertools import groupby
 from types import SimpleNamespace
 from typing import ClassVar
@@ -10,11 +11,11 @@ from typing import ClassVar
 import pytest
 
 import latentbench
-from latentbench import machine
+from latentbench import machine, opening
 from latentbench.benchmark import read_benchmark
 from latentbench.cli import main
 from latentbench.errors import RequestError
-from latentbench.execution import options, workers
+from latentbench.execution import options, pending, workers
 from latentbench.execution.events import TrialEvent
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
@@ -42,6 +43,19 @@ class Single(GradientModel):
 
 @hookimpl
 def register_models(register): register("single", Single)
+"""
+
+BIG = """
+import numpy as np
+from latentbench import Dataset, Split, hookimpl
+
+class Big(Dataset):
+    def load(self):
+        images = np.random.default_rng(0).integers(0, 256, (300, 1, 16, 16), dtype=np.uint8)
+        return Split(images[:200]), Split(images[200:])
+
+@hookimpl
+def register_datasets(register): register("big", Big)
 """
 
 
@@ -137,10 +151,59 @@ def test_models_that_cannot_be_stacked_are_trained_alone(jobs_of, tiny):
     assert [len(trials) for trials in jobs] == [1] * 5
 
 
-def test_on_a_cpu_each_is_trained_alone(jobs_of, tiny):
-    how = Execution(device="cpu").settled(1)
-    assert how.group_size == 1
-    assert [len(trials) for trials in jobs_of(tiny(seeds=3), how)] == [1, 1, 1]
+def on_cpu(**options):
+    return Execution(device="cpu", **options).settled(1)
+
+
+@pytest.mark.parametrize(
+    ("models", "seeds", "how", "sizes"),
+    [
+        (("ae", "vae", "beta_vae"), 5, {"workers": 2}, [5, 5, 5]),
+        (("ae", "vae"), 5, {"workers": 3}, [2, 3, 2, 3]),
+        (("ae",), 5, {"workers": 2}, [2, 3]),
+        (("ae",), 5, {"workers": 8}, [1] * 5),
+        (("ae",), 5, {"workers": 0}, [5]),
+        (("ae",), 5, {"workers": 1, "group_size": 4}, [2, 3]),
+        (("ae",), 5, {"workers": 1, "group_size": 1}, [1] * 5),
+        (("ae",), 3, {"timing": True}, [1] * 3),
+        (("ae", "pca", "single"), 3, {"workers": 1}, [3, 1, 1, 1, 1]),
+    ],
+)
+def test_long_trainings_on_small_images_share_their_steps_on_a_cpu(jobs_of, tiny, models, seeds, how, sizes):
+    jobs = jobs_of(tiny(models=models, seeds=seeds, budget={"epochs": 80}), on_cpu(**how))
+    assert [len(trials) for trials in jobs] == sizes
+    assert all(len({trial.label for trial in trials}) == 1 for trials in jobs)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget": {"epochs": 1}},
+        {"budget": {"epochs": 80, "train_limit": 100}},
+        {"budget": {"epochs": 500, "batch_size": 512}},
+        {"budget": {"epochs": 200, "batch_size": 128}, "datasets": ("big",)},
+    ],
+)
+def test_short_trainings_and_large_batches_are_trained_alone_on_a_cpu(tmp_path, plugin_file, tiny, changes):
+    plugins = Plugins(files=(plugin_file(BIG),))
+    plan = make_plan(tiny(seeds=3, **changes), plugins, "cpu")
+    jobs = jobs_in(tmp_path, plan, plugins, on_cpu(workers=1))
+    assert [len(job.trials) for job in jobs] == [1, 1, 1]
+
+
+def test_data_that_cannot_be_read_any_more_are_for_the_job_to_tell_of(tmp_path, tiny, plugins, monkeypatch):
+    plan = make_plan(tiny(seeds=2, budget={"epochs": 80}), plugins, "cpu")
+    monkeypatch.setattr(pending, "training_inputs", lambda *_, **__: 1 / 0)
+    assert [len(job.trials) for job in jobs_in(tmp_path, plan, plugins, on_cpu(workers=1))] == [1, 1]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_stay_in_memory_only_where_they_are_trained_on(tmp_path, tiny, plugins, monkeypatch, workers):
+    monkeypatch.setattr(opening, "_MEMORY", OrderedDict())
+    plan = make_plan(tiny(seeds=2, budget={"epochs": 80}), plugins, "cpu")
+    (job,) = jobs_in(tmp_path, plan, plugins, on_cpu(workers=workers))
+    assert len(job.trials) == 2
+    assert len(opening._MEMORY) == (workers == 0)
 
 
 def test_what_only_lacks_scores_is_not_put_with_what_is_trained(jobs_of, tiny, plugins, tmp_path):
@@ -283,10 +346,6 @@ CONTRADICTIONS = {
     "timing with groups": (
         {"timing": True, "group_size": 4},
         "--group-size 4: --timing runs trials alone; leave it out",
-    ),
-    "groups on a cpu": (
-        {"group_size": 4, "device": "cpu"},
-        "--group-size 4: on a CPU, trials trained together are slower; leave it out",
     ),
     "a timeout without workers": (
         {"timeout": 3.0, "workers": 0},

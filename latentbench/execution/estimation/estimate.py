@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from latentbench.model import GradientModel, Model
 from latentbench.opening import build_model, load_splits, training_rows
 from latentbench.params import per_member_fields
 from latentbench.plugins import Plugins
-from latentbench.training.engine import train_model
+from latentbench.training.engine import Training
 from latentbench.trial import Trial
 
 __all__ = ["TrialEstimate", "estimate"]
@@ -104,12 +105,17 @@ class _Stopwatch:
         free = per_member_fields(self.plugins.load("model", trial.model).Params)
         params = {name: value for name, value in trial.params.items() if name not in free}
         same = repr((trial.dataset, trial.dataset_params, trial.model, params, trial.budget.train_limit))
-        key = repr((same, trial.budget))
+        together = self._together(job)
+        key = repr((same, trial.budget, together))
         if key not in self._timed:
-            self._timed[key] = self._timed_anew(trial, job, same)
+            self._timed[key] = self._timed_anew(trial, job, same, together)
         return self._timed[key]
 
-    def _timed_anew(self, trial: Trial, job: Job, same: str) -> _Timed:
+    def _together(self, job: Job) -> int:
+        """Return how many trainings a job does at the same time."""
+        return max(1, len({each.training_key for each in job.trials if not self.states[each.key].trained}))
+
+    def _timed_anew(self, trial: Trial, job: Job, same: str, together: int) -> _Timed:
         splits = load_splits(self.plugins, trial)
         train = training_rows(trial, splits.train)
         try:
@@ -117,7 +123,7 @@ class _Stopwatch:
         except NotApplicableError:
             return _Timed()
         with limited_threads(trial.budget.threads):
-            seconds = _train_seconds(model, trial, train, job.device)
+            seconds = _train_seconds(model, trial, train, job.device, together)
             samples = self._sampled(model, trial, splits, job, same)
         if not isinstance(model, GradientModel):
             seconds = samples.fit_seconds(len(train))
@@ -140,19 +146,26 @@ def _left(job: Job, state: TrialState) -> list[SplitRequest]:
     return [*(("test", request) for request in job.requests), *of_validation]
 
 
-def _train_seconds(model: Model, trial: Trial, train: Split, device: str) -> float:
-    """Return what training by steps takes, from a few of them; 0 of a model without steps."""
+def _train_seconds(model: Model, trial: Trial, train: Split, device: str, together: int) -> float:
+    """Return what a training by steps takes, of `together` at the same time, from a few steps; 0 without steps."""
     if not isinstance(model, GradientModel):
         return 0.0
-    budget = trial.budget
+    budget = trial.budget.model_copy(update={"epochs": 1, "checkpoint": None})
     few = train.take(np.arange(min(len(train), STEPS * budget.batch_size)))
     model.place(device)
+    models = [model, *(copy.deepcopy(model) for _ in range(together - 1))]
     seconds = 0.0
-    for _ in range(2):  # the first pass also warms up
-        started = time.perf_counter()
-        train_model(model, few, budget.model_copy(update={"epochs": 1, "checkpoint": None}), 0)
-        seconds = time.perf_counter() - started
-    return seconds * budget.trained_epochs * len(train) / len(few)
+    try:
+        for _ in range(2):  # the first pass also warms up
+            started = time.perf_counter()
+            for _ in Training(models, few, budget, [0] * together):
+                continue
+            seconds = time.perf_counter() - started
+    except Exception:
+        if together == 1:
+            raise
+        return _train_seconds(model, trial, train, device, 1)  # as its job will
+    return seconds / together * trial.budget.trained_epochs * len(train) / len(few)
 
 
 def _megabytes(model: Model, trial: Trial, splits: Splits) -> float:
