@@ -1,27 +1,33 @@
-"""Make the reference results again: `python benchmarks/reference.py quick`, or `standard` (up to an hour or so).
+"""Make the reference results again: `python benchmarks/reference.py quick`, `standard` (an hour or so) or `zoo`.
 
 Runs the preset into results/ (what is there already is not run again) and keeps the small files in
 results/reference/: the request, the environment, the scores, the tables, the figures and what the time went to, no
-weights. `quick` also renews the README's table, `standard` that of docs/reading.md.
+weights. `quick` also renews the README's table, `standard` that of docs/reading.md, and `zoo` that of docs/zoo.md,
+which has a line a model.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentbench import load_results
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
-FOLDERS = {"quick": "digits-quick", "standard": "fashion_mnist-standard"}
-PAGES = {"quick": ROOT / "README.md", "standard": ROOT / "docs" / "reading.md"}
+FOLDERS = {"quick": "digits-quick", "standard": "fashion_mnist-standard", "zoo": "zoo"}
+PAGES = {"quick": ROOT / "README.md", "standard": ROOT / "docs" / "reading.md", "zoo": ROOT / "docs" / "zoo.md"}
+SHOWN = {"quick": "table.txt", "standard": "table.txt", "zoo": "models.txt"}
 KEPT = ("run.json", "environment.json", "scores.csv")
 TABLES = {"table.txt": ("text",), "table.md": ("md",), "all.md": ("md", "--all")}
 
@@ -103,6 +109,30 @@ def keep(run: Path, target: Path) -> None:
         (target / name).write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
+def by_model(table: pd.DataFrame) -> str:
+    """Print a comparison with a line for each model: its means over seeds, and half their 95 % intervals."""
+    scores = list(dict.fromkeys(table["score"]))
+    models = list(dict.fromkeys(table["model"]))
+    cells = {(row.model, row.score): _cell(row) for row in table.itertuples()}
+    grid = [["", *scores]]
+    grid += [[model, *(cells.get((model, score), "-") for score in scores)] for model in models]
+    better = {row.score: str(row.better) for row in table.itertuples()}
+    grid.insert(1, ["better", *(better[score] for score in scores)])
+    widths = [max(len(line[place]) for line in grid) for place in range(len(grid[0]))]
+    lines = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in grid]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Any) -> str:
+    """Write a value and its interval; why there is none stands in the other tables."""
+    if not math.isfinite(row.mean):
+        return "-"
+    large = abs(row.mean) >= 10
+    half = (row.high - row.low) / 2
+    texts = [f"{value:.0f}" if large else f"{value:.3f}" for value in (row.mean, half) if math.isfinite(value)]
+    return "±".join(text.replace("0.", ".", 1) if abs(row.mean) < 1 else text for text in texts)
+
+
 def renew(page: Path, path: Path) -> None:
     """Put a table into the page that shows it."""
     pattern = rf"(<!-- begin {path.relative_to(ROOT)} -->\n```text\n).*?(```\n<!-- end -->)"
@@ -118,7 +148,9 @@ def main(preset: str) -> None:
     run, target = ROOT / "results" / FOLDERS[preset], REFERENCE / FOLDERS[preset]
     latentbench("run", "--preset", preset, "-o", str(run.relative_to(ROOT)))
     keep(run, target)
-    renew(PAGES[preset], target / "table.txt")
+    if preset == "zoo":
+        (target / "models.txt").write_text(by_model(load_results(run).table()), encoding="utf-8")
+    renew(PAGES[preset], target / SHOWN[preset])
     told = "\n".join(shares(run)) + "\n"
     (target / "time.txt").write_text(told, encoding="utf-8")
     print(told, end="")

@@ -25,6 +25,7 @@ CAPTIONS = {
     "results": "all results of a run",
     "table": "the comparison table: gathered, judged, worded, printed",
     "score_rows": "ScoreRow: one score of one trial",
+    "choices": "settings chosen on validation",
     "planning": "trials, the grid of each model, score requests",
     "benchmark": "what is asked for: TOML and flags",
     "opening": "trial and record to splits, model, latent space",

@@ -40,6 +40,9 @@ class Benchmark(Params):
     "beta_vae.beta" (one model), "fashion_mnist.path" (a dataset), or names coupled by commas ("latent_dim, beta",
     with rows as values); each value is one number or several, and the grid is their product.
 
+    Of the values that `choose` gives a parameter, each model gets one: all are tried with seed 0, and what does
+    best on the validation split stands in the table, with all seeds. What was tried stands below the table.
+
     Models and metrics may be classes that stand in no file, as those of a notebook. They run in this very process
     (workers=0), and what is stored of them counts as long as their source stays the same.
 
@@ -69,6 +72,13 @@ class Benchmark(Params):
     budget: Table = Field(default_factory=dict, description="fields of the budget that differ from their default")
     params: Table = Field(default_factory=dict, description="parameters that differ from their default")
     on: dict[str, Table] = Field(default_factory=dict, description="budget and params for one dataset")
+    choose: Table = Field(
+        default_factory=dict,
+        description="parameters of models of whose values one is chosen on the validation split, with seed 0",
+    )
+    choose_by: tuple[str, ...] = Field(
+        default=(), description="scores that choose, by the mean of ranks in them; empty: all headline ones"
+    )
     codes: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="own codes: name -> file, or a file for each seed"
     )
@@ -92,7 +102,7 @@ class Benchmark(Params):
         preset = values.get("preset", "quick")
         start = _read_toml(_preset_path(preset))
         if values.get("codes"):  # nothing is trained beside own codes unless it is asked for
-            of_training = "on", "params", "budget", "tiers"
+            of_training = "on", "params", "budget", "tiers", "choose", "choose_by"
             start = {name: value for name, value in start.items() if name not in of_training}
             start |= {"title": "codes", "datasets": [], "models": [], "references": []}
         return merge(start, {**_with_one_spelling(values), "preset": preset})
@@ -140,6 +150,16 @@ class Benchmark(Params):
                 raise ContradictionError(f"train_codes must have the names of codes ({known}), got {name!r}{hint}")
         return self
 
+    @model_validator(mode="after")
+    def _check_choices(self) -> Self:
+        """Refuse a parameter that is both given and chosen."""
+        tables = [self.params, *(on.get("params", {}) for on in self.on.values())]
+        given = {name for table in tables for key in table for name in names_in(key)}
+        for name in (name for key in self.choose for name in names_in(key)):
+            if name in given:
+                raise ContradictionError(f"{name} stands in params and in choose; leave it out of one of them")
+        return self
+
     @model_validator(mode="wrap")  # the last one is around all others
     @classmethod
     def _told_in_a_sentence(
@@ -156,7 +176,7 @@ class Benchmark(Params):
     def own_parameters(self) -> list[str]:
         """Names of the parameters that it sets and its preset does not, or sets to something else."""
         preset = _read_toml(_preset_path(self.preset))
-        pairs = [(self.params, preset.get("params", {}))]
+        pairs = [(self.params, preset.get("params", {})), (self.choose, preset.get("choose", {}))]
         on = preset.get("on", {})
         pairs += [(table.get("params", {}), on.get(name, {}).get("params", {})) for name, table in self.on.items()]
         keys = [key for mine, its in pairs for key, value in mine.items() if its.get(key) != value]
@@ -186,21 +206,23 @@ def read_benchmark(source: str | Path, changes: Mapping[str, Any] | None = None)
 def merge(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> Table:
     """Return benchmark `weak` with the keys of `strong` put over it.
 
-    Tables are merged key by key; what `strong` says of all datasets goes before what `weak` says of one.
+    Tables are merged key by key; what `strong` says of all datasets goes before what `weak` says of one. A
+    parameter that `strong` gives is not chosen any more, and one that it chooses is not given.
 
     Raises:
-        RequestError: budget, params or on are not the tables they should be.
+        RequestError: budget, params, choose or on are not the tables they should be.
 
     >>> merge({"on": {"digits": {"params": {"latent_dim": 8}}}}, {"params": {"latent_dim": 2}})["on"]
     {'digits': {'budget': {}, 'params': {'latent_dim': 2}}}
     """
     for values in (weak, strong):
-        _check_tables(values, ("budget", "params", "on"), "")
+        _check_tables(values, ("budget", "params", "choose", "on"), "")
         for name, tables in values.get("on", {}).items():
             _check_tables({f"on.{name}": tables}, (f"on.{name}",), "")
             _check_tables(tables, ("budget", "params"), f"on.{name}.", only=True)
     merged = {**weak, **strong}
-    for kind in ("budget", "params"):
+    weak = _decided_anew(weak, strong)
+    for kind in ("budget", "params", "choose"):
         merged[kind] = override(weak.get(kind, {}), strong.get(kind, {}))
     merged["on"] = {**weak.get("on", {}), **strong.get("on", {})}
     for name in merged["on"]:
@@ -210,6 +232,23 @@ def merge(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> Table:
             for kind in ("budget", "params")
         }
     return merged
+
+
+def _decided_anew(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> Table:
+    """Return `weak` without what `strong` chooses where `weak` gives it, or the other way round."""
+    given, chosen = strong.get("params", {}), strong.get("choose", {})
+    on = {
+        name: {**tables, "params": _without(tables.get("params", {}), chosen)}
+        for name, tables in weak.get("on", {}).items()
+    }
+    left = {"params": _without(weak.get("params", {}), chosen), "choose": _without(weak.get("choose", {}), given)}
+    return {**weak, **left, "on": on}
+
+
+def _without(table: Mapping[str, Any], taken: Mapping[str, Any]) -> Table:
+    """Return what of a table sets none of the names that another one sets."""
+    names = {name for key in taken for name in names_in(key)}
+    return {key: value for key, value in table.items() if not names & set(names_in(key))}
 
 
 def _check_tables(values: Mapping[str, Any], names: tuple[str, ...], prefix: str, *, only: bool = False) -> None:
@@ -274,8 +313,9 @@ def _read_toml(path: Path) -> Table:
             raise ValueError(f"a line holds over {MOST_DOTS:,} dots")
         values = tomllib.loads(content.decode("utf-8"))
         for tables in (values, *_tables_in(values.get("on"))):
-            if isinstance(tables.get("params"), dict):
-                tables["params"] = dict(_flat(tables["params"]))
+            for name in ("params", "choose"):
+                if isinstance(tables.get(name), dict):
+                    tables[name] = dict(_flat(tables[name]))
         repr(values)  # what is nested too deep fails here, not where it is used
     return values
 
@@ -326,6 +366,4 @@ def override(table: Mapping[str, Any], stronger: Mapping[str, Any]) -> Table:
     >>> override({"latent_dim, beta": [[8, 1]], "sigma": 1.0}, {"beta": 4})
     {'sigma': 1.0, 'beta': 4}
     """
-    taken = {name for key in stronger for name in names_in(key)}
-    others = {key: value for key, value in table.items() if not taken & set(names_in(key))}
-    return {**others, **stronger}
+    return {**_without(table, stronger), **stronger}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from latentbench.choices.chosen import Chosen
 from latentbench.errors import LatentbenchError, OtherFormatError, RunFolderError
 from latentbench.files.failures import refusal
 from latentbench.files.json_files import damaged
@@ -86,6 +87,11 @@ class Results:
     def requests(self) -> list[ScoreRequest]:
         """The metrics that were requested."""
         return self._parsed("requests", ScoreRequest.from_json)
+
+    @cached_property
+    def chosen(self) -> list[Chosen]:
+        """The settings that were chosen on the validation split, with what was tried."""
+        return self._parsed("chosen", Chosen.from_json)
 
     @cached_property
     def trials(self) -> list[Trial]:

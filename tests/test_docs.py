@@ -244,7 +244,8 @@ def test_the_site_has_every_page_in_its_navigation():
     config = (ROOT / "mkdocs.yml").read_text()
     pages = [str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")]
     assert len(pages) >= 20
-    assert [page for page in pages if f": {page}\n" not in config] == []
+    waiting = re.findall(r"(?m)^not_in_nav: (\S+)", config)
+    assert [page for page in pages if f": {page}\n" not in config and page not in waiting] == []
 
 
 def test_every_link_between_pages_leads_somewhere():

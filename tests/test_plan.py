@@ -534,3 +534,12 @@ def test_what_is_compared_is_told_from_what_is_chosen_between(plugin_file, param
 def test_a_compared_parameter_must_be_one():
     with pytest.raises(ContractError, match=r"Layers\.compared_params: expected .*'lair'"):
         type("Layers", (Model,), {"compared_params": ("lair",)})
+
+
+def test_a_model_and_a_metric_of_one_name_have_parameters_of_their_own(plugins):
+    asked = {"models": ("factor_vae",), "references": (), "scores": ("factor_vae_score",), "seeds": 1}
+    plan = make_plan(Benchmark(**asked, params={"factor_vae.gamma": 7.0}), plugins)
+    assert plan.trials[0].params["gamma"] == 7
+    assert plan.requests[0].params == {}
+    with pytest.raises(RequestError, match="model 'factor_vae' has no parameter 'gama'; did you mean 'gamma'"):
+        make_plan(Benchmark(**asked, params={"factor_vae.gama": 7.0}), plugins)

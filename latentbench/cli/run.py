@@ -41,6 +41,8 @@ __all__ = ["command"]
 DATA = "Dataset: NAME, NAME:KEY=VALUE, a folder or a file; may be repeated."
 PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span a grid."
 
+CHOOSE = "Parameter of which one of several values is chosen on the validation split, with seed 0, for the table."
+
 
 @click.command("run")
 @click.argument("benchmark", required=False, type=PATH)
@@ -55,6 +57,14 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     help="Model: NAME or file.py:Class; may be repeated.",
 )
 @click.option("-p", "--param", "pairs", multiple=True, type=SETTING, metavar="NAME=VALUE,...", help=PARAM)
+@click.option("--choose", multiple=True, type=SETTING, metavar="NAME=VALUE,...", help=CHOOSE)
+@click.option(
+    "--choose-by",
+    multiple=True,
+    type=TEXT,
+    metavar="SCORE,...",
+    help="Scores that choose, by the mean rank in them; default: all headline scores of quality.",
+)
 @click.option(
     "-s", "--scores", multiple=True, type=TEXT, metavar="SCORE,...", help="Compute only these scores or metrics."
 )
@@ -70,7 +80,7 @@ PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span
     type=TEXT,
     default="quick",
     show_default=True,
-    help="Benchmark that ships with latentbench: quick, standard or full.",
+    help="Benchmark that ships with latentbench: quick, standard, full, zoo or disentanglement.",
 )
 @max_items_option
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds, each a trial of every model.")
@@ -185,7 +195,7 @@ def _run(
     with finished.noting(), told() as warned:
         plan = make_plan(request, plugins, options["device"])
         if options["dry_run"]:
-            _print_estimate(plan, folder, plugins, options)
+            _print_estimate(plan, request.choose_by, folder, plugins, options)
             return 0
         results = execute_plan(plan, request, folder, plugins, options)
         if options["detach"]:
@@ -223,19 +233,26 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
     budget = ("epochs", "checkpoint", "batch_size", "learning_rate", "train_limit", "precision", "threads")
     changes["budget"] = {name: options[name] for name in budget if options[name] is not None}
     changes["params"] = read_params(options["pairs"])
+    changes["choose"] = read_params(options["choose"], "--choose")
+    if options["choose_by"]:
+        changes["choose_by"] = split_names(",".join(options["choose_by"]))
     return changes
 
 
-def _print_estimate(plan: Plan, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> None:
+def _print_estimate(
+    plan: Plan, by: Sequence[str], folder: Path, plugins: Plugins, options: Mapping[str, Any]
+) -> None:
     """Print the trials to run and what they take on this machine."""
+    from latentbench.execution.choosing.choices import as_far_as_known
     from latentbench.execution.estimation.estimate import estimate
     from latentbench.execution.first_build import build_first
     from latentbench.execution.folder import check_folder
     from latentbench.execution.pending import inspect, pending_jobs
 
     check_folder(folder)
-    remarks = build_first(plan, folder, plugins)
     execution = execution_of(options).settled(max(trial.budget.threads for trial in plan.trials))
+    plan = as_far_as_known(plan, by, folder, execution)
+    remarks = build_first(plan, folder, plugins)
     states = inspect(plan, folder, execution)
     jobs = pending_jobs(states, plan, folder, execution, plugins)
     costs = estimate(jobs, states, plugins)

@@ -26,7 +26,8 @@ def plan_of(results: Results, plugins: Plugins) -> Plan:
         RequestError: a metric is not supplied any more.
     """
     trials = tuple(replace(trial, outcome=None) for trial in results.trials)
-    return Plan(trials, current_requests(results.requests, plugins), tuple(results.request["swept"]))
+    requests = current_requests(results.requests, plugins)
+    return Plan(trials, requests, tuple(results.request["swept"]), chosen=tuple(results.chosen))
 
 
 def joined(old: Plan, new: Plan) -> Plan:
@@ -41,7 +42,7 @@ def joined(old: Plan, new: Plan) -> Plan:
             raise RequestError(f"{trial.label!r} is a model of this run already; give your codes another name")
     _refuse_other_data(old.trials, new.trials)
     kept = [trial for trial in old.trials if (trial.dataset, trial.label) not in names]
-    return Plan((*kept, *new.trials), _all_requests(old, new), old.swept, new.own)
+    return Plan((*kept, *new.trials), _all_requests(old, new), old.swept, new.own, chosen=old.chosen)
 
 
 def _refuse_other_data(old: Iterable[Trial], new: Iterable[Trial]) -> None:

@@ -197,7 +197,7 @@ def pending_jobs(
     return [
         Job(
             trials=tuple(state.trial for state in part),
-            requests=plan.requests,
+            requests=plan.test_requests(part[0].trial),
             run=folder.absolute(),  # a model may change the current folder
             validation=plan.validation_requests(part[0].trial),
             device=execution.device,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from latentbench.codes.trials import write_codes
 from latentbench.errors import RunFolderError
+from latentbench.execution.choosing.choices import choices_of
 from latentbench.execution.environment import describe_environment
 from latentbench.execution.event_log import EventLog
 from latentbench.execution.events import Listener, TrialEvent
@@ -65,34 +66,79 @@ def execute(
     if execution.elsewhere:
         make_executor(execution, plugins)
     check_folder(folder)
-    for remark in build_first(plan, folder, plugins):
+    for remark in build_first(plan.whole, folder, plugins):
         warnings.warn(remark, stacklevel=2)
     with _locked(folder), _logged(plugins):
         at_work = refuse_if_busy(folder, execution)
         remove_leftovers(folder, at_work=at_work)
-        states = inspect(plan, folder, execution)
-        if not train:
-            own = {each.trial.key for each in plan.own}
-            states = [state for state in states if state.trained or state.trial.key in own]
-        if execution.debug:
-            states = _first_left(states)
+        work = _PlannedWork(benchmark, folder, plugins, execution, train)
+        search = inspect(plan.search, folder, execution) if plan.candidates and train else []
+        if plan.candidates and not any(state.pending for state in search):
+            plan = plan.settled(choices_of(plan, benchmark.choose_by, folder))
+        states = work.states(plan)
         if announce is not None:
-            announce(sum(state.pending for state in states))
+            announce(sum(state.pending for state in (*(search if plan.candidates else ()), *states)))
         _write_request(plan, benchmark, folder, plugins, execution)
         remember_named()
         plugins.run_started(benchmark, folder)
-        prepare(states, execution)
-        for each in plan.own:
-            write_codes(each, Record(folder, each.trial.key), execution.device, execution.workers or 1)
-        notify = _notifier(plan, plugins)
-        if execution.elsewhere:
-            _run_elsewhere(states, plan, folder, plugins, execution, notify)
-        else:
-            _run_here(pending_jobs(states, plan, folder, execution, plugins), plugins, execution, notify)
+        if plan.candidates:
+            plan, states = work.searched(plan, search)
+        if not plan.candidates:
+            work.do(plan, states)
         results = Results(folder, plugins)
         results.write()
         plugins.run_finished(results)
     return results
+
+
+@dataclass(frozen=True)
+class _PlannedWork:
+    """What is done with plans: where, by what, and whether models are trained."""
+
+    benchmark: Benchmark
+    folder: Path
+    plugins: Plugins
+    execution: Execution
+    train: bool
+
+    def states(self, plan: Plan) -> list[TrialState]:
+        """Return what the folder holds of a plan, of the trials that are to be done."""
+        states = inspect(plan, self.folder, self.execution)
+        if not self.train:
+            own = {each.trial.key for each in plan.own}
+            states = [state for state in states if state.trained or state.trial.key in own]
+        return _first_left(states) if self.execution.debug and not plan.candidates else states
+
+    def do(self, plan: Plan, states: Sequence[TrialState]) -> None:
+        """Do what is pending."""
+        prepare(states, self.execution)
+        for each in plan.own:
+            write_codes(
+                each, Record(self.folder, each.trial.key), self.execution.device, self.execution.workers or 1
+            )
+        notify = _notifier(plan, self.plugins)
+        if self.execution.elsewhere:
+            _run_elsewhere(states, plan, self.folder, self.plugins, self.execution, notify)
+        else:
+            jobs = pending_jobs(states, plan, self.folder, self.execution, self.plugins)
+            _run_here(jobs, self.plugins, self.execution, notify)
+
+    def searched(self, plan: Plan, states: Sequence[TrialState]) -> tuple[Plan, list[TrialState]]:
+        """Do the trials by which settings are chosen; return the plan of the table, and what is left of it.
+
+        Where trials are left, as with an executor that goes on alone, the plan stays as it is.
+        """
+        debugged = self.execution.debug
+        self.do(plan.search, _first_left(states) if debugged else states)
+        again = replace(self.execution, rerun="missing")
+        if debugged or any(state.pending for state in inspect(plan.search, self.folder, again)):
+            return plan, []
+        settled = plan.settled(choices_of(plan, self.benchmark.choose_by, self.folder))
+        _write_request(settled, self.benchmark, self.folder, self.plugins, self.execution)
+        tried = {state.trial.key for state in states}
+        done = replace(settled, trials=tuple(trial for trial in settled.trials if trial.key in tried))
+        fresh = {state.trial.key: state for state in inspect(done, self.folder, again)}  # whatever is done anew
+        return settled, [fresh.get(state.trial.key, state) for state in self.states(settled)]
 
 
 def _first_left(states: Sequence[TrialState]) -> list[TrialState]:
@@ -194,6 +240,7 @@ def _write_request(plan: Plan, benchmark: Benchmark, folder: Path, plugins: Plug
         "trials": [trial.to_json() for trial in plan.trials],
         "requests": [asdict(request) for request in plan.requests],
         "swept": list(plan.swept),
+        "chosen": [choice.to_json() for choice in plan.chosen],
         "plugin_files": [*plugins.files, *plugins.forgone],
         "plugins_blocked": list(plugins.blocked),
         "command": execution.command,

@@ -27,6 +27,7 @@ class _Request:
     plugin_files: list[str]
     plugins_blocked: list[str]
     swept: list[str] = field(default_factory=list)
+    chosen: list[dict[str, Any]] = field(default_factory=list)
     command: str = ""
     asked_at: str = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,12 @@ from latentbench.planning.score_owners import ScoreOwners
 from latentbench.planning.settings import NamedClass, Table, find_class, parameters_of
 from latentbench.plugins import Plugins
 from latentbench.source.session import is_session_name
-from latentbench.trial import ScoreRequest
+from latentbench.trial import ScoreRequest, deciding
 
 if TYPE_CHECKING:
     from latentbench.scores import Score
 
-__all__ = ["current_requests", "metric_requests", "score_names", "score_request", "wanted_metrics"]
+__all__ = ["current_requests", "judging", "metric_requests", "score_names", "score_request", "wanted_metrics"]
 
 
 def metric_requests(names: tuple[str, ...], plugins: Plugins, max_items: int | None = None) -> list[ScoreRequest]:
@@ -90,6 +90,27 @@ def wanted_metrics(names: tuple[str, ...], tiers: tuple[str, ...], plugins: Plug
 
 def _is_headline(metric: NamedClass) -> bool:
     return any(score.headline for score in metric.cls.scores.values())
+
+
+def judging(requests: Sequence[ScoreRequest], names: Sequence[str]) -> tuple[ScoreRequest, ...]:
+    """Return the metrics by which settings are chosen: of these scores, or of the headline ones; and what flags.
+
+    Raises:
+        RequestError: the benchmark does not compute such a score, or more of it is not better, nor less.
+    """
+    declared = {name: score for request in requests for name, score in request.scores.items()}
+    directed = [name for name, score in declared.items() if score["better"] != "none"]
+    for name in names:
+        if name not in declared:
+            raise RequestError(
+                f"choose_by: {name!r} is no score of this benchmark{near_matches(name, declared)}; name one that "
+                "it computes"
+            )
+        if name not in directed:
+            raise RequestError(f"choose_by: {name!r} has no better direction{near_matches(name, directed)}")
+    if not names:
+        return deciding(requests)
+    return tuple(request for request in requests if request.flags or set(names) & set(request.scores))
 
 
 def _name_and_plugin(metric: NamedClass) -> str:

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentbench.benchmark import override, split_spec
+from latentbench.choices.chosen import Chosen
 from latentbench.codes.asked import AskedCodes, DataPlace, planned, read_codes
 from latentbench.codes.trials import OwnCodes
-from latentbench.errors import DataError, PluginError, RequestError, UnknownNameError, near_matches
+from latentbench.errors import DataError, PluginError, RequestError, UnknownNameError
 from latentbench.files.lookup import existing
 from latentbench.files.reading import is_there
 from latentbench.model import GradientModel, declared_likelihood
 from latentbench.opening import load_splits
 from latentbench.params import Params, TypedText, build_params
-from latentbench.planning.metrics import score_names, score_request, wanted_metrics
-from latentbench.planning.settings import NamedClass, Table, budgets_of, find_class, parameters_of, settings_of
+from latentbench.planning.candidates import Candidate, Candidates, Tries, tries_of, with_seeds
+from latentbench.planning.known_parameters import metric_params, refuse_unknown
+from latentbench.planning.metrics import judging, score_names, score_request, wanted_metrics
+from latentbench.planning.settings import NamedClass, Setting, Table, budgets_of, find_class, parameters_of
 from latentbench.plugins import Plugins
 from latentbench.source.session import is_session_name
 from latentbench.source.session_digest import forget_unreadable
@@ -43,12 +46,22 @@ class Plan:
         swept: datasets on which a model stands with several settings; what decides between them is computed on
             the validation split too.
         own: arrays of codes that some of the trials are of.
+        candidates: settings of which one each is still to be chosen; of these, the first ones are in `trials`.
+        judges: the metrics by which that is done, on the validation split; empty where nothing is chosen.
+        chosen: what is or was chosen.
+        judged: keys of the trials by which is chosen.
+        unshown: keys of those of them that are no trials of the table.
     """
 
     trials: tuple[Trial, ...]
     requests: tuple[ScoreRequest, ...]
     swept: tuple[str, ...] = ()
     own: tuple[OwnCodes, ...] = ()
+    candidates: tuple[Candidates, ...] = ()
+    judges: tuple[ScoreRequest, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
+    judged: frozenset[str] = frozenset()
+    unshown: frozenset[str] = frozenset()
 
     @property
     def of_session(self) -> tuple[str, ...]:
@@ -58,14 +71,50 @@ class Plan:
 
     def validation_requests(self, trial: Trial) -> tuple[ScoreRequest, ...]:
         """Return the metrics that are computed on the validation split too."""
-        if trial.dataset not in self.swept:
-            return ()
-        return deciding(self.requests)
+        of_sweep = deciding(self.requests) if trial.dataset in self.swept else ()
+        if trial.key not in self.judged:
+            return of_sweep
+        return tuple({request.stem: request for request in (*of_sweep, *self.judges)}.values())
+
+    def test_requests(self, trial: Trial) -> tuple[ScoreRequest, ...]:
+        """Return the metrics that are computed on the test split.
+
+        What is only tried is not scored there, but for models that need not be reloadable: should such a one be
+        chosen, it could not be scored later. Nobody reads these scores before.
+        """
+        return () if trial.key in self.unshown and trial.traits.steps else self.requests
 
     def asked(self, trial: Trial) -> list[tuple[SplitName, ScoreRequest]]:
         """Return all that is to be computed of a trial."""
-        on_test: list[tuple[SplitName, ScoreRequest]] = [("test", request) for request in self.requests]
+        on_test: list[tuple[SplitName, ScoreRequest]] = [("test", each) for each in self.test_requests(trial)]
         return [*on_test, *(("validation", request) for request in self.validation_requests(trial))]
+
+    @property
+    def search(self) -> Plan:
+        """The trials by which settings are chosen, scored on the validation split; none where nothing is."""
+        tried = {each.first.key: each.first for group in self.candidates for each in group.settings}
+        keys = frozenset(tried)
+        return replace(self, trials=tuple(tried.values()), own=(), candidates=(), judged=keys, unshown=keys)
+
+    @property
+    def whole(self) -> Plan:
+        """All that is run, whichever settings are chosen: as much as of the first ones."""
+        if not self.candidates:
+            return self
+        search = self.search
+        shown = {trial.key for trial in self.trials}
+        trials = {trial.key: trial for trial in (*search.trials, *self.trials)}
+        return replace(
+            self, trials=tuple(trials.values()), candidates=(), judged=search.judged, unshown=search.judged - shown
+        )
+
+    def settled(self, chosen: Iterable[Chosen]) -> Plan:
+        """Return the plan of the table, with the chosen settings; `chosen` has one for each of `candidates`."""
+        trials: Sequence[Trial] = self.trials
+        choices = tuple(chosen)
+        for group, choice in zip(self.candidates, choices, strict=True):
+            trials = group.put(choice, trials)
+        return replace(self, trials=tuple(trials), candidates=(), chosen=choices)
 
 
 def make_plan(
@@ -96,18 +145,30 @@ def make_plan(
             plugins.find("dataset", name)
     models = contenders + references
     owners = {"model": models, "dataset": [dataset.reader for dataset in datasets], "metric": metrics}
-    _refuse_unknown(benchmark, owners)
+    refuse_unknown(benchmark, owners)
     own = _own_codes(benchmark, plugins, datasets, asked)
-    trials: list[Trial] = []
-    for dataset in datasets:
-        trials += _dataset_trials(benchmark, dataset, models, device)
+    groups = [group for dataset in datasets for group in _dataset_groups(benchmark, dataset, models, device)]
+    trials = [trial for group in groups for trial in group.settings[0].trials]
     _refuse_taken_names(trials, own)
     trials += [each.trial for each in own]
     if all(trial.outcome is not None for trial in trials):
         raise DataError(trials[0].outcome.message if trials[0].outcome else "no data")
-    requests = tuple(score_request(metric, benchmark.params, benchmark.max_items) for metric in metrics)
+    requests = tuple(
+        score_request(metric, metric_params(metric, benchmark.params), benchmark.max_items) for metric in metrics
+    )
     swept = dict.fromkeys(trial.dataset for trial in trials if trial.traits.varied)
-    return Plan(tuple({trial.key: trial for trial in trials}.values()), requests, tuple(swept), tuple(own))
+    candidates = tuple(
+        group for group in groups if len(group.settings) > 1 and group.settings[0].first.outcome is None
+    )
+    return Plan(
+        tuple({trial.key: trial for trial in trials}.values()),
+        requests,
+        tuple(swept),
+        tuple(own),
+        candidates,
+        judging(requests, benchmark.choose_by) if candidates else (),
+        tuple(group.undecided for group in candidates),
+    )
 
 
 def _own_codes(
@@ -208,54 +269,78 @@ def _takes_items(reader: NamedClass, key: str) -> bool:
     return key in reader.cls.Params.model_fields and "tuple" in str(reader.cls.Params.model_fields[key].annotation)
 
 
-def _dataset_trials(
+def _dataset_groups(
     benchmark: Benchmark, dataset: _RequestedDataset, models: list[NamedClass], device: str
-) -> Iterator[Trial]:
-    name, reader = dataset.name, dataset.reader
-    on = benchmark.on.get(name, {})
+) -> Iterator[Candidates]:
+    """Yield the settings of each model on a data set: alone, or with those among which is chosen."""
+    on = benchmark.on.get(dataset.name, {})
     params = override(benchmark.params, on.get("params", {}))
     budgets = list(budgets_of({"precision": "auto", **benchmark.budget, **on.get("budget", {})}, device))
+    blank = _blank(benchmark, dataset)
+    labels: dict[str, str] = {}
+    for model in models:
+        for tries in tries_of(model, params, benchmark.choose, budgets):
+            _refuse_same_labels(tries, model, labels)
+            yield Candidates(tuple(_candidates(tries, blank, model, benchmark.seeds)))
+
+
+def _blank(benchmark: Benchmark, dataset: _RequestedDataset) -> Trial:
+    """Return a trial of no model on a data set; one that cannot be read gives it its outcome."""
     dataset_params = _dataset_params(benchmark, dataset)
+    data = dataset.reader.cls(dataset_params)
     outcome, fingerprint = None, ""
-    data = reader.cls(dataset_params)
     try:
         fingerprint = data.fingerprint()
     except DataError as error:
         outcome = Outcome("failed", type(error).__name__, str(error))
-    labels: dict[str, str] = {}
-    for model in models:
-        for setting in settings_of(model, params, budgets):
-            if setting.label in labels:
-                both = f"{labels[setting.label]} and {model.name}"
-                raise RequestError(f"{both} would both stand under {setting.label!r}; rename one")
-            labels[setting.label] = model.name
-            yield from _seeds(
-                Trial(
-                    dataset=name,
-                    loader=reader.name,
-                    dataset_params=dataset_params.model_dump(mode="json"),
-                    fingerprint=fingerprint,
-                    preparation=printable(data.preparation()),
-                    model=model.name,
-                    label=setting.label,
-                    params=setting.params.model_dump(mode="json"),
-                    budget=setting.budget,
-                    seed=0,
-                    model_version=model.cls.version,
-                    traits=Traits(
-                        reference=UPPER_BOUND if model.cls.uses_labels else model.cls.reference,
-                        deterministic=model.cls.deterministic,
-                        encoder=model.cls.encoder,
-                        steps=issubclass(model.cls, GradientModel),
-                        likelihood=declared_likelihood(model.cls, setting.params),
-                        varied=setting.varied,
-                        compared=setting.compared,
-                    ),
-                    outcome=outcome,
-                    **model.identity,
-                ),
-                benchmark.seeds,
-            )
+    return Trial(
+        dataset=dataset.name,
+        loader=dataset.reader.name,
+        dataset_params=dataset_params.model_dump(mode="json"),
+        fingerprint=fingerprint,
+        preparation=printable(data.preparation()),
+        model="",
+        label="",
+        params={},
+        budget=Budget(),
+        seed=0,
+        outcome=outcome,
+    )
+
+
+def _refuse_same_labels(tries: Tries, model: NamedClass, labels: dict[str, str]) -> None:
+    """Raise for a heading that another setting has; of settings among which is chosen only one is shown."""
+    for label in dict.fromkeys(setting.label for setting in tries.settings):
+        if label in labels:
+            raise RequestError(f"{labels[label]} and {model.name} would both stand under {label!r}; rename one")
+        labels[label] = model.name
+
+
+def _candidates(tries: Tries, blank: Trial, model: NamedClass, seeds: int) -> Iterator[Candidate]:
+    for setting, values in zip(tries.settings, tries.values, strict=True):
+        trial = replace(
+            blank,
+            model=model.name,
+            label=setting.label,
+            params=setting.params.model_dump(mode="json"),
+            budget=setting.budget,
+            model_version=model.cls.version,
+            traits=_traits(model, setting),
+            **model.identity,
+        )
+        yield Candidate(values, with_seeds(trial, seeds))
+
+
+def _traits(model: NamedClass, setting: Setting) -> Traits:
+    return Traits(
+        reference=UPPER_BOUND if model.cls.uses_labels else model.cls.reference,
+        deterministic=model.cls.deterministic,
+        encoder=model.cls.encoder,
+        steps=issubclass(model.cls, GradientModel),
+        likelihood=declared_likelihood(model.cls, setting.params),
+        varied=setting.varied,
+        compared=setting.compared,
+    )
 
 
 def _dataset_params(benchmark: Benchmark, dataset: _RequestedDataset) -> Params:
@@ -274,24 +359,3 @@ def _with_full_paths(params: Params) -> Params:
 def _full(path: Path) -> Path:
     """Return a path for workers and later readers, who may stand elsewhere; a loop of links stays as it is."""
     return Path(os.path.realpath(path))
-
-
-def _seeds(trial: Trial, seeds: int) -> Iterator[Trial]:
-    for seed in range(1 if trial.traits.deterministic else seeds):
-        yield replace(trial, seed=seed)
-
-
-def _refuse_unknown(benchmark: Benchmark, owners: Mapping[str, list[NamedClass]]) -> None:
-    """Raise for a parameter that nothing in this benchmark has: a misspelt one would change nothing in silence."""
-    by_name = {chosen.name: chosen for group in owners.values() for chosen in group}
-    by_name |= {chosen.registration.name: chosen for group in owners.values() for chosen in group}
-    plain = {name for chosen in owners["model"] for name in chosen.cls.Params.model_fields}
-    for name in benchmark.own_parameters:
-        owner, dot, field = name.rpartition(".")
-        if not dot and name not in plain:
-            raise RequestError(f"no model of this benchmark has a parameter {name!r}{near_matches(name, plain)}")
-        if dot and owner not in by_name:
-            known = near_matches(owner, by_name)
-            raise RequestError(f"parameter {name!r} is of {owner!r}, which this benchmark does not use{known}")
-        if dot and field not in by_name[owner].cls.Params.model_fields:
-            build_params(by_name[owner].cls.Params, {field: None}, f"{by_name[owner].registration.kind} {owner!r}")

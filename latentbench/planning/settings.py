@@ -20,7 +20,7 @@ from latentbench.source.session import is_session_name
 from latentbench.text import normalized, printable
 from latentbench.training.budget import Budget
 
-__all__ = ["NamedClass", "Setting", "budgets_of", "find_class", "parameters_of", "settings_of"]
+__all__ = ["NamedClass", "Setting", "axes_of", "budgets_of", "find_class", "parameters_of", "settings_of"]
 
 
 Table = dict[str, Any]
@@ -96,7 +96,7 @@ def _precision(device: str) -> str:
 
 def settings_of(model: NamedClass, params: Mapping[str, Any], budgets: list[Budget]) -> Iterator[Setting]:
     """Yield every setting of one model, with its heading."""
-    axes = list(_axes(model, params))
+    axes = list(axes_of(model, params))
     grid: list[tuple[Params, Budget]] = []
     for values in itertools.product(*(rows for _, rows in axes)):
         chosen = {
@@ -136,7 +136,9 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _axes(model: NamedClass, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
+def axes_of(
+    model: NamedClass, params: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
     """Yield (parameter names, rows of their values) of this model; keys that name it go first."""
     named = set(parameters_of(params, model.name)) | set(parameters_of(params, model.registration.name))
     for key, value in params.items():

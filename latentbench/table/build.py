@@ -151,6 +151,7 @@ def _comparison(
         swept=sweep is not None,
         empty=empty,
         conditions=conditions,
+        chosen=tuple(choice for choice in results.chosen if choice.dataset == dataset),
         few_labels=label_reading(results, dataset) if budgets_of(line.score for line in shown) else (),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from latentbench.choices.chosen import Chosen
 from latentbench.scores import gain
 from latentbench.statistics import average_ranks, critical_difference
 from latentbench.table.baselines import Standing
@@ -140,6 +141,7 @@ class Comparison:
         swept: some model has several settings, and the choice between them is not read from these values.
         empty: scores left out because they are not applicable to any column, by their reason.
         conditions: the conditions under which its costs were measured.
+        chosen: the settings that were chosen on the validation split before the trials of the table were run.
         few_labels: sentences on how many labels the models need, where scores of label budgets are among the rows.
     """
 
@@ -158,6 +160,7 @@ class Comparison:
     empty: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conditions: RunConditions = field(default_factory=RunConditions)
     few_labels: tuple[str, ...] = ()
+    chosen: tuple[Chosen, ...] = ()
 
 
 @dataclass(frozen=True)

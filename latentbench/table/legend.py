@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 
+from latentbench.choices.chosen import choices_in_words
 from latentbench.table.baselines import FLOOR
 from latentbench.table.comparison import AverageRanks, Column, Comparison, ComparisonRow, Table
 from latentbench.table.conditions import conditions_in_words
@@ -42,6 +43,7 @@ def legend(comparison: Comparison, table: Table, letters: Mapping[str, str]) -> 
         _rank_signs(comparison) if table.ranks else _signs(comparison),
         tested,
         (*explained, *_flags(comparison.columns)),
+        choices_in_words(comparison.chosen),
         _cautions(comparison, table),
         conditions_in_words(comparison.conditions) if any(map(_has_cost, comparison.rows)) else (),
         *(_average_ranks(table.averages) if comparison is table.comparisons[-1] else ()),

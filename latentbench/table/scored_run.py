@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from latentbench.choices.chosen import Chosen
     from latentbench.score_rows import ScoreRow
     from latentbench.trial import SplitName, Trial
 
@@ -32,6 +33,11 @@ class ScoredRun(Protocol):
     @property
     def trials(self) -> Sequence[Trial]:
         """The trials in the order of tables, each with its outcome."""
+        ...
+
+    @property
+    def chosen(self) -> Sequence[Chosen]:
+        """The settings that were chosen on the validation split, with what was tried."""
         ...
 
     @property

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from latentbench.files.json_files import canonical_json
 from latentbench.trial import ScoreRequest, Trial
 from latentbench.upkeep.examine import RunRequest
 
 __all__ = ["joined_values"]
 
 LISTS = ("datasets", "models", "references", "tiers")
-TABLES = ("codes", "train_codes", "on", "params")
+TABLES = ("codes", "train_codes", "on", "params", "choose")
 
 
 def joined_values(runs: Sequence[tuple[Path, RunRequest]]) -> tuple[dict[str, Any], list[str]]:
@@ -31,6 +32,7 @@ def joined_values(runs: Sequence[tuple[Path, RunRequest]]) -> tuple[dict[str, An
         "trials": [trial.to_json() for trial in _trials(request for _, request in runs)],
         "requests": [asdict(request) for request in requests],
         "swept": _union(each.get("swept", ()) for each in values),
+        "chosen": _chosen(values),
         "plugin_files": _union(each["plugin_files"] for each in values),
         "plugins_blocked": _in_all([each["plugins_blocked"] for each in values]),
         "command": "\n".join(filter(None, _union([each.get("command", "")] for each in values))),
@@ -41,6 +43,12 @@ def joined_values(runs: Sequence[tuple[Path, RunRequest]]) -> tuple[dict[str, An
 
 def _union(lists: Iterable[Iterable[Any]]) -> list[Any]:
     return list(dict.fromkeys(item for each in lists for item in each))
+
+
+def _chosen(values: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Return the choices of all runs; of one that two made alike, that of the first."""
+    chosen = [choice for each in values for choice in each.get("chosen", ())]
+    return list({canonical_json(choice): choice for choice in chosen}.values())
 
 
 def _in_all(lists: Sequence[Sequence[Any]]) -> list[Any]:

@@ -59,6 +59,7 @@ class FakeResults:
     request: dict = field(default_factory=lambda: {"scores": []})
     validation_rows: list[ScoreRow] = field(default_factory=list)
     per_likelihood: frozenset = frozenset()
+    chosen: list = field(default_factory=list)
 
     @property
     def scores(self):

@@ -140,7 +140,7 @@ def metrics_by_score(plugins: Plugins) -> dict[str, str]:
     return dict(ScoreOwners.among(plugins).by_score)
 
 
-def read_params(pairs: Iterable[str]) -> dict[str, Any]:
+def read_params(pairs: Iterable[str], option: str = "-p") -> dict[str, Any]:
     """Read NAME=VALUE,VALUE,... into the form of a benchmark's `params`: text, to be read by the parameter's type.
 
     >>> read_params(["latent_dim=8,16", "beta_vae.beta=4", "ae.backbone=mlp"])
@@ -153,12 +153,13 @@ def read_params(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip() or not text.strip():
-            raise RequestError(f"-p takes NAME=VALUE or NAME=VALUE,VALUE,..., got {pair!r}")
+            raise RequestError(f"{option} takes NAME=VALUE or NAME=VALUE,VALUE,..., got {pair!r}")
         first, *others = text.split(",")
         another = next((part for part in others if "=" in part and "=" not in first), None)
         if another is not None:
             raise RequestError(
-                f"-p takes one parameter, got {pair!r}: write -p {name}={first} -p {another.strip()}"
+                f"{option} takes one parameter, got {pair!r}: write {option} {name}={first} "
+                f"{option} {another.strip()}"
             )
         values = [TypedText(part.strip()) for part in (first, *others)]
         params[normalized(name.strip())] = values[0] if len(values) == 1 else values

@@ -29,6 +29,7 @@ class DIPVAE(VAE):
     """
 
     label_params: ClassVar[tuple[str, ...]] = ("kind", "strength")
+    compared_params: ClassVar[tuple[str, ...]] = ("kind",)
 
     class Params(VAE.Params):
         """Parameters of the DIP-VAE."""
