@@ -19,6 +19,7 @@ from latentbench.errors import LatentbenchError
 from latentbench.execution.events import Listener, TrialEvent
 from latentbench.execution.fitting import Checkpoint, close, fail, fit
 from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
+from latentbench.execution.side_by_side.scores import compute_side_by_side
 from latentbench.execution.split_scores import SplitScores
 from latentbench.executor import LOCAL
 from latentbench.machine import environment, free_memory, limited_threads, logged_to
@@ -49,6 +50,8 @@ class Job:
         deferring: leave metrics that compute on the CPU to `follow_up`, beside the next training.
         executor: where it runs, for the record.
         save_seconds: a training that lasts longer is saved at the end of an epoch this often; None: each minute.
+        scorers: how many processes may compute metrics of a trial at the same time: more than one where cores of
+            the run have no other job.
     """
 
     trials: tuple[Trial, ...]
@@ -60,6 +63,7 @@ class Job:
     deferring: bool = False
     executor: str = LOCAL
     save_seconds: float | None = None
+    scorers: int = 1
 
     @property
     def files(self) -> list[str]:
@@ -224,8 +228,7 @@ class _Work:
         changed = changed_data(self.plugins, trial)
         if changed:
             Spoiled.process = True  # who knows what else holds these data
-            for checkpoint in checkpoints:
-                fail(checkpoint, f"{trial.label} wrote into {', '.join(changed)}, which all share; work on a copy")
+            _fail_writers(checkpoints, changed)
 
     def _train_together(
         self, part: list[list[Checkpoint]], machine: Mapping[str, Any]
@@ -277,7 +280,9 @@ class _Work:
         begins = self._teller(trial.key, sum(map(len, missing.values())))
         for split, requests in missing.items():
             scores = SplitScores(split, trial, record, self.plugins, job.device, model, space)
-            failed |= scores.compute(requests, begins)
+            changed = compute_side_by_side(scores, requests, begins, job.scorers)
+            _fail_writers([checkpoint], changed)
+            failed |= scores.failed
             model, space = scores.model, None
         return failed
 
@@ -289,6 +294,13 @@ class _Work:
             self.listener(TrialEvent("metric_started", key, metric=metric, done=next(begun), total=total))
 
         return begins
+
+
+def _fail_writers(checkpoints: Sequence[Checkpoint], changed: Sequence[str]) -> None:
+    """Fail trials that wrote into arrays of these names, if there are any."""
+    for checkpoint in checkpoints if changed else ():
+        label, names = checkpoint.trial.label, ", ".join(changed)
+        fail(checkpoint, f"{label} wrote into {names}, which all share; work on a copy")
 
 
 def _trainings(checkpoints: Sequence[Checkpoint]) -> list[list[Checkpoint]]:

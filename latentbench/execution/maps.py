@@ -27,7 +27,7 @@ from latentbench.trial import ScoreRequest
 if TYPE_CHECKING:
     from latentbench.plugins import Plugins
 
-__all__ = ["COUNT", "JUDGES", "stored_maps", "trial_map"]
+__all__ = ["COUNT", "JUDGES", "SMALL", "stored_maps", "trial_map"]
 
 COUNT = 2000
 SMALL = 1000  # codes; t-SNE of 360 takes 2.4 times the processor time on two threads, and is no sooner done

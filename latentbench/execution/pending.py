@@ -204,6 +204,7 @@ def pending_jobs(
             concurrency=min(max(execution.workers or 1, 1), len(plan.trials)),
             deferring=execution.device == "cuda" and helped and on_host,
             executor=execution.executor,
+            scorers=1 if execution.elsewhere else max(1, (execution.workers or 1) // len(parts)),
         )
         for part in parts
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +59,15 @@ class SplitScores:
     _waiting: list[Measured] = field(default_factory=list)
     _reason: tuple[str, str] = ("", "")  # status and reason of scores that have no space
 
-    def compute(self, requests: Sequence[ScoreRequest], begins: Callable[[str], None]) -> dict[str, str]:
+    def prepare(self, change: Callable[[LatentSpace], LatentSpace]) -> None:
+        """Change the space and compute what every metric needs, for processes that are forked from this one."""
+        space = self._opened()
+        if space is not None:
+            with put_back(f"the model of {self.trial.label}"), contextlib.suppress(Exception):
+                self.space = change(space)
+                _ = self.space.arranged  # what fails here fails again in each metric
+
+    def compute(self, requests: Iterable[ScoreRequest], begins: Callable[[str], None]) -> dict[str, str]:
         """Compute metrics and write their scores; return the message of each that failed.
 
         `begins` is called with the name of each metric, before it is computed.

@@ -109,10 +109,14 @@ def write_page(
     """Write the page of a run, and its figures in these formats into its folder, if any."""
     from latentbench.files.reading import uncollected
     from latentbench.report.charts.plots import plots, write_figures
+    from latentbench.report.page.maps_meanwhile import maps_meanwhile
     from latentbench.report.page.write import write_reports
 
     with uncollected():
-        drawn = plots(results)
+        with maps_meanwhile(results, maps):
+            drawn = plots(results)
+            for plot in drawn:
+                plot.draw(figures)
         write_reports([_reported(results, plugins, drawn, maps)], page)
         if figures is not None:
             write_figures(drawn, results.path / "figures", figures)

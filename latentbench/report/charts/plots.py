@@ -63,6 +63,11 @@ class Plot:
         """Return it as SVG, drawn once for page and file."""
         return self.drawing.picture("svg")
 
+    def draw(self, formats: Formats | None) -> None:
+        """Draw it for the page and for files in these formats, if any, which then need not be waited for."""
+        for form in ("svg", *(() if formats is None else formats.stills)):
+            self.drawing.picture(form)
+
 
 def chart(stem: str, description: str, figure: Figure, numbers: pd.DataFrame) -> Drawing:
     """Return a figure of numbers, described in words, as a drawing."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from latentbench.results import Results
     from latentbench.trial import Trial
 
-__all__ = ["Picture", "Pictures", "median_trial", "pictures", "shown_items"]
+__all__ = ["Picture", "Pictures", "median_trial", "median_trials", "pictures", "shown_items"]
 
 IMAGES = 10
 STRIP_IMAGES = 8  # on the first screen, beside a walk
@@ -150,9 +150,7 @@ def pictures(
     """
     excerpts: list[_Excerpt] = []
     skipped: list[tuple[str, str]] = []
-    pictured, choice = _pictured(results, dataset)
-    judges = _judging_rows(results)
-    medians = [trial for label in pictured if (trial := median_trial(results, dataset, label, judges)) is not None]
+    medians, choice = median_trials(results, dataset)
     kept = _kept(results, dataset, medians)
     decoding = DecodingContent() if decoding is None else decoding
     sizes: dict[str, int] = {}
@@ -184,6 +182,14 @@ def pictures(
             skipped.append((trial.label, f"{type(error).__name__}: {error}"))
     drawn = _drawn(excerpts, tuple(skipped))
     return replace(drawn, choice=choice, linked=linked.content, decoding=decoding, sizes=sizes)
+
+
+def median_trials(results: Results, dataset: str) -> tuple[list[Trial], str]:
+    """Return the trial of the median seed of each column that is pictured, and a sentence on those that are not."""
+    pictured, choice = _pictured(results, dataset)
+    judges = _judging_rows(results)
+    found = (median_trial(results, dataset, label, judges) for label in pictured)
+    return [trial for trial in found if trial is not None], choice
 
 
 def _kept(results: Results, dataset: str, medians: Sequence[Trial]) -> list[tuple[Trial, list[Map]]]:

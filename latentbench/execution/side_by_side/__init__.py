@@ -1,0 +1,1 @@
+"""Metrics of one trial, computed by several processes that a worker forks."""
