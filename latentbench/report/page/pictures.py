@@ -185,7 +185,7 @@ def pictures(
 
 
 def median_trials(results: Results, dataset: str) -> tuple[list[Trial], str]:
-    """Return the trial of the median seed of each column that is pictured, and a sentence on those that are not."""
+    """Return the trial of the median seed of each column that is pictured, and a sentence on the others."""
     pictured, choice = _pictured(results, dataset)
     judges = _judging_rows(results)
     found = (median_trial(results, dataset, label, judges) for label in pictured)
