@@ -250,8 +250,9 @@ def test_threads_wait_awake_for_a_short_time_unless_it_is_set(given, cli, monkey
 def test_a_wrong_request_in_a_process_of_its_own():
     done = process("run", "-m", "vea")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("latentbench: there is no model 'vea'; did you mean 'vae'?")
-    assert done.stderr.count("\n") == 1
+    said = [line for line in done.stderr.splitlines() if not line.startswith("planning, ")]  # on a busy machine
+    assert len(said) == 1
+    assert said[0].startswith("latentbench: there is no model 'vea'; did you mean 'vae'?")
 
 
 @pytest.mark.parametrize(
