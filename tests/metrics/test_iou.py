@@ -29,7 +29,8 @@ def test_it_is_that_of_scikit_learn():
     from sklearn.metrics import jaccard_score
 
     a, b = torch.randn(6, 1, 5, 5, 5, generator=torch.Generator().manual_seed(0)).tensor_split([3])
-    expected = [jaccard_score((x < 0).flatten(), (y < 0).flatten()) for x, y in zip(a, b, strict=True)]
+    inside, inside_too = (each.lt(0).flatten(1).numpy() for each in (a, b))
+    expected = [jaccard_score(*pair) for pair in zip(inside, inside_too, strict=True)]
     np.testing.assert_allclose(iou_per_shape(a, b), expected)
 
 

@@ -194,8 +194,9 @@ def test_scikit_learn_on_the_same_labels_agrees(budget, spread):
         probe = LogisticRegression(C=1.0, max_iter=5000, tol=1e-8)
         probe.fit(scaler.transform(bank[rows].numpy()), known[rows].numpy())
         probes.append(probe.score(scaler.transform(codes.numpy()), labels.numpy()))
-        voter = KNeighborsClassifier(min(10, budget // 5), algorithm="brute").fit(bank[rows], known[rows])
-        voters.append(voter.score(codes, labels))
+        voter = KNeighborsClassifier(min(10, budget // 5), algorithm="brute")
+        voter.fit(bank[rows].numpy(), known[rows].numpy())
+        voters.append(voter.score(codes.numpy(), labels.numpy()))
     assert linear_probe_n(bank, known, codes, labels, budget) == pytest.approx(np.mean(probes), abs=0.003)
     assert knn10_n(bank, known, codes, labels, budget) == pytest.approx(np.mean(voters), abs=1e-9)
 
