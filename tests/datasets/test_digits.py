@@ -43,3 +43,11 @@ def test_the_split_is_always_the_same(digits):
     assert digits.fingerprint() == Digits(Digits.Params()).fingerprint()
     splits = digits.splits()
     assert [len(splits.train), len(splits.validation), len(splits.test)] == [1294, 143, 360]
+
+
+def test_who_changes_a_split_changes_no_other(digits):
+    before = digits.fingerprint()
+    for split in digits.load():
+        split.inputs[:] = 0
+        split.labels[:] = 0
+    assert digits.fingerprint() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ __all__ = ["page_template"]
 
 def page_template(path: Path) -> jinja2.Template:
     """Return the template of a file: what it is given is escaped, and all that it names must be given."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(path.parent),
+    return _environment(path.parent).get_template(path.name)
+
+
+@cache  # compiled templates stay with it
+def _environment(folder: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(path.name)
 
 
 def _shown(value: Any) -> Any:
