@@ -98,7 +98,7 @@ def places(path):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("available_cores", lambda: 1), ("can_fork", lambda: False), ("SMALL", 10)]
+    ("name", "value"), [("available_cores", lambda: 1), ("can_fork", lambda: False), ("SMALL", 10)]
 )
 def test_other_maps_are_left_for_the_page(without_maps, monkeypatch, name, value):
     monkeypatch.setattr(maps_meanwhile, "available_cores", lambda: 2)
