@@ -53,7 +53,8 @@ def run(
         device: "auto" (cuda where there is one), "cpu" or "cuda".
         timeout: seconds a trial may take.
         rerun: also do again what "failed", what "changed" in source since, or "all".
-        group_size: on CUDA, how many trials are trained together at most; 16 when left out.
+        group_size: how many trials are trained together at most, on CUDA or where their inputs are small; 16 when
+            left out.
         timing: run trials alone, one at a time, so that their cost scores can be compared; those again that ran
             beside others.
         executor: where trials run, by its registered name; "local": in workers on this machine.

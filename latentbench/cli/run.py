@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 DATA = "Dataset: NAME, NAME:KEY=VALUE, a folder or a file; may be repeated."
+MOST_AHEAD = 2  # workers: more would keep each other, and this process, from getting ready
 PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span a grid."
 
 CHOOSE = "Parameter of which one of several values is chosen on the validation split, with seed 0, for the table."
@@ -112,7 +114,11 @@ CHOOSE = "Parameter of which one of several values is chosen on the validation s
 )
 @click.option("--workers", type=click.IntRange(0), help="Trials that run at the same time; default: one per core.")
 @timeout_option
-@click.option("--group-size", type=click.IntRange(1), help="Trials trained together on CUDA; default: 16.")
+@click.option(
+    "--group-size",
+    type=click.IntRange(1),
+    help="Most trials trained together, on CUDA or where inputs are small; default: 16.",
+)
 @click.option(
     "--timing", is_flag=True, help="Run each trial alone to measure time, also those that once ran beside others."
 )
@@ -172,6 +178,7 @@ def command(
     """
     from latentbench.benchmark import default_folder, read_benchmark
     from latentbench.execution.finished import FinishedRun, asked_for
+    from latentbench.execution.processes import started_ahead
 
     plugins = load_plugins(files, blocked)
     if options["debug"] and options["rerun"] == "missing":
@@ -181,7 +188,19 @@ def command(
     finished = FinishedRun(folder, asked_for(request, options, plugins))
     if shown_again(finished, request, folder):
         return 0
-    return _run(request, folder, plugins, options, finished)
+    with started_ahead(_workers_ahead(request, folder, options)):
+        return _run(request, folder, plugins, options, finished)
+
+
+def _workers_ahead(request: Benchmark, folder: Path, options: Mapping[str, Any]) -> int:
+    """Return how many workers are to import libraries while this process does; none where it might be in vain."""
+    other = options["debug"] or options["dry_run"] or options["detach"] or options["executor"] != "local"
+    gpu = options["device"] == "cuda" or (options["device"] == "auto" and any(Path("/dev").glob("nvidia*")))
+    if other or gpu or request.budget.get("threads", 1) != 1 or (folder / "trials").exists():
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    workers = 1 if options["timing"] else cores if options["workers"] is None else options["workers"]
+    return min(workers, MOST_AHEAD, len(request.models) * request.seeds + len(request.references))
 
 
 def _run(

@@ -1,7 +1,7 @@
 """Convolutions of stacked weights on a CPU, as matrix products of all members at once.
 
-A step on small images takes as long as its operations take to be called, not to be computed. So there are few:
-`vmap` sees one, which lays out windows as rows, multiplies and adds up for all members at once.
+A step on small images takes as long as its operations take to be called, not to be computed. So `vmap`, which
+would call several for each, is left out: windows are laid out, multiplied and added up for all members at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch.nn import functional
 
 from latentbench.convolutions.calls import Call
@@ -28,8 +29,7 @@ class StackedConvolutions(MatmulConvolutions):
             return super().convolve(call)
         call, geometry = prepared(call)
         bias = None if call.bias is None else call.bias.to(call.weight.dtype)
-        result: Tensor = _OfMembers.apply(call.input, call.weight, bias, geometry, call.transposed)
-        return result
+        return _of_members(call._replace(bias=bias), geometry)
 
 
 def _is_stacked(weight: Tensor) -> bool:
@@ -39,40 +39,24 @@ def _is_stacked(weight: Tensor) -> bool:
     return alone and torch._C._functorch.is_batchedtensor(weight)
 
 
-class _OfMembers(torch.autograd.Function):
-    """Hands what `vmap` has split to the products of all members."""
-
-    @staticmethod
-    def forward(
-        image: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, transposed: bool
-    ) -> Tensor:
-        """Return the result of one member, `(n, c, h, w)`."""
-        one = None if bias is None else bias[None]
-        result: Tensor = _Products.apply(image[None], weight[None], one, geometry, transposed)
-        return result[0]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Keep nothing: the products have their own gradient."""
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: Sequence[int | None],
-        image: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        geometry: Geometry,
-        transposed: bool,
-    ) -> tuple[Tensor, int]:
-        """Return the results of all members, `(m, n, c, h, w)`, and which dimension is theirs."""
-        values = zip((image, weight, bias), in_dims, strict=False)
-        stacked = [None if value is None else _stacked(value, dim, info.batch_size) for value, dim in values]
-        return _Products.apply(*stacked, geometry, transposed), 0
+def _of_members(call: Call, geometry: Geometry) -> Tensor:
+    """Convolve what `vmap` has split for all members: a vmap rule would take as long to be found as to compute."""
+    mapping = retrieve_current_functorch_interpreter()
+    level = mapping.level()
+    weights, dimension = torch._C._functorch._unwrap_batched(call.weight, level)
+    members = weights.shape[dimension]
+    values = [None if value is None else _stacked(value, members, level) for value in call[:3]]
+    with mapping.lower():
+        result = _Products.apply(*values, geometry, call.transposed)
+    return torch._C._functorch._add_batch_dim(result, 0, level)
 
 
-def _stacked(value: Tensor, dim: int | None, members: int) -> Tensor:
-    return value.expand(members, *value.shape) if dim is None else value.movedim(dim, 0)
+def _stacked(value: Tensor, members: int, level: int) -> Tensor:
+    """Return the stack `(m, ...)` behind what one member sees, or as many times what they share."""
+    if not torch._C._functorch.is_batchedtensor(value):
+        return value.expand(members, *value.shape)
+    stack, dimension = torch._C._functorch._unwrap_batched(value, level)
+    return stack.movedim(dimension, 0) if dimension else stack
 
 
 class _Products(torch.autograd.Function):

@@ -27,7 +27,6 @@ from latentbench.training.budget import Budget
 from latentbench.training.convergence import late_fall
 from latentbench.training.engine import Training
 from latentbench.training.progress import Progress, read_progress, write_progress
-from latentbench.training.stacking import stacking_pays
 from latentbench.training.trainer import derive_seed
 from latentbench.trial import Outcome, Status, Trial
 
@@ -36,8 +35,7 @@ __all__ = ["Checkpoint", "close", "fail", "fit"]
 LATE_FALL_LIMIT = 0.01
 SAVE_SECONDS = 60.0
 ENDS: dict[type[BaseException], Status] = {DivergedError: "diverged", NotApplicableError: "skipped"}
-# (dataset, label, group size, whether as a stack) this process has trained before -> whether that went well
-_WARM: dict[tuple[str, str, int, bool], bool] = {}
+_WARM: set[tuple[str, str, int]] = set()  # (dataset, label, group size) this process has trained before
 
 
 @dataclass
@@ -148,9 +146,8 @@ class _Task:
         """Train, write checkpoints down on the way, and save the training now and then."""
         seeds = [checkpoints[-1].trial.seed for checkpoints in self.trainings]
         models = [model.place(self.device) for model in models]
-        stacked = self._trains_as_stack(models)
-        self._warm_up(models, stacked=stacked)
-        training = Training(models, self.train, self.budget, seeds, stacked=stacked)
+        self._warm_up(models)
+        training = Training(models, self.train, self.budget, seeds)
         clock = self._begin(training)
         saved = time.monotonic()
         for epoch, losses in training:
@@ -235,35 +232,18 @@ class _Task:
             cost["peak_memory_bytes"] = peak
         return cost
 
-    def _trains_as_stack(self, models: Sequence[GradientModel]) -> bool:
-        """Whether to train as a stack of weights: several, and one that would have been trained with others.
-
-        So what a trial learns does not depend on which others were left to do, but for rounding. One that only
-        fails in a stack is trained as it is.
-        """
-        if len(models) > 1 or self.device != "cpu" or not models[0].groupable:
-            return len(models) > 1
-        pays = stacking_pays(self.budget, len(self.train), self.train.inputs.shape[1:])
-        return pays and self._warm_up(models, stacked=True)
-
-    def _warm_up(self, models: Sequence[GradientModel], *, stacked: bool) -> bool:
-        """Train copies for two steps, once a process and model: the first trial must not pay for what torch loads.
-
-        Returns:
-            Whether it went well.
-        """
+    def _warm_up(self, models: Sequence[GradientModel]) -> None:
+        """Train copies for a step, once a process and model: the first trial must not pay for what torch loads."""
         trial = self.trainings[0][-1].trial
-        name = trial.dataset, trial.label, len(models), stacked
-        if name not in _WARM:
-            _WARM[name] = False
-            few = self.train.take(np.arange(min(len(self.train), self.budget.batch_size)))
-            budget = self.budget.model_copy(update={"epochs": 2, "checkpoint": None})
-            copies = [copy.deepcopy(model) for model in models]
-            with seeded(0), contextlib.suppress(Exception):  # what fails here fails again where it is recorded
-                for _ in Training(copies, few, budget, [0] * len(models), stacked=stacked):
-                    continue
-                _WARM[name] = True
-        return _WARM[name]
+        name = trial.dataset, trial.label, len(models)
+        if name in _WARM:
+            return
+        _WARM.add(name)
+        few = self.train.take(np.arange(min(len(self.train), self.budget.batch_size)))
+        budget = self.budget.model_copy(update={"epochs": 2, "checkpoint": None})
+        with seeded(0), contextlib.suppress(Exception):  # what fails here fails again where it is recorded
+            for _ in Training([copy.deepcopy(model) for model in models], few, budget, [0] * len(models)):
+                continue
 
 
 def _refuse_writing(train: Split, before: Mapping[str, int]) -> None:

@@ -139,14 +139,15 @@ def execute_job(
         caught = partial(logged_to, descriptors=output == "all caught")
         work = _Work(job, plugins, listener, _shown if output == "shown" else caught, replaceable)
         trained = work.train()
+        share = (time.perf_counter() - started) / len(begun)
         for trial in job.trials:
+            started = time.perf_counter() - share * (trial.key in begun)
             checkpoint = trained.get(trial.key) or Checkpoint(trial, Record(job.run, trial.key))
             if trial.key not in begun:
                 listener(TrialEvent("trial_started", trial.key))
             result = work.finish(checkpoint, started)
             listener(TrialEvent("trial_finished", trial.key, result=result))
             checkpoint.forget()
-            started = time.perf_counter()
 
 
 @contextlib.contextmanager

@@ -213,8 +213,8 @@ def pending_jobs(
 def _grouped(parts: Sequence[list[TrialState]], execution: Execution, plugins: Plugins) -> list[list[TrialState]]:
     """Put trainings that can be done together into one part, at most so many as the request says.
 
-    On a CPU these are all trainings of a kind, where stacking pays; with fewer kinds than workers, each kind is
-    divided so that all workers have something to do.
+    On a CPU these are all trainings of a kind, where stacking pays; kinds that come last and are too few for all
+    workers are divided among them.
     """
     size = execution.group_size or 1
     if size == 1:
@@ -236,10 +236,12 @@ def _stacks_on_cpu(
 ) -> list[list[list[TrialState]]]:
     """Divide groups of trainings into stacks, one by one where stacking does not pay."""
     pays = [len(group) > 1 and _stacking_pays(group[0][-1].trial, plugins, keep=workers < 1) for group in groups]
-    share = math.ceil(workers / max(1, sum(pays)))
+    kinds = sum(pays)
+    last = kinds % max(1, workers)
+    shares = [1] * (kinds - last) + [math.ceil(workers / max(1, last))] * last
     stacks = []
     for group, paying in zip(groups, pays, strict=True):
-        count = min(len(group), max(share, math.ceil(len(group) / size))) if paying else len(group)
+        count = min(len(group), max(shares.pop(0), math.ceil(len(group) / size))) if paying else len(group)
         bounds = [len(group) * index // count for index in range(count + 1)]
         stacks += [group[start:stop] for start, stop in itertools.pairwise(bounds)]
     return stacks

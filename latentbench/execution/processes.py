@@ -1,4 +1,4 @@
-"""Ending processes with all that they have started."""
+"""Starting worker processes, and ending processes with all that they have started."""
 
 from __future__ import annotations
 
@@ -8,14 +8,84 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
 
 import psutil
 
-__all__ = ["MARK", "end_group", "end_marked", "end_marked_later", "wait_for_death"]
+from latentbench.execution.variables import of_worker
 
+__all__ = [
+    "MARK",
+    "WORKER_PROGRAM",
+    "StartedProcess",
+    "end_group",
+    "end_marked",
+    "end_marked_later",
+    "start_process",
+    "started_ahead",
+    "taken_ahead",
+    "wait_for_death",
+]
+
+WORKER_PROGRAM = "-m", "latentbench.execution.worker"
 MARK = "LATENTBENCH_WORKER"  # variable of the environment: whose worker a process is, or descends from
+_AHEAD: list[StartedProcess] = []
 LOOK_SECONDS = 0.05  # between two looks at a process where the system cannot wait for its end alone
+
+
+@dataclass(frozen=True)
+class StartedProcess:
+    """A worker process that has been told nothing yet.
+
+    Attributes:
+        process: the leader of a process group of its own.
+        jobs, events: descriptors, to write its jobs to and to read its events from.
+        mark: the value of `MARK` in its environment.
+    """
+
+    process: subprocess.Popen[bytes]
+    jobs: int
+    events: int
+    mark: str
+
+
+def start_process(device: str, program: Sequence[str] = WORKER_PROGRAM) -> StartedProcess:
+    """Start a worker process for jobs on "cpu" or "cuda"; `program`: what the interpreter runs."""
+    theirs, jobs = os.pipe()
+    events, its = os.pipe()
+    mark = uuid4().hex
+    process = subprocess.Popen(  # noqa: S603 - this very interpreter
+        [sys.executable, *program, str(theirs), str(its)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(theirs, its),
+        start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
+        env={**of_worker(os.environ, device), MARK: mark},
+    )
+    os.close(theirs)
+    os.close(its)
+    return StartedProcess(process, jobs, events, mark)
+
+
+@contextlib.contextmanager
+def started_ahead(count: int) -> Iterator[None]:
+    """Have worker processes for jobs on the CPU import what they need while this process does; end those left."""
+    try:
+        _AHEAD.extend(start_process("cpu") for _ in range(count))
+        yield
+    finally:
+        while (left := taken_ahead()) is not None:
+            end_group(left.process.pid)
+            left.process.wait()
+            os.close(left.jobs)
+            os.close(left.events)
+
+
+def taken_ahead() -> StartedProcess | None:
+    """Return a process that was started ahead, if there is one left."""
+    return _AHEAD.pop(0) if _AHEAD else None
 
 
 def end_group(leader: int) -> None:

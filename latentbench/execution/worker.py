@@ -53,8 +53,6 @@ def main() -> None:
 
 
 def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
-    setup = json.loads(lines.get())
-
     from latentbench.execution.events import TrialEvent
     from latentbench.execution.isolation.put_back import ARITHMETIC, Spoiled, put_back
     from latentbench.execution.job import Job, RuinedProcess, execute_job
@@ -62,6 +60,7 @@ def _work(lines: queue.SimpleQueue[bytes], events: int, mark: str) -> None:
     from latentbench.plugins import Plugins
     from latentbench.training.graphs import StepGraphs
 
+    setup = json.loads(lines.get())  # it may have been started ahead of what it is for: it imports meanwhile
     with put_back("loading plugins", ARITHMETIC):
         plugins = Plugins(tuple(setup["files"]), tuple(setup["blocked"]))
     gc.freeze()  # what is imported by now stays: the first trial need not wait for it to be looked through

@@ -7,25 +7,28 @@ import json
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from latentbench.execution.events import TrialEvent
 from latentbench.execution.job import Job
-from latentbench.execution.processes import MARK, end_group, end_marked, wait_for_death
-from latentbench.execution.variables import of_worker
+from latentbench.execution.processes import (
+    WORKER_PROGRAM,
+    end_group,
+    end_marked,
+    start_process,
+    taken_ahead,
+    wait_for_death,
+)
 from latentbench.plugins import Plugins
 from latentbench.trial import Trial
 
 __all__ = ["LastWords", "Messages", "PutBack", "WorkerProcess", "parse"]
 
-PROGRAM = "-m", "latentbench.execution.worker"
+PROGRAM: Sequence[str] = WORKER_PROGRAM
 KILLED = -signal.SIGKILL, -signal.SIGTERM
 LONGEST = 2**24  # bytes of a line; an event has some hundreds
 QUOTED = 80  # bytes of what is no event are told
@@ -96,19 +99,9 @@ class WorkerProcess:
 
     def __init__(self, plugins: Plugins, messages: Messages, device: str) -> None:
         self.device = device
-        jobs, self._jobs = os.pipe()
-        self._events, events = os.pipe()
-        self.mark = uuid4().hex
-        self.process = subprocess.Popen(  # noqa: S603 - this very interpreter
-            [sys.executable, *PROGRAM, str(jobs), str(events)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(jobs, events),
-            start_new_session=True,  # Ctrl-C is for the main process, which ends its workers
-            env={**of_worker(os.environ, device), MARK: self.mark},
-        )
-        os.close(jobs)
-        os.close(events)
+        started = (taken_ahead() if device == "cpu" else None) or start_process(device, PROGRAM)
+        self.process, self.mark = started.process, started.mark
+        self._jobs, self._events = started.jobs, started.events
         self.job: Job | None = None
         self.ended: set[str] = set()
         self.heard = False

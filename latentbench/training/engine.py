@@ -72,8 +72,7 @@ class Training:
         split: what to train on.
         budget: what to spend.
         seeds: one for each model.
-        matmul: of a stack, lay out convolutions as matrix products instead of grouped convolutions.
-        stacked: train a single one as a stack of weights too; several always are one.
+        matmul: of several, lay out convolutions as matrix products instead of grouped convolutions.
         histories: losses of each epoch for each trial, or how it diverged.
     """
 
@@ -82,11 +81,10 @@ class Training:
     budget: Budget
     seeds: Sequence[int]
     matmul: bool = True
-    stacked: bool = False
     histories: list[History | DivergedError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        alone = len(self.models) == 1 and not self.stacked
+        alone = len(self.models) == 1
         self._members: Members = Alone(self.models[0]) if alone else Stack(self.models)
         self.trainer = Trainer(self._members, self.split, self.budget, self.seeds, self.matmul)
         self.histories = [[] for _ in self.models]

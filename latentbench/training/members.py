@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +22,11 @@ class Members(ABC):
     """One or several models in training.
 
     Attributes:
-        stacked: whether tensors have a first dimension for the models.
         models: they, on their device, in training mode.
         weights: what the optimizer changes, by name: the model's own, or stacks `(m, ...)`.
         buffers: likewise what gradients do not reach.
     """
 
-    stacked: ClassVar[bool] = False
     models: Sequence[GradientModel]
     weights: Mapping[str, Tensor]
     buffers: Mapping[str, Tensor]
@@ -77,8 +75,6 @@ class Stack(Members):
         ContractError: a model says that it cannot be stacked.
     """
 
-    stacked = True
-
     def __init__(self, models: Sequence[GradientModel]) -> None:
         for model in models:
             if not model.groupable:
@@ -88,6 +84,7 @@ class Stack(Members):
         self.weights: dict[str, Tensor] = weights
         self.buffers: dict[str, Tensor] = buffers
         self._shell, weight = models[0], next(models[0].parameters())
+        self._tied = _has_tied(models[0])  # to look for them in each step takes long
         self._values = {
             name: torch.tensor(
                 [float(getattr(model.params, name)) for model in models], dtype=weight.dtype, device=weight.device
@@ -100,7 +97,8 @@ class Stack(Members):
         chosen = {"player": player} if player else {}
 
         def call(state: dict[str, Tensor], part: Batch, drawn: Noise) -> Losses:
-            return _checked(functional_call(self._shell, state, (part, _DeclaredNoise(drawn)), chosen))
+            inputs = part, _DeclaredNoise(drawn)
+            return _checked(functional_call(self._shell, state, inputs, chosen, tie_weights=self._tied))
 
         return self._mapped(call, batch, noise)
 
@@ -140,6 +138,12 @@ class Stack(Members):
             for index, model in enumerate(self.models):
                 for name, value in [*model.named_parameters(), *model.named_buffers()]:
                     value.copy_((self.weights | self.buffers)[name][index])
+
+
+def _has_tied(model: nn.Module) -> bool:
+    """Whether a weight or a buffer has several names."""
+    every = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    return len(every) > len([*model.parameters(), *model.buffers()])
 
 
 class _DeclaredNoise(dict[str, Tensor]):

@@ -48,7 +48,7 @@ class Trainer:
     ) -> None:
         weight = next(iter(members.weights.values()))
         self.members, self.budget, self.device, self.dtype = members, budget, weight.device, weight.dtype
-        self.stacked = members.stacked
+        self.stacked = len(members.models) > 1
         lead = (len(seeds),) if self.stacked else ()
         self.inputs = stored_inputs(split.inputs, lead, min(budget.batch_size, len(split)), self.device)
         self.labels = None if split.labels is None else torch.from_numpy(split.labels).to(self.device)

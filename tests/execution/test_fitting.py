@@ -91,7 +91,7 @@ def epochs(monkeypatch):
         return plain(self)
 
     monkeypatch.setattr(trainer.Trainer, "run_epoch", run_epoch)
-    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
+    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
     return found
 
 
@@ -242,8 +242,8 @@ def test_a_killed_process_loses_no_saved_epoch(tiny, go, epochs, tmp_path):
 def job_of(tmp_path, plugin_file):
     """A function that makes one job of all trials of a benchmark, and the plugins it needs."""
 
-    def make(benchmark, folder="job"):
-        plugins = Plugins(files=(SAMPLES, plugin_file(ODD, "odd.py")))
+    def make(benchmark, folder="job", source=ODD):
+        plugins = Plugins(files=(SAMPLES, plugin_file(source, "odd.py")))
         plan = make_plan(benchmark, plugins, "cpu")
         return Job(plan.trials, plan.requests, tmp_path / folder), plugins
 
@@ -294,6 +294,39 @@ def test_a_job_of_several_trials_gives_each_its_record(betas, job_of, go):
             assert mine == pytest.approx(its, rel=1e-4)
         assert Record(job.run, trial.key).read_scores(job.requests[0])["scores"]
         assert expected.outcome.environment["group_size"] == 1
+
+
+@pytest.fixture
+def stacks(tiny):
+    """A function that makes a benchmark of three trials with the fewest steps that are stacked on a CPU."""
+    budget = {"epochs": 100, "batch_size": 32, "train_limit": 64, "precision": "float32"}
+    return lambda **changes: tiny(seeds=3, budget=budget, **changes)
+
+
+def states(job):
+    return {trial.seed: Record(job.run, trial.key).read_state() for trial in job.trials}
+
+
+def test_a_trial_on_small_images_learns_the_same_whoever_shares_its_stack(stacks, job_of):
+    whole, plugins = job_of(stacks())
+    results = []
+    execute_job(whole, plugins, lambda event: results.append(event.result))
+    assert {outcome.environment["group_size"] for outcome in ended(whole)} == {3}
+    seconds = [result.seconds for result in results if result is not None]
+    assert max(seconds) < 2 * min(seconds)  # each has its share of what they took together
+    few = replace(whole, run=whole.run / "few", trials=(whole.trials[2], whole.trials[0]))
+    execute_job(few, plugins, lambda *_: None)
+    for seed, state in states(few).items():
+        expected = states(whole)[seed]
+        assert all((state[name] == expected[name]).all() for name in expected)
+
+
+def test_a_trial_that_cannot_be_stacked_is_trained_as_it_is(stacks, job_of):
+    reads = ODD.replace("total / (self.params.pull != 5)", "total + 0 * total.item()")
+    job, plugins = job_of(stacks(models=("odd",)), source=reads)
+    execute_job(job, plugins, lambda *_: None)
+    found = [(o.status, len(o.history), o.environment["group_size"]) for o in ended(job)]
+    assert found == [("ok", 100, 1)] * 3
 
 
 def test_codes_are_made_once_of_a_trial_alone_and_wait_for_no_other(betas, job_of, monkeypatch):
@@ -374,7 +407,7 @@ def sizes(monkeypatch):
 
     tried_limit = [10]
     monkeypatch.setattr(engine.Training, "__post_init__", post_init)
-    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
+    monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
     return tried, tried_limit
 
 
@@ -414,7 +447,7 @@ def captures_fail(monkeypatch):
 
         monkeypatch.setattr(StepGraphs, "broken", False)
         monkeypatch.setattr(engine.Training, "__post_init__", post_init)
-        monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models, **_: None)
+        monkeypatch.setattr(fitting._Task, "_warm_up", lambda self, models: None)
 
     return fail
 

@@ -158,7 +158,8 @@ def on_cpu(**options):
 @pytest.mark.parametrize(
     ("models", "seeds", "how", "sizes"),
     [
-        (("ae", "vae", "beta_vae"), 5, {"workers": 2}, [5, 5, 5]),
+        (("ae", "vae", "beta_vae"), 5, {"workers": 1}, [5, 5, 5]),
+        (("ae", "vae", "beta_vae"), 5, {"workers": 2}, [5, 5, 2, 3]),
         (("ae", "vae"), 5, {"workers": 3}, [2, 3, 2, 3]),
         (("ae",), 5, {"workers": 2}, [2, 3]),
         (("ae",), 5, {"workers": 8}, [1] * 5),

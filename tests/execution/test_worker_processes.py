@@ -2,17 +2,21 @@
 
 import json
 import os
+import queue
+import signal
 import time
 
 import psutil
 import pytest
 
-from latentbench.execution import worker_process
+from latentbench.benchmark import read_benchmark
+from latentbench.cli.run import _workers_ahead
+from latentbench.execution import processes, worker_process
 from latentbench.execution.events import TrialEvent
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.execution.pending import inspect, pending_jobs
-from latentbench.execution.worker_process import parse
+from latentbench.execution.worker_process import WorkerProcess, parse
 from latentbench.execution.workers import run_in_workers
 from latentbench.planning.plan import make_plan
 from latentbench.plugins import Plugins
@@ -274,3 +278,49 @@ def test_an_event_of_another_shape_is_none(change):
     parse(json.dumps(VALUES).encode())
     with pytest.raises(ValueError, match="which is no event"):
         parse(json.dumps({**VALUES, **change}).encode())
+
+
+# started ahead
+
+
+def test_a_worker_started_ahead_is_the_first_to_be_taken_and_one_left_is_ended():
+    with processes.started_ahead(2):
+        first, left = (each.process for each in processes._AHEAD)
+        taken = WorkerProcess(Plugins(), queue.Queue(), "cpu")
+        assert taken.process is first
+        elsewhere = WorkerProcess(Plugins(), queue.Queue(), "cuda")
+        assert elsewhere.process is not left
+        elsewhere.end()
+        assert (first.poll(), left.poll()) == (None, None)
+    assert left.returncode == -signal.SIGKILL
+    assert not processes._AHEAD
+    assert first.poll() is None
+    taken.end()
+    assert first.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 2),
+        ({"workers": 1}, 1),
+        ({"workers": 0}, 0),
+        ({"timing": True}, 1),
+        ({"device": "cuda"}, 0),
+        ({"executor": "dask"}, 0),
+        ({"debug": True}, 0),
+        ({"dry_run": True}, 0),
+        ({"detach": True}, 0),
+    ],
+)
+def test_workers_are_started_ahead_where_they_will_be_needed(changes, count, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    usual = {"workers": None, "device": "cpu", "executor": "local"}
+    options = {**dict.fromkeys(("timing", "debug", "dry_run", "detach"), False), **usual, **changes}
+    quick = read_benchmark("quick")
+    assert _workers_ahead(quick, tmp_path, options) == count
+    one = quick.model_copy(update={"models": ("ae",), "references": (), "seeds": 1})
+    assert _workers_ahead(one, tmp_path, options) == min(1, count)
+    threads = quick.model_copy(update={"budget": {"threads": 2}})
+    (tmp_path / "trials").mkdir()
+    assert _workers_ahead(threads, tmp_path / "new", options) == _workers_ahead(quick, tmp_path, options) == 0
