@@ -43,18 +43,23 @@ def _of_members(call: Call, geometry: Geometry) -> Tensor:
     """Convolve what `vmap` has split for all members: a vmap rule would take as long to be found as to compute."""
     mapping = retrieve_current_functorch_interpreter()
     level = mapping.level()
-    weights, dimension = torch._C._functorch._unwrap_batched(call.weight, level)
-    members = weights.shape[dimension]
-    values = [None if value is None else _stacked(value, members, level) for value in call[:3]]
+    weight = _stack_behind(call.weight, level)
+    image = _for_each(call.input, len(weight), level)
+    bias = None if call.bias is None else _for_each(call.bias, len(weight), level)
     with mapping.lower():
-        result = _Products.apply(*values, geometry, call.transposed)
+        result = _Products.apply(image, weight, bias, geometry, call.transposed)
     return torch._C._functorch._add_batch_dim(result, 0, level)
 
 
-def _stacked(value: Tensor, members: int, level: int) -> Tensor:
-    """Return the stack `(m, ...)` behind what one member sees, or as many times what they share."""
-    if not torch._C._functorch.is_batchedtensor(value):
-        return value.expand(members, *value.shape)
+def _for_each(value: Tensor, members: int, level: int) -> Tensor:
+    """Return the stack behind what one member sees; of what all share, as many views."""
+    if torch._C._functorch.is_batchedtensor(value):
+        return _stack_behind(value, level)
+    return value.expand(members, *value.shape)
+
+
+def _stack_behind(value: Tensor, level: int) -> Tensor:
+    """Return the stack `(m, ...)` of which one member sees its part."""
     stack, dimension = torch._C._functorch._unwrap_batched(value, level)
     return stack.movedim(dimension, 0) if dimension else stack
 
