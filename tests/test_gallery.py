@@ -20,10 +20,12 @@ COMMANDS = list(GALLERY.shown(PAGE.read_text(encoding="utf-8")))
 RUNS = [words for words, pictures in COMMANDS if not pictures]
 DRAWN = [command for command in COMMANDS if command.pictures]
 SMALL = ["--epochs", "1", "--seeds", "1", "--train-limit", "200", "--workers", "0", "-s", "r2"]
-SMALL_DATA = {
-    "fashion_mnist": ["fashion_mnist.path=idx"],
+FEW_BODIES = ["furniture.train=120", "furniture.test=30", "deepsdf.fit_steps=4"]
+SMALL_DATA = {  # of the run in the folder of that name
+    "fashion": ["fashion_mnist.path=idx"],
     "faces": ["faces.train=300", "faces.test=60"],
-    "furniture": ["furniture.train=120", "furniture.test=30", "deepsdf.fit_steps=4"],
+    "furniture": [*FEW_BODIES, "furniture.size=32"],  # pca of 64 x 64 takes 20 s
+    "bodies": FEW_BODIES,
 }
 SMALLER = {
     "map": ["--count", "80"],
@@ -67,8 +69,8 @@ def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for words in RUNS:
-            data = words[words.index("-d") + 1]
-            small = [part for setting in SMALL_DATA[data] for part in ("-p", setting)]
+            name = Path(words[words.index("-o") + 1]).name
+            small = [part for setting in SMALL_DATA[name] for part in ("-p", setting)]
             assert status([*words[1:], *SMALL, *small]) == 0, words
     return folder
 

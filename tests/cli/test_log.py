@@ -1,5 +1,7 @@
 """`latentbench log`, `run --debug`, and what a failure line names."""
 
+import contextlib
+import io
 import os
 import pty
 import subprocess
@@ -61,28 +63,14 @@ def told(capsys, *arguments):
 
 
 @pytest.fixture(scope="module")
-def run(file, tmp_path_factory):
+def run(file, typed, tmp_path_factory):
     """A run with a model and a score that fail, and what its command printed on standard error."""
     folder = tmp_path_factory.mktemp("run") / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "latentbench",
-        "run",
-        *SHORT,
-        "-m",
-        "fails",
-        "-m",
-        "pca",
-        "-s",
-        "r2,bad",
-        "--workers",
-        "1",
-    ]
-    command += ["--plugin", str(file), "-o", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
-    return folder, done.stderr
+    words = ["run", *SHORT, "-m", "fails", "-m", "pca", "-s", "r2,bad", "--workers", "1"]
+    messages = io.StringIO()
+    with contextlib.redirect_stderr(messages), contextlib.redirect_stdout(io.StringIO()):
+        assert typed(*words, "--plugin", file, "-o", folder) == 1
+    return folder, messages.getvalue()
 
 
 def test_a_failure_line_names_the_line_of_the_plugin_the_error_and_the_log(run):
@@ -117,11 +105,13 @@ def test_log_prints_the_trials_that_are_chosen(run, capsys):
     assert "no trial has seed 7" in err
 
 
-def test_a_run_remembers_its_plugin_file_until_it_changes(run, file):
+def test_a_run_remembers_its_plugin_file_until_it_changes(run, file, capsys, monkeypatch):
     def scored(*more):
-        command = [sys.executable, "-m", "latentbench", "score", str(run[0]), "-s", "bad", "--workers", "0", *more]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return done.returncode, done.stderr
+        monkeypatch.setattr("latentbench.source.trust._NAMED", {})  # as in another process
+        for name in [name for name, each in sys.modules.items() if getattr(each, "__file__", "") == str(file)]:
+            del sys.modules[name]
+        status, _, err = told(capsys, "score", run[0], "-s", "bad", "--workers", "0", *more)
+        return status, err
 
     assert scored()[0] == 1  # it needs the metric of the file, which fails
     text = file.read_text()
@@ -131,7 +121,7 @@ def test_a_run_remembers_its_plugin_file_until_it_changes(run, file):
         assert status == 2
         assert f"the run used the plugin file {file}" in err
         assert f"give --plugin {file}" in err
-        assert scored("--plugin", str(file))[0] == 1
+        assert scored("--plugin", file)[0] == 1
     finally:
         file.write_text(text)
 
