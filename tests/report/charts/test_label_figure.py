@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 
 from latentbench.drawing.formats import Formats
 from latentbench.report.charts.label_figure import label_alt, label_figure, label_numbers
@@ -94,7 +95,7 @@ def test_only_contenders_have_bands_and_all_of_it_lies_inside(drawn):
     figure = drawn()
     figure.canvas.draw()
     for panel in figure.axes:
-        bands = [part for part in panel.collections if type(part).__name__ == "FillBetweenPolyCollection"]
+        bands = [part for part in panel.collections if isinstance(part, PolyCollection)]
         assert len(bands) == 2
         low, high = panel.get_ylim()
         for band in bands:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
 from latentbench.drawing.formats import Formats
@@ -189,7 +190,7 @@ def test_the_yardstick_is_dashed_and_only_the_contender_has_a_band(curve):
     assert not next(line for line in panel.lines if line.get_marker() == "o").is_dashed()
     assert to_hex(dashed.get_color()) == to_hex(INK)
     assert dashed.get_ydata() == pytest.approx([R2[dim] + 0.15 for dim in DIMS])
-    bands = [part for part in panel.collections if type(part).__name__ == "FillBetweenPolyCollection"]
+    bands = [part for part in panel.collections if isinstance(part, PolyCollection)]
     assert [to_hex(band.get_facecolor()[0]) for band in bands] == [COLORS[0]]
 
 
