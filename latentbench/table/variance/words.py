@@ -23,7 +23,7 @@ LEGEND = (
         "setting: between those of one method's settings",
         "seed: the rest, between trials that differ in their seed alone",
     ),
-    ("beyond: less what seeds alone would make of it on average (epsilon squared); below 0: less than that",),
+    ("in brackets: less what seeds alone would make of it on average (epsilon squared)",),
     ("sd: standard deviation over all trials",),
 )
 
@@ -49,16 +49,17 @@ def variance_display(table: VarianceTable) -> Display:
         counted(table.settings, "setting"),
         counted(table.trials, "trial"),
     )
-    headings = (*KINDS, *KINDS)
-    under = ("", "", "", *["beyond"] * 3)
     rows = tuple(map(_row, table.rows))
     words = ("for", "score", "better", "trials")
-    return Display(head, headings, under, rows, (*LEGEND, tuple(_cautions(table))), _said(table), words, "sd")
+    return Display(
+        head, KINDS, ("",) * len(KINDS), rows, (*LEGEND, tuple(_cautions(table))), _said(table), words, "sd"
+    )
 
 
 def _row(analyzed: ScoreVariance) -> DisplayRow:
     shares = analyzed.shares
-    cells = tuple(DisplayCell(_share(value)) for value in _shares(analyzed))
+    every = [_share(value) for value in _shares(analyzed)]
+    cells = tuple(DisplayCell(f"{share} ({beyond})") for share, beyond in zip(every[:3], every[3:], strict=True))
     better = analyzed.better.replace("near:", "near ")
     style = row_style([shares.deviation], [float("nan")], rough=True)
     words = (analyzed.purpose, analyzed.line.name, better, str(shares.values))
