@@ -18,6 +18,7 @@ from PIL import Image
 from torchvision.models import resnet18
 
 from latentbench import cli
+from latentbench.machine import freeze_memory
 from latentbench.trial import Trial
 
 ROOT = Path(__file__).parents[1]
@@ -56,8 +57,11 @@ def write_photos(folder):
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_maps():
+    """As few steps of t-SNE as scikit-learn takes, and none of UMAP, for which numba compiles half a minute."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("latentbench.latent.maps.projection.ITERATIONS", 250)
+        for name in ("ITERATIONS", "ITERATIONS_OF_FEW"):
+            patch.setattr(f"latentbench.latent.maps.projection.{name}", 250)
+        patch.setattr("latentbench.latent.maps.projection._umap", lambda points, seed, settings, begin: begin)
         yield
 
 
@@ -93,6 +97,7 @@ def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert status("latentbench run -m ae -m vae") == 0
+    freeze_memory()  # what was imported by now stays
     return folder
 
 

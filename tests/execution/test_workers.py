@@ -198,10 +198,10 @@ def test_workers_give_the_same_bits(toml, undisturbed, tmp_path):
     assert {trial.outcome.environment["concurrency"] for trial in results.trials} == {2}
 
 
-def test_a_run_killed_three_times_ends_with_the_same_scores(toml, undisturbed, tmp_path):
+def test_a_run_killed_twice_ends_with_the_same_scores(toml, undisturbed, tmp_path):
     moments = random.Random(0)  # noqa: S311 - no secret
     landed = 0
-    for _ in range(3):
+    for _ in range(2):
         process = start(toml, tmp_path)
         alive = wait_for_events(process, tmp_path, lines(tmp_path) + moments.randint(3, 12))
         time.sleep(moments.uniform(0, 0.2))
@@ -210,7 +210,7 @@ def test_a_run_killed_three_times_ends_with_the_same_scores(toml, undisturbed, t
         process.kill()
         process.communicate()
         assert_all_end(workers)
-    assert landed >= 2
+    assert landed >= 1
     final = start(toml, tmp_path)
     _, told = final.communicate()
     assert final.returncode == 0, told
