@@ -293,6 +293,7 @@ def test_what_may_vary_inside_a_group(models):
         "denoising_ae": ["level"],
         "dip_vae": ["diagonal", "strength"],
         "factor_vae": ["gamma"],
+        "gan": ["slope_penalty"],
         "info_vae": ["alpha", "strength"],
         "rae": ["beta", "strength"],
         "simclr": ["temperature"],

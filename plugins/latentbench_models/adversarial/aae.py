@@ -30,7 +30,7 @@ class AAE(AE):
     `-log D(s) - log(1 - D(z))`, s drawn from the prior.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # since 2, with a smaller strength
     players: ClassVar[Mapping[str, tuple[str, ...]]] = AGAINST_CRITIC
     label_params: ClassVar[tuple[str, ...]] = ("strength",)
 
@@ -38,7 +38,9 @@ class AAE(AE):
         """Parameters of the adversarial autoencoder."""
 
         strength: Annotated[float, PerMember] = Field(
-            default=10.0, ge=0, description="weight of fooling the critic, in nats per image"
+            default=1.0,
+            ge=0,
+            description="weight of fooling the critic, in nats per image; from 3 on, codes of digits collapse",
         )
 
     params: Params

@@ -26,6 +26,7 @@ class AnnealedVAE(VAE):
     over the batch and C rises evenly from 0 to `capacity`.
     """
 
+    version: ClassVar[int] = 4  # since 4, with a smaller gamma
     label_params: ClassVar[tuple[str, ...]] = ("capacity",)
 
     class Params(VAE.Params):
@@ -35,9 +36,10 @@ class AnnealedVAE(VAE):
             default=25.0, ge=0, description="rate at the end, in nats per image; choose less than the vae's"
         )
         gamma: Annotated[float, PerMember] = Field(
-            default=100.0,
+            default=20.0,
             ge=0,
-            description="of the distance between rate and capacity; 1000 in the paper",
+            description="of the distance between rate and capacity; 1000 in the paper, for many more steps: in "
+            "few, a large one keeps the decoder from learning",
         )
         rise: float = Field(
             default=0.5, gt=0, le=1, description="share of the training over which the capacity rises"

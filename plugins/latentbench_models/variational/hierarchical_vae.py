@@ -7,7 +7,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from latentbench import DataSpec, NotApplicableError
-from latentbench_models.nets import make_decoder
 from latentbench_models.vae import LOG_VARIANCE_LIMIT, VAE
 
 __all__ = ["HierarchicalVAE", "Levels"]
@@ -16,7 +15,7 @@ WIDER = 8  # layers of the conditional prior, in channels
 
 
 class Levels(nn.Module):
-    """Decode both levels: the top one foretells the lower one, from which the item is decoded."""
+    """Decode both levels: the top one foretells the lower one, and the item is decoded from both."""
 
     def __init__(self, top: int, latent_dim: int, wide: int, decoder: nn.Module) -> None:
         super().__init__()
@@ -35,12 +34,12 @@ class Levels(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Map codes `(n, d)` to what the decoder gives."""
-        logits: Tensor = self.decoder_net(self.lower(codes))
+        logits: Tensor = self.decoder_net(torch.cat([codes[:, : self.top], self.lower(codes)], dim=1))
         return logits
 
 
 class HierarchicalVAE(VAE):
-    """Hierarchical VAE: a VAE whose prior has a level above, so that it need not be normal where decoding begins.
+    """Hierarchical VAE: a VAE of two levels, whose lower one need not be normal, as it depends on the upper one.
 
     A code holds both levels, as the top alone does not reconstruct: the top's numbers u, and by how many standard
     deviations of p(w | u) the lower level w lies from its mean. So the prior of a code is the standard normal, and
@@ -50,7 +49,7 @@ class HierarchicalVAE(VAE):
     Source: Vahdat and Kautz 2020, "NVAE: A Deep Hierarchical Variational Autoencoder", its residual normal
     distributions (section 3.2).
 
-    Loss: `-log p(x | w) + KL(q(u | x) || p(u)) + KL(q(w | x, u) || p(w | u))`, u drawn from q(u | x) and w from
+    Loss: `-log p(x | u, w) + KL(q(u | x) || p(u)) + KL(q(w | x, u) || p(w | u))`, u drawn from q(u | x) and w from
     q(w | x, u), whose mean is m + s * d(x) and whose variance is s^2 * v(x), with m and s^2 those of p(w | u).
     """
 
@@ -69,5 +68,4 @@ class HierarchicalVAE(VAE):
                 f"hierarchical_vae needs a number for each level, got top={params.top} and "
                 f"latent_dim={params.latent_dim}; choose latent_dim of at least 2 and a smaller top"
             )
-        lower = make_decoder(params.backbone, data.shape, params.latent_dim - top, params.channels, params.hidden)
-        self.decoder_net = Levels(top, params.latent_dim, WIDER * params.channels, lower)
+        self.decoder_net = Levels(top, params.latent_dim, WIDER * params.channels, self.decoder_net)

@@ -54,6 +54,13 @@ def wrong(odds):
     return np.mean([np.log(1 + np.exp(-one)) for one in numbers(odds)[:, 0]])
 
 
+def slopes(net, inputs, step=1e-6):
+    """How the log odds of each input change with each of its numbers, by differences."""
+    steps = step * torch.eye(inputs[0].numel(), dtype=torch.float64).reshape(-1, *inputs.shape[1:])
+    around = [[numbers(net(each + sign * steps))[:, 0] for sign in (1, -1)] for each in inputs]
+    return np.array([(up - down) / (2 * step) for up, down in around])
+
+
 def nats(model, logits, inputs):
     """Mean of -log density of the Gaussian around sigmoids."""
     sigma = np.exp(10 * model.likelihood.scaled_log_sigma.item())
@@ -124,9 +131,12 @@ def test_pixels_teach_the_decoder_of_vae_gan_nothing():
 
 
 def test_gan_is_a_critic_and_a_generator(look):
-    model, inputs, noise, terms = look(GAN)
+    model, inputs, noise, terms = look(GAN, slope_penalty=0.7)
     real, made = model.critic_net(inputs), model.critic_net(model.decode(noise["prior"]))
-    assert terms["critic"] == {"total": close(wrong(real) + wrong(-made))}
+    told, slope = wrong(real) + wrong(-made), np.square(slopes(model.critic_net, inputs)).sum(1).mean()
+    assert terms["critic"]["told"] == close(told)
+    assert terms["critic"]["slope"] == pytest.approx(slope, rel=1e-5)
+    assert terms["critic"]["total"] == pytest.approx(told + 0.35 * slope, rel=1e-6)
     assert terms["generator"] == {"total": close(wrong(made))}
 
 

@@ -33,7 +33,7 @@ def test_its_loss_is_that_of_the_levels(tried, parts, shape, dtype):
     lower_mean, lower_variance = m + np.sqrt(s2) * mean[:, 2:], s2 * variance[:, 2:]
     w = lower_mean + np.sqrt(lower_variance) * eps[:, 2:]
     with torch.no_grad():
-        logits = model.decoder_net.decoder_net(torch.from_numpy(w).float())
+        logits = model.decoder_net.decoder_net(torch.from_numpy(np.hstack([u, w])).float())
         distortion = model.likelihood.nll(logits, found.batch.inputs).double().mean().item()
     rate = divergence(mean[:, :2], variance[:, :2], 0.0, 1.0) + divergence(lower_mean, lower_variance, m, s2)
     assert found.terms["rate"] == pytest.approx(rate.mean(), rel=1e-5)
@@ -60,7 +60,8 @@ def test_a_reconstruction_is_decoded_from_the_means_of_both_levels(tried):
         means = model.posterior(inputs).mean
         m, s2 = foretold(model, means[:, :2].double().numpy())
         lower = torch.from_numpy(m + np.sqrt(s2) * means[:, 2:].double().numpy()).float()
-        expected = model.likelihood.mean(model.decoder_net.decoder_net(lower))
+        both = torch.cat([means[:, :2], lower], dim=1)
+        expected = model.likelihood.mean(model.decoder_net.decoder_net(both))
         torch.testing.assert_close(model.decode(model.encode(inputs)), expected)
 
 
