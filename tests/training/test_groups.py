@@ -297,7 +297,7 @@ def test_what_may_vary_inside_a_group(models):
         "info_vae": ["alpha", "strength"],
         "rae": ["beta", "strength"],
         "simclr": ["temperature"],
-        "vae_gan": ["similarity"],
+        "vae_gan": ["similarity", "slope_penalty"],
         "vicreg": ["covariance", "invariance", "variance"],
         "vq_vae": ["commitment", "pull"],
     }

@@ -106,18 +106,22 @@ def test_acai_has_a_critic_that_guesses_how_much_was_mixed(look):
 
 
 def test_vae_gan_compares_features_of_its_critic(look):
-    model, inputs, noise, terms = look(VAEGAN, similarity=0.5)
+    model, inputs, noise, terms = look(VAEGAN, similarity=0.5, slope_penalty=0.7)
     mean, log_variance = (numbers(part) for part in model.encoder_net(inputs).chunk(2, dim=1))
     rate = np.mean(0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(1))
     codes = torch.tensor(mean + np.exp(log_variance / 2) * numbers(noise["eps"]))
     images = [inputs, model.decode(codes), model.decode(noise["prior"])]
     features = [model.features_net(some) for some in images]
     apart = 0.5 * np.square(numbers(features[0]) - numbers(features[1])).sum(1).mean()
+    apart /= numbers(features[0]).var(0).mean()
     odds = [model.critic_net(some) for some in features]
     assert terms["encoder"] == {"total": close(apart + rate), "features": close(apart), "rate": close(rate)}
     fooling, distortion = (wrong(odds[1]) + wrong(odds[2])) / 2, nats(model, model.decoder_net(codes), inputs)
     assert terms["decoder"]["total"] == close(0.5 * apart + fooling + distortion)
-    assert terms["critic"] == {"total": close(wrong(odds[0]) + wrong(-odds[1]) + wrong(-odds[2]))}
+    told = wrong(odds[0]) + wrong(-odds[1]) + wrong(-odds[2])
+    assert terms["critic"]["told"] == close(told)
+    slope = np.square(slopes(lambda shown: model.critic_net(model.features_net(shown)), inputs)).sum(1).mean()
+    assert terms["critic"]["total"] == pytest.approx(told + 0.35 * slope, rel=1e-6)
 
 
 def test_pixels_teach_the_decoder_of_vae_gan_nothing():
