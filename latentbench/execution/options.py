@@ -1,4 +1,4 @@
-"""How a run is done: workers, device, timeout, what to do again. No quality score depends on it."""
+"""How a run is done: workers, device, timeout, what to do again. Quality scores depend on its rounding alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rerun = Literal["missing", "failed", "changed", "all"]
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is done; no quality score depends on it.
+    """How a run is done; no quality score depends on it, but for the rounding of trials trained together.
 
     Attributes:
         workers: processes that run trials; None: one per core, or one for a GPU; 0: this very process.

@@ -132,7 +132,8 @@ def _in_words(every: Sequence[Conditions], name: str) -> str:
 
 
 def _listed(every: Sequence[Conditions], name: str) -> str:
-    return " and ".join(map(str, _values(every, name)))
+    *others, last = map(str, _values(every, name))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _values(every: Sequence[Conditions], name: str) -> list[Any]:
