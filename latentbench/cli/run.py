@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,12 +189,14 @@ def command(
     finished = FinishedRun(folder, asked_for(request, options, plugins))
     if shown_again(finished, request, folder):
         return 0
-    with started_ahead(_workers_ahead(request, folder, options)):
+    with started_ahead(_workers_ahead(request, folder, plugins, options)):
         return _run(request, folder, plugins, options, finished)
 
 
-def _workers_ahead(request: Benchmark, folder: Path, options: Mapping[str, Any]) -> int:
+def _workers_ahead(request: Benchmark, folder: Path, plugins: Plugins, options: Mapping[str, Any]) -> int:
     """Return how many workers are to import libraries while this process does; none where it might be in vain."""
+    if "torch" in sys.modules or not set(request.models) <= set(plugins.names("model")):
+        return 0
     other = options["debug"] or options["dry_run"] or options["detach"] or options["executor"] != "local"
     gpu = options["device"] == "cuda" or (options["device"] == "auto" and any(Path("/dev").glob("nvidia*")))
     if other or gpu or request.budget.get("threads", 1) != 1 or (folder / "trials").exists():

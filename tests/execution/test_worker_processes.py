@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import signal
+import sys
 import time
 
 import psutil
@@ -317,10 +318,14 @@ def test_workers_are_started_ahead_where_they_will_be_needed(changes, count, tmp
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
     usual = {"workers": None, "device": "cpu", "executor": "local"}
     options = {**dict.fromkeys(("timing", "debug", "dry_run", "detach"), False), **usual, **changes}
-    quick = read_benchmark("quick")
-    assert _workers_ahead(quick, tmp_path, options) == count
-    one = quick.model_copy(update={"models": ("ae",), "references": (), "seeds": 1})
-    assert _workers_ahead(one, tmp_path, options) == min(1, count)
-    threads = quick.model_copy(update={"budget": {"threads": 2}})
+    quick, plugins = read_benchmark("quick"), Plugins()
+
+    def ahead(folder=tmp_path / "new", **request):
+        return _workers_ahead(quick.model_copy(update=request), folder, plugins, options)
+
+    assert ahead() == 0  # this process has its libraries
+    monkeypatch.delitem(sys.modules, "torch")
+    assert ahead() == count
+    assert ahead(models=("ae",), references=(), seeds=1) == min(1, count)
     (tmp_path / "trials").mkdir()
-    assert _workers_ahead(threads, tmp_path / "new", options) == _workers_ahead(quick, tmp_path, options) == 0
+    assert ahead(tmp_path) == ahead(budget={"threads": 2}) == ahead(models=("vea",)) == 0
