@@ -141,9 +141,14 @@ class Stack(Members):
 
 
 def _has_tied(model: nn.Module) -> bool:
-    """Whether a weight or a buffer has several names."""
-    every = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
-    return len(every) > len([*model.parameters(), *model.buffers()])
+    """Whether a weight or a buffer stands in several places; a module with several names is one place."""
+    places = [
+        value
+        for module in model.modules()
+        for every in (module.named_parameters, module.named_buffers)
+        for _, value in every(recurse=False, remove_duplicate=False)
+    ]
+    return len(places) > len(set(map(id, places)))
 
 
 class _DeclaredNoise(dict[str, Tensor]):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentbench import ContractError, DataSpec, GradientModel
+from latentbench import ContractError, DataSpec, GradientModel, Model
 from latentbench.errors import DivergedError
 from latentbench.params import per_member_fields
 from latentbench.plugins import Plugins
@@ -191,6 +191,41 @@ def test_each_member_has_the_order_and_the_noise_of_its_seed(monkeypatch, member
     histories = train_alone(alone, split, BUDGET)
     assert_same_histories(train_group(together, split, BUDGET, SEEDS), histories)
     assert histories[0] != histories[1]
+
+
+class Tied(GradientModel):
+    """A linear autoencoder with one matrix, under two names."""
+
+    class Params(Model.Params):
+        latent_dim: int = 2
+        whole: bool = False
+
+    def __init__(self, params, data):
+        super().__init__(params, data)
+        self.inward = torch.nn.Linear(16, 2, bias=False)
+        self.outward = self.inward if params.whole else torch.nn.Linear(16, 2, bias=False)
+        self.outward.weight = self.inward.weight
+
+    def loss(self, batch, noise):
+        inputs = batch.inputs.flatten(1)
+        return {"total": (self.inward(inputs) @ self.outward.weight - inputs).square().mean()}
+
+    def encode(self, inputs):
+        return self.inward(inputs.flatten(1))
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["weight", "module"])
+def test_a_weight_with_two_names_is_one_weight_in_a_group(make_split, whole):
+    split = make_split((1, 4, 4))
+
+    def members():
+        torch.manual_seed(0)
+        return [Tied(Tied.Params(whole=whole), DataSpec.of(split)).double() for _ in SEEDS]
+
+    alone, together = members(), members()
+    histories = train_alone(alone, split, BUDGET)
+    assert_same_histories(train_group(together, split, BUDGET, SEEDS), histories)
+    assert_same(together, alone)
 
 
 # a member that diverges
