@@ -19,6 +19,7 @@ from latentbench.table.columns import datasets
 
 if TYPE_CHECKING:
     from latentbench.results import Results
+    from latentbench.trial import Trial
 
 __all__ = ["maps_meanwhile"]
 
@@ -34,7 +35,9 @@ def maps_meanwhile(results: Results, methods: Sequence[str]) -> Iterator[None]:
         results: of the run.
         methods: of `latentbench.latent.maps.projection.METHODS`.
     """
-    fork = _forked(results, methods) if methods and available_cores() > 1 and can_fork() else None
+    possible = methods and available_cores() > 1 and can_fork()
+    trials = _with_few_codes(results) if possible else []
+    fork = _forked(results, trials, methods) if trials else None
     try:
         yield
         for _ in () if fork is None else fork.messages(to_the_end=True):
@@ -44,22 +47,31 @@ def maps_meanwhile(results: Results, methods: Sequence[str]) -> Iterator[None]:
             fork.end()
 
 
-def _forked(results: Results, methods: Sequence[str]) -> Fork | None:
+def _with_few_codes(results: Results) -> list[Trial]:
+    """Return the trials that get small maps; their data are read here, so that both processes have them."""
+    trials: list[Trial] = []
+    for dataset in datasets(results):
+        contenders = [trial for trial in median_trials(results, dataset)[0] if not trial.traits.reference]
+        with contextlib.suppress(Exception):  # it is the page that tells what cannot be opened
+            if contenders and len(results.latent_space(contenders[0])) < SMALL:
+                trials += contenders
+    return trials
+
+
+def _forked(results: Results, trials: Sequence[Trial], methods: Sequence[str]) -> Fork | None:
     def make(_: Tell) -> None:
         with Path(os.devnull).open("w") as nowhere, warnings.catch_warnings():
             sys.stdout = sys.stderr = nowhere  # what goes wrong is told where it is tried again
             warnings.simplefilter("ignore")
-            _make(results, methods)
+            _make(results, trials, methods)
 
     with contextlib.suppress(OSError):  # no process more to be had
         return Fork(make)
     return None
 
 
-def _make(results: Results, methods: Sequence[str]) -> None:
+def _make(results: Results, trials: Sequence[Trial], methods: Sequence[str]) -> None:
     with limited_threads(1):
-        for trial in (trial for dataset in datasets(results) for trial in median_trials(results, dataset)[0]):
-            with contextlib.suppress(Exception):  # it is the page that skips models
-                space = results.latent_space(trial)
-                if len(space) < SMALL:
-                    completed_maps(results, trial, space, (), methods)
+        for trial in trials:
+            with contextlib.suppress(Exception):
+                completed_maps(results, trial, results.latent_space(trial), (), methods)

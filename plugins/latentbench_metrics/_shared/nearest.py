@@ -18,6 +18,7 @@ __all__ = ["Certainty", "nearest", "nearest_of", "scale_and_center"]
 ELEMENTS = 2**22  # of one block of likeness in the search for neighbors, on a CPU
 ROOMY = 2**25  # or of one of wide points, whose products are faster in large blocks: as many rows as they are wide
 WIDEST = 512  # rows
+WIDE = 64  # numbers in a point
 EXACT = 2**18  # differences of candidates at once, on a CPU
 SPARE = 16  # neighbors kept beyond k until their distances are exact
 UNDERFLOW = 1e-35  # more than what products below float32's range can add up to
@@ -77,6 +78,7 @@ def _search(
         into[:, :-2] = (piece.to(center.dtype) - center).mul_(scale)
         into[:, -2] = into[:, :-2].square().sum(1).div_(-2)
         into[:, -1] = 1
+    columns = table.T.contiguous() if bank.shape[1] < WIDE else table.T  # narrow ones are laid out for each block
     size = min(_rows_at_once(bank, count), len(queries))
     scratch = torch.empty(size, len(bank), dtype=dtype, device=bank.device)  # a new one a time costs as much again
     parts = []
@@ -85,7 +87,7 @@ def _search(
         moved = (points.to(center.dtype) - center).mul_(scale).to(dtype)
         norms = moved.square().sum(1, keepdim=True)
         padded = torch.cat([moved, torch.ones_like(norms), norms / -2], 1)
-        likeness, likely = extreme(product(padded, table.T, scratch[: len(chunk)]), count)
+        likeness, likely = extreme(product(padded, columns, scratch[: len(chunk)]), count)
         certainty = Certainty.of(moved)
         few = certainty.needed(likeness, k + (own is not None))
         squared, rows = nearest_of(bank, points, likely, k, own_rows, few)
