@@ -336,7 +336,7 @@ def test_options_that_cannot_be_end_a_run_with_status_2_and_one_sentence(planned
     "spec",
     [
         "furniture:holdout=kind=0+width=0.5..1,kind=2+height=0..0.3:correlation=width+height=-0.5:size=32",
-        "furniture:dims=3:holdout=kind=1+depth=0..0.5:train=60:size=12",
+        "furniture:dims=3:holdout=kind=1+depth=0..0.5:train=60:size=17",
     ],
 )
 def test_options_that_can_be_are_planned(planned, spec):
