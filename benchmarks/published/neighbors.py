@@ -141,6 +141,9 @@ ROWS = (
         "zalando-neighbors", STANDARD, "nearest neighbors",
         {"k = 1": near("0.839", 0.001), "k = 5": near("0.849", 0.001), "k = 9": near("0.847", 0.001)},
         "a unit of the last digit printed: nothing is drawn but the order of ties", ZALANDO, standard_neighbors,
+        tried="scikit-learn's own classifier on the same standardized pixels is right as often as the one here "
+        "(0.8405 and 0.8535 of the first 2,000 test images, k = 1 and 5, by both), so the difference lies in the "
+        "source; test images standardized by their own moments give 0.8425, 0.8536 and 0.8508",
     ),
     Row(
         "zalando-probe", STANDARD, "linear classifier", {"C = 1": near("0.841", 0.006)},
@@ -175,7 +178,7 @@ ROWS = (
         "map-fashion-pca", TWENTY_FOLDS, "pca",
         two_errors(20, {100: ("0.564", 0.018), 200: ("0.565", 0.016), 400: ("0.564", 0.017),
                         800: ("0.560", 0.017)}),
-        BOTH_ERRORS, f"{UMAP}, table 2", partial(fashion_map, "pca"), SAME_CUT,
+        BOTH_ERRORS, f"{UMAP}, table 2", partial(fashion_map, "pca"), SAME_CUT, quick=False,
     ),
     Row(
         "map-fashion-umap", TWENTY_FOLDS, "umap",

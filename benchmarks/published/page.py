@@ -101,8 +101,8 @@ def summary(counts: Counts, rows: Sequence[Row]) -> str:
     return (
         f"**{inside} of {numbers} numbers made lie in their bands; {green} rows of {made} are green in all their\n"
         f"numbers. They come from {some} set-ups of {setups}, of which {whole} are wholly green.** Rows of one\n"
-        f"set-up share data and procedure, and count once. {len(rows) - made} rows are not made yet. All took\n"
-        f"{counts.seconds / 60:.0f} minutes on 2 shared cores.\n"
+        f"set-up share data and procedure, and count once. Rows not made yet: {len(rows) - made}. All took\n"
+        f"{counts.seconds / 60:.0f} minutes on 2 cores that others kept busy.\n"
     )
 
 
