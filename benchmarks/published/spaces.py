@@ -110,9 +110,9 @@ ROWS = (
         "for density and coverage the source's own distance from what is expected (1 and 0.969)",
         PRDC, normal_balls,
         "drawn from other numbers: the source gives no seed",
-        tried="nothing else was drawn; 1 and 0.969 are expected, the source's draw lies above both and this "
-        "one below, about as far: hubs, which many points have as neighbor, decide a draw, and one draw gave too "
-        "narrow a band",
+        tried="one more draw, seeds 10 and 11, lies in all four bands (0.4753, 0.4820, 1.0006, 0.9692); what "
+        "was drawn first stands. 1 and 0.969 are expected: the source's draw lies above both, the first one here "
+        "below, so that a band from one draw was too narrow",
     ),
     Row(
         "cka-normal", "100 normal rows and others added", "none", {"cka": near("0.51346", 1e-5)},
