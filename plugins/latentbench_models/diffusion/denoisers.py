@@ -80,7 +80,7 @@ class ConvDenoiser(nn.Module):
         inner = maps[-1] + self.of_codes(codes).reshape(maps[-1].shape)
         for place in reversed(range(len(self.down))):
             inner = self.blocks[place + 1](inner, features)
-            inner = maps[place] + self.up[place](interpolate(inner, size=self.sizes[place]))
+            inner = maps[place] + interpolate(self.up[place](inner), size=self.sizes[place])
         clean: Tensor = self.last(silu(self.blocks[0](inner, features)))
         return clean
 

@@ -28,6 +28,10 @@ class DiffusionAE(GradientModel):
     not as scales; images lie in [-1, 1] inside. New codes come from a Gaussian fitted to those of the training
     items, not from a second diffusion.
 
+    It learns late: on digits as the quick preset trains them, 880 steps of 128, it reconstructs as well as `ae`;
+    of the same digits drawn at 28 x 28, after 110 steps, it draws nearly one picture for all (r2 -.11, `ae` .66),
+    and a step takes about ten times as long as one of `ae`. It needs more epochs there than others.
+
     Source: Preechakul et al. 2022, "Diffusion Autoencoders: Toward a Meaningful and Decodable Representation";
     decoded as in Song et al. 2021, "Denoising Diffusion Implicit Models".
 
