@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from latentbench import Benchmark
+from latentbench.planning.plan import make_plan
+from latentbench.plugins import Plugins
 from latentbench_models.variational.dip_vae import DIPVAE
 
 
@@ -23,3 +26,10 @@ def test_its_loss_is_that_of_the_paper(tried, parts, as_vae, kind):
 def test_without_strength_it_is_the_vae(tried, as_vae):
     own, other = as_vae(tried(DIPVAE, strength=0.0))
     assert torch.equal(own, other)
+
+
+def test_both_kinds_stand_side_by_side_each_with_its_own_strengths():
+    params = {"dip_vae.kind": ["I", "II"], "dip_vae.strength": [1.0, 10.0]}
+    plan = make_plan(Benchmark(models=("dip_vae",), references=(), seeds=1, params=params), Plugins())
+    traits = [(trial.traits.compared, trial.traits.varied) for trial in plan.trials]
+    assert traits == [({"kind": kind}, {"strength": strength}) for kind in ("I", "II") for strength in (1.0, 10.0)]
