@@ -12,11 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from latentbench import LatentbenchError, Params
+from latentbench_models.residual import doubling, halving
 
 __all__ = ["Backbone", "NetworkParams", "make_decoder", "make_encoder", "uses_mlp"]
 
-Backbone = Literal["auto", "conv", "mlp"]
+Backbone = Literal["auto", "conv", "residual", "mlp"]
 SMALLEST = 8  # shortest side the conv backbone takes
+SMALLEST_RESIDUAL = 16  # below, convolutions would see mostly the edges of a few pixels
 COARSEST = 7  # halve until the shorter side is at most this
 
 
@@ -25,7 +27,9 @@ class NetworkParams(Params):
 
     latent_dim: int = Field(default=16, ge=1, le=4096, description="length of a code")
     backbone: Backbone = Field(
-        default="auto", description="network: conv for images of 8x8 or more, mlp for anything else"
+        default="auto",
+        description="network; auto: conv for images of 8x8 or more, mlp for anything else; residual: deeper, "
+        "for images of 16x16 or more",
     )
     channels: int = Field(
         default=32, ge=1, description="channels of the first convolution; the mlp is 8 times as wide"
@@ -41,24 +45,25 @@ def make_encoder(
     """Return a network from inputs `(n, *shape)` to `(n, outputs)`.
 
     Args:
-        backbone: "conv" (strided convolutions, halving the image until its shorter side is at most 7), "mlp", or
-            "auto": "conv" for images with sides of at least 8, "mlp" for anything else.
-        shape: shape of one input; `(c, h, w)` with sides of at least 8 for "conv".
+        backbone: "conv" (strided convolutions, halving the image until its shorter side is at most 7), "residual"
+            (likewise, with a residual block after each), "mlp", or "auto": "conv" for images with sides of at
+            least 8, "mlp" for anything else.
+        shape: shape of one input; `(c, h, w)` with sides of at least 8 for "conv", and 16 for "residual".
         outputs: length of the result.
         channels: channels of the first convolution, doubled at each halving up to four times; the mlp's layers
             are 8 times as wide.
         hidden: width of a dense layer between the convolutions and the result; 0: none. The mlp has its own.
 
     Raises:
-        LatentbenchError: the shape is no image that "conv" can take.
+        LatentbenchError: the shape is no image that the backbone can take.
     """
     if uses_mlp(backbone, shape):
         wide = 8 * channels
         return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), wide), *_hidden(wide), nn.Linear(wide, outputs))
-    sizes, widths = _plan(shape, channels)
+    sizes, widths = _plan(backbone, shape, channels)
     layers: list[nn.Module] = []
     for size, before, after in zip(sizes, widths, widths[1:], strict=False):
-        layers += [nn.Conv2d(before, after, _kernel(size), stride=2, padding=1), nn.ReLU()]
+        layers += _halving(backbone, before, after, _kernel(size))
     flat = widths[-1] * prod(sizes[-1])
     dense = [nn.Linear(flat, hidden), nn.ReLU()] if hidden else []
     return nn.Sequential(*layers, _FlattenPixels(), *dense, nn.Linear(hidden or flat, outputs))
@@ -73,7 +78,7 @@ def make_decoder(
         return nn.Sequential(
             nn.Linear(latent_dim, wide), *_hidden(wide), nn.Linear(wide, prod(shape)), nn.Unflatten(1, shape)
         )
-    sizes, widths = _plan(shape, channels)
+    sizes, widths = _plan(backbone, shape, channels)
     layers: list[nn.Module] = [
         *([nn.Linear(latent_dim, hidden), nn.ReLU()] if hidden else []),
         nn.Linear(hidden or latent_dim, widths[-1] * prod(sizes[-1])),
@@ -81,7 +86,7 @@ def make_decoder(
     ]
     for stage in reversed(range(len(sizes) - 1)):
         before, after, kernel = widths[stage + 1], widths[stage], _kernel(sizes[stage])
-        layers += [nn.ReLU(), nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1)]
+        layers += _doubling(backbone, before, after, kernel)
     return nn.Sequential(*layers)
 
 
@@ -120,12 +125,26 @@ def _hidden(wide: int) -> tuple[nn.Module, ...]:
     return nn.ReLU(), nn.Linear(wide, wide), nn.ReLU()
 
 
-def _plan(shape: tuple[int, ...], channels: int) -> tuple[list[tuple[int, int]], list[int]]:
+def _halving(backbone: Backbone, before: int, after: int, kernel: tuple[int, int]) -> list[nn.Module]:
+    if backbone == "residual":
+        return halving(before, after, kernel)
+    return [nn.Conv2d(before, after, kernel, stride=2, padding=1), nn.ReLU()]
+
+
+def _doubling(backbone: Backbone, before: int, after: int, kernel: tuple[int, int]) -> list[nn.Module]:
+    if backbone == "residual":
+        return doubling(before, after, kernel)
+    return [nn.ReLU(), nn.ConvTranspose2d(before, after, kernel, stride=2, padding=1)]
+
+
+def _plan(backbone: Backbone, shape: tuple[int, ...], channels: int) -> tuple[list[tuple[int, int]], list[int]]:
     """Return the image sizes and channel counts of all stages, from the input to the coarsest."""
-    if len(shape) != 3 or min(shape[1:]) < SMALLEST:
+    residual = backbone == "residual"
+    smallest = SMALLEST_RESIDUAL if residual else SMALLEST
+    if len(shape) != 3 or min(shape[1:]) < smallest:
         raise LatentbenchError(
-            f"the conv backbone takes images (c, h, w) with sides of at least {SMALLEST}, got inputs of shape "
-            f"{shape}; choose backbone=mlp"
+            f"the {'residual' if residual else 'conv'} backbone takes images (c, h, w) with sides of at least "
+            f"{smallest}, got inputs of shape {shape}; choose backbone={'auto' if residual else 'mlp'}"
         )
     sizes, widths = [(shape[1], shape[2])], [shape[0]]
     while min(sizes[-1]) > COARSEST:

@@ -48,6 +48,7 @@ CASES |= {
     "beta_vae of bits": ("beta_vae", {"likelihood": "bernoulli", "hidden": 8}, (1, 8, 8)),
     "vae with a fixed sigma": ("vae", {"sigma": 0.3}, (1, 8, 8)),
     "ae without convolutions": ("ae", {"backbone": "mlp"}, (3, 4, 4)),
+    "ae with residual blocks": ("ae", {"backbone": "residual"}, (1, 16, 17)),
 }
 SHAPES_ONLY = {"deepsdf"}  # take signed distances and nothing else
 # torch warns of itself when it first takes a forward derivative
