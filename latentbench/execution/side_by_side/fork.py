@@ -104,7 +104,7 @@ class Fork:
 
     def _is_over(self) -> bool:
         """Whether it has ended or is stuck; what it has started may hold the pipe for ever."""
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             process = psutil.Process(self.process)
             if process.status() != psutil.STATUS_ZOMBIE:
                 return self._is_stuck(process)

@@ -67,7 +67,10 @@ def _most_processes() -> int:
     """
     if not can_fork() or torch.get_num_threads() > 1:
         return 1
-    return 1 + psutil.virtual_memory().available // psutil.Process().memory_info().rss
+    try:
+        return 1 + psutil.virtual_memory().available // psutil.Process().memory_info().rss
+    except (psutil.Error, OSError):  # this system does not say
+        return 1
 
 
 class _Team:

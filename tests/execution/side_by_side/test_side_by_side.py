@@ -59,7 +59,7 @@ METRICS = [
     *(metric(f"slow{number}", lambda space: time.sleep(0.1)) for number in range(4)),
     *(metric(f"broken{number}", lambda space: 1 / 0) for number in range(2)),
     *(metric(f"writes{number}", lambda space: space.codes.numpy().fill(0)) for number in range(2)),
-    *(metric(f"dies{number}", until_forked(lambda: os.kill(os.getpid(), signal.SIGSEGV))) for number in range(2)),
+    *(metric(f"dies{number}", until_forked(lambda: os.kill(os.getpid(), signal.SIGKILL))) for number in range(2)),
     *(metric(f"stuck{number}", until_forked(stuck)) for number in range(2)),
     *(metric(f"spoils{number}", until_forked(spoil)) for number in range(2)),
 ]
