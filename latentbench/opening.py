@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ __all__ = [
     "load_splits",
     "split_space",
     "trained_model",
-    "training_inputs",
     "training_rows",
+    "training_shape",
 ]
 
 
@@ -152,14 +153,18 @@ def load_splits(plugins: Plugins, trial: Trial) -> Splits:
     return _load(plugins, *_of(trial)).splits
 
 
-def training_inputs(trial: Trial, plugins: Plugins, *, keep: bool) -> tuple[int, ...]:
+def training_shape(trial: Trial, plugins: Plugins, *, keep: bool) -> tuple[int, ...]:
     """Return the shape `(n, *shape)` of the inputs of a trial's training split.
 
     `keep`: the data stay in memory; where other processes need them, they need not be here too.
     """
     key = plugins, *_of(trial)
-    loaded = _load(*key) if keep or key in _MEMORY else _read(*key)
-    return loaded.splits.train.inputs.shape
+    return _load(*key).splits.train.inputs.shape if keep or key in _MEMORY else _shape_read(*key)
+
+
+@lru_cache(16)  # all models of a data set ask
+def _shape_read(plugins: Plugins, dataset: str, params: str) -> tuple[int, ...]:
+    return _read(plugins, dataset, params).splits.train.inputs.shape
 
 
 def changed_data(plugins: Plugins, trial: Trial) -> list[str]:

@@ -155,6 +155,18 @@ def test_stacks_on_a_cpu_are_the_convolutions_of_their_members(monkeypatch, tran
 
 
 @pytest.mark.parametrize("transposed", TRANSPOSED)
+def test_where_torch_is_not_as_it_was_inside_a_stack_is_as_right(monkeypatch, transposed):
+    monkeypatch.setattr(stacked, "IS_OPEN", False)
+    calls = counted(monkeypatch, "_Products")
+    convolve, stacks, members = stacks_of(((7, 8), (4, 4), (2, 2), (1, 1), (3, 5), transposed))
+    with StackedConvolutions():
+        result = vmap(convolve)(*stacks)
+    for member, arguments in enumerate(members):
+        assert_equal([result[member]], [convolve(*arguments)])
+    assert not calls
+
+
+@pytest.mark.parametrize("transposed", TRANSPOSED)
 def test_stacks_on_a_cpu_can_be_differentiated_twice(transposed):
     for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 29):
         convolve, stacks, members = stacks_of(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import os
@@ -108,6 +109,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the status is 0, 1, 2 or 130, whatever happens."""
+    atexit.register(gc.freeze)  # else what is left is searched for garbage at the end: .9 s once torch is imported
     os.environ.update(waiting(os.environ))
     prepare_streams()
     warnings.showwarning = lambda message, *_, **__: echo(f"warning: {message}", err=True)
@@ -119,7 +121,6 @@ def main(arguments: list[str] | None = None) -> None:
         status = 1
         if sys.stdout is not None:
             silence(sys.stdout)
-    gc.freeze()  # what is left is not searched for garbage at the end, which takes .9 s once torch is imported
     sys.exit(status)
 
 

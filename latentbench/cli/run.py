@@ -41,10 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 DATA = "Dataset: NAME, NAME:KEY=VALUE, a folder or a file; may be repeated."
-MOST_AHEAD = 2  # workers: more would keep each other, and this process, from getting ready
 PARAM = "Parameter, as latent_dim=8 or beta_vae.beta=1,4,16; several values span a grid."
-
 CHOOSE = "Parameter of which one of several values is chosen on the validation split, with seed 0, for the table."
+MOST_AHEAD = 2  # workers: more would keep each other, and this process, from getting ready
 
 
 @click.command("run")

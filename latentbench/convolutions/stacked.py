@@ -7,17 +7,28 @@ would call several for each, is left out: windows are laid out, multiplied and a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from latentbench.convolutions.calls import Call
 from latentbench.convolutions.matmul import Geometry, MatmulConvolutions, prepared
 
 __all__ = ["StackedConvolutions"]
+
+# Parts of torch that it does not promise to keep; without them a member's products are as right, and slower.
+with suppress(ImportError):
+    from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
+INSIDE = "get_interpreter_stack", "is_batchedtensor", "_unwrap_batched", "_add_batch_dim"
+IS_OPEN = (
+    "retrieve_current_functorch_interpreter" in globals()
+    and all(hasattr(getattr(torch._C, "_functorch", None), name) for name in INSIDE)
+    and hasattr(forward_ad, "_current_level")
+)
 
 
 class StackedConvolutions(MatmulConvolutions):
@@ -34,8 +45,10 @@ class StackedConvolutions(MatmulConvolutions):
 
 def _is_stacked(weight: Tensor) -> bool:
     """Whether `vmap` over stacked weights is all that is at work of torch.func and of forward derivatives."""
+    if not IS_OPEN:
+        return False
     transforms = torch._C._functorch.get_interpreter_stack() or []
-    alone = len(transforms) == 1 and torch.autograd.forward_ad._current_level < 0
+    alone = len(transforms) == 1 and forward_ad._current_level < 0
     return alone and torch._C._functorch.is_batchedtensor(weight)
 
 

@@ -14,7 +14,7 @@ from latentbench.errors import OtherFormatError, RunFolderError
 from latentbench.execution.job import Job
 from latentbench.execution.options import Execution
 from latentbench.model import GradientModel
-from latentbench.opening import training_inputs
+from latentbench.opening import training_shape
 from latentbench.params import per_member_fields
 from latentbench.planning.plan import Plan
 from latentbench.plugins import Plugins
@@ -250,7 +250,7 @@ def _stacks_on_cpu(
 def _stacking_pays(trial: Trial, plugins: Plugins, *, keep: bool) -> bool:
     """Whether to train a trial with others pays; data that cannot be read are for its job to tell of."""
     try:
-        rows, *shape = training_inputs(trial, plugins, keep=keep)
+        rows, *shape = training_shape(trial, plugins, keep=keep)
     except Exception:  # noqa: BLE001 - whatever it is, it is recorded with the trial
         return False
     return stacking_pays(trial.budget, rows, shape)

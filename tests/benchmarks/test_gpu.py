@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import importlib.util
 import itertools
 import subprocess
 import sys
@@ -29,13 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def gpu():
-    spec = importlib.util.spec_from_file_location("gpu", ROOT / "benchmarks" / "gpu.py")
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [*sys.path])
-        spec.loader.exec_module(module)
-        yield module
+def gpu(script):
+    return script("gpu.py")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What `benchmarks/execution/large_codes.py` measures, on few and short codes."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +14,8 @@ HOLDER = "import time; held = bytearray(b'1' * 2**{power}); {more}; time.sleep(0
 
 
 @pytest.fixture(scope="module")
-def large_codes():
-    spec = importlib.util.spec_from_file_location("large_codes", PATH)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "large_codes", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+def large_codes(script):
+    return script("execution/large_codes.py")
 
 
 def test_memory_of_a_process_and_of_what_it_starts_is_added_up(large_codes):

@@ -1,6 +1,5 @@
 """What `benchmarks/execution/large_data.py` measures, on little data."""
 
-import importlib.util
 import mmap
 import subprocess
 import sys
@@ -13,11 +12,8 @@ PATH = Path(__file__).parents[2] / "benchmarks" / "execution" / "large_data.py"
 
 
 @pytest.fixture(scope="module")
-def large_data():
-    spec = importlib.util.spec_from_file_location("large_data", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def large_data(script):
+    return script("execution/large_data.py")
 
 
 def run(rate, anonymous=6e8, losses=1.0):

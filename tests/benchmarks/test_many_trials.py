@@ -1,25 +1,15 @@
 """What `benchmarks/execution/many_trials.py` measures, on a run of a few trials."""
 
-import importlib.util
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 
 from latentbench import load_results
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "execution" / "many_trials.py"
-
 
 @pytest.fixture(scope="module")
-def many_trials():
-    spec = importlib.util.spec_from_file_location("many_trials", PATH)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "many_trials", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+def many_trials(script):
+    return script("execution/many_trials.py")
 
 
 def test_copies_of_trials_are_a_finished_run(many_trials, tmp_path):

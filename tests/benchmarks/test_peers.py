@@ -1,6 +1,5 @@
 """What `benchmarks/peers.py` says of its measurements."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,13 +12,8 @@ PATH = Path(__file__).parents[2] / "benchmarks" / "peers.py"
 
 
 @pytest.fixture(scope="module")
-def peers():
-    spec = importlib.util.spec_from_file_location("peers", PATH)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "peers", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+def peers(script):
+    return script("peers.py")
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The page of published numbers says what was kept, judges it by its bands, and its commands run on any files."""
 
 import gzip
-import importlib.util
 import math
 import struct
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,13 +16,8 @@ SMALLER = {"channels": 2, "pseudo_inputs": 5, "samples": 2}
 
 
 @pytest.fixture(scope="module")
-def obtained():
-    spec = importlib.util.spec_from_file_location("obtained", ROOT / "benchmarks" / "obtained.py")
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [*sys.path])
-        spec.loader.exec_module(module)
-        yield module
+def obtained(script):
+    return script("obtained.py")
 
 
 def table_lines(obtained):

@@ -1,23 +1,12 @@
 """The zoo's table with a line a model."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "reference.py"
-
 
 @pytest.fixture(scope="module")
-def reference():
-    spec = importlib.util.spec_from_file_location("reference", PATH)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "reference", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+def reference(script):
+    return script("reference.py")
 
 
 def test_each_model_has_a_line_with_all_scores(reference):

@@ -1,6 +1,5 @@
 """The matrix of `benchmarks/robustness.py` at small size, and that it would see what it looks for."""
 
-import importlib.util
 import json
 import os
 import sys
@@ -15,13 +14,8 @@ SLOW = {"run", "report", "check", "tour", "map", "morph", "show"}  # take second
 
 
 @pytest.fixture(scope="module")
-def robustness():
-    spec = importlib.util.spec_from_file_location("robustness", ROOT / "benchmarks" / "robustness.py")
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [*sys.path])
-        spec.loader.exec_module(module)
-        yield module
+def robustness(script):
+    return script("robustness.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,13 @@
 """Models of known quality are told apart as often as promised: 200 tables a scenario, each with its own truth."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "separation.py"
 MOST = 17  # of 200 tables: more come by chance in under 2 of 100 scenarios with a true rate of 5 %
 
 
 @pytest.fixture(scope="module")
-def separation():
-    spec = importlib.util.spec_from_file_location("separation", PATH)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "separation", module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        yield module
+def separation(script):
+    return script("separation.py")
 
 
 TRUTHS = range(6)  # places in separation.TRUTHS

@@ -1,26 +1,12 @@
 """What `benchmarks/similarity` measures, on little."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-FOLDER = Path(__file__).parents[2] / "benchmarks" / "similarity"
 
 
 @pytest.fixture
-def program(monkeypatch):
-    """A function that loads a program of the folder."""
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(f"similarity_{name}", FOLDER / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+def program(script):
+    """Load a program of the folder."""
+    return lambda name: script(f"similarity/{name}.py")
 
 
 def test_tables_of_known_truth_are_judged(program, monkeypatch):

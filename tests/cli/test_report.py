@@ -2,11 +2,9 @@
 
 import json
 import shutil
-from threading import Event
 
 import pytest
 
-from latentbench.cli._shared import running
 from latentbench.cli._shared.command_line import command_line, without_secrets
 
 QUICK = ("-d", "digits", "-m", "pca", "--seeds", 1, "-s", "r2", "-p", "latent_dim=2")
@@ -66,12 +64,3 @@ def test_secrets_are_not_recorded(argument, kept):
 
 def test_outside_a_command_line_there_is_none():
     assert command_line() == ""
-
-
-def test_what_the_page_needs_is_imported_once_it_is_said_what_runs(monkeypatch):
-    told, imported = [], Event()
-    monkeypatch.setattr(running, "OF_THE_PAGE", ("no_such_module", "json"))
-    monkeypatch.setattr(running, "import_module", lambda name: imported.set() if name == "json" else 1 / 0)
-    running._then_importing(told.append)(3)
-    assert told == [3]
-    assert imported.wait(10), "a module that cannot be imported keeps no other from it"

@@ -194,7 +194,7 @@ def test_short_trainings_and_large_batches_are_trained_alone_on_a_cpu(tmp_path, 
 
 def test_data_that_cannot_be_read_any_more_are_for_the_job_to_tell_of(tmp_path, tiny, plugins, monkeypatch):
     plan = make_plan(tiny(seeds=2, budget={"epochs": 80}), plugins, "cpu")
-    monkeypatch.setattr(pending, "training_inputs", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(pending, "training_shape", lambda *_, **__: 1 / 0)
     assert [len(job.trials) for job in jobs_in(tmp_path, plan, plugins, on_cpu(workers=1))] == [1, 1]
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from latentbench.cli._shared.command_line import command_line
@@ -38,13 +36,6 @@ __all__ = [
     "write_page",
 ]
 
-OF_THE_PAGE = (
-    "matplotlib.backends.backend_svg",
-    "matplotlib.layout_engine",
-    "latentbench.report.charts.plots",
-    "latentbench.report.page.write",
-)
-
 
 def execute_plan(
     plan: Plan,
@@ -59,26 +50,8 @@ def execute_plan(
     from latentbench.execution.run import execute
     from latentbench.terminal.progress import shown_progress
 
-    execution = execution_of(options)
     with shown_progress(plugins, lines=bool(options.get("debug"))) as announce:
-        alone = execution.workers == 0 or execution.debug
-        told_first = announce if alone else _then_importing(announce)
-        return execute(plan, benchmark, folder, plugins, execution, announce=told_first, train=train)
-
-
-def _then_importing(announce: Callable[[int], None]) -> Callable[[int], None]:
-    """Return `announce`, followed by imports of what the page needs: others work then, and this process waits."""
-
-    def load() -> None:
-        for name in OF_THE_PAGE:
-            with suppress(Exception):  # it fails again where it is needed
-                import_module(name)
-
-    def announced(trials: int) -> None:
-        announce(trials)
-        Thread(target=load, daemon=True).start()
-
-    return announced
+        return execute(plan, benchmark, folder, plugins, execution_of(options), announce=announce, train=train)
 
 
 def execution_of(options: Mapping[str, Any]) -> Execution:
