@@ -12,6 +12,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from latentbench.trial import Outcome, ScoreRequest, SplitName, Trial
 
 __all__ = ["Record", "StoredTrial", "all_records", "progress_path", "remove_leftovers", "work_folder"]
 
+SYNCS_AT_ONCE = 8  # forty files of a trial: 9 ms, one after the other 150 (ext4)
 CHECKED = ("model.safetensors", "codes.npz")
 OF_SCORES = ("source", "n_eval", "seconds", "scores")  # what readers learn of a score file
 
@@ -83,9 +85,8 @@ class Record:
         """Rename the folder into place, files and folder synced; a record that is already there stays."""
         if self.is_published:
             return
-        for path in sorted(self.folder.rglob("*")):
-            sync(path)
-        sync(self.folder)
+        with ThreadPoolExecutor(SYNCS_AT_ONCE) as threads:  # the disk takes them together
+            list(threads.map(sync, [*self.folder.rglob("*"), self.folder]))
         try:
             self.folder.rename(self.place)
         except OSError:
@@ -99,7 +100,7 @@ class Record:
 
     @property
     def is_published(self) -> bool:
-        """Whether it lies in its place."""
+        """Whether it lies in its place; until then its files need not be on the disk, and are not waited for."""
         return self.folder == self.place
 
     def exists(self) -> bool:
@@ -132,7 +133,7 @@ class Record:
         files = [path for path in map(self.folder.joinpath, CHECKED) if path.is_file()]
         self._digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
         values = {"trial": trial.to_json(), "outcome": asdict(outcome), "sha256": self._digests}
-        write_sealed(self.folder / "trial.json", values)
+        write_sealed(self.folder / "trial.json", values, durable=self.is_published)
 
     def damaged_file(self, digests: Mapping[str, str]) -> str:
         """Return which of the files beside `trial.json` is not the one that was written, as a sentence, or ""."""
@@ -209,7 +210,7 @@ class Record:
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         path = self.folder / name
         clear_way(path)
-        write_atomically(path, buffer.getbuffer())
+        write_atomically(path, buffer.getbuffer(), durable=self.is_published)
         return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
     def read_arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
@@ -226,7 +227,7 @@ class Record:
 
         self._known.forget()
         arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
-        write_atomically(self.folder / "model.safetensors", save(arrays))
+        write_atomically(self.folder / "model.safetensors", save(arrays), durable=self.is_published)
 
     @property
     def reloadable(self) -> bool:

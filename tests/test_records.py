@@ -163,6 +163,25 @@ def test_nothing_is_seen_before_it_is_whole(tmp_path):
     assert record.read_trial().outcome == Outcome("ok")
 
 
+def test_files_are_waited_for_once_and_all_of_them_before_the_record_is_seen(tmp_path, monkeypatch):
+    synced, places = [], []
+    record = Record.begin(tmp_path, trial().key)
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    record.write_state({"w": np.ones(2)})
+    record.write_arrays("codes.npz", {"codes": np.ones((2, 1))})
+    record.write_scores(REQUEST, measured(), {"r2": np.ones(3)})
+    record.write_trial(trial(), Outcome("ok"))
+    assert not synced
+    rename = type(record.folder).rename
+    monkeypatch.setattr(type(record.folder), "rename", lambda *to: places.append(len(synced)) or rename(*to))
+    record.publish()
+    files = [path.stat().st_ino for path in [record.place, *record.place.rglob("*")]]
+    assert sorted(synced[: places[0]]) == sorted(files)
+    assert synced[places[0] :] == [record.place.parent.stat().st_ino]
+    record.write_scores(REQUEST, measured(), {"r2": np.zeros(3)})
+    assert len(synced) > len(files) + 1  # what is added later is on the disk by itself
+
+
 def test_a_record_that_is_there_stays(tmp_path):
     first = finish(tmp_path, message="first")
     second = finish(tmp_path, message="second")
