@@ -14,7 +14,7 @@ import torch
 from latentbench.errors import ContractError, NotApplicableError, near_matches
 from latentbench.execution.isolation.failures import described, located
 from latentbench.execution.isolation.put_back import put_back
-from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.arithmetic import full_precision
 from latentbench.latent.part import part_of
 from latentbench.latent.seals import broken_seals, seal
 from latentbench.latent.space import LatentSpace
@@ -120,7 +120,7 @@ def _computed(metric: Metric, given: LatentSpace, checked: bool) -> tuple[Mappin
         raise ContractError(
             f"{', '.join(changed)} changed since the space was first scored; build the space again"
         )
-    with exact_arithmetic(), seeded(0):
+    with full_precision(), seeded(0):
         returned = metric.compute(given)
     if checked and (changed := broken_seals(given)):
         raise ContractError(f"compute wrote into {', '.join(changed)} of the space; work on a copy")

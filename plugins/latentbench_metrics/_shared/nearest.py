@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.arithmetic import full_precision
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.distances import extreme, product
 
@@ -59,7 +59,7 @@ def nearest(bank: Tensor, queries: Tensor, k: int, own: Tensor | None = None) ->
     own = None if own is None else own.to(bank.device)
     for search in (_search_in_float32, _search_in_float64, _search_all):
         if len(left):
-            with exact_arithmetic():  # TF32 rounds more than is allowed for
+            with full_precision():  # TF32 rounds more than is allowed for
                 found = search(bank, queries[left], k, None if own is None else own[left])
             squared[left], rows[left], sure = found
             left = left[~sure]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.arithmetic import full_precision
 from latentbench_metrics._shared.distances import extreme, product
 from latentbench_metrics._shared.nearest import (
     EXACT,
@@ -64,7 +64,7 @@ def nearest_others(points: Tensor, k: int, groups: Tensor | None = None) -> tupl
 
 def _in_pairs(dtype: torch.dtype, points: Tensor, k: int, groups: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Return distances and rows as `nearest_others` does, and for which points `(n,)` they are proven."""
-    with exact_arithmetic():
+    with full_precision():
         order, moved, scale, best = _likely(dtype, points, k + SPARE, groups)
         likeness, places = best.likeness.sort(1, descending=True)
         candidates, certainty = order[best.columns.gather(1, places)], Certainty.of(moved)
