@@ -12,11 +12,11 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.nn import functional
 
 from latentbench import DataSpec, GradientModel, LatentSpace, Model, Split, run
-from latentbench.convolutions import cpu, matmul, stacked
+from latentbench.convolutions import cpu, layouts, matmul, stacked
 from latentbench.convolutions.choice import convolutions_for_codes
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
-from latentbench.convolutions.stacked import StackedConvolutions
+from latentbench.convolutions.stacked import StackedLayers
 from latentbench.errors import RequestError
 from latentbench.plugins import Plugins
 from latentbench.table.build import comparison_table
@@ -138,13 +138,21 @@ def stacks_of(case):
     return convolve, stacks, [[value[i].detach().requires_grad_() for value in stacks] for i in range(3)]
 
 
+@pytest.fixture(params=[layouts.Windows, layouts.WholeImages], ids=["windows", "whole images"])
+def layout(request, monkeypatch):
+    """How stacked images are laid out, whatever would take less time."""
+    monkeypatch.setattr(stacked, "layout_of", request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("transposed", TRANSPOSED)
 def test_stacks_on_a_cpu_are_the_convolutions_of_their_members(monkeypatch, transposed):
     calls, count = counted(monkeypatch, "_Products"), 0
     for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 5):
         convolve, stacks, members = stacks_of(case)
         expected = [gradients(convolve, arguments) for arguments in members]
-        with StackedConvolutions():
+        with StackedLayers():
             result = vmap(convolve)(*stacks)
         way = torch.stack([direction(reference[0]) for reference in expected])
         actual = [result, *torch.autograd.grad(result, stacks, way)]
@@ -159,35 +167,72 @@ def test_where_torch_is_not_as_it_was_inside_a_stack_is_as_right(monkeypatch, tr
     monkeypatch.setattr(stacked, "IS_OPEN", False)
     calls = counted(monkeypatch, "_Products")
     convolve, stacks, members = stacks_of(((7, 8), (4, 4), (2, 2), (1, 1), (3, 5), transposed))
-    with StackedConvolutions():
+    with StackedLayers():
         result = vmap(convolve)(*stacks)
     for member, arguments in enumerate(members):
         assert_equal([result[member]], [convolve(*arguments)])
     assert not calls
 
 
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("transposed", TRANSPOSED)
 def test_stacks_on_a_cpu_can_be_differentiated_twice(transposed):
     for case in itertools.islice((case for case in cases() if case[5] is transposed), 0, None, 29):
         convolve, stacks, members = stacks_of(case)
         expected = [penalty(convolve, arguments) for arguments in members]
-        with StackedConvolutions():
+        with StackedLayers():
             actual = penalty(vmap(convolve), stacks)
         for member, reference in enumerate(expected):
             assert_equal([value[member] for value in actual], reference)
 
 
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("shared", [0, 1, 2])
 @pytest.mark.parametrize("transposed", TRANSPOSED)
 def test_members_of_a_stack_may_share_an_argument(shared, transposed):
     convolve, stacks, members = stacks_of(((7, 8), (4, 4), (2, 2), (1, 1), (3, 5), transposed))
     dims = tuple(None if place == shared else 0 for place in range(3))
     mixed = [value[0] if place == shared else value for place, value in enumerate(stacks)]
-    with StackedConvolutions():
+    with StackedLayers():
         actual = vmap(convolve, in_dims=dims)(*mixed)
     for member, arguments in enumerate(members):
         arguments[shared] = members[0][shared]
         assert_equal([actual[member]], [convolve(*arguments)])
+
+
+@pytest.mark.parametrize("shared", [None, 0, 1, 2])
+def test_dense_layers_of_a_stack_are_those_of_their_members(monkeypatch, shared):
+    layers, for_all = [], stacked._for_all
+    monkeypatch.setattr(stacked, "_for_all", lambda *call: layers.append(call[0]) or for_all(*call))
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    arguments = [
+        draw(3, *size)[0 if place == shared else ...] for place, size in enumerate([(4, 5), (6, 5), (6,)])
+    ]
+    arguments = [value.requires_grad_() for value in arguments]
+    dims = tuple(None if place == shared else 0 for place in range(3))
+    expected = gradients(vmap(functional.linear, in_dims=dims), arguments)
+    with StackedLayers():
+        actual = gradients(vmap(functional.linear, in_dims=dims), arguments)
+    assert layers == ([] if shared == 1 else [stacked._rows_times_matrices])
+    assert_equal(actual, expected)
+
+
+def test_a_dense_layer_of_a_stack_keeps_the_precision_of_autocast():
+    rows, weights, biases = torch.randn(3, 4, 5), torch.randn(3, 6, 5), torch.randn(3, 6)
+    with torch.autocast("cpu", torch.bfloat16), StackedLayers():
+        actual = vmap(functional.linear)(rows, weights, biases)
+        expected = [functional.linear(*member) for member in zip(rows, weights, biases, strict=True)]
+    assert actual.dtype is torch.bfloat16
+    assert (actual - torch.stack(expected)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("call", [{"input": torch.ones(3, 2, 4, 5)}, {"bias": None}], ids=["axes", "no bias"])
+def test_dense_layers_of_another_kind_are_left_to_torch(call):
+    arguments = {"input": torch.ones(3, 4, 5), "weight": torch.ones(3, 6, 5), "bias": torch.ones(3, 6)} | call
+    dims = tuple(None if value is None else 0 for value in arguments.values())
+    with StackedLayers():
+        result = vmap(functional.linear, in_dims=dims)(*arguments.values())
+    assert torch.equal(result, torch.full_like(result, 5.0 if arguments["bias"] is None else 6.0))
 
 
 def penalty(convolve, arguments):
@@ -452,12 +497,12 @@ def test_transforms_of_torch_func_work_inside(network):
         assert_equal(transforms(), expected)
     with FastConvolutions():
         assert_equal(transforms(), expected)
-    with StackedConvolutions():
+    with StackedLayers():
         assert_equal(transforms(), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch's own, when it first does this
-@pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions, StackedConvolutions])
+@pytest.mark.parametrize("mode", [FastConvolutions, MatmulConvolutions, StackedLayers])
 def test_forward_derivatives_work_inside(network, mode):
     model, image = network
     way = torch.ones_like(image)
@@ -547,7 +592,7 @@ def test_training_leaves_convolutions_to_torch_on_request(monkeypatch, images, o
     assert not calls
 
 
-@pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, StackedConvolutions)])
+@pytest.mark.parametrize(("stacked", "usual"), [(False, FastConvolutions), (True, StackedLayers)])
 def test_groups_leave_convolutions_to_torch_on_request(monkeypatch, stacked, usual):
     assert trainer._convolutions(True, stacked, torch.device("cpu")) is usual
     monkeypatch.setenv("LATENTBENCH_CONVOLUTIONS", "torch")

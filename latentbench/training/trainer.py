@@ -14,7 +14,7 @@ from torch import Tensor
 from latentbench.convolutions.choice import chosen_convolutions
 from latentbench.convolutions.cpu import FastConvolutions
 from latentbench.convolutions.matmul import MatmulConvolutions
-from latentbench.convolutions.stacked import StackedConvolutions
+from latentbench.convolutions.stacked import StackedLayers
 from latentbench.dataset import Split
 from latentbench.errors import ContractError
 from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
@@ -239,7 +239,7 @@ def _convolutions(
     if chosen_convolutions() == "torch" or not convolves:
         return contextlib.nullcontext
     if matmul:
-        return StackedConvolutions if device.type == "cpu" else MatmulConvolutions
+        return StackedLayers if device.type == "cpu" else MatmulConvolutions
     return FastConvolutions if device.type == "cpu" else contextlib.nullcontext
 
 
