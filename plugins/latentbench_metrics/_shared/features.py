@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from latentbench import LatentSpace, NotApplicableError, cache_dir, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
 from latentbench.latent.sampling import sample_codes
+from latentbench.training.optimizers import OPTIMIZERS
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.subsets import at_most
@@ -188,7 +189,7 @@ def _train(network: _Network, inputs: Tensor, labels: Tensor) -> None:
     inputs, labels = at_most(inputs, ROWS).cpu(), at_most(labels, ROWS).cpu()
     _fit_range(network, inputs)
     epochs = min(max(ITEMS // len(inputs), EPOCHS[0]), EPOCHS[1])
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+    optimizer = OPTIMIZERS["adam"](network.parameters(), LEARNING_RATE)
     generator = torch.Generator().manual_seed(0)
     with _one_thread(), torch.enable_grad(), torch.autocast("cpu", enabled=False):
         for _ in range(epochs):
