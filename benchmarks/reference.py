@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentbench import load_results
+from latentbench.records import all_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +76,10 @@ class Spent:
 def shares(run: Path) -> list[str]:
     """Tell what the workers' time went to."""
     results, spent = load_results(run), Spent.of_run(run)
-    outcomes = [trial.outcome for trial in results.trials if trial.outcome is not None]
-    workers = max(outcome.environment.get("concurrency", 1) for outcome in outcomes)
-    training = sum(outcome.cost.get("train_seconds", 0.0) for outcome in outcomes)
-    files = (path for trial in results.trials for path in (run / "trials" / trial.key / "scores").glob("*.json"))
+    outcomes = [record.read_trial().outcome for record in all_records(run)]  # those of a search, too
+    workers = max(outcome.environment.get("concurrency", 1) for outcome in outcomes if outcome is not None)
+    training = sum(outcome.cost.get("train_seconds", 0.0) for outcome in outcomes if outcome is not None)
+    files = run.glob("trials/*/scores/*.json")
     scoring = sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in files)
     kinds = {
         "training": training,
@@ -110,7 +111,11 @@ def keep(run: Path, target: Path) -> None:
 
 
 def by_model(table: pd.DataFrame) -> str:
-    """Print a comparison with a line for each model: its means over seeds, and half their 95 % intervals."""
+    """Print a comparison with a line for each model: its means over seeds, and half their 95 % intervals.
+
+    Of costs and uses it shows the seconds of a training; table.txt has the others.
+    """
+    table = table[~table["purpose"].isin(("use", "cost")) | (table["score"] == "train_seconds")]
     scores = list(dict.fromkeys(table["score"]))
     models = list(dict.fromkeys(table["model"]))
     cells = {(row.model, row.score): _cell(row) for row in table.itertuples()}

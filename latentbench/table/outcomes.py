@@ -24,36 +24,48 @@ def outcome(row: ComparisonRow, columns: Sequence[Column]) -> Finding:
     best = [column.label for column, cell in zip(columns, row.cells, strict=True) if cell.mark]
     winners = [label for label in best if not row.standings[label].unbeaten]
     losers = [label for label in best if label not in winners]
+    some = _some_untested(row, columns)
     if not best:
-        return _unmarked(row)
+        return _unmarked(row, some)
+    among = "of the models tested, " if some else ""
     if winners and losers:
-        return Finding(2, f"{_tied(winners)}; {_but(losers, winners, row)}")
+        return Finding(2, f"{among}{_tied(winners)}; {_but(losers, winners, row)}")
     if winners:
         alone = "" if any(row.standings[label].baselines for label in winners) else " (no baseline has this score)"
-        return Finding(int(len(winners) > 1), f"{_tied(winners)}{alone}")
-    return _nobody(row) or Finding(3, f"{_tied(best)}, but {_fall_short(best, row, _they(best))}")
+        return Finding(int(len(winners) > 1), f"{among}{_tied(winners)}{alone}")
+    return _nobody(row, some) or Finding(3, f"{among}{_tied(best)}, but {_fall_short(best, row, _they(best))}")
 
 
-def _unmarked(row: ComparisonRow) -> Finding:
+def _some_untested(row: ComparisonRow, columns: Sequence[Column]) -> bool:
+    """Whether a model has this score and was not tested, as one with too few seeds beside deterministic ones."""
+    return any(
+        cell.status == "ok" and column.label not in row.standings and not (column.reference or column.together)
+        for column, cell in zip(columns, row.cells, strict=True)
+    )
+
+
+def _unmarked(row: ComparisonRow, some_untested: bool) -> Finding:
     """Without rivals that it can be told from, a model is compared with the baselines alone."""
     winners = [label for label, standing in row.standings.items() if not standing.unbeaten]
     if winners and any(row.standings[label].baselines for label in winners):
         return Finding(0, f"{listed(winners)} clearly beat{_s(winners)} every baseline")
     if winners:
         return Finding(4, f"nothing to compare {listed(winners)} with")
-    return _nobody(row) or Finding(3, _fall_short(list(row.standings), row, listed(list(row.standings))))
+    everyone = listed(list(row.standings))
+    return _nobody(row, some_untested) or Finding(3, _fall_short(list(row.standings), row, everyone))
 
 
-def _nobody(row: ComparisonRow) -> Finding | None:
+def _nobody(row: ComparisonRow, some_untested: bool) -> Finding | None:
     """Name the baselines that no model clearly beats, or those that clearly beat every model."""
+    model = "model tested" if some_untested else "model"
     standings = list(row.standings.values())
     common = [name for name in standings[0].unbeaten if all(name in each.unbeaten for each in standings)]
     ahead = [name for name in common if all(name in each.ahead for each in standings)]
     if len(standings) == 1:
         return None
     if ahead:
-        return Finding(5, f"{listed(ahead)} clearly beat{_s(ahead)} every model")
-    return Finding(4, f"no model clearly beats {listed(common, 'or')}") if common else None
+        return Finding(5, f"{listed(ahead)} clearly beat{_s(ahead)} every {model}")
+    return Finding(4, f"no {model} clearly beats {listed(common, 'or')}") if common else None
 
 
 def _tied(labels: Sequence[str]) -> str:

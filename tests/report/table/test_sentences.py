@@ -64,6 +64,38 @@ def test_what_does_not_clearly_beat_a_baseline_is_not_recommended(standing, expe
 
 
 @pytest.mark.parametrize(
+    ("cells", "standing", "expected"),
+    [
+        ((0.8, 0.9), {}, "of the models tested, vae"),
+        ((0.8, 0.9), {"vae": ("pca",)}, "of the models tested, vae, but it does not clearly beat pca"),
+        (
+            (0.8, 0.9),
+            {"vae": ("pca",), "ahead": ("pca",)},
+            "of the models tested, vae, but it does clearly worse than pca",
+        ),
+    ],
+)
+def test_models_that_were_not_tested_are_not_spoken_of(cells, standing, expected):
+    ae, vae = cells
+    made = row("ari", "group", "up", (0.5, ""), (ae, ""), (vae, "*"), (0.5, ""), **standing)
+    del made.standings["ae"]
+    assert read(made) == [f"To group items by class (ari): {expected}."]
+
+
+@pytest.mark.parametrize(
+    ("standing", "expected"),
+    [
+        ({"ae": ("pca",), "vae": ("pca",)}, "no model tested clearly beats pca"),
+        ({"ae": ("pca",), "vae": ("pca",), "ahead": ("pca",)}, "pca clearly beats every model tested"),
+    ],
+)
+def test_no_model_means_none_of_those_tested(standing, expected):
+    columns = (*COLUMNS, Column("umap", ok=3, trials=3))
+    made = row("ari", "group", "up", *TIE, (0.9, ""), **standing)
+    assert read(made, columns=columns) == [f"To group items by class (ari): {expected}."]
+
+
+@pytest.mark.parametrize(
     ("columns", "items", "expected"),
     [
         ((Column("ae", flags={"collapsed": 2}, ok=5, trials=5),), 5000, "Collapsed: ae in 2 of 5 trials."),
