@@ -17,13 +17,13 @@ from latentbench.convolutions.matmul import MatmulConvolutions
 from latentbench.convolutions.stacked import StackedLayers
 from latentbench.dataset import Split
 from latentbench.errors import ContractError
+from latentbench.latent.optimizers import OPTIMIZERS
 from latentbench.model import Batch, Draw, GradientModel, Losses, scale_inputs
 from latentbench.training.budget import Budget
 from latentbench.training.cursors import Cursor, DeviceCursor, HostCursor
 from latentbench.training.graphs import StepGraphs
 from latentbench.training.inputs import stored_inputs
 from latentbench.training.members import Members
-from latentbench.training.optimizers import OPTIMIZERS
 
 __all__ = ["Trainer", "derive_seed"]
 

@@ -12,12 +12,14 @@ def reference(script):
 def test_each_model_has_a_line_with_all_scores(reference):
     nan = float("nan")
     rows = [
-        ("r2", "up", "ae", 0.8912, 0.8900, 0.8924),
-        ("r2", "up", "umap", nan, nan, nan),
-        ("train_seconds", "down", "ae", 61.2, 50.0, 72.4),
-        ("train_seconds", "down", "umap", 9.5, nan, nan),
+        ("keep", "r2", "up", "ae", 0.8912, 0.8900, 0.8924),
+        ("keep", "r2", "up", "umap", nan, nan, nan),
+        ("use", "active_units", "none", "ae", 8.0, 8.0, 8.0),
+        ("cost", "train_seconds", "down", "ae", 61.2, 50.0, 72.4),
+        ("cost", "train_seconds", "down", "umap", 9.5, nan, nan),
+        ("cost", "peak_memory_bytes", "down", "ae", 1e6, 1e6, 1e6),
     ]
-    table = pd.DataFrame(rows, columns=["score", "better", "model", "mean", "low", "high"])
+    table = pd.DataFrame(rows, columns=["purpose", "score", "better", "model", "mean", "low", "high"])
     assert reference.by_model(table) == (
         "               r2  train_seconds\n"
         "better         up           down\n"

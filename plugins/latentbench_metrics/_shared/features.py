@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from latentbench import LatentSpace, NotApplicableError, cache_dir, write_atomically
 from latentbench.latent.arithmetic import exact_arithmetic
+from latentbench.latent.optimizers import OPTIMIZERS
 from latentbench.latent.sampling import sample_codes
-from latentbench.training.optimizers import OPTIMIZERS
 from latentbench_metrics._shared.blocks import at_once
 from latentbench_metrics._shared.once import once
 from latentbench_metrics._shared.subsets import at_most

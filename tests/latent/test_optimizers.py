@@ -6,13 +6,13 @@ import sys
 import pytest
 import torch
 
-from latentbench.training.optimizers import OPTIMIZERS
+from latentbench.latent.optimizers import OPTIMIZERS
 
 USUAL = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 TRAIN = """
 import sys
 import torch
-from latentbench.training.optimizers import OPTIMIZERS
+from latentbench.latent.optimizers import OPTIMIZERS
 weight = torch.nn.Parameter(torch.ones(3))
 for make in OPTIMIZERS.values():
     optimizer = make([weight], lr=0.1, fused=True)
