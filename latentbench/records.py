@@ -252,7 +252,8 @@ class Record:
     ) -> None:
         """Write the scores of one metric: `scores/STEM.json`, per-item values beside it, items first.
 
-        The items are on the disk by then; the JSON, which says that there are scores, is computed anew if lost.
+        In a published record the items are on the disk by then; the JSON, which says that there are scores, is
+        computed anew if lost.
         """
         make_folder(self.folder / "scores")
         digest = self.write_arrays(request.file(split, "items.npz"), items) if items else ""

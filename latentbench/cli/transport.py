@@ -201,7 +201,7 @@ def _read_signals(path: Path) -> tuple[Tensor, list[str]]:
             array = np.load(path, allow_pickle=False)
             names = [f"signal {row}" for row in range(len(array) if array.ndim else 0)]
         else:
-            table = pd.read_csv(path)
+            table = pd.read_csv(path, dtype=str).astype("float64")  # pandas before 3 reads all but the last digit
             array, names = table.to_numpy().T, [str(name) for name in table.columns]
         signals = torch.from_numpy(np.array(array, dtype=np.float64))
     except OSError as error:

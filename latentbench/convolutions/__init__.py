@@ -1,8 +1,9 @@
 """Convolutions that are faster than torch's own and need no change to a model.
 
-Both are function modes: inside one, whatever calls `conv2d` or `conv_transpose2d`, a module of torch or a bare
-function, gets the same numbers (within rounding) in another way. Whatever they do not cover goes to torch. The
-environment variable LATENTBENCH_CONVOLUTIONS=torch turns both off.
+They are function modes: inside one, whatever calls `conv2d` or `conv_transpose2d`, a module of torch or a bare
+function, gets the same numbers (within rounding) in another way. Whatever they do not cover goes to torch. The one
+for stacks on a CPU, `stacked.StackedLayers`, covers dense layers too. The environment variable
+LATENTBENCH_CONVOLUTIONS=torch turns all of them off.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from latentbench.convolutions.matmul import Geometry
 __all__ = ["Layout", "WholeImages", "Windows", "layout_of"]
 
 NOTHING_AFTER = 0, 0, 0, 1  # a row of zeros behind the others
-MOST_NUMBERS = 2**15  # of a matrix between whole images: with 8 x 8 pixels a bfloat16 step takes .7 of the time
+MOST_NUMBERS = 2**15  # of a matrix between whole images, as those of 8 x 8 pixels (benchmarks/README.md)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Convolutions and dense layers of stacked weights on a CPU, as matrix products of all members at once.
 
 A step on small images takes as long as its operations take to be called, not to be computed. So `vmap`, which
-would call several for each, is left out: windows are laid out, multiplied and added up for all members at once.
+would call several for each, is left out: rows are laid out and multiplied for all members at once.
 """
 
 from __future__ import annotations

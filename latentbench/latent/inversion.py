@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from latentbench.latent.descent import slopes_of
+from latentbench.latent.optimizers import OPTIMIZERS
 
 __all__ = ["best_starts", "fit_codes", "squared_error"]
 
@@ -116,7 +117,7 @@ def best_starts(
 def _descend(objective: Decode, start: Tensor, steps: int, learning_rate: float) -> Tensor:
     """Return the codes that Adam reaches from `start` `(n, d)`."""
     codes = start.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([codes], lr=learning_rate)
+    optimizer = OPTIMIZERS["adam"]([codes], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with torch.enable_grad():
         for _ in range(steps):
